@@ -1,0 +1,50 @@
+//! The seam between a model and what computes it.
+//!
+//! Above it nothing knows of devices; below it nothing knows of models. Implemented by [`crate::cpu::Cpu`] and, behind the
+//! feature `gpu`, by `crate::gpu::Gpu`.
+
+use crate::error::Result;
+use crate::op::{Buf, Op};
+
+/// What a backend can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest buffer that an op may use, in bytes: tensors above it are split into parts.
+    pub max_buffer: u64,
+}
+
+/// Memory, and something that runs lists of ops over it.
+///
+/// Waiting is only ever in [`Backend::read`] (a browser cannot block); everything else is queued in order.
+#[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
+pub trait Backend {
+    /// A list of ops made ready to run many times: on a GPU its pipelines and bind groups.
+    type Program;
+
+    /// What it can hold.
+    fn limits(&self) -> Limits;
+
+    /// A new buffer of zeros. `bytes` is a positive multiple of 4 and at most `limits().max_buffer`; `what` names it in errors.
+    ///
+    /// # Errors
+    /// `out-of-memory`, with what was asked for and what the device allows.
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf>;
+
+    /// Gives a buffer back. The handle must not be used again.
+    fn free(&mut self, buf: Buf);
+
+    /// Copies bytes in, before whatever runs next. `offset` and the length are multiples of 4.
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Makes a list ready.
+    fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program>;
+
+    /// Runs a prepared list, after everything that came before.
+    fn run(&mut self, program: &Self::Program) -> Result<()>;
+
+    /// Waits for everything before it and copies bytes out. `offset` and the length are multiples of 4.
+    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()>;
+
+    /// One line that names what computes: "CPU, AVX2, 2 threads" or the adapter's name and its features.
+    fn describe(&self) -> String;
+}

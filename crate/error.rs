@@ -1,0 +1,121 @@
+//! One error type: a clear sentence and a stable code.
+//!
+//! A message says what went wrong, where, and what to do next: "layer 7 down_proj: 4096 of 9216 bytes; the download was cut
+//! short, load again to resume". The code is what programs test for; JavaScript sees the same one.
+
+use std::fmt;
+
+/// What the whole crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What kind of thing went wrong. The names are stable: they are part of the public interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// The file or directory is not a model in a format that we read.
+    NotAModel,
+    /// A file ends before what its header promises.
+    Truncated,
+    /// A header, index or manifest contradicts itself.
+    Malformed,
+    /// An architecture or a configuration that we do not run.
+    UnsupportedArchitecture,
+    /// A tensor element type that we do not read.
+    UnsupportedTensor,
+    /// A tensor that the architecture needs is not in the files.
+    MissingTensor,
+    /// A tensor's shape contradicts the configuration.
+    WrongShape,
+    /// The configuration's numbers do not fit together.
+    BadConfig,
+    /// The tokenizer's files are missing or cannot be read.
+    BadTokenizer,
+    /// The chat template cannot be compiled or refuses the messages.
+    BadTemplate,
+    /// The prompt does not fit the context.
+    PromptTooLong,
+    /// The context is full.
+    ContextFull,
+    /// A token id outside the vocabulary.
+    BadToken,
+    /// An option or argument outside its range.
+    BadOption,
+    /// Memory, of the machine or the device, could not be had.
+    OutOfMemory,
+    /// A file is not there, or the server says so.
+    NotFound,
+    /// The connection was cut, refused or timed out.
+    Network,
+    /// Reading or writing a file failed.
+    Io,
+    /// A chunk's bytes differ from their published hash.
+    Corrupt,
+    /// No adapter, or one that lacks what we need.
+    NoGpu,
+    /// The device was lost, or answers wrongly.
+    GpuFailed,
+    /// The caller asked to stop.
+    Cancelled,
+}
+
+impl Code {
+    /// The stable spelling that users and JavaScript see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::NotAModel => "not-a-model",
+            Code::Truncated => "truncated",
+            Code::Malformed => "malformed",
+            Code::UnsupportedArchitecture => "unsupported-architecture",
+            Code::UnsupportedTensor => "unsupported-tensor",
+            Code::MissingTensor => "missing-tensor",
+            Code::WrongShape => "wrong-shape",
+            Code::BadConfig => "bad-config",
+            Code::BadTokenizer => "bad-tokenizer",
+            Code::BadTemplate => "bad-template",
+            Code::PromptTooLong => "prompt-too-long",
+            Code::ContextFull => "context-full",
+            Code::BadToken => "bad-token",
+            Code::BadOption => "bad-option",
+            Code::OutOfMemory => "out-of-memory",
+            Code::NotFound => "not-found",
+            Code::Network => "network",
+            Code::Io => "io",
+            Code::Corrupt => "corrupt",
+            Code::NoGpu => "no-gpu",
+            Code::GpuFailed => "gpu-failed",
+            Code::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One clear sentence with a stable code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What kind of thing went wrong.
+    pub code: Code,
+    /// What, where, and what to do next.
+    pub message: String,
+}
+
+impl Error {
+    /// An error from its parts.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.message, self.code.as_str())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m} bytes")`.
+macro_rules! fail {
+    ($code:expr, $($message:tt)+) => {
+        return Err($crate::error::Error::new($code, format!($($message)+)))
+    };
+}
+pub(crate) use fail;

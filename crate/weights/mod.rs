@@ -1,0 +1,3 @@
+//! What a model is made of, and where its bytes come from.
+
+pub mod layout;

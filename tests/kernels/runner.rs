@@ -1,0 +1,107 @@
+//! Runs a case on a backend and compares every element of every buffer with the oracle.
+
+use std::sync::Arc;
+
+use phi_wasm::backend::Backend;
+use phi_wasm::op::{Buf, KvPart, Matrix, Op, Part};
+
+use crate::cases::Case;
+use crate::host::{Host, Memory};
+use crate::oracle;
+
+/// The largest error of kernels that compute in f32, relative to the sum of the magnitudes of an element's terms.
+pub const F32: f64 = 4e-6;
+
+/// Runs every case on the backend; panics with all that failed.
+pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], tolerance: f64) {
+    let mut failures = Vec::new();
+    for case in cases {
+        if let Err(failure) = run(backend, case, tolerance).await {
+            failures.push(format!("{}: {failure}", case.name));
+        }
+    }
+    let total = cases.len();
+    assert!(failures.is_empty(), "{}: {} of {total} cases failed\n{}", backend.describe(), failures.len(), failures.join("\n"));
+}
+
+async fn run<B: Backend>(backend: &mut B, case: &Case, tolerance: f64) -> Result<(), String> {
+    let mut expected = Memory::new(&case.memory);
+    let mut handles = Vec::new();
+    for host in &case.memory {
+        let bytes = padded(host);
+        let buf = backend.alloc(&case.name, bytes.len() as u64).map_err(|e| e.to_string())?;
+        backend.write(buf, 0, &bytes).map_err(|e| e.to_string())?;
+        handles.push(buf);
+    }
+    let ops: Vec<Op> = case.ops.iter().map(|op| with_handles(op, &handles)).collect();
+    let program = backend.prepare(&ops).map_err(|e| e.to_string())?;
+    let mut result = Ok(());
+    for writes in [Some(&Vec::new()), case.then.as_ref()].into_iter().flatten() {
+        for (buf, host) in writes {
+            backend.write(handles[buf.0 as usize], 0, &padded(host)).map_err(|e| e.to_string())?;
+            expected.buffers[buf.0 as usize] = host.clone();
+        }
+        backend.run(&program).map_err(|e| e.to_string())?;
+        oracle::run(&case.ops, &mut expected);
+        result = result.and(compare(backend, &handles, &expected, tolerance * case.slack).await);
+    }
+    drop(program);
+    handles.into_iter().for_each(|buf| backend.free(buf));
+    result
+}
+
+async fn compare<B: Backend>(backend: &mut B, handles: &[Buf], expected: &Memory, tolerance: f64) -> Result<(), String> {
+    for (buf, host) in expected.buffers.iter().enumerate() {
+        let mut bytes = padded(host);
+        backend.read(handles[buf], 0, &mut bytes).await.map_err(|e| e.to_string())?;
+        let got = host.with_bytes(&bytes[..host.bytes().len()]);
+        for (i, &magnitude) in expected.magnitudes[buf].iter().enumerate() {
+            let (want, got) = (host.number(i), got.number(i));
+            // Elements that nobody wrote have magnitude 0 and must be what they were.
+            let allowed = if magnitude == 0.0 { 0.0 } else { tolerance * magnitude + step(host, want) };
+            if (want - got).abs() > allowed || want.is_nan() || got.is_nan() {
+                return Err(format!("buffer {buf} element {i} is {got}, expected {want} ± {allowed:.3e}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a value that lies between two representable ones may differ by.
+fn step(host: &Host, value: f64) -> f64 {
+    match host {
+        Host::F16(_) => (value.abs() * 2f64.powi(-10)).max(2f64.powi(-24)),
+        _ => f64::from(f32::MIN_POSITIVE),
+    }
+}
+
+/// A buffer's bytes; their number is a multiple of 4.
+fn padded(host: &Host) -> Vec<u8> {
+    let mut bytes = host.bytes();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// The op, with the backend's handles in place of the case's numbers.
+fn with_handles(op: &Op, handles: &[Buf]) -> Op {
+    let h = |buf: Buf| handles[buf.0 as usize];
+    let matrix = |matrix: &Arc<Matrix>| {
+        let part = |p: &Part| Part { codes: h(p.codes), scales: p.scales.map(h), mins: p.mins.map(h), ..p.clone() };
+        Arc::new(Matrix { parts: matrix.parts.iter().map(part).collect(), ..**matrix })
+    };
+    let kv = |kv: KvPart| KvPart { keys: h(kv.keys), values: h(kv.values), ..kv };
+    match *op {
+        Op::Embed { ref table, ids, out, rows } => Op::Embed { table: matrix(table), ids: h(ids), out: h(out), rows },
+        Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
+            Op::Norm { x: h(x), weight: h(weight), out: h(out), first_row, rows, width, eps_bits }
+        }
+        Op::Matmul { ref w, x, out, rows, add } => Op::Matmul { w: matrix(w), x: h(x), out: h(out), rows, add },
+        Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
+            Op::Rope { qkv: h(qkv), angles: h(angles), step: h(step), cache: kv(cache), heads, rotary_dim, rows }
+        }
+        Op::Attend { qkv, step, cache, out, heads, window, rows } => {
+            Op::Attend { qkv: h(qkv), step: h(step), cache: kv(cache), out: h(out), heads, window, rows }
+        }
+        Op::Swiglu { gate_up, out, width, rows } => Op::Swiglu { gate_up: h(gate_up), out: h(out), width, rows },
+    }
+}

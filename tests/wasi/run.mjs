@@ -1,0 +1,10 @@
+// Runs a WASI module under node: `node --no-warnings tests/wasi/run.mjs MODULE.wasm ARGS…`.
+// The current directory is the module's "." and the whole file system its "/"; standard streams pass through.
+import { readFile } from "node:fs/promises";
+import { WASI } from "node:wasi";
+
+const [path, ...args] = process.argv.slice(2);
+const wasi = new WASI({ version: "preview1", args: [path, ...args], env: process.env, preopens: { ".": process.cwd(), "/": "/" }, returnOnExit: true });
+const module = await WebAssembly.compile(await readFile(path));
+const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+process.exitCode = wasi.start(instance);

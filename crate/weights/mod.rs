@@ -1,4 +1,20 @@
 //! What a model is made of, and where its bytes come from.
 
+pub mod blocks;
+pub mod checkpoint;
+pub mod config;
+pub mod gguf;
 pub mod layout;
+mod load;
+mod names;
 pub mod panel;
+pub mod quant;
+mod safetensors;
+pub mod source;
+pub mod store;
+pub mod tensor;
+
+pub use checkpoint::{Checkpoint, TextFiles};
+pub use config::{Config, Rope};
+pub use load::{Bits, Hold};
+pub use source::{DirSource, MemorySource, Source};

@@ -1,0 +1,313 @@
+//! A model on its way in: what it is, what it holds, and where each tensor lies.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::config::{Config, FromTensors, token_ids};
+use super::gguf::{self, Metadata};
+use super::names::{Naming, pieces};
+use super::safetensors;
+use super::source::{Source, parse_json, read_all};
+use super::store::{MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
+use super::tensor::{Stored, Tensor};
+use super::{blocks, layout};
+use crate::error::{Code, Result, fail};
+
+const CONFIG: &str = "config.json";
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
+const LARGEST_TEXT: u64 = 256 << 20;
+const LARGEST_JSON: u64 = 32 << 20;
+/// More files than any model has.
+const MOST_SHARDS: u64 = 10_000;
+
+/// An opened model: its header is read and checked, its weights are still where they were.
+pub struct Checkpoint<S> {
+    /// Its numbers.
+    pub config: Config,
+    /// Tokens that end an answer: `generation_config.json`'s, else those of the configuration.
+    pub stop_tokens: Vec<u32>,
+    /// What the layer of words makes its tokenizer and chat template from.
+    pub files: TextFiles,
+    pub(super) store: Store<S>,
+    pub(super) naming: Naming,
+    pub(super) tensors: BTreeMap<String, Tensor>,
+}
+
+/// What a checkpoint says about words.
+#[derive(Clone, Debug)]
+pub enum TextFiles {
+    /// Files of a Hugging Face directory, and of our own converted form; each may be missing.
+    HuggingFace {
+        /// `tokenizer.json`.
+        tokenizer_json: Option<Vec<u8>>,
+        /// `tokenizer_config.json`.
+        tokenizer_config: Option<Value>,
+        /// `chat_template.jinja`.
+        chat_template: Option<String>,
+        /// `generation_config.json`.
+        generation_config: Option<Value>,
+    },
+    /// A GGUF file's metadata.
+    Gguf(Metadata),
+}
+
+/// A source, checked against a manifest where there is one.
+pub(super) struct Store<S> {
+    source: S,
+    verified: Option<Verified>,
+}
+
+impl<S: Source> Source for Store<S> {
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.source.entry()
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        match &self.verified {
+            Some(verified) => verified.size(&self.source, file).await,
+            None => self.source.size(file).await,
+        }
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        match &self.verified {
+            Some(verified) => verified.read(&self.source, file, offset, into).await,
+            None => self.source.read(file, offset, into).await,
+        }
+    }
+}
+
+/// Where the rows of a canonical tensor lie.
+pub(super) enum Place<'a> {
+    /// In stored tensors, one after the other; each with whether its heads' rows are interleaved.
+    Pieces(Vec<(&'a Tensor, bool)>),
+    /// In the planes of our own converted form.
+    Packed {
+        /// How it is held.
+        entry: MatrixEntry,
+        /// The elements.
+        codes: &'a Tensor,
+        /// The scales, for kinds that have them.
+        scales: Option<&'a Tensor>,
+        /// The minima, for kinds that have them.
+        mins: Option<&'a Tensor>,
+    },
+}
+
+impl<S: Source> Checkpoint<S> {
+    /// Recognises a Hugging Face directory, a GGUF file, a directory that holds one GGUF model, or our own converted form; reads
+    /// the headers, and checks that every tensor which the configuration needs is there, in its shape, of a type that we read.
+    ///
+    /// # Errors
+    /// `not-found`, `not-a-model`, `truncated`, `malformed`, `unsupported-architecture`, `unsupported-tensor`, `missing-tensor`,
+    /// `wrong-shape`, `bad-config`, `corrupt`, and the source's own.
+    pub async fn open(source: S) -> Result<Checkpoint<S>> {
+        let store = Store { source, verified: None };
+        let checkpoint = match store.entry().map(str::to_owned) {
+            Some(file) if file.ends_with(".json") || file.ends_with(".safetensors") => Self::open_directory(store).await?,
+            Some(file) => Self::open_gguf(store, &file).await?,
+            None => Self::open_directory(store).await?,
+        };
+        for (name, shape) in checkpoint.config.matrices() {
+            checkpoint.place(&name, &shape)?;
+        }
+        for (name, length) in checkpoint.config.vectors() {
+            checkpoint.place(&name, &[length])?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// The tensors as the files hold them, by name.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.tensors.values()
+    }
+
+    /// Where the model lies, for messages.
+    pub fn source_name(&self) -> String {
+        self.store.name()
+    }
+
+    async fn open_directory(mut store: Store<S>) -> Result<Checkpoint<S>> {
+        if let Some(bytes) = read_all(&store, MANIFEST, LARGEST_JSON).await? {
+            store.verified = Some(Verified::new(Manifest::parse(&bytes)?));
+        }
+        if let Some(bytes) = read_all(&store, CONFIG, LARGEST_JSON).await? {
+            return Self::open_huggingface(store, &bytes).await;
+        }
+        let name = store.name();
+        let Some(files) = store.source.list().await? else {
+            fail!(Code::NotFound, "{name}: there is neither {MANIFEST} nor {CONFIG}; name a model's directory or a GGUF file");
+        };
+        let mut models = files.iter().filter(|file| file.ends_with(".gguf") && !is_later_part(file));
+        match (models.next(), models.next()) {
+            (Some(file), None) => Self::open_gguf(store, file).await,
+            (None, _) => fail!(Code::NotAModel, "{name}: not a model; there is neither {CONFIG} nor a GGUF file"),
+            (Some(one), Some(other)) => {
+                fail!(Code::NotAModel, "{name}: there are several models, {one} and {other} among them; name one of the files")
+            }
+        }
+    }
+
+    async fn open_huggingface(store: Store<S>, config: &[u8]) -> Result<Checkpoint<S>> {
+        let config = Config::parse(&parse_json(CONFIG, config)?)?;
+        let files = if store.size(SINGLE).await?.is_some() {
+            vec![SINGLE.to_owned()]
+        } else if let Some(index) = read_all(&store, INDEX, LARGEST_JSON).await? {
+            safetensors::shards(INDEX, &index)?
+        } else {
+            fail!(Code::NotAModel, "{}: there is {CONFIG}, but neither {SINGLE} nor {INDEX}", store.name());
+        };
+        let mut tensors = BTreeMap::new();
+        for file in files {
+            insert_all(&mut tensors, safetensors::read_header(&store, &file).await?)?;
+        }
+        let json = async |file: &str| match read_all(&store, file, LARGEST_JSON).await? {
+            Some(bytes) => parse_json::<Value>(file, &bytes).map(Some),
+            None => Ok(None),
+        };
+        let generation_config = json("generation_config.json").await?;
+        let tokenizer_config = json("tokenizer_config.json").await?;
+        let template = read_all(&store, "chat_template.jinja", LARGEST_JSON).await?;
+        let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
+            fail!(Code::BadTemplate, "chat_template.jinja in {}: not UTF-8", store.name());
+        };
+        let own = token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")))?;
+        let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
+        let tokenizer_json = read_all(&store, "tokenizer.json", LARGEST_TEXT).await?;
+        let files = TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config };
+        Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })
+    }
+
+    async fn open_gguf(store: Store<S>, file: &str) -> Result<Checkpoint<S>> {
+        let mut header = gguf::read_header(&store, file).await?;
+        let count = header.metadata.unsigned("split.count").unwrap_or(1);
+        let mut tensors = BTreeMap::new();
+        if count > 1 {
+            let Some(parts) = gguf::split_names(file, count.min(MOST_SHARDS)) else {
+                fail!(Code::Malformed, "{file}: one of {count} parts, but not named as one, such as x-00001-of-{count:05}.gguf");
+            };
+            for part in parts.iter().filter(|&part| part != file) {
+                let other = gguf::read_header(&store, part).await?;
+                insert_all(&mut tensors, other.tensors)?;
+                // Only the first part has the whole metadata.
+                if part == &parts[0] {
+                    header.metadata = other.metadata;
+                }
+            }
+        }
+        insert_all(&mut tensors, header.tensors)?;
+        let metadata = header.metadata;
+        if let Some(promised) = metadata.unsigned("split.tensors.count").filter(|&promised| promised != tensors.len() as u64) {
+            fail!(Code::Malformed, "{file}: the parts hold {} tensors, where {promised} are promised", tensors.len());
+        }
+        let config = Config::from_gguf(&metadata, from_tensors(&store, &tensors).await?)?;
+        let stop_tokens = config.eos_token_ids.clone();
+        Ok(Checkpoint { config, stop_tokens, files: TextFiles::Gguf(metadata), store, naming: Naming::Gguf, tensors })
+    }
+
+    /// Finds a canonical tensor and checks its shape.
+    pub(super) fn place(&self, name: &str, shape: &[usize]) -> Result<Place<'_>> {
+        if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
+            let Some(entry) = verified.manifest().matrices.get(name) else {
+                fail!(Code::MissingTensor, "{name}: {MANIFEST} of {} does not have it", self.store.name());
+            };
+            return self.packed(name, [rows, cols], *entry);
+        }
+        let mut found = Vec::new();
+        for piece in pieces(self.naming, &self.config, name, |name| self.tensors.contains_key(name)) {
+            let mut expected = shape.to_vec();
+            if let (Some(rows), Some(first)) = (piece.rows, expected.first_mut()) {
+                *first = rows;
+            }
+            let tensor = self.tensor(name, &piece.name, &expected)?;
+            if !tensor.stored.is_float() && tensor.stored.quantised_kind().is_none() {
+                fail!(Code::UnsupportedTensor, "{} is of type {}, which we don't read", tensor.name, tensor.stored.name());
+            }
+            found.push((tensor, piece.interleaved));
+        }
+        let rows: u64 = found.iter().map(|(tensor, _)| tensor.shape[0]).sum();
+        if rows != shape[0] as u64 {
+            fail!(Code::WrongShape, "{name} has {rows} rows; {} are needed", shape[0]);
+        }
+        Ok(Place::Pieces(found))
+    }
+
+    fn packed(&self, name: &str, [rows, cols]: [usize; 2], entry: MatrixEntry) -> Result<Place<'_>> {
+        if [entry.rows, entry.cols] != [rows, cols] {
+            fail!(Code::WrongShape, "{name} is [{}, {}]; [{rows}, {cols}] is needed", entry.rows, entry.cols);
+        }
+        let (quads, groups) = (rows.div_ceil(layout::QUAD), cols / layout::GROUP);
+        let plane = |plane: &str, width: usize, stored: Stored| {
+            let tensor = self.tensor(name, &plane_name(name, plane), &[quads, groups, width])?;
+            if tensor.stored != stored {
+                fail!(Code::UnsupportedTensor, "{} is of type {}; it must be {}", tensor.name, tensor.stored.name(), stored.name());
+            }
+            Ok(tensor)
+        };
+        Ok(Place::Packed {
+            entry,
+            codes: plane("codes", entry.kind.codes_per_group(), Stored::U8)?,
+            scales: entry.kind.has_scales().then(|| plane("scales", layout::QUAD, Stored::F16)).transpose()?,
+            mins: entry.kind.has_mins().then(|| plane("mins", layout::QUAD, Stored::F16)).transpose()?,
+        })
+    }
+
+    fn tensor(&self, canonical: &str, name: &str, shape: &[usize]) -> Result<&Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            let stored = if canonical == name { String::new() } else { format!(", stored as {name},") };
+            fail!(Code::MissingTensor, "{canonical}{stored} is not in {}; the model needs it", self.store.name());
+        };
+        if !tensor.shape.iter().eq(shape.iter().map(|&n| n as u64).collect::<Vec<_>>().iter()) {
+            fail!(Code::WrongShape, "{name} has the shape {:?}; the configuration needs {shape:?}", tensor.shape);
+        }
+        Ok(tensor)
+    }
+}
+
+fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>) -> Result<()> {
+    for tensor in tensors {
+        if let Some(other) = into.insert(tensor.name.clone(), tensor) {
+            fail!(Code::Malformed, "{} is there twice, once in {}", other.name, other.file);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is part 2 or a later one of a split model.
+fn is_later_part(file: &str) -> bool {
+    let count = file.strip_suffix(".gguf").and_then(|stem| stem.rsplit_once("-of-")).and_then(|(_, of)| of.parse().ok());
+    count.filter(|&count| count <= MOST_SHARDS).and_then(|count| gguf::split_names(file, count)).is_some_and(|names| names[0] != file)
+}
+
+/// Reads the small tensors that are really part of the configuration.
+async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) -> Result<FromTensors> {
+    /// No head is wider than this, in pairs.
+    const MOST_FACTORS: u64 = 1 << 12;
+    let read = async |name: &str| {
+        let Some(tensor) = tensors.get(name) else { return Ok(None) };
+        if tensor.shape.len() != 1 || tensor.shape[0] > MOST_FACTORS {
+            fail!(Code::WrongShape, "{name} has the shape {:?}; it must be one short row", tensor.shape);
+        }
+        let mut bytes = vec![0; tensor.bytes as usize];
+        source.read(&tensor.file, tensor.offset, &mut bytes).await?;
+        blocks::values(&tensor.stored, &bytes).map(Some)
+    };
+    let longrope = match (read("rope_factors_short.weight").await?, read("rope_factors_long.weight").await?) {
+        (Some(short), Some(long)) => Some([short, long]),
+        (None, None) => None,
+        _ => fail!(Code::MissingTensor, "rope_factors_short.weight and rope_factors_long.weight: only one of them is there"),
+    };
+    Ok(FromTensors {
+        vocab_size: tensors.get("token_embd.weight").and_then(|tensor| tensor.shape.first().copied()),
+        tied: !tensors.contains_key("output.weight"),
+        longrope,
+        factors: read("rope_freqs.weight").await?,
+    })
+}

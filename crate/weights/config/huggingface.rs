@@ -1,0 +1,298 @@
+//! [`Config`] from and to Hugging Face's `config.json`.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use super::{Architecture, Config, Rope, longrope_attention_factor};
+use crate::error::{Code, Result, fail};
+
+impl Config {
+    /// Reads a `config.json`, with RoPE in either spelling: `rope_scaling` or `rope_parameters`. What a field means and what
+    /// stands for one that is missing is as in transformers.
+    ///
+    /// # Errors
+    /// `unsupported-architecture` for a computation that is not ours, `bad-config` with the field's name for numbers that do
+    /// not fit.
+    pub fn parse(json: &Value) -> Result<Config> {
+        let Some(map) = json.as_object() else {
+            fail!(Code::BadConfig, "config.json is not an object");
+        };
+        let fields = Fields(map);
+        let architecture = architecture(&fields)?;
+        refuse_other_computations(&fields)?;
+        let rope_fields = Fields(rope_object(&fields)?);
+
+        let num_attention_heads = fields.need("num_attention_heads")?;
+        let hidden_size = fields.need("hidden_size")?;
+        let head_dim = match fields.u32("head_dim")? {
+            Some(head_dim) => head_dim,
+            None if num_attention_heads == 0 || hidden_size % num_attention_heads != 0 => {
+                fail!(Code::BadConfig, "hidden_size is {hidden_size}; num_attention_heads, {num_attention_heads}, does not divide it");
+            }
+            None => hidden_size / num_attention_heads,
+        };
+        let partial = match rope_fields.f64("partial_rotary_factor")? {
+            Some(partial) => partial,
+            None => fields.f64("partial_rotary_factor")?.unwrap_or(1.0),
+        };
+        if !(0.0..=1.0).contains(&partial) {
+            fail!(Code::BadConfig, "partial_rotary_factor is {partial}; it must be between 0 and 1");
+        }
+        let theta = match rope_fields.f64("rope_theta")? {
+            Some(theta) => theta,
+            None => fields.f64("rope_theta")?.unwrap_or(10_000.0),
+        };
+        let (max, original) = lengths(architecture, &fields, &rope_fields)?;
+        Config {
+            architecture,
+            hidden_size,
+            intermediate_size: fields.need("intermediate_size")?,
+            num_hidden_layers: fields.need("num_hidden_layers")?,
+            num_attention_heads,
+            num_key_value_heads: fields.u32("num_key_value_heads")?.unwrap_or(num_attention_heads),
+            head_dim,
+            vocab_size: fields.need("vocab_size")?,
+            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(default_eps(architecture)) as f32,
+            rope_theta: theta as f32,
+            rotary_dim: (f64::from(head_dim) * partial) as u32,
+            rope: rope(&rope_fields, max, original)?,
+            max_position_embeddings: max,
+            original_max_position_embeddings: original,
+            sliding_window: if architecture == Architecture::Phi3 { fields.u32("sliding_window")? } else { None },
+            tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
+            bos_token_id: fields.u32("bos_token_id")?,
+            eos_token_ids: token_ids(map.get("eos_token_id"))?,
+        }
+        .checked()
+    }
+
+    /// A `config.json` that parses to the same.
+    pub fn to_json(&self) -> Value {
+        let mut json = json!({
+            "architectures": [self.architecture.class()],
+            "model_type": self.architecture.model_type(),
+            "hidden_act": "silu",
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            "num_attention_heads": self.num_attention_heads,
+            "num_key_value_heads": self.num_key_value_heads,
+            "head_dim": self.head_dim,
+            "vocab_size": self.vocab_size,
+            "rms_norm_eps": number(self.rms_norm_eps),
+            "rope_theta": number(self.rope_theta),
+            "partial_rotary_factor": self.partial_rotary_factor(),
+            "max_position_embeddings": self.max_position_embeddings,
+            "original_max_position_embeddings": self.original_max_position_embeddings,
+            "sliding_window": self.sliding_window,
+            "tie_word_embeddings": self.tie_word_embeddings,
+            "attention_bias": false,
+            "bos_token_id": self.bos_token_id,
+            "eos_token_id": self.eos_token_ids,
+        });
+        json["rope_scaling"] = match &self.rope {
+            Rope::Plain => Value::Null,
+            Rope::LongRope { short_factor, long_factor, attention_factor } => json!({
+                "rope_type": "longrope",
+                "type": "longrope",
+                "short_factor": short_factor.iter().map(|&factor| number(factor)).collect::<Vec<_>>(),
+                "long_factor": long_factor.iter().map(|&factor| number(factor)).collect::<Vec<_>>(),
+                "attention_factor": number(*attention_factor),
+            }),
+            Rope::Llama3 { factor, low_freq_factor, high_freq_factor } => json!({
+                "rope_type": "llama3",
+                "factor": number(*factor),
+                "low_freq_factor": number(*low_freq_factor),
+                "high_freq_factor": number(*high_freq_factor),
+                "original_max_position_embeddings": self.original_max_position_embeddings,
+            }),
+            Rope::Linear { factor } => json!({ "rope_type": "linear", "type": "linear", "factor": number(*factor) }),
+        };
+        json
+    }
+
+    /// The fraction that truncates back to `rotary_dim`.
+    fn partial_rotary_factor(&self) -> f64 {
+        let (rotary, head) = (f64::from(self.rotary_dim), f64::from(self.head_dim));
+        let fraction = rotary / head;
+        if fraction * head < rotary { fraction.next_up() } else { fraction }
+    }
+}
+
+/// The shortest decimal that is this f32, as JSON: 1e-5 and not 9.999999747378752e-6.
+fn number(value: f32) -> Value {
+    json!(value.to_string().parse::<f64>().unwrap_or(f64::from(value)))
+}
+
+/// Token ids that are one number, a list, or nothing.
+///
+/// # Errors
+/// `bad-config` for anything else.
+pub fn token_ids(value: Option<&Value>) -> Result<Vec<u32>> {
+    let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ids = match value {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(list)) => list.iter().map(one).collect(),
+        Some(single) => one(single).map(|id| vec![id]),
+    };
+    let Some(ids) = ids else {
+        fail!(Code::BadConfig, "eos_token_id must be a token id or a list of them");
+    };
+    Ok(ids)
+}
+
+fn architecture(fields: &Fields) -> Result<Architecture> {
+    let known = [Architecture::Phi3, Architecture::Llama];
+    let class = fields.0.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
+    let found = match (class, fields.str("model_type")) {
+        (Some(class), _) => known.into_iter().find(|one| one.class() == class),
+        (None, Some(model_type)) => known.into_iter().find(|one| one.model_type() == model_type),
+        (None, None) => fail!(Code::BadConfig, "config.json has neither architectures nor model_type"),
+    };
+    let Some(found) = found else {
+        let name = class.or(fields.str("model_type")).unwrap_or_default();
+        fail!(Code::UnsupportedArchitecture, "the architecture is {name}; we run Phi3ForCausalLM and LlamaForCausalLM");
+    };
+    Ok(found)
+}
+
+/// Fields that would make the computation another one than ours.
+fn refuse_other_computations(fields: &Fields) -> Result<()> {
+    for bias in ["attention_bias", "mlp_bias"] {
+        if fields.bool(bias)? == Some(true) {
+            fail!(Code::UnsupportedArchitecture, "{bias} is true; we run models without biases");
+        }
+    }
+    let act = fields.str("hidden_act").unwrap_or("silu");
+    if act != "silu" {
+        fail!(Code::UnsupportedArchitecture, "hidden_act is {act}; we run silu");
+    }
+    if fields.object("quantization_config")?.is_some() {
+        fail!(
+            Code::UnsupportedTensor,
+            "quantization_config: the weights are packed in a way that we don't read; use the unquantised model or a GGUF"
+        );
+    }
+    Ok(())
+}
+
+/// The object that describes RoPE, empty when there is none. As in transformers, the old name wins.
+fn rope_object<'a>(fields: &Fields<'a>) -> Result<&'a Map<String, Value>> {
+    static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    let old = fields.object("rope_scaling")?;
+    Ok(old.or(fields.object("rope_parameters")?).unwrap_or(&NOTHING))
+}
+
+/// The context's length, and the length before it was extended.
+fn lengths(architecture: Architecture, fields: &Fields, rope: &Fields) -> Result<(u32, u32)> {
+    let original = match fields.u32("original_max_position_embeddings")? {
+        Some(original) => Some(original),
+        None => rope.u32("original_max_position_embeddings")?,
+    };
+    let max = match (fields.u32("max_position_embeddings")?, original, rope.f64("factor")?) {
+        (Some(max), _, _) => max,
+        (None, Some(original), Some(factor)) => (f64::from(original) * factor) as u32,
+        (None, _, _) => fields.need("max_position_embeddings")?,
+    };
+    let default = if architecture == Architecture::Phi3 { 4096 } else { max };
+    Ok((max, original.unwrap_or(default)))
+}
+
+fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
+    let rope_type = fields.str("rope_type").or(fields.str("type")).unwrap_or("default");
+    match rope_type {
+        "default" => Ok(Rope::Plain),
+        "longrope" | "su" => {
+            // Other, older scalings of the same name multiply with numbers of their own.
+            if fields.0.contains_key("short_mscale") || fields.0.contains_key("long_mscale") {
+                fail!(Code::UnsupportedArchitecture, "short_mscale and long_mscale are a kind of RoPE that we don't run");
+            }
+            let factor = fields.f64("factor")?.unwrap_or(f64::from(max) / f64::from(original));
+            let attention = match fields.f64("attention_factor")? {
+                Some(attention) => attention as f32,
+                None => longrope_attention_factor(factor, original),
+            };
+            Ok(Rope::LongRope {
+                short_factor: fields.floats("short_factor")?,
+                long_factor: fields.floats("long_factor")?,
+                attention_factor: attention,
+            })
+        }
+        "llama3" => Ok(Rope::Llama3 {
+            factor: fields.need_f32("factor")?,
+            low_freq_factor: fields.need_f32("low_freq_factor")?,
+            high_freq_factor: fields.need_f32("high_freq_factor")?,
+        }),
+        "linear" => Ok(Rope::Linear { factor: fields.need_f32("factor")? }),
+        other => fail!(Code::UnsupportedArchitecture, "rope_type is {other}; we run default, longrope, llama3 and linear"),
+    }
+}
+
+fn default_eps(architecture: Architecture) -> f64 {
+    match architecture {
+        Architecture::Phi3 => 1e-5,
+        Architecture::Llama => 1e-6,
+    }
+}
+
+/// Typed access to an object. `null` is as good as nothing.
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn typed<T>(&self, name: &str, what: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let Some(value) = read(value) else {
+            fail!(Code::BadConfig, "{name} must be {what}");
+        };
+        Ok(Some(value))
+    }
+
+    fn u32(&self, name: &str) -> Result<Option<u32>> {
+        self.typed(name, "a whole number below 2^32", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
+    }
+
+    fn need(&self, name: &str) -> Result<u32> {
+        let Some(value) = self.u32(name)? else {
+            fail!(Code::BadConfig, "{name} is missing");
+        };
+        Ok(value)
+    }
+
+    fn f64(&self, name: &str) -> Result<Option<f64>> {
+        self.typed(name, "a number", Value::as_f64)
+    }
+
+    fn need_f32(&self, name: &str) -> Result<f32> {
+        let Some(value) = self.f64(name)? else {
+            fail!(Code::BadConfig, "{name} is missing");
+        };
+        Ok(value as f32)
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        let list = self.typed(name, "a list of numbers", |value| {
+            value.as_array()?.iter().map(|n| n.as_f64().map(|n| n as f32)).collect::<Option<Vec<f32>>>()
+        })?;
+        let Some(list) = list else {
+            fail!(Code::BadConfig, "{name} is missing");
+        };
+        Ok(list)
+    }
+
+    fn bool(&self, name: &str) -> Result<Option<bool>> {
+        self.typed(name, "true or false", Value::as_bool)
+    }
+
+    fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
+        self.typed(name, "an object", Value::as_object)
+    }
+
+    fn str(&self, name: &str) -> Option<&'a str> {
+        self.get(name).and_then(Value::as_str)
+    }
+}

@@ -1,0 +1,255 @@
+//! What a model's numbers are. Parse once, then trust: a [`Config`] that exists fits together.
+
+mod gguf;
+mod huggingface;
+
+pub(super) use gguf::FromTensors;
+pub use huggingface::token_ids;
+
+use crate::error::{Code, Result, fail};
+use crate::op::Heads;
+
+use super::layout::{GROUP, QUAD};
+
+/// The computations that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Architecture {
+    /// `Phi3ForCausalLM`: Phi-3-mini, Phi-3.5-mini, Phi-4-mini.
+    Phi3,
+    /// `LlamaForCausalLM`: the same computation, with projections that its files hold apart.
+    Llama,
+}
+
+impl Architecture {
+    /// The class's name, as in `architectures`.
+    pub fn class(self) -> &'static str {
+        match self {
+            Architecture::Phi3 => "Phi3ForCausalLM",
+            Architecture::Llama => "LlamaForCausalLM",
+        }
+    }
+
+    /// The short name, as in `model_type` and in GGUF's `general.architecture`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Architecture::Phi3 => "phi3",
+            Architecture::Llama => "llama",
+        }
+    }
+}
+
+/// How the rotary frequencies `1 / theta^(2i / rotary_dim)` are changed, with i below `rotary_dim / 2`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rope {
+    /// Not at all.
+    Plain,
+    /// Each is divided by a factor of its own: the long ones when the whole sequence is longer than
+    /// `original_max_position_embeddings`, the short ones otherwise.
+    LongRope {
+        /// `[rotary_dim / 2]`.
+        short_factor: Vec<f32>,
+        /// `[rotary_dim / 2]`.
+        long_factor: Vec<f32>,
+        /// What cosines and sines are multiplied with, at every length.
+        attention_factor: f32,
+    },
+    /// Llama 3.1's: low frequencies are divided by `factor`, high ones kept, those between interpolated.
+    Llama3 {
+        /// What low frequencies are divided by.
+        factor: f32,
+        /// Wavelengths above `original / low_freq_factor` are low frequencies.
+        low_freq_factor: f32,
+        /// Wavelengths below `original / high_freq_factor` are high frequencies.
+        high_freq_factor: f32,
+    },
+    /// All are divided by one factor.
+    Linear {
+        /// What frequencies are divided by.
+        factor: f32,
+    },
+}
+
+/// A model's numbers, by Hugging Face's names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The computation.
+    pub architecture: Architecture,
+    /// Width of the residual stream, a multiple of 32.
+    pub hidden_size: u32,
+    /// Width between `gate_up_proj` and `down_proj`, a multiple of 32.
+    pub intermediate_size: u32,
+    /// Layers.
+    pub num_hidden_layers: u32,
+    /// Query heads.
+    pub num_attention_heads: u32,
+    /// Key and value heads, which divide the query heads.
+    pub num_key_value_heads: u32,
+    /// Width of a head, a multiple of 4.
+    pub head_dim: u32,
+    /// Rows of the embedding, padding included.
+    pub vocab_size: u32,
+    /// Epsilon of the RMS norms.
+    pub rms_norm_eps: f32,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f32,
+    /// Elements of a head that rotate: even, at most `head_dim`.
+    pub rotary_dim: u32,
+    /// How the rotary frequencies are changed.
+    pub rope: Rope,
+    /// The longest sequence that the model was made for.
+    pub max_position_embeddings: u32,
+    /// The length it was trained at before its context was extended.
+    pub original_max_position_embeddings: u32,
+    /// Positions that a query sees, itself included, where that is limited.
+    pub sliding_window: Option<u32>,
+    /// Whether `lm_head` is the embedding.
+    pub tie_word_embeddings: bool,
+    /// The token that begins a text.
+    pub bos_token_id: Option<u32>,
+    /// The tokens that end one. They may lie outside the vocabulary, as in small test models.
+    pub eos_token_ids: Vec<u32>,
+}
+
+/// Canonical name of the embedding, `[vocab_size, hidden_size]`.
+pub const EMBED_TOKENS: &str = "model.embed_tokens.weight";
+/// Canonical name of the head, `[vocab_size, hidden_size]`: the embedding itself where they are tied.
+pub const LM_HEAD: &str = "lm_head.weight";
+/// Canonical name of the last norm, `[hidden_size]`.
+pub const NORM: &str = "model.norm.weight";
+
+/// Canonical name of a tensor of a layer: `layer_tensor(7, "mlp.down_proj")` is `model.layers.7.mlp.down_proj.weight`.
+pub fn layer_tensor(layer: u32, tensor: &str) -> String {
+    format!("model.layers.{layer}.{tensor}.weight")
+}
+
+impl Config {
+    /// How a row of the fused projections is divided.
+    pub fn heads(&self) -> Heads {
+        Heads { n_heads: self.num_attention_heads, n_kv_heads: self.num_key_value_heads, head_dim: self.head_dim }
+    }
+
+    /// Rows of the queries, the keys and the values.
+    pub(super) fn qkv_widths(&self) -> [u32; 3] {
+        [self.num_attention_heads, self.num_key_value_heads, self.num_key_value_heads].map(|heads| heads * self.head_dim)
+    }
+
+    /// The canonical matrices `[output, input]` that the model has, in the order in which it uses them. No `lm_head` when tied.
+    pub fn matrices(&self) -> Vec<(String, [usize; 2])> {
+        let [hidden, inter, vocab] = [self.hidden_size, self.intermediate_size, self.vocab_size].map(|n| n as usize);
+        let [qkv, q] = [self.heads().qkv_width(), self.heads().q_width()].map(|n| n as usize);
+        let mut all = vec![(EMBED_TOKENS.to_owned(), [vocab, hidden])];
+        for layer in 0..self.num_hidden_layers {
+            all.push((layer_tensor(layer, "self_attn.qkv_proj"), [qkv, hidden]));
+            all.push((layer_tensor(layer, "self_attn.o_proj"), [hidden, q]));
+            all.push((layer_tensor(layer, "mlp.gate_up_proj"), [2 * inter, hidden]));
+            all.push((layer_tensor(layer, "mlp.down_proj"), [hidden, inter]));
+        }
+        if !self.tie_word_embeddings {
+            all.push((LM_HEAD.to_owned(), [vocab, hidden]));
+        }
+        all
+    }
+
+    /// The canonical vectors, all norms, that the model has, with their lengths.
+    pub fn vectors(&self) -> Vec<(String, usize)> {
+        let hidden = self.hidden_size as usize;
+        let mut all = Vec::new();
+        for layer in 0..self.num_hidden_layers {
+            all.push((layer_tensor(layer, "input_layernorm"), hidden));
+            all.push((layer_tensor(layer, "post_attention_layernorm"), hidden));
+        }
+        all.push((NORM.to_owned(), hidden));
+        all
+    }
+
+    /// Checks that the numbers fit together, so that nobody below has to.
+    fn checked(self) -> Result<Config> {
+        self.check_sizes()?;
+        self.check_rope()?;
+        Ok(self)
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        // The upper bounds are far above any model of this family; they keep products within u32.
+        for (field, value, most) in [
+            ("hidden_size", self.hidden_size, 1 << 16),
+            ("intermediate_size", self.intermediate_size, 1 << 18),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
+            ("num_attention_heads", self.num_attention_heads, 1 << 10),
+            ("num_key_value_heads", self.num_key_value_heads, 1 << 10),
+            ("head_dim", self.head_dim, 1 << 10),
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 30),
+            ("original_max_position_embeddings", self.original_max_position_embeddings, 1 << 30),
+            ("sliding_window", self.sliding_window.unwrap_or(1), u32::MAX),
+        ] {
+            if value == 0 || value > most {
+                fail!(Code::BadConfig, "{field} is {value}; it must be between 1 and {most}");
+            }
+        }
+        let q_width = self.heads().q_width();
+        for (what, value, multiple) in [
+            ("hidden_size", self.hidden_size, GROUP as u32),
+            ("intermediate_size", self.intermediate_size, GROUP as u32),
+            ("num_attention_heads * head_dim", q_width, GROUP as u32),
+            ("head_dim", self.head_dim, QUAD as u32),
+            ("num_attention_heads", self.num_attention_heads, self.num_key_value_heads),
+        ] {
+            if !value.is_multiple_of(multiple) {
+                let why = if multiple == self.num_key_value_heads { " (num_key_value_heads)" } else { "" };
+                fail!(Code::BadConfig, "{what} is {value}; it must be a multiple of {multiple}{why}");
+            }
+        }
+        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0 && self.rms_norm_eps < 1.0) {
+            fail!(Code::BadConfig, "rms_norm_eps is {}; it must be small and not negative", self.rms_norm_eps);
+        }
+        Ok(())
+    }
+
+    fn check_rope(&self) -> Result<()> {
+        if !self.rotary_dim.is_multiple_of(2) || self.rotary_dim > self.head_dim {
+            let (rotary, head) = (self.rotary_dim, self.head_dim);
+            fail!(Code::BadConfig, "partial_rotary_factor makes {rotary} of {head} elements rotate; it must be an even part of a head");
+        }
+        positive("rope_theta", self.rope_theta)?;
+        match &self.rope {
+            Rope::Plain => Ok(()),
+            Rope::LongRope { short_factor, long_factor, attention_factor } => {
+                let pairs = self.rotary_dim as usize / 2;
+                for (field, factors) in [("short_factor", short_factor), ("long_factor", long_factor)] {
+                    if factors.len() != pairs {
+                        fail!(
+                            Code::BadConfig,
+                            "{field} has {} numbers; it must have {pairs}, half of the elements that rotate",
+                            factors.len()
+                        );
+                    }
+                    factors.iter().try_for_each(|&factor| positive(field, factor))?;
+                }
+                positive("attention_factor", *attention_factor)
+            }
+            Rope::Llama3 { factor, low_freq_factor, high_freq_factor } => {
+                positive("factor", *factor)?;
+                positive("low_freq_factor", *low_freq_factor)?;
+                positive("high_freq_factor", *high_freq_factor)?;
+                if high_freq_factor <= low_freq_factor {
+                    fail!(Code::BadConfig, "high_freq_factor is {high_freq_factor}; it must be above low_freq_factor, {low_freq_factor}");
+                }
+                Ok(())
+            }
+            Rope::Linear { factor } => positive("factor", *factor),
+        }
+    }
+}
+
+fn positive(field: &str, value: f32) -> Result<()> {
+    if !(value.is_finite() && value > 0.0) {
+        fail!(Code::BadConfig, "{field} holds {value}; it must be a positive number");
+    }
+    Ok(())
+}
+
+/// What LongRoPE multiplies cosines and sines with where the files do not say: `sqrt(1 + ln(factor) / ln(original))`.
+fn longrope_attention_factor(factor: f64, original: u32) -> f32 {
+    if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / f64::from(original).ln()).sqrt() as f32 }
+}

@@ -1,0 +1,425 @@
+//! GGUF headers, versions 2 and 3: metadata and where the tensors lie.
+//!
+//! Only the header is read, in chunks that grow until it is whole. Every length in it is checked against the file's size before
+//! anything is allocated, so that a header that lies costs no more than the file is long.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::source::{Source, truncated};
+use super::tensor::{Stored, Tensor};
+use crate::error::{Code, Error, Result, fail};
+
+/// The first bytes of every GGUF file.
+pub const MAGIC: &[u8; 4] = b"GGUF";
+/// No header of a real model comes near: the largest vocabularies need 20 MB.
+const LARGEST_HEADER: u64 = 128 << 20;
+const FIRST_READ: u64 = 64 << 10;
+const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// A metadata value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Any unsigned width.
+    Unsigned(u64),
+    /// Any signed width.
+    Signed(i64),
+    /// Any float width.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// UTF-8.
+    Text(String),
+    /// A list of strings.
+    Texts(Vec<String>),
+    /// A list of numbers or booleans, still as they lie in the file.
+    Numbers(Numbers),
+}
+
+/// A list of numbers of one type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    number: Number,
+    bytes: Vec<u8>,
+}
+
+/// The fixed-width types of GGUF metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    F32,
+    Bool,
+    U64,
+    I64,
+    F64,
+}
+
+/// A GGUF file's metadata by key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata(pub BTreeMap<String, Value>);
+
+impl Metadata {
+    /// A string.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        if let Some(Value::Text(text)) = self.0.get(key) { Some(text) } else { None }
+    }
+
+    /// A list of strings, such as `tokenizer.ggml.tokens`.
+    pub fn texts(&self, key: &str) -> Option<&[String]> {
+        if let Some(Value::Texts(texts)) = self.0.get(key) { Some(texts) } else { None }
+    }
+
+    /// A number that is whole and not negative.
+    pub fn unsigned(&self, key: &str) -> Option<u64> {
+        match self.0.get(key)? {
+            Value::Unsigned(value) => Some(*value),
+            Value::Signed(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// Any number.
+    pub fn float(&self, key: &str) -> Option<f64> {
+        match self.0.get(key)? {
+            Value::Float(value) => Some(*value),
+            Value::Unsigned(value) => Some(*value as f64),
+            Value::Signed(value) => Some(*value as f64),
+            _ => None,
+        }
+    }
+
+    /// True or false.
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        if let Some(Value::Bool(value)) = self.0.get(key) { Some(*value) } else { None }
+    }
+
+    /// A list of floats, such as `tokenizer.ggml.scores`.
+    pub fn floats(&self, key: &str) -> Option<Vec<f32>> {
+        let Some(Value::Numbers(list)) = self.0.get(key) else { return None };
+        list.values().map(|value| if let Value::Float(value) = value { Some(value as f32) } else { None }).collect()
+    }
+
+    /// A list of integers, such as `tokenizer.ggml.token_type`.
+    pub fn integers(&self, key: &str) -> Option<Vec<i64>> {
+        let Some(Value::Numbers(list)) = self.0.get(key) else { return None };
+        let whole = |value| match value {
+            Value::Unsigned(value) => i64::try_from(value).ok(),
+            Value::Signed(value) => Some(value),
+            _ => None,
+        };
+        list.values().map(whole).collect()
+    }
+}
+
+impl Numbers {
+    fn values(&self) -> impl Iterator<Item = Value> {
+        self.bytes.chunks_exact(self.number.width()).map(|bytes| self.number.value(bytes))
+    }
+}
+
+impl Number {
+    fn from_id(id: u32) -> Option<Number> {
+        Some(match id {
+            0 => Number::U8,
+            1 => Number::I8,
+            2 => Number::U16,
+            3 => Number::I16,
+            4 => Number::U32,
+            5 => Number::I32,
+            6 => Number::F32,
+            7 => Number::Bool,
+            10 => Number::U64,
+            11 => Number::I64,
+            12 => Number::F64,
+            _ => return None,
+        })
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Number::U8 | Number::I8 | Number::Bool => 1,
+            Number::U16 | Number::I16 => 2,
+            Number::U32 | Number::I32 | Number::F32 => 4,
+            Number::U64 | Number::I64 | Number::F64 => 8,
+        }
+    }
+
+    /// The value of `width` little-endian bytes.
+    fn value(self, bytes: &[u8]) -> Value {
+        let mut wide = [0; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        let bits = u64::from_le_bytes(wide);
+        match self {
+            Number::U8 | Number::U16 | Number::U32 | Number::U64 => Value::Unsigned(bits),
+            Number::I8 => Value::Signed(i64::from(bits as i8)),
+            Number::I16 => Value::Signed(i64::from(bits as i16)),
+            Number::I32 => Value::Signed(i64::from(bits as i32)),
+            Number::I64 => Value::Signed(bits as i64),
+            Number::F32 => Value::Float(f64::from(f32::from_bits(bits as u32))),
+            Number::F64 => Value::Float(f64::from_bits(bits)),
+            Number::Bool => Value::Bool(bits != 0),
+        }
+    }
+}
+
+/// What one file's header says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The metadata.
+    pub metadata: Metadata,
+    /// The tensors in the order of the header.
+    pub tensors: Vec<Tensor>,
+}
+
+/// Reads the header of a file.
+///
+/// # Errors
+/// `not-found`; `not-a-model` without the magic or for another version; `truncated` when the header or a tensor ends behind the
+/// file; `malformed` when it contradicts itself.
+pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
+    let Some(size) = source.size(file).await? else {
+        fail!(Code::NotFound, "{file} in {}: there is no such file", source.name());
+    };
+    let mut bytes = Vec::new();
+    let mut wanted = FIRST_READ;
+    loop {
+        let have = bytes.len();
+        bytes.resize(wanted.min(size) as usize, 0);
+        source.read(file, have as u64, &mut bytes[have..]).await?;
+        match (Reader { bytes: &bytes, at: 0, file, size }).header() {
+            Ok(header) => return Ok(header),
+            Err(Stop::Short { needed }) if needed > size => return Err(truncated(file, &source.name(), size, needed)),
+            Err(Stop::Short { needed }) if needed > LARGEST_HEADER => {
+                fail!(Code::Malformed, "{file}: the header is longer than {LARGEST_HEADER} bytes")
+            }
+            Err(Stop::Short { needed }) => wanted = needed.max(4 * bytes.len() as u64).min(LARGEST_HEADER),
+            Err(Stop::Bad(error)) => return Err(error),
+        }
+    }
+}
+
+type Parse<T> = std::result::Result<T, Stop>;
+
+/// Why a header was not read.
+enum Stop {
+    /// The file's first `needed` bytes are needed, at least.
+    Short { needed: u64 },
+    /// Nothing will help.
+    Bad(Error),
+}
+
+impl Stop {
+    fn bad(code: Code, message: String) -> Stop {
+        Stop::Bad(Error::new(code, message))
+    }
+}
+
+/// A cursor over what was read so far.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    file: &'a str,
+    size: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn header(mut self) -> Parse<Header> {
+        let magic = &self.bytes[..self.bytes.len().min(MAGIC.len())];
+        if !MAGIC.starts_with(magic) {
+            return Err(Stop::bad(Code::NotAModel, format!("{}: not a GGUF file; it does not begin with GGUF", self.file)));
+        }
+        self.take(MAGIC.len() as u64)?;
+        let version = self.u32()?;
+        if !(2..=3).contains(&version) {
+            let why =
+                if (2..=3).contains(&version.swap_bytes()) { "it is big-endian".to_owned() } else { format!("GGUF version {version}") };
+            return Err(Stop::bad(Code::NotAModel, format!("{}: {why}; we read little-endian versions 2 and 3", self.file)));
+        }
+        // The least that a tensor and a pair of key and value can take.
+        let (tensors, pairs) = (self.u64()?, self.u64()?);
+        self.check_room(tensors, 24)?;
+        self.check_room(pairs, 13)?;
+        let mut metadata = BTreeMap::new();
+        for _ in 0..pairs {
+            let key = self.text("a key")?;
+            let id = self.u32()?;
+            let value = self.value(id, &key)?;
+            metadata.insert(key, value);
+        }
+        let metadata = Metadata(metadata);
+        let file: Arc<str> = self.file.into();
+        let mut found = Vec::new();
+        for _ in 0..tensors {
+            found.push(self.tensor(&file)?);
+        }
+        self.place(&metadata, &mut found)?;
+        Ok(Header { metadata, tensors: found })
+    }
+
+    fn take(&mut self, bytes: u64) -> Parse<&'a [u8]> {
+        let end = (self.at as u64).saturating_add(bytes);
+        if end > self.bytes.len() as u64 {
+            return Err(Stop::Short { needed: end });
+        }
+        let taken = &self.bytes[self.at..end as usize];
+        self.at = end as usize;
+        Ok(taken)
+    }
+
+    /// Refuses a count of things that the file has no room for.
+    fn check_room(&self, count: u64, least_bytes: u64) -> Parse<()> {
+        let needed = count.saturating_mul(least_bytes).saturating_add(self.at as u64);
+        if needed > self.size { Err(Stop::Short { needed }) } else { Ok(()) }
+    }
+
+    fn u32(&mut self) -> Parse<u32> {
+        let bytes = self.take(4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
+    fn u64(&mut self) -> Parse<u64> {
+        let (low, high) = (self.u32()?, self.u32()?);
+        Ok(u64::from(low) | u64::from(high) << 32)
+    }
+
+    fn text(&mut self, what: &str) -> Parse<String> {
+        let length = self.u64()?;
+        let bytes = self.take(length)?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(Stop::bad(Code::Malformed, format!("{}: {what} is not UTF-8, at byte {}", self.file, self.at - bytes.len()))),
+        }
+    }
+
+    fn value(&mut self, id: u32, key: &str) -> Parse<Value> {
+        const TEXT: u32 = 8;
+        const ARRAY: u32 = 9;
+        if id == TEXT {
+            return Ok(Value::Text(self.text(key)?));
+        }
+        if id != ARRAY {
+            let number = self.number(id, key)?;
+            return Ok(number.value(self.take(number.width() as u64)?));
+        }
+        let (id, count) = (self.u32()?, self.u64()?);
+        if id != TEXT {
+            let number = self.number(id, key)?;
+            let bytes = self.take(count.saturating_mul(number.width() as u64))?.to_vec();
+            return Ok(Value::Numbers(Numbers { number, bytes }));
+        }
+        self.check_room(count, 8)?;
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            texts.push(self.text(key)?);
+        }
+        Ok(Value::Texts(texts))
+    }
+
+    fn number(&self, id: u32, key: &str) -> Parse<Number> {
+        Number::from_id(id).ok_or_else(|| Stop::bad(Code::Malformed, format!("{}: {key} has the unknown type {id}", self.file)))
+    }
+
+    /// A tensor, its offset still counted from where the data begin.
+    fn tensor(&mut self, file: &Arc<str>) -> Parse<Tensor> {
+        let name = self.text("a tensor's name")?;
+        let dimensions = self.u32()?;
+        if dimensions > 4 {
+            return Err(Stop::bad(Code::Malformed, format!("{file}: {name} has {dimensions} dimensions; GGUF has at most 4")));
+        }
+        let mut shape = Vec::new();
+        for _ in 0..dimensions {
+            shape.insert(0, self.u64()?);
+        }
+        let stored = stored(self.u32()?);
+        let offset = self.u64()?;
+        let elements = shape.iter().try_fold(1u64, |all, &n| all.checked_mul(n));
+        let bytes = match (&stored, elements) {
+            (Stored::Other(_), Some(_)) => Some(0),
+            (_, Some(elements)) if whole_rows(&stored, &shape) => stored.bytes(elements),
+            _ => None,
+        };
+        let Some(bytes) = bytes else {
+            return Err(Stop::bad(Code::Malformed, format!("{file}: {name} of type {} cannot have the shape {shape:?}", stored.name())));
+        };
+        Ok(Tensor { name, shape, stored, file: file.clone(), offset, bytes })
+    }
+
+    /// Counts the tensors' offsets from the file's begin and checks that they end within it.
+    fn place(&self, metadata: &Metadata, tensors: &mut [Tensor]) -> Parse<()> {
+        let alignment = metadata.unsigned("general.alignment").unwrap_or(DEFAULT_ALIGNMENT);
+        if !alignment.is_power_of_two() || alignment > 1 << 20 {
+            return Err(Stop::bad(Code::Malformed, format!("{}: general.alignment is {alignment}; it must be a power of two", self.file)));
+        }
+        let data = (self.at as u64).next_multiple_of(alignment);
+        for tensor in tensors {
+            tensor.offset = tensor.offset.saturating_add(data);
+            let end = tensor.offset.saturating_add(tensor.bytes);
+            if end > self.size {
+                return Err(Stop::Short { needed: end });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows are quantised one by one: a block never spans two.
+fn whole_rows(stored: &Stored, shape: &[u64]) -> bool {
+    let row = shape.last().copied().unwrap_or(1);
+    stored.block().is_some_and(|(elements, _)| row % elements as u64 == 0)
+}
+
+fn stored(id: u32) -> Stored {
+    let other = match id {
+        0 => return Stored::F32,
+        1 => return Stored::F16,
+        2 => return Stored::Q4_0,
+        3 => return Stored::Q4_1,
+        6 => return Stored::Q5_0,
+        7 => return Stored::Q5_1,
+        8 => return Stored::Q8_0,
+        12 => return Stored::Q4K,
+        13 => return Stored::Q5K,
+        14 => return Stored::Q6K,
+        30 => return Stored::BF16,
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => return Stored::Other(format!("GGUF type {id}")),
+    };
+    Stored::Other(other.to_owned())
+}
+
+/// The names of all files of a split model, given any one of them: `x-00001-of-00003.gguf`. `None` for a name of another form.
+pub fn split_names(file: &str, count: u64) -> Option<Vec<String>> {
+    let stem = file.strip_suffix(".gguf")?;
+    let (stem, of) = stem.rsplit_once("-of-")?;
+    let (prefix, number) = stem.rsplit_once('-')?;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(number) || !digits(of) || of.parse() != Ok(count) {
+        return None;
+    }
+    Some((1..=count).map(|number| format!("{prefix}-{number:05}-of-{of}.gguf")).collect())
+}

@@ -1,0 +1,344 @@
+//! Weights on their way into buffers: read in panels of bounded size, fused, put in order and packed on the way.
+
+use std::sync::Arc;
+
+use half::f16;
+
+use super::blocks::{pack_row, values};
+use super::checkpoint::{Checkpoint, Place};
+use super::layout::{GROUP, Kind, Planes, QUAD, planes};
+use super::panel::Panel;
+use super::source::Source;
+use super::tensor::Tensor;
+use crate::backend::Backend;
+use crate::error::{Code, Error, Result, fail};
+use crate::op::{Buf, Matrix, Part};
+
+/// Stored bytes that are read at once.
+const PANEL_BYTES: usize = 4 << 20;
+
+/// How many bits a weight that comes unquantised is held in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Bits {
+    /// Symmetric groups of 4 bits: 4.5 bits a weight.
+    #[default]
+    Four,
+    /// Groups of 8 bits: 8.5 bits a weight.
+    Eight,
+    /// Half precision.
+    Sixteen,
+    /// As they are.
+    ThirtyTwo,
+}
+
+impl Bits {
+    /// 4, 8, 16 or 32.
+    ///
+    /// # Errors
+    /// `bad-option` for any other number.
+    pub fn from_number(bits: u32) -> Result<Bits> {
+        match bits {
+            4 => Ok(Bits::Four),
+            8 => Ok(Bits::Eight),
+            16 => Ok(Bits::Sixteen),
+            32 => Ok(Bits::ThirtyTwo),
+            other => fail!(Code::BadOption, "{other} bits; weights are held in 4, 8, 16 or 32"),
+        }
+    }
+
+    /// The kind of the elements.
+    pub fn kind(self) -> Kind {
+        match self {
+            Bits::Four => Kind::Q4,
+            Bits::Eight => Kind::Q8,
+            Bits::Sixteen => Kind::F16,
+            Bits::ThirtyTwo => Kind::F32,
+        }
+    }
+}
+
+/// How weights are to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// The kind of those that come unquantised.
+    pub floats: Kind,
+    /// The kind of those that come quantised or converted, or `None` to hold each as [`super::blocks`] says.
+    pub quantised: Option<Kind>,
+}
+
+impl Hold {
+    /// Everything as f32, whatever it was: for checking other kinds against.
+    pub const EXACT: Hold = Hold { floats: Kind::F32, quantised: Some(Kind::F32) };
+}
+
+impl From<Kind> for Hold {
+    /// Unquantised weights as `kind`, quantised ones as they come.
+    fn from(kind: Kind) -> Hold {
+        Hold { floats: kind, quantised: None }
+    }
+}
+
+impl From<Bits> for Hold {
+    fn from(bits: Bits) -> Hold {
+        bits.kind().into()
+    }
+}
+
+/// Where panels go: the first row, the panel, and how many bytes were read for it.
+type Sink<'a> = &'a mut dyn FnMut(usize, Panel, u64) -> Result<()>;
+
+impl<S: Source> Checkpoint<S> {
+    /// The kind in which a canonical matrix will be held. Fused projections of several types take the widest.
+    ///
+    /// # Errors
+    /// `missing-tensor` and `wrong-shape`.
+    pub fn kind_of(&self, name: &str, shape: [usize; 2], hold: Hold) -> Result<Kind> {
+        Ok(kind(&self.place(name, &shape)?, hold))
+    }
+
+    /// Bytes that loading the whole model reads.
+    pub fn total_bytes(&self) -> u64 {
+        let matrices = self.config.matrices();
+        let matrices = matrices.iter().filter_map(|(name, shape)| self.place(name, shape).ok());
+        let vectors = self.config.vectors();
+        let vectors = vectors.iter().filter_map(|(name, length)| self.place(name, &[*length]).ok());
+        matrices.chain(vectors).map(|place| place.bytes()).sum()
+    }
+
+    /// A canonical vector, `[len]`.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `wrong-shape`, and those of reading.
+    pub async fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let Place::Pieces(pieces) = self.place(name, &[len])? else {
+            unreachable!("vectors are never packed");
+        };
+        let mut all = Vec::with_capacity(len);
+        for (tensor, _) in pieces {
+            let mut bytes = vec![0; tensor.bytes as usize];
+            self.store.read(&tensor.file, tensor.offset, &mut bytes).await?;
+            all.extend(values(&tensor.stored, &bytes)?);
+        }
+        Ok(all)
+    }
+
+    /// Streams a canonical matrix, `[output, input]`, in order, in panels of whole quads (the last may be shorter), each made
+    /// from about 4 MiB of the file.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
+    pub async fn panels(&self, name: &str, shape: [usize; 2], hold: Hold, sink: &mut dyn FnMut(usize, Panel) -> Result<()>) -> Result<()> {
+        self.each_panel(name, shape, hold, &mut |first_row, panel, _| sink(first_row, panel)).await
+    }
+
+    /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were read since it last heard.
+    ///
+    /// # Errors
+    /// As [`Self::panels`], and `out-of-memory`. Buffers that were had until then are given back.
+    pub async fn matrix<B: Backend>(
+        &self,
+        backend: &mut B,
+        name: &str,
+        shape: [usize; 2],
+        hold: Hold,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Arc<Matrix>> {
+        let kind = self.kind_of(name, shape, hold)?;
+        let matrix = allocate(backend, name, shape, kind)?;
+        let mut write = |first_row: usize, panel: Panel, bytes: u64| {
+            write_panel(backend, &matrix, first_row, &panel)?;
+            progress(bytes);
+            Ok(())
+        };
+        match self.each_panel(name, shape, hold, &mut write).await {
+            Ok(()) => Ok(Arc::new(matrix)),
+            Err(error) => {
+                free(backend, &matrix);
+                Err(error)
+            }
+        }
+    }
+
+    async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
+        let place = self.place(name, &shape)?;
+        let kind = kind(&place, hold);
+        match place {
+            Place::Packed { entry, codes, scales, mins } => {
+                let tensors = [Some(codes), scales, mins];
+                self.packed_panels(shape, entry.kind, tensors, &mut |first_row, panel, bytes| {
+                    let panel = if entry.kind == kind { panel } else { repack(&panel, kind)? };
+                    sink(first_row, panel, bytes)
+                })
+                .await
+            }
+            Place::Pieces(pieces) => {
+                let mut first_row = 0;
+                for (tensor, interleaved) in pieces {
+                    self.piece_panels(tensor, interleaved, kind, &mut |row, panel, bytes| sink(first_row + row, panel, bytes)).await?;
+                    first_row += tensor.shape[0] as usize;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn piece_panels(&self, tensor: &Tensor, interleaved: bool, kind: Kind, sink: Sink<'_>) -> Result<()> {
+        let [rows, cols] = [tensor.shape[0], tensor.shape[1]].map(|n| n as usize);
+        let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
+        let head_dim = self.config.head_dim as usize;
+        let step = rows_at_once(row_bytes, if interleaved { head_dim } else { QUAD });
+        let mut bytes = Vec::new();
+        for first_row in (0..rows).step_by(step) {
+            let count = step.min(rows - first_row);
+            bytes.resize(count * row_bytes, 0);
+            self.store.read(&tensor.file, tensor.offset + (first_row * row_bytes) as u64, &mut bytes).await?;
+            let mut panel = Panel::new(kind, count, cols);
+            for row in 0..count {
+                let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
+                let stored = &bytes[stored_row * row_bytes..][..row_bytes];
+                pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
+                    Error::new(error.code, format!("{} row {}: {}", tensor.name, first_row + stored_row, error.message))
+                })?;
+            }
+            sink(first_row, panel, bytes.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    async fn packed_panels(&self, [rows, cols]: [usize; 2], kind: Kind, tensors: [Option<&Tensor>; 3], sink: Sink<'_>) -> Result<()> {
+        let step = rows_at_once(cols / GROUP * kind.codes_per_group() / QUAD, QUAD);
+        for first_row in (0..rows).step_by(step) {
+            let mut panel = Panel::new(kind, step.min(rows - first_row), cols);
+            let before = planes(kind, first_row, cols);
+            let ranges = [
+                (&mut panel.codes[..], before.codes),
+                (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.scales), before.scales),
+                (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.mins), before.mins),
+            ];
+            let mut read = 0;
+            for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
+                if let Some(tensor) = tensor {
+                    self.store.read(&tensor.file, tensor.offset + offset, into).await?;
+                    read += into.len() as u64;
+                }
+            }
+            sink(first_row, panel, read)?;
+        }
+        Ok(())
+    }
+}
+
+impl Place<'_> {
+    fn bytes(&self) -> u64 {
+        match self {
+            Place::Pieces(pieces) => pieces.iter().map(|(tensor, _)| tensor.bytes).sum(),
+            Place::Packed { codes, scales, mins, .. } => [Some(*codes), *scales, *mins].iter().flatten().map(|tensor| tensor.bytes).sum(),
+        }
+    }
+}
+
+fn kind(place: &Place<'_>, hold: Hold) -> Kind {
+    let width = |kind: &Kind| Kind::ALL.iter().rev().position(|one| one == kind);
+    match place {
+        Place::Packed { entry, .. } => hold.quantised.unwrap_or(entry.kind),
+        Place::Pieces(pieces) => {
+            let each = pieces.iter().map(|(tensor, _)| match tensor.stored.quantised_kind() {
+                Some(natural) => hold.quantised.unwrap_or(natural),
+                None => hold.floats,
+            });
+            each.max_by_key(width).unwrap_or(hold.floats)
+        }
+    }
+}
+
+/// Rows for one panel: about [`PANEL_BYTES`], in whole units.
+fn rows_at_once(row_bytes: usize, unit: usize) -> usize {
+    (PANEL_BYTES / row_bytes.max(1) / unit).max(1) * unit
+}
+
+/// Where row `row` of rotate-half order lies among heads whose halves are interleaved: i of the first half at 2i, of the second at
+/// 2i + 1.
+fn interleaved_row(row: usize, head_dim: usize) -> usize {
+    let (head, i, half) = (row / head_dim, row % head_dim % (head_dim / 2), row % head_dim / (head_dim / 2));
+    head * head_dim + 2 * i + half
+}
+
+/// The same rows in another kind.
+fn repack(panel: &Panel, kind: Kind) -> Result<Panel> {
+    let mut other = Panel::new(kind, panel.rows, panel.cols);
+    for row in 0..panel.rows {
+        let values = panel.row(row);
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        pack_row(&super::tensor::Stored::F32, bytes, &mut other, row)?;
+    }
+    Ok(other)
+}
+
+/// Gives a matrix's buffers back.
+pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
+    for part in &matrix.parts {
+        [Some(part.codes), part.scales, part.mins].into_iter().flatten().for_each(|buf| backend.free(buf));
+    }
+}
+
+fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [usize; 2], kind: Kind) -> Result<Matrix> {
+    let most = backend.limits().max_buffer;
+    // Codes are the largest plane of every kind.
+    let quads = (most / planes(kind, QUAD, cols).codes) as usize;
+    if quads == 0 {
+        fail!(Code::OutOfMemory, "{name}: four rows of {cols} do not fit into a buffer; the device allows {most} bytes");
+    }
+    let mut matrix = Matrix { kind, rows: rows as u32, cols: cols as u32, parts: Vec::new() };
+    for first_row in (0..rows).step_by(quads * QUAD) {
+        let part_rows = (quads * QUAD).min(rows - first_row);
+        match allocate_part(backend, name, planes(kind, part_rows, cols)) {
+            Ok([codes, scales, mins]) => {
+                let codes = codes.expect("every kind has codes");
+                matrix.parts.push(Part { first_row: first_row as u32, rows: part_rows as u32, codes, scales, mins });
+            }
+            Err(error) => {
+                free(backend, &matrix);
+                return Err(error);
+            }
+        }
+    }
+    Ok(matrix)
+}
+
+/// Buffers for the planes that there are.
+fn allocate_part<B: Backend>(backend: &mut B, name: &str, sizes: Planes) -> Result<[Option<Buf>; 3]> {
+    let mut bufs = [None; 3];
+    for (index, bytes) in [sizes.codes, sizes.scales, sizes.mins].into_iter().enumerate().filter(|(_, bytes)| *bytes > 0) {
+        match backend.alloc(name, bytes) {
+            Ok(buf) => bufs[index] = Some(buf),
+            Err(error) => {
+                bufs.into_iter().flatten().for_each(|buf| backend.free(buf));
+                return Err(error);
+            }
+        }
+    }
+    Ok(bufs)
+}
+
+/// Writes a panel that begins at a quad into the parts that it touches.
+fn write_panel<B: Backend>(backend: &mut B, matrix: &Matrix, first_row: usize, panel: &Panel) -> Result<()> {
+    let end = first_row + panel.rows;
+    for part in &matrix.parts {
+        let (part_first, part_end) = (part.first_row as usize, (part.first_row + part.rows) as usize);
+        let (from, to) = (first_row.max(part_first), end.min(part_end));
+        if from >= to {
+            continue;
+        }
+        let within = |row: usize| planes(panel.kind, row, panel.cols);
+        let (begin, upto, at) = (within(from - first_row), within(to - first_row), within(from - part_first));
+        backend.write(part.codes, at.codes, &panel.codes[begin.codes as usize..upto.codes as usize])?;
+        let (scales, mins): (&[u8], &[u8]) = (bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins));
+        if let Some(buf) = part.scales {
+            backend.write(buf, at.scales, &scales[begin.scales as usize..upto.scales as usize])?;
+        }
+        if let Some(buf) = part.mins {
+            backend.write(buf, at.mins, &mins[begin.mins as usize..upto.mins as usize])?;
+        }
+    }
+    Ok(())
+}

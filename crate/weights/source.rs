@@ -1,0 +1,199 @@
+//! Where a model's bytes come from.
+//!
+//! Readers ask for ranges of named files and never for a whole tensor, so that a directory, memory, a server or a browser's
+//! storage can stand behind them alike. Adding a storage is one [`Source`].
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Error, Result, fail};
+
+/// Files of one model, read by ranges.
+#[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
+pub trait Source {
+    /// What messages call it: a path or an address.
+    fn name(&self) -> String;
+
+    /// The file that the user named, or `None` for a directory or a base address.
+    fn entry(&self) -> Option<&str>;
+
+    /// The names of the files, where they can be listed. A server cannot.
+    async fn list(&self) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// Bytes of a file, or `None` when it is not there.
+    async fn size(&self, file: &str) -> Result<Option<u64>>;
+
+    /// Fills `into` with the file's bytes from `offset` on.
+    ///
+    /// # Errors
+    /// `truncated` when the file ends before, `not-found` when it is not there, `io` or `network` when reading fails.
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()>;
+}
+
+/// A whole small file, or `None` when it is not there.
+///
+/// # Errors
+/// `malformed` above `limit` bytes, and those of [`Source::read`].
+pub async fn read_all(source: &impl Source, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(size) = source.size(file).await? else { return Ok(None) };
+    if size > limit {
+        fail!(Code::Malformed, "{file} in {}: {size} bytes, where at most {limit} are sensible", source.name());
+    }
+    let mut bytes = vec![0; size as usize];
+    source.read(file, 0, &mut bytes).await?;
+    Ok(Some(bytes))
+}
+
+/// The error of a file that ends too early.
+pub fn truncated(file: &str, source: &str, size: u64, needed: u64) -> Error {
+    let message = format!("{file} in {source}: {size} bytes, where {needed} are needed; the file was cut short, fetch it again");
+    Error::new(Code::Truncated, message)
+}
+
+/// A directory, or one file in it, through the file system.
+#[derive(Clone, Debug)]
+pub struct DirSource {
+    root: PathBuf,
+    entry: Option<String>,
+}
+
+impl DirSource {
+    /// A directory that holds a model, or one file that is a model.
+    ///
+    /// # Errors
+    /// `not-found` when nothing is there, `io` when it cannot be looked at.
+    pub fn open(path: impl AsRef<Path>) -> Result<DirSource> {
+        let path = path.as_ref();
+        let about = fs::metadata(path).map_err(|error| file_error(path, &error))?;
+        if about.is_dir() {
+            return Ok(DirSource { root: path.to_path_buf(), entry: None });
+        }
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            fail!(Code::NotFound, "{}: the file's name is not valid Unicode, rename it", path.display());
+        };
+        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(DirSource { root: root.to_path_buf(), entry: Some(name.to_owned()) })
+    }
+}
+
+impl Source for DirSource {
+    fn name(&self) -> String {
+        self.entry.as_ref().map_or_else(|| self.root.display().to_string(), |file| self.root.join(file).display().to_string())
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
+    }
+
+    async fn list(&self) -> Result<Option<Vec<String>>> {
+        let mut names = Vec::new();
+        for item in fs::read_dir(&self.root).map_err(|error| file_error(&self.root, &error))? {
+            let item = item.map_err(|error| file_error(&self.root, &error))?;
+            names.extend(item.file_name().into_string());
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        let path = self.root.join(file);
+        match fs::metadata(&path) {
+            Ok(about) => Ok(about.is_file().then_some(about.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file_error(&path, &error)),
+        }
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        let path = self.root.join(file);
+        let mut open = File::open(&path).map_err(|error| file_error(&path, &error))?;
+        open.seek(SeekFrom::Start(offset)).map_err(|error| file_error(&path, &error))?;
+        match open.read_exact(into) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let size = open.metadata().map_or(0, |about| about.len());
+                Err(truncated(file, &self.name(), size, offset.saturating_add(into.len() as u64)))
+            }
+            Err(error) => Err(file_error(&path, &error)),
+        }
+    }
+}
+
+fn file_error(path: &Path, error: &std::io::Error) -> Error {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => Error::new(Code::NotFound, format!("{path}: there is no such file or directory")),
+        _ => Error::new(Code::Io, format!("{path}: {error}")),
+    }
+}
+
+/// Files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySource {
+    /// The files by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The file that stands for the model, if one does.
+    pub entry: Option<String>,
+}
+
+impl MemorySource {
+    /// A directory of files.
+    pub fn directory<N: Into<String>>(files: impl IntoIterator<Item = (N, Vec<u8>)>) -> MemorySource {
+        MemorySource { files: files.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect(), entry: None }
+    }
+
+    /// One file.
+    pub fn file(name: &str, bytes: Vec<u8>) -> MemorySource {
+        MemorySource { files: BTreeMap::from([(name.to_owned(), bytes)]), entry: Some(name.to_owned()) }
+    }
+}
+
+impl Source for MemorySource {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
+    }
+
+    async fn list(&self) -> Result<Option<Vec<String>>> {
+        Ok(Some(self.files.keys().cloned().collect()))
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        Ok(self.files.get(file).map(|bytes| bytes.len() as u64))
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        let Some(bytes) = self.files.get(file) else {
+            fail!(Code::NotFound, "{file} in memory: there is no such file");
+        };
+        let end = offset.saturating_add(into.len() as u64);
+        if end > bytes.len() as u64 {
+            return Err(truncated(file, "memory", bytes.len() as u64, end));
+        }
+        into.copy_from_slice(&bytes[offset as usize..end as usize]);
+        Ok(())
+    }
+}
+
+/// Parses a JSON file.
+///
+/// # Errors
+/// `truncated` when it just ends, `malformed` otherwise.
+pub fn parse_json<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_eof() {
+            return Error::new(
+                Code::Truncated,
+                format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
+            );
+        }
+        Error::new(Code::Malformed, format!("{file}: {error}"))
+    })
+}

@@ -1,0 +1,197 @@
+//! Our converted form: what `phi convert` writes and what streams back without repacking.
+//!
+//! It is a directory that other tools can open too:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `model.safetensors`, or `model-00001-of-000NN.safetensors` of about 1 GB and `model.safetensors.index.json` | the tensors |
+//! | `config.json` | [`Config::to_json`](super::config::Config::to_json) |
+//! | `generation_config.json` | `eos_token_id`: the stop tokens |
+//! | `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja` | what the layer of words reads, where the model has them |
+//! | `phi-manifest.json` | [`Manifest`]: what each matrix is, and the SHA-256 of every chunk of every other file |
+//!
+//! Tensors have the canonical names of [`Config::matrices`](super::config::Config::matrices) and
+//! [`Config::vectors`](super::config::Config::vectors), with fused projections, and lie in the files in the order in which a
+//! model uses them, so that each chunk is fetched about once. A matrix `X.weight` of any kind is the planes of
+//! [`super::layout`] as they lie in memory:
+//!
+//! | tensor | type | shape |
+//! |---|---|---|
+//! | `X.weight.codes` | `U8` | `[quads, groups, bytes of a quad's group]` |
+//! | `X.weight.scales` | `F16` | `[quads, groups, 4]`, for kinds that have scales |
+//! | `X.weight.mins` | `F16` | `[quads, groups, 4]`, for `q4min` |
+//!
+//! with `quads = ceil(rows / 4)` and `groups = cols / 32`. Rows of padding are zero. Vectors are `F32`, `[length]`, named as
+//! they are.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::layout::{GROUP, Kind};
+use super::source::{Source, truncated};
+use crate::error::{Code, Error, Result, fail};
+
+/// The manifest's name; a directory that has it is a converted model.
+pub const MANIFEST: &str = "phi-manifest.json";
+/// What [`Manifest::format`] says.
+pub const FORMAT: &str = "phi-wasm";
+/// The version that we write, and the only one that we read.
+pub const VERSION: u32 = 1;
+/// Bytes of a chunk that we write; each file's last one may be shorter.
+pub const CHUNK: u64 = 8 << 20;
+/// Larger chunks are not read: a whole one must be in memory to be checked.
+const LARGEST_CHUNK: u64 = 64 << 20;
+
+/// `phi-manifest.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// Bytes that each hash covers.
+    pub chunk: u64,
+    /// The matrices by canonical name.
+    pub matrices: BTreeMap<String, MatrixEntry>,
+    /// All files but the manifest itself.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// How a matrix is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatrixEntry {
+    /// The kind of its elements.
+    pub kind: Kind,
+    /// Output width, without padding.
+    pub rows: usize,
+    /// Input width, a multiple of 32.
+    pub cols: usize,
+}
+
+/// What a file's bytes must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its length in bytes.
+    pub size: u64,
+    /// SHA-256 of each chunk in order, in lower-case hexadecimal.
+    pub sha256: Vec<String>,
+}
+
+/// The name of a plane's tensor: `codes`, `scales` or `mins`.
+pub fn plane_name(matrix: &str, plane: &str) -> String {
+    format!("{matrix}.{plane}")
+}
+
+/// The hash of a chunk as the manifest spells it.
+pub fn chunk_hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// `truncated` or `malformed` when it is cut or contradicts itself, `not-a-model` for another format or version.
+    pub fn parse(bytes: &[u8]) -> Result<Manifest> {
+        let manifest: Manifest = super::source::parse_json(MANIFEST, bytes)?;
+        if manifest.format != FORMAT || manifest.version != VERSION {
+            let (format, version) = (&manifest.format, manifest.version);
+            fail!(Code::NotAModel, "{MANIFEST}: {format} version {version}; we read {FORMAT} version {VERSION}, convert the model again");
+        }
+        if manifest.chunk == 0 || manifest.chunk > LARGEST_CHUNK {
+            fail!(Code::Malformed, "{MANIFEST}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read", manifest.chunk);
+        }
+        for (file, entry) in &manifest.files {
+            if entry.sha256.len() as u64 != entry.size.div_ceil(manifest.chunk) {
+                fail!(Code::Malformed, "{MANIFEST}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
+            }
+        }
+        for (name, entry) in &manifest.matrices {
+            if entry.cols == 0 || !entry.cols.is_multiple_of(GROUP) || entry.rows == 0 {
+                fail!(Code::Malformed, "{MANIFEST}: {name} is [{}, {}]; columns come in groups of {GROUP}", entry.rows, entry.cols);
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+/// Chunks that are kept: codes, scales and minima are read side by side, and tensors share chunks where they meet.
+const KEPT: usize = 4;
+
+/// A source whose bytes are checked against a manifest before anybody sees them.
+pub(super) struct Verified {
+    manifest: Manifest,
+    recent: RefCell<VecDeque<Chunk>>,
+}
+
+struct Chunk {
+    file: String,
+    index: u64,
+    bytes: Rc<Vec<u8>>,
+}
+
+impl Verified {
+    pub fn new(manifest: Manifest) -> Verified {
+        Verified { manifest, recent: RefCell::default() }
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The size that the manifest promises, if the file is really that long.
+    pub async fn size(&self, source: &impl Source, file: &str) -> Result<Option<u64>> {
+        let Some(entry) = self.manifest.files.get(file) else { return Ok(None) };
+        match source.size(file).await? {
+            Some(size) if size < entry.size => Err(truncated(file, &source.name(), size, entry.size)),
+            Some(_) => Ok(Some(entry.size)),
+            None => Err(Error::new(Code::NotFound, format!("{file} in {}: {MANIFEST} names it, but it is not there", source.name()))),
+        }
+    }
+
+    /// As [`Source::read`], from checked chunks.
+    pub async fn read(&self, source: &impl Source, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        let Some(entry) = self.manifest.files.get(file) else {
+            fail!(Code::NotFound, "{file} in {}: {MANIFEST} does not name it", source.name());
+        };
+        let end = offset.saturating_add(into.len() as u64);
+        if end > entry.size {
+            return Err(truncated(file, &source.name(), entry.size, end));
+        }
+        let mut at = offset;
+        while at < end {
+            let chunk = at / self.manifest.chunk;
+            let begin = chunk * self.manifest.chunk;
+            let bytes = self.chunk(source, file, entry, chunk).await?;
+            let upto = end.min(begin + bytes.len() as u64);
+            into[(at - offset) as usize..(upto - offset) as usize].copy_from_slice(&bytes[(at - begin) as usize..(upto - begin) as usize]);
+            at = upto;
+        }
+        Ok(())
+    }
+
+    async fn chunk(&self, source: &impl Source, file: &str, entry: &FileEntry, index: u64) -> Result<Rc<Vec<u8>>> {
+        let known = self.recent.borrow().iter().find(|known| known.file == file && known.index == index).map(|known| known.bytes.clone());
+        if let Some(bytes) = known {
+            return Ok(bytes);
+        }
+        let begin = index * self.manifest.chunk;
+        let mut bytes = vec![0; (entry.size - begin).min(self.manifest.chunk) as usize];
+        source.read(file, begin, &mut bytes).await?;
+        if chunk_hash(&bytes) != entry.sha256[index as usize] {
+            let (last, name) = (entry.sha256.len(), source.name());
+            fail!(Code::Corrupt, "{file} in {name}: chunk {} of {last} differs from its SHA-256; fetch it again", index + 1);
+        }
+        let bytes = Rc::new(bytes);
+        let mut recent = self.recent.borrow_mut();
+        if recent.len() == KEPT {
+            recent.pop_front();
+        }
+        recent.push_back(Chunk { file: file.to_owned(), index, bytes: bytes.clone() });
+        Ok(bytes)
+    }
+}

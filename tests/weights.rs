@@ -7,11 +7,11 @@ use pollster::block_on;
 fn opens_the_tiny_model() {
     let source = DirSource::open("tests/golden/tiny-phi").unwrap();
     let model = block_on(Checkpoint::open(source)).unwrap();
-    println!("{:?} {:?} {}", model.config, model.stop_tokens, model.total_bytes());
+    println!("{:?} {:?} {}", model.config, model.stop_tokens, model.weight_bytes());
     for (name, shape) in model.config.matrices() {
         for bits in [Bits::Four, Bits::ThirtyTwo] {
             let mut rows = 0;
-            block_on(model.panels(&name, shape, bits.into(), &mut |first, panel| {
+            block_on(model.panels(&name, shape, bits, &mut |first, panel| {
                 assert_eq!(first, rows);
                 rows += panel.rows;
                 Ok(())

@@ -14,6 +14,8 @@ use super::tensor::{Stored, Tensor};
 use super::{blocks, layout};
 use crate::error::{Code, Result, fail};
 
+pub use super::load::{Bits, Hold, free};
+
 const CONFIG: &str = "config.json";
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";

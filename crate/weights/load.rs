@@ -23,6 +23,8 @@ pub enum Bits {
     /// Symmetric groups of 4 bits: 4.5 bits a weight.
     #[default]
     Four,
+    /// Groups of 4 bits with an offset: 5 bits a weight.
+    Five,
     /// Groups of 8 bits: 8.5 bits a weight.
     Eight,
     /// Half precision.
@@ -32,17 +34,22 @@ pub enum Bits {
 }
 
 impl Bits {
-    /// 4, 8, 16 or 32.
-    ///
-    /// # Errors
-    /// `bad-option` for any other number.
-    pub fn from_number(bits: u32) -> Result<Bits> {
-        match bits {
-            4 => Ok(Bits::Four),
-            8 => Ok(Bits::Eight),
-            16 => Ok(Bits::Sixteen),
-            32 => Ok(Bits::ThirtyTwo),
-            other => fail!(Code::BadOption, "{other} bits; weights are held in 4, 8, 16 or 32"),
+    /// All of them.
+    pub const ALL: [Bits; 5] = [Bits::Four, Bits::Five, Bits::Eight, Bits::Sixteen, Bits::ThirtyTwo];
+
+    /// `4`, `5`, `8`, `16` or `32`.
+    pub fn parse(text: &str) -> Option<Bits> {
+        Bits::ALL.into_iter().find(|bits| text.parse() == Ok(bits.number()))
+    }
+
+    /// What users call it.
+    pub fn number(self) -> u32 {
+        match self {
+            Bits::Four => 4,
+            Bits::Five => 5,
+            Bits::Eight => 8,
+            Bits::Sixteen => 16,
+            Bits::ThirtyTwo => 32,
         }
     }
 
@@ -50,6 +57,7 @@ impl Bits {
     pub fn kind(self) -> Kind {
         match self {
             Bits::Four => Kind::Q4,
+            Bits::Five => Kind::Q4Min,
             Bits::Eight => Kind::Q8,
             Bits::Sixteen => Kind::F16,
             Bits::ThirtyTwo => Kind::F32,
@@ -92,17 +100,23 @@ impl<S: Source> Checkpoint<S> {
     ///
     /// # Errors
     /// `missing-tensor` and `wrong-shape`.
-    pub fn kind_of(&self, name: &str, shape: [usize; 2], hold: Hold) -> Result<Kind> {
-        Ok(kind(&self.place(name, &shape)?, hold))
+    pub fn kind_of(&self, name: &str, shape: [usize; 2], hold: impl Into<Hold>) -> Result<Kind> {
+        Ok(kind(&self.place(name, &shape)?, hold.into()))
     }
 
     /// Bytes that loading the whole model reads.
-    pub fn total_bytes(&self) -> u64 {
+    pub fn weight_bytes(&self) -> u64 {
         let matrices = self.config.matrices();
         let matrices = matrices.iter().filter_map(|(name, shape)| self.place(name, shape).ok());
         let vectors = self.config.vectors();
         let vectors = vectors.iter().filter_map(|(name, length)| self.place(name, &[*length]).ok());
         matrices.chain(vectors).map(|place| place.bytes()).sum()
+    }
+
+    /// How many weights the model has, those that are tied counted once.
+    pub fn parameters(&self) -> u64 {
+        let matrices = self.config.matrices().iter().map(|(_, [rows, cols])| (rows * cols) as u64).sum::<u64>();
+        matrices + self.config.vectors().iter().map(|(_, length)| *length as u64).sum::<u64>()
     }
 
     /// A canonical vector, `[len]`.
@@ -128,7 +142,7 @@ impl<S: Source> Checkpoint<S> {
     /// # Errors
     /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
     pub async fn panels(&self, name: &str, shape: [usize; 2], hold: Hold, sink: &mut dyn FnMut(usize, Panel) -> Result<()>) -> Result<()> {
-        self.each_panel(name, shape, hold, &mut |first_row, panel, _| sink(first_row, panel)).await
+        self.each_panel(name, shape, hold.into(), &mut |first_row, panel, _| sink(first_row, panel)).await
     }
 
     /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were read since it last heard.
@@ -140,9 +154,10 @@ impl<S: Source> Checkpoint<S> {
         backend: &mut B,
         name: &str,
         shape: [usize; 2],
-        hold: Hold,
+        hold: impl Into<Hold>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Arc<Matrix>> {
+        let hold = hold.into();
         let kind = self.kind_of(name, shape, hold)?;
         let matrix = allocate(backend, name, shape, kind)?;
         let mut write = |first_row: usize, panel: Panel, bytes: u64| {

@@ -14,7 +14,6 @@ pub mod source;
 pub mod store;
 pub mod tensor;
 
-pub use checkpoint::{Checkpoint, TextFiles};
+pub use checkpoint::{Bits, Checkpoint, Hold, TextFiles};
 pub use config::{Config, Rope};
-pub use load::{Bits, Hold};
 pub use source::{DirSource, MemorySource, Source};

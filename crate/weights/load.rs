@@ -115,7 +115,7 @@ impl<S: Source> Checkpoint<S> {
 
     /// How many weights the model has, those that are tied counted once.
     pub fn parameters(&self) -> u64 {
-        let matrices = self.config.matrices().iter().map(|(_, [rows, cols])| (rows * cols) as u64).sum::<u64>();
+        let matrices = self.config.matrices().iter().map(|(_, [rows, cols])| *rows as u64 * *cols as u64).sum::<u64>();
         matrices + self.config.vectors().iter().map(|(_, length)| *length as u64).sum::<u64>()
     }
 
@@ -141,7 +141,13 @@ impl<S: Source> Checkpoint<S> {
     ///
     /// # Errors
     /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
-    pub async fn panels(&self, name: &str, shape: [usize; 2], hold: Hold, sink: &mut dyn FnMut(usize, Panel) -> Result<()>) -> Result<()> {
+    pub async fn panels(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        hold: impl Into<Hold>,
+        sink: &mut dyn FnMut(usize, Panel) -> Result<()>,
+    ) -> Result<()> {
         self.each_panel(name, shape, hold.into(), &mut |first_row, panel, _| sink(first_row, panel)).await
     }
 

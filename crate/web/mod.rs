@@ -1,1 +1,5 @@
-//! web
+//! The engine in a browser: its JavaScript face, and where a browser's bytes come from. The only part that names JavaScript.
+
+pub mod files;
+pub mod http;
+mod js;

@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's chores: `cargo xtask setup | build | demo | test`. Each does the set-up that it needs by itself.
+
+mod build;
+mod demo;
+mod place;
+mod setup;
+mod sh;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+use place::Place;
+
+/// The project's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Installs what is missing: Debian packages, Rust targets, tools, npm packages, the demo model
+    Setup,
+    /// Builds pkg/ (the wasm modules that wasm-pack.toml lists) and web/dist (the page)
+    Build,
+    /// Builds and serves the page with a small real model; with --ask, has headless Chromium ask it
+    Demo {
+        /// Ask this and print the answer instead of serving
+        #[arg(long, value_name = "QUESTION")]
+        ask: Option<String>,
+        /// What computes: auto, gpu or cpu
+        #[arg(long, default_value = "auto", value_parser = ["auto", "gpu", "cpu"], requires = "ask")]
+        backend: String,
+        /// Also save a picture of the page with its answer
+        #[arg(long, value_name = "FILE.png", requires = "ask")]
+        screenshot: Option<PathBuf>,
+        /// The port to serve on; a free one unless given
+        #[arg(long, default_value_t = 0, conflicts_with = "ask")]
+        port: u16,
+    },
+}
+
+fn main() -> Result<()> {
+    let chore = Chore::parse();
+    let place = Place::find()?;
+    match chore {
+        Chore::Setup => setup::everything(&place),
+        Chore::Build => build::all(&place),
+        Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
+        Chore::Demo { port, .. } => demo::serve(&place, port),
+    }
+}

@@ -1,0 +1,334 @@
+//! A model on a server, read by ranges.
+//!
+//! Bytes that are asked for one after another come out of one response as they arrive; a jump ends it and asks anew. A response
+//! that breaks off is taken up again where it ended, so a cut connection costs no byte twice.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use js_sys::Uint8Array;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, Response, Url};
+
+use super::js;
+use crate::error::{Code, Error, Result, fail};
+use crate::weights::source::{self, Source};
+
+/// How often in a row something may come to nothing before it is an error.
+const RETRIES: u32 = 3;
+/// The pause before the first new try; each later one is twice as long.
+const FIRST_PAUSE: i32 = 400;
+/// Milliseconds without a byte after which a connection counts as dead.
+const PATIENCE: i32 = 30_000;
+/// The least that a response is asked for, and the most. Each response that is read to its end doubles the next.
+const WINDOW: (u64, u64) = (1 << 20, 1 << 28);
+/// Gaps up to this size are read and thrown away: cheaper than a new request.
+const GAP: u64 = 1 << 16;
+
+/// A file, or a directory of files, behind an address.
+#[derive(Debug)]
+pub struct HttpSource {
+    address: Url,
+    entry: Option<String>,
+    sizes: RefCell<HashMap<String, Option<u64>>>,
+    open: RefCell<Option<Body>>,
+    window: Cell<u64>,
+}
+
+/// Why an attempt failed, and whether another makes sense.
+enum Failure {
+    Final(Error),
+    Passing(Error),
+}
+
+impl HttpSource {
+    /// An address that ends in a file's name stands for that file, any other for a directory. Relative ones count from the
+    /// script's own.
+    ///
+    /// # Errors
+    /// `bad-option` when it is no address.
+    pub fn new(address: &str) -> Result<HttpSource> {
+        let parsed = Url::new_with_base(address, &js::script_address()).map_err(|_| {
+            Error::new(Code::BadOption, format!("{address} is not a web address: give one such as https://host/model.gguf"))
+        })?;
+        let path = parsed.pathname();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let entry = is_model_file(last).then(|| last.to_owned());
+        if entry.is_none() && !path.ends_with('/') {
+            parsed.set_pathname(&format!("{path}/"));
+        }
+        Ok(HttpSource { address: parsed, entry, sizes: RefCell::default(), open: RefCell::default(), window: Cell::new(WINDOW.0) })
+    }
+
+    /// The address of one of the files. Only the named one keeps the query.
+    fn address_of(&self, file: &str) -> Result<String> {
+        if self.entry.as_deref() == Some(file) {
+            return Ok(self.address.href());
+        }
+        let joined = Url::new_with_base(file, &self.address.href());
+        joined.map(|url| url.href()).map_err(|_| Error::new(Code::Malformed, format!("{file} is not a file name that an address can hold")))
+    }
+
+    /// Opens a response that begins at `start`; after some failures that may pass, gives up.
+    async fn open(&self, file: &str, start: u64, end: Option<u64>) -> Result<Body> {
+        let address = self.address_of(file)?;
+        let mut failures = 0;
+        loop {
+            match Body::open(file, &address, start, end).await {
+                Ok(body) => return Ok(body),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Passing(error)) => retry(&mut failures, error).await?,
+            }
+        }
+    }
+
+    /// The open response if it can serve `at`, else a new one.
+    async fn body_at(&self, file: &str, at: u64, needed: u64, size: u64) -> Result<Body> {
+        if let Some(body) = self.open.take() {
+            if body.file == file && body.position == at && body.position == body.end {
+                self.window.set((self.window.get() * 2).min(WINDOW.1));
+            } else if body.file == file && body.reaches(at) {
+                return Ok(body);
+            } else {
+                self.window.set(WINDOW.0);
+            }
+        }
+        let end = (at + needed.max(self.window.get())).min(size);
+        let body = self.open(file, at, Some(end)).await?;
+        if body.total.is_some_and(|total| total != size) {
+            fail!(Code::Network, "{address} changed while it was read; load again", address = self.address_of(file)?);
+        }
+        Ok(body)
+    }
+}
+
+impl Source for HttpSource {
+    fn name(&self) -> String {
+        self.address.href()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        if let Some(&known) = self.sizes.borrow().get(file) {
+            return Ok(known);
+        }
+        let size = match self.open(file, 0, None).await {
+            Ok(body) => {
+                let Some(total) = body.total else {
+                    fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
+                };
+                self.open.replace(Some(body));
+                Some(total)
+            }
+            Err(error) if error.code == Code::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        self.sizes.borrow_mut().insert(file.to_owned(), size);
+        Ok(size)
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        let Some(size) = self.size(file).await? else {
+            return Err(not_found(&self.address_of(file)?, 404));
+        };
+        let end = offset.saturating_add(into.len() as u64);
+        if end > size {
+            return Err(source::truncated(file, &self.name(), size, end));
+        }
+        let (mut filled, mut failures) = (0, 0);
+        while filled < into.len() {
+            let at = offset + filled as u64;
+            let mut body = self.body_at(file, at, end - at, size).await?;
+            match body.read(at, &mut into[filled..]).await {
+                Ok(bytes) => {
+                    filled += bytes;
+                    failures = 0;
+                    self.open.replace(Some(body));
+                }
+                Err(error) => retry(&mut failures, error).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits before another try, or gives up with the latest error.
+async fn retry(failures: &mut u32, error: Error) -> Result<()> {
+    if *failures == RETRIES {
+        return Err(error);
+    }
+    js::sleep(FIRST_PAUSE << *failures).await;
+    *failures += 1;
+    Ok(())
+}
+
+/// One response, read piece by piece; dropping it ends the download.
+#[derive(Debug)]
+struct Body {
+    file: String,
+    address: String,
+    /// Where the next byte belongs, and where the response ends.
+    position: u64,
+    end: u64,
+    /// Bytes of the whole file, where the server lets us know.
+    total: Option<u64>,
+    reader: ReadableStreamDefaultReader,
+    abort: AbortController,
+    /// Bytes that have arrived; `position` is where they begin.
+    piece: Uint8Array,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+impl Body {
+    /// Asks for `start..end`, to the file's end without an `end`.
+    async fn open(file: &str, address: &str, start: u64, end: Option<u64>) -> std::result::Result<Body, Failure> {
+        let abort = AbortController::new().map_err(|e| broken(address, &e))?;
+        let response = request(address, start, end, &abort).await?;
+        let headers = response.headers();
+        let length = header(&headers, "content-length").and_then(|text| text.parse::<u64>().ok());
+        let range = header(&headers, "content-range").and_then(|text| ContentRange::parse(&text));
+        let (end, total) = match (response.status(), range) {
+            (206, Some(range)) if range.first == start => (range.last + 1, range.total),
+            // From another origin the range may be hidden; without an end, the length says the same.
+            (206, None) => match length {
+                Some(length) => (start + length, end.is_none().then_some(start + length)),
+                None => return Err(Failure::Final(senseless(address, "a part of unknown length"))),
+            },
+            (206, Some(_)) => return Err(Failure::Final(senseless(address, "another part than the one asked for"))),
+            (200, _) if start == 0 => (length.unwrap_or(u64::MAX), length),
+            // An empty file has no first byte to ask for.
+            (416, _) if start == 0 => (0, Some(0)),
+            (200, _) => return Err(Failure::Final(senseless(address, "the whole file (it ignores Range requests, which loading needs)"))),
+            (status, _) => return Err(refusal(address, status)),
+        };
+        let Some(stream) = response.body() else { return Err(Failure::Final(senseless(address, "no body"))) };
+        let reader = stream.get_reader().unchecked_into();
+        Ok(Body {
+            file: file.to_owned(),
+            address: address.to_owned(),
+            position: start,
+            end,
+            total,
+            reader,
+            abort,
+            piece: Uint8Array::new_with_length(0),
+        })
+    }
+
+    /// Whether `at` is among the bytes to come, and near.
+    fn reaches(&self, at: u64) -> bool {
+        let near = GAP.max(u64::from(self.piece.length()));
+        self.position <= at && at < self.end && at - self.position <= near
+    }
+
+    /// Copies the bytes from `at` on, as many as one piece holds: at least one.
+    async fn read(&mut self, at: u64, into: &mut [u8]) -> Result<usize> {
+        loop {
+            let held = u64::from(self.piece.length());
+            let skip = (at - self.position).min(held);
+            self.consume(skip as u32);
+            let bytes = into.len().min(self.piece.length() as usize);
+            if bytes > 0 && self.position == at {
+                self.piece.subarray(0, bytes as u32).copy_to(&mut into[..bytes]);
+                self.consume(bytes as u32);
+                return Ok(bytes);
+            }
+            self.piece = self.next_piece().await?;
+        }
+    }
+
+    fn consume(&mut self, bytes: u32) {
+        self.piece = self.piece.subarray(bytes, self.piece.length());
+        self.position += u64::from(bytes);
+    }
+
+    /// What arrives next; an error when the connection ends before the response does, or nothing comes.
+    async fn next_piece(&mut self) -> Result<Uint8Array> {
+        let patience = js::Timer::start(&self.abort, PATIENCE);
+        let result = JsFuture::from(self.reader.read()).await;
+        drop(patience);
+        let piece = result.ok().and_then(|result| js::get(&result, "value").dyn_into::<Uint8Array>().ok());
+        let room = self.end - self.position;
+        match piece {
+            Some(piece) if u64::from(piece.length()) <= room => Ok(piece),
+            Some(_) => Err(senseless(&self.address, "more bytes than it announced")),
+            None => fail!(
+                Code::Network,
+                "the connection was cut with {room} bytes of {} to come; check the network and load again",
+                self.address
+            ),
+        }
+    }
+}
+
+/// Sends one request and waits for its headers.
+async fn request(address: &str, start: u64, end: Option<u64>, abort: &AbortController) -> std::result::Result<Response, Failure> {
+    let init = RequestInit::new();
+    // Browsers keep partial answers badly: Firefox refuses large entries, Chrome has mixed ranges up.
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(&abort.signal()));
+    let request = Request::new_with_str_and_init(address, &init).map_err(|e| broken(address, &e))?;
+    let last = end.map(|end| (end - 1).to_string()).unwrap_or_default();
+    request.headers().set("range", &format!("bytes={start}-{last}")).map_err(|e| broken(address, &e))?;
+    let patience = js::Timer::start(abort, PATIENCE);
+    let answer = JsFuture::from(js::fetch(&request)).await;
+    drop(patience);
+    answer.map(JsCast::unchecked_into).map_err(|error| {
+        let why = js::message_of(&error);
+        Failure::Passing(Error::new(Code::Network, format!("{address} cannot be reached ({why}); check the address and the network")))
+    })
+}
+
+/// The parts of a `Content-Range` header.
+struct ContentRange {
+    first: u64,
+    last: u64,
+    total: Option<u64>,
+}
+
+impl ContentRange {
+    fn parse(text: &str) -> Option<ContentRange> {
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        Some(ContentRange { first: first.parse().ok()?, last: last.parse().ok()?, total: total.parse().ok() })
+    }
+}
+
+fn is_model_file(name: &str) -> bool {
+    [".gguf", ".safetensors", ".json"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
+}
+
+fn header(headers: &Headers, name: &str) -> Option<String> {
+    headers.get(name).ok().flatten()
+}
+
+fn not_found(address: &str, status: u16) -> Error {
+    Error::new(Code::NotFound, format!("{address} is not there: the server answers {status}; check the address"))
+}
+
+fn refusal(address: &str, status: u16) -> Failure {
+    let said = |what| Error::new(Code::Network, format!("{address}: the server answers {status}; {what}"));
+    match status {
+        404 | 410 => Failure::Final(not_found(address, status)),
+        401 | 403 => Failure::Final(said("it does not give this file to everyone, so use one that it does")),
+        408 | 429 | 500.. => Failure::Passing(said("try again later")),
+        _ => Failure::Final(said("check the address")),
+    }
+}
+
+fn senseless(address: &str, what: &str) -> Error {
+    Error::new(Code::Network, format!("{address}: the server sent {what}; put the model on another server or pick its file from disk"))
+}
+
+fn broken(address: &str, error: &wasm_bindgen::JsValue) -> Failure {
+    Failure::Final(Error::new(Code::Network, format!("{address} cannot be asked for ({})", js::message_of(error))))
+}

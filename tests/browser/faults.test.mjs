@@ -1,0 +1,115 @@
+// What a model server can do wrong: each case ends in one clear sentence with its code, or loads all the same.
+
+import assert from "node:assert/strict";
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { launch } from "../../web/tools/browser.mjs";
+import { Page } from "../../web/tools/page.mjs";
+import { ANSWERS, MODEL, servePage } from "./setting.mjs";
+
+const SIZE = statSync(MODEL).size;
+/** Far inside the weights. */
+const MIDDLE = Math.floor(SIZE / 2);
+
+/** Answers a range request from the file as a plain server does, except for what `change` says. */
+function send(request, response, change = {}) {
+  const { size = SIZE, cutAt = Infinity, hideRange = false } = change;
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range);
+  const start = Number(first);
+  const end = Math.min(last ? Number(last) + 1 : size, size);
+  response.writeHead(206, {
+    "Content-Length": end - start,
+    "Content-Range": `bytes ${start}-${end - 1}/${size}`,
+    ...(hideRange ? {} : { "Access-Control-Expose-Headers": "Content-Range" }),
+  });
+  const stop = Math.min(end, cutAt);
+  if (stop <= start) return void response.destroy();
+  const stream = createReadStream(MODEL, { start, end: stop - 1 });
+  stream.on("close", () => stop < end && response.destroy());
+  response.on("close", () => stream.destroy());
+  stream.pipe(response, { end: stop === end });
+}
+
+/** A server with one fault for each path; it lives on an origin of its own, as model servers do. */
+function serveFaults() {
+  let cuts = 0;
+  const faults = {
+    "/missing.gguf": (_, response) => response.writeHead(404).end(),
+    "/forbidden.gguf": (_, response) => response.writeHead(403).end(),
+    "/failing.gguf": (_, response) => response.writeHead(500).end(),
+    "/page.gguf": (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
+    "/truncated.gguf": (request, response) => send(request, response, { size: MIDDLE }),
+    "/dying.gguf": (request, response) => send(request, response, { cutAt: MIDDLE }),
+    "/changing.gguf": (request, response) => send(request, response, request.headers.range === "bytes=0-" ? {} : { size: SIZE - 1 }),
+    "/cut-once.gguf": (request, response) => send(request, response, { hideRange: true, cutAt: cuts++ === 2 ? MIDDLE : Infinity }),
+    "/deaf.gguf": (_, response) => {
+      response.writeHead(200, { "Content-Length": SIZE });
+      createReadStream(MODEL).on("error", () => {}).pipe(response);
+    },
+  };
+  const server = createServer((request, response) => {
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("Access-Control-Allow-Headers", "Range");
+    faults[request.url](request, response);
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ server, address: `http://127.0.0.1:${server.address().port}` })));
+}
+
+/** path → code, and words that the sentence must hold. */
+const CASES = [
+  ["missing", "not-found", /is not there: the server answers 404; check the address/],
+  ["forbidden", "network", /answers 403/],
+  ["failing", "network", /answers 500; try again later/],
+  ["page", "not-a-model", /page\.gguf/],
+  ["truncated", "truncated", new RegExp(`${MIDDLE}.*bytes|bytes.*${MIDDLE}`)],
+  ["dying", "network", /connection was cut with \d+ bytes of .* to come; check the network and load again/],
+  ["changing", "network", /changed while it was read/],
+  ["deaf", "network", /ignores Range requests/],
+];
+
+describe("a model server that", () => {
+  let site, faults, browser;
+  before(async () => {
+    [site, faults, browser] = await Promise.all([servePage(), serveFaults(), launch("chromium")]);
+  });
+  after(async () => {
+    await browser.close();
+    faults.server.closeAllConnections();
+    faults.server.close();
+    site.close();
+  });
+
+  /** Loads from the faulty server; the page must stay usable whatever comes. */
+  async function load(path) {
+    const page = await Page.open(browser, site.address, { model: `${faults.address}/${path}.gguf`, backend: "cpu" });
+    const failure = await page.load().then(
+      () => null,
+      (error) => error,
+    );
+    return { page, failure };
+  }
+
+  for (const [path, code, sentence] of CASES) {
+    it(`is "${path}" gives ${code}`, async () => {
+      const { page, failure } = await load(path);
+      assert.equal(failure?.code, code, failure?.message);
+      assert.match(failure.message, sentence);
+      assert.ok(await page.tab.$("#load:not([hidden]):not(:disabled)"), "another try must be possible");
+      await page.tab.close();
+    });
+  }
+
+  it("cuts the connection once costs nothing: loading goes on where it ended", async () => {
+    const { page, failure } = await load("cut-once");
+    assert.equal(failure, null, failure?.message);
+    assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+    await page.tab.close();
+  });
+
+  it("is not there at all gives network", async () => {
+    const page = await Page.open(browser, site.address, { model: "http://127.0.0.1:1/model.gguf", backend: "cpu" });
+    await assert.rejects(page.load(), { code: "network", message: /cannot be reached/ });
+    await page.tab.close();
+  });
+});

@@ -1,0 +1,61 @@
+// The page in real browsers, on the CPU and on WebGPU, with a real model: its greedy answers are the reference's.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { launch } from "../../web/tools/browser.mjs";
+import { Page } from "../../web/tools/page.mjs";
+import { ANSWERS, servePage } from "./setting.mjs";
+
+const BROWSERS = ["chromium", "firefox"];
+const BACKENDS = { cpu: /CPU/, gpu: /GPU|Vulkan|WebGPU/ };
+
+let site;
+before(async () => (site = await servePage()));
+after(() => site.close());
+
+for (const kind of BROWSERS) {
+  describe(kind, () => {
+    let browser;
+    before(async () => (browser = await launch(kind)));
+    after(() => browser.close());
+
+    for (const backend of Object.keys(BACKENDS)) {
+      describe(backend, () => {
+        let page;
+        before(async () => {
+          page = await Page.open(browser, site.address, { model: site.model, backend });
+          await page.load();
+        });
+        after(() => page.tab.close());
+
+        it("says what computes", async () => {
+          assert.equal(await page.device(), backend);
+        });
+
+        for (const { name, messages, answer } of ANSWERS) {
+          it(`answers ${name} as the reference does`, async () => {
+            await page.startOver(messages.find(({ role }) => role === "system")?.content ?? "");
+            const { text, stats } = await page.ask(messages.at(-1).content);
+            assert.equal(text, answer);
+            assert.equal(stats.finish, "stop");
+            assert.ok(stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0, JSON.stringify(stats));
+          });
+        }
+
+        it("stops when told to, and then answers again", async () => {
+          await page.startOver("");
+          await page.begin("Tell me a long story about the sea.");
+          await page.tab.waitForFunction(() => document.querySelector("article.answer:last-of-type div")?.textContent.length > 0);
+          await page.tab.click("#stop");
+          const { text, stats } = await page.finish();
+          assert.equal(stats.finish, "cancelled");
+          assert.ok(text.length < 1000, `${text.length} characters after the stop`);
+          await page.startOver("");
+          assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+        });
+
+        it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
+      });
+    }
+  });
+}

@@ -1,0 +1,18 @@
+// What every test here stands on: the built page, the demo model, the reference's answers.
+
+import { readFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { serve } from "../../web/tools/serve.mjs";
+
+/** The demo model's path; `cargo xtask test` sets it. */
+export const MODEL = process.env.PHI_SMOLLM2;
+if (!MODEL) throw new Error("PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo xtask test` fetches it and sets it");
+
+/** What transformers answers, greedily: see make.py beside the file. */
+export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"));
+
+/** The page's server; its `model` is the address that the page shall load. */
+export async function servePage() {
+  const { server, address } = await serve({ models: dirname(MODEL) });
+  return { address, model: `models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
+}

@@ -1,0 +1,121 @@
+// The page's side: starts the worker, turns its messages into promises and streams.
+
+import type { Reply, Request } from "./protocol.js";
+import { type Description, type Event, type GenerateOptions, type LoadOptions, type Message, PhiError, type Progress } from "./types.js";
+
+export interface LoadCall extends LoadOptions {
+  /** Called with the bytes read so far; `total` is 0 while it is unknown. */
+  onProgress?: (progress: Progress) => void;
+  /** Gives up loading. */
+  signal?: AbortSignal;
+}
+
+export interface GenerateCall extends GenerateOptions {
+  /** Ends the answer after the step that is being computed; what was said so far stays said. */
+  signal?: AbortSignal;
+}
+
+/** A request without its id. */
+type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
+
+/** A model in a worker of its own. */
+export class Phi {
+  #worker: Worker;
+  #listeners = new Map<number, (reply: Reply) => void>();
+  #lastId = 0;
+  #description: Description | undefined;
+
+  private constructor() {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "phi" });
+    this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#listeners.get(data.id)?.(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failAll(new PhiError("internal", `the engine's worker failed (${event.message || "its script did not load"}): reload the page`));
+    };
+  }
+
+  /** Loads a model. Rejects with a {@link PhiError}. */
+  static async load({ onProgress, signal, ...options }: LoadCall): Promise<Phi> {
+    const phi = new Phi();
+    const abort = () => phi.close();
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      if (signal?.aborted) phi.close();
+      for await (const reply of phi.#ask({ kind: "load", options })) {
+        if (reply.kind === "progress") onProgress?.(reply.progress);
+        if (reply.kind === "loaded") phi.#description = reply.description;
+      }
+      return phi;
+    } catch (error) {
+      phi.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** What was loaded, and what computes it. */
+  get description(): Description {
+    return this.#description!;
+  }
+
+  /** Answers a conversation, piece by piece. */
+  chat(messages: Message[], { signal, ...options }: GenerateCall = {}): AsyncGenerator<Event, void> {
+    return this.#events({ kind: "chat", messages, options }, signal);
+  }
+
+  /** Continues a text as it stands, without the chat template. */
+  complete(prompt: string, { signal, ...options }: GenerateCall = {}): AsyncGenerator<Event, void> {
+    return this.#events({ kind: "complete", prompt, options }, signal);
+  }
+
+  /** Ends the worker and gives its memory back. Whatever it was doing rejects with `cancelled`. */
+  close(): void {
+    this.#worker.terminate();
+    this.#failAll(new PhiError("cancelled", "the model was closed"));
+  }
+
+  async *#events(ask: Ask, signal?: AbortSignal): AsyncGenerator<Event, void> {
+    for await (const reply of this.#ask(ask, signal)) if (reply.kind === "event") yield reply.event;
+  }
+
+  /** Sends a request and yields its replies up to the last; leaving the loop early stops the work. */
+  async *#ask(ask: Ask, signal?: AbortSignal): AsyncGenerator<Reply, void> {
+    if (signal?.aborted) return;
+    const id = ++this.#lastId;
+    const waiting: Reply[] = [];
+    let wake = () => {};
+    const stop = () => this.#send({ id, kind: "stop" });
+    this.#listeners.set(id, (reply) => {
+      waiting.push(reply);
+      wake();
+    });
+    signal?.addEventListener("abort", stop, { once: true });
+    let over = false;
+    try {
+      this.#send({ id, ...ask } as Request);
+      while (!over) {
+        const reply = waiting.shift();
+        if (!reply) {
+          await new Promise<void>((resolve) => (wake = resolve));
+          continue;
+        }
+        over = reply.kind === "end" || reply.kind === "loaded" || reply.kind === "error";
+        if (reply.kind === "error") throw new PhiError(reply.error.code, reply.error.message);
+        yield reply;
+      }
+    } finally {
+      if (!over) stop();
+      signal?.removeEventListener("abort", stop);
+      this.#listeners.delete(id);
+    }
+  }
+
+  #send(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
+  #failAll({ code, message }: PhiError): void {
+    for (const [id, listener] of this.#listeners) listener({ id, kind: "error", error: { code, message } });
+  }
+}

@@ -1,0 +1,37 @@
+// Real browsers with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's lavapipe.
+
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import puppeteer from "puppeteer-core";
+
+/** What the wasm-bindgen tests start Chromium with, too. */
+const CHROMIUM_SWITCHES = JSON.parse(readFileSync(new URL("../../webdriver.json", import.meta.url), "utf8"))["goog:chromeOptions"].args;
+
+const FIREFOX_PREFS = {
+  "dom.webgpu.enabled": true,
+  "gfx.webgpu.ignore-blocklist": true,
+  "gfx.webrender.software": true,
+};
+
+/** Where each browser is looked for; the environment variable wins. */
+const NAMES = {
+  chromium: { variable: "CHROMIUM", names: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"] },
+  firefox: { variable: "FIREFOX", names: ["firefox-esr", "firefox"] },
+};
+
+/** The path of a browser's program; throws a sentence when there is none. */
+export function findBrowser(kind) {
+  const { variable, names } = NAMES[kind];
+  if (process.env[variable]) return process.env[variable];
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const found = names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
+  if (!found) throw new Error(`no ${kind} on the PATH (looked for ${names.join(", ")}): install it, or name it in ${variable}`);
+  return found;
+}
+
+/** A headless browser of the given kind, "chromium" or "firefox". */
+export function launch(kind) {
+  const executablePath = findBrowser(kind);
+  if (kind === "firefox") return puppeteer.launch({ browser: "firefox", executablePath, headless: true, extraPrefsFirefox: FIREFOX_PREFS });
+  return puppeteer.launch({ executablePath, headless: true, args: CHROMIUM_SWITCHES });
+}

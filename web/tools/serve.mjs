@@ -1,0 +1,43 @@
+// Serves the built page on this machine alone, and the models folder under /models/.
+//
+//   node serve.mjs MODELS_FOLDER [--port N] [--isolated]
+//
+// --isolated sends COOP and COEP, which threads in a page will ask for.
+
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import sirv from "sirv";
+
+const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
+
+/** The page loads nothing from elsewhere but the model that the user names. */
+const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
+
+/** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. */
+export async function serve({ models, port = 0, isolated = false }) {
+  const page = sirv(PAGE, { dev: true });
+  const files = sirv(models, { dev: true });
+  const server = createServer((request, response) => {
+    response.setHeader("Content-Security-Policy", POLICY);
+    if (isolated) {
+      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+    }
+    const missing = () => response.writeHead(404, { "Content-Type": "text/plain" }).end("not here\n");
+    if (!request.url.startsWith("/models/")) return page(request, response, missing);
+    request.url = request.url.slice("/models".length);
+    files(request, response, missing);
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  return { server, address: `http://127.0.0.1:${server.address().port}/` };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { port: { type: "string", default: "0" }, isolated: { type: "boolean", default: false } },
+  });
+  const { address } = await serve({ models: positionals[0], port: Number(values.port), isolated: values.isolated });
+  console.log(`The page is at ${address} (Ctrl+C ends it).`);
+}

@@ -1,0 +1,9 @@
+import { defineConfig } from "vite";
+
+// The page is app/; it and the worker share src/. Paths stay relative, so that the built page can live in any folder of a site.
+export default defineConfig({
+  root: "app",
+  base: "./",
+  build: { outDir: "../dist", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0 },
+  worker: { format: "es" },
+});

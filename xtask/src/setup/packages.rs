@@ -1,0 +1,89 @@
+//! Packages of the system: installed on Debian and its kin, asked for elsewhere.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::sh;
+
+struct Package {
+    debian: &'static str,
+    why: &'static str,
+    /// Any of these on the PATH will do; none for a library, which only Debian's own list tells of.
+    programs: &'static [&'static str],
+}
+
+const CHROMIUM: Package = Package {
+    debian: "chromium",
+    why: "the page and the wasm tests run in it",
+    programs: &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
+};
+
+const BROWSERS: [Package; 5] = [
+    CHROMIUM,
+    Package { debian: "chromium-driver", why: "wasm-bindgen's tests drive Chromium through it", programs: &["chromedriver"] },
+    Package { debian: "firefox-esr", why: "the page runs in it too", programs: &["firefox-esr", "firefox"] },
+    Package { debian: "libvulkan1", why: "WebGPU's way to any GPU", programs: &[] },
+    Package { debian: "mesa-vulkan-drivers", why: "lavapipe, the GPU of machines that have none", programs: &[] },
+];
+
+/// Every browser of the tests, and a GPU for them.
+pub fn browsers() -> Result<()> {
+    ensure(&BROWSERS)
+}
+
+/// The browser of `demo --ask`.
+pub fn chromium() -> Result<()> {
+    ensure(&[CHROMIUM])
+}
+
+pub(super) fn node() -> Result<()> {
+    ensure(&[
+        Package { debian: "nodejs", why: "the page's bundler runs on it", programs: &["node"] },
+        Package { debian: "npm", why: "it fetches the page's bundler", programs: &["npm"] },
+    ])
+}
+
+pub(super) fn python() -> Result<()> {
+    if sh::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        return Ok(());
+    }
+    ensure(&[Package { debian: "python3-venv", why: "pip fetches the demo model", programs: &[] }])
+}
+
+fn ensure(packages: &[Package]) -> Result<()> {
+    let debian = sh::find(&["dpkg-query"]).is_some() && sh::find(&["apt-get"]).is_some();
+    let missing: Vec<&Package> = packages.iter().filter(|package| !is_there(package, debian)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        eprintln!("Missing: {} ({}).", package.debian, package.why);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.debian).collect();
+    if !debian {
+        bail!("install what this system calls {}: only Debian's packages can be installed from here", names.join(", "));
+    }
+    eprintln!("Installing with apt-get.");
+    sh::run(&mut as_root(&["update"]))?;
+    sh::run(as_root(&["install", "--yes", "--no-install-recommends"]).args(names))
+}
+
+fn is_there(package: &Package, debian: bool) -> bool {
+    if sh::find(package.programs).is_some() {
+        return true;
+    }
+    let status = || sh::output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package.debian]));
+    // A library elsewhere shows itself when a browser or wgpu finds no adapter.
+    if debian { status().is_ok_and(|status| status == "installed") } else { package.programs.is_empty() }
+}
+
+fn as_root(arguments: &[&str]) -> Command {
+    let root = sh::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let mut command = Command::new(if root { "apt-get" } else { "sudo" });
+    if !root {
+        command.arg("apt-get");
+    }
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}

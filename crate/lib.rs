@@ -1,7 +1,12 @@
-//! phi-wasm: Phi-4-mini, whole, in a browser tab.
+//! phi-wasm: Phi-4-mini and its relatives, whole, on the user's own device.
+//!
+//! Reading order: [`op`] and [`backend`] are the seam, [`weights`] what a model is made of and how it streams, [`model`] the
+//! forward pass, [`engine`] token ids in and logits out, [`text`] words, [`session`] messages in and text out. [`cpu`] and `gpu`
+//! compute. `crate/ARCHITECTURE.md` has the picture.
 
 pub mod backend;
 pub mod cpu;
+pub mod engine;
 pub mod error;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 pub mod gpu;

@@ -56,6 +56,8 @@ pub enum Code {
     GpuFailed,
     /// The caller asked to stop.
     Cancelled,
+    /// A mistake of this crate, or of a program that uses its inner parts; please report it.
+    Internal,
 }
 
 impl Code {
@@ -84,6 +86,7 @@ impl Code {
             Code::NoGpu => "no-gpu",
             Code::GpuFailed => "gpu-failed",
             Code::Cancelled => "cancelled",
+            Code::Internal => "internal",
         }
     }
 }

@@ -1,1 +1,173 @@
-//! cpu
+//! The CPU backend: one file an op, written once over the vectors of [`lanes`].
+//!
+//! Activations stay in f32. Every element of a result is computed by one thread in a fixed order, so that results do not depend on
+//! the number of threads.
+
+mod attend;
+mod check;
+mod embed;
+mod kernels;
+mod lanes;
+mod matmul;
+mod memory;
+mod norm;
+mod packed;
+mod rope;
+mod scratch;
+mod swiglu;
+#[cfg_attr(target_family = "wasm", path = "threads/serial.rs")]
+#[cfg_attr(not(target_family = "wasm"), path = "threads/native.rs")]
+mod threads;
+mod tile;
+
+use crate::backend::{Backend, Limits};
+use crate::error::{Code, Result, fail};
+use crate::op::{Buf, KvPart, Op};
+use crate::weights::layout::GROUP;
+
+use kernels::Kernels;
+pub use kernels::Simd;
+use memory::Memory;
+use threads::Threads;
+
+/// How a [`Cpu`] computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// How many threads; 0 for as many as the machine has.
+    pub threads: usize,
+    /// Which instructions.
+    pub simd: Simd,
+}
+
+/// The CPU as a [`Backend`].
+pub struct Cpu {
+    memory: Memory,
+    threads: Threads,
+    kernels: &'static Kernels,
+    scratch: Scratch,
+    /// Counts what was given back: a list that was checked before must be checked again.
+    frees: u64,
+}
+
+/// A list of ops that was checked.
+pub struct Program {
+    ops: Vec<Op>,
+    frees: u64,
+}
+
+/// What an op computes with.
+struct Context<'a> {
+    memory: &'a Memory,
+    threads: &'a Threads,
+    kernels: &'static Kernels,
+}
+
+/// A row of activations as the kernels want it, and its groups' sums; as long as the longest op needs.
+#[derive(Default)]
+struct Scratch {
+    arranged: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl Cpu {
+    /// Chooses kernels and starts the threads.
+    ///
+    /// # Errors
+    /// `bad-option` for instructions or threads that this machine or build does not have.
+    pub fn new(options: CpuOptions) -> Result<Cpu> {
+        let (kernels, threads) = (options.simd.kernels()?, Threads::new(options.threads)?);
+        Ok(Cpu { memory: Memory::default(), threads, kernels, scratch: Scratch::default(), frees: 0 })
+    }
+}
+
+impl Backend for Cpu {
+    type Program = Program;
+
+    fn limits(&self) -> Limits {
+        Limits { max_buffer: Memory::LARGEST }
+    }
+
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
+        self.memory.alloc(what, bytes)
+    }
+
+    fn free(&mut self, buf: Buf) {
+        self.frees += 1;
+        self.memory.free(buf);
+    }
+
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
+        let all = self.memory.write::<u8>(buf)?;
+        let range = range(all.len(), offset, bytes.len())?;
+        all[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
+        for op in ops {
+            check::op(&self.memory, op)?;
+            if let Op::Matmul { w, .. } = op {
+                let cols = self.scratch.arranged.len().max(w.cols as usize);
+                self.scratch.arranged.resize(cols, 0.0);
+                self.scratch.sums.resize(cols / GROUP, 0.0);
+            }
+        }
+        Ok(Program { ops: ops.to_vec(), frees: self.frees })
+    }
+
+    fn run(&mut self, program: &Program) -> Result<()> {
+        if program.frees != self.frees {
+            program.ops.iter().try_for_each(|op| check::op(&self.memory, op))?;
+        }
+        let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
+        let scratch = &mut self.scratch;
+        self.threads.enter(move || program.ops.iter().try_for_each(|op| context.run(scratch, op)))
+    }
+
+    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
+        let all = self.memory.read::<u8>(buf)?;
+        into.copy_from_slice(&all[range(all.len(), offset, into.len())?]);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let threads = self.threads.count();
+        format!("CPU, {}, {threads} thread{}", self.kernels.name, if threads == 1 { "" } else { "s" })
+    }
+}
+
+impl Context<'_> {
+    fn run(&self, scratch: &mut Scratch, op: &Op) -> Result<()> {
+        match *op {
+            Op::Embed { ref table, ids, out, rows } => embed::run(self, table, ids, out, rows as usize),
+            Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
+                norm::run(self, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits))
+            }
+            Op::Matmul { ref w, x, out, rows, add } => matmul::run(self, scratch, w, x, out, rows as usize, add),
+            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
+                rope::run(self, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize)
+            }
+            Op::Attend { qkv, step, cache, out, heads, window, rows } => {
+                attend::run(self, qkv, step, cache, out, heads, window, rows as usize)
+            }
+            Op::Swiglu { gate_up, out, width, rows } => swiglu::run(self, gate_up, out, width as usize, rows as usize),
+        }
+    }
+
+    /// The position of row 0, which is data: that the rows fit the cache is checked here.
+    fn position(&self, step: Buf, rows: usize, cache: KvPart) -> Result<usize> {
+        let (pos, ctx_len) = (self.memory.read::<u32>(step)?[0] as usize, cache.ctx_len as usize);
+        if pos > ctx_len || rows > ctx_len - pos {
+            fail!(Code::ContextFull, "{rows} tokens at position {pos} do not fit the context of {ctx_len}; ask for a larger one");
+        }
+        Ok(pos)
+    }
+}
+
+/// `offset .. offset + len`, if a buffer of `size` bytes has it.
+fn range(size: usize, offset: u64, len: usize) -> Result<std::ops::Range<usize>> {
+    match usize::try_from(offset) {
+        Ok(offset) if offset <= size && len <= size - offset => Ok(offset..offset + len),
+        _ => fail!(Code::Internal, "{len} bytes from byte {offset} of a buffer of {size}"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The table of kernels, once for every instruction set, and which of them this CPU runs.
+
+use std::ops::Range;
+
+use super::attend::{self, Attention, Task};
+use super::lanes::Lanes;
+use super::matmul::{self, Product};
+use super::packed::Weights;
+use super::{embed, norm, swiglu};
+use crate::error::{Code, Result, fail};
+
+/// Which instructions the kernels use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Simd {
+    /// The widest that this CPU has.
+    #[default]
+    Auto,
+    /// Plain Rust, the oracle of the others.
+    Portable,
+    /// WebAssembly's 128-bit vectors.
+    Simd128,
+    /// AArch64's 128-bit vectors.
+    Neon,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512F.
+    Avx512,
+}
+
+impl Simd {
+    /// What this CPU runs, the best last; never empty.
+    pub fn available() -> Vec<Simd> {
+        [vec![Simd::Portable], arch::available()].concat()
+    }
+
+    /// The kernels.
+    pub(super) fn kernels(self) -> Result<&'static Kernels> {
+        let available = Simd::available();
+        let chosen = if self == Simd::Auto { available[available.len() - 1] } else { self };
+        if !available.contains(&chosen) {
+            fail!(Code::BadOption, "this CPU or build has no {chosen:?} instructions; it has {available:?}");
+        }
+        Ok(if chosen == Simd::Portable { &PORTABLE } else { arch::kernels(chosen) })
+    }
+}
+
+/// One instruction set's kernels. To call one, the CPU must have the instructions: [`Simd::kernels`] sees to that.
+pub struct Kernels {
+    /// As people write it.
+    pub name: &'static str,
+    /// Floats of a vector.
+    pub width: usize,
+    pub embed: unsafe fn(&Weights, usize, &mut [f32]),
+    pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
+    pub matvec: unsafe fn(&Product, Range<usize>),
+    pub matmul: unsafe fn(&Product, Range<usize>),
+    pub attend: unsafe fn(&Attention, Task, &mut [f32]),
+    pub swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
+}
+
+/// Compiles every kernel for some lanes, with the target features that they need.
+macro_rules! kernels {
+    ($table:ident, $name:literal, $lanes:ty $(, $features:literal)?) => {
+        static $table: Kernels = {
+            kernels!(@ embed(w: &Weights, row: usize, out: &mut [f32]) = embed::kernel::<$lanes> $(, $features)?);
+            kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) = norm::kernel::<$lanes> $(, $features)?);
+            kernels!(@ matvec(p: &Product, quads: Range<usize>) = matmul::matvec::<$lanes> $(, $features)?);
+            kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::matmul::<$lanes> $(, $features)?);
+            kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<$lanes> $(, $features)?);
+            kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<$lanes> $(, $features)?);
+            Kernels { name: $name, width: <$lanes>::WIDTH, embed, norm, matvec, matmul, attend, swiglu }
+        };
+    };
+    (@ $kernel:ident($($arg:ident: $type:ty),*) = $generic:expr $(, $features:literal)?) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $kernel($($arg: $type),*) {
+            // SAFETY: the caller's.
+            unsafe { $generic($($arg),*) }
+        }
+    };
+}
+
+kernels!(PORTABLE, "portable", super::lanes::portable::Portable);
+
+#[cfg(target_arch = "x86_64")]
+mod arch {
+    use super::*;
+    use crate::cpu::lanes::x86::{Avx2, Avx512};
+
+    kernels!(AVX2, "AVX2", Avx2, "avx2,fma,f16c");
+    kernels!(AVX512, "AVX-512", Avx512, "avx512f,avx2,fma,f16c");
+
+    pub fn available() -> Vec<Simd> {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        let avx512 = avx2 && is_x86_feature_detected!("avx512f");
+        [(avx2, Simd::Avx2), (avx512, Simd::Avx512)].into_iter().filter(|&(has, _)| has).map(|(_, simd)| simd).collect()
+    }
+
+    pub fn kernels(simd: Simd) -> &'static Kernels {
+        if simd == Simd::Avx512 { &AVX512 } else { &AVX2 }
+    }
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod arch {
+    use super::*;
+    use crate::cpu::lanes::simd128::Simd128;
+
+    // The whole module is compiled with these instructions, or would not load.
+    kernels!(SIMD128, "SIMD128", Simd128);
+
+    pub fn available() -> Vec<Simd> {
+        vec![Simd::Simd128]
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        &SIMD128
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arch {
+    use super::*;
+    use crate::cpu::lanes::neon::Neon;
+
+    // Every AArch64 CPU that we run on has these instructions.
+    kernels!(NEON, "NEON", Neon);
+
+    pub fn available() -> Vec<Simd> {
+        vec![Simd::Neon]
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        &NEON
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+mod arch {
+    use super::*;
+
+    pub fn available() -> Vec<Simd> {
+        Vec::new()
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        &PORTABLE
+    }
+}

@@ -1,0 +1,75 @@
+//! AArch64's 128-bit vectors.
+
+use std::arch::aarch64::*;
+
+use super::{Lanes, methods};
+
+/// Four floats.
+#[derive(Clone, Copy)]
+pub struct Neon(float32x4_t);
+
+/// Halves in the lower 16 bits of every lane, upper bits zero, to floats, exactly.
+#[inline(always)]
+unsafe fn widen(half: uint32x4_t) -> float32x4_t {
+    // SAFETY: the caller's.
+    unsafe {
+        let magnitude = vandq_u32(half, vdupq_n_u32(0x7fff));
+        // Moved into place the exponent is 112 too small, subnormal halves included.
+        let number = vmulq_f32(vreinterpretq_f32_u32(vshlq_n_u32::<13>(magnitude)), vdupq_n_f32(f32::from_bits((127 + 112) << 23)));
+        // Infinities and NaNs keep the largest exponent.
+        let special = vandq_u32(vcgtq_u32(magnitude, vdupq_n_u32(0x7bff)), vdupq_n_u32(0x7f80_0000));
+        let sign = vshlq_n_u32::<16>(vbicq_u32(half, vdupq_n_u32(0x7fff)));
+        vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(number), vorrq_u32(special, sign)))
+    }
+}
+
+impl Lanes for Neon {
+    const WIDTH: usize = 4;
+    const TOKENS: usize = 8;
+    type Bits = uint32x4_t;
+
+    methods! {
+        fn splat(x: f32) -> Self = Neon(vdupq_n_f32(x));
+        fn load(from: *const f32) -> Self = Neon(vld1q_f32(from));
+        fn load_halves(from: *const u16) -> Self = Neon(widen(vmovl_u16(vld1_u16(from))));
+        fn quad_of_halves(from: *const u16) -> Self = Self::load_halves(from);
+        fn store(self, to: *mut f32) = vst1q_f32(to, self.0);
+        fn store_quads(self, to: *mut f32, _stride: usize) = self.store(to);
+
+        fn add(self, other: Self) -> Self = Neon(vaddq_f32(self.0, other.0));
+        fn mul(self, other: Self) -> Self = Neon(vmulq_f32(self.0, other.0));
+        fn div(self, other: Self) -> Self = Neon(vdivq_f32(self.0, other.0));
+        fn mul_add(self, by: Self, plus: Self) -> Self = Neon(vfmaq_f32(plus.0, self.0, by.0));
+        fn max(self, other: Self) -> Self = Neon(vbslq_f32(vcgtq_f32(self.0, other.0), self.0, other.0));
+        fn min(self, other: Self) -> Self = Neon(vbslq_f32(vcltq_f32(self.0, other.0), self.0, other.0));
+        fn round(self) -> Self = Neon(vrndnq_f32(self.0));
+        fn exp2(self) -> Self = {
+            let biased = vaddq_s32(vcvtq_s32_f32(self.0), vdupq_n_s32(127));
+            Neon(vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased)))
+        };
+
+        fn lane_of_quad(self, j: usize) -> Self = Neon(match j {
+            0 => vdupq_laneq_f32::<0>(self.0),
+            1 => vdupq_laneq_f32::<1>(self.0),
+            2 => vdupq_laneq_f32::<2>(self.0),
+            _ => vdupq_laneq_f32::<3>(self.0),
+        });
+        fn sum_of_quads(self) -> [f32; 4] = std::mem::transmute::<float32x4_t, [f32; 4]>(self.0);
+        fn sums(of: [Self; 4]) -> [f32; 4] = {
+            let [a, b, c, d] = of.map(|v| v.0);
+            Neon(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))).sum_of_quads()
+        };
+
+        fn load_bits(from: *const u8) -> uint32x4_t = vreinterpretq_u32_u8(vld1q_u8(from));
+        fn masked(bits: uint32x4_t, mask: u32) -> Self = Neon(vcvtq_f32_u32(vandq_u32(bits, vdupq_n_u32(mask))));
+        fn shifted(bits: uint32x4_t, by: u32) -> Self = Neon(vcvtq_f32_u32(vshlq_u32(bits, vdupq_n_s32(-(by as i32)))));
+        fn signed_byte(bits: uint32x4_t, j: u32) -> Self = {
+            let top = vreinterpretq_s32_u32(vshlq_u32(bits, vdupq_n_s32(24 - 8 * j as i32)));
+            Neon(vcvtq_f32_s32(vshrq_n_s32::<24>(top)))
+        };
+        fn halves(bits: uint32x4_t) -> [Self; 2] = [
+            Neon(widen(vandq_u32(bits, vdupq_n_u32(0xffff)))),
+            Neon(widen(vshrq_n_u32::<16>(bits))),
+        ];
+    }
+}

@@ -1,0 +1,67 @@
+//! WebAssembly's 128-bit vectors.
+
+use std::arch::wasm32::*;
+
+use super::{Lanes, methods};
+
+/// Four floats.
+#[derive(Clone, Copy)]
+pub struct Simd128(v128);
+
+/// Halves in the lower 16 bits of every lane, upper bits zero, to floats, exactly.
+#[inline(always)]
+fn widen(half: v128) -> v128 {
+    let magnitude = v128_and(half, u32x4_splat(0x7fff));
+    // Moved into place the exponent is 112 too small, subnormal halves included.
+    let number = f32x4_mul(u32x4_shl(magnitude, 13), f32x4_splat(f32::from_bits((127 + 112) << 23)));
+    // Infinities and NaNs keep the largest exponent.
+    let special = v128_and(u32x4_gt(magnitude, u32x4_splat(0x7bff)), u32x4_splat(0x7f80_0000));
+    let sign = u32x4_shl(v128_andnot(half, u32x4_splat(0x7fff)), 16);
+    v128_or(number, v128_or(special, sign))
+}
+
+impl Lanes for Simd128 {
+    const WIDTH: usize = 4;
+    const TOKENS: usize = 4;
+    type Bits = v128;
+
+    methods! {
+        fn splat(x: f32) -> Self = Simd128(f32x4_splat(x));
+        fn load(from: *const f32) -> Self = Simd128(v128_load(from.cast()));
+        fn load_halves(from: *const u16) -> Self = Simd128(widen(u32x4_load_extend_u16x4(from)));
+        fn quad_of_halves(from: *const u16) -> Self = Self::load_halves(from);
+        fn store(self, to: *mut f32) = v128_store(to.cast(), self.0);
+        fn store_quads(self, to: *mut f32, _stride: usize) = self.store(to);
+
+        fn add(self, other: Self) -> Self = Simd128(f32x4_add(self.0, other.0));
+        fn mul(self, other: Self) -> Self = Simd128(f32x4_mul(self.0, other.0));
+        fn div(self, other: Self) -> Self = Simd128(f32x4_div(self.0, other.0));
+        fn mul_add(self, by: Self, plus: Self) -> Self = self.mul(by).add(plus);
+        // pmax(a, b) is b where a < b, else a.
+        fn max(self, other: Self) -> Self = Simd128(f32x4_pmax(other.0, self.0));
+        fn min(self, other: Self) -> Self = Simd128(f32x4_pmin(other.0, self.0));
+        fn round(self) -> Self = Simd128(f32x4_nearest(self.0));
+        fn exp2(self) -> Self = Simd128(i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127)), 23));
+
+        fn lane_of_quad(self, j: usize) -> Self = Simd128(match j {
+            0 => i32x4_shuffle::<0, 0, 0, 0>(self.0, self.0),
+            1 => i32x4_shuffle::<1, 1, 1, 1>(self.0, self.0),
+            2 => i32x4_shuffle::<2, 2, 2, 2>(self.0, self.0),
+            _ => i32x4_shuffle::<3, 3, 3, 3>(self.0, self.0),
+        });
+        fn sum_of_quads(self) -> [f32; 4] = std::mem::transmute::<v128, [f32; 4]>(self.0);
+        fn sums(of: [Self; 4]) -> [f32; 4] = {
+            let [a, b, c, d] = of.map(|v| v.0);
+            // [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
+            let ab = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
+            let cd = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+            Simd128(f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd))).sum_of_quads()
+        };
+
+        fn load_bits(from: *const u8) -> v128 = v128_load(from.cast());
+        fn masked(bits: v128, mask: u32) -> Self = Simd128(f32x4_convert_i32x4(v128_and(bits, u32x4_splat(mask))));
+        fn shifted(bits: v128, by: u32) -> Self = Simd128(f32x4_convert_i32x4(u32x4_shr(bits, by)));
+        fn signed_byte(bits: v128, j: u32) -> Self = Simd128(f32x4_convert_i32x4(i32x4_shr(i32x4_shl(bits, 24 - 8 * j), 24)));
+        fn halves(bits: v128) -> [Self; 2] = [Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))), Simd128(widen(u32x4_shr(bits, 16)))];
+    }
+}

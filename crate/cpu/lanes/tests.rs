@@ -1,0 +1,209 @@
+//! Every vector against plain Rust, bit for bit where the trait promises it.
+#![allow(clippy::undocumented_unsafe_blocks)] // `on_all!` asks the CPU first; pointers lead into arrays.
+
+use half::f16;
+
+use super::Lanes;
+use super::exp::{exp, silu};
+use super::portable::Portable;
+
+/// Runs a generic test on every kind of vector that this CPU has.
+macro_rules! on_all {
+    ($test:ident) => {
+        unsafe {
+            $test::<Portable>();
+            arch::on_all!($test);
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod arch {
+    macro_rules! on_all {
+        ($test:ident) => {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+                $test::<$crate::cpu::lanes::x86::Avx2>();
+            }
+            if is_x86_feature_detected!("avx512f") {
+                $test::<$crate::cpu::lanes::x86::Avx512>();
+            }
+        };
+    }
+    pub(super) use on_all;
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod arch {
+    macro_rules! on_all {
+        ($test:ident) => {
+            $test::<$crate::cpu::lanes::simd128::Simd128>();
+        };
+    }
+    pub(super) use on_all;
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arch {
+    macro_rules! on_all {
+        ($test:ident) => {
+            $test::<$crate::cpu::lanes::neon::Neon>();
+        };
+    }
+    pub(super) use on_all;
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+mod arch {
+    macro_rules! on_all {
+        ($test:ident) => {};
+    }
+    pub(super) use on_all;
+}
+
+/// The lanes of a vector.
+unsafe fn lanes<L: Lanes>(v: L) -> Vec<f32> {
+    let mut all = vec![0.0; L::WIDTH];
+    unsafe { v.store(all.as_mut_ptr()) };
+    all
+}
+
+/// Numbers with interesting bits, as many as `n`.
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| [1.5f32, -2.25, 0.0, 1e-30, -7.0, 3.5, 2.5, -0.5][i % 8] * (1.0 + (i / 8) as f32)).collect()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+unsafe fn arithmetic<L: Lanes>() {
+    let (a, b) = (numbers(L::WIDTH), numbers(L::WIDTH + 3).split_off(3));
+    let check = |name: &str, got: L, f: fn(f32, f32) -> f32| {
+        let expected: Vec<f32> = a.iter().zip(&b).map(|(&a, &b)| f(a, b)).collect();
+        assert_eq!(bits(&unsafe { lanes(got) }), bits(&expected), "{name}");
+    };
+    unsafe {
+        let (x, y) = (L::load(a.as_ptr()), L::load(b.as_ptr()));
+        check("add", x.add(y), |a, b| a + b);
+        check("mul", x.mul(y), |a, b| a * b);
+        check("div", x.div(y.add(L::splat(0.25))), |a, b| a / (b + 0.25));
+        check("max", x.max(y), |a, b| if a > b { a } else { b });
+        check("min", x.min(y), |a, b| if a < b { a } else { b });
+        check("round", x.round(), |a, _| a.round_ties_even());
+        // Exact either way, so fused or not is the same.
+        check("mul_add", x.round().mul_add(L::splat(3.0), L::splat(1.0)), |a, _| a.round_ties_even() * 3.0 + 1.0);
+        for n in -126..=127 {
+            assert_eq!(lanes(L::splat(n as f32).exp2()), vec![2f32.powi(n); L::WIDTH], "2^{n}");
+        }
+        let nan = L::splat(f32::NAN);
+        assert!(lanes(L::splat(1.0).max(nan)).iter().chain(&lanes(L::splat(1.0).min(nan))).all(|v| v.is_nan()), "the second operand wins");
+        assert_eq!((lanes(nan.max(L::splat(1.0))), lanes(nan.min(L::splat(1.0)))), (vec![1.0; L::WIDTH], vec![1.0; L::WIDTH]));
+    }
+}
+
+unsafe fn quads<L: Lanes>() {
+    let all: Vec<f32> = (0..4 * L::WIDTH).map(|i| i as f32).collect();
+    unsafe {
+        let v = L::load(all.as_ptr());
+        for j in 0..4 {
+            let expected: Vec<f32> = (0..L::WIDTH).map(|i| (i / 4 * 4 + j) as f32).collect();
+            assert_eq!(lanes(v.lane_of_quad(j)), expected, "lane {j}");
+        }
+        let sums = [0, 1, 2, 3].map(|j| (0..L::WIDTH / 4).map(|q| (4 * q + j) as f32).sum::<f32>());
+        assert_eq!(v.sum_of_quads(), sums);
+        let vectors = [0, 1, 2, 3].map(|i| L::load(all[i * L::WIDTH..].as_ptr()));
+        assert_eq!(L::sums(vectors), [0, 1, 2, 3].map(|i| all[i * L::WIDTH..][..L::WIDTH].iter().sum::<f32>()));
+        let mut spread = vec![-1.0; 7 * L::WIDTH];
+        v.store_quads(spread.as_mut_ptr(), 7);
+        for (i, &value) in spread.iter().enumerate() {
+            let expected = if i / 7 < L::WIDTH / 4 && i % 7 < 4 { (i / 7 * 4 + i % 7) as f32 } else { -1.0 };
+            assert_eq!(value, expected, "element {i}");
+        }
+    }
+}
+
+unsafe fn codes<L: Lanes>() {
+    let words: Vec<u32> = (0..L::WIDTH as u32).map(|i| 0x9e37_79b9u32.wrapping_mul(i + 1) ^ 0x8000_0000 * (i % 2)).collect();
+    let expect = |f: &dyn Fn(u32) -> f32| words.iter().map(|&word| f(word)).collect::<Vec<f32>>();
+    unsafe {
+        let loaded = || L::load_bits(words.as_ptr().cast());
+        for mask in [0xf, 0xf0, 0xf00, 0xf000, 0xf_0000, 0xf0_0000, 0xf00_0000] {
+            assert_eq!(lanes(L::masked(loaded(), mask)), expect(&|word| (word & mask) as f32), "mask {mask:#x}");
+        }
+        for by in [4, 28] {
+            assert_eq!(lanes(L::shifted(loaded(), by)), expect(&|word| (word >> by) as f32), "shift {by}");
+        }
+        for j in 0..4 {
+            assert_eq!(lanes(L::signed_byte(loaded(), j)), expect(&|word| f32::from(word.to_le_bytes()[j as usize] as i8)), "byte {j}");
+        }
+    }
+}
+
+/// All 65536 of them, by each of the ways in.
+unsafe fn halves<L: Lanes>() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let same = |got: f32, half: u16| {
+        let expected = f16::from_bits(half).to_f32();
+        assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{half:#06x} is {expected}, not {got}");
+    };
+    for some in all.chunks_exact(2 * L::WIDTH) {
+        unsafe {
+            lanes(L::load_halves(some.as_ptr())).into_iter().zip(some).for_each(|(got, &half)| same(got, half));
+            lanes(L::quad_of_halves(some.as_ptr())).into_iter().zip(some[..4].iter().cycle()).for_each(|(got, &half)| same(got, half));
+            let [even, odd] = L::halves(L::load_bits(some.as_ptr().cast()));
+            lanes(even).into_iter().zip(some.iter().step_by(2)).for_each(|(got, &half)| same(got, half));
+            lanes(odd).into_iter().zip(some.iter().skip(1).step_by(2)).for_each(|(got, &half)| same(got, half));
+        }
+    }
+}
+
+/// Units in the last place of `expected`, a step of the subnormal numbers at the least.
+fn ulps(got: f32, expected: f64) -> f64 {
+    if f64::from(got) == expected || got.is_infinite() && expected > f64::from(f32::MAX) {
+        return 0.0;
+    }
+    let step = 2f64.powi((expected.abs().log2().floor() as i32 - 23).max(-149));
+    (f64::from(got) - expected).abs() / step
+}
+
+unsafe fn exponentials<L: Lanes>() {
+    let mut worst = (0.0f64, 0.0f64);
+    for i in -440_000..400_000 {
+        let x = i as f32 * 2.5e-4;
+        let (e, s) = unsafe { (lanes(exp(L::splat(x)))[0], lanes(silu(L::splat(x)))[0]) };
+        let exact = f64::from(x);
+        worst.0 = worst.0.max(ulps(e, exact.exp()));
+        worst.1 = worst.1.max(if x > -87.0 { ulps(s, exact / (1.0 + (-exact).exp())) } else { f64::from(s.abs()) * 1e34 });
+    }
+    assert!(worst.0 <= 2.0 && worst.1 <= 4.0, "exp errs by {} ulp, silu by {}", worst.0, worst.1);
+    unsafe {
+        assert_eq!(lanes(exp(L::splat(f32::NEG_INFINITY)))[0], 0.0);
+        assert_eq!(lanes(exp(L::splat(f32::INFINITY)))[0], f32::INFINITY);
+        assert!(lanes(exp(L::splat(f32::NAN)))[0].is_nan() && lanes(silu(L::splat(f32::NAN)))[0].is_nan());
+    }
+}
+
+#[test]
+fn arithmetic_is_ieee() {
+    on_all!(arithmetic);
+}
+
+#[test]
+fn quads_are_quads() {
+    on_all!(quads);
+}
+
+#[test]
+fn codes_become_numbers() {
+    on_all!(codes);
+}
+
+#[test]
+fn every_half_is_converted_exactly() {
+    on_all!(halves);
+}
+
+#[test]
+fn exponentials_are_within_a_few_ulps() {
+    on_all!(exponentials);
+}

@@ -1,0 +1,77 @@
+//! Rotary positions: rotates queries in place, and appends rotated keys and values to the cache.
+
+use half::f16;
+
+use super::Context;
+use super::memory::Shared;
+use super::scratch::with_scratch;
+use crate::error::Result;
+use crate::op::{Buf, Heads, KvKind, KvPart};
+
+#[allow(clippy::too_many_arguments)] // The op's fields.
+pub fn run(context: &Context, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: usize, rows: usize) -> Result<()> {
+    let memory = context.memory;
+    let pos = context.position(step, rows, cache)?;
+    let (qkv, angles) = (memory.share::<f32>(qkv)?, memory.read::<f32>(angles)?);
+    let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
+    let (first, count) = (cache.first_head as usize, cache.heads as usize);
+    let served = (heads.n_heads / heads.n_kv_heads) as usize;
+    let (keys, values) = (Cached::new(context, cache, cache.keys)?, Cached::new(context, cache, cache.values)?);
+    context.threads.each(rows, |row| {
+        // SAFETY: every task has a row, and with it a position, of its own.
+        let row_of_qkv = unsafe { qkv.slice(row * width, width) };
+        let angles = &angles[row * rotary_dim..][..rotary_dim];
+        let (queries, rest) = row_of_qkv.split_at_mut(heads.q_width() as usize);
+        let (new_keys, new_values) = rest.split_at(heads.n_kv_heads as usize * dim);
+        for query in queries.chunks_exact_mut(dim).skip(first * served).take(count * served) {
+            rotate(query, angles);
+        }
+        let both = new_keys.chunks_exact(dim).zip(new_values.chunks_exact(dim)).skip(first).take(count);
+        // `qkv` keeps its keys as they were: only the cache holds rotated ones.
+        with_scratch(dim, |rotated| {
+            for (head, (key, value)) in both.enumerate() {
+                rotated.copy_from_slice(key);
+                rotate(rotated, angles);
+                let at = (head * cache.ctx_len as usize + pos + row) * dim;
+                keys.store(at, rotated);
+                values.store(at, value);
+            }
+        });
+    });
+    Ok(())
+}
+
+/// Rotates pairs i and i + half by the cosines and sines in `angles`.
+fn rotate(head: &mut [f32], angles: &[f32]) {
+    let half = angles.len() / 2;
+    let (cosines, sines) = angles.split_at(half);
+    let (a, b) = head[..2 * half].split_at_mut(half);
+    for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cosines).zip(sines) {
+        (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    }
+}
+
+/// A cache to append to.
+enum Cached<'a> {
+    F16(Shared<'a, u16>),
+    F32(Shared<'a, f32>),
+}
+
+impl Cached<'_> {
+    fn new<'a>(context: &Context<'a>, cache: KvPart, buf: Buf) -> Result<Cached<'a>> {
+        Ok(match cache.kind {
+            KvKind::F16 => Cached::F16(context.memory.share(buf)?),
+            KvKind::F32 => Cached::F32(context.memory.share(buf)?),
+        })
+    }
+
+    fn store(&self, at: usize, head: &[f32]) {
+        // SAFETY: a position belongs to one row, a row to one task.
+        unsafe {
+            match self {
+                Cached::F32(all) => all.slice(at, head.len()).copy_from_slice(head),
+                Cached::F16(all) => all.slice(at, head.len()).iter_mut().zip(head).for_each(|(to, &x)| *to = f16::from_f32(x).to_bits()),
+            }
+        }
+    }
+}

@@ -1,1 +1,25 @@
-//! text
+//! Words: everything between a user's text and the token ids that the engine computes with.
+//!
+//! In reading order:
+//!
+//! - [`tokenizer`]: text to ids and back, from a `tokenizer.json` or from the [`Vocabulary`] inside a GGUF file;
+//! - [`template`]: a conversation as the one string that the model was trained to see;
+//! - [`sampler`]: from a row of logits to the next id;
+//! - [`stream`]: from ids to pieces of text that may be shown at once.
+//!
+//! Nothing here knows a tensor, a file or a device: bytes come in, and `crate::error` is the only import.
+
+pub mod sampler;
+pub mod stream;
+pub mod template;
+pub mod tokenizer;
+
+mod tokenizer_json;
+mod tokens;
+mod vocabulary;
+
+pub use sampler::{Sampler, Sampling};
+pub use stream::TextStream;
+pub use template::{BuiltIn, ChatTemplate, Message};
+pub use tokenizer::Tokenizer;
+pub use vocabulary::Vocabulary;

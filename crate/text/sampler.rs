@@ -1,0 +1,285 @@
+//! From a row of logits to the next token: processors (bias, penalties), filters (top-k, top-p, min-p), one draw.
+//!
+//! The order is transformers': logit bias, repetition, presence and frequency penalties, temperature, top-k, top-p, min-p.
+//! The repetition penalty looks at the prompt and at what was generated, as in transformers; presence and frequency
+//! penalties look at what was generated only, as in OpenAI's interface.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Result, fail};
+
+/// How the next token is chosen. The default is greedy: the likeliest token, always.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
+    pub temperature: f32,
+    /// Keep the k likeliest tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the fewest likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    pub top_p: f32,
+    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    pub min_p: f32,
+    /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+    pub repetition_penalty: f32,
+    /// Taken off the logit of every token generated before; 0 changes nothing.
+    pub presence_penalty: f32,
+    /// Taken off a token's logit once for each time it was generated; 0 changes nothing.
+    pub frequency_penalty: f32,
+    /// Added to the logits of single tokens.
+    pub logit_bias: BTreeMap<u32, f32>,
+    /// The same seed gives the same draws. Without one, the caller passes a fresh one to [`Sampler::new`].
+    pub seed: Option<u64>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: BTreeMap::new(),
+            seed: None,
+        }
+    }
+}
+
+impl Sampling {
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], naming the option, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("temperature", self.temperature, self.temperature >= 0.0, "0 (greedy) or more"),
+            ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1"),
+            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0; 1 changes nothing"),
+            ("presence_penalty", self.presence_penalty, true, "a number"),
+            ("frequency_penalty", self.frequency_penalty, true, "a number"),
+        ];
+        for (name, value, in_range, range) in ranges {
+            if !(in_range && value.is_finite()) {
+                fail!(Code::BadOption, "{name} is {value}; it must be {range}");
+            }
+        }
+        if let Some((id, bias)) = self.logit_bias.iter().find(|(_, bias)| bias.is_nan() || **bias == f32::INFINITY) {
+            fail!(Code::BadOption, "logit_bias of token {id} is {bias}; it must be a number, or minus infinity to forbid the token");
+        }
+        Ok(())
+    }
+
+    /// Whether the choice is the largest logit as it stands, so that a device may make it without the logits leaving it.
+    pub fn is_plain_argmax(&self) -> bool {
+        self.temperature == 0.0
+            && self.repetition_penalty == 1.0
+            && self.presence_penalty == 0.0
+            && self.frequency_penalty == 0.0
+            && self.logit_bias.is_empty()
+    }
+}
+
+/// One token that may still be drawn.
+#[derive(Clone, Copy)]
+struct Candidate {
+    id: u32,
+    logit: f32,
+    /// `exp((logit - max) / temperature)`: the likeliest token has 1.
+    weight: f32,
+}
+
+/// Chooses tokens, one row of logits at a time, and remembers them.
+pub struct Sampler {
+    sampling: Sampling,
+    never: Vec<u32>,
+    /// How often each token of the prompt and of the answer was generated: a prompt's may be at 0.
+    seen: BTreeMap<u32, u32>,
+    random: SplitMix64,
+    candidates: Vec<Candidate>,
+}
+
+impl Sampler {
+    /// A sampler for one answer. `never` are the ids that must not be chosen: padding, see
+    /// [`Tokenizer::padding`](super::Tokenizer::padding). `fresh_seed` counts when `sampling` has no seed.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], as [`Sampling::validate`].
+    pub fn new(sampling: &Sampling, never: impl IntoIterator<Item = u32>, fresh_seed: u64) -> Result<Sampler> {
+        sampling.validate()?;
+        Ok(Sampler {
+            sampling: sampling.clone(),
+            never: never.into_iter().collect(),
+            seen: BTreeMap::new(),
+            random: SplitMix64(sampling.seed.unwrap_or(fresh_seed)),
+            candidates: Vec::new(),
+        })
+    }
+
+    /// Notes the prompt's tokens, for the repetition penalty.
+    pub fn prompt(&mut self, ids: &[u32]) {
+        for &id in ids {
+            self.seen.entry(id).or_default();
+        }
+    }
+
+    /// Notes a token as generated. [`Sampler::sample`] does so itself: this is for tokens chosen elsewhere.
+    pub fn accept(&mut self, id: u32) {
+        *self.seen.entry(id).or_default() += 1;
+    }
+
+    /// Chooses the next token and notes it. `logits` is one row, indexed by id; it is used as scratch.
+    ///
+    /// Among equals the lowest id wins; NaN counts as impossible. Where nothing is possible, it is the lowest id that is
+    /// not padding.
+    pub fn sample(&mut self, logits: &mut [f32]) -> u32 {
+        self.process(logits);
+        let id = self.choose(logits);
+        self.accept(id);
+        id
+    }
+
+    /// Bias and penalties, in place; what must not be chosen becomes minus infinity.
+    fn process(&self, logits: &mut [f32]) {
+        for logit in logits.iter_mut().filter(|logit| logit.is_nan()) {
+            *logit = f32::NEG_INFINITY;
+        }
+        let s = &self.sampling;
+        for (&id, bias) in &s.logit_bias {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit += bias;
+            }
+        }
+        for (&id, &generated) in &self.seen {
+            let Some(logit) = logits.get_mut(id as usize) else { continue };
+            *logit = if *logit > 0.0 { *logit / s.repetition_penalty } else { *logit * s.repetition_penalty };
+            if generated > 0 {
+                *logit -= s.presence_penalty + s.frequency_penalty * generated as f32;
+            }
+        }
+        for &id in &self.never {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+
+    fn choose(&mut self, logits: &[f32]) -> u32 {
+        let best = argmax(logits);
+        let max = logits.get(best as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        if max == f32::NEG_INFINITY {
+            return (0..logits.len() as u32).find(|id| !self.never.contains(id)).unwrap_or(0);
+        }
+        if self.sampling.temperature == 0.0 || max == f32::INFINITY {
+            return best;
+        }
+        self.fill(logits, max);
+        self.keep_top_k();
+        self.keep_top_p();
+        self.candidates.retain(|c| c.weight >= self.sampling.min_p);
+        self.draw().unwrap_or(best)
+    }
+
+    /// The candidates: every token whose probability is more than nothing.
+    fn fill(&mut self, logits: &[f32], max: f32) {
+        let temperature = self.sampling.temperature;
+        let weigh = |(id, &logit): (usize, &f32)| Candidate { id: id as u32, logit, weight: ((logit - max) / temperature).exp() };
+        self.candidates.clear();
+        self.candidates.extend(logits.iter().enumerate().map(weigh).filter(|c| c.weight > 0.0));
+    }
+
+    fn keep_top_k(&mut self) {
+        let k = self.sampling.top_k;
+        if k > 0 && k < self.candidates.len() {
+            self.candidates.select_nth_unstable_by(k - 1, likelier);
+            self.candidates.truncate(k);
+        }
+    }
+
+    fn keep_top_p(&mut self) {
+        if self.sampling.top_p >= 1.0 {
+            return;
+        }
+        let enough = self.total() * f64::from(self.sampling.top_p);
+        // A token below this share of what may be left out cannot be needed: sorting the rest is much less work.
+        let least = (self.total() - enough) / self.candidates.len() as f64;
+        self.candidates.retain(|c| f64::from(c.weight) >= least * 0.999_999);
+        self.candidates.sort_unstable_by(likelier);
+        let mut sum = 0.0;
+        let needed = self.candidates.iter().position(|c| {
+            sum += f64::from(c.weight);
+            sum >= enough
+        });
+        self.candidates.truncate(needed.map_or(usize::MAX, |last| last + 1));
+    }
+
+    fn total(&self) -> f64 {
+        self.candidates.iter().map(|c| f64::from(c.weight)).sum()
+    }
+
+    /// Draws by weight, going through the candidates in the order of their ids.
+    fn draw(&mut self) -> Option<u32> {
+        self.candidates.sort_unstable_by_key(|c| c.id);
+        let mut left = self.random.unit() * self.total();
+        for c in &self.candidates {
+            left -= f64::from(c.weight);
+            if left < 0.0 {
+                return Some(c.id);
+            }
+        }
+        // Only rounding can lead here.
+        self.candidates.last().map(|c| c.id)
+    }
+}
+
+/// The largest logit's id, the lowest among equals; 0 for an empty row.
+fn argmax(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (id, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = id;
+        }
+    }
+    best as u32
+}
+
+/// By falling logit, then by rising id.
+fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
+    b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
+}
+
+/// Steele, Lea and Flood's generator: a counter and a mixer, the same on every platform.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in 0..1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        let mut random = SplitMix64(1_234_567);
+        let first = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423, 4_593_380_528_125_082_431];
+        assert_eq!(first.map(|_| random.next()), first);
+    }
+}

@@ -1,0 +1,348 @@
+//! Text to token ids and back.
+//!
+//! Encoding is Hugging Face's `tokenizers`; decoding is our own table of bytes, so that a stream of ids becomes text exactly
+//! and in constant time a token. A tokenizer comes from either of two sources, which both end in the same [`Parts`].
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
+
+use super::tokenizer_json;
+use super::tokens::{Entry, Kind, Spelling, TokenTable};
+use super::vocabulary::Vocabulary;
+use crate::error::{Code, Error, Result, fail};
+
+type Encoder = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
+/// Tokens after which a turn is over, in the models that we read. They count where the vocabulary holds them as special.
+const END_OF_TURN: [&str; 8] =
+    ["<|end|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "</s>"];
+
+/// Bytes of white space in a row: on twice as many the library's regular expressions give up, and the text is lost
+/// without a word.
+const MAX_BLANK: usize = 500_000;
+
+/// A byte-level or SentencePiece BPE tokenizer.
+#[derive(Clone)]
+pub struct Tokenizer {
+    encoder: Encoder,
+    tokens: TokenTable,
+    strips_leading_space: bool,
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
+/// What both sources of a tokenizer come to.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub vocab: Vocab,
+    pub merges: Merges,
+    pub unk_token: Option<String>,
+    pub fuse_unk: bool,
+    pub byte_fallback: bool,
+    pub ignore_merges: bool,
+    /// Tokens that are found in a text before anything else is done to it, with their ids.
+    pub added: Vec<(u32, AddedToken)>,
+    pub normalizer: Option<NormalizerWrapper>,
+    pub pre_tokenizer: Option<PreTokenizerWrapper>,
+    pub decoder: Option<DecoderWrapper>,
+    /// Ids that `encode` puts before and after a text when asked for special tokens.
+    pub prefix: Vec<u32>,
+    pub suffix: Vec<u32>,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+}
+
+impl Tokenizer {
+    /// From a Hugging Face `tokenizer.json` and, where there is one, the parsed `tokenizer_config.json` beside it.
+    ///
+    /// The configuration names the BOS and EOS tokens, and its `add_bos_token` and `add_eos_token`, when present, overrule
+    /// what the JSON file puts around a text.
+    ///
+    /// # Errors
+    /// [`Code::BadTokenizer`]: not JSON, not a BPE model, or one that contradicts itself.
+    pub fn from_json(tokenizer_json: &[u8], tokenizer_config: Option<&Value>) -> Result<Tokenizer> {
+        Tokenizer::from_parts(tokenizer_json::read(tokenizer_json, tokenizer_config)?)
+    }
+
+    /// From what a GGUF file's metadata hold.
+    ///
+    /// # Errors
+    /// [`Code::BadTokenizer`]: a model or pre-tokenizer that we do not read, or lists that contradict each other.
+    pub fn from_vocabulary(vocabulary: Vocabulary) -> Result<Tokenizer> {
+        Tokenizer::from_parts(vocabulary.into_parts()?)
+    }
+
+    fn from_parts(mut parts: Parts) -> Result<Tokenizer> {
+        let (spelling, strips_leading_space) = spelling(parts.decoder.as_ref())?;
+        // The library numbers added tokens itself; in the model's vocabulary they keep the ids that the file gives them.
+        for (id, token) in &parts.added {
+            if let Some(other) = parts.vocab.insert(token.content.clone(), *id)
+                && other != *id
+            {
+                fail!(Code::BadTokenizer, "token {:?} has both id {other} and id {id}; the tokenizer's file is damaged", token.content);
+            }
+        }
+        let tokens = token_table(&parts, spelling)?;
+        check_merges(&parts.vocab, &parts.merges)?;
+        if let Some(unk) = &parts.unk_token
+            && !parts.vocab.contains_key(unk)
+        {
+            fail!(Code::BadTokenizer, "the unknown token {unk:?} is not in the vocabulary; the tokenizer's file is damaged");
+        }
+        for id in parts.prefix.iter().chain(&parts.suffix).chain(&parts.bos).chain(&parts.eos) {
+            if tokens.kind(*id) == Kind::Absent {
+                fail!(Code::BadTokenizer, "id {id}, which begins or ends a text, has no token; the tokenizer's file is damaged");
+            }
+        }
+        Ok(Tokenizer {
+            tokens,
+            strips_leading_space,
+            prefix: parts.prefix.clone(),
+            suffix: parts.suffix.clone(),
+            bos: parts.bos,
+            eos: parts.eos,
+            encoder: encoder(parts)?,
+        })
+    }
+
+    /// The ids of `text`. Special tokens written in the text are recognised.
+    ///
+    /// `add_special` adds BOS and EOS, if the tokenizer's own configuration does so: leave it off for a chat template's
+    /// output, which writes its own. A byte that the vocabulary has no token for is left out, as the reference does.
+    ///
+    /// # Errors
+    /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row; [`Code::BadTokenizer`], if the
+    /// tokenizer's rules fail on the text.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
+        if longest_blank(text) > MAX_BLANK {
+            fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row; shorten it");
+        }
+        let encoding = self.encoder.encode_fast(text, false).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))?;
+        let ids = encoding.get_ids();
+        Ok(if add_special { [&self.prefix, ids, &self.suffix].concat() } else { ids.to_vec() })
+    }
+
+    /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control tokens out.
+    ///
+    /// # Errors
+    /// [`Code::BadToken`] for an id that no token has.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        let mut bytes = Vec::with_capacity(ids.len() * 4);
+        for &id in ids {
+            let Some(token) = self.token_bytes(id) else {
+                fail!(Code::BadToken, "id {id} has no token: the vocabulary holds {} ids", self.vocab_len());
+            };
+            if !(skip_special && self.is_special(id)) {
+                bytes.extend_from_slice(token);
+            }
+        }
+        let text = if self.strips_leading_space { bytes.strip_prefix(b" ").unwrap_or(&bytes) } else { &bytes };
+        Ok(String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// The raw bytes that a token stands for (a control token's are its name), or `None` when no token has this id.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        self.tokens.bytes(id)
+    }
+
+    /// One more than the highest id that a token has. The model's head may have more rows: padding.
+    pub fn vocab_len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether no token has this id. Such ids must never be sampled.
+    pub fn is_padding(&self, id: u32) -> bool {
+        self.tokens.kind(id) == Kind::Absent
+    }
+
+    /// The ids that must never be sampled by a model whose head has `vocab_size` rows, in order.
+    pub fn padding(&self, vocab_size: usize) -> impl Iterator<Item = u32> + '_ {
+        (0..vocab_size as u32).filter(|&id| self.is_padding(id))
+    }
+
+    /// The id of the token that is written exactly so: `<|end|>`, or `Ġthe` in a byte-level vocabulary.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.encoder.token_to_id(token)
+    }
+
+    /// Whether `id` is a control token, which is not part of the text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.tokens.kind(id) == Kind::Special
+    }
+
+    /// The token that begins a text, if the tokenizer's configuration names one.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The token that ends a text, if the tokenizer's configuration names one.
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// How a control token is written, for the chat template's `bos_token` and `eos_token`; empty for none.
+    pub fn written(&self, id: Option<u32>) -> String {
+        String::from_utf8_lossy(id.and_then(|id| self.token_bytes(id)).unwrap_or_default()).into_owned()
+    }
+
+    /// Ids of the well-known end-of-turn tokens that this vocabulary holds, to be used beside `generation_config`'s own.
+    pub fn end_of_turn_ids(&self) -> Vec<u32> {
+        END_OF_TURN.iter().filter_map(|name| self.id(name)).filter(|&id| self.is_special(id)).collect()
+    }
+
+    /// Whether a text begins with a space that stands for nothing, as SentencePiece's do.
+    pub fn strips_leading_space(&self) -> bool {
+        self.strips_leading_space
+    }
+
+    /// The tokenizer as a Hugging Face `tokenizer.json`, which [`Tokenizer::from_json`] and other people's tools read.
+    ///
+    /// # Errors
+    /// [`Code::BadTokenizer`], should a part not serialise.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct File<'a> {
+            version: &'a str,
+            truncation: (),
+            padding: (),
+            added_tokens: Vec<Value>,
+            normalizer: Option<&'a NormalizerWrapper>,
+            pre_tokenizer: Option<&'a PreTokenizerWrapper>,
+            post_processor: Value,
+            decoder: Option<&'a DecoderWrapper>,
+            model: &'a BPE,
+        }
+        let file = File {
+            version: "1.0",
+            truncation: (),
+            padding: (),
+            added_tokens: self.added_tokens(),
+            normalizer: self.encoder.get_normalizer(),
+            pre_tokenizer: self.encoder.get_pre_tokenizer(),
+            post_processor: self.post_processor(),
+            decoder: self.encoder.get_decoder(),
+            model: self.encoder.get_model(),
+        };
+        serde_json::to_vec(&file).map_err(|e| bad(format!("tokenizer.json cannot be written: {e}")))
+    }
+
+    fn added_tokens(&self) -> Vec<Value> {
+        let mut added: Vec<_> = self.encoder.get_added_tokens_decoder().into_iter().collect();
+        added.sort_by_key(|(id, _)| *id);
+        let row = |(id, t): (u32, AddedToken)| {
+            json!({
+                "id": id, "content": t.content, "single_word": t.single_word, "lstrip": t.lstrip, "rstrip": t.rstrip,
+                "normalized": t.normalized, "special": t.special,
+            })
+        };
+        added.into_iter().map(row).collect()
+    }
+
+    /// What `add_special` does, as a `TemplateProcessing`; the pair template is required, though nobody uses it here.
+    fn post_processor(&self) -> Value {
+        if self.prefix.is_empty() && self.suffix.is_empty() {
+            return Value::Null;
+        }
+        let special = |id: &u32| json!({"SpecialToken": {"id": self.written(Some(*id)), "type_id": 0}});
+        let around = |middle: &[Value]| -> Vec<Value> {
+            self.prefix.iter().map(special).chain(middle.iter().cloned()).chain(self.suffix.iter().map(special)).collect()
+        };
+        let (a, b) = (json!({"Sequence": {"id": "A", "type_id": 0}}), json!({"Sequence": {"id": "B", "type_id": 1}}));
+        let tokens: serde_json::Map<String, Value> = (self.prefix.iter().chain(&self.suffix))
+            .map(|id| (self.written(Some(*id)), json!({"id": self.written(Some(*id)), "ids": [id], "tokens": [self.written(Some(*id))]})))
+            .collect();
+        json!({"type": "TemplateProcessing", "single": around(std::slice::from_ref(&a)), "pair": around(&[a.clone(), b]), "special_tokens": tokens})
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocab_len", &self.vocab_len())
+            .field("bos", &self.bos)
+            .field("eos", &self.eos)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest run of white space, in bytes.
+fn longest_blank(text: &str) -> usize {
+    text.split(|c: char| !c.is_whitespace()).map(str::len).max().unwrap_or(0)
+}
+
+/// An error about the tokenizer's files.
+pub(super) fn bad(message: String) -> Error {
+    Error::new(Code::BadTokenizer, message)
+}
+
+/// One of the library's components, from its JSON.
+pub(super) fn component<T: serde::de::DeserializeOwned>(json: Value) -> Result<T> {
+    serde_json::from_value(json).map_err(|e| bad(format!("the tokenizer's rules cannot be built: {e}")))
+}
+
+/// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the decoder says both.
+fn spelling(decoder: Option<&DecoderWrapper>) -> Result<(Spelling, bool)> {
+    use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+    let steps = match decoder {
+        Some(DecoderWrapper::Sequence(sequence)) => sequence.get_decoders(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let mut found = (None, false);
+    for step in steps {
+        match step {
+            DecoderWrapper::ByteLevel(_) => found.0 = Some(Spelling::ByteLevel),
+            DecoderWrapper::ByteFallback(_) => found.0 = Some(Spelling::Pieces),
+            DecoderWrapper::Metaspace(m) => found = (Some(Spelling::Pieces), m.prepend_scheme != PrependScheme::Never),
+            DecoderWrapper::Strip(strip) => found.1 |= strip.content == ' ' && strip.start > 0,
+            _ => {}
+        }
+    }
+    match found {
+        (Some(spelling), strips) => Ok((spelling, strips)),
+        (None, _) => {
+            fail!(Code::BadTokenizer, "this tokenizer's decoder is neither byte-level nor SentencePiece, the two kinds that are read")
+        }
+    }
+}
+
+fn token_table(parts: &Parts, spelling: Spelling) -> Result<TokenTable> {
+    let model = parts.vocab.iter().map(|(text, &id)| Entry { id, text, added: false, special: false });
+    let added = parts.added.iter().map(|(id, token)| Entry { id: *id, text: &token.content, added: true, special: token.special });
+    TokenTable::new(model.chain(added), spelling)
+}
+
+/// The library refuses merges of what is not in the vocabulary, but panics on one longer than every token.
+fn check_merges(vocab: &Vocab, merges: &Merges) -> Result<()> {
+    let longest = vocab.keys().map(String::len).max().unwrap_or(0);
+    if let Some((left, right)) = merges.iter().find(|(left, right)| left.len() + right.len() > longest) {
+        fail!(Code::BadTokenizer, "the merge {left:?} + {right:?} is longer than any token; the tokenizer's file is damaged");
+    }
+    Ok(())
+}
+
+fn encoder(parts: Parts) -> Result<Encoder> {
+    let mut builder = BPE::builder()
+        .vocab_and_merges(parts.vocab, parts.merges)
+        .fuse_unk(parts.fuse_unk)
+        .byte_fallback(parts.byte_fallback)
+        .ignore_merges(parts.ignore_merges);
+    if let Some(unk) = parts.unk_token {
+        builder = builder.unk_token(unk);
+    }
+    let model = builder.build().map_err(|e| bad(format!("the tokenizer's model is damaged: {e}; fetch it again")))?;
+    let mut encoder = Encoder::new(model);
+    encoder.with_pre_tokenizer(parts.pre_tokenizer).with_decoder(parts.decoder);
+    let added = parts.added.into_iter().map(|(_, token)| token);
+    encoder
+        .with_normalizer(parts.normalizer)
+        .and_then(|encoder| encoder.add_tokens(added))
+        .map_err(|e| bad(format!("the tokenizer's added tokens are damaged: {e}; fetch it again")))?;
+    Ok(encoder)
+}

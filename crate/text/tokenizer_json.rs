@@ -1,0 +1,197 @@
+//! Hugging Face's `tokenizer.json`, with what `tokenizer_config.json` says about it.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tokenizers::AddedToken;
+use tokenizers::models::bpe::Vocab;
+
+use super::tokenizer::{Parts, bad, component};
+use crate::error::{Code, Error, Result, fail};
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    added_tokens: Vec<Added>,
+    // Values first: the library's own readers panic on a component that is not JSON.
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
+    #[serde(default)]
+    decoder: Value,
+    model: Model,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    id: u32,
+    #[serde(flatten)]
+    token: AddedToken,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    vocab: Vocab,
+    merges: Vec<Merge>,
+    unk_token: Option<String>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    #[serde(default)]
+    fuse_unk: bool,
+    #[serde(default)]
+    byte_fallback: bool,
+    #[serde(default)]
+    ignore_merges: bool,
+}
+
+/// A merge is written `"a b"` in old files and `["a", "b"]` in newer ones.
+struct Merge(String, String);
+
+impl<'de> Deserialize<'de> for Merge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Merge, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Merge;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a merge of two tokens")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Merge, E> {
+                let (left, right) = text.split_once(' ').ok_or_else(|| E::custom(format!("the merge {text:?} is not two tokens")))?;
+                Ok(Merge(left.into(), right.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Merge, A::Error> {
+                let missing = || de::Error::custom("a merge of fewer than two tokens");
+                Ok(Merge(seq.next_element()?.ok_or_else(missing)?, seq.next_element()?.ok_or_else(missing)?))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Reads both files. See [`super::Tokenizer::from_json`].
+pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Parts> {
+    let file: File = serde_json::from_slice(tokenizer_json).map_err(|e| explain(tokenizer_json, e))?;
+    let model = file.model;
+    if [&model.continuing_subword_prefix, &model.end_of_word_suffix].into_iter().flatten().any(|affix| !affix.is_empty()) {
+        fail!(Code::BadTokenizer, "tokenizer.json marks the inside or the end of words with affixes, which we do not read");
+    }
+    let mut parts = Parts {
+        vocab: model.vocab,
+        merges: model.merges.into_iter().map(|Merge(left, right)| (left, right)).collect(),
+        unk_token: model.unk_token,
+        fuse_unk: model.fuse_unk,
+        byte_fallback: model.byte_fallback,
+        ignore_merges: model.ignore_merges,
+        added: file.added_tokens.into_iter().map(|added| (added.id, added.token)).collect(),
+        normalizer: component(check_normalizer(file.normalizer)?)?,
+        pre_tokenizer: component(file.pre_tokenizer)?,
+        decoder: component(file.decoder)?,
+        ..Parts::default()
+    };
+    surroundings(&file.post_processor, &mut parts)?;
+    if let Some(config) = config {
+        apply_config(config, &mut parts)?;
+    }
+    // The library passes over an empty token; so do we.
+    parts.added.retain(|(_, token)| !token.content.is_empty());
+    Ok(parts)
+}
+
+/// Why the file cannot be read, as its reader would say it.
+fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
+    #[derive(Deserialize)]
+    struct Probe {
+        model: Kind,
+    }
+    #[derive(Deserialize)]
+    struct Kind {
+        r#type: String,
+    }
+    match serde_json::from_slice::<Probe>(tokenizer_json) {
+        Ok(Probe { model }) if model.r#type != "BPE" => {
+            bad(format!("tokenizer.json holds a {} model; the models that we run have BPE tokenizers", model.r#type))
+        }
+        _ => bad(format!("tokenizer.json cannot be read: {error}; fetch it again")),
+    }
+}
+
+/// Refuses what no BPE tokenizer has and the library does not read safely: character maps compiled for Unigram models.
+fn check_normalizer(normalizer: Value) -> Result<Value> {
+    fn is_compiled(one: &Value) -> bool {
+        one["type"] == "Precompiled" || one["normalizers"].as_array().into_iter().flatten().any(is_compiled)
+    }
+    if is_compiled(&normalizer) {
+        fail!(Code::BadTokenizer, "tokenizer.json normalises text by a compiled character map, which we do not read");
+    }
+    Ok(normalizer)
+}
+
+/// What a post-processor puts around a text. Those that only move offsets put nothing.
+fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
+    match processor["type"].as_str() {
+        None | Some("ByteLevel") => {}
+        Some("Sequence") => {
+            for step in processor["processors"].as_array().into_iter().flatten() {
+                surroundings(step, parts)?;
+            }
+        }
+        Some("TemplateProcessing") => {
+            let mut before = true;
+            for piece in processor["single"].as_array().into_iter().flatten() {
+                if let Some(name) = piece["SpecialToken"]["id"].as_str() {
+                    let ids = processor["special_tokens"][name]["ids"].as_array().into_iter().flatten();
+                    let ids = ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
+                    if before { &mut parts.prefix } else { &mut parts.suffix }.extend(ids);
+                } else {
+                    before = false;
+                }
+            }
+        }
+        Some(other) => fail!(Code::BadTokenizer, "tokenizer.json's post-processor is a {other}, which we do not read"),
+    }
+    Ok(())
+}
+
+/// `tokenizer_config.json` has the last word on added tokens, on BOS and EOS, and on whether they are added.
+fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
+    let known: HashMap<String, usize> = parts.added.iter().enumerate().map(|(i, (_, token))| (token.content.clone(), i)).collect();
+    for (id, token) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
+        let read = |token: &Value| Some((id.parse::<u32>().ok()?, AddedToken::deserialize(token).ok()?));
+        let Some((id, token)) = read(token) else {
+            fail!(Code::BadTokenizer, "tokenizer_config.json: added token {id:?} cannot be read; fetch the file again");
+        };
+        match known.get(&token.content) {
+            Some(&i) => parts.added[i].1 = token,
+            None => parts.added.push((id, token)),
+        }
+    }
+    parts.bos = named(config, "bos_token", parts);
+    parts.eos = named(config, "eos_token", parts);
+    for (flag, name, id, place) in
+        [("add_bos_token", "bos_token", parts.bos, &mut parts.prefix), ("add_eos_token", "eos_token", parts.eos, &mut parts.suffix)]
+    {
+        match (config[flag].as_bool(), id) {
+            (None, _) => {}
+            (Some(false), _) => place.clear(),
+            (Some(true), Some(id)) => *place = vec![id],
+            (Some(true), None) => fail!(Code::BadTokenizer, "tokenizer_config.json: {flag} is set, but {name} is not in the vocabulary"),
+        }
+    }
+    Ok(())
+}
+
+/// The id of a token that the configuration names, as a string or as an object with its content.
+fn named(config: &Value, key: &str, parts: &Parts) -> Option<u32> {
+    let text = config[key].as_str().or_else(|| config[key]["content"].as_str())?;
+    let added = parts.added.iter().find(|(_, token)| token.content == text).map(|(id, _)| *id);
+    added.or_else(|| parts.vocab.get(text).copied())
+}

@@ -1,9 +1,9 @@
 //! A model on a server, read by ranges.
 //!
-//! Bytes that are asked for one after another come out of one response as they arrive; a jump ends it and asks anew. A response
-//! that breaks off is taken up again where it ended, so a cut connection costs no byte twice.
+//! Bytes that are asked for one after another come out of one response as they arrive. A few responses stay open, since loaders
+//! read a tensor's planes in turn. One that breaks off is taken up again where it ended, so a cut connection costs no byte twice.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use js_sys::Uint8Array;
@@ -25,6 +25,8 @@ const PATIENCE: i32 = 30_000;
 const WINDOW: (u64, u64) = (1 << 20, 1 << 28);
 /// Gaps up to this size are read and thrown away: cheaper than a new request.
 const GAP: u64 = 1 << 16;
+/// Responses kept open at once; browsers allow a server six.
+const OPEN: usize = 4;
 
 /// A file, or a directory of files, behind an address.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ pub struct HttpSource {
     address: Url,
     entry: Option<String>,
     sizes: RefCell<HashMap<String, Option<u64>>>,
-    open: RefCell<Option<Body>>,
-    window: Cell<u64>,
+    /// The latest last.
+    open: RefCell<Vec<Body>>,
 }
 
 /// Why an attempt failed, and whether another makes sense.
@@ -58,7 +60,7 @@ impl HttpSource {
         if entry.is_none() && !path.ends_with('/') {
             parsed.set_pathname(&format!("{path}/"));
         }
-        Ok(HttpSource { address: parsed, entry, sizes: RefCell::default(), open: RefCell::default(), window: Cell::new(WINDOW.0) })
+        Ok(HttpSource { address: parsed, entry, sizes: RefCell::default(), open: RefCell::default() })
     }
 
     /// The address of one of the files. Only the named one keeps the query.
@@ -83,23 +85,34 @@ impl HttpSource {
         }
     }
 
-    /// The open response if it can serve `at`, else a new one.
+    /// A response that can serve `at`: one that is open, or a new one.
     async fn body_at(&self, file: &str, at: u64, needed: u64, size: u64) -> Result<Body> {
-        if let Some(body) = self.open.take() {
-            if body.file == file && body.position == at && body.position == body.end {
-                self.window.set((self.window.get() * 2).min(WINDOW.1));
-            } else if body.file == file && body.reaches(at) {
-                return Ok(body);
-            } else {
-                self.window.set(WINDOW.0);
-            }
-        }
-        let end = (at + needed.max(self.window.get())).min(size);
-        let body = self.open(file, at, Some(end)).await?;
+        let window = match self.take(|body| body.file == file && (body.reaches(at) || body.ends_at(at))) {
+            Some(body) if body.reaches(at) => return Ok(body),
+            Some(ended) => (ended.window * 2).min(WINDOW.1),
+            None => WINDOW.0,
+        };
+        let end = at.saturating_add(needed.max(window)).min(size);
+        let mut body = self.open(file, at, Some(end)).await?;
         if body.total.is_some_and(|total| total != size) {
-            fail!(Code::Network, "{address} changed while it was read; load again", address = self.address_of(file)?);
+            fail!(Code::Network, "{} changed while it was read; load again", body.address);
         }
+        body.window = window;
         Ok(body)
+    }
+
+    fn take(&self, wanted: impl Fn(&Body) -> bool) -> Option<Body> {
+        let mut open = self.open.borrow_mut();
+        let index = open.iter().position(wanted)?;
+        Some(open.remove(index))
+    }
+
+    fn keep(&self, body: Body) {
+        let mut open = self.open.borrow_mut();
+        if open.len() == OPEN {
+            open.remove(0);
+        }
+        open.push(body);
     }
 }
 
@@ -121,7 +134,7 @@ impl Source for HttpSource {
                 let Some(total) = body.total else {
                     fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
                 };
-                self.open.replace(Some(body));
+                self.keep(body);
                 Some(total)
             }
             Err(error) if error.code == Code::NotFound => None,
@@ -147,7 +160,7 @@ impl Source for HttpSource {
                 Ok(bytes) => {
                     filled += bytes;
                     failures = 0;
-                    self.open.replace(Some(body));
+                    self.keep(body);
                 }
                 Err(error) => retry(&mut failures, error).await?,
             }
@@ -180,6 +193,8 @@ struct Body {
     abort: AbortController,
     /// Bytes that have arrived; `position` is where they begin.
     piece: Uint8Array,
+    /// What it was asked for at the least.
+    window: u64,
 }
 
 impl Drop for Body {
@@ -221,7 +236,13 @@ impl Body {
             reader,
             abort,
             piece: Uint8Array::new_with_length(0),
+            window: WINDOW.0,
         })
+    }
+
+    /// Whether all of it was read and `at` comes next.
+    fn ends_at(&self, at: u64) -> bool {
+        self.position == at && self.end == at
     }
 
     /// Whether `at` is among the bytes to come, and near.

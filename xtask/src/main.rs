@@ -5,6 +5,7 @@ mod demo;
 mod place;
 mod setup;
 mod sh;
+mod test;
 
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ enum Chore {
         #[arg(long, default_value_t = 0, conflicts_with = "ask")]
         port: u16,
     },
+    /// Runs every check and every test, the quick ones first
+    Test,
 }
 
 fn main() -> Result<()> {
@@ -45,5 +48,6 @@ fn main() -> Result<()> {
         Chore::Build => build::all(&place),
         Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
         Chore::Demo { port, .. } => demo::serve(&place, port),
+        Chore::Test => test::all(&place),
     }
 }

@@ -1,0 +1,107 @@
+//! Everything that must hold, the quick checks first.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::place::Place;
+use crate::{build, setup, sh};
+
+type Step = (&'static str, fn(&Place) -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("format", |place| cargo(place, &["fmt", "--all", "--check"])),
+    ("set-up", setup::everything),
+    ("clippy, native", |place| cargo(place, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"])),
+    ("clippy, browser", |place| cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])),
+    ("clippy, WASI", |place| cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])),
+    ("native tests", native),
+    ("WASI tests", wasi),
+    ("the WASI module", wasi_module),
+    ("browser tests", browser),
+    ("the package and the page", build::all),
+    ("wasm-pack build", wasm_pack_build),
+    ("the page in Chromium and Firefox", page),
+];
+
+const BROWSER: &str = "--target=wasm32-unknown-unknown";
+const WASI: &str = "--target=wasm32-wasip1";
+
+/// Runs the steps in order and stops at the first that fails.
+pub fn all(place: &Place) -> Result<()> {
+    let mut times = Vec::new();
+    for (number, (name, step)) in STEPS.iter().enumerate() {
+        println!("\n== {}/{}: {name}", number + 1, STEPS.len());
+        let start = Instant::now();
+        step(place).with_context(|| format!("step \"{name}\" failed after {:.0} s", start.elapsed().as_secs_f64()))?;
+        times.push((name, start.elapsed().as_secs_f64()));
+    }
+    println!();
+    for (name, seconds) in &times {
+        println!("{seconds:7.1} s  {name}");
+    }
+    println!("{:7.1} s  in all; everything passed", times.iter().map(|(_, seconds)| seconds).sum::<f64>());
+    Ok(())
+}
+
+fn native(place: &Place) -> Result<()> {
+    sh::show(cargo_with_model(place).args(["test", "--workspace"]))
+}
+
+fn wasi(place: &Place) -> Result<()> {
+    let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
+    sh::show(cargo_with_model(place).args(["test", "--lib", "--bins", "--tests", WASI]).env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner))
+}
+
+fn wasi_module(place: &Place) -> Result<()> {
+    cargo(place, &["build", "--bin=phi", WASI])?;
+    let mut node = node_tests(place, "tests/wasi")?;
+    node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python());
+    sh::show(node.env("PHI_SMOLLM2", place.model()))
+}
+
+/// wasm-bindgen-test in headless Chromium, by way of wasm-pack: that way works, too, then.
+fn browser(place: &Place) -> Result<()> {
+    let driver = chromedriver()?;
+    sh::show(place.command("wasm-pack").args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(driver))
+}
+
+fn wasm_pack_build(place: &Place) -> Result<()> {
+    let out = place.target.join("wasm-pack");
+    sh::show(place.command("wasm-pack").args(["build", "--mode=no-install", "--out-dir"]).arg(out))
+}
+
+fn page(place: &Place) -> Result<()> {
+    sh::show(node_tests(place, "tests/browser")?.env("PHI_SMOLLM2", place.model()))
+}
+
+/// Node's test runner over a folder's files, one after another.
+fn node_tests(place: &Place, folder: &str) -> Result<Command> {
+    let mut files = Vec::new();
+    for item in fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))? {
+        let path = item?.path();
+        files.extend(path.to_string_lossy().ends_with(".test.mjs").then_some(path));
+    }
+    files.sort();
+    let mut node = place.command("node");
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]).args(files);
+    Ok(node)
+}
+
+fn chromedriver() -> Result<PathBuf> {
+    sh::find(&["chromedriver"]).context("there is no chromedriver on the PATH: install the one of your Chromium's version")
+}
+
+fn cargo(place: &Place, arguments: &[&str]) -> Result<()> {
+    sh::show(place.command("cargo").args(arguments))
+}
+
+/// Cargo, with what tests of a real model look for.
+fn cargo_with_model(place: &Place) -> Command {
+    let mut command = place.command("cargo");
+    command.env("PHI_SMOLLM2", place.model());
+    command
+}

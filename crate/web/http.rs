@@ -38,6 +38,8 @@ pub struct HttpSource {
     open: RefCell<Vec<Body>>,
 }
 
+type Attempt<T> = std::result::Result<T, Failure>;
+
 /// Why an attempt failed, and whether another makes sense.
 enum Failure {
     Final(Error),
@@ -72,33 +74,41 @@ impl HttpSource {
         joined.map(|url| url.href()).map_err(|_| Error::new(Code::Malformed, format!("{file} is not a file name that an address can hold")))
     }
 
-    /// Opens a response that begins at `start`; after some failures that may pass, gives up.
-    async fn open(&self, file: &str, start: u64, end: Option<u64>) -> Result<Body> {
+    /// What the server says about a file: its first response.
+    async fn ask(&self, file: &str) -> Result<Body> {
         let address = self.address_of(file)?;
         let mut failures = 0;
         loop {
-            match Body::open(file, &address, start, end).await {
+            match Body::open(file, &address, 0, None).await {
                 Ok(body) => return Ok(body),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Passing(error)) => retry(&mut failures, error).await?,
+                Err(failure) => retry(&mut failures, failure).await?,
             }
         }
     }
 
     /// A response that can serve `at`: one that is open, or a new one.
-    async fn body_at(&self, file: &str, at: u64, needed: u64, size: u64) -> Result<Body> {
+    async fn body_at(&self, file: &str, at: u64, needed: u64, size: u64) -> Attempt<Body> {
         let window = match self.take(|body| body.file == file && (body.reaches(at) || body.ends_at(at))) {
             Some(body) if body.reaches(at) => return Ok(body),
             Some(ended) => (ended.window * 2).min(WINDOW.1),
             None => WINDOW.0,
         };
         let end = at.saturating_add(needed.max(window)).min(size);
-        let mut body = self.open(file, at, Some(end)).await?;
+        let address = self.address_of(file).map_err(Failure::Final)?;
+        let mut body = Body::open(file, &address, at, Some(end)).await?;
         if body.total.is_some_and(|total| total != size) {
-            fail!(Code::Network, "{} changed while it was read; load again", body.address);
+            return Err(Failure::Final(Error::new(Code::Network, format!("{address} changed while it was read; load again"))));
         }
         body.window = window;
         Ok(body)
+    }
+
+    /// Copies what comes next from `at` on: at least a byte.
+    async fn read_some(&self, file: &str, at: u64, size: u64, into: &mut [u8]) -> Attempt<usize> {
+        let mut body = self.body_at(file, at, into.len() as u64, size).await?;
+        let bytes = body.read(at, into).await.map_err(Failure::Passing)?;
+        self.keep(body);
+        Ok(bytes)
     }
 
     fn take(&self, wanted: impl Fn(&Body) -> bool) -> Option<Body> {
@@ -129,7 +139,7 @@ impl Source for HttpSource {
         if let Some(&known) = self.sizes.borrow().get(file) {
             return Ok(known);
         }
-        let size = match self.open(file, 0, None).await {
+        let size = match self.ask(file).await {
             Ok(body) => {
                 let Some(total) = body.total else {
                     fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
@@ -137,7 +147,8 @@ impl Source for HttpSource {
                 self.keep(body);
                 Some(total)
             }
-            Err(error) if error.code == Code::NotFound => None,
+            // Whether other files are there is a question; the named one must be.
+            Err(error) if error.code == Code::NotFound && self.entry.as_deref() != Some(file) => None,
             Err(error) => return Err(error),
         };
         self.sizes.borrow_mut().insert(file.to_owned(), size);
@@ -155,14 +166,12 @@ impl Source for HttpSource {
         let (mut filled, mut failures) = (0, 0);
         while filled < into.len() {
             let at = offset + filled as u64;
-            let mut body = self.body_at(file, at, end - at, size).await?;
-            match body.read(at, &mut into[filled..]).await {
+            match self.read_some(file, at, size, &mut into[filled..]).await {
                 Ok(bytes) => {
                     filled += bytes;
                     failures = 0;
-                    self.keep(body);
                 }
-                Err(error) => retry(&mut failures, error).await?,
+                Err(failure) => retry(&mut failures, failure).await?,
             }
         }
         Ok(())
@@ -170,9 +179,10 @@ impl Source for HttpSource {
 }
 
 /// Waits before another try, or gives up with the latest error.
-async fn retry(failures: &mut u32, error: Error) -> Result<()> {
-    if *failures == RETRIES {
-        return Err(error);
+async fn retry(failures: &mut u32, failure: Failure) -> Result<()> {
+    match failure {
+        Failure::Passing(_) if *failures < RETRIES => {}
+        Failure::Passing(error) | Failure::Final(error) => return Err(error),
     }
     js::sleep(FIRST_PAUSE << *failures).await;
     *failures += 1;
@@ -205,7 +215,7 @@ impl Drop for Body {
 
 impl Body {
     /// Asks for `start..end`, to the file's end without an `end`.
-    async fn open(file: &str, address: &str, start: u64, end: Option<u64>) -> std::result::Result<Body, Failure> {
+    async fn open(file: &str, address: &str, start: u64, end: Option<u64>) -> Attempt<Body> {
         let abort = AbortController::new().map_err(|e| broken(address, &e))?;
         let response = request(address, start, end, &abort).await?;
         let headers = response.headers();
@@ -292,7 +302,7 @@ impl Body {
 }
 
 /// Sends one request and waits for its headers.
-async fn request(address: &str, start: u64, end: Option<u64>, abort: &AbortController) -> std::result::Result<Response, Failure> {
+async fn request(address: &str, start: u64, end: Option<u64>, abort: &AbortController) -> Attempt<Response> {
     let init = RequestInit::new();
     // Browsers keep partial answers badly: Firefox refuses large entries, Chrome has mixed ranges up.
     init.set_cache(RequestCache::NoStore);

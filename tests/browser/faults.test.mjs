@@ -14,7 +14,7 @@ const MIDDLE = Math.floor(SIZE / 2);
 
 /** Answers a range request from the file as a plain server does, except for what `change` says. */
 function send(request, response, change = {}) {
-  const { size = SIZE, cutAt = Infinity, hideRange = false } = change;
+  const { size = SIZE, cutAt = Infinity, cutHalfway = false, hideRange = false } = change;
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range);
   const start = Number(first);
   const end = Math.min(last ? Number(last) + 1 : size, size);
@@ -23,7 +23,8 @@ function send(request, response, change = {}) {
     "Content-Range": `bytes ${start}-${end - 1}/${size}`,
     ...(hideRange ? {} : { "Access-Control-Expose-Headers": "Content-Range" }),
   });
-  const stop = Math.min(end, cutAt);
+  response.flushHeaders();
+  const stop = cutHalfway ? Math.floor((start + end) / 2) : Math.min(end, cutAt);
   if (stop <= start) return void response.destroy();
   const stream = createReadStream(MODEL, { start, end: stop - 1 });
   stream.on("close", () => stop < end && response.destroy());
@@ -33,16 +34,23 @@ function send(request, response, change = {}) {
 
 /** A server with one fault for each path; it lives on an origin of its own, as model servers do. */
 function serveFaults() {
-  let cuts = 0;
+  const cuts = [];
+  /** Cuts the first response inside the weights, and only that. */
+  const cutOnce = ({ headers }) => {
+    const cutHalfway = headers.range !== "bytes=0-" && cuts.length === 0;
+    if (cutHalfway) cuts.push(headers.range);
+    return cutHalfway;
+  };
   const faults = {
     "/missing.gguf": (_, response) => response.writeHead(404).end(),
     "/forbidden.gguf": (_, response) => response.writeHead(403).end(),
     "/failing.gguf": (_, response) => response.writeHead(500).end(),
-    "/page.gguf": (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
+    "/page.gguf": (_, response) => response.setHeader("Content-Type", "text/html").end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
+    "/endless.gguf": (_, response) => response.writeHead(200).end("GGUF"),
     "/truncated.gguf": (request, response) => send(request, response, { size: MIDDLE }),
     "/dying.gguf": (request, response) => send(request, response, { cutAt: MIDDLE }),
     "/changing.gguf": (request, response) => send(request, response, request.headers.range === "bytes=0-" ? {} : { size: SIZE - 1 }),
-    "/cut-once.gguf": (request, response) => send(request, response, { hideRange: true, cutAt: cuts++ === 2 ? MIDDLE : Infinity }),
+    "/cut-once.gguf": (request, response) => send(request, response, { hideRange: true, cutHalfway: cutOnce(request) }),
     "/deaf.gguf": (_, response) => {
       response.writeHead(200, { "Content-Length": SIZE });
       createReadStream(MODEL).on("error", () => {}).pipe(response);
@@ -53,7 +61,7 @@ function serveFaults() {
     response.setHeader("Access-Control-Allow-Headers", "Range");
     faults[request.url](request, response);
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ server, address: `http://127.0.0.1:${server.address().port}` })));
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ server, cuts, address: `http://127.0.0.1:${server.address().port}` })));
 }
 
 /** path → code, and words that the sentence must hold. */
@@ -62,6 +70,7 @@ const CASES = [
   ["forbidden", "network", /answers 403/],
   ["failing", "network", /answers 500; try again later/],
   ["page", "not-a-model", /page\.gguf/],
+  ["endless", "network", /does not say how long/],
   ["truncated", "truncated", new RegExp(`${MIDDLE}.*bytes|bytes.*${MIDDLE}`)],
   ["dying", "network", /connection was cut with \d+ bytes of .* to come; check the network and load again/],
   ["changing", "network", /changed while it was read/],
@@ -103,6 +112,7 @@ describe("a model server that", () => {
   it("cuts the connection once costs nothing: loading goes on where it ended", async () => {
     const { page, failure } = await load("cut-once");
     assert.equal(failure, null, failure?.message);
+    assert.equal(faults.cuts.length, 1, "the server did cut");
     assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
     await page.tab.close();
   });

@@ -182,8 +182,7 @@ function forget(): void {
 
 function show(error: unknown): void {
   if (error instanceof PhiError && error.code === "cancelled") return say("Stopped.");
-  const sentence = error instanceof Error ? error.message : String(error);
-  page.error.textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1);
+  page.error.textContent = error instanceof Error ? error.message : String(error);
   page.error.dataset.code = error instanceof PhiError ? error.code : "internal";
   page.error.hidden = false;
 }

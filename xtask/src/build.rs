@@ -53,19 +53,19 @@ fn package(place: &Place, variant: &Variant) -> Result<()> {
 
     // The slow last step is left out when cargo gave the same module as last time.
     let module = fs::read(&built).context("cargo's wasm module cannot be read")?;
-    let stamp = out.join(".made-from");
+    let stamp = place.target.join(format!("pkg-{}.made-from", variant.name));
     let made_from = [&module[..], variant.wasm_opt.join(" ").as_bytes()].concat();
-    if fs::read(&stamp).is_ok_and(|last| last == made_from) {
+    let wasm = wasm_of(place, variant);
+    if wasm.is_file() && fs::read(&stamp).is_ok_and(|last| last == made_from) {
         return Ok(());
     }
     let mut bindgen = place.command("wasm-bindgen");
     sh::run(bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built))?;
-    let wasm = wasm_of(place, variant);
     let smaller = out.join("optimised.wasm");
     let wasm_opt = place.web().join("node_modules/.bin/wasm-opt");
     sh::run(place.command(wasm_opt).args(&variant.wasm_opt).arg(&wasm).arg("--output").arg(&smaller))?;
     fs::rename(&smaller, &wasm).context("the optimised module cannot be moved into place")?;
-    fs::write(&stamp, made_from).context("pkg/ cannot be written")
+    fs::write(&stamp, made_from).context("the target directory cannot be written")
 }
 
 fn wasm_of(place: &Place, variant: &Variant) -> PathBuf {

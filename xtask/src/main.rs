@@ -8,6 +8,7 @@ mod sh;
 mod test;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -40,8 +41,17 @@ enum Chore {
     Test,
 }
 
-fn main() -> Result<()> {
-    let chore = Chore::parse();
+fn main() -> ExitCode {
+    match perform(Chore::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(chore: Chore) -> Result<()> {
     let place = Place::find()?;
     match chore {
         Chore::Setup => setup::everything(&place),

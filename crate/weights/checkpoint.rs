@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::config::{Config, FromTensors, token_ids};
+use super::config::{Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
 use super::gguf::{self, Metadata};
 use super::names::{Naming, pieces};
 use super::safetensors;
@@ -140,32 +140,43 @@ impl<S: Source> Checkpoint<S> {
         if let Some(bytes) = read_all(&store, MANIFEST, LARGEST_JSON).await? {
             store.verified = Some(Verified::new(Manifest::parse(&bytes)?));
         }
-        if let Some(bytes) = read_all(&store, CONFIG, LARGEST_JSON).await? {
-            return Self::open_huggingface(store, &bytes).await;
+        let files = Self::weight_files(&store).await?;
+        match (read_all(&store, CONFIG, LARGEST_JSON).await?, files) {
+            (Some(config), Some(files)) => Self::open_huggingface(store, &config, files).await,
+            (config, _) => {
+                let file = Self::only_gguf(&store, config.is_some()).await?;
+                Self::open_gguf(store, &file).await
+            }
         }
+    }
+
+    /// The safetensors files of a directory.
+    async fn weight_files(store: &Store<S>) -> Result<Option<Vec<String>>> {
+        if store.size(SINGLE).await?.is_some() {
+            return Ok(Some(vec![SINGLE.to_owned()]));
+        }
+        read_all(store, INDEX, LARGEST_JSON).await?.map(|index| safetensors::shards(INDEX, &index)).transpose()
+    }
+
+    /// The GGUF model of a directory that is no Hugging Face one.
+    async fn only_gguf(store: &Store<S>, has_config: bool) -> Result<String> {
         let name = store.name();
+        let lacks = if has_config { format!("neither {SINGLE} nor {INDEX}") } else { format!("no {CONFIG}") };
         let Some(files) = store.source.list().await? else {
-            fail!(Code::NotFound, "{name}: there is neither {MANIFEST} nor {CONFIG}; name a model's directory or a GGUF file");
+            fail!(Code::NotFound, "{name}: there is {lacks}; name a model's directory or a GGUF file");
         };
-        let mut models = files.iter().filter(|file| file.ends_with(".gguf") && !is_later_part(file));
+        let mut models = files.into_iter().filter(|file| file.ends_with(".gguf") && !is_later_part(file));
         match (models.next(), models.next()) {
-            (Some(file), None) => Self::open_gguf(store, file).await,
-            (None, _) => fail!(Code::NotAModel, "{name}: not a model; there is neither {CONFIG} nor a GGUF file"),
+            (Some(file), None) => Ok(file),
+            (None, _) => fail!(Code::NotAModel, "{name}: not a model; there is {lacks}, and no GGUF file"),
             (Some(one), Some(other)) => {
                 fail!(Code::NotAModel, "{name}: there are several models, {one} and {other} among them; name one of the files")
             }
         }
     }
 
-    async fn open_huggingface(store: Store<S>, config: &[u8]) -> Result<Checkpoint<S>> {
+    async fn open_huggingface(store: Store<S>, config: &[u8], files: Vec<String>) -> Result<Checkpoint<S>> {
         let config = Config::parse(&parse_json(CONFIG, config)?)?;
-        let files = if store.size(SINGLE).await?.is_some() {
-            vec![SINGLE.to_owned()]
-        } else if let Some(index) = read_all(&store, INDEX, LARGEST_JSON).await? {
-            safetensors::shards(INDEX, &index)?
-        } else {
-            fail!(Code::NotAModel, "{}: there is {CONFIG}, but neither {SINGLE} nor {INDEX}", store.name());
-        };
         let mut tensors = BTreeMap::new();
         for file in files {
             insert_all(&mut tensors, safetensors::read_header(&store, &file).await?)?;
@@ -189,17 +200,20 @@ impl<S: Source> Checkpoint<S> {
 
     async fn open_gguf(store: Store<S>, file: &str) -> Result<Checkpoint<S>> {
         let mut header = gguf::read_header(&store, file).await?;
-        let count = header.metadata.unsigned("split.count").unwrap_or(1);
         let mut tensors = BTreeMap::new();
+        let count = header.metadata.unsigned("split.count").unwrap_or(1);
         if count > 1 {
             let Some(parts) = gguf::split_names(file, count.min(MOST_SHARDS)) else {
                 fail!(Code::Malformed, "{file}: one of {count} parts, but not named as one, such as x-00001-of-{count:05}.gguf");
             };
-            for part in parts.iter().filter(|&part| part != file) {
+            for (number, part) in parts.iter().enumerate().filter(|(_, part)| *part != file) {
                 let other = gguf::read_header(&store, part).await?;
+                if other.metadata.unsigned("split.no") != Some(number as u64) {
+                    fail!(Code::Malformed, "{part}: its split.no does not say that it is part {number}, counted from 0");
+                }
                 insert_all(&mut tensors, other.tensors)?;
                 // Only the first part has the whole metadata.
-                if part == &parts[0] {
+                if number == 0 {
                     header.metadata = other.metadata;
                 }
             }
@@ -214,8 +228,9 @@ impl<S: Source> Checkpoint<S> {
         Ok(Checkpoint { config, stop_tokens, files: TextFiles::Gguf(metadata), store, naming: Naming::Gguf, tensors })
     }
 
-    /// Finds a canonical tensor and checks its shape.
+    /// Finds a canonical tensor and checks its shape. The head is the embedding where they are tied.
     pub(super) fn place(&self, name: &str, shape: &[usize]) -> Result<Place<'_>> {
+        let name = if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
         if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
             let Some(entry) = verified.manifest().matrices.get(name) else {
                 fail!(Code::MissingTensor, "{name}: {MANIFEST} of {} does not have it", self.store.name());

@@ -212,7 +212,7 @@ impl<S: Source> Checkpoint<S> {
         for first_row in (0..rows).step_by(step) {
             let count = step.min(rows - first_row);
             bytes.resize(count * row_bytes, 0);
-            self.store.read(&tensor.file, tensor.offset + (first_row * row_bytes) as u64, &mut bytes).await?;
+            self.store.read(&tensor.file, tensor.offset + first_row as u64 * row_bytes as u64, &mut bytes).await?;
             let mut panel = Panel::new(kind, count, cols);
             for row in 0..count {
                 let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
@@ -259,7 +259,6 @@ impl Place<'_> {
 }
 
 fn kind(place: &Place<'_>, hold: Hold) -> Kind {
-    let width = |kind: &Kind| Kind::ALL.iter().rev().position(|one| one == kind);
     match place {
         Place::Packed { entry, .. } => hold.quantised.unwrap_or(entry.kind),
         Place::Pieces(pieces) => {
@@ -267,7 +266,7 @@ fn kind(place: &Place<'_>, hold: Hold) -> Kind {
                 Some(natural) => hold.quantised.unwrap_or(natural),
                 None => hold.floats,
             });
-            each.max_by_key(width).unwrap_or(hold.floats)
+            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or(hold.floats)
         }
     }
 }

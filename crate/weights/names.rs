@@ -34,7 +34,6 @@ impl Piece {
 
 /// The pieces of a canonical tensor, in order. They need not be there.
 pub(super) fn pieces(naming: Naming, config: &Config, name: &str, there: impl Fn(&str) -> bool) -> Vec<Piece> {
-    let name = if name == LM_HEAD && config.tie_word_embeddings { EMBED_TOKENS } else { name };
     match naming {
         Naming::HuggingFace => huggingface(config, name, there),
         Naming::Gguf => gguf(config, name, there),

@@ -119,12 +119,13 @@ impl Manifest {
     }
 }
 
-/// Chunks that are kept: codes, scales and minima are read side by side, and tensors share chunks where they meet.
+/// Chunks that are kept, those used last: codes, scales and minima are read side by side, and tensors share chunks where they meet.
 const KEPT: usize = 4;
 
 /// A source whose bytes are checked against a manifest before anybody sees them.
 pub(super) struct Verified {
     manifest: Manifest,
+    /// The one used last comes first.
     recent: RefCell<VecDeque<Chunk>>,
 }
 
@@ -175,8 +176,7 @@ impl Verified {
     }
 
     async fn chunk(&self, source: &impl Source, file: &str, entry: &FileEntry, index: u64) -> Result<Rc<Vec<u8>>> {
-        let known = self.recent.borrow().iter().find(|known| known.file == file && known.index == index).map(|known| known.bytes.clone());
-        if let Some(bytes) = known {
+        if let Some(bytes) = self.known(file, index) {
             return Ok(bytes);
         }
         let begin = index * self.manifest.chunk;
@@ -188,10 +188,18 @@ impl Verified {
         }
         let bytes = Rc::new(bytes);
         let mut recent = self.recent.borrow_mut();
-        if recent.len() == KEPT {
-            recent.pop_front();
-        }
-        recent.push_back(Chunk { file: file.to_owned(), index, bytes: bytes.clone() });
+        recent.truncate(KEPT - 1);
+        recent.push_front(Chunk { file: file.to_owned(), index, bytes: bytes.clone() });
         Ok(bytes)
+    }
+
+    /// A chunk that was used lately, which now was used last.
+    fn known(&self, file: &str, index: u64) -> Option<Rc<Vec<u8>>> {
+        let mut recent = self.recent.borrow_mut();
+        let at = recent.iter().position(|known| known.file == file && known.index == index)?;
+        let chunk = recent.remove(at)?;
+        let bytes = chunk.bytes.clone();
+        recent.push_front(chunk);
+        Some(bytes)
     }
 }

@@ -170,15 +170,15 @@ impl Config {
     }
 
     fn check_sizes(&self) -> Result<()> {
-        // The upper bounds are far above any model of this family; they keep products within u32.
+        // The upper bounds are far above any model of this family; they keep sizes within 32 bits.
         for (field, value, most) in [
-            ("hidden_size", self.hidden_size, 1 << 16),
-            ("intermediate_size", self.intermediate_size, 1 << 18),
+            ("hidden_size", self.hidden_size, 1 << 15),
+            ("intermediate_size", self.intermediate_size, 1 << 17),
             ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
             ("num_attention_heads", self.num_attention_heads, 1 << 10),
             ("num_key_value_heads", self.num_key_value_heads, 1 << 10),
             ("head_dim", self.head_dim, 1 << 10),
-            ("vocab_size", self.vocab_size, 1 << 24),
+            ("vocab_size", self.vocab_size, 1 << 21),
             ("max_position_embeddings", self.max_position_embeddings, 1 << 30),
             ("original_max_position_embeddings", self.original_max_position_embeddings, 1 << 30),
             ("sliding_window", self.sliding_window.unwrap_or(1), u32::MAX),

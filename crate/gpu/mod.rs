@@ -1,1 +1,291 @@
-//! gpu
+//! WGSL kernels through wgpu: Vulkan, Metal and DX12 natively, WebGPU in browsers.
+//!
+//! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders` puts together, `pipelines` keeps
+//! what was compiled, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
+//! asks it questions with known answers before anybody relies on it.
+
+mod check;
+mod device;
+mod health;
+mod kernels;
+mod params;
+mod pipelines;
+#[cfg_attr(target_family = "wasm", path = "browser.rs")]
+#[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
+mod platform;
+mod shaders;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+pub use device::{Choice, GpuOptions};
+pub use kernels::Tuning;
+pub use params::Layout;
+pub use shaders::{Access, Real, Reduce, Shader};
+
+use crate::backend::{Backend, Limits};
+use crate::error::{Code, Error, Result, fail};
+use crate::op::{Buf, Op};
+use device::Device;
+use health::{Answer, Health, explain};
+use kernels::{Dispatch, lower};
+use pipelines::Pipelines;
+
+/// Bytes that are written before they are handed to the device.
+const WRITTEN: u64 = 32 << 20;
+
+/// A GPU.
+pub struct Gpu {
+    device: Device,
+    tuning: Tuning,
+    pipelines: Pipelines,
+    /// By handle; `None` once given back.
+    buffers: Vec<Option<wgpu::Buffer>>,
+    /// Where `read` copies to.
+    staging: Option<wgpu::Buffer>,
+    /// Bytes written since the last submission, and that submission.
+    written: u64,
+    submitted: Option<wgpu::SubmissionIndex>,
+    /// Requests that the device may yet refuse.
+    pending: Vec<Pending>,
+}
+
+/// A request whose outcome comes later: at once natively, some time after in browsers.
+struct Pending {
+    what: String,
+    error: Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>,
+}
+
+/// A list of ops with all that it takes to run it.
+pub struct Program {
+    runs: Vec<Run>,
+}
+
+struct Run {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    groups: [u32; 3],
+}
+
+impl Gpu {
+    /// Opens a GPU and settles on the best of its variants that answers the known-answer check rightly.
+    ///
+    /// # Errors
+    /// `no-gpu` where there is none, or none with what the options insist on; `gpu-failed` where none of its variants answers
+    /// rightly; `bad-option`.
+    pub async fn new(options: GpuOptions) -> Result<Gpu> {
+        let device = Device::open(&options).await?;
+        let mut tunings = device.tunings(&options)?.into_iter().peekable();
+        let Some(&tuning) = tunings.peek() else { unreachable!("every choice leaves a variant") };
+        let mut gpu = Gpu {
+            device,
+            tuning,
+            pipelines: Pipelines::default(),
+            buffers: Vec::new(),
+            staging: None,
+            written: 0,
+            submitted: None,
+            pending: Vec::new(),
+        };
+        let mut outcome = Ok(());
+        for tuning in tunings {
+            gpu.tuning = tuning;
+            outcome = check::known_answers(&mut gpu).await;
+            if outcome.is_ok() || gpu.health().is_lost() {
+                break;
+            }
+            gpu.health().forgive();
+        }
+        outcome.map(|()| gpu)
+    }
+
+    /// Whether the adapter is a program on the CPU, which our own CPU kernels outrun.
+    pub fn is_software(&self) -> bool {
+        self.device.is_software()
+    }
+
+    /// The variants in use.
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
+    }
+
+    fn health(&self) -> &Health {
+        &self.device.health
+    }
+
+    fn buffer(&self, buf: Buf) -> &wgpu::Buffer {
+        self.buffers[buf.0 as usize].as_ref().expect("a handle that was not given back")
+    }
+
+    /// Takes note of a request's outcome: an error now, where it is known now.
+    fn settle(&mut self, what: &str, error: impl Future<Output = Option<wgpu::Error>> + 'static) -> Result<()> {
+        let mut error = Box::pin(error);
+        match error.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(None) => Ok(()),
+            Poll::Ready(Some(error)) => Err(explain(what, error)),
+            Poll::Pending => {
+                self.pending.push(Pending { what: what.to_owned(), error });
+                Ok(())
+            }
+        }
+    }
+
+    fn submit(&mut self, commands: Option<wgpu::CommandBuffer>) {
+        self.submitted = Some(self.device.queue.submit(commands));
+        self.written = 0;
+    }
+
+    fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Run {
+        let device = &self.device.device;
+        let (pipeline, layout) = self.pipelines.get(device, dispatch.shader, &dispatch.constants);
+        let size = std::num::NonZeroU64::new(dispatch.params.len() as u64);
+        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform }];
+        entries.extend(dispatch.buffers.iter().map(|&(binding, buf)| {
+            let buffer = self.buffers[buf.0 as usize].as_ref().expect("a handle that was not given back");
+            wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
+        }));
+        let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
+        Run { pipeline, bindings: device.create_bind_group(&descriptor), groups: dispatch.groups }
+    }
+}
+
+impl Backend for Gpu {
+    type Program = Program;
+
+    fn limits(&self) -> Limits {
+        Limits { max_buffer: self.device.max_buffer }
+    }
+
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
+        self.health().check()?;
+        let (asked, most) = (bytes as f64 / (1 << 20) as f64, self.device.max_buffer >> 20);
+        if bytes > self.device.max_buffer {
+            fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU allows {most}; choose a shorter context");
+        }
+        let device = &self.device.device;
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: Some(what), size: bytes, usage, mapped_at_creation: false });
+        let (memory, validation) = (memory.pop(), validation.pop());
+        let what = format!("{what}, {asked:.1} MiB");
+        self.settle(&what, memory)?;
+        self.settle(&what, validation)?;
+        self.buffers.push(Some(buffer));
+        Ok(Buf(self.buffers.len() as u32 - 1))
+    }
+
+    fn free(&mut self, buf: Buf) {
+        if let Some(buffer) = self.buffers[buf.0 as usize].take() {
+            buffer.destroy();
+        }
+    }
+
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.health().check()?;
+        self.device.queue.write_buffer(self.buffer(buf), offset, bytes);
+        self.written += bytes.len() as u64;
+        if self.written >= WRITTEN {
+            let before = self.submitted.take();
+            self.submit(None);
+            if let Some(before) = before {
+                platform::keep_pace(&self.device.device, before);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
+        self.health().check()?;
+        let mut dispatches = Vec::new();
+        for op in ops {
+            dispatches.extend(lower(op, &self.tuning)?);
+        }
+        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let stride = self.device.device.limits().min_uniform_buffer_offset_alignment as usize;
+        let mut bytes = vec![0; stride * dispatches.len().max(1)];
+        for (slot, dispatch) in bytes.chunks_exact_mut(stride).zip(&dispatches) {
+            slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
+        }
+        let params = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("parameters"),
+            size: bytes.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.device.queue.write_buffer(&params, 0, &bytes);
+        let offsets = (0..).step_by(stride);
+        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset)).collect();
+        let outcome = scope.pop();
+        self.settle("preparing the GPU's work", outcome)?;
+        Ok(Program { runs })
+    }
+
+    fn run(&mut self, program: &Program) -> Result<()> {
+        self.health().check()?;
+        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: None });
+            for Run { pipeline, bindings, groups: [x, y, z] } in &program.runs {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bindings, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+        }
+        self.submit(Some(encoder.finish()));
+        self.health().check()
+    }
+
+    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.health().check()?;
+        for Pending { what, error } in std::mem::take(&mut self.pending) {
+            if let Some(error) = error.await {
+                return Err(explain(&what, error));
+            }
+        }
+        let length = into.len() as u64;
+        let staging = match self.staging.take() {
+            Some(staging) if staging.size() >= length => staging,
+            _ => self.device.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size: length,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }),
+        };
+        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+        encoder.copy_buffer_to_buffer(self.buffer(buf), offset, &staging, 0, length);
+        self.submit(Some(encoder.finish()));
+
+        let (answer, health) = (Answer::new(), self.health().clone());
+        let (told, teller) = (answer.clone(), health.clone());
+        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| teller.answer(&told, outcome));
+        platform::finish(&self.device.device, &health, || answer.is_here())?;
+        let outcome = health.wait(&answer).await?;
+        health.check()?;
+        if outcome.is_err() {
+            fail!(Code::GpuFailed, "the GPU's answer cannot be read; load the model again");
+        }
+        let unreadable = |error| Error::new(Code::GpuFailed, format!("the GPU's answer cannot be read ({error}); load the model again"));
+        into.copy_from_slice(&staging.get_mapped_range(..length).map_err(unreadable)?);
+        staging.unmap();
+        self.staging = Some(staging);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let info = &self.device.info;
+        let real = match self.tuning.real {
+            Real::F32 => "f32",
+            Real::F16 => "f16 products",
+        };
+        let reduce = match (self.tuning.reduce, info.subgroup_min_size, info.subgroup_max_size) {
+            (Reduce::Workgroup, ..) => "no subgroups".to_owned(),
+            (Reduce::Subgroup, least, most) if least == most => format!("subgroups of {most}"),
+            (Reduce::Subgroup, least, most) => format!("subgroups of {least} to {most}"),
+        };
+        format!("GPU {}, {}, {real}, {reduce}", device::name(info), info.backend)
+    }
+}

@@ -1,0 +1,117 @@
+//! Questions with known answers, asked before a device is relied upon: drivers have given zeros for too much workgroup memory,
+//! and noise.
+
+use half::f16;
+
+use super::Gpu;
+use super::shaders::Real;
+use crate::backend::Backend;
+use crate::error::{Code, Result, fail};
+use crate::op::{Buf, Matrix, Op, Part};
+use crate::weights::layout::{GROUP, Kind};
+use crate::weights::panel::{Group, Panel};
+
+const ROWS: usize = 6;
+const COLS: usize = 160;
+/// One goes through matvec, many through matmul.
+const TOKENS: [usize; 2] = [1, 5];
+
+/// How far a product may be off, as a part of the sum of its terms' magnitudes.
+fn tolerance(real: Real) -> f32 {
+    match real {
+        Real::F32 => 1e-5,
+        // The input, the weight, their product and the sums of four each round by up to 2^-11.
+        Real::F16 => 5.0 / 2048.0,
+    }
+}
+
+/// Multiplies a small matrix of each kind and compares with the definition of the kinds.
+///
+/// # Errors
+/// `gpu-failed`, with what was asked, when an answer is wrong; whatever else the device says.
+pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
+    let most = TOKENS[TOKENS.len() - 1];
+    let x: Vec<f32> = (0..most * COLS).map(|i| pseudo(i, 7) * 2.0).collect();
+    let input = upload(gpu, bytemuck::cast_slice(&x))?;
+    for kind in Kind::ALL {
+        let panel = example(kind);
+        let w = matrix(gpu, &panel)?;
+        let mut outs = Vec::new();
+        let mut ops = Vec::new();
+        for tokens in TOKENS {
+            let out = gpu.alloc("known-answer check", (tokens * ROWS * 4) as u64)?;
+            outs.push(out);
+            ops.push(Op::Matmul { w: w.clone().into(), x: input, out, rows: tokens as u32, add: false });
+        }
+        let program = gpu.prepare(&ops)?;
+        gpu.run(&program)?;
+        for (tokens, out) in TOKENS.into_iter().zip(outs) {
+            let mut found = vec![0.0f32; tokens * ROWS];
+            gpu.read(out, 0, bytemuck::cast_slice_mut(&mut found)).await?;
+            compare(gpu, &panel, &x, &found)?;
+            gpu.free(out);
+        }
+        let Part { codes, scales, mins, .. } = w.parts[0];
+        [Some(codes), scales, mins].into_iter().flatten().for_each(|buf| gpu.free(buf));
+    }
+    gpu.free(input);
+    Ok(())
+}
+
+fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
+    let allowed = tolerance(gpu.tuning().real.with(panel.kind));
+    for (i, &found) in found.iter().enumerate() {
+        let (token, row) = (i / ROWS, i % ROWS);
+        let weights = panel.row(row);
+        let products = weights.iter().zip(&x[token * COLS..]).map(|(w, x)| w * x);
+        let (sum, size) = products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()));
+        // Written so that a NaN is wrong.
+        let right = (found - sum).abs() <= allowed * size;
+        if !right {
+            let (kind, name) = (panel.kind, gpu.describe());
+            fail!(Code::GpuFailed, "{name} computes wrongly: {found} instead of {sum} for {kind:?} weights; run on the CPU");
+        }
+    }
+    Ok(())
+}
+
+fn example(kind: Kind) -> Panel {
+    let mut panel = Panel::new(kind, ROWS, COLS);
+    for row in 0..ROWS {
+        if !kind.has_scales() {
+            let values: Vec<f32> = (0..COLS).map(|column| pseudo(row * COLS + column, 3)).collect();
+            panel.set_row(row, &values);
+            continue;
+        }
+        for group in 0..COLS / GROUP {
+            let at = row * COLS / GROUP + group;
+            let codes = std::array::from_fn(|i| {
+                let code = ((pseudo(at * GROUP + i, 5) + 1.0) * 128.0) as u8;
+                if kind == Kind::Q8 { code } else { code >> 4 }
+            });
+            let min = if kind.has_mins() { f16::from_f32(-0.25 + 0.1 * pseudo(at, 11)) } else { f16::ZERO };
+            panel.set_group(row, group, &Group { codes, scale: f16::from_f32(0.03 + 0.01 * pseudo(at, 13)), min });
+        }
+    }
+    panel
+}
+
+/// Numbers in -1..1 without a pattern that a wrong index could hide in.
+fn pseudo(i: usize, salt: u32) -> f32 {
+    let mixed = (i as u32).wrapping_add(salt).wrapping_mul(2_654_435_761);
+    ((mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519) >> 8) as f32 / (1 << 23) as f32 - 1.0
+}
+
+fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
+    let buf = gpu.alloc("known-answer check", bytes.len() as u64)?;
+    gpu.write(buf, 0, bytes)?;
+    Ok(buf)
+}
+
+fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
+    let codes = upload(gpu, &panel.codes)?;
+    let scales = if panel.kind.has_scales() { Some(upload(gpu, bytemuck::cast_slice(&panel.scales))?) } else { None };
+    let mins = if panel.kind.has_mins() { Some(upload(gpu, bytemuck::cast_slice(&panel.mins))?) } else { None };
+    let part = Part { first_row: 0, rows: ROWS as u32, codes, scales, mins };
+    Ok(Matrix { kind: panel.kind, rows: ROWS as u32, cols: COLS as u32, parts: vec![part] })
+}

@@ -1,0 +1,147 @@
+//! Finding a GPU and opening it with the features that help and the limits that hold everywhere.
+
+use super::health::Health;
+use super::kernels::Tuning;
+use super::platform;
+use super::shaders::{Real, Reduce};
+use crate::error::{Code, Result, fail};
+
+/// Whether to use a feature of the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Where the device has it and answers rightly with it.
+    #[default]
+    Auto,
+    /// Always: a device without it is an error.
+    On,
+    /// Never.
+    Off,
+}
+
+/// What a caller may choose; the default chooses all by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Whether products of weights and activations are computed in half precision.
+    pub f16: Choice,
+    /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for the feature.
+    pub subgroups: Choice,
+    /// Only an adapter whose name contains this, in any case.
+    pub adapter: Option<String>,
+    /// Invocations of a workgroup, 1 to 256.
+    pub workgroup: Option<u32>,
+    /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
+    pub max_buffer: Option<u64>,
+}
+
+/// An open device.
+pub(super) struct Device {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub health: Health,
+    pub max_buffer: u64,
+    has_f16: bool,
+    has_subgroups: bool,
+}
+
+impl Device {
+    /// Opens the adapter that the options ask for.
+    ///
+    /// # Errors
+    /// `no-gpu` where there is none or it refuses.
+    pub async fn open(options: &GpuOptions) -> Result<Device> {
+        let adapter = find(options).await?;
+        let info = adapter.get_info();
+        let limits = limits(&adapter, options);
+        let max_buffer = limits.max_storage_buffer_binding_size;
+        let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("phi"),
+            required_features: adapter.features() & wanted,
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) = match adapter.request_device(&descriptor).await {
+            Ok(opened) => opened,
+            Err(error) => fail!(Code::NoGpu, "the GPU {} cannot be opened ({error}); run on the CPU", name(&info)),
+        };
+        let health = Health::default();
+        health.watch(&device);
+        let has_f16 = device.features().contains(wgpu::Features::SHADER_F16);
+        let has_subgroups = platform::has_subgroups(&device).await;
+        Ok(Device { device, queue, info, health, max_buffer, has_f16, has_subgroups })
+    }
+
+    /// The variants to try, the best first.
+    ///
+    /// # Errors
+    /// `no-gpu` when the options insist on what the device lacks, `bad-option` for an impossible workgroup.
+    pub fn tunings(&self, options: &GpuOptions) -> Result<Vec<Tuning>> {
+        let halves = offers(options.f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
+        let subgroups = offers(options.subgroups, self.has_subgroups, "subgroups", &self.info)?;
+        let workgroup = options.workgroup.unwrap_or(if self.is_software() { 8 } else { 64 });
+        if !(1..=256).contains(&workgroup) {
+            fail!(Code::BadOption, "a workgroup of {workgroup}: it must have 1 to 256 invocations");
+        }
+        let tuning = |half: bool, subgroup: bool| Tuning {
+            real: if half { Real::F16 } else { Real::F32 },
+            reduce: if subgroup { Reduce::Subgroup } else { Reduce::Workgroup },
+            workgroup,
+            tile: (16, (workgroup / 16).clamp(2, 8)),
+            matvec_tokens: 3,
+        };
+        Ok(halves.iter().flat_map(|&half| subgroups.iter().map(move |&subgroup| tuning(half, subgroup))).collect())
+    }
+
+    /// Whether it is a program on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+}
+
+/// The settings of a feature to try, the best first.
+fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -> Result<&'static [bool]> {
+    match (choice, present) {
+        (Choice::Auto, true) => Ok(&[true, false]),
+        (Choice::On, true) => Ok(&[true]),
+        (Choice::Auto, false) | (Choice::Off, _) => Ok(&[false]),
+        (Choice::On, false) => fail!(Code::NoGpu, "the GPU {} has no {what}; leave the choice to the engine", name(info)),
+    }
+}
+
+async fn find(options: &GpuOptions) -> Result<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let Some(wanted) = &options.adapter else {
+        let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        return match instance.request_adapter(&request).await {
+            Ok(adapter) => Ok(adapter),
+            Err(error) => fail!(Code::NoGpu, "there is no GPU to use ({error}); run on the CPU"),
+        };
+    };
+    let mut names = Vec::new();
+    for adapter in platform::adapters(&instance).await {
+        let name = name(&adapter.get_info()).to_owned();
+        if name.to_lowercase().contains(&wanted.to_lowercase()) {
+            return Ok(adapter);
+        }
+        names.push(name);
+    }
+    let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
+    fail!(Code::NoGpu, "there is no GPU named {wanted}: found {found}; name one of these or run on the CPU");
+}
+
+/// WebGPU's default limits, so that what works here works everywhere; larger buffers only when asked for.
+fn limits(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Limits {
+    let (mut limits, allowed) = (wgpu::Limits::default(), adapter.limits());
+    if let Some(wanted) = options.max_buffer {
+        let binding = wanted.min(allowed.max_storage_buffer_binding_size).min(allowed.max_buffer_size) & !3;
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.max(binding);
+        limits.max_buffer_size = limits.max_buffer_size.max(binding);
+    }
+    limits
+}
+
+/// What an adapter is called; some browsers don't say.
+pub(super) fn name(info: &wgpu::AdapterInfo) -> &str {
+    if info.name.is_empty() { "without a name" } else { &info.name }
+}

@@ -1,0 +1,40 @@
+//! What differs between platforms, here: native ones, where a thread may wait.
+
+use std::time::Duration;
+
+use super::health::Health;
+use crate::error::{Code, Result, fail};
+
+/// What a module that uses subgroups begins with: nothing, wgpu asks for a device feature instead.
+pub(super) const ENABLE_SUBGROUPS: &str = "";
+
+/// All adapters, for a choice by name.
+pub(super) async fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    instance.enumerate_adapters(wgpu::Backends::PRIMARY).await
+}
+
+/// Whether shaders may use subgroups.
+pub(super) async fn has_subgroups(device: &wgpu::Device) -> bool {
+    device.features().contains(wgpu::Features::SUBGROUP)
+}
+
+/// Drives the device until its queue is done and its callbacks have been called.
+pub(super) fn finish(device: &wgpu::Device, health: &Health, done: impl Fn() -> bool) -> Result<()> {
+    while !done() && !health.is_lost() {
+        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(1)) };
+        match device.poll(wait) {
+            Err(wgpu::PollError::Timeout) => {} // A slow device may be at it for long; a lost one says so.
+            Ok(_) if done() => {}
+            Ok(status) => fail!(Code::GpuFailed, "the GPU went silent ({status:?}); load the model again"),
+            Err(error) => fail!(Code::GpuFailed, "the GPU cannot be waited for ({error}); load the model again"),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the copies that wait to be written from piling up: waits for the submission before the last one.
+pub(super) fn keep_pace(device: &wgpu::Device, before: wgpu::SubmissionIndex) {
+    let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(Duration::from_secs(10)) };
+    // A timeout only means more memory in use, and a lost device speaks up by its callback.
+    let _ = device.poll(wait);
+}

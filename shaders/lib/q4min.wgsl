@@ -1,0 +1,33 @@
+// Weights in 4-bit groups with a minimum: scale * code + min. After nibbles.wgsl.
+
+@group(0) @binding(3) var<storage, read> mins: array<vec2<u32>>; // f16: [quads, GROUPS, 4]
+
+// What code 8 is worth, which is where `nibbles` has its zero.
+fn middles(at: u32) -> vec4<f32> {
+    let pair = mins[at];
+    return vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y)) + 0.5 * step_sizes(at);
+}
+
+// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
+// `line_columns` names.
+fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    let at = quad * GROUPS + line / GROUP_LINES;
+    let code = codes[quad * GROUPS * GROUP_LINES + line];
+    let sum = vec4<f32>(nibbles(code, 0u) * x0) + vec4<f32>(nibbles(code, 4u) * x1);
+    let inputs = dot(vec4<f32>(x0) + vec4<f32>(x1), vec4<f32>(1.0));
+    return step_sizes(at) * sum + middles(at) * inputs;
+}
+
+// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.
+fn block(quad: u32, column4: u32) -> mat4x4<Real> {
+    let at = quad * GROUPS + column4 / 8u;
+    let w = nibbles(codes[at * GROUP_LINES + column4 % 4u], column4 & 4u);
+    let size = step_sizes(at);
+    let middle = middles(at);
+    return mat4x4<Real>(
+        real4(vec4<f32>(w[0]) * size + middle),
+        real4(vec4<f32>(w[1]) * size + middle),
+        real4(vec4<f32>(w[2]) * size + middle),
+        real4(vec4<f32>(w[3]) * size + middle),
+    );
+}

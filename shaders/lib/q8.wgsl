@@ -1,0 +1,45 @@
+// Weights in symmetric 8-bit groups: scale * code, codes in two's complement. Layout: crate/weights/layout.rs.
+
+@group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 8]
+@group(0) @binding(2) var<storage, read> scales: array<vec2<u32>>; // f16: [quads, GROUPS, 4]
+
+// 16-byte lines of a group, each with 4 columns of the quad's four rows.
+const GROUP_LINES: u32 = 8u;
+
+// The four columns of a line as code / 128, exact in half precision too.
+fn bytes(line: vec4<u32>) -> mat4x4<Real> {
+    let unit = Real(0.0078125);
+    let signed = bitcast<vec4<i32>>(line);
+    let low = vec4<u32>(24u);
+    return mat4x4<Real>(
+        vec4<Real>((signed << low) >> low) * unit,
+        vec4<Real>((signed << vec4<u32>(16u)) >> low) * unit,
+        vec4<Real>((signed << vec4<u32>(8u)) >> low) * unit,
+        vec4<Real>(signed >> low) * unit,
+    );
+}
+
+// The scales of a quad's rows, as the factors of what `bytes` gives.
+fn step_sizes(at: u32) -> vec4<f32> {
+    let pair = scales[at];
+    return 128.0 * vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+// The columns of a line, in fours; there is but one four.
+fn line_columns(line: u32) -> vec2<u32> {
+    return vec2<u32>(line);
+}
+
+// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
+// `line_columns` names.
+fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    let sum = bytes(codes[quad * GROUPS * GROUP_LINES + line]) * x0;
+    return step_sizes(quad * GROUPS + line / GROUP_LINES) * vec4<f32>(sum);
+}
+
+// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.
+fn block(quad: u32, column4: u32) -> mat4x4<Real> {
+    let w = bytes(codes[quad * GROUPS * GROUP_LINES + column4]);
+    let size = real4(step_sizes(quad * GROUPS + column4 / GROUP_LINES));
+    return mat4x4<Real>(w[0] * size, w[1] * size, w[2] * size, w[3] * size);
+}

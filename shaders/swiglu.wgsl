@@ -18,6 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let start = id.y * 2u * params.width + id.x;
     let gate = gate_up[start];
     let up = gate_up[start + params.width];
-    // The bound keeps exp finite: overflow is undefined in WGSL.
-    out[id.y * params.width + id.x] = gate / (1.0 + exp(min(-gate, 80.0))) * up;
+    let e = exp(-abs(gate)); // never overflows, which WGSL leaves undefined
+    let sigmoid = select(1.0, e, gate < 0.0) / (1.0 + e);
+    out[id.y * params.width + id.x] = gate * sigmoid * up;
 }

@@ -77,7 +77,12 @@ impl Device {
     /// # Errors
     /// `no-gpu` when the options insist on what the device lacks, `bad-option` for an impossible workgroup.
     pub fn tunings(&self, options: &GpuOptions) -> Result<Vec<Tuning>> {
-        let halves = offers(options.f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
+        let f16 = match options.f16 {
+            // Programs convert to f32 and back for every product: lavapipe takes ten times as long.
+            Choice::Auto if self.is_software() => Choice::Off,
+            choice => choice,
+        };
+        let halves = offers(f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
         let subgroups = offers(options.subgroups, self.has_subgroups, "subgroups", &self.info)?;
         let workgroup = options.workgroup.unwrap_or(if self.is_software() { 8 } else { 64 });
         if !(1..=256).contains(&workgroup) {

@@ -68,7 +68,6 @@ macro_rules! wgsl {
     };
 }
 
-
 impl Shader {
     /// Every kernel in every variant that can be asked for.
     pub fn all() -> Vec<Shader> {

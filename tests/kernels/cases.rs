@@ -13,6 +13,7 @@ use phi_wasm::weights::panel::{Group, Panel};
 use crate::host::Host;
 
 /// A list of ops and the memory that it begins with; `Buf(i)` means `memory[i]`.
+#[derive(Clone)]
 pub struct Case {
     pub name: String,
     pub memory: Vec<Host>,

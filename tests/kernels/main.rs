@@ -3,6 +3,8 @@
 
 mod cases;
 mod cpu;
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+mod gpu;
 mod host;
 mod oracle;
 mod runner;

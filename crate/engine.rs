@@ -34,7 +34,6 @@ pub struct EngineOptions {
 }
 
 /// A loaded model with one sequence in its cache.
-#[derive(Debug)]
 pub struct Engine<B: Backend> {
     backend: B,
     model: Phi,
@@ -56,7 +55,6 @@ pub struct Engine<B: Backend> {
 }
 
 /// Programs that come again and again: whole chunks and single tokens.
-#[derive(Debug)]
 struct Programs<P> {
     layers: BTreeMap<usize, P>,
     head: Option<P>,

@@ -5,6 +5,8 @@
 //! compute. `crate/ARCHITECTURE.md` has the picture.
 
 pub mod backend;
+#[cfg_attr(all(feature = "web", target_family = "wasm", target_os = "unknown"), path = "web/clock.rs")]
+mod clock;
 pub mod cpu;
 pub mod engine;
 pub mod error;
@@ -12,9 +14,11 @@ pub mod error;
 pub mod gpu;
 pub mod model;
 pub mod op;
+pub mod session;
 pub mod text;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
 pub mod web;
 pub mod weights;
+mod words;
 
 pub use error::{Code, Error, Result};

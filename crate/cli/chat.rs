@@ -1,0 +1,79 @@
+//! `phi chat`: a conversation in the terminal.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Args;
+use phi_wasm::backend::Backend;
+use phi_wasm::text::template::Message;
+use phi_wasm::{Code, Error, Result};
+
+use super::device::{self, Task};
+use super::generate::{print_answer, sentence};
+use super::options::{ModelArgs, SamplingArgs};
+use super::progress;
+
+/// Converse in the terminal. An empty line or the end of input ends it; `/new` starts anew.
+#[derive(Debug, Args)]
+pub struct Chat {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// What the model is told before the conversation.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+}
+
+impl Chat {
+    /// Does it.
+    pub async fn run(self) -> Result<()> {
+        device::run(&self.model.clone(), self).await
+    }
+}
+
+impl Task for Chat {
+    async fn on<B: Backend>(self, backend: B) -> Result<()> {
+        let mut session = progress::open(&self.model, backend, None).await?;
+        let describe = session.describe();
+        eprintln!("{} on {}; an empty line ends, /new starts anew.", describe.model, describe.backend);
+        let options = self.sampling.options();
+        let opening: Vec<Message> = self.system.iter().map(|text| Message::system(text.clone())).collect();
+        let mut messages = opening.clone();
+        while let Some(line) = read_line()? {
+            match line.trim() {
+                "" => break,
+                "/new" => messages.clone_from(&opening),
+                question => {
+                    messages.push(Message::user(question));
+                    let asked = match session.chat(&messages, &options) {
+                        Ok(answer) => print_answer(answer).await,
+                        Err(error) => Err(error),
+                    };
+                    match asked {
+                        Ok((text, stats)) => {
+                            messages.push(Message::assistant(text));
+                            eprintln!("{}", sentence(&describe.backend, &stats));
+                        }
+                        Err(error) => {
+                            // A question too long, say, must not end the conversation.
+                            messages.pop();
+                            eprintln!("phi: {error}");
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_line() -> Result<Option<String>> {
+    if std::io::stdin().is_terminal() {
+        eprint!("> ");
+        // A prompt that cannot be shown is no reason to stop.
+        let _ = std::io::stderr().flush();
+    }
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line).map_err(|e| Error::new(Code::Io, format!("standard input: {e}")))?;
+    Ok((read > 0).then_some(line))
+}

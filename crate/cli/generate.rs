@@ -1,0 +1,99 @@
+//! `phi run`: one prompt, one answer.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use phi_wasm::backend::Backend;
+use phi_wasm::session::{Answer, Event, Stats};
+use phi_wasm::text::template::Message;
+use phi_wasm::{Code, Error, Result};
+
+use super::device::{self, Task};
+use super::options::{ModelArgs, SamplingArgs, read_stdin};
+use super::progress;
+
+/// Answer one prompt.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Continue the prompt as it stands, without the chat template.
+    #[arg(long)]
+    raw: bool,
+    /// Print the figures to standard error in this form.
+    #[arg(long, value_enum)]
+    stats: Option<StatsForm>,
+    /// The prompt, or - for standard input.
+    prompt: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StatsForm {
+    Json,
+}
+
+impl Run {
+    /// Does it.
+    pub async fn run(self) -> Result<()> {
+        device::run(&self.model.clone(), self).await
+    }
+}
+
+impl Task for Run {
+    async fn on<B: Backend>(self, backend: B) -> Result<()> {
+        let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
+        let mut session = progress::open(&self.model, backend, None).await?;
+        let options = self.sampling.options();
+        let describe = session.describe();
+        let answer = if self.raw { session.complete(&prompt, &options)? } else { session.chat(&[Message::user(prompt)], &options)? };
+        let (_, stats) = print_answer(answer).await?;
+        match self.stats {
+            Some(StatsForm::Json) => eprintln!("{}", json(&describe.backend, &stats)),
+            None => eprintln!("{}", sentence(&describe.backend, &stats)),
+        }
+        Ok(())
+    }
+}
+
+/// Streams an answer to standard output and returns its text and figures.
+pub async fn print_answer<B: Backend>(mut answer: Answer<'_, B>) -> Result<(String, Stats)> {
+    let mut out = std::io::stdout();
+    let mut whole = String::new();
+    let bar = progress::Prefill::new();
+    while let Some(event) = answer.next().await? {
+        match event {
+            Event::Prefill { done, total } => bar.show(done, total),
+            Event::Text { text } => {
+                bar.hide();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(stdout_failed)?;
+                whole.push_str(&text);
+            }
+            Event::Done(stats) => {
+                writeln!(out).map_err(stdout_failed)?;
+                return Ok((whole, stats));
+            }
+        }
+    }
+    Err(Error::new(Code::Cancelled, "the answer ended before it was complete"))
+}
+
+/// Figures for people.
+pub fn sentence(backend: &str, stats: &Stats) -> String {
+    let reused = if stats.cached_tokens > 0 { format!(" ({} from the cache)", stats.cached_tokens) } else { String::new() };
+    format!(
+        "{} prompt tokens{reused} at {:.1} tok/s, {} generated at {:.1} tok/s on {backend}",
+        stats.prompt_tokens, stats.prefill_tps, stats.generated_tokens, stats.decode_tps
+    )
+}
+
+fn json(backend: &str, stats: &Stats) -> serde_json::Value {
+    let mut value = serde_json::to_value(stats).unwrap_or_default();
+    value["backend"] = backend.into();
+    value
+}
+
+fn stdout_failed(error: std::io::Error) -> Error {
+    Error::new(Code::Io, format!("standard output cannot be written: {error}"))
+}

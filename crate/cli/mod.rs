@@ -1,0 +1,47 @@
+//! The commands, one file each, and what they share.
+
+mod chat;
+#[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "device_cpu.rs")]
+mod device;
+mod generate;
+mod inspect;
+mod logits;
+mod options;
+mod perplexity;
+mod progress;
+
+use clap::{Parser, Subcommand};
+use phi_wasm::Result;
+
+/// Phi-4-mini and its relatives, on this device alone.
+#[derive(Debug, Parser)]
+#[command(name = "phi", version, about, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer one prompt.
+    Run(generate::Run),
+    /// Converse in the terminal.
+    Chat(chat::Chat),
+    /// Write the logits of given token ids to a safetensors file.
+    Logits(logits::Logits),
+    /// Measure how well the model predicts a text.
+    Perplexity(perplexity::Perplexity),
+    /// Say what a model's files hold.
+    Inspect(inspect::Inspect),
+}
+
+/// Runs what the arguments ask for.
+pub async fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::Run(run) => run.run().await,
+        Command::Chat(chat) => chat.run().await,
+        Command::Logits(logits) => logits.run().await,
+        Command::Perplexity(perplexity) => perplexity.run().await,
+        Command::Inspect(inspect) => inspect.run().await,
+    }
+}

@@ -1,0 +1,144 @@
+//! Options that several commands take.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use phi_wasm::op::KvKind;
+use phi_wasm::session::{GenerateOptions, LoadOptions};
+use phi_wasm::text::sampler::Sampling;
+use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::source::DirSource;
+use phi_wasm::{Code, Error, Result};
+
+/// Which model, and what computes it.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
+    #[arg(long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU.
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    pub backend: Choice,
+    /// CPU threads; 0 for all cores.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Positions of context to allocate [default: the model's own, at most 4096].
+    #[arg(long, value_name = "N")]
+    pub ctx: Option<usize>,
+    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (4 with an offset), 8, 16 or 32, which keeps them exactly.
+    #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
+    pub bits: Bits,
+    /// How keys and values are cached [default: f16; f32 with --bits 32].
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub kv: Option<Kv>,
+}
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// A hardware GPU that passes its check, else the CPU.
+    Auto,
+    /// The GPU, or an error.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// Element type of the KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kv {
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// Reads `--bits`.
+pub fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
+    Bits::parse(text).ok_or_else(|| format!("{text} is none of 4, 5, 8, 16 and 32"))
+}
+
+impl ModelArgs {
+    /// Opens the model's files.
+    pub fn source(&self) -> Result<DirSource> {
+        DirSource::open(&self.model)
+    }
+
+    /// How to load, with a context of `ctx` where the user named none.
+    pub fn load_options(&self, ctx: Option<usize>) -> LoadOptions {
+        let kv = self.kv.map(|kv| match kv {
+            Kv::F16 => KvKind::F16,
+            Kv::F32 => KvKind::F32,
+        });
+        LoadOptions { hold: self.bits.into(), ctx_len: self.ctx.or(ctx), kv }
+    }
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArgs {
+    /// Tokens at the most.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_tokens: usize,
+    /// Randomness; 0 always takes the likeliest token.
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Sample from the likeliest tokens that together reach this probability.
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Sample from the K likeliest tokens; 0 for all.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub top_k: usize,
+    /// Sample from tokens at least this likely, relative to the likeliest.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub min_p: f32,
+    /// Divide the logits of tokens that were already used; 1 for none.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub repetition_penalty: f32,
+    /// Subtract from the logits of tokens that the answer already has.
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub presence_penalty: f32,
+    /// Subtract from a token's logit for every time that the answer has it.
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub frequency_penalty: f32,
+    /// Seed: the same one gives the same text on the same backend [default: random].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// A text that ends the answer; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+}
+
+impl SamplingArgs {
+    /// The engine's options.
+    pub fn options(&self) -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: self.max_tokens,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                repetition_penalty: self.repetition_penalty,
+                presence_penalty: self.presence_penalty,
+                frequency_penalty: self.frequency_penalty,
+                seed: self.seed,
+                ..Sampling::default()
+            },
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+/// A text file of the user's.
+pub fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Io };
+        Error::new(code, format!("{}: cannot be read as text: {error}", path.display()))
+    })
+}
+
+/// Standard input as text.
+pub fn read_stdin() -> Result<String> {
+    std::io::read_to_string(std::io::stdin()).map_err(|error| Error::new(Code::Io, format!("standard input: {error}")))
+}

@@ -1,0 +1,337 @@
+//! Messages in, text out: template, prefill, sampling, stop, cancel.
+//!
+//! An [`Answer`] is driven by whoever asked for it, one [`Answer::next`] at a time; each call does at most a chunk of prefill or
+//! a few tokens. To stop, drop it: there is nothing to undo, and what the cache holds serves the next question.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::clock;
+use crate::engine::{Engine, EngineOptions};
+use crate::error::{Code, Error, Result, fail};
+use crate::op::KvKind;
+use crate::text::Tokenizer;
+use crate::text::sampler::{Sampler, Sampling};
+use crate::text::stream::TextStream;
+use crate::text::template::{ChatTemplate, Message};
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::checkpoint::{Bits, Hold};
+use crate::weights::source::Source;
+use crate::words::Words;
+
+/// How to load a model.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// How weights are held: unquantised ones in 4 bits unless said otherwise.
+    pub hold: Hold,
+    /// Positions to allocate; `None` for the model's own, at most 4096.
+    pub ctx_len: Option<usize>,
+    /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
+    pub kv: Option<KvKind>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions { hold: Bits::default().into(), ctx_len: None, kv: None }
+    }
+}
+
+/// How far loading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Bytes of weights read so far.
+    pub done: u64,
+    /// Bytes of weights in all.
+    pub total: u64,
+}
+
+/// How to answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct GenerateOptions {
+    /// Tokens at the most.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new() }
+    }
+}
+
+/// What happened since the last [`Answer::next`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Event {
+    /// Part of the prompt has been read.
+    Prefill {
+        /// Tokens in the cache.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
+    /// A piece of the answer: whole characters, and never a piece of a stop text.
+    Text {
+        /// The piece, not empty.
+        text: String,
+    },
+    /// The answer is complete.
+    Done(Stats),
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended its turn, or a stop text came.
+    Stop,
+    /// `max_tokens` or the context was reached.
+    Length,
+}
+
+/// Figures of one answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Those that the cache already held.
+    pub cached_tokens: usize,
+    /// Tokens that were sampled, the stop token not counted.
+    pub generated_tokens: usize,
+    /// Seconds until the prompt was read.
+    pub prefill_seconds: f64,
+    /// Seconds from then on.
+    pub decode_seconds: f64,
+    /// Tokens of the prompt read a second.
+    pub prefill_tps: f64,
+    /// Tokens generated a second.
+    pub decode_tps: f64,
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// The source's name.
+    pub model: String,
+    /// Weights, counted singly.
+    pub parameters: u64,
+    /// What computes, in one line.
+    pub backend: String,
+    /// Positions that the cache has room for.
+    pub ctx_len: usize,
+}
+
+/// A loaded model and one conversation.
+pub struct Session<B: Backend> {
+    engine: Engine<B>,
+    words: Words,
+    model: String,
+    parameters: u64,
+}
+
+impl<B: Backend> Session<B> {
+    /// Reads a model from a source into a backend.
+    ///
+    /// # Errors
+    /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own code.
+    pub async fn open<S: Source>(source: S, backend: B, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
+        let model = source.name();
+        let checkpoint = Checkpoint::open(source).await?;
+        let words = Words::of(&checkpoint)?;
+        let total = checkpoint.weight_bytes();
+        let mut done = 0;
+        let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
+        let engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
+            done += bytes;
+            progress(Progress { done, total });
+        })
+        .await?;
+        Ok(Session { engine, words, model, parameters: checkpoint.parameters() })
+    }
+
+    /// What was loaded.
+    pub fn describe(&self) -> Description {
+        Description {
+            model: self.model.clone(),
+            parameters: self.parameters,
+            backend: self.engine.describe_backend(),
+            ctx_len: self.engine.ctx_len(),
+        }
+    }
+
+    /// The engine, for whoever speaks in token ids.
+    pub fn engine(&mut self) -> &mut Engine<B> {
+        &mut self.engine
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.words.tokenizer
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    /// `bad-template` where the model has none, or one that does not compile.
+    pub fn template(&self) -> Result<&ChatTemplate> {
+        self.words.template.as_ref().map_err(Clone::clone)
+    }
+
+    /// Begins the answer to a conversation.
+    pub fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Answer<'_, B>> {
+        let prompt = self.template()?.render(messages, true)?;
+        // The template writes its own BOS where the model wants one.
+        let ids = self.words.tokenizer.encode(&prompt, false)?;
+        let stream = TextStream::new(&self.words.tokenizer, &options.stop);
+        self.begin(ids, stream, options)
+    }
+
+    /// Begins the continuation of a plain text.
+    pub fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Answer<'_, B>> {
+        let ids = self.words.tokenizer.encode(prompt, true)?;
+        self.begin(ids, TextStream::continuing(&options.stop), options)
+    }
+
+    fn begin(&mut self, prompt: Vec<u32>, stream: TextStream, options: &GenerateOptions) -> Result<Answer<'_, B>> {
+        if options.max_tokens == 0 {
+            fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
+        }
+        let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
+        let padding = self.words.tokenizer.padding(self.engine.config().vocab_size as usize);
+        let mut sampler = Sampler::new(&options.sampling, padding, fresh_seed)?;
+        sampler.prompt(&prompt);
+        self.engine.plan(&prompt)?;
+        let cached = prompt.len() - self.engine.pending();
+        Ok(Answer {
+            engine: &mut self.engine,
+            words: &self.words,
+            sampler,
+            stream,
+            phase: Phase::Prefill,
+            max_tokens: options.max_tokens,
+            prompt: prompt.len(),
+            cached,
+            generated: 0,
+            started: clock::seconds(),
+            prefilled: 0.0,
+        })
+    }
+}
+
+/// An answer in the making.
+pub struct Answer<'s, B: Backend> {
+    engine: &'s mut Engine<B>,
+    words: &'s Words,
+    sampler: Sampler,
+    stream: TextStream,
+    phase: Phase,
+    max_tokens: usize,
+    prompt: usize,
+    cached: usize,
+    generated: usize,
+    started: f64,
+    prefilled: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Prefill,
+    Decode,
+    /// The last piece of text is out; the figures are to come.
+    Ending(Finish),
+    Over,
+}
+
+impl<B: Backend> Answer<'_, B> {
+    /// Works until there is something to tell; `None` after [`Event::Done`].
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        match self.phase {
+            Phase::Prefill => self.prefill().await.map(Some),
+            Phase::Decode => self.decode().await.map(Some),
+            Phase::Ending(finish) => {
+                self.phase = Phase::Over;
+                Ok(Some(Event::Done(self.stats(finish))))
+            }
+            Phase::Over => Ok(None),
+        }
+    }
+
+    async fn prefill(&mut self) -> Result<Event> {
+        let pending = self.engine.advance().await?;
+        if pending == 0 {
+            self.phase = Phase::Decode;
+        }
+        Ok(Event::Prefill { done: self.prompt - pending, total: self.prompt })
+    }
+
+    async fn decode(&mut self) -> Result<Event> {
+        loop {
+            // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like any prefill.
+            if self.engine.pending() > 1 {
+                let pending = self.engine.advance().await?;
+                let total = self.engine.tokens().len();
+                return Ok(Event::Prefill { done: total - pending, total });
+            }
+            let mut logits = self.engine.logits().await?;
+            if self.generated == 0 {
+                self.prefilled = clock::seconds();
+            }
+            let token = self.sampler.sample(&mut logits);
+            if self.words.stop_tokens.contains(&token) {
+                return Ok(self.end(Finish::Stop));
+            }
+            self.generated += 1;
+            let text = self.stream.push(&self.words.tokenizer, token);
+            if self.stream.stopped() {
+                return Ok(self.end_with(text, Finish::Stop));
+            }
+            if self.generated == self.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
+                let rest = text + &self.stream.finish();
+                return Ok(self.end_with(rest, Finish::Length));
+            }
+            self.engine.push(token)?;
+            if !text.is_empty() {
+                return Ok(Event::Text { text });
+            }
+        }
+    }
+
+    fn end(&mut self, finish: Finish) -> Event {
+        let rest = self.stream.finish();
+        self.end_with(rest, finish)
+    }
+
+    fn end_with(&mut self, rest: String, finish: Finish) -> Event {
+        if rest.is_empty() {
+            self.phase = Phase::Over;
+            return Event::Done(self.stats(finish));
+        }
+        self.phase = Phase::Ending(finish);
+        Event::Text { text: rest }
+    }
+
+    fn stats(&self, finish: Finish) -> Stats {
+        let prefill_seconds = self.prefilled - self.started;
+        let decode_seconds = clock::seconds() - self.prefilled;
+        let rate = |tokens: usize, seconds: f64| if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 };
+        Stats {
+            finish,
+            prompt_tokens: self.prompt,
+            cached_tokens: self.cached,
+            generated_tokens: self.generated,
+            prefill_seconds,
+            decode_seconds,
+            prefill_tps: rate(self.prompt - self.cached, prefill_seconds),
+            // The first token comes out of the prefill.
+            decode_tps: rate(self.generated.saturating_sub(1), decode_seconds),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a checkpoint's files say of words: its tokenizer, its chat template and the tokens that end an answer.
+
+use crate::error::{Code, Result, fail};
+use crate::text::template::ChatTemplate;
+use crate::text::{Tokenizer, Vocabulary};
+use crate::weights::checkpoint::{Checkpoint, TextFiles};
+use crate::weights::gguf::Metadata;
+
+/// Everything about a model's text.
+#[derive(Debug)]
+pub struct Words {
+    /// Text to ids and back.
+    pub tokenizer: Tokenizer,
+    /// Messages to text, or why this model cannot converse: it may still continue a text.
+    pub template: Result<ChatTemplate>,
+    /// Tokens that end an answer: those that the model's files name, and the vocabulary's own ends of turn.
+    pub stop_tokens: Vec<u32>,
+}
+
+impl Words {
+    /// Reads a checkpoint's tokenizer and template.
+    ///
+    /// # Errors
+    /// `bad-tokenizer` when there is none or it cannot be read.
+    pub fn of<S>(checkpoint: &Checkpoint<S>) -> Result<Words> {
+        let (tokenizer, template_source) = match &checkpoint.files {
+            TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, .. } => {
+                let Some(json) = tokenizer_json else {
+                    fail!(Code::BadTokenizer, "the model has no tokenizer.json; put the one that belongs to it beside config.json");
+                };
+                let in_config = || tokenizer_config.as_ref().and_then(ChatTemplate::source_in).map(str::to_owned);
+                (Tokenizer::from_json(json, tokenizer_config.as_ref())?, chat_template.clone().or_else(in_config))
+            }
+            TextFiles::Gguf(metadata) => {
+                (Tokenizer::from_vocabulary(vocabulary(metadata)?)?, metadata.text("tokenizer.chat_template").map(str::to_owned))
+            }
+        };
+        let template = ChatTemplate::for_tokenizer(&tokenizer, template_source.as_deref());
+        let mut stop_tokens = checkpoint.stop_tokens.clone();
+        stop_tokens.extend(tokenizer.end_of_turn_ids());
+        stop_tokens.sort_unstable();
+        stop_tokens.dedup();
+        Ok(Words { tokenizer, template, stop_tokens })
+    }
+}
+
+/// The tokenizer's part of a GGUF file's metadata.
+fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
+    let key = |name: &str| format!("tokenizer.ggml.{name}");
+    let Some(tokens) = metadata.texts(&key("tokens")) else {
+        fail!(Code::BadTokenizer, "the GGUF file holds no tokenizer.ggml.tokens; its tokenizer is missing");
+    };
+    let text = |name: &str| metadata.text(&key(name)).unwrap_or_default().to_owned();
+    let id = |name: &str| metadata.unsigned(&key(name)).and_then(|id| u32::try_from(id).ok());
+    let flag = |name: &str| metadata.bool(&key(name));
+    let types = metadata.integers(&key("token_type")).unwrap_or_default();
+    Ok(Vocabulary {
+        model: text("model"),
+        pre: text("pre"),
+        tokens: tokens.to_vec(),
+        // A type outside i32 is none that exists; the tokenizer refuses it by its number.
+        token_types: types.into_iter().map(|kind| i32::try_from(kind).unwrap_or(i32::MAX)).collect(),
+        merges: metadata.texts(&key("merges")).unwrap_or_default().to_vec(),
+        scores: metadata.floats(&key("scores")).unwrap_or_default(),
+        bos: id("bos_token_id"),
+        eos: id("eos_token_id"),
+        unk: id("unknown_token_id"),
+        pad: id("padding_token_id"),
+        add_bos: flag("add_bos_token"),
+        add_eos: flag("add_eos_token"),
+        add_space_prefix: flag("add_space_prefix"),
+    })
+}

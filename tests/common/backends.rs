@@ -1,0 +1,18 @@
+//! The backends that tests run on. One that cannot be had is a failure, never a skip.
+
+use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+use phi_wasm::gpu::{Gpu, GpuOptions};
+
+pub async fn portable() -> Cpu {
+    Cpu::new(CpuOptions { simd: Simd::Portable, ..CpuOptions::default() }).unwrap()
+}
+
+pub async fn simd() -> Cpu {
+    Cpu::new(CpuOptions::default()).unwrap()
+}
+
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+pub async fn gpu() -> Gpu {
+    Gpu::new(GpuOptions { f16: phi_wasm::gpu::Choice::Off, ..GpuOptions::default() }).await.unwrap()
+}

@@ -1,0 +1,139 @@
+//! The engine against what transformers computes in float32: `tests/golden/tiny-phi`, a random Phi-4-mini in small.
+//!
+//! The rows at the end run every check on every backend; the tolerances stand here, once.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[macro_use]
+mod common;
+#[path = "common/backends.rs"]
+mod backends;
+#[path = "common/tiny_phi.rs"]
+mod reference;
+
+use phi_wasm::backend::Backend;
+use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::op::KvKind;
+use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::source::MemorySource;
+use reference::{Golden, largest_difference, tiny_phi, with_dequantised_weights};
+
+tests_run_in_worker!();
+
+/// Logits of the unquantised model, float kernels on the CPU.
+const CPU: f32 = 1e-4;
+/// The same in f32 WGSL, whose `exp`, `cos` and division are allowed a few units in the last place more.
+const GPU: f32 = 2e-3;
+/// 4-bit weights against the same values unquantised: only the order of sums differs.
+const DEQUANTISED: f32 = 1e-3;
+
+async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
+    let checkpoint = Checkpoint::open(source).await.unwrap();
+    let options = EngineOptions { hold: bits.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+    Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
+}
+
+/// Logits of every position, `[tokens, vocab]`.
+async fn all_logits<B: Backend>(engine: &mut Engine<B>, ids: &[u32]) -> Vec<f32> {
+    let mut all = Vec::new();
+    engine.plan(ids).unwrap();
+    while engine.pending() > 0 {
+        engine.advance().await.unwrap();
+        engine.chunk_logits(&mut |_, row| all.extend_from_slice(row)).await.unwrap();
+    }
+    all
+}
+
+async fn logits_are_the_references<B: Backend>(backend: B, tolerance: f32) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, Bits::ThirtyTwo).await;
+    // `long` lies beyond the LongRoPE switch, `edge` ends right at it, and going back to `short` must switch back.
+    for case in ["short", "edge", "long", "short"] {
+        let ids = golden.ids(&format!("{case}.ids"));
+        let logits = all_logits(&mut engine, &ids).await;
+        let difference = largest_difference(&logits, &golden.floats(&format!("{case}.logits")));
+        if difference > tolerance || difference.is_nan() {
+            panic!("{case}: logits differ by {difference}; {}", where_it_begins(&mut engine, &golden, case, tolerance).await);
+        }
+    }
+}
+
+/// The first layer whose hidden states differ.
+async fn where_it_begins<B: Backend>(engine: &mut Engine<B>, golden: &Golden, case: &str, tolerance: f32) -> String {
+    let states = engine.hidden_states(&golden.ids(&format!("{case}.ids"))).await.unwrap();
+    for (layer, state) in states.iter().enumerate() {
+        let difference = largest_difference(state, &golden.floats(&format!("{case}.hidden.{layer}")));
+        if difference > tolerance || difference.is_nan() {
+            return format!("hidden states differ first at {layer}, by {difference}");
+        }
+    }
+    "the hidden states agree, so it is the head".into()
+}
+
+async fn hidden_states_are_the_references<B: Backend>(backend: B, tolerance: f32) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, Bits::ThirtyTwo).await;
+    let states = engine.hidden_states(&golden.ids("long.ids")).await.unwrap();
+    assert_eq!(states.len(), 4, "the embeddings and three layers");
+    for (layer, state) in states.iter().enumerate() {
+        let difference = largest_difference(state, &golden.floats(&format!("long.hidden.{layer}")));
+        assert!(difference <= tolerance, "hidden state {layer} differs by {difference}");
+    }
+}
+
+async fn greedy_text_crosses_the_switch<B: Backend>(backend: B) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, Bits::ThirtyTwo).await;
+    let expected = golden.ids("greedy.ids");
+    engine.plan(&golden.ids("short.ids")).unwrap();
+    assert_eq!(reference::greedy(&mut engine, expected.len(), &[]).await, expected);
+}
+
+async fn four_bits_are_their_values<B: Backend>(make: impl AsyncFn() -> B) {
+    let ids = Golden::tiny_phi().ids("long.ids");
+    for bits in [Bits::Four, Bits::Eight] {
+        let mut packed = load(tiny_phi(), make().await, bits).await;
+        let mut plain = load(with_dequantised_weights(tiny_phi(), bits).await, make().await, Bits::ThirtyTwo).await;
+        let difference = largest_difference(&all_logits(&mut packed, &ids).await, &all_logits(&mut plain, &ids).await);
+        assert!(difference <= DEQUANTISED, "{bits:?}: {difference}");
+    }
+}
+
+async fn what_is_cached_changes_nothing<B: Backend>(backend: B) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, Bits::ThirtyTwo).await;
+    let ids = golden.ids("edge.ids");
+    engine.plan(&ids).unwrap();
+    let fresh = engine.logits().await.unwrap();
+    // Another ending, then the first again: 40 tokens come from the cache.
+    let mut other = ids[..40].to_vec();
+    other.extend([5, 6, 7]);
+    engine.plan(&other).unwrap();
+    assert_eq!(engine.pending(), 3);
+    engine.logits().await.unwrap();
+    engine.plan(&ids).unwrap();
+    assert_eq!(engine.pending(), ids.len() - 40);
+    let again = engine.logits().await.unwrap();
+    assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
+}
+
+/// Every check on one backend.
+macro_rules! on_backend {
+    ($name:ident, $make:expr, $tolerance:expr) => {
+        mod $name {
+            use super::*;
+            async_test! {
+                async fn logits() { logits_are_the_references($make.await, $tolerance).await }
+                async fn hidden_states() { hidden_states_are_the_references($make.await, $tolerance).await }
+                async fn greedy() { greedy_text_crosses_the_switch($make.await).await }
+                async fn dequantised() { four_bits_are_their_values(async || $make.await).await }
+                async fn prefix() { what_is_cached_changes_nothing($make.await).await }
+            }
+        }
+    };
+}
+
+on_backend!(portable, backends::portable(), CPU);
+on_backend!(simd, backends::simd(), CPU);
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+on_backend!(gpu, backends::gpu(), GPU);

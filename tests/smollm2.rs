@@ -1,0 +1,132 @@
+//! Real weights and real text: SmolLM2-135M-Instruct against what transformers computes with the same weights in float32.
+//!
+//! `cargo xtask test` fetches the model and says where it is in `PHI_SMOLLM2`.
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "common/backends.rs"]
+mod backends;
+
+use phi_wasm::backend::Backend;
+use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session};
+use phi_wasm::text::template::Message;
+use phi_wasm::weights::source::DirSource;
+use safetensors::SafeTensors;
+
+/// How far perplexity may stray, relatively.
+const PERPLEXITY: f64 = 0.005;
+/// How far the logits after a text of 62 tokens may stray: keys and values are rounded to f16.
+const LOGITS: f32 = 0.05;
+
+const TEXT: &str = include_str!("golden/smollm2/text.txt");
+
+fn golden() -> SafeTensors<'static> {
+    SafeTensors::deserialize(include_bytes!("golden/smollm2/golden.safetensors")).unwrap()
+}
+
+fn ids(name: &str) -> Vec<u32> {
+    golden().tensor(name).unwrap().data().chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+fn floats(name: &str) -> Vec<f32> {
+    golden().tensor(name).unwrap().data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+fn chat(name: &str) -> Vec<Message> {
+    match name {
+        "chat.capital" => vec![Message::user("What is the capital of France?")],
+        _ => vec![Message::system("You write one short sentence."), Message::user("Write about a fox.")],
+    }
+}
+
+async fn open<B: Backend>(backend: B) -> Session<B> {
+    let path = std::env::var("PHI_SMOLLM2").expect("PHI_SMOLLM2 names no model; `cargo xtask test` fetches it and sets the variable");
+    Session::open(DirSource::open(path).unwrap(), backend, &LoadOptions::default(), &mut |_| {}).await.unwrap()
+}
+
+async fn is_the_reference<B: Backend>(backend: B) {
+    let mut session = open(backend).await;
+    predicts_the_text(&mut session).await;
+    for name in ["chat.capital", "chat.story"] {
+        answers(&mut session, name).await;
+    }
+}
+
+async fn predicts_the_text<B: Backend>(session: &mut Session<B>) {
+    let tokens = ids("text.ids");
+    assert_eq!(session.tokenizer().encode(TEXT, true).unwrap(), tokens);
+    let engine = session.engine();
+    engine.plan(&tokens).unwrap();
+    let (mut nll, mut last) = (0.0, Vec::new());
+    while engine.pending() > 0 {
+        engine.advance().await.unwrap();
+        engine
+            .chunk_logits(&mut |position, logits| {
+                if let Some(&next) = tokens.get(position + 1) {
+                    nll -= log_softmax(logits, next as usize);
+                } else {
+                    last = logits.to_vec();
+                }
+            })
+            .await
+            .unwrap();
+    }
+    let perplexity = (nll / (tokens.len() - 1) as f64).exp();
+    let reference = floats("text.nll");
+    let reference = (reference.iter().map(|&x| f64::from(x)).sum::<f64>() / reference.len() as f64).exp();
+    assert!((reference - 23.496).abs() < 0.001, "the golden file's own perplexity is {reference}");
+    assert!((perplexity / reference - 1.0).abs() < PERPLEXITY, "perplexity {perplexity} instead of {reference}");
+    let worst = last.iter().zip(floats("text.last_logits")).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < LOGITS, "the last logits differ by {worst}");
+    println!("perplexity {perplexity:.4} ({reference:.4}), last logits differ by {worst:.5}");
+}
+
+async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
+    let mut expected = ids(&format!("{name}.greedy"));
+    let ended = session.tokenizer().is_special(*expected.last().unwrap());
+    if ended {
+        expected.pop();
+    }
+    let prompt = session.template().unwrap().render(&chat(name), true).unwrap();
+    assert_eq!(session.tokenizer().encode(&prompt, false).unwrap(), ids(&format!("{name}.prompt")), "{name}'s prompt");
+
+    let options = GenerateOptions { max_tokens: 40, ..GenerateOptions::default() };
+    let expected_text = session.tokenizer().decode(&expected, true).unwrap();
+    let mut answer = session.chat(&chat(name), &options).unwrap();
+    let mut text = String::new();
+    let stats = loop {
+        match answer.next().await.unwrap().expect("an answer ends with its figures") {
+            Event::Prefill { .. } => {}
+            Event::Text { text: piece } => text.push_str(&piece),
+            Event::Done(stats) => break stats,
+        }
+    };
+    assert_eq!(answer.next().await.unwrap(), None);
+    assert_eq!(text, expected_text, "{name}");
+    assert_eq!(stats.generated_tokens, expected.len(), "{name}");
+    assert_eq!(stats.finish, if ended { Finish::Stop } else { Finish::Length }, "{name}");
+    let whole = session.engine().tokens().to_vec();
+    let begun = ids(&format!("{name}.prompt")).len();
+    assert!(expected.starts_with(&whole[begun..]), "{name}: the tokens behind the text");
+}
+
+fn log_softmax(logits: &[f32], target: usize) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    f64::from(logits[target] - max) - logits.iter().map(|&l| f64::from(l - max).exp()).sum::<f64>().ln()
+}
+
+#[test]
+fn simd() {
+    pollster::block_on(async { is_the_reference(backends::simd().await).await });
+}
+
+#[test]
+fn portable() {
+    pollster::block_on(async { is_the_reference(backends::portable().await).await });
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu() {
+    pollster::block_on(async { is_the_reference(backends::gpu().await).await });
+}

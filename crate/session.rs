@@ -91,6 +91,8 @@ pub enum Finish {
     Stop,
     /// `max_tokens` or the context was reached.
     Length,
+    /// Whoever asked had heard enough.
+    Cancelled,
 }
 
 /// Figures of one answer.
@@ -262,6 +264,14 @@ impl<B: Backend> Answer<'_, B> {
             }
             Phase::Over => Ok(None),
         }
+    }
+
+    /// Ends the answer here; its figures up to now.
+    pub fn cancel(mut self) -> Stats {
+        if self.generated == 0 {
+            self.prefilled = clock::seconds();
+        }
+        self.stats(Finish::Cancelled)
     }
 
     async fn prefill(&mut self) -> Result<Event> {

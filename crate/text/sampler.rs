@@ -13,7 +13,7 @@ use crate::error::{Code, Result, fail};
 
 /// How the next token is chosen. The default is greedy: the likeliest token, always.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sampling {
     /// Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
     pub temperature: f32,

@@ -1,5 +1,6 @@
 //! The engine in a browser: its JavaScript face, and where a browser's bytes come from. The only part that names JavaScript.
 
+pub mod face;
 pub mod files;
 pub mod http;
 mod js;

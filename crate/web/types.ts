@@ -1,0 +1,101 @@
+/** What goes wrong, spelled as in the Rust crate; `internal` is a fault of the engine itself. */
+export type Code =
+  | "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape"
+  | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory"
+  | "not-found" | "network" | "io" | "corrupt" | "no-gpu" | "gpu-failed" | "cancelled" | "internal";
+
+/** `auto` takes the GPU when there is one that computes rightly, and says so when it cannot. */
+export type Backend = "auto" | "gpu" | "cpu";
+
+export interface LoadOptions {
+  /** The address of a file or of a directory (ending in "/"), or the files themselves. */
+  model: string | Blob | File[];
+  backend?: Backend;
+  /** How weights that come unquantised are held; 4 unless said otherwise. */
+  bits?: 4 | 5 | 8 | 16 | 32;
+  /** Positions to allocate; the model's own, at most 4096, unless said otherwise. */
+  ctxLen?: number;
+  /** How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise. */
+  kv?: "f16" | "f32";
+}
+
+/** Bytes of weights read so far, and in all. */
+export interface Progress {
+  done: number;
+  total: number;
+}
+
+export interface Description {
+  /** Where the model came from. */
+  model: string;
+  /** Weights, counted singly. */
+  parameters: number;
+  /** What computes, in one line. */
+  backend: string;
+  /** Which of the two that is. */
+  device: "gpu" | "cpu";
+  /** Why it is not what was asked for, in a sentence. */
+  notice?: string;
+  /** Positions that the cache has room for. */
+  ctxLen: number;
+}
+
+export interface Message {
+  role: string;
+  content: string;
+}
+
+/** How tokens are chosen; greedily, unless a temperature is given. */
+export interface Sampling {
+  /** Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy. */
+  temperature?: number;
+  /** Keep the k likeliest tokens; 0 keeps all. */
+  topK?: number;
+  /** Keep the fewest likeliest tokens whose probabilities reach this sum; 1 keeps all. */
+  topP?: number;
+  /** Keep tokens at least this fraction as likely as the likeliest; 0 keeps all. */
+  minP?: number;
+  /** Weakens every token seen so far; 1 changes nothing. */
+  repetitionPenalty?: number;
+  /** Taken off the logit of every token generated before; 0 changes nothing. */
+  presencePenalty?: number;
+  /** Taken off a token's logit once for each time it was generated; 0 changes nothing. */
+  frequencyPenalty?: number;
+  /** Added to the logits of single tokens, by id. */
+  logitBias?: Record<number, number>;
+  /** The same seed gives the same text on the same backend. */
+  seed?: number;
+}
+
+export interface GenerateOptions {
+  /** Tokens at the most. */
+  maxTokens?: number;
+  sampling?: Sampling;
+  /** Texts that end the answer; they are not part of it. */
+  stop?: string[];
+}
+
+/** Figures of one answer. */
+export interface Stats {
+  /** Why it ended: the model ended its turn or a stop text came, `maxTokens` or the context was reached, it was told to. */
+  finish: "stop" | "length" | "cancelled";
+  promptTokens: number;
+  /** Those of the prompt that the cache already held. */
+  cachedTokens: number;
+  generatedTokens: number;
+  prefillSeconds: number;
+  decodeSeconds: number;
+  /** Tokens of the prompt read a second. */
+  prefillTps: number;
+  /** Tokens generated a second. */
+  decodeTps: number;
+}
+
+/** What happened since the last one. */
+export type Event =
+  /** Part of the prompt has been read. */
+  | { kind: "prefill"; done: number; total: number }
+  /** A piece of the answer. */
+  | { kind: "text"; text: string }
+  /** The answer is complete. */
+  | ({ kind: "done" } & Stats);

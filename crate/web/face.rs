@@ -58,8 +58,8 @@ pub struct PhiEngine {
 
 /// The one place that chooses; below it everything is generic over the backend.
 enum Device {
-    Gpu(Session<Gpu>),
-    Cpu(Session<Cpu>),
+    Gpu(Box<Session<Gpu>>),
+    Cpu(Box<Session<Cpu>>),
 }
 
 #[wasm_bindgen]
@@ -162,12 +162,12 @@ async fn open(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progr
 
 async fn open_gpu(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
     let gpu = Gpu::new(GpuOptions::default()).await?;
-    Ok(Device::Gpu(session(model, options, gpu, progress).await?))
+    Ok(Device::Gpu(Box::new(session(model, options, gpu, progress).await?)))
 }
 
 async fn open_cpu(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
     let cpu = Cpu::new(CpuOptions::default())?;
-    Ok(Device::Cpu(session(model, options, cpu, progress).await?))
+    Ok(Device::Cpu(Box::new(session(model, options, cpu, progress).await?)))
 }
 
 async fn session<B: Backend>(model: &JsValue, options: &Options, backend: B, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {

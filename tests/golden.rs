@@ -15,8 +15,11 @@ use phi_wasm::engine::{Engine, EngineOptions};
 use phi_wasm::op::KvKind;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::layout::Kind;
+use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::source::MemorySource;
-use reference::{Golden, largest_difference, tiny_phi, with_dequantised_weights};
+use reference::{CONFIG, Golden, tiny_phi};
+use safetensors::tensor::{Dtype, TensorView};
 
 tests_run_in_worker!();
 
@@ -51,18 +54,22 @@ async fn logits_are_the_references<B: Backend>(backend: B, tolerance: f32) {
     for case in ["short", "edge", "long", "short"] {
         let ids = golden.ids(&format!("{case}.ids"));
         let logits = all_logits(&mut engine, &ids).await;
-        let difference = largest_difference(&logits, &golden.floats(&format!("{case}.logits")));
+        let difference = largest_difference(&logits, &floats(&golden, &format!("{case}.logits")));
         if difference > tolerance || difference.is_nan() {
             panic!("{case}: logits differ by {difference}; {}", where_it_begins(&mut engine, &golden, case, tolerance).await);
         }
     }
 }
 
+fn floats(golden: &Golden, name: &str) -> Vec<f32> {
+    golden.bytes(name, Dtype::F32).chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
 /// The first layer whose hidden states differ.
 async fn where_it_begins<B: Backend>(engine: &mut Engine<B>, golden: &Golden, case: &str, tolerance: f32) -> String {
     let states = engine.hidden_states(&golden.ids(&format!("{case}.ids"))).await.unwrap();
     for (layer, state) in states.iter().enumerate() {
-        let difference = largest_difference(state, &golden.floats(&format!("{case}.hidden.{layer}")));
+        let difference = largest_difference(state, &floats(golden, &format!("{case}.hidden.{layer}")));
         if difference > tolerance || difference.is_nan() {
             return format!("hidden states differ first at {layer}, by {difference}");
         }
@@ -76,7 +83,7 @@ async fn hidden_states_are_the_references<B: Backend>(backend: B, tolerance: f32
     let states = engine.hidden_states(&golden.ids("long.ids")).await.unwrap();
     assert_eq!(states.len(), 4, "the embeddings and three layers");
     for (layer, state) in states.iter().enumerate() {
-        let difference = largest_difference(state, &golden.floats(&format!("long.hidden.{layer}")));
+        let difference = largest_difference(state, &floats(&golden, &format!("long.hidden.{layer}")));
         assert!(difference <= tolerance, "hidden state {layer} differs by {difference}");
     }
 }
@@ -86,7 +93,7 @@ async fn greedy_text_crosses_the_switch<B: Backend>(backend: B) {
     let mut engine = load(tiny_phi(), backend, Bits::ThirtyTwo).await;
     let expected = golden.ids("greedy.ids");
     engine.plan(&golden.ids("short.ids")).unwrap();
-    assert_eq!(reference::greedy(&mut engine, expected.len(), &[]).await, expected);
+    assert_eq!(greedy(&mut engine, expected.len(), &[]).await, expected);
 }
 
 async fn four_bits_are_their_values<B: Backend>(make: impl AsyncFn() -> B) {
@@ -115,6 +122,53 @@ async fn what_is_cached_changes_nothing<B: Backend>(backend: B) {
     assert_eq!(engine.pending(), ids.len() - 40);
     let again = engine.logits().await.unwrap();
     assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
+}
+
+/// The same model whose matrices hold, in f32, exactly what they are worth when packed.
+async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySource {
+    let checkpoint = Checkpoint::open(source).await.unwrap();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    for (name, shape) in checkpoint.config.matrices() {
+        let mut values = Vec::new();
+        let mut take = |_: usize, panel: Panel| {
+            assert_ne!(panel.kind, Kind::F32);
+            (0..panel.rows).for_each(|row| values.extend(panel.row(row)));
+            Ok(())
+        };
+        checkpoint.panels(&name, shape, bits, &mut take).await.unwrap();
+        tensors.push((name, shape.to_vec(), values));
+    }
+    for (name, len) in checkpoint.config.vectors() {
+        let values = checkpoint.vector(&name, len).await.unwrap();
+        tensors.push((name, vec![len], values));
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, shape, values)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).unwrap()));
+    let file = safetensors::serialize(views, None).unwrap();
+    MemorySource::directory([("config.json", CONFIG.to_vec()), ("model.safetensors", file)])
+}
+
+/// Greedy continuation of what the engine has planned: at most `count` ids, ending before one of `stop`.
+async fn greedy<B: Backend>(engine: &mut Engine<B>, count: usize, stop: &[u32]) -> Vec<u32> {
+    let mut answer = Vec::new();
+    while answer.len() < count {
+        let logits = engine.logits().await.unwrap();
+        // The first of equal logits, as torch's argmax on the CPU.
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
+        answer.push(best);
+        if stop.contains(&best) {
+            break;
+        }
+        engine.push(best).unwrap();
+    }
+    answer
+}
+
+/// The largest absolute difference; NaN where there is one.
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "different lengths");
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, d| if d.is_nan() || worst.is_nan() { f32::NAN } else { d.max(worst) })
 }
 
 /// Every check on one backend.

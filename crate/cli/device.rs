@@ -15,6 +15,7 @@ pub trait Task {
 
 /// Runs a task on the backend that the arguments ask for.
 pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
+    args.source()?; // A model that is not there must not first open a GPU.
     match args.backend {
         Choice::Gpu => task.on(Gpu::new(GpuOptions::default()).await?).await,
         Choice::Cpu => task.on(cpu(args)?).await,

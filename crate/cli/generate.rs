@@ -88,10 +88,19 @@ pub fn sentence(backend: &str, stats: &Stats) -> String {
     )
 }
 
+/// Figures for programs.
 fn json(backend: &str, stats: &Stats) -> serde_json::Value {
-    let mut value = serde_json::to_value(stats).unwrap_or_default();
-    value["backend"] = backend.into();
-    value
+    serde_json::json!({
+        "backend": backend,
+        "finish": stats.finish,
+        "prompt_tokens": stats.prompt_tokens,
+        "cached_tokens": stats.cached_tokens,
+        "generated_tokens": stats.generated_tokens,
+        "prefill_seconds": stats.prefill_seconds,
+        "decode_seconds": stats.decode_seconds,
+        "prefill_tps": stats.prefill_tps,
+        "decode_tps": stats.decode_tps,
+    })
 }
 
 fn stdout_failed(error: std::io::Error) -> Error {

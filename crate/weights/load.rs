@@ -304,7 +304,7 @@ pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
 fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [usize; 2], kind: Kind) -> Result<Matrix> {
     let most = backend.limits().max_buffer;
     // Codes are the largest plane of every kind.
-    let quads = (most / planes(kind, QUAD, cols).codes) as usize;
+    let quads = (most / planes(kind, QUAD, cols).codes).min(rows.div_ceil(QUAD) as u64) as usize;
     if quads == 0 {
         fail!(Code::OutOfMemory, "{name}: four rows of {cols} do not fit into a buffer; the device allows {most} bytes");
     }

@@ -12,6 +12,8 @@ use pollster::block_on;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
+/// A directory of real files; absolute, since a WASI module has no current directory.
+pub const TINY_PHI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-phi");
 pub const LLAMA_CONFIG: &[u8] = include_bytes!("../golden/weights/llama/config.json");
 pub const LLAMA_SAFETENSORS: &[u8] = include_bytes!("../golden/weights/llama/model.safetensors");
 pub const LLAMA_GGUF: &[u8] = include_bytes!("../golden/weights/llama.gguf");

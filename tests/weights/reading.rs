@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::path::Path;
 
 use phi_wasm::error::{Code, Result};
 use phi_wasm::op::Matrix;
@@ -12,8 +13,8 @@ use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::make::{
-    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, Watched, everything, floats,
-    llama_directory, open, safetensors, unpack, whole,
+    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, TINY_PHI, Watched,
+    everything, floats, llama_directory, open, safetensors, unpack, whole,
 };
 
 #[test]
@@ -82,7 +83,7 @@ fn a_tied_head_is_the_embedding() {
 
 #[test]
 fn unquantised_weights_are_held_as_asked() {
-    let model = open(DirSource::open("tests/golden/tiny-phi").unwrap()).unwrap();
+    let model = open(DirSource::open(TINY_PHI).unwrap()).unwrap();
     assert_eq!(model.stop_tokens, [2]);
     let exact = everything(&model).unwrap();
     for (name, shape) in model.config.matrices() {
@@ -215,7 +216,7 @@ fn joined(backend: &Memory, matrix: &Matrix) -> [Vec<u8>; 3] {
 
 #[test]
 fn matrices_are_split_into_buffers_that_the_device_allows() {
-    let model = open(DirSource::open("tests/golden/tiny-phi").unwrap()).unwrap();
+    let model = open(DirSource::open(TINY_PHI).unwrap()).unwrap();
     for bits in Bits::ALL {
         for (name, shape) in model.config.matrices() {
             let panel = whole(&model, &name, shape, bits).unwrap();
@@ -326,22 +327,24 @@ fn large_matrices_stream() {
 
 #[test]
 fn models_are_found_where_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
-    let code = |path: &std::path::Path| DirSource::open(path).and_then(open).err().map(|error| error.code);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let at = |name: &str| dir.join(name);
+    let code = |path: &Path| DirSource::open(path).and_then(open).err().map(|error| error.code);
     assert_eq!(code(&at("nowhere")), Some(Code::NotFound));
-    assert_eq!(code(dir.path()), Some(Code::NotAModel));
+    assert_eq!(code(&dir), Some(Code::NotAModel));
     fs::write(at("notes.txt"), "no model").unwrap();
     assert_eq!(code(&at("notes.txt")), Some(Code::NotAModel));
     fs::write(at("one.gguf"), random_gguf().bytes()).unwrap();
     assert_eq!(code(&at("one.gguf")), None);
-    assert_eq!(code(dir.path()), None, "the only model of a directory");
+    assert_eq!(code(&dir), None, "the only model of a directory");
     fs::write(at("config.json"), LLAMA_CONFIG).unwrap();
-    assert_eq!(code(dir.path()), None, "beside a configuration too");
+    assert_eq!(code(&dir), None, "beside a configuration too");
     fs::write(at("two.gguf"), random_gguf().bytes()).unwrap();
-    assert_eq!(code(dir.path()), Some(Code::NotAModel), "one of two must be named");
+    assert_eq!(code(&dir), Some(Code::NotAModel), "one of two must be named");
     fs::write(at("model.safetensors"), LLAMA_SAFETENSORS).unwrap();
-    assert_eq!(open(DirSource::open(dir.path()).unwrap()).unwrap().parameters(), open(llama_directory()).unwrap().parameters());
+    assert_eq!(open(DirSource::open(&dir).unwrap()).unwrap().parameters(), open(llama_directory()).unwrap().parameters());
     fs::remove_file(at("config.json")).unwrap();
     assert_eq!(code(&at("model.safetensors")), Some(Code::NotAModel), "weights without a configuration");
 }

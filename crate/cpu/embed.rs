@@ -36,7 +36,7 @@ pub unsafe fn kernel<L: Lanes>(w: &Weights, row: usize, out: &mut [f32]) {
     for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
         let to = four.as_mut_ptr();
         // SAFETY: the caller's; a group has room.
-        with_kind!(w.kind, K => unsafe { w.unpack::<L, K>(row / QUAD, group..group + 1, to, QUAD) });
+        with_kind!(w.kind, K => unsafe { w.unpack::<L, K>(row / QUAD, group, to, QUAD) });
         for (out, rows) in out.iter_mut().zip(four.chunks_exact(QUAD)) {
             *out = rows[row % QUAD];
         }

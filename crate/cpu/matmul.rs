@@ -132,11 +132,13 @@ pub unsafe fn matmul<L: Lanes>(p: &Product, quads: Range<usize>) {
     let mut panel = Panel([0.0; DEPTH * PANEL]);
     for first in (0..p.w.cols).step_by(DEPTH) {
         let depth = DEPTH.min(p.w.cols - first);
-        let groups = first / GROUP..(first + depth) / GROUP;
-        for (i, quad) in quads.clone().enumerate() {
-            let to = panel.0[i * QUAD..].as_mut_ptr();
-            // SAFETY: the caller's; the panel has `depth` columns of `width` rows.
-            with_kind!(p.w.kind, K => unsafe { p.w.unpack::<L, K>(quad, groups.clone(), to, width) })
+        // Group by group: each of the panel's cache lines is completed while it is at hand.
+        for (i, group) in (first / GROUP..(first + depth) / GROUP).enumerate() {
+            for (j, quad) in quads.clone().enumerate() {
+                let to = panel.0[i * GROUP * width + j * QUAD..].as_mut_ptr();
+                // SAFETY: the caller's; the panel has `depth` columns of `width` rows.
+                with_kind!(p.w.kind, K => unsafe { p.w.unpack::<L, K>(quad, group, to, width) })
+            }
         }
         for token in (0..p.tokens).step_by(TOKENS) {
             let tokens = TOKENS.min(p.tokens - token);

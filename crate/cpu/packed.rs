@@ -3,8 +3,6 @@
 //! A vector of codes holds `WIDTH / 4` lines of four rows. So that its every product needs only one broadcast within quads, the
 //! activations are first [arranged](arrange): lane 4p + i of a vector is what quad p needs in step i.
 
-use std::ops::Range;
-
 use super::lanes::Lanes;
 use super::memory::Memory;
 use crate::error::Result;
@@ -66,19 +64,17 @@ impl<'a> Weights<'a> {
         unsafe { L::quad_of_halves(self.mins.as_ptr().add(at)) }
     }
 
-    /// Unpacks some groups of a quad: column c of its four rows to `to + c * stride`.
+    /// Unpacks a quad's group: column c of its four rows to `to + c * stride`.
     ///
     /// # Safety
-    /// The CPU has the instructions of `L`; the quad and the groups exist, `K` is the kind, `to` has room.
+    /// The CPU has the instructions of `L`; the quad and the group exist, `K` is the kind, `to` has room for `GROUP` columns.
     #[inline(always)]
-    pub unsafe fn unpack<L: Lanes, K: Packed>(&self, quad: usize, groups: Range<usize>, to: *mut f32, stride: usize) {
-        for (i, group) in groups.enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let scale = self.scale::<L, K>(quad, group);
-                let min = if K::KIND.has_mins() { self.min(quad, group) } else { scale.mul(L::splat(K::ZERO)) };
-                K::unpack(self.codes(quad, group), scale, min, to.add(i * GROUP * stride), stride);
-            }
+    pub unsafe fn unpack<L: Lanes, K: Packed>(&self, quad: usize, group: usize, to: *mut f32, stride: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            let scale = self.scale::<L, K>(quad, group);
+            let min = if K::KIND.has_mins() { self.min(quad, group) } else { scale.mul(L::splat(K::ZERO)) };
+            K::unpack(self.codes(quad, group), scale, min, to, stride);
         }
     }
 }

@@ -15,7 +15,7 @@ impl Portable {
 }
 
 fn half(bits: u16) -> f32 {
-    f16::from_bits(bits).to_f32()
+    f16::from_bits(bits).to_f32_const()
 }
 
 impl Lanes for Portable {

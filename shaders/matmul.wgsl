@@ -1,9 +1,11 @@
-// out[r] = w · x[r], or out[r] += w · x[r], for many tokens: a workgroup for each tile of 4 * QUADS rows and 4 * TEAMS tokens,
-// an invocation for 4 rows and 4 tokens. Each group of 32 columns is decoded once and then serves all the tile's tokens.
+// out[r] = w · x[r], or out[r] += w · x[r], for many tokens: a workgroup for each tile of 4 * QUADS rows and TOKENS * TEAMS tokens,
+// an invocation for 4 rows and TOKENS tokens. Each group of 32 columns is decoded once and then serves all the tile's tokens.
 
 override QUADS: u32 = 16u;
 override TEAMS: u32 = 8u;
 override GROUPS: u32 = 1u; // of 32 columns
+
+const TOKENS: u32 = 8u; // of an invocation
 
 struct Params {
     rows: u32, // of the whole matrix: the width of out
@@ -19,7 +21,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [tokens, rows]
 
 var<workgroup> weights: array<mat4x4<Real>, 8u * QUADS>; // [column4, quad]
-var<workgroup> inputs: array<vec4<Real>, 32u * TEAMS>; // [column4, token]
+var<workgroup> inputs: array<vec4<Real>, 8u * TOKENS * TEAMS>; // [column4, token]
 
 fn input4(token: u32, column4: u32) -> vec4<Real> {
     return real4(x[token * 8u * GROUPS + column4]);
@@ -32,9 +34,9 @@ fn load(group: u32, first_quad: u32, first_token: u32, lane: u32) {
         let quad = min(first_quad + i / 8u, last_quad);
         weights[i % 8u * QUADS + i / 8u] = block(quad, group * 8u + i % 8u);
     }
-    for (var i = lane; i < 32u * TEAMS; i += QUADS * TEAMS) {
+    for (var i = lane; i < 8u * TOKENS * TEAMS; i += QUADS * TEAMS) {
         let token = min(first_token + i / 8u, params.tokens - 1u);
-        inputs[i % 8u * 4u * TEAMS + i / 8u] = input4(token, group * 8u + i % 8u);
+        inputs[i % 8u * TOKENS * TEAMS + i / 8u] = input4(token, group * 8u + i % 8u);
     }
 }
 
@@ -53,28 +55,21 @@ fn store(row: u32, token: u32, sums: vec4<f32>) {
 @compute @workgroup_size(QUADS, TEAMS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>) {
     let first_quad = id.x * QUADS;
-    let first_token = id.y * 4u * TEAMS;
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
+    let first_token = id.y * TOKENS * TEAMS;
+    var sums: array<vec4<f32>, TOKENS>;
     for (var group = 0u; group < GROUPS; group++) {
         load(group, first_quad, first_token, at.y * QUADS + at.x);
         workgroupBarrier();
         for (var column4 = 0u; column4 < 8u; column4++) {
             let w = weights[column4 * QUADS + at.x];
-            let token = (column4 * TEAMS + at.y) * 4u;
-            sum0 += vec4<f32>(w * inputs[token]);
-            sum1 += vec4<f32>(w * inputs[token + 1u]);
-            sum2 += vec4<f32>(w * inputs[token + 2u]);
-            sum3 += vec4<f32>(w * inputs[token + 3u]);
+            let own = (column4 * TEAMS + at.y) * TOKENS;
+            for (var i = 0u; i < TOKENS; i++) {
+                sums[i] += vec4<f32>(w * inputs[own + i]);
+            }
         }
         workgroupBarrier();
     }
-    let row = 4u * (first_quad + at.x);
-    let token = first_token + 4u * at.y;
-    store(row, token, sum0);
-    store(row, token + 1u, sum1);
-    store(row, token + 2u, sum2);
-    store(row, token + 3u, sum3);
+    for (var i = 0u; i < TOKENS; i++) {
+        store(4u * (first_quad + at.x), first_token + TOKENS * at.y + i, sums[i]);
+    }
 }

@@ -92,7 +92,7 @@ impl Device {
             real: if half { Real::F16 } else { Real::F32 },
             reduce: if subgroup { Reduce::Subgroup } else { Reduce::Workgroup },
             workgroup,
-            tile: (16, (workgroup / 16).clamp(2, 8)),
+            tile: (16, 4),
             matvec_tokens: 3,
         };
         Ok(halves.iter().flat_map(|&half| subgroups.iter().map(move |&subgroup| tuning(half, subgroup))).collect())

@@ -13,6 +13,9 @@ use crate::weights::layout::{GROUP, QUAD};
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;
 
+/// Tokens of an invocation of `matmul.wgsl`, which has the same constant.
+const TOKENS: u32 = 8;
+
 /// What is chosen for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
@@ -22,7 +25,7 @@ pub struct Tuning {
     pub reduce: Reduce,
     /// Invocations of a workgroup, 1 to 256. Attention takes more where a head needs them.
     pub workgroup: u32,
-    /// Quads of rows, and teams of four tokens, in a tile of a matmul; their product is its workgroup.
+    /// Quads of rows, and teams of eight tokens, in a tile of a matmul; their product is its workgroup.
     pub tile: (u32, u32),
     /// Up to so many tokens go through the matvec kernel.
     pub matvec_tokens: u32,
@@ -114,7 +117,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: with_planes(part, x, out),
-        groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(4 * teams), 1],
+        groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TOKENS * teams), 1],
     }
 }
 

@@ -78,7 +78,7 @@ impl Device {
     /// `no-gpu` when the options insist on what the device lacks, `bad-option` for an impossible workgroup.
     pub fn tunings(&self, options: &GpuOptions) -> Result<Vec<Tuning>> {
         let f16 = match options.f16 {
-            // Programs convert to f32 and back for every product: lavapipe takes ten times as long.
+            // Programs convert to f32 and back for every product: lavapipe takes 1.5 to 1.8 times as long.
             Choice::Auto if self.is_software() => Choice::Off,
             choice => choice,
         };

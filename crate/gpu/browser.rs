@@ -24,5 +24,8 @@ pub(super) fn finish(_device: &wgpu::Device, _health: &Health, _done: impl Fn() 
     Ok(())
 }
 
+/// Nothing to do: the device calls back by itself.
+pub(super) fn listen(_device: &wgpu::Device) {}
+
 /// Nothing to wait for: the browser keeps the pace.
 pub(super) fn keep_pace(_device: &wgpu::Device, _before: wgpu::SubmissionIndex) {}

@@ -40,16 +40,15 @@ impl Health {
     /// Tells the device to tell us.
     pub fn watch(&self, device: &wgpu::Device) {
         let health = self.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                health.fail(Error::new(Code::GpuFailed, format!("the GPU device was lost ({message}); load the model again")), true);
-            }
+        device.set_device_lost_callback(move |_, message| {
+            health.fail(Error::new(Code::GpuFailed, format!("the GPU device was lost ({message}); load the model again")), true);
         });
         let health = self.clone();
         device.on_uncaptured_error(Arc::new(move |error| health.fail(explain("the GPU", error), false)));
     }
 
-    fn fail(&self, error: Error, lost: bool) {
+    /// Takes note of a failure.
+    pub fn fail(&self, error: Error, lost: bool) {
         let mut state = lock(&self.0);
         state.failure.get_or_insert(error);
         state.lost |= lost;

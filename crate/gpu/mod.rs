@@ -15,6 +15,7 @@ mod pipelines;
 mod platform;
 mod shaders;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -114,8 +115,20 @@ impl Gpu {
         &self.device.health
     }
 
-    fn buffer(&self, buf: Buf) -> &wgpu::Buffer {
-        self.buffers[buf.0 as usize].as_ref().expect("a handle that was not given back")
+    fn buffer(&self, buf: Buf) -> Result<&wgpu::Buffer> {
+        match self.buffers.get(buf.0 as usize) {
+            Some(Some(buffer)) => Ok(buffer),
+            _ => fail!(Code::Internal, "buffer {} does not exist or was given back", buf.0),
+        }
+    }
+
+    /// The buffer, if it has these bytes and they can be copied.
+    fn range(&self, buf: Buf, offset: u64, length: usize) -> Result<&wgpu::Buffer> {
+        let (buffer, end) = (self.buffer(buf)?, offset.saturating_add(length as u64));
+        if !offset.is_multiple_of(4) || !end.is_multiple_of(4) || end > buffer.size() {
+            fail!(Code::Internal, "bytes {offset} to {end} of a buffer of {}: beyond it, or no multiple of 4", buffer.size());
+        }
+        Ok(buffer)
     }
 
     /// Takes note of a request's outcome: an error now, where it is known now.
@@ -136,19 +149,21 @@ impl Gpu {
         self.written = 0;
     }
 
-    fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Run {
-        let device = &self.device.device;
-        let (pipeline, layout) = self.pipelines.get(device, dispatch.shader, &dispatch.constants);
+    fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Result<Run> {
         let size = std::num::NonZeroU64::new(dispatch.params.len() as u64);
         let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform }];
-        entries.extend(dispatch.buffers.iter().map(|&(binding, buf)| {
-            let buffer = self.buffers[buf.0 as usize].as_ref().expect("a handle that was not given back");
-            wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
-        }));
+        let mut resources = vec![(0, uniform)];
+        let buffers: Vec<wgpu::Buffer> = dispatch.buffers.iter().map(|&(_, buf)| self.buffer(buf).cloned()).collect::<Result<_>>()?;
+        resources.extend(dispatch.buffers.iter().zip(&buffers).map(|(&(binding, _), buffer)| (binding, buffer.as_entire_binding())));
+        let entries: Vec<_> = resources.into_iter().map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
+        let (pipeline, layout) = self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
         let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
-        Run { pipeline, bindings: device.create_bind_group(&descriptor), groups: dispatch.groups }
+        Ok(Run { pipeline, bindings: self.device.device.create_bind_group(&descriptor), groups: dispatch.groups })
     }
+}
+
+fn unreadable(why: impl Display) -> Error {
+    Error::new(Code::GpuFailed, format!("the GPU's answer cannot be read ({why}); load the model again"))
 }
 
 impl Backend for Gpu {
@@ -160,6 +175,9 @@ impl Backend for Gpu {
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
         self.health().check()?;
+        if bytes == 0 || !bytes.is_multiple_of(4) {
+            fail!(Code::Internal, "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple of 4");
+        }
         let (asked, most) = (bytes as f64 / (1 << 20) as f64, self.device.max_buffer >> 20);
         if bytes > self.device.max_buffer {
             fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU allows {most}; choose a shorter context");
@@ -178,14 +196,14 @@ impl Backend for Gpu {
     }
 
     fn free(&mut self, buf: Buf) {
-        if let Some(buffer) = self.buffers[buf.0 as usize].take() {
+        if let Some(buffer) = self.buffers.get_mut(buf.0 as usize).and_then(Option::take) {
             buffer.destroy();
         }
     }
 
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
         self.health().check()?;
-        self.device.queue.write_buffer(self.buffer(buf), offset, bytes);
+        self.device.queue.write_buffer(self.range(buf, offset, bytes.len())?, offset, bytes);
         self.written += bytes.len() as u64;
         if self.written >= WRITTEN {
             let before = self.submitted.take();
@@ -217,7 +235,8 @@ impl Backend for Gpu {
         });
         self.device.queue.write_buffer(&params, 0, &bytes);
         let offsets = (0..).step_by(stride);
-        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset)).collect();
+        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
+        let runs = runs.collect::<Result<_>>()?;
         let outcome = scope.pop();
         self.settle("preparing the GPU's work", outcome)?;
         Ok(Program { runs })
@@ -240,6 +259,9 @@ impl Backend for Gpu {
 
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
         self.health().check()?;
+        if into.is_empty() {
+            return Ok(());
+        }
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
                 return Err(explain(&what, error));
@@ -256,19 +278,18 @@ impl Backend for Gpu {
             }),
         };
         let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-        encoder.copy_buffer_to_buffer(self.buffer(buf), offset, &staging, 0, length);
+        encoder.copy_buffer_to_buffer(self.range(buf, offset, into.len())?, offset, &staging, 0, length);
         self.submit(Some(encoder.finish()));
 
         let (answer, health) = (Answer::new(), self.health().clone());
         let (told, teller) = (answer.clone(), health.clone());
         staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| teller.answer(&told, outcome));
         platform::finish(&self.device.device, &health, || answer.is_here())?;
-        let outcome = health.wait(&answer).await?;
-        health.check()?;
-        if outcome.is_err() {
-            fail!(Code::GpuFailed, "the GPU's answer cannot be read; load the model again");
+        if health.wait(&answer).await?.is_err() {
+            platform::listen(&self.device.device);
+            health.fail(unreadable("it was refused"), false);
         }
-        let unreadable = |error| Error::new(Code::GpuFailed, format!("the GPU's answer cannot be read ({error}); load the model again"));
+        health.check()?;
         into.copy_from_slice(&staging.get_mapped_range(..length).map_err(unreadable)?);
         staging.unmap();
         self.staging = Some(staging);
@@ -287,5 +308,28 @@ impl Backend for Gpu {
             (Reduce::Subgroup, least, most) => format!("subgroups of {least} to {most}"),
         };
         format!("GPU {}, {}, {real}, {reduce}", device::name(info), info.backend)
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_device_says_so_and_nobody_hangs() {
+        pollster::block_on(async {
+            let mut gpu = Gpu::new(GpuOptions::default()).await.unwrap();
+            let buf = gpu.alloc("a buffer", 4).unwrap();
+            let program = gpu.prepare(&[]).unwrap();
+            gpu.device.device.destroy();
+            let mut bytes = [0; 4];
+            let outcomes =
+                [gpu.read(buf, 0, &mut bytes).await, gpu.write(buf, 0, &bytes), gpu.run(&program), gpu.alloc("more", 4).map(drop)];
+            for outcome in outcomes {
+                let error = outcome.unwrap_err();
+                assert!(error.code == Code::GpuFailed && error.message.contains("lost"), "{error}");
+            }
+        });
     }
 }

@@ -32,6 +32,12 @@ pub(super) fn finish(device: &wgpu::Device, health: &Health, done: impl Fn() -> 
     Ok(())
 }
 
+/// Lets the device call back with what it has to tell.
+pub(super) fn listen(device: &wgpu::Device) {
+    // What it tells is heard by the callbacks.
+    let _ = device.poll(wgpu::PollType::Poll);
+}
+
 /// Keeps the copies that wait to be written from piling up: waits for the submission before the last one.
 pub(super) fn keep_pace(device: &wgpu::Device, before: wgpu::SubmissionIndex) {
     let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(Duration::from_secs(10)) };

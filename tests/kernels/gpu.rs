@@ -1,6 +1,9 @@
 //! The GPU's kernels in every variant, at several sizes of workgroup. A machine without an adapter fails.
 
+use phi_wasm::Code;
+use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions, Real};
+use phi_wasm::op::Op;
 
 use crate::cases::{self, Case};
 use crate::{async_test, runner};
@@ -39,6 +42,43 @@ async_test! {
     }
     async fn all_that_the_adapter_has() {
         check(&all(), Choice::Auto, Choice::Auto, Some(64)).await;
+    }
+}
+
+async_test! {
+    async fn a_buffer_that_is_not_there_is_an_error() {
+        let mut gpu = Gpu::new(GpuOptions::default()).await.unwrap();
+        let (gate_up, out) = (gpu.alloc("gate_up", 4 * 64).unwrap(), gpu.alloc("out", 4 * 32).unwrap());
+        let ops = [Op::Swiglu { gate_up, out, width: 32, rows: 1 }];
+        let program = gpu.prepare(&ops).unwrap();
+        gpu.run(&program).unwrap();
+        for (offset, length) in [(4 * 32, 4), (2, 4), (0, 3), (u64::MAX - 3, 4)] {
+            assert_eq!(gpu.write(out, offset, &vec![0; length]).unwrap_err().code, Code::Internal, "{offset} {length}");
+            assert_eq!(gpu.read(out, offset, &mut vec![0; length]).await.unwrap_err().code, Code::Internal, "{offset} {length}");
+        }
+        gpu.free(out);
+        assert_ne!(gpu.alloc("another", 4 * 32).unwrap(), out);
+        assert_eq!(gpu.write(out, 0, &[0; 4]).unwrap_err().code, Code::Internal);
+        assert_eq!(gpu.prepare(&ops).err().map(|e| e.code), Some(Code::Internal));
+        assert_eq!(gpu.alloc("odd", 6).unwrap_err().code, Code::Internal);
+        // The driver notices only when it is told to run; after that it is not believed any more.
+        let mut nothing = [0; 4];
+        let outcome = gpu.run(&program);
+        let outcome = if outcome.is_ok() { gpu.read(gate_up, 0, &mut nothing).await } else { outcome };
+        assert_eq!(outcome.unwrap_err().code, Code::GpuFailed);
+        assert_eq!(gpu.run(&program).unwrap_err().code, Code::GpuFailed);
+    }
+    async fn what_cannot_be_had_is_refused() {
+        let refused = async |options: GpuOptions| Gpu::new(options).await.err().map(|e| e.code);
+        let named = |name: &str| GpuOptions { adapter: Some(name.into()), ..GpuOptions::default() };
+        assert_eq!(refused(named("no such adapter")).await, Some(Code::NoGpu));
+        assert_eq!(refused(named("")).await, None);
+        for workgroup in [Some(0), Some(257)] {
+            assert_eq!(refused(GpuOptions { workgroup, ..GpuOptions::default() }).await, Some(Code::BadOption));
+        }
+        let mut gpu = Gpu::new(GpuOptions::default()).await.unwrap();
+        let most = gpu.limits().max_buffer;
+        assert_eq!(gpu.alloc("too much", most + 4).unwrap_err().code, Code::OutOfMemory);
     }
 }
 

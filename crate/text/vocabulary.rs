@@ -89,6 +89,9 @@ impl Vocabulary {
                 fail!(Code::BadTokenizer, "this file holds {n} tokens but {len} {what}; it is damaged");
             }
         }
+        if let Some(id) = self.token_types.iter().position(|kind| !(0..=6).contains(kind)) {
+            fail!(Code::BadTokenizer, "token {id} is of kind {}, which no GGUF file has; the file is damaged", self.token_types[id]);
+        }
         for (what, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)] {
             if let Some(id) = id
                 && id as usize >= n

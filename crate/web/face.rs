@@ -198,12 +198,15 @@ impl Options {
     }
 }
 
-/// Drives an answer to its end, or until the listener has heard enough; dropping it undoes nothing that was said.
+/// Drives an answer to its end, or until the listener has heard enough.
 async fn tell<B: Backend>(mut answer: Answer<'_, B>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
     while let Some(event) = answer.next().await.map_err(thrown)? {
-        let go_on = Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?);
-        if JsFuture::from(go_on).await? == JsValue::FALSE {
+        let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;
+        if matches!(event, Event::Done(_)) {
+            break;
+        }
+        if go_on == JsValue::FALSE {
             on_event.call1(&JsValue::UNDEFINED, &to_js(&Event::Done(answer.cancel())))?;
             break;
         }

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { ANSWERS, servePage } from "./setting.mjs";
+import { ANSWERS, MODEL, servePage } from "./setting.mjs";
 
 const BROWSERS = ["chromium", "firefox"];
-const BACKENDS = { cpu: /CPU/, gpu: /GPU|Vulkan|WebGPU/ };
+const BACKENDS = ["cpu", "gpu"];
 
 let site;
 before(async () => (site = await servePage()));
@@ -19,7 +19,7 @@ for (const kind of BROWSERS) {
     before(async () => (browser = await launch(kind)));
     after(() => browser.close());
 
-    for (const backend of Object.keys(BACKENDS)) {
+    for (const backend of BACKENDS) {
       describe(backend, () => {
         let page;
         before(async () => {
@@ -59,3 +59,30 @@ for (const kind of BROWSERS) {
     }
   });
 }
+
+describe("chromium without WebGPU", () => {
+  let browser;
+  before(async () => (browser = await launch("chromium without WebGPU")));
+  after(() => browser.close());
+
+  it("falls back to the CPU, says so, and answers", async () => {
+    const page = await Page.open(browser, site.address, { model: site.model });
+    const lines = await page.load();
+    assert.equal(await page.device(), "cpu");
+    assert.match(lines.at(-1), /^The CPU answers: /);
+    assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  it("says that there is no GPU to one who insists on it", async () => {
+    const page = await Page.open(browser, site.address, { model: site.model, backend: "gpu" });
+    await assert.rejects(page.load(), { code: "no-gpu" });
+  });
+
+  it("answers from a file of this machine", async () => {
+    const page = await Page.open(browser, site.address, { backend: "cpu" });
+    await page.openFiles(MODEL);
+    assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+    assert.deepEqual(page.complaints, []);
+  });
+});

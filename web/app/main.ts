@@ -14,6 +14,8 @@ const page = {
   loader: the<HTMLFormElement>("loader"),
   model: the<HTMLInputElement>("model"),
   backend: the<HTMLSelectElement>("backend"),
+  files: the<HTMLInputElement>("files"),
+  choose: the("choose"),
   load: the<HTMLButtonElement>("load"),
   cancel: the<HTMLButtonElement>("cancel"),
   loading: the("loading"),
@@ -44,12 +46,11 @@ let current: AbortController | undefined;
 
 // ------------------------------------------------------------------------------------------------ loading
 
-async function load(): Promise<void> {
+async function load(model: string | File[]): Promise<void> {
   current = new AbortController();
   showLoading(true);
   say("Loading the model.");
   try {
-    const model = new URL(page.model.value, document.baseURI).href;
     const backend = page.backend.value as Backend;
     phi = await Phi.load({ model, backend, onProgress: showProgress, signal: current.signal });
     showModel(phi);
@@ -62,7 +63,7 @@ async function load(): Promise<void> {
 }
 
 function showLoading(busy: boolean): void {
-  page.load.hidden = busy;
+  page.load.hidden = page.choose.hidden = busy;
   page.cancel.hidden = !busy;
   page.loading.hidden = !busy;
   page.model.disabled = page.backend.disabled = busy;
@@ -208,7 +209,12 @@ page.model.value = wishes.get("model") ?? DEMO_MODEL;
 const backend = wishes.get("backend");
 if (backend === "gpu" || backend === "cpu") page.backend.value = backend;
 
-whenSubmitted(page.loader, load);
+whenSubmitted(page.loader, () => load(new URL(page.model.value, document.baseURI).href));
+page.files.addEventListener("change", () => {
+  const files = [...(page.files.files ?? [])];
+  page.files.value = "";
+  if (files.length > 0) void load(files);
+});
 whenSubmitted(page.composer, ask);
 page.cancel.addEventListener("click", () => current?.abort());
 page.stop.addEventListener("click", () => current?.abort());

@@ -29,9 +29,11 @@ export function findBrowser(kind) {
   return found;
 }
 
-/** A headless browser of the given kind, "chromium" or "firefox". */
+/** A headless browser: "chromium" or "firefox" with WebGPU, or "chromium without WebGPU". */
 export function launch(kind) {
-  const executablePath = findBrowser(kind);
-  if (kind === "firefox") return puppeteer.launch({ browser: "firefox", executablePath, headless: true, extraPrefsFirefox: FIREFOX_PREFS });
-  return puppeteer.launch({ executablePath, headless: true, args: CHROMIUM_SWITCHES });
+  if (kind === "firefox") {
+    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, extraPrefsFirefox: FIREFOX_PREFS });
+  }
+  const args = kind === "chromium" ? CHROMIUM_SWITCHES : ["--no-sandbox", "--disable-blink-features=WebGPU"];
+  return puppeteer.launch({ executablePath: findBrowser("chromium"), headless: true, args });
 }

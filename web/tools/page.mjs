@@ -21,6 +21,17 @@ export class Page {
   /** Presses Load and waits; throws the page's own sentence when it shows one. */
   async load() {
     await this.tab.click("#load");
+    return this.loaded();
+  }
+
+  /** Opens files of this machine and waits, likewise. */
+  async openFiles(...files) {
+    const input = await this.tab.$("#files");
+    await input.uploadFile(...files);
+    return this.loaded();
+  }
+
+  async loaded() {
     await this.tab.waitForSelector("#composer:not([hidden]), #error:not([hidden])");
     await this.throwError();
     return this.tab.$$eval("#name, #facts, #notice:not([hidden])", (lines) => lines.map((line) => line.textContent));

@@ -15,7 +15,7 @@ pub(super) async fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
 pub(super) async fn has_subgroups(device: &wgpu::Device) -> bool {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let source = wgpu::ShaderSource::Wgsl(ENABLE_SUBGROUPS.into());
-    device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("subgroups"), source });
+    let _tried = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("subgroups"), source });
     scope.pop().await.is_none()
 }
 

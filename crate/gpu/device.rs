@@ -68,7 +68,8 @@ impl Device {
         let health = Health::default();
         health.watch(&device);
         let has_f16 = device.features().contains(wgpu::Features::SHADER_F16);
-        let has_subgroups = platform::has_subgroups(&device).await;
+        // Where nobody wants them, nobody tries: some browsers write every failed try into their console.
+        let has_subgroups = options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
         Ok(Device { device, queue, info, health, max_buffer, has_f16, has_subgroups })
     }
 

@@ -8,7 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::js;
+use super::{js, subgroups};
 use crate::backend::Backend;
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Error, Result, fail};
@@ -161,7 +161,7 @@ async fn open(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progr
 }
 
 async fn open_gpu(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
-    let gpu = Gpu::new(GpuOptions::default()).await?;
+    let gpu = Gpu::new(GpuOptions { subgroups: subgroups::request().await, ..GpuOptions::default() }).await?;
     Ok(Device::Gpu(Box::new(session(model, options, gpu, progress).await?)))
 }
 

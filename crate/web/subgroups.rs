@@ -1,0 +1,21 @@
+//! Subgroups in browsers: wgpu does not know the feature there, and a device has only what was asked for when it was made.
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::gpu::Choice;
+
+#[wasm_bindgen(module = "/crate/web/subgroups.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = requestSubgroups)]
+    fn request_subgroups() -> Promise;
+}
+
+/// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody tries.
+pub(super) async fn request() -> Choice {
+    match JsFuture::from(request_subgroups()).await {
+        Ok(offered) if offered.is_truthy() => Choice::Auto,
+        _ => Choice::Off,
+    }
+}

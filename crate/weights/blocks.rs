@@ -28,18 +28,19 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
     let Some((elements, size)) = stored.block() else {
         fail!(Code::UnsupportedTensor, "the element type {} is not one that we read", stored.name());
     };
-    let mut values = Vec::with_capacity(bytes.len() / size * elements);
-    for block in bytes.chunks_exact(size) {
-        match stored {
-            Stored::F32 => values.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]])),
-            Stored::F16 => values.push(half_at(block, 0)),
-            Stored::BF16 => values.push(bf16::from_le_bytes([block[0], block[1]]).to_f32()),
-            Stored::Q4_0 | Stored::Q4_1 | Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 => small_block(stored, block, &mut values),
-            Stored::Q4K => (0..8).for_each(|group| q4k_group(block, group, &mut values)),
-            Stored::Q5K => (0..8).for_each(|group| q5k_group(block, group, &mut values)),
-            Stored::Q6K => q6k_block(block, &mut values),
-            Stored::U8 | Stored::Other(_) => fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name()),
+    let blocks = bytes.chunks_exact(size);
+    let mut values = Vec::with_capacity(blocks.len() * elements);
+    match stored {
+        Stored::F32 => values.extend(blocks.map(|block| f32::from_le_bytes([block[0], block[1], block[2], block[3]]))),
+        Stored::F16 => values.extend(blocks.map(|block| half_at(block, 0))),
+        Stored::BF16 => values.extend(blocks.map(|block| bf16::from_le_bytes([block[0], block[1]]).to_f32())),
+        Stored::Q4_0 | Stored::Q4_1 | Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 => {
+            blocks.for_each(|block| small_block(stored, block, &mut values));
         }
+        Stored::Q4K => blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values))),
+        Stored::Q5K => blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values))),
+        Stored::Q6K => blocks.for_each(|block| q6k_block(block, &mut values)),
+        Stored::U8 | Stored::Other(_) => fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name()),
     }
     Ok(values)
 }
@@ -108,7 +109,9 @@ fn round_to_q8(values: &[f32]) -> Group {
     let largest = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     let scale = f16::from_f32(largest / 127.0);
     let step = scale.to_f32();
-    let code = |value: f32| if step > 0.0 { (value / step).round().clamp(-127.0, 127.0) as i8 as u8 } else { 0 };
+    let steps = if step > 0.0 { 1.0 / step } else { 0.0 };
+    // Half away from zero; f32::round would be a call for each weight.
+    let code = |value: f32| ((value * steps).clamp(-127.0, 127.0) + 0.5f32.copysign(value)) as i8 as u8;
     Group { codes: std::array::from_fn(|i| code(values[i])), scale, min: f16::ZERO }
 }
 

@@ -1,8 +1,12 @@
 //! Some rows of a matrix on their way into the packed layout: what a reader fills and a backend or a file takes.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::layout::{GROUP, Kind, QUAD, planes};
+
+/// Bytes of a line: a u32 for each row of a quad.
+const LINE: usize = 4 * QUAD;
 
 /// Packed rows. Rows that were not set are zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +54,17 @@ impl Panel {
     /// Stores a group of a quantised kind.
     pub fn set_group(&mut self, row: usize, group: usize, from: &Group) {
         let slot = self.slot(row, group);
-        for (column, &code) in from.codes.iter().enumerate() {
-            let (byte, shift) = self.place(row, group, column);
-            self.codes[byte] |= code << shift;
+        let block = self.place(row, group, 0).0;
+        if self.kind == Kind::Q8 {
+            for (line, codes) in from.codes.chunks_exact(4).enumerate() {
+                self.codes[block + line * LINE..][..4].copy_from_slice(codes);
+            }
+        } else {
+            let (low, high) = from.codes.split_at(GROUP / 2);
+            for (line, (low, high)) in low.chunks_exact(4).zip(high.chunks_exact(4)).enumerate() {
+                let both: [u8; 4] = std::array::from_fn(|i| low[i] | high[i] << 4);
+                self.codes[block + line * LINE..][..4].copy_from_slice(&both);
+            }
         }
         self.scales[slot] = from.scale;
         if self.kind.has_mins() {
@@ -74,11 +86,21 @@ impl Panel {
     /// Stores a whole row of an unquantised kind; f16 rounds to nearest.
     pub fn set_row(&mut self, row: usize, values: &[f32]) {
         assert_eq!(values.len(), self.cols);
-        for (column, &value) in values.iter().enumerate() {
-            let (byte, _) = self.place(row, column / GROUP, column % GROUP);
+        for (group, values) in values.chunks_exact(GROUP).enumerate() {
+            let block = self.place(row, group, 0).0;
             match self.kind {
-                Kind::F32 => self.codes[byte..byte + 4].copy_from_slice(&value.to_le_bytes()),
-                Kind::F16 => self.codes[byte..byte + 2].copy_from_slice(&f16::from_f32(value).to_le_bytes()),
+                Kind::F32 => {
+                    for (line, value) in values.iter().enumerate() {
+                        self.codes[block + line * LINE..][..4].copy_from_slice(&value.to_le_bytes());
+                    }
+                }
+                Kind::F16 => {
+                    let mut halves = [f16::ZERO; GROUP];
+                    halves.convert_from_f32_slice(values);
+                    for (line, pair) in halves.chunks_exact(2).enumerate() {
+                        self.codes[block + line * LINE..][..4].copy_from_slice(bytemuck::cast_slice(pair));
+                    }
+                }
                 Kind::Q8 | Kind::Q4 | Kind::Q4Min => unreachable!("quantised rows are set group by group"),
             }
         }
@@ -122,7 +144,7 @@ impl Panel {
             Kind::Q4 | Kind::Q4Min => (column % 16 / 4, column % 4, if column < 16 { 0 } else { 4 }),
         };
         let block = (row / QUAD * (self.cols / GROUP) + group) * self.kind.codes_per_group();
-        (block + line * 16 + row % QUAD * 4 + byte, shift)
+        (block + line * LINE + row % QUAD * 4 + byte, shift)
     }
 }
 

@@ -58,6 +58,11 @@ impl Place {
         self.cache.join(crate::setup::model::FILE)
     }
 
+    /// The same model, rotated: what quantisers are measured on.
+    pub fn rotated_model(&self) -> PathBuf {
+        self.cache.join(crate::setup::model::ROTATED)
+    }
+
     /// Where `cargo install` put a tool of this version.
     pub fn tool(&self, name: &str, version: &str) -> PathBuf {
         self.cache.join("tools").join(format!("{name}-{version}"))

@@ -102,6 +102,6 @@ fn cargo(place: &Place, arguments: &[&str]) -> Result<()> {
 /// Cargo, with what tests of a real model look for.
 fn cargo_with_model(place: &Place) -> Command {
     let mut command = place.command("cargo");
-    command.env("PHI_SMOLLM2", place.model());
+    command.env("PHI_SMOLLM2", place.model()).env("PHI_ROTATED", place.rotated_model());
     command
 }

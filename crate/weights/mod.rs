@@ -13,6 +13,7 @@ mod safetensors;
 pub mod source;
 pub mod store;
 pub mod tensor;
+pub mod write;
 
 pub use checkpoint::{Bits, Checkpoint, Hold, TextFiles};
 pub use config::{Config, Rope};

@@ -7,16 +7,22 @@
 use half::f16;
 
 use super::layout::{GROUP, Kind};
-use super::panel::{Group, Panel};
+use super::panel::Group;
 use crate::error::{Code, Result, fail};
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search tries in `Q4`. Negative, since
 /// the longest side gets the eighth step. The outermost clip the largest weight for the others' sake.
 const PEAKS_Q4: [f32; 14] = [-9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, 6.6, 6.9, 7.2, 7.5, 7.9];
 /// The same for `Q8`: 127 steps leave little to gain.
-const PEAKS_Q8: [f32; 4] = [127.4, 126.6, 125.5, 124.0];
-/// Into how many steps the range of the values is divided, for each scale that the search tries in `Q4Min`.
-const RANGES: [f32; 10] = [13.6, 14.2, 14.8, 15.2, 15.6, 16.0, 16.5, 17.0, 17.6, 18.4];
+const PEAKS_Q8: [f32; 6] = [127.4, 126.7, 126.0, 125.2, 124.4, 123.6];
+/// Into how many steps the range of the weights is divided, for each scale that the search tries in `Q4Min`.
+const RANGES: [f32; 6] = [13.4, 14.4, 15.4, 16.4, 17.4, 18.6];
+/// How far the codes' middle is from the range's, in steps: clipping one side alone is often best.
+const SHIFTS: [f32; 3] = [-0.5, 0.0, 0.5];
+/// How many of `Q4Min`'s candidates are refined: two parameters have many local minima.
+const REFINED: usize = 5;
+/// Ranges narrower than this, as a share of the largest weight, have steps that are finer than f16 offsets.
+const NARROW: f32 = 1.0 / 64.0;
 /// Turns of codes and least squares; most groups settle in two.
 const TURNS: usize = 4;
 /// Partial sums, one a lane: an AVX register, or two of SIMD128.
@@ -60,16 +66,18 @@ impl std::ops::AddAssign for Fit {
     }
 }
 
-/// Quantises one row, `[panel.cols]`, into a panel of a kind that has groups.
+/// The 32 values that a group of a quantised kind stands for.
 ///
-/// # Errors
-/// `malformed` if a weight is NaN or infinite; the caller adds the tensor's name.
-pub fn quantise_row(panel: &mut Panel, row: usize, values: &[f32]) -> Result<()> {
-    assert_eq!(values.len(), panel.cols, "a row has {} weights", panel.cols);
-    for (index, group) in values.chunks_exact(GROUP).enumerate() {
-        panel.set_group(row, index, &quantise(group, panel.kind)?);
-    }
-    Ok(())
+/// # Panics
+/// If the kind has no groups.
+pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
+    let (scale, min) = (group.scale.to_f32(), group.min.to_f32());
+    group.codes.map(|code| match kind {
+        Kind::Q8 => scale * f32::from(code as i8),
+        Kind::Q4 => scale * (f32::from(code) - 8.0),
+        Kind::Q4Min => scale * f32::from(code) + min,
+        Kind::F32 | Kind::F16 => panic!("{kind:?} has no groups"),
+    })
 }
 
 /// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared error is least.
@@ -120,9 +128,11 @@ impl Codes {
 
 /// `w = scale * q`.
 fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
-    let Some((peak, values)) = normalise(values) else {
+    let peak = values.iter().fold(0.0f32, |peak, &x| if x.abs() > peak.abs() { x } else { peak });
+    if vanishes(peak) {
         return Group { codes: [codes.bias as u8; GROUP], scale: f16::ZERO, min: f16::ZERO };
-    };
+    }
+    let values = values.map(|x| x / peak);
     let (mut least, mut start) = (f32::INFINITY, 1.0);
     for steps in peaks {
         let scale = 1.0 / steps;
@@ -134,9 +144,9 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
     }
     let (mut least, mut best, mut scale) = (f32::INFINITY, SMALLEST, start);
     for _ in 0..TURNS {
-        let held = half_step(scale * peak);
-        let step = held.to_f32() / peak;
-        let trial = Trial::new(&values, codes, step, 0.0);
+        let held = step(scale * peak);
+        let scale_held = held.to_f32() / peak;
+        let trial = Trial::new(&values, codes, scale_held, 0.0);
         if trial.error >= least {
             break;
         }
@@ -144,47 +154,69 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
         if trial.qq == 0.0 {
             break;
         }
-        scale = step + trial.rq / trial.qq;
+        scale = scale_held + trial.rq / trial.qq;
     }
     Group { codes: codes.store(&values, best.to_f32() / peak, 0.0), scale: best, min: f16::ZERO }
 }
 
+/// A scale and an offset to begin with, and the error that least squares promises for their codes.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    promise: f32,
+    scale: f32,
+    offset: f32,
+}
+
 /// `w = scale * q + min`, for q in 0..16.
 fn affine(values: &[f32; GROUP]) -> Group {
-    let Some((peak, values)) = normalise(values) else {
+    let peak = values.iter().fold(0.0f32, |peak, &x| peak.max(x.abs()));
+    if vanishes(peak) {
         return Group { codes: [0; GROUP], scale: f16::ZERO, min: f16::ZERO };
-    };
-    let (low, high) = values.iter().fold((1.0f32, -1.0f32), |(low, high), &y| (low.min(y), high.max(y)));
-    let (mut least, mut start) = (f32::INFINITY, (0.0, 0.0));
-    for steps in RANGES {
-        let scale = (high - low) / steps;
-        let offset = (low + high) * 0.5 - 7.5 * scale;
-        let trial = Trial::new(&values, CODES_Q4MIN, scale, offset);
-        let (by_scale, by_offset) = trial.line();
-        let error = trial.error - by_scale * trial.rq - by_offset * trial.r;
-        if error < least {
-            (least, start) = (error, (scale + by_scale, offset + by_offset));
-        }
     }
-    let (mut least, mut best, (mut scale, mut offset)) = (f32::INFINITY, (SMALLEST, f16::ZERO), start);
-    for _ in 0..TURNS {
-        let held = (half_step(scale * peak), half(offset * peak));
-        let (step, zero) = (held.0.to_f32() / peak, held.1.to_f32() / peak);
-        let trial = Trial::new(&values, CODES_Q4MIN, step, zero);
-        if trial.error >= least {
-            break;
+    let values = values.map(|x| x / peak);
+    let (low, high) = values.iter().fold((1.0f32, -1.0f32), |(low, high), &y| (low.min(y), high.max(y)));
+    let mut starts = [Start::default(); RANGES.len() * SHIFTS.len()];
+    if high - low < NARROW {
+        // f16 cannot place the offset finely enough: it goes below all weights, and the scale makes up for the rest.
+        let offset = half((low - low.abs() * 2.0 * f16::EPSILON.to_f32()) * peak).to_f32() / peak;
+        starts.iter_mut().zip([1.0, 3.0, 7.0, 11.0, 15.0]).for_each(|(start, steps)| {
+            *start = Start { promise: 0.0, scale: (high - offset) / steps, offset };
+        });
+    } else {
+        for (index, start) in starts.iter_mut().enumerate() {
+            let scale = (high - low) / RANGES[index / SHIFTS.len()];
+            let offset = (low + high) * 0.5 + (SHIFTS[index % SHIFTS.len()] - 7.5) * scale;
+            let trial = Trial::new(&values, CODES_Q4MIN, scale, offset);
+            let (by_scale, by_offset) = trial.line();
+            let promise = trial.error - by_scale * trial.rq - by_offset * trial.r;
+            *start = Start { promise, scale: scale + by_scale, offset: offset + by_offset };
         }
-        (least, best) = (trial.error, held);
-        let (by_scale, by_offset) = trial.line();
-        (scale, offset) = (step + by_scale, zero + by_offset);
+        starts.sort_unstable_by(|a, b| a.promise.total_cmp(&b.promise));
+    }
+    let (mut least, mut best) = (f32::INFINITY, (SMALLEST, f16::ZERO));
+    for start in &starts[..REFINED] {
+        let (mut before, mut scale, mut offset) = (f32::INFINITY, start.scale, start.offset);
+        for _ in 0..TURNS {
+            let held = (step(scale * peak), half(offset * peak));
+            let (scale_held, offset_held) = (held.0.to_f32() / peak, held.1.to_f32() / peak);
+            let trial = Trial::new(&values, CODES_Q4MIN, scale_held, offset_held);
+            if trial.error < least {
+                (least, best) = (trial.error, held);
+            }
+            if trial.error >= before {
+                break;
+            }
+            before = trial.error;
+            let (by_scale, by_offset) = trial.line();
+            (scale, offset) = (scale_held + by_scale, offset_held + by_offset);
+        }
     }
     Group { codes: CODES_Q4MIN.store(&values, best.0.to_f32() / peak, best.1.to_f32() / peak), scale: best.0, min: best.1 }
 }
 
-/// The value that is farthest from zero, and all values divided by it; nothing if f16 steps cannot tell any of them from zero.
-fn normalise(values: &[f32; GROUP]) -> Option<(f32, [f32; GROUP])> {
-    let peak = values.iter().fold(0.0f32, |peak, &x| if x.abs() > peak.abs() { x } else { peak });
-    (peak.abs() > 0.5 * SMALLEST.to_f32()).then(|| (peak, values.map(|x| x / peak)))
+/// Whether f16 steps cannot tell a weight from zero.
+fn vanishes(peak: f32) -> bool {
+    peak.abs() <= 0.5 * SMALLEST.to_f32()
 }
 
 /// The nearest f16, saturating.
@@ -193,7 +225,7 @@ fn half(value: f32) -> f16 {
 }
 
 /// The nearest f16 that can be divided by.
-fn half_step(scale: f32) -> f16 {
+fn step(scale: f32) -> f16 {
     let nearest = half(scale);
     if nearest.to_f32() != 0.0 {
         nearest

@@ -88,7 +88,12 @@ pub fn plane_name(matrix: &str, plane: &str) -> String {
 
 /// The hash of a chunk as the manifest spells it.
 pub fn chunk_hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hash_text(&Sha256::digest(bytes))
+}
+
+/// A hash in lower-case hexadecimal.
+pub(super) fn hash_text(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Manifest {

@@ -16,7 +16,7 @@ use half::{bf16, f16};
 
 use super::layout::{GROUP, Kind};
 use super::panel::{Group, Panel};
-use super::quant::{Fit, dequantise, quantise};
+use super::quant::{Fit, NOT_FINITE, dequantise, quantise};
 use super::tensor::Stored;
 use crate::error::{Code, Result, fail};
 
@@ -48,7 +48,8 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
 /// Sets a row of a panel from a stored row, exactly where the table above says so. Returns what the others lose.
 ///
 /// # Errors
-/// `unsupported-tensor` for a type without weights, `malformed` for weights that cannot be quantised.
+/// `unsupported-tensor` for a type without weights, `malformed` for weights that are NaN or infinite, `bad-option` for weights beyond
+/// f16 that shall be held in it.
 pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<Fit> {
     if let Some(exact) = exact_group(stored, panel.kind) {
         (0..panel.cols / GROUP).for_each(|group| panel.set_group(row, group, &exact(bytes, group)));
@@ -56,9 +57,15 @@ pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) ->
     }
     let (values, mut fit) = (values(stored, bytes)?, Fit::default());
     if !panel.kind.has_scales() {
+        if values.iter().any(|value| !value.is_finite()) {
+            fail!(Code::Malformed, "{NOT_FINITE}");
+        }
         panel.set_row(row, &values);
         if panel.kind == Kind::F16 {
             values.iter().for_each(|&value| fit.add(&[value], &[f16::from_f32(value).to_f32()]));
+            if !fit.error.is_finite() {
+                fail!(Code::BadOption, "a weight is too large for 16 bits; hold the model in 32, 8 or 4");
+            }
         }
         return Ok(fit);
     }

@@ -24,7 +24,7 @@ pub enum Bits {
     /// Symmetric groups of 4 bits: 4.5 bits a weight.
     #[default]
     Four,
-    /// Groups of 4 bits with an offset: 5 bits a weight.
+    /// As `Four`, but 8 in the projections of queries, keys and values, which bear rounding worst: about 5 bits a weight.
     Five,
     /// Groups of 8 bits: 8.5 bits a weight.
     Eight,
@@ -53,17 +53,6 @@ impl Bits {
             Bits::ThirtyTwo => 32,
         }
     }
-
-    /// The kind of the elements.
-    pub fn kind(self) -> Kind {
-        match self {
-            Bits::Four => Kind::Q4,
-            Bits::Five => Kind::Q4Min,
-            Bits::Eight => Kind::Q8,
-            Bits::Sixteen => Kind::F16,
-            Bits::ThirtyTwo => Kind::F32,
-        }
-    }
 }
 
 /// How weights are to be held.
@@ -71,25 +60,38 @@ impl Bits {
 pub struct Hold {
     /// The kind of those that come unquantised.
     pub floats: Kind,
+    /// The same for the fused projections of queries, keys and values.
+    pub qkv: Kind,
     /// The kind of those that come quantised or converted, or `None` to hold each as [`super::blocks`] says.
     pub quantised: Option<Kind>,
 }
 
 impl Hold {
     /// Everything as f32, whatever it was: for checking other kinds against.
-    pub const EXACT: Hold = Hold { floats: Kind::F32, quantised: Some(Kind::F32) };
+    pub const EXACT: Hold = Hold { floats: Kind::F32, qkv: Kind::F32, quantised: Some(Kind::F32) };
+
+    /// The kind of a canonical matrix that comes unquantised.
+    fn floats_of(self, name: &str) -> Kind {
+        if name.ends_with(".qkv_proj.weight") { self.qkv } else { self.floats }
+    }
 }
 
 impl From<Kind> for Hold {
     /// Unquantised weights as `kind`, quantised ones as they come.
     fn from(kind: Kind) -> Hold {
-        Hold { floats: kind, quantised: None }
+        Hold { floats: kind, qkv: kind, quantised: None }
     }
 }
 
 impl From<Bits> for Hold {
     fn from(bits: Bits) -> Hold {
-        bits.kind().into()
+        match bits {
+            Bits::Four => Kind::Q4.into(),
+            Bits::Five => Hold { qkv: Kind::Q8, ..Kind::Q4.into() },
+            Bits::Eight => Kind::Q8.into(),
+            Bits::Sixteen => Kind::F16.into(),
+            Bits::ThirtyTwo => Kind::F32.into(),
+        }
     }
 }
 
@@ -111,7 +113,7 @@ impl<S: Source> Checkpoint<S> {
     /// # Errors
     /// `missing-tensor` and `wrong-shape`.
     pub fn kind_of(&self, name: &str, shape: [usize; 2], hold: impl Into<Hold>) -> Result<Kind> {
-        Ok(kind(&self.place(name, &shape)?, hold.into()))
+        Ok(kind(name, &self.place(name, &shape)?, hold.into()))
     }
 
     /// Bytes that loading the whole model reads.
@@ -142,6 +144,9 @@ impl<S: Source> Checkpoint<S> {
             let mut bytes = vec![0; tensor.bytes as usize];
             self.store.read(&tensor.file, tensor.offset, &mut bytes).await?;
             all.extend(values(&tensor.stored, &bytes)?);
+        }
+        if all.iter().any(|value| !value.is_finite()) {
+            fail!(Code::Malformed, "{name} in {}: {}", self.store.name(), super::quant::NOT_FINITE);
         }
         Ok(all)
     }
@@ -193,7 +198,7 @@ impl<S: Source> Checkpoint<S> {
     /// As [`Self::panels`], with what each panel came from.
     pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
         let place = self.place(name, &shape)?;
-        let kind = kind(&place, hold);
+        let kind = kind(name, &place, hold);
         match place {
             Place::Packed { entry, codes, scales, mins } => {
                 let tensors = [Some(codes), scales, mins];
@@ -269,15 +274,15 @@ impl Place<'_> {
     }
 }
 
-fn kind(place: &Place<'_>, hold: Hold) -> Kind {
+fn kind(name: &str, place: &Place<'_>, hold: Hold) -> Kind {
     match place {
         Place::Packed { entry, .. } => hold.quantised.unwrap_or(entry.kind),
         Place::Pieces(pieces) => {
             let each = pieces.iter().map(|(tensor, _)| match tensor.stored.quantised_kind() {
                 Some(natural) => hold.quantised.unwrap_or(natural),
-                None => hold.floats,
+                None => hold.floats_of(name),
             });
-            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or(hold.floats)
+            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or_else(|| hold.floats_of(name))
         }
     }
 }

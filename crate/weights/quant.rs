@@ -32,6 +32,9 @@ const ROUND: f32 = 12_582_912.0;
 /// The smallest f16 above zero, 2⁻²⁴.
 const SMALLEST: f16 = f16::from_bits(1);
 
+/// What is to be said of weights that are no numbers.
+pub(super) const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it again or take another copy of the model";
+
 /// Squares summed over groups: how well they fit their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fit {
@@ -93,7 +96,7 @@ pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
 pub fn quantise(values: &[f32], kind: Kind) -> Result<Group> {
     let values: &[f32; GROUP] = values.try_into().expect("a group has 32 weights");
     if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-        fail!(Code::Malformed, "a weight is NaN or infinite: the file is damaged, fetch it again or take another conversion of the model");
+        fail!(Code::Malformed, "{NOT_FINITE}");
     }
     Ok(match kind {
         Kind::Q4 => symmetric(values, Codes { low: -8.0, high: 7.0, bias: 8 }, &PEAKS_Q4),

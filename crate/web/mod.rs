@@ -4,4 +4,4 @@ pub mod face;
 pub mod files;
 pub mod http;
 mod js;
-mod subgroups;
+pub mod subgroups;

@@ -13,7 +13,7 @@ extern "C" {
 }
 
 /// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody tries.
-pub(super) async fn request() -> Choice {
+pub async fn request() -> Choice {
     match JsFuture::from(request_subgroups()).await {
         Ok(offered) if offered.is_truthy() => Choice::Auto,
         _ => Choice::Off,

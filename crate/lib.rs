@@ -7,7 +7,6 @@
 pub mod backend;
 #[cfg_attr(all(feature = "web", target_family = "wasm", target_os = "unknown"), path = "web/clock.rs")]
 mod clock;
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub mod convert;
 pub mod cpu;
 pub mod engine;

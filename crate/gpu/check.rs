@@ -115,3 +115,27 @@ fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
     let part = Part { first_row: 0, rows: ROWS as u32, codes, scales, mins };
     Ok(Matrix { kind: panel.kind, rows: ROWS as u32, cols: COLS as u32, parts: vec![part] })
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gpu::GpuOptions;
+
+    #[test]
+    fn wrong_answers_are_noticed() {
+        let gpu = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
+        for kind in Kind::ALL {
+            let panel = example(kind);
+            let x: Vec<f32> = (0..COLS).map(|i| pseudo(i, 7)).collect();
+            let right: Vec<f32> = (0..ROWS).map(|row| panel.row(row).iter().zip(&x).map(|(w, x)| w * x).sum()).collect();
+            compare(&gpu, &panel, &x, &right).unwrap();
+            for wrong in [0.0, f32::NAN, right[ROWS - 1] * 1.01] {
+                let mut answers = right.clone();
+                answers[ROWS - 1] = wrong;
+                let error = compare(&gpu, &panel, &x, &answers).unwrap_err();
+                assert!(error.code == Code::GpuFailed && error.message.contains("computes wrongly"), "{error}");
+            }
+        }
+    }
+}

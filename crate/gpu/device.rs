@@ -149,5 +149,5 @@ fn limits(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Limits {
 
 /// What an adapter is called; some browsers don't say.
 pub(super) fn name(info: &wgpu::AdapterInfo) -> &str {
-    if info.name.is_empty() { "without a name" } else { &info.name }
+    if info.name.is_empty() { "of this browser" } else { &info.name }
 }

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use super::arrange::{self, Tile};
 use super::attend::{self, Attention, Task};
+use super::dots::Dots;
 use super::lanes::Lanes;
 use super::matmul::{self, Product};
-use super::packed::Weights;
-use super::{embed, norm, swiglu};
+use super::{norm, swiglu};
 use crate::error::{Code, Result, fail};
+use crate::weights::layout::Kind;
 
 /// Which instructions the kernels use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,11 +21,13 @@ pub enum Simd {
     Portable,
     /// WebAssembly's 128-bit vectors.
     Simd128,
+    /// The same, with relaxed SIMD's dots.
+    Relaxed,
     /// AArch64's 128-bit vectors.
     Neon,
     /// AVX2 with FMA and F16C.
     Avx2,
-    /// AVX-512F.
+    /// AVX-512 with VNNI.
     Avx512,
 }
 
@@ -50,25 +54,36 @@ pub struct Kernels {
     pub name: &'static str,
     /// Floats of a vector.
     pub width: usize,
-    pub embed: unsafe fn(&Weights, usize, &mut [f32]),
+    /// Tokens of a tile.
+    pub tokens: usize,
+    /// Bytes of a rounded activation.
+    rounded: usize,
+    pub arrange: unsafe fn(Kind, &[f32], usize, Tile),
     pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
-    pub matvec: unsafe fn(&Product, Range<usize>),
     pub matmul: unsafe fn(&Product, Range<usize>),
     pub attend: unsafe fn(&Attention, Task, &mut [f32]),
     pub swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
 }
 
-/// Compiles every kernel for some lanes, with the target features that they need.
+impl Kernels {
+    /// Bytes of an arranged activation beside weights of a kind.
+    pub fn column_bytes(&self, kind: Kind) -> usize {
+        if kind.has_scales() { self.rounded } else { 4 }
+    }
+}
+
+/// Compiles every kernel for some dots and their lanes, with the target features that they need.
 macro_rules! kernels {
-    ($table:ident, $name:literal, $lanes:ty $(, $features:literal)?) => {
+    ($table:ident, $name:literal, $dots:ty $(, $features:literal)?) => {
         static $table: Kernels = {
-            kernels!(@ embed(w: &Weights, row: usize, out: &mut [f32]) = embed::kernel::<$lanes> $(, $features)?);
-            kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) = norm::kernel::<$lanes> $(, $features)?);
-            kernels!(@ matvec(p: &Product, quads: Range<usize>) = matmul::matvec::<$lanes> $(, $features)?);
-            kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::matmul::<$lanes> $(, $features)?);
-            kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<$lanes> $(, $features)?);
-            kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<$lanes> $(, $features)?);
-            Kernels { name: $name, width: <$lanes>::WIDTH, embed, norm, matvec, matmul, attend, swiglu }
+            type Vector = <$dots as Dots>::Lanes;
+            kernels!(@ arrange(kind: Kind, x: &[f32], count: usize, tile: Tile) = arrange::kernel::<$dots> $(, $features)?);
+            kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) = norm::kernel::<Vector> $(, $features)?);
+            kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::kernel::<$dots> $(, $features)?);
+            kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<Vector> $(, $features)?);
+            kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<Vector> $(, $features)?);
+            let rounded = <$dots>::BYTES / 4;
+            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, rounded, arrange, norm, matmul, attend, swiglu }
         };
     };
     (@ $kernel:ident($($arg:ident: $type:ty),*) = $generic:expr $(, $features:literal)?) => {
@@ -80,19 +95,19 @@ macro_rules! kernels {
     };
 }
 
-kernels!(PORTABLE, "portable", super::lanes::portable::Portable);
+kernels!(PORTABLE, "portable", super::dots::portable::PortableDots);
 
 #[cfg(target_arch = "x86_64")]
 mod arch {
     use super::*;
-    use crate::cpu::lanes::x86::{Avx2, Avx512};
+    use crate::cpu::dots::x86::{Avx2Dots, VnniDots};
 
-    kernels!(AVX2, "AVX2", Avx2, "avx2,fma,f16c");
-    kernels!(AVX512, "AVX-512", Avx512, "avx512f,avx2,fma,f16c");
+    kernels!(AVX2, "AVX2", Avx2Dots, "avx2,fma,f16c");
+    kernels!(AVX512, "AVX-512", VnniDots, "avx512f,avx512vnni,avx2,fma,f16c");
 
     pub fn available() -> Vec<Simd> {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        let avx512 = avx2 && is_x86_feature_detected!("avx512f");
+        let avx512 = avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
         [(avx2, Simd::Avx2), (avx512, Simd::Avx512)].into_iter().filter(|&(has, _)| has).map(|(_, simd)| simd).collect()
     }
 
@@ -104,27 +119,40 @@ mod arch {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod arch {
     use super::*;
-    use crate::cpu::lanes::simd128::Simd128;
 
     // The whole module is compiled with these instructions, or would not load.
-    kernels!(SIMD128, "SIMD128", Simd128);
+    kernels!(SIMD128, "SIMD128", crate::cpu::dots::simd128::Simd128Dots);
+    #[cfg(target_feature = "relaxed-simd")]
+    kernels!(RELAXED, "relaxed SIMD", crate::cpu::dots::relaxed::RelaxedDots);
 
+    #[cfg(not(target_feature = "relaxed-simd"))]
     pub fn available() -> Vec<Simd> {
         vec![Simd::Simd128]
     }
 
+    #[cfg(target_feature = "relaxed-simd")]
+    pub fn available() -> Vec<Simd> {
+        vec![Simd::Simd128, Simd::Relaxed]
+    }
+
+    #[cfg(not(target_feature = "relaxed-simd"))]
     pub fn kernels(_: Simd) -> &'static Kernels {
         &SIMD128
+    }
+
+    #[cfg(target_feature = "relaxed-simd")]
+    pub fn kernels(simd: Simd) -> &'static Kernels {
+        if simd == Simd::Relaxed { &RELAXED } else { &SIMD128 }
     }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod arch {
     use super::*;
-    use crate::cpu::lanes::neon::Neon;
+    use crate::cpu::dots::neon::NeonDots;
 
     // Every AArch64 CPU that we run on has these instructions.
-    kernels!(NEON, "NEON", Neon);
+    kernels!(NEON, "NEON", NeonDots);
 
     pub fn available() -> Vec<Simd> {
         vec![Simd::Neon]

@@ -1,10 +1,13 @@
 //! The CPU backend: one file an op, written once over the vectors of [`lanes`].
 //!
-//! Activations stay in f32. Every element of a result is computed by one thread in a fixed order, so that results do not depend on
-//! the number of threads.
+//! Activations are f32 between ops. A product with whole-numbered weights rounds its own to 8 bits, in groups of 32 (see [`arrange`]), and
+//! multiplies them exactly. Every element of a result is computed by one thread in a fixed order, so that results do not depend on the
+//! number of threads.
 
+mod arrange;
 mod attend;
 mod check;
+mod dots;
 mod embed;
 mod kernels;
 mod lanes;
@@ -23,8 +26,7 @@ mod tile;
 use crate::backend::{Backend, Limits};
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, KvPart, Op};
-use crate::weights::layout::GROUP;
-
+use arrange::Arranged;
 use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
@@ -44,7 +46,7 @@ pub struct Cpu {
     memory: Memory,
     threads: Threads,
     kernels: &'static Kernels,
-    scratch: Scratch,
+    arranged: Arranged,
     /// Counts what was given back: a list that was checked before must be checked again.
     frees: u64,
 }
@@ -62,13 +64,6 @@ struct Context<'a> {
     kernels: &'static Kernels,
 }
 
-/// A row of activations as the kernels want it, and its groups' sums; as long as the longest op needs.
-#[derive(Default)]
-struct Scratch {
-    arranged: Vec<f32>,
-    sums: Vec<f32>,
-}
-
 impl Cpu {
     /// Chooses kernels and starts the threads.
     ///
@@ -76,7 +71,7 @@ impl Cpu {
     /// `bad-option` for instructions or threads that this machine or build does not have.
     pub fn new(options: CpuOptions) -> Result<Cpu> {
         let (kernels, threads) = (options.simd.kernels()?, Threads::new(options.threads)?);
-        Ok(Cpu { memory: Memory::default(), threads, kernels, scratch: Scratch::default(), frees: 0 })
+        Ok(Cpu { memory: Memory::default(), threads, kernels, arranged: Arranged::default(), frees: 0 })
     }
 }
 
@@ -106,10 +101,8 @@ impl Backend for Cpu {
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
         for op in ops {
             check::op(&self.memory, op)?;
-            if let Op::Matmul { w, .. } = op {
-                let cols = self.scratch.arranged.len().max(w.cols as usize);
-                self.scratch.arranged.resize(cols, 0.0);
-                self.scratch.sums.resize(cols / GROUP, 0.0);
+            if let Op::Matmul { w, rows, .. } = op {
+                self.arranged.reserve(*rows as usize, w.cols as usize, self.kernels.column_bytes(w.kind));
             }
         }
         Ok(Program { ops: ops.to_vec(), frees: self.frees })
@@ -120,8 +113,8 @@ impl Backend for Cpu {
             program.ops.iter().try_for_each(|op| check::op(&self.memory, op))?;
         }
         let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
-        let scratch = &mut self.scratch;
-        self.threads.enter(move || program.ops.iter().try_for_each(|op| context.run(scratch, op)))
+        let arranged = &mut self.arranged;
+        self.threads.enter(move || program.ops.iter().try_for_each(|op| context.run(arranged, op)))
     }
 
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
@@ -137,13 +130,13 @@ impl Backend for Cpu {
 }
 
 impl Context<'_> {
-    fn run(&self, scratch: &mut Scratch, op: &Op) -> Result<()> {
+    fn run(&self, arranged: &mut Arranged, op: &Op) -> Result<()> {
         match *op {
             Op::Embed { ref table, ids, out, rows } => embed::run(self, table, ids, out, rows as usize),
             Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
                 norm::run(self, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits))
             }
-            Op::Matmul { ref w, x, out, rows, add } => matmul::run(self, scratch, w, x, out, rows as usize, add),
+            Op::Matmul { ref w, x, out, rows, add } => matmul::run(self, arranged, w, x, out, rows as usize, add),
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
                 rope::run(self, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize)
             }

@@ -5,12 +5,14 @@ use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions, Real};
 use phi_wasm::op::Op;
 
+use crate::async_test;
 use crate::cases::{self, Case};
-use crate::{async_test, runner};
+use crate::oracle::Activations;
+use crate::runner::{self, Precision};
 
 /// The largest error where products are computed in f16: an input, a weight, their product and sums of four may each be off by
 /// 2^-11, but errors of many terms cancel, and no case comes within a factor of two.
-const F16: f64 = 1.0 / 1024.0;
+const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept };
 
 fn all() -> Vec<Case> {
     [cases::embed(), cases::norm(), cases::matmul(), cases::rope(), cases::attend(), cases::swiglu(), cases::program()].concat()
@@ -25,8 +27,8 @@ async fn check(cases: &[Case], f16: Choice, subgroups: Choice, workgroup: Option
     platform::make_ready().await;
     let options = GpuOptions { f16, subgroups, workgroup, ..GpuOptions::default() };
     let mut gpu = Gpu::new(options).await.unwrap();
-    let tolerance = if gpu.tuning().real == Real::F16 { F16 } else { runner::F32 };
-    runner::check(&mut gpu, cases, tolerance).await;
+    let precision = if gpu.tuning().real == Real::F16 { F16 } else { runner::F32 };
+    runner::check(&mut gpu, cases, precision).await;
 }
 
 async_test! {

@@ -6,15 +6,27 @@ use phi_wasm::weights::layout::Kind;
 
 use crate::host::{Host, Memory};
 
+/// What activations beside whole-numbered weights are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activations {
+    /// What they are.
+    Kept,
+    /// In each group of 32 the nearest of 255 steps, from minus to plus the largest magnitude.
+    Rounded,
+}
+
 /// Runs the list.
-pub fn run(ops: &[Op], memory: &mut Memory) {
+pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
     for op in ops {
         match *op {
             Op::Embed { ref table, ids, out, rows } => embed(memory, table, ids, out, rows as usize),
             Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
                 norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
             }
-            Op::Matmul { ref w, x, out, rows, add } => matmul(memory, w, x, out, rows as usize, add),
+            Op::Matmul { ref w, x, out, rows, add } => {
+                let rounded = activations == Activations::Rounded && w.kind.has_scales();
+                matmul(memory, w, x, out, rows as usize, add, rounded);
+            }
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
                 rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
             }
@@ -47,16 +59,29 @@ fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, ro
     }
 }
 
-fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool) {
+fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool, rounded: bool) {
     let w = unpack(memory, w);
     let cols = w[0].len();
     for row in 0..rows {
+        let mut x: Vec<f64> = (0..cols).map(|i| memory.get(x, row * cols + i)).collect();
+        if rounded {
+            x.chunks_exact_mut(32).for_each(round);
+        }
         for (o, weights) in w.iter().enumerate() {
             let before = if add { memory.get(out, row * w.len() + o) } else { 0.0 };
-            let terms: Vec<f64> = (0..cols).map(|i| weights[i] * memory.get(x, row * cols + i)).collect();
+            let terms: Vec<f64> = (0..cols).map(|i| weights[i] * x[i]).collect();
             let magnitude = before.abs() + terms.iter().map(|term| term.abs()).sum::<f64>();
             memory.set(out, row * w.len() + o, before + terms.iter().sum::<f64>(), magnitude);
         }
+    }
+}
+
+/// A group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
+fn round(group: &mut [f64]) {
+    let largest = group.iter().fold(0f32, |most, x| most.max(x.abs() as f32));
+    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    for x in group {
+        *x = f64::from((*x as f32 * inverse).round_ties_even()) * f64::from(largest) / 127.0;
     }
 }
 

@@ -8,16 +8,25 @@ use phi_wasm::op::{Buf, KvPart, Matrix, Op, Part};
 
 use crate::cases::Case;
 use crate::host::{Host, Memory};
-use crate::oracle;
+use crate::oracle::{self, Activations};
 
-/// The largest error of kernels that compute in f32, relative to the sum of the magnitudes of an element's terms.
-pub const F32: f64 = 4e-6;
+/// How a backend computes.
+#[derive(Clone, Copy)]
+pub struct Precision {
+    /// The largest error, relative to the sum of the magnitudes of an element's terms.
+    pub tolerance: f64,
+    /// What its products see of their activations.
+    pub activations: Activations,
+}
+
+/// In f32 throughout.
+pub const F32: Precision = Precision { tolerance: 4e-6, activations: Activations::Kept };
 
 /// Runs every case on the backend; panics with all that failed.
-pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], tolerance: f64) {
+pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], precision: Precision) {
     let mut failures = Vec::new();
     for case in cases {
-        if let Err(failure) = run(backend, case, tolerance).await {
+        if let Err(failure) = run(backend, case, precision).await {
             failures.push(format!("{}: {failure}", case.name));
         }
     }
@@ -53,7 +62,7 @@ pub async fn outputs<B: Backend>(backend: &mut B, case: &Case) -> Vec<Vec<u8>> {
     all
 }
 
-async fn run<B: Backend>(backend: &mut B, case: &Case, tolerance: f64) -> std::result::Result<(), String> {
+async fn run<B: Backend>(backend: &mut B, case: &Case, precision: Precision) -> std::result::Result<(), String> {
     let (handles, program) = load(backend, case).map_err(|e| e.to_string())?;
     let mut expected = Memory::new(&case.memory);
     let mut result = Ok(());
@@ -63,8 +72,8 @@ async fn run<B: Backend>(backend: &mut B, case: &Case, tolerance: f64) -> std::r
             expected.buffers[buf.0 as usize] = host.clone();
         }
         backend.run(&program).map_err(|e| e.to_string())?;
-        oracle::run(&case.ops, &mut expected);
-        result = result.and(compare(backend, &handles, &expected, tolerance, case.chained).await);
+        oracle::run(&case.ops, &mut expected, precision.activations);
+        result = result.and(compare(backend, &handles, &expected, precision.tolerance, case.chained).await);
     }
     drop(program);
     handles.into_iter().for_each(|buf| backend.free(buf));

@@ -1,7 +1,7 @@
 //! The vector that the kernels are written over: a handful of one-line methods, once for every instruction set.
 //!
 //! Weights are interleaved four rows to a 16-byte line (see [`crate::weights::layout`]), so a vector is thought of as *quads* of four
-//! lanes: the lanes of a quad are four rows, the quads are successive lines. [`portable`] is always compiled: it is what the others
+//! lanes: a lane is a row, and a vector of 8 or 16 lanes holds the same line of two or four neighbouring quads of rows. [`portable`] is always compiled: it is what the others
 //! are tested against.
 
 pub mod exp;
@@ -35,12 +35,10 @@ pub trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// `WIDTH` halves.
     unsafe fn load_halves(from: *const u16) -> Self;
-    /// Four halves, repeated in every quad.
-    unsafe fn quad_of_halves(from: *const u16) -> Self;
+    /// Four halves for each quad, `stride` halves apart. They are finite.
+    unsafe fn quads_of_halves(from: *const u16, stride: usize) -> Self;
     /// `WIDTH` floats.
     unsafe fn store(self, to: *mut f32);
-    /// Every quad, `stride` floats apart.
-    unsafe fn store_quads(self, to: *mut f32, stride: usize);
 
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
@@ -59,21 +57,13 @@ pub trait Lanes: Copy {
     /// 2 to the power of each lane, an integer from −126 to 127.
     unsafe fn exp2(self) -> Self;
 
-    /// In every quad its lane `j < 4`, four times.
-    unsafe fn lane_of_quad(self, j: usize) -> Self;
-    /// The sum of the quads.
-    unsafe fn sum_of_quads(self) -> [f32; 4];
     /// The sum of each vector's lanes.
     unsafe fn sums(of: [Self; 4]) -> [f32; 4];
 
-    /// `4 * WIDTH` bytes.
-    unsafe fn load_bits(from: *const u8) -> Self::Bits;
-    /// `bits & mask` as numbers; the mask leaves the sign bit out.
-    unsafe fn masked(bits: Self::Bits, mask: u32) -> Self;
-    /// `bits >> by` as numbers, `by > 0`.
-    unsafe fn shifted(bits: Self::Bits, by: u32) -> Self;
-    /// Byte `j < 4` as a number, two's complement.
-    unsafe fn signed_byte(bits: Self::Bits, j: u32) -> Self;
+    /// 16 bytes for each quad, `stride` bytes apart.
+    unsafe fn load_quads(from: *const u8, stride: usize) -> Self::Bits;
+    /// The bits of floats.
+    unsafe fn from_bits(bits: Self::Bits) -> Self;
     /// The lower and the upper half-precision number.
     unsafe fn halves(bits: Self::Bits) -> [Self; 2];
 }

@@ -23,6 +23,18 @@ unsafe fn widen(half: uint32x4_t) -> float32x4_t {
     }
 }
 
+impl Neon {
+    /// Whole numbers as floats.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    pub unsafe fn of(ints: int32x4_t) -> Neon {
+        // SAFETY: the caller's.
+        unsafe { Neon(vcvtq_f32_s32(ints)) }
+    }
+}
+
 impl Lanes for Neon {
     const WIDTH: usize = 4;
     const TOKENS: usize = 8;
@@ -32,9 +44,8 @@ impl Lanes for Neon {
         fn splat(x: f32) -> Self = Neon(vdupq_n_f32(x));
         fn load(from: *const f32) -> Self = Neon(vld1q_f32(from));
         fn load_halves(from: *const u16) -> Self = Neon(widen(vmovl_u16(vld1_u16(from))));
-        fn quad_of_halves(from: *const u16) -> Self = Self::load_halves(from);
+        fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn store(self, to: *mut f32) = vst1q_f32(to, self.0);
-        fn store_quads(self, to: *mut f32, _stride: usize) = self.store(to);
 
         fn add(self, other: Self) -> Self = Neon(vaddq_f32(self.0, other.0));
         fn mul(self, other: Self) -> Self = Neon(vmulq_f32(self.0, other.0));
@@ -48,25 +59,13 @@ impl Lanes for Neon {
             Neon(vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased)))
         };
 
-        fn lane_of_quad(self, j: usize) -> Self = Neon(match j {
-            0 => vdupq_laneq_f32::<0>(self.0),
-            1 => vdupq_laneq_f32::<1>(self.0),
-            2 => vdupq_laneq_f32::<2>(self.0),
-            _ => vdupq_laneq_f32::<3>(self.0),
-        });
-        fn sum_of_quads(self) -> [f32; 4] = std::mem::transmute::<float32x4_t, [f32; 4]>(self.0);
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
-            Neon(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))).sum_of_quads()
+            std::mem::transmute::<float32x4_t, [f32; 4]>(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)))
         };
 
-        fn load_bits(from: *const u8) -> uint32x4_t = vreinterpretq_u32_u8(vld1q_u8(from));
-        fn masked(bits: uint32x4_t, mask: u32) -> Self = Neon(vcvtq_f32_u32(vandq_u32(bits, vdupq_n_u32(mask))));
-        fn shifted(bits: uint32x4_t, by: u32) -> Self = Neon(vcvtq_f32_u32(vshlq_u32(bits, vdupq_n_s32(-(by as i32)))));
-        fn signed_byte(bits: uint32x4_t, j: u32) -> Self = {
-            let top = vreinterpretq_s32_u32(vshlq_u32(bits, vdupq_n_s32(24 - 8 * j as i32)));
-            Neon(vcvtq_f32_s32(vshrq_n_s32::<24>(top)))
-        };
+        fn load_quads(from: *const u8, _stride: usize) -> uint32x4_t = vreinterpretq_u32_u8(vld1q_u8(from));
+        fn from_bits(bits: uint32x4_t) -> Self = Neon(vreinterpretq_f32_u32(bits));
         fn halves(bits: uint32x4_t) -> [Self; 2] = [
             Neon(widen(vandq_u32(bits, vdupq_n_u32(0xffff)))),
             Neon(widen(vshrq_n_u32::<16>(bits))),

@@ -27,9 +27,8 @@ impl Lanes for Portable {
         fn splat(x: f32) -> Self = Portable([x; 4]);
         fn load(from: *const f32) -> Self = Portable(from.cast::<[f32; 4]>().read_unaligned());
         fn load_halves(from: *const u16) -> Self = Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
-        fn quad_of_halves(from: *const u16) -> Self = Self::load_halves(from);
+        fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn store(self, to: *mut f32) = to.cast::<[f32; 4]>().write_unaligned(self.0);
-        fn store_quads(self, to: *mut f32, _stride: usize) = self.store(to);
 
         fn add(self, other: Self) -> Self = self.zip(other, |a, b| a + b);
         fn mul(self, other: Self) -> Self = self.zip(other, |a, b| a * b);
@@ -40,14 +39,10 @@ impl Lanes for Portable {
         fn round(self) -> Self = Portable(self.0.map(f32::round_ties_even));
         fn exp2(self) -> Self = Portable(self.0.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32)));
 
-        fn lane_of_quad(self, j: usize) -> Self = Portable([self.0[j]; 4]);
-        fn sum_of_quads(self) -> [f32; 4] = self.0;
         fn sums(of: [Self; 4]) -> [f32; 4] = of.map(|v| (v.0[0] + v.0[2]) + (v.0[1] + v.0[3]));
 
-        fn load_bits(from: *const u8) -> [u32; 4] = from.cast::<[u32; 4]>().read_unaligned();
-        fn masked(bits: [u32; 4], mask: u32) -> Self = Portable(bits.map(|b| (b & mask) as i32 as f32));
-        fn shifted(bits: [u32; 4], by: u32) -> Self = Portable(bits.map(|b| (b >> by) as i32 as f32));
-        fn signed_byte(bits: [u32; 4], j: u32) -> Self = Portable(bits.map(|b| f32::from((b >> (8 * j)) as i8)));
+        fn load_quads(from: *const u8, _stride: usize) -> [u32; 4] = from.cast::<[u32; 4]>().read_unaligned();
+        fn from_bits(bits: [u32; 4]) -> Self = Portable(bits.map(f32::from_bits));
         fn halves(bits: [u32; 4]) -> [Self; 2] = [Portable(bits.map(|b| half(b as u16))), Portable(bits.map(|b| half((b >> 16) as u16)))];
     }
 }

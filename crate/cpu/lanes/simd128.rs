@@ -20,6 +20,14 @@ fn widen(half: v128) -> v128 {
     v128_or(number, v128_or(special, sign))
 }
 
+impl Simd128 {
+    /// Whole numbers as floats.
+    #[inline(always)]
+    pub fn of(ints: v128) -> Simd128 {
+        Simd128(f32x4_convert_i32x4(ints))
+    }
+}
+
 impl Lanes for Simd128 {
     const WIDTH: usize = 4;
     const TOKENS: usize = 4;
@@ -29,9 +37,12 @@ impl Lanes for Simd128 {
         fn splat(x: f32) -> Self = Simd128(f32x4_splat(x));
         fn load(from: *const f32) -> Self = Simd128(v128_load(from.cast()));
         fn load_halves(from: *const u16) -> Self = Simd128(widen(u32x4_load_extend_u16x4(from)));
-        fn quad_of_halves(from: *const u16) -> Self = Self::load_halves(from);
+        // The sign comes along to the bits above it, of which the mask leaves only its own.
+        fn quads_of_halves(from: *const u16, _stride: usize) -> Self = {
+            let bits = v128_and(i32x4_shl(i32x4_load_extend_i16x4(from.cast()), 13), u32x4_splat(0x8fff_ffff));
+            Simd128(f32x4_mul(bits, f32x4_splat(f32::from_bits((127 + 112) << 23))))
+        };
         fn store(self, to: *mut f32) = v128_store(to.cast(), self.0);
-        fn store_quads(self, to: *mut f32, _stride: usize) = self.store(to);
 
         fn add(self, other: Self) -> Self = Simd128(f32x4_add(self.0, other.0));
         fn mul(self, other: Self) -> Self = Simd128(f32x4_mul(self.0, other.0));
@@ -43,25 +54,16 @@ impl Lanes for Simd128 {
         fn round(self) -> Self = Simd128(f32x4_nearest(self.0));
         fn exp2(self) -> Self = Simd128(i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127)), 23));
 
-        fn lane_of_quad(self, j: usize) -> Self = Simd128(match j {
-            0 => i32x4_shuffle::<0, 0, 0, 0>(self.0, self.0),
-            1 => i32x4_shuffle::<1, 1, 1, 1>(self.0, self.0),
-            2 => i32x4_shuffle::<2, 2, 2, 2>(self.0, self.0),
-            _ => i32x4_shuffle::<3, 3, 3, 3>(self.0, self.0),
-        });
-        fn sum_of_quads(self) -> [f32; 4] = std::mem::transmute::<v128, [f32; 4]>(self.0);
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
             // [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
             let ab = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
             let cd = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));
-            Simd128(f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd))).sum_of_quads()
+            std::mem::transmute::<v128, [f32; 4]>(f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd)))
         };
 
-        fn load_bits(from: *const u8) -> v128 = v128_load(from.cast());
-        fn masked(bits: v128, mask: u32) -> Self = Simd128(f32x4_convert_i32x4(v128_and(bits, u32x4_splat(mask))));
-        fn shifted(bits: v128, by: u32) -> Self = Simd128(f32x4_convert_i32x4(u32x4_shr(bits, by)));
-        fn signed_byte(bits: v128, j: u32) -> Self = Simd128(f32x4_convert_i32x4(i32x4_shr(i32x4_shl(bits, 24 - 8 * j), 24)));
+        fn load_quads(from: *const u8, _stride: usize) -> v128 = v128_load(from.cast());
+        fn from_bits(bits: v128) -> Self = Simd128(bits);
         fn halves(bits: v128) -> [Self; 2] = [Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))), Simd128(widen(u32x4_shr(bits, 16)))];
     }
 }

@@ -21,6 +21,32 @@ unsafe fn array(v: __m128) -> [f32; 4] {
     unsafe { std::mem::transmute(v) }
 }
 
+/// 16 bytes from each of two places.
+#[inline(always)]
+unsafe fn two_quads(from: *const u8, stride: usize) -> __m256i {
+    // SAFETY: the caller's.
+    unsafe { _mm256_set_m128i(_mm_loadu_si128(from.add(stride).cast()), _mm_loadu_si128(from.cast())) }
+}
+
+/// Four halves from each of two places.
+#[inline(always)]
+unsafe fn two_quads_of_halves(from: *const u16, stride: usize) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe { _mm_unpacklo_epi64(_mm_loadl_epi64(from.cast()), _mm_loadl_epi64(from.add(stride).cast())) }
+}
+
+impl Avx2 {
+    /// Whole numbers as floats.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    pub unsafe fn of(ints: __m256i) -> Avx2 {
+        // SAFETY: the caller's.
+        unsafe { Avx2(_mm256_cvtepi32_ps(ints)) }
+    }
+}
+
 impl Lanes for Avx2 {
     const WIDTH: usize = 8;
     const TOKENS: usize = 4;
@@ -30,15 +56,8 @@ impl Lanes for Avx2 {
         fn splat(x: f32) -> Self = Avx2(_mm256_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx2(_mm256_loadu_ps(from));
         fn load_halves(from: *const u16) -> Self = Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
-        fn quad_of_halves(from: *const u16) -> Self = {
-            let four = _mm_cvtph_ps(_mm_loadl_epi64(from.cast()));
-            Avx2(_mm256_set_m128(four, four))
-        };
+        fn quads_of_halves(from: *const u16, stride: usize) -> Self = Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
         fn store(self, to: *mut f32) = _mm256_storeu_ps(to, self.0);
-        fn store_quads(self, to: *mut f32, stride: usize) = {
-            _mm_storeu_ps(to, _mm256_castps256_ps128(self.0));
-            _mm_storeu_ps(to.add(stride), _mm256_extractf128_ps::<1>(self.0));
-        };
 
         fn add(self, other: Self) -> Self = Avx2(_mm256_add_ps(self.0, other.0));
         fn mul(self, other: Self) -> Self = Avx2(_mm256_mul_ps(self.0, other.0));
@@ -52,28 +71,17 @@ impl Lanes for Avx2 {
             Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
         };
 
-        fn lane_of_quad(self, j: usize) -> Self = Avx2(match j {
-            0 => _mm256_permute_ps::<0x00>(self.0),
-            1 => _mm256_permute_ps::<0x55>(self.0),
-            2 => _mm256_permute_ps::<0xaa>(self.0),
-            _ => _mm256_permute_ps::<0xff>(self.0),
-        });
-        fn sum_of_quads(self) -> [f32; 4] = array(_mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0)));
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
             // Per quad [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
             let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
             let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-            Avx2(_mm256_add_ps(_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd))).sum_of_quads()
+            let all = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd));
+            array(_mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all)))
         };
 
-        fn load_bits(from: *const u8) -> __m256i = _mm256_loadu_si256(from.cast());
-        fn masked(bits: __m256i, mask: u32) -> Self = Avx2(_mm256_cvtepi32_ps(_mm256_and_si256(bits, _mm256_set1_epi32(mask as i32))));
-        fn shifted(bits: __m256i, by: u32) -> Self = Avx2(_mm256_cvtepi32_ps(_mm256_srl_epi32(bits, _mm_cvtsi32_si128(by as i32))));
-        fn signed_byte(bits: __m256i, j: u32) -> Self = {
-            let top = _mm256_sll_epi32(bits, _mm_cvtsi32_si128(24 - 8 * j as i32));
-            Avx2(_mm256_cvtepi32_ps(_mm256_srai_epi32::<24>(top)))
-        };
+        fn load_quads(from: *const u8, stride: usize) -> __m256i = two_quads(from, stride);
+        fn from_bits(bits: __m256i) -> Self = Avx2(_mm256_castsi256_ps(bits));
         fn halves(bits: __m256i) -> [Self; 2] = {
             let a = _mm256_cvtph_ps(_mm256_castsi256_si128(bits));
             let b = _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(bits));
@@ -81,6 +89,18 @@ impl Lanes for Avx2 {
             let order = |v| Avx2(_mm256_castsi256_ps(_mm256_permute4x64_epi64::<0xd8>(_mm256_castps_si256(v))));
             [order(_mm256_shuffle_ps::<0x88>(a, b)), order(_mm256_shuffle_ps::<0xdd>(a, b))]
         };
+    }
+}
+
+impl Avx512 {
+    /// Whole numbers as floats.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    pub unsafe fn of(ints: __m512i) -> Avx512 {
+        // SAFETY: the caller's.
+        unsafe { Avx512(_mm512_cvtepi32_ps(ints)) }
     }
 }
 
@@ -93,14 +113,11 @@ impl Lanes for Avx512 {
         fn splat(x: f32) -> Self = Avx512(_mm512_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx512(_mm512_loadu_ps(from));
         fn load_halves(from: *const u16) -> Self = Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
-        fn quad_of_halves(from: *const u16) -> Self = Avx512(_mm512_broadcast_f32x4(_mm_cvtph_ps(_mm_loadl_epi64(from.cast()))));
-        fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
-        fn store_quads(self, to: *mut f32, stride: usize) = {
-            _mm_storeu_ps(to, _mm512_castps512_ps128(self.0));
-            _mm_storeu_ps(to.add(stride), _mm512_extractf32x4_ps::<1>(self.0));
-            _mm_storeu_ps(to.add(2 * stride), _mm512_extractf32x4_ps::<2>(self.0));
-            _mm_storeu_ps(to.add(3 * stride), _mm512_extractf32x4_ps::<3>(self.0));
+        fn quads_of_halves(from: *const u16, stride: usize) -> Self = {
+            let (low, high) = (two_quads_of_halves(from, stride), two_quads_of_halves(from.add(2 * stride), stride));
+            Avx512(_mm512_cvtph_ps(_mm256_set_m128i(high, low)))
         };
+        fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx512(_mm512_add_ps(self.0, other.0));
         fn mul(self, other: Self) -> Self = Avx512(_mm512_mul_ps(self.0, other.0));
@@ -114,31 +131,21 @@ impl Lanes for Avx512 {
             Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
         };
 
-        fn lane_of_quad(self, j: usize) -> Self = Avx512(match j {
-            0 => _mm512_permute_ps::<0x00>(self.0),
-            1 => _mm512_permute_ps::<0x55>(self.0),
-            2 => _mm512_permute_ps::<0xaa>(self.0),
-            _ => _mm512_permute_ps::<0xff>(self.0),
-        });
-        fn sum_of_quads(self) -> [f32; 4] = {
-            let pairs = _mm512_add_ps(self.0, _mm512_shuffle_f32x4::<0xee>(self.0, self.0));
-            array(_mm_add_ps(_mm512_castps512_ps128(pairs), _mm512_extractf32x4_ps::<1>(pairs)))
-        };
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
             // Per quad [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
             let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
             let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-            Avx512(_mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd))).sum_of_quads()
+            let all = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
+            let pairs = _mm512_add_ps(all, _mm512_shuffle_f32x4::<0xee>(all, all));
+            array(_mm_add_ps(_mm512_castps512_ps128(pairs), _mm512_extractf32x4_ps::<1>(pairs)))
         };
 
-        fn load_bits(from: *const u8) -> __m512i = _mm512_loadu_si512(from.cast());
-        fn masked(bits: __m512i, mask: u32) -> Self = Avx512(_mm512_cvtepi32_ps(_mm512_and_si512(bits, _mm512_set1_epi32(mask as i32))));
-        fn shifted(bits: __m512i, by: u32) -> Self = Avx512(_mm512_cvtepi32_ps(_mm512_srl_epi32(bits, _mm_cvtsi32_si128(by as i32))));
-        fn signed_byte(bits: __m512i, j: u32) -> Self = {
-            let top = _mm512_sll_epi32(bits, _mm_cvtsi32_si128(24 - 8 * j as i32));
-            Avx512(_mm512_cvtepi32_ps(_mm512_srai_epi32::<24>(top)))
+        fn load_quads(from: *const u8, stride: usize) -> __m512i = {
+            let (low, high) = (two_quads(from, stride), two_quads(from.add(2 * stride), stride));
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
         };
+        fn from_bits(bits: __m512i) -> Self = Avx512(_mm512_castsi512_ps(bits));
         fn halves(bits: __m512i) -> [Self; 2] = {
             let a = _mm512_cvtph_ps(_mm512_castsi512_si256(bits));
             let b = _mm512_cvtph_ps(_mm512_extracti64x4_epi64::<1>(bits));

@@ -1,0 +1,250 @@
+//! Activations as the kernels of products read them, a tile of a few tokens at a time.
+//!
+//! Beside whole-numbered weights activations are rounded to 8 bits: in each group of 32, by at most half of 1/127 of the group's
+//! largest magnitude. Beside floats they stay as they are. The tokens of a tile lie interleaved, so that one pointer serves them
+//! all, and a tile has 8, 4, 2 tokens or one.
+
+use std::marker::PhantomData;
+
+use super::dots::Dots;
+use super::memory::Shared;
+use super::{Context, lanes::Lanes};
+use crate::weights::layout::{GROUP, Kind};
+
+/// The largest whole number that an activation is rounded to.
+const LARGEST: f32 = 127.0;
+
+/// Memory for an op's activations; as long as the longest op needs.
+#[derive(Default)]
+pub struct Arranged {
+    /// `[tiles, groups, 8, tokens of the tile, BYTES]`, or floats: `[tiles, groups, 32, tokens of the tile]`.
+    values: Vec<u32>,
+    /// `[tiles, groups, tokens of the tile]`: what a step of a group's whole numbers is worth.
+    scales: Vec<f32>,
+    /// The same: what makes up for codes that are not around zero, in whole numbers.
+    offsets: Vec<i32>,
+    /// The same: the sum of a group's rounded activations.
+    sums: Vec<f32>,
+}
+
+impl Arranged {
+    /// Makes room for so many tokens, where a column of one takes `bytes`.
+    pub fn reserve(&mut self, tokens: usize, cols: usize, bytes: usize) {
+        let (words, groups) = (self.values.len().max(tokens * cols * bytes / 4), self.scales.len().max(tokens * cols / GROUP));
+        self.values.resize(words, 0);
+        self.scales.resize(groups, 0.0);
+        self.offsets.resize(groups, 0);
+        self.sums.resize(groups, 0.0);
+    }
+
+    /// Arranges `[tokens, cols]` for weights of a kind.
+    pub fn fill(&mut self, context: &Context, kind: Kind, x: &[f32], tokens: usize, cols: usize) -> Tiles<'_> {
+        let kernels = context.kernels;
+        let tiles = Tiles::new(self, tokens, cols, kernels.tokens, kernels.column_bytes(kind));
+        context.threads.each(tiles.count(), |index| {
+            let (first, count) = tiles.tokens_of(index);
+            // SAFETY: the kernels were chosen for this CPU; every task has a tile of its own, and the memory has room for all.
+            unsafe { (kernels.arrange)(kind, &x[first * cols..(first + count) * cols], count, tiles.at(first)) };
+        });
+        tiles
+    }
+}
+
+/// All tiles of an op.
+#[derive(Clone, Copy)]
+pub struct Tiles<'a> {
+    start: Tile,
+    tokens: usize,
+    cols: usize,
+    /// Tokens of a whole tile.
+    most: usize,
+    /// Bytes of a token's column.
+    bytes: usize,
+    life: PhantomData<Shared<'a, u32>>,
+}
+
+// SAFETY: plain data that is written before it is read, each tile by one task.
+unsafe impl Sync for Tiles<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Tiles<'_> {}
+
+impl<'a> Tiles<'a> {
+    fn new(memory: &'a mut Arranged, tokens: usize, cols: usize, most: usize, bytes: usize) -> Tiles<'a> {
+        assert!(memory.values.len() * 4 >= tokens * cols * bytes && memory.scales.len() >= tokens * cols / GROUP, "room was made");
+        let start = Tile {
+            values: memory.values.as_mut_ptr().cast(),
+            scales: memory.scales.as_mut_ptr(),
+            offsets: memory.offsets.as_mut_ptr(),
+            sums: memory.sums.as_mut_ptr(),
+        };
+        Tiles { start, tokens, cols, most, bytes, life: PhantomData }
+    }
+
+    /// How many there are: whole ones, and then one for each bit of the rest.
+    fn count(&self) -> usize {
+        self.tokens / self.most + (self.tokens % self.most).count_ones() as usize
+    }
+
+    /// The first token of a tile, and how many it has.
+    pub fn tokens_of(&self, index: usize) -> (usize, usize) {
+        let whole = self.tokens / self.most;
+        if index < whole {
+            return (index * self.most, self.most);
+        }
+        let (mut first, mut rest) = (whole * self.most, self.tokens % self.most);
+        for _ in whole..index {
+            let size = 1 << rest.ilog2();
+            (first, rest) = (first + size, rest - size);
+        }
+        (first, 1 << rest.ilog2())
+    }
+
+    /// Every tile: its first token, how many tokens it has, and where it lies.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, Tile)> + '_ {
+        (0..self.count()).map(|index| {
+            let (first, count) = self.tokens_of(index);
+            (first, count, self.at(first))
+        })
+    }
+
+    /// How many tokens there are.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// The tile that begins with a token.
+    fn at(&self, first: usize) -> Tile {
+        let groups = first * self.cols / GROUP;
+        Tile {
+            values: self.start.values.wrapping_add(first * self.cols * self.bytes),
+            scales: self.start.scales.wrapping_add(groups),
+            offsets: self.start.offsets.wrapping_add(groups),
+            sums: self.start.sums.wrapping_add(groups),
+        }
+    }
+}
+
+/// One group of a tile.
+#[derive(Clone, Copy)]
+pub struct Tile {
+    values: *mut u8,
+    scales: *mut f32,
+    offsets: *mut i32,
+    sums: *mut f32,
+}
+
+/// Reading and writing one.
+///
+/// # Safety
+/// Of every method: the tile leads to a group of `T` tokens, arranged for the kind of weights and the instructions of `D`, and `token < T`.
+impl Tile {
+    /// The same tile's next group, of `tokens` tokens whose columns take `bytes`.
+    #[inline(always)]
+    pub fn next(self, tokens: usize, bytes: usize) -> Tile {
+        Tile {
+            values: self.values.wrapping_add(GROUP * tokens * bytes),
+            scales: self.scales.wrapping_add(tokens),
+            offsets: self.offsets.wrapping_add(tokens),
+            sums: self.sums.wrapping_add(tokens),
+        }
+    }
+
+    /// Four columns' whole numbers.
+    #[inline(always)]
+    pub unsafe fn bytes<D: Dots, const T: usize>(&self, four: usize, token: usize) -> *const u8 {
+        // SAFETY: the caller's.
+        unsafe { self.values.add((four * T + token) * D::BYTES) }
+    }
+
+    /// A column.
+    #[inline(always)]
+    pub unsafe fn float<const T: usize>(&self, column: usize, token: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.values.cast::<f32>().add(column * T + token) }
+    }
+
+    /// What a step is worth.
+    #[inline(always)]
+    pub unsafe fn scale(&self, token: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.scales.add(token) }
+    }
+
+    /// What is to be added to the whole numbers' products.
+    #[inline(always)]
+    pub unsafe fn offset(&self, token: usize) -> i32 {
+        // SAFETY: the caller's.
+        unsafe { *self.offsets.add(token) }
+    }
+
+    /// The sum of the rounded activations.
+    #[inline(always)]
+    pub unsafe fn sum(&self, token: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.sums.add(token) }
+    }
+}
+
+/// What the code 0 of a kind stands for, below zero.
+fn zero(kind: Kind) -> i32 {
+    match kind {
+        Kind::Q4 => 8,
+        Kind::Q8 => 128,
+        Kind::Q4Min | Kind::F16 | Kind::F32 => 0,
+    }
+}
+
+/// Arranges `[count, cols]` activations as one tile.
+///
+/// # Safety
+/// The CPU has the instructions of `D`; the tile has room, and nobody else uses it meanwhile.
+#[inline(always)]
+pub unsafe fn kernel<D: Dots>(kind: Kind, x: &[f32], count: usize, tile: Tile) {
+    let cols = x.len() / count;
+    for (token, row) in x.chunks_exact(cols).enumerate() {
+        let mut to = tile;
+        for group in row.chunks_exact(GROUP) {
+            // SAFETY: the caller's.
+            unsafe {
+                if kind.has_scales() {
+                    round::<D>(kind, group, token, count, to);
+                    to = to.next(count, D::BYTES / 4);
+                } else {
+                    let values = to.values.cast::<f32>().add(token);
+                    group.iter().enumerate().for_each(|(column, &x)| *values.add(column * count) = x);
+                    to = to.next(count, 4);
+                }
+            }
+        }
+    }
+}
+
+/// Rounds a token's group.
+#[inline(always)]
+unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, to: Tile) {
+    // SAFETY: the caller's; a group is a multiple of every vector's width.
+    unsafe {
+        let mut largest = [0.0f32; 16];
+        let mut magnitude = D::Lanes::splat(0.0);
+        for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
+            let x = D::Lanes::load(group.as_ptr().add(at));
+            magnitude = x.max(x.mul(D::Lanes::splat(-1.0))).max(magnitude);
+        }
+        magnitude.store(largest.as_mut_ptr());
+        let largest = largest[..D::Lanes::WIDTH].iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
+        let inverse = D::Lanes::splat(if largest > 0.0 { LARGEST / largest } else { 0.0 });
+        let mut rounded = [0.0f32; GROUP];
+        for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
+            D::Lanes::load(group.as_ptr().add(at)).mul(inverse).round().store(rounded.as_mut_ptr().add(at));
+        }
+        let whole = rounded.map(|x| x as i32);
+        let (sum, step) = (whole.iter().sum::<i32>(), largest / LARGEST);
+        for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
+            let spread = D::spread(x.map(|x| x as i8));
+            to.values.add((four * count + token) * D::BYTES).copy_from_nonoverlapping(spread.as_ptr(), D::BYTES);
+        }
+        *to.scales.add(token) = step;
+        *to.offsets.add(token) = -zero(kind) * sum;
+        *to.sums.add(token) = step * sum as f32;
+    }
+}

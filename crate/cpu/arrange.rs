@@ -1,36 +1,42 @@
 //! Activations as the kernels of products read them, a tile of a few tokens at a time.
 //!
-//! Beside whole-numbered weights activations are rounded to 8 bits: in each group of 32, by at most half of 1/127 of the group's
-//! largest magnitude. Beside floats they stay as they are. The tokens of a tile lie interleaved, so that one pointer serves them
-//! all, and a tile has 8, 4, 2 tokens or one.
+//! Beside whole-numbered weights activations become whole numbers of 15 bits: in each group of 32 they move by at most half of
+//! 1/16256 of the group's largest magnitude. (8 bits are not enough: see the speed log.) Beside floats they stay as they are. The
+//! tokens of a tile lie interleaved, so that one pointer serves them all, and a tile has 8, 4, 2 tokens or one.
 
 use std::marker::PhantomData;
 
-use super::dots::Dots;
+use super::dots::{Dots, LARGEST};
 use super::memory::Shared;
 use super::{Context, lanes::Lanes};
 use crate::weights::layout::{GROUP, Kind};
 
-/// The largest whole number that an activation is rounded to.
-const LARGEST: f32 = 127.0;
+/// Bytes of four columns' whole numbers.
+const FOUR: usize = 8;
+
+/// Bytes of an activation beside weights of a kind.
+const fn column_bytes(kind: Kind) -> usize {
+    if matches!(kind, Kind::F16 | Kind::F32) { 4 } else { FOUR / 4 }
+}
 
 /// Memory for an op's activations; as long as the longest op needs.
 #[derive(Default)]
 pub struct Arranged {
-    /// `[tiles, groups, 8, tokens of the tile, BYTES]`, or floats: `[tiles, groups, 32, tokens of the tile]`.
+    /// `[tiles, groups, 8, tokens of the tile, 8 bytes]`, or floats: `[tiles, groups, 32, tokens of the tile]`.
     values: Vec<u32>,
     /// `[tiles, groups, tokens of the tile]`: what a step of a group's whole numbers is worth.
     scales: Vec<f32>,
-    /// The same: what makes up for codes that are not around zero, in whole numbers.
+    /// The same: what makes up for `Q4`'s codes, which are 8 too high, in whole numbers.
     offsets: Vec<i32>,
     /// The same: the sum of a group's rounded activations.
     sums: Vec<f32>,
 }
 
 impl Arranged {
-    /// Makes room for so many tokens, where a column of one takes `bytes`.
-    pub fn reserve(&mut self, tokens: usize, cols: usize, bytes: usize) {
-        let (words, groups) = (self.values.len().max(tokens * cols * bytes / 4), self.scales.len().max(tokens * cols / GROUP));
+    /// Makes room for so many tokens beside weights of a kind.
+    pub fn reserve(&mut self, kind: Kind, tokens: usize, cols: usize) {
+        let words = self.values.len().max(tokens * cols * column_bytes(kind) / 4);
+        let groups = self.scales.len().max(tokens * cols / GROUP);
         self.values.resize(words, 0);
         self.scales.resize(groups, 0.0);
         self.offsets.resize(groups, 0);
@@ -40,7 +46,7 @@ impl Arranged {
     /// Arranges `[tokens, cols]` for weights of a kind.
     pub fn fill(&mut self, context: &Context, kind: Kind, x: &[f32], tokens: usize, cols: usize) -> Tiles<'_> {
         let kernels = context.kernels;
-        let tiles = Tiles::new(self, tokens, cols, kernels.tokens, kernels.column_bytes(kind));
+        let tiles = Tiles::new(self, tokens, cols, kernels.tokens, column_bytes(kind));
         context.threads.each(tiles.count(), |index| {
             let (first, count) = tiles.tokens_of(index);
             // SAFETY: the kernels were chosen for this CPU; every task has a tile of its own, and the memory has room for all.
@@ -136,13 +142,13 @@ pub struct Tile {
 /// Reading and writing one.
 ///
 /// # Safety
-/// Of every method: the tile leads to a group of `T` tokens, arranged for the kind of weights and the instructions of `D`, and `token < T`.
+/// Of every method: the tile leads to a group of `T` tokens, arranged for the kind of weights that it is multiplied with, and `token < T`.
 impl Tile {
-    /// The same tile's next group, of `tokens` tokens whose columns take `bytes`.
+    /// The same tile's next group, of `tokens` tokens.
     #[inline(always)]
-    pub fn next(self, tokens: usize, bytes: usize) -> Tile {
+    pub fn next(self, kind: Kind, tokens: usize) -> Tile {
         Tile {
-            values: self.values.wrapping_add(GROUP * tokens * bytes),
+            values: self.values.wrapping_add(GROUP * tokens * column_bytes(kind)),
             scales: self.scales.wrapping_add(tokens),
             offsets: self.offsets.wrapping_add(tokens),
             sums: self.sums.wrapping_add(tokens),
@@ -151,9 +157,9 @@ impl Tile {
 
     /// Four columns' whole numbers.
     #[inline(always)]
-    pub unsafe fn bytes<D: Dots, const T: usize>(&self, four: usize, token: usize) -> *const u8 {
+    pub unsafe fn four<const T: usize>(&self, four: usize, token: usize) -> *const u8 {
         // SAFETY: the caller's.
-        unsafe { self.values.add((four * T + token) * D::BYTES) }
+        unsafe { self.values.add((four * T + token) * FOUR) }
     }
 
     /// A column.
@@ -185,15 +191,6 @@ impl Tile {
     }
 }
 
-/// What the code 0 of a kind stands for, below zero.
-fn zero(kind: Kind) -> i32 {
-    match kind {
-        Kind::Q4 => 8,
-        Kind::Q8 => 128,
-        Kind::Q4Min | Kind::F16 | Kind::F32 => 0,
-    }
-}
-
 /// Arranges `[count, cols]` activations as one tile.
 ///
 /// # Safety
@@ -208,13 +205,12 @@ pub unsafe fn kernel<D: Dots>(kind: Kind, x: &[f32], count: usize, tile: Tile) {
             unsafe {
                 if kind.has_scales() {
                     round::<D>(kind, group, token, count, to);
-                    to = to.next(count, D::BYTES / 4);
                 } else {
                     let values = to.values.cast::<f32>().add(token);
                     group.iter().enumerate().for_each(|(column, &x)| *values.add(column * count) = x);
-                    to = to.next(count, 4);
                 }
             }
+            to = to.next(kind, count);
         }
     }
 }
@@ -232,19 +228,20 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         }
         magnitude.store(largest.as_mut_ptr());
         let largest = largest[..D::Lanes::WIDTH].iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
-        let inverse = D::Lanes::splat(if largest > 0.0 { LARGEST / largest } else { 0.0 });
+        let inverse = D::Lanes::splat(if largest > 0.0 { f32::from(LARGEST) / largest } else { 0.0 });
         let mut rounded = [0.0f32; GROUP];
         for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
             D::Lanes::load(group.as_ptr().add(at)).mul(inverse).round().store(rounded.as_mut_ptr().add(at));
         }
         let whole = rounded.map(|x| x as i32);
-        let (sum, step) = (whole.iter().sum::<i32>(), largest / LARGEST);
+        let (sum, step) = (whole.iter().sum::<i32>(), largest / f32::from(LARGEST));
         for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
-            let spread = D::spread(x.map(|x| x as i8));
-            to.values.add((four * count + token) * D::BYTES).copy_from_nonoverlapping(spread.as_ptr(), D::BYTES);
+            let x = x.map(|x| x as i16);
+            let spread: [u8; FOUR] = if kind == Kind::Q8 { bytemuck::cast(x) } else { D::spread(x) };
+            to.values.add((four * count + token) * FOUR).cast::<[u8; FOUR]>().write_unaligned(spread);
         }
         *to.scales.add(token) = step;
-        *to.offsets.add(token) = -zero(kind) * sum;
+        *to.offsets.add(token) = -8 * sum;
         *to.sums.add(token) = step * sum as f32;
     }
 }

@@ -56,20 +56,11 @@ pub struct Kernels {
     pub width: usize,
     /// Tokens of a tile.
     pub tokens: usize,
-    /// Bytes of a rounded activation.
-    rounded: usize,
     pub arrange: unsafe fn(Kind, &[f32], usize, Tile),
     pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
     pub matmul: unsafe fn(&Product, Range<usize>),
     pub attend: unsafe fn(&Attention, Task, &mut [f32]),
     pub swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
-}
-
-impl Kernels {
-    /// Bytes of an arranged activation beside weights of a kind.
-    pub fn column_bytes(&self, kind: Kind) -> usize {
-        if kind.has_scales() { self.rounded } else { 4 }
-    }
 }
 
 /// Compiles every kernel for some dots and their lanes, with the target features that they need.
@@ -82,8 +73,7 @@ macro_rules! kernels {
             kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::kernel::<$dots> $(, $features)?);
             kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<Vector> $(, $features)?);
             kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<Vector> $(, $features)?);
-            let rounded = <$dots>::BYTES / 4;
-            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, rounded, arrange, norm, matmul, attend, swiglu }
+            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, arrange, norm, matmul, attend, swiglu }
         };
     };
     (@ $kernel:ident($($arg:ident: $type:ty),*) = $generic:expr $(, $features:literal)?) => {
@@ -103,11 +93,12 @@ mod arch {
     use crate::cpu::dots::x86::{Avx2Dots, VnniDots};
 
     kernels!(AVX2, "AVX2", Avx2Dots, "avx2,fma,f16c");
-    kernels!(AVX512, "AVX-512", VnniDots, "avx512f,avx512vnni,avx2,fma,f16c");
+    kernels!(AVX512, "AVX-512", VnniDots, "avx512f,avx512bw,avx512vnni,avx2,fma,f16c");
 
     pub fn available() -> Vec<Simd> {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        let avx512 = avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
+        let bytes = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
+        let avx512 = avx2 && is_x86_feature_detected!("avx512f") && bytes;
         [(avx2, Simd::Avx2), (avx512, Simd::Avx512)].into_iter().filter(|&(has, _)| has).map(|(_, simd)| simd).collect()
     }
 

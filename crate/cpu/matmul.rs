@@ -13,7 +13,7 @@ use super::memory::Shared;
 use super::packed::{Packed, Weights, with_kind};
 use crate::error::Result;
 use crate::op::{Buf, Matrix};
-use crate::weights::layout::{Kind, QUAD};
+use crate::weights::layout::QUAD;
 
 /// Codes that are worth a task of their own, in bytes: waking a thread costs microseconds.
 const TASK_BYTES: usize = 32 << 10;
@@ -110,20 +110,12 @@ unsafe fn tile<D: Dots, K: Packed, const T: usize>(p: &Product, first: usize, mu
         let mut w = p.w.at(quad, together);
         for _ in 0..p.w.groups() {
             K::multiply::<D, T>(&w, &x, &mut totals);
-            (w, x) = (w.next(K::KIND), x.next(T, column_bytes::<D>(K::KIND)));
+            (w, x) = (w.next(K::KIND), x.next(K::KIND, T));
         }
         for (token, total) in totals.into_iter().enumerate() {
             let mut results = [0.0; 16];
             total.store(results.as_mut_ptr());
             p.store(first + token, quad * QUAD, &results[..together * QUAD]);
         }
-    }
-}
-
-/// Bytes of an arranged activation.
-pub const fn column_bytes<D: Dots>(kind: Kind) -> usize {
-    match kind {
-        Kind::Q4 | Kind::Q4Min | Kind::Q8 => D::BYTES / 4,
-        Kind::F16 | Kind::F32 => 4,
     }
 }

@@ -1,6 +1,6 @@
 //! The CPU backend: one file an op, written once over the vectors of [`lanes`].
 //!
-//! Activations are f32 between ops. A product with whole-numbered weights rounds its own to 8 bits, in groups of 32 (see [`arrange`]), and
+//! Activations are f32 between ops. A product with whole-numbered weights makes its own whole, too, of 15 bits in groups of 32 (see [`arrange`]), and
 //! multiplies them exactly. Every element of a result is computed by one thread in a fixed order, so that results do not depend on the
 //! number of threads.
 
@@ -102,7 +102,7 @@ impl Backend for Cpu {
         for op in ops {
             check::op(&self.memory, op)?;
             if let Op::Matmul { w, rows, .. } = op {
-                self.arranged.reserve(*rows as usize, w.cols as usize, self.kernels.column_bytes(w.kind));
+                self.arranged.reserve(w.kind, *rows as usize, w.cols as usize);
             }
         }
         Ok(Program { ops: ops.to_vec(), frees: self.frees })

@@ -174,12 +174,12 @@ pub trait Packed {
 unsafe fn dot_nibbles<D: Dots, const T: usize>(w: &Groups, tile: &Tile) -> [D::Sums; T] {
     // SAFETY: the caller's; low nibbles are columns 0..16, high ones 16..32.
     unsafe {
-        let mut sums = [D::nothing(); T];
+        let mut sums = [D::none(); T];
         for line in 0..4 {
             let [low, high] = D::nibbles(w.line::<D::Lanes>(line));
             for (token, sums) in sums.iter_mut().enumerate() {
-                *sums = D::dot(*sums, low, tile.bytes::<D, T>(line, token));
-                *sums = D::dot(*sums, high, tile.bytes::<D, T>(4 + line, token));
+                *sums = D::dot(*sums, low, tile.four::<T>(line, token));
+                *sums = D::dot(*sums, high, tile.four::<T>(4 + line, token));
             }
         }
         sums
@@ -225,7 +225,7 @@ impl Packed for Q4Min {
     }
 }
 
-/// [`Kind::Q8`]: raised by 128, a byte is two nibbles.
+/// [`Kind::Q8`].
 pub struct Q8;
 
 impl Packed for Q8 {
@@ -235,19 +235,16 @@ impl Packed for Q8 {
     unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
         // SAFETY: the caller's.
         unsafe {
-            let (mut lows, mut highs) = ([D::nothing(); T], [D::nothing(); T]);
-            for line in 0..8 {
-                let [low, high] = D::raised(w.line::<D::Lanes>(line));
-                for token in 0..T {
-                    let x = tile.bytes::<D, T>(line, token);
-                    lows[token] = D::dot(lows[token], low, x);
-                    highs[token] = D::dot(highs[token], high, x);
+            let mut sums = [D::no_bytes(); T];
+            for four in 0..GROUP / 4 {
+                let line = w.line::<D::Lanes>(four);
+                for (token, sums) in sums.iter_mut().enumerate() {
+                    *sums = D::dot_bytes(*sums, line, tile.four::<T>(four, token));
                 }
             }
             let scale = w.scale::<D::Lanes>();
             for (token, total) in totals.iter_mut().enumerate() {
-                let dot = D::total_of_bytes(lows[token], highs[token], tile.offset(token));
-                *total = dot.mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
+                *total = D::total_of_bytes(sums[token]).mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
             }
         }
     }

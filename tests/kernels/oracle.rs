@@ -11,7 +11,7 @@ use crate::host::{Host, Memory};
 pub enum Activations {
     /// What they are.
     Kept,
-    /// In each group of 32 the nearest of 255 steps, from minus to plus the largest magnitude.
+    /// In each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
     Rounded,
 }
 
@@ -79,9 +79,9 @@ fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: b
 /// A group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
 fn round(group: &mut [f64]) {
     let largest = group.iter().fold(0f32, |most, x| most.max(x.abs() as f32));
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let inverse = if largest > 0.0 { 16256.0 / largest } else { 0.0 };
     for x in group {
-        *x = f64::from((*x as f32 * inverse).round_ties_even()) * f64::from(largest) / 127.0;
+        *x = f64::from((*x as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
     }
 }
 

@@ -1,8 +1,8 @@
-//! Dots of whole numbers: 4-bit codes times activations that are rounded to 8 bits, exactly.
+//! Dots of whole numbers: codes of 4 or 8 bits times activations of 15 bits, exactly.
 //!
 //! A line of nibbles holds 8 columns of four rows (see [`crate::weights::layout`]). A [`Dots`] multiplies one half of it, four
-//! columns, with the activations of these columns, which are the same for all rows. Sums of up to eight such products stay in
-//! whole numbers, however they are grouped, so that every implementation gives the same.
+//! columns, with the activations of these columns, which are the same for all rows; a line of bytes is such a half by itself. The sums
+//! of a group are whole numbers below 2²⁴, however they are grouped, so that every implementation gives the same.
 
 pub mod portable;
 
@@ -20,40 +20,51 @@ mod tests;
 
 use super::lanes::Lanes;
 
-/// Exact products of nibbles and signed bytes.
+/// The largest magnitude of an activation: 127 in the upper byte, and nothing in the seven bits below.
+pub const LARGEST: i16 = 127 << 7;
+
+/// Exact products of codes and whole-numbered activations.
 ///
 /// # Safety
-/// Of every method: the CPU has the instructions, and pointers lead to [`Dots::BYTES`] bytes.
+/// Of every method: the CPU has the instructions, and pointers lead to four columns' activations.
 pub trait Dots: Copy {
     /// The vectors that lines are loaded as and that sums end in.
     type Lanes: Lanes;
-    /// Bytes of four columns' activations, 4 or 8: see [`Dots::spread`].
-    const BYTES: usize;
     /// The low or the high nibbles of a line.
     type Half: Copy;
-    /// Sums of up to eight products: in 16 bits a row has two, each of at most 8 * 2 * 15 * 127 < 2¹⁵.
+    /// Sums of a group's products with nibbles.
     type Sums: Copy;
+    /// Sums of a group's products with bytes.
+    type ByteSums: Copy;
 
-    /// Four columns' activations as [`Dots::dot`] reads them: as they are, or in 16 bits, those of even columns first.
-    fn spread(four: [i8; 4]) -> [u8; 8] {
-        let [a, b, c, d] = four;
-        if Self::BYTES == 4 {
-            let [a, b, c, d] = four.map(|x| x as u8);
-            return [a, b, c, d, 0, 0, 0, 0];
-        }
-        bytemuck::cast([a, c, b, d].map(i16::from))
-    }
+    /// Four columns' activations as [`Dots::dot`] reads them.
+    fn spread(four: [i16; 4]) -> [u8; 8];
 
     /// The low and the high nibbles of a line.
     unsafe fn nibbles(line: <Self::Lanes as Lanes>::Bits) -> [Self::Half; 2];
-    /// The same of signed bytes that were raised by 128.
-    unsafe fn raised(line: <Self::Lanes as Lanes>::Bits) -> [Self::Half; 2];
     /// Nothing yet.
-    unsafe fn nothing() -> Self::Sums;
-    /// `sums` and a half's products.
+    unsafe fn none() -> Self::Sums;
+    /// `sums` and a half's products with spread activations.
     unsafe fn dot(sums: Self::Sums, half: Self::Half, x: *const u8) -> Self::Sums;
     /// `sums + plus`, row by row.
     unsafe fn total(sums: Self::Sums, plus: i32) -> Self::Lanes;
-    /// `low + 16 * high + plus`, row by row.
-    unsafe fn total_of_bytes(low: Self::Sums, high: Self::Sums, plus: i32) -> Self::Lanes;
+
+    /// Nothing yet.
+    unsafe fn no_bytes() -> Self::ByteSums;
+    /// `sums` and the products of a line of signed bytes with activations as they are.
+    unsafe fn dot_bytes(sums: Self::ByteSums, line: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::ByteSums;
+    /// The sums, row by row.
+    unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
+}
+
+/// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper + lower`.
+fn in_bytes(four: [i16; 4]) -> [u8; 8] {
+    let upper = four.map(|x| (x + 64) >> 7);
+    std::array::from_fn(|i| if i < 4 { upper[i] as u8 } else { (four[i - 4] - 128 * upper[i - 4]) as u8 })
+}
+
+/// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come apart.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code))] // Its vectors multiply bytes.
+fn even_and_odd([a, b, c, d]: [i16; 4]) -> [u8; 8] {
+    bytemuck::cast([a, c, b, d])
 }

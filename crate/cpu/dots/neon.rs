@@ -1,4 +1,4 @@
-//! AArch64's 128-bit vectors: products in 16 bits.
+//! AArch64's 128-bit vectors: products of 16 bits.
 
 use std::arch::aarch64::*;
 
@@ -10,13 +10,23 @@ use crate::cpu::lanes::neon::Neon;
 #[derive(Clone, Copy)]
 pub struct NeonDots;
 
+/// `sums` and the products of 16-bit numbers: two sums for each of the upper two rows, two for each of the others.
+#[inline(always)]
+unsafe fn products(sums: [int32x4_t; 2], rows: int16x8_t, x: int16x8_t) -> [int32x4_t; 2] {
+    // SAFETY: the caller's.
+    unsafe { [vmlal_s16(sums[0], vget_low_s16(rows), vget_low_s16(x)), vmlal_high_s16(sums[1], rows, x)] }
+}
+
 impl Dots for NeonDots {
     type Lanes = Neon;
-    const BYTES: usize = 8;
     /// Even columns, then odd ones, each nibble in 16 bits.
     type Half = [int16x8_t; 2];
-    /// Two sums of 16 bits for each row.
-    type Sums = int16x8_t;
+    type Sums = [int32x4_t; 2];
+    type ByteSums = [int32x4_t; 2];
+
+    fn spread(four: [i16; 4]) -> [u8; 8] {
+        super::even_and_odd(four)
+    }
 
     methods! {
         fn nibbles(line: uint32x4_t) -> [[int16x8_t; 2]; 2] = {
@@ -24,14 +34,21 @@ impl Dots for NeonDots {
             let nibble = |v| vreinterpretq_s16_u16(vandq_u16(v, vdupq_n_u16(15)));
             [[nibble(line), nibble(vshrq_n_u16::<8>(line))], [nibble(vshrq_n_u16::<4>(line)), nibble(vshrq_n_u16::<12>(line))]]
         };
-        fn raised(line: uint32x4_t) -> [[int16x8_t; 2]; 2] = Self::nibbles(veorq_u32(line, vdupq_n_u32(0x8080_8080)));
-        fn nothing() -> int16x8_t = vdupq_n_s16(0);
-        fn dot(sums: int16x8_t, half: [int16x8_t; 2], x: *const u8) -> int16x8_t = {
-            let four = |x: *const u8| vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned()));
-            vmlaq_s16(vmlaq_s16(sums, half[0], four(x)), half[1], four(x.add(4)))
+        fn none() -> [int32x4_t; 2] = [vdupq_n_s32(0); 2];
+        fn dot(sums: [int32x4_t; 2], half: [int16x8_t; 2], x: *const u8) -> [int32x4_t; 2] = {
+            let word = |x: *const u8| vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned()));
+            products(products(sums, half[0], word(x)), half[1], word(x.add(4)))
         };
-        fn total(sums: int16x8_t, plus: i32) -> Neon = Neon::of(vaddq_s32(vpaddlq_s16(sums), vdupq_n_s32(plus)));
-        fn total_of_bytes(low: int16x8_t, high: int16x8_t, plus: i32) -> Neon =
-            Neon::of(vaddq_s32(vaddq_s32(vpaddlq_s16(low), vshlq_n_s32::<4>(vpaddlq_s16(high))), vdupq_n_s32(plus)));
+        fn total(sums: [int32x4_t; 2], plus: i32) -> Neon = Neon::of(vaddq_s32(vpaddq_s32(sums[0], sums[1]), vdupq_n_s32(plus)));
+
+        fn no_bytes() -> [int32x4_t; 2] = [vdupq_n_s32(0); 2];
+        fn dot_bytes(sums: [int32x4_t; 2], line: uint32x4_t, x: *const u8) -> [int32x4_t; 2] = {
+            let (bytes, x) = (vreinterpretq_s8_u32(line), vreinterpretq_s16_s64(vdupq_n_s64(x.cast::<i64>().read_unaligned())));
+            let (upper, lower) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
+            // A row's four products lie together: neighbours are added twice over, here and in the end.
+            let dot = |sums, rows: int16x8_t| vaddq_s32(sums, vpaddq_s32(vmull_s16(vget_low_s16(rows), vget_low_s16(x)), vmull_high_s16(rows, x)));
+            [dot(sums[0], upper), dot(sums[1], lower)]
+        };
+        fn total_of_bytes(sums: [int32x4_t; 2]) -> Neon = Neon::of(vpaddq_s32(sums[0], sums[1]));
     }
 }

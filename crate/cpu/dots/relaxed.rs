@@ -3,6 +3,7 @@
 use std::arch::wasm32::*;
 
 use super::Dots;
+use super::simd128::{self, ByteSums};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::simd128::Simd128;
 
@@ -12,21 +13,30 @@ pub struct RelaxedDots;
 
 impl Dots for RelaxedDots {
     type Lanes = Simd128;
-    const BYTES: usize = 4;
     type Half = v128;
-    /// Two sums of 16 bits for each row.
-    type Sums = v128;
+    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
+    type Sums = [v128; 2];
+    type ByteSums = ByteSums;
+
+    fn spread(four: [i16; 4]) -> [u8; 8] {
+        super::in_bytes(four)
+    }
 
     methods! {
         fn nibbles(line: v128) -> [v128; 2] = [v128_and(line, u8x16_splat(15)), u8x16_shr(line, 4)];
-        fn raised(line: v128) -> [v128; 2] = Self::nibbles(v128_xor(line, u8x16_splat(128)));
-        fn nothing() -> v128 = i16x8_splat(0);
-        fn dot(sums: v128, half: v128, x: *const u8) -> v128 =
-            i16x8_add(sums, i16x8_relaxed_dot_i8x16_i7x16(v128_load32_splat(x.cast()), half));
-        fn total(sums: v128, plus: i32) -> Simd128 = Simd128::of(i32x4_add(i32x4_extadd_pairwise_i16x8(sums), i32x4_splat(plus)));
-        fn total_of_bytes(low: v128, high: v128, plus: i32) -> Simd128 = {
-            let high = i32x4_shl(i32x4_extadd_pairwise_i16x8(high), 4);
-            Simd128::of(i32x4_add(i32x4_add(i32x4_extadd_pairwise_i16x8(low), high), i32x4_splat(plus)))
+        fn none() -> [v128; 2] = [i16x8_splat(0); 2];
+        fn dot(sums: [v128; 2], half: v128, x: *const u8) -> [v128; 2] = {
+            let upper = i16x8_relaxed_dot_i8x16_i7x16(v128_load32_splat(x.cast()), half);
+            let lower = i16x8_relaxed_dot_i8x16_i7x16(v128_load32_splat(x.add(4).cast()), half);
+            [i16x8_add(sums[0], upper), i16x8_add(sums[1], lower)]
         };
+        fn total(sums: [v128; 2], plus: i32) -> Simd128 = {
+            let both = i32x4_add(i32x4_dot_i16x8(sums[0], i16x8_splat(128)), i32x4_extadd_pairwise_i16x8(sums[1]));
+            Simd128::of(i32x4_add(both, i32x4_splat(plus)))
+        };
+
+        fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
+        fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums = simd128::dot_bytes(sums, line, x);
+        fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
     }
 }

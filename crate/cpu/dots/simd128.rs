@@ -1,4 +1,4 @@
-//! WebAssembly's 128-bit vectors as every engine has them: products in 16 bits.
+//! WebAssembly's 128-bit vectors as every engine has them: products of 16 bits.
 
 use std::arch::wasm32::*;
 
@@ -10,30 +10,50 @@ use crate::cpu::lanes::simd128::Simd128;
 #[derive(Clone, Copy)]
 pub struct Simd128Dots;
 
+/// Sums of a line of bytes: two for each of the upper two rows, two for each of the others.
+pub type ByteSums = [v128; 2];
+
+/// `sums` and the products of four rows' bytes.
+#[inline(always)]
+pub unsafe fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums {
+    // SAFETY: the caller's.
+    let x = unsafe { v128_load64_splat(x.cast()) };
+    let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
+    [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
+}
+
+/// The four rows' sums.
+#[inline(always)]
+pub fn total_of_bytes([a, b]: ByteSums) -> Simd128 {
+    Simd128::of(i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b)))
+}
+
 impl Dots for Simd128Dots {
     type Lanes = Simd128;
-    const BYTES: usize = 8;
     /// Even columns, then odd ones, each nibble in 16 bits.
     type Half = [v128; 2];
-    /// Two sums of 16 bits for each row.
     type Sums = v128;
+    type ByteSums = ByteSums;
+
+    fn spread(four: [i16; 4]) -> [u8; 8] {
+        super::even_and_odd(four)
+    }
 
     methods! {
         fn nibbles(line: v128) -> [[v128; 2]; 2] = {
             let (nibble, odd) = (u16x8_splat(15), u16x8_shr(line, 8));
             [[v128_and(line, nibble), v128_and(odd, nibble)], [v128_and(u16x8_shr(line, 4), nibble), u16x8_shr(line, 12)]]
         };
-        fn raised(line: v128) -> [[v128; 2]; 2] = Self::nibbles(v128_xor(line, u8x16_splat(128)));
-        fn nothing() -> v128 = i16x8_splat(0);
+        fn none() -> v128 = i32x4_splat(0);
         fn dot(sums: v128, half: [v128; 2], x: *const u8) -> v128 = {
-            let even = i16x8_mul(half[0], v128_load32_splat(x.cast()));
-            let odd = i16x8_mul(half[1], v128_load32_splat(x.add(4).cast()));
-            i16x8_add(i16x8_add(sums, even), odd)
+            let even = i32x4_dot_i16x8(half[0], v128_load32_splat(x.cast()));
+            let odd = i32x4_dot_i16x8(half[1], v128_load32_splat(x.add(4).cast()));
+            i32x4_add(i32x4_add(sums, even), odd)
         };
-        fn total(sums: v128, plus: i32) -> Simd128 = Simd128::of(i32x4_add(i32x4_extadd_pairwise_i16x8(sums), i32x4_splat(plus)));
-        fn total_of_bytes(low: v128, high: v128, plus: i32) -> Simd128 = {
-            let high = i32x4_shl(i32x4_extadd_pairwise_i16x8(high), 4);
-            Simd128::of(i32x4_add(i32x4_add(i32x4_extadd_pairwise_i16x8(low), high), i32x4_splat(plus)))
-        };
+        fn total(sums: v128, plus: i32) -> Simd128 = Simd128::of(i32x4_add(sums, i32x4_splat(plus)));
+
+        fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
+        fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums = dot_bytes(sums, line, x);
+        fn total_of_bytes(sums: ByteSums) -> Simd128 = total_of_bytes(sums);
     }
 }

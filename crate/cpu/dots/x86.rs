@@ -1,4 +1,4 @@
-//! AVX2, and AVX-512 with VNNI.
+//! AVX2, and AVX-512 with VNNI: products of bytes.
 
 use std::arch::x86_64::*;
 
@@ -6,32 +6,60 @@ use super::Dots;
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::x86::{Avx2, Avx512};
 
+/// Four bytes in every row.
+#[inline(always)]
+unsafe fn word(x: *const u8) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { x.cast::<i32>().read_unaligned() }
+}
+
+/// Eight bytes.
+#[inline(always)]
+unsafe fn pair(x: *const u8) -> i64 {
+    // SAFETY: the caller's.
+    unsafe { x.cast::<i64>().read_unaligned() }
+}
+
 /// Eight rows; see [`Dots`].
 #[derive(Clone, Copy)]
 pub struct Avx2Dots;
 
 impl Dots for Avx2Dots {
     type Lanes = Avx2;
-    const BYTES: usize = 4;
     type Half = __m256i;
-    /// Two sums of 16 bits for each row.
-    type Sums = __m256i;
+    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
+    type Sums = [__m256i; 2];
+    /// Two for each row, of either quad.
+    type ByteSums = [__m256i; 2];
+
+    fn spread(four: [i16; 4]) -> [u8; 8] {
+        super::in_bytes(four)
+    }
 
     methods! {
         fn nibbles(line: __m256i) -> [__m256i; 2] = {
             let nibble = _mm256_set1_epi8(15);
             [_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble)]
         };
-        fn raised(line: __m256i) -> [__m256i; 2] = Self::nibbles(_mm256_xor_si256(line, _mm256_set1_epi8(-128)));
-        fn nothing() -> __m256i = _mm256_setzero_si256();
-        fn dot(sums: __m256i, half: __m256i, x: *const u8) -> __m256i =
-            _mm256_add_epi16(sums, _mm256_maddubs_epi16(half, _mm256_set1_epi32(x.cast::<i32>().read_unaligned())));
-        fn total(sums: __m256i, plus: i32) -> Avx2 =
-            Avx2::of(_mm256_add_epi32(_mm256_madd_epi16(sums, _mm256_set1_epi16(1)), _mm256_set1_epi32(plus)));
-        fn total_of_bytes(low: __m256i, high: __m256i, plus: i32) -> Avx2 = {
-            let (low, high) = (_mm256_madd_epi16(low, _mm256_set1_epi16(1)), _mm256_madd_epi16(high, _mm256_set1_epi16(16)));
-            Avx2::of(_mm256_add_epi32(_mm256_add_epi32(low, high), _mm256_set1_epi32(plus)))
+        fn none() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
+        fn dot(sums: [__m256i; 2], half: __m256i, x: *const u8) -> [__m256i; 2] = {
+            let upper = _mm256_maddubs_epi16(half, _mm256_set1_epi32(word(x)));
+            let lower = _mm256_maddubs_epi16(half, _mm256_set1_epi32(word(x.add(4))));
+            [_mm256_add_epi16(sums[0], upper), _mm256_add_epi16(sums[1], lower)]
         };
+        fn total(sums: [__m256i; 2], plus: i32) -> Avx2 = {
+            let (upper, lower) = (_mm256_madd_epi16(sums[0], _mm256_set1_epi16(128)), _mm256_madd_epi16(sums[1], _mm256_set1_epi16(1)));
+            Avx2::of(_mm256_add_epi32(_mm256_add_epi32(upper, lower), _mm256_set1_epi32(plus)))
+        };
+
+        fn no_bytes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
+        fn dot_bytes(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] = {
+            let (x, quads) = (_mm256_set1_epi64x(pair(x)), [_mm256_castsi256_si128(line), _mm256_extracti128_si256::<1>(line)]);
+            let dot = |quad| _mm256_madd_epi16(_mm256_cvtepi8_epi16(quad), x);
+            [_mm256_add_epi32(sums[0], dot(quads[0])), _mm256_add_epi32(sums[1], dot(quads[1]))]
+        };
+        // Adding neighbours gives [a a b b | a a b b]; the middle pairs change places.
+        fn total_of_bytes(sums: [__m256i; 2]) -> Avx2 = Avx2::of(_mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(sums[0], sums[1])));
     }
 }
 
@@ -41,24 +69,42 @@ pub struct VnniDots;
 
 impl Dots for VnniDots {
     type Lanes = Avx512;
-    const BYTES: usize = 4;
     type Half = __m512i;
-    /// A sum of 32 bits for each row.
-    type Sums = __m512i;
+    /// With the activations' upper bytes and with their lower ones.
+    type Sums = [__m512i; 2];
+    /// Two for each row, of the first two quads and of the others.
+    type ByteSums = [__m512i; 2];
+
+    fn spread(four: [i16; 4]) -> [u8; 8] {
+        super::in_bytes(four)
+    }
 
     methods! {
         fn nibbles(line: __m512i) -> [__m512i; 2] = {
             let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
             [_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble)]
         };
-        fn raised(line: __m512i) -> [__m512i; 2] = Self::nibbles(_mm512_xor_si512(line, _mm512_set1_epi32(0x8080_8080_u32 as i32)));
-        fn nothing() -> __m512i = _mm512_setzero_si512();
-        fn dot(sums: __m512i, half: __m512i, x: *const u8) -> __m512i =
-            _mm512_dpbusd_epi32(sums, half, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()));
-        fn total(sums: __m512i, plus: i32) -> Avx512 = Avx512::of(_mm512_add_epi32(sums, _mm512_set1_epi32(plus)));
-        fn total_of_bytes(low: __m512i, high: __m512i, plus: i32) -> Avx512 = {
-            let both = _mm512_add_epi32(low, _mm512_slli_epi32::<4>(high));
+        fn none() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
+        fn dot(sums: [__m512i; 2], half: __m512i, x: *const u8) -> [__m512i; 2] = [
+            _mm512_dpbusd_epi32(sums[0], half, _mm512_set1_epi32(word(x))),
+            _mm512_dpbusd_epi32(sums[1], half, _mm512_set1_epi32(word(x.add(4)))),
+        ];
+        fn total(sums: [__m512i; 2], plus: i32) -> Avx512 = {
+            let both = _mm512_add_epi32(_mm512_slli_epi32::<7>(sums[0]), sums[1]);
             Avx512::of(_mm512_add_epi32(both, _mm512_set1_epi32(plus)))
+        };
+
+        fn no_bytes() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
+        fn dot_bytes(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] = {
+            let x = _mm512_set1_epi64(pair(x));
+            let dot = |sums, quads| _mm512_dpwssd_epi32(sums, _mm512_cvtepi8_epi16(quads), x);
+            [dot(sums[0], _mm512_castsi512_si256(line)), dot(sums[1], _mm512_extracti64x4_epi64::<1>(line))]
+        };
+        fn total_of_bytes(sums: [__m512i; 2]) -> Avx512 = {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            let halves = [even, odd].map(|places| _mm512_permutex2var_epi32(sums[0], places, sums[1]));
+            Avx512::of(_mm512_add_epi32(halves[0], halves[1]))
         };
     }
 }

@@ -4,6 +4,7 @@
 #[cfg_attr(all(target_family = "wasm", target_feature = "atomics"), path = "workers.rs")]
 #[cfg_attr(all(target_family = "wasm", not(target_feature = "atomics")), path = "none.rs")]
 mod helpers;
+#[cfg_attr(all(target_family = "wasm", not(target_feature = "atomics")), expect(dead_code, reason = "nobody comes to help"))]
 mod team;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,6 @@ mod tests;
 use std::sync::Arc;
 
 use crate::error::{Code, Result, fail};
-
 use helpers::Helpers;
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
 pub use helpers::help;

@@ -18,8 +18,6 @@ mod packed;
 mod rope;
 mod scratch;
 mod swiglu;
-#[cfg_attr(target_family = "wasm", path = "threads/serial.rs")]
-#[cfg_attr(not(target_family = "wasm"), path = "threads/native.rs")]
 mod threads;
 mod tile;
 
@@ -31,6 +29,8 @@ use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
 use threads::Threads;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+pub use threads::help;
 
 /// How a [`Cpu`] computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Backend for Cpu {
         }
         let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
         let arranged = &mut self.arranged;
-        self.threads.enter(move || program.ops.iter().try_for_each(|op| context.run(arranged, op)))
+        program.ops.iter().try_for_each(|op| context.run(arranged, op))
     }
 
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {

@@ -47,6 +47,8 @@ async function perform(request: Request): Promise<void> {
     case "complete":
       await loaded().complete(request.prompt, request.options, onEvent);
       return say({ id, kind: "end" });
+    case "bench":
+      return say({ id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) });
   }
 }
 

@@ -38,7 +38,6 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("tokenizers", &["text"]),
     ("minijinja", &["text"]),
-    ("rayon", &["cpu"]),
     ("safetensors", &["weights", "cli"]),
 ];
 

@@ -15,8 +15,6 @@ mod packed;
 mod rope;
 mod scratch;
 mod swiglu;
-#[cfg_attr(target_family = "wasm", path = "threads/serial.rs")]
-#[cfg_attr(not(target_family = "wasm"), path = "threads/native.rs")]
 mod threads;
 mod tile;
 
@@ -29,6 +27,8 @@ use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
 use threads::Threads;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+pub use threads::help;
 
 /// How a [`Cpu`] computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Backend for Cpu {
         }
         let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
         let scratch = &mut self.scratch;
-        self.threads.enter(move || program.ops.iter().try_for_each(|op| context.run(scratch, op)))
+        program.ops.iter().try_for_each(|op| context.run(scratch, op))
     }
 
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {

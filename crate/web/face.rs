@@ -8,7 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::{js, subgroups};
+use super::{helpers, js, subgroups};
 use crate::backend::Backend;
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
@@ -42,6 +42,9 @@ extern "C" {
     /// Hears how far loading has come.
     #[wasm_bindgen(typescript_type = "(progress: Progress) => void")]
     pub type OnProgress;
+    /// Sees to it that workers help this one: `help` says what they do.
+    #[wasm_bindgen(typescript_type = "StartHelpers")]
+    pub type StartHelpers;
     /// Hears of an answer's steps, and says whether it shall go on.
     #[wasm_bindgen(typescript_type = "(event: Event) => Promise<boolean> | boolean")]
     pub type OnEvent;
@@ -68,14 +71,20 @@ enum Device {
 
 #[wasm_bindgen]
 impl PhiEngine {
-    /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`.
-    pub async fn load(options: JsLoadOptions, on_progress: OnProgress) -> std::result::Result<PhiEngine, JsValue> {
+    /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
+    /// is to compute; without it they have one thread.
+    pub async fn load(
+        options: JsLoadOptions,
+        on_progress: OnProgress,
+        start_helpers: Option<StartHelpers>,
+    ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let on_progress: Function = on_progress.unchecked_into();
         // A listener that throws must not end the download.
         let mut progress = |progress: Progress| drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(&progress)));
-        let (device, notice) = open(&model, &options, &mut progress).await.map_err(thrown)?;
+        let wish = Wish { model: &model, options: &options, start_helpers: start_helpers.as_ref() };
+        let (device, notice) = open(&wish, &mut progress).await.map_err(thrown)?;
         Ok(PhiEngine { device, notice })
     }
 
@@ -142,6 +151,15 @@ struct Options {
     bits: Option<u32>,
     ctx_len: Option<usize>,
     kv: Option<Kv>,
+    #[serde(default)]
+    threads: usize,
+}
+
+/// What shall be loaded, and how.
+struct Wish<'a> {
+    model: &'a JsValue,
+    options: &'a Options,
+    start_helpers: Option<&'a StartHelpers>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -161,36 +179,38 @@ enum Kv {
 }
 
 /// Loads onto what is wanted; the sentence says why that is not what was asked for.
-async fn open(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<(Device, Option<String>)> {
-    match options.backend {
-        Wanted::Cpu => Ok((open_cpu(model, options, progress).await?, None)),
-        Wanted::Gpu => Ok((open_gpu(model, options, progress).await?, None)),
-        Wanted::Auto => match open_gpu(model, options, progress).await {
+async fn open(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<(Device, Option<String>)> {
+    match wish.options.backend {
+        Wanted::Cpu => Ok((open_cpu(wish, progress).await?, None)),
+        Wanted::Gpu => Ok((open_gpu(wish, progress).await?, None)),
+        Wanted::Auto => match open_gpu(wish, progress).await {
             Ok(device) => Ok((device, None)),
             Err(why) if matches!(why.code, Code::NoGpu | Code::GpuFailed) => {
-                Ok((open_cpu(model, options, progress).await?, Some(format!("The CPU answers: {}", why.message))))
+                Ok((open_cpu(wish, progress).await?, Some(format!("The CPU answers: {}", why.message))))
             }
             Err(error) => Err(error),
         },
     }
 }
 
-async fn open_gpu(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
+async fn open_gpu(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
     let gpu = Gpu::new(GpuOptions { subgroups: subgroups::request().await, ..GpuOptions::default() }).await?;
-    Ok(Device::Gpu(Box::new(session(model, options, gpu, progress).await?)))
+    Ok(Device::Gpu(Box::new(session(wish, gpu, progress).await?)))
 }
 
-async fn open_cpu(model: &JsValue, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
-    let cpu = Cpu::new(CpuOptions::default())?;
-    Ok(Device::Cpu(Box::new(session(model, options, cpu, progress).await?)))
+async fn open_cpu(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
+    let threads = wish.options.threads;
+    helpers::start(threads, wish.start_helpers).await?;
+    let cpu = Cpu::new(CpuOptions { threads, ..CpuOptions::default() })?;
+    Ok(Device::Cpu(Box::new(session(wish, cpu, progress).await?)))
 }
 
-async fn session<B: Backend>(model: &JsValue, options: &Options, backend: B, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
-    let load = options.for_session()?;
-    if let Some(address) = model.as_string() {
+async fn session<B: Backend>(wish: &Wish<'_>, backend: B, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
+    let load = wish.options.for_session()?;
+    if let Some(address) = wish.model.as_string() {
         return Session::open(HttpSource::new(&address)?, backend, &load, progress).await;
     }
-    match FileSource::of(model) {
+    match FileSource::of(wish.model) {
         Some(files) => Session::open(files, backend, &load, progress).await,
         None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
     }

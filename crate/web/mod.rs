@@ -2,6 +2,8 @@
 
 pub mod face;
 pub mod files;
+#[cfg_attr(not(target_feature = "atomics"), path = "no_helpers.rs")]
+pub mod helpers;
 pub mod http;
 mod js;
 pub mod subgroups;

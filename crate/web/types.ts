@@ -17,7 +17,12 @@ export interface LoadOptions {
   ctxLen?: number;
   /** How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise. */
   kv?: "f16" | "f32";
+  /** Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a module with threads. */
+  threads?: number;
 }
+
+/** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */
+export type StartHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) => Promise<void>;
 
 /** Bytes of weights read so far, and in all. */
 export interface Progress {

@@ -11,8 +11,8 @@ if (!MODEL) throw new Error("PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo x
 /** What transformers answers, greedily: see make.py beside the file. */
 export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"));
 
-/** The page's server; its `model` is the address that the page shall load. */
-export async function servePage() {
-  const { server, address } = await serve({ models: dirname(MODEL) });
+/** The page's server, for a page that may share memory with threads unless told otherwise; `model` is the address that it shall load. */
+export async function servePage({ isolated = true } = {}) {
+  const { server, address } = await serve({ models: dirname(MODEL), isolated });
   return { address, model: `models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
 }

@@ -2,6 +2,7 @@
 
 import { Phi } from "../src/client.js";
 import { type Backend, type Message, PhiError, type Progress, type Stats } from "../src/types.js";
+import { VARIANTS } from "../src/variant.js";
 
 const DEMO_MODEL = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -39,6 +40,11 @@ const page = {
   forget: the<HTMLButtonElement>("forget"),
 };
 
+const wishes = new URLSearchParams(location.search);
+const variant = VARIANTS.find((name) => name === wishes.get("variant"));
+/** For tests and measurements: which module computes, and on how many threads. */
+const special = { ...(variant && { variant }), threads: Number(wishes.get("threads") ?? 0) };
+
 let phi: Phi | undefined;
 let conversation: Message[] = [];
 /** Ends what is going on now, be it a download or an answer. */
@@ -52,7 +58,7 @@ async function load(model: string | File[]): Promise<void> {
   say("Loading the model.");
   try {
     const backend = page.backend.value as Backend;
-    phi = await Phi.load({ model, backend, onProgress: showProgress, signal: current.signal });
+    phi = await Phi.load({ model, backend, ...special, onProgress: showProgress, signal: current.signal });
     showModel(phi);
     say("The model is loaded.");
   } catch (error) {
@@ -204,7 +210,6 @@ function whenSubmitted(form: HTMLFormElement, act: () => Promise<void>): void {
   });
 }
 
-const wishes = new URLSearchParams(location.search);
 page.model.value = wishes.get("model") ?? DEMO_MODEL;
 const backend = wishes.get("backend");
 if (backend === "gpu" || backend === "cpu") page.backend.value = backend;

@@ -1,9 +1,13 @@
 // The page's side: starts the worker, turns its messages into promises and streams.
 
+import { Helpers, startWorker } from "./helpers.js";
 import type { Reply, Request } from "./protocol.js";
 import { type BenchFigures, type Description, type Event, type GenerateOptions, type LoadOptions, type Message, PhiError, type Progress } from "./types.js";
+import { pick, type Variant } from "./variant.js";
 
 export interface LoadCall extends LoadOptions {
+  /** Which wasm module computes; the best that the browser runs, unless said otherwise. */
+  variant?: Variant;
   /** Called with the bytes read so far; `total` is 0 while it is unknown. */
   onProgress?: (progress: Progress) => void;
   /** Gives up loading. */
@@ -21,30 +25,33 @@ type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never)
 /** Replies that no other follows. */
 const LAST: Reply["kind"][] = ["end", "loaded", "figures", "error"];
 
-/** A model in a worker of its own. */
+/** A model in a worker of its own, which others may help. */
 export class Phi {
-  #worker: Worker;
+  #worker = startWorker();
+  #helpers = new Helpers((why) => this.#fail(`a thread of the engine failed (${why}): load the model again`));
   #listeners = new Map<number, (reply: Reply) => void>();
   #lastId = 0;
   #description: Description | undefined;
+  /** Why there are no workers any more. */
+  #over: PhiError | undefined;
 
   private constructor() {
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "phi" });
     this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#listeners.get(data.id)?.(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.#failAll(new PhiError("internal", `the engine's worker failed (${event.message || "its script did not load"}): reload the page`));
+      this.#fail(`the engine's worker failed (${event.message || "its script did not load"}): reload the page`);
     };
   }
 
   /** Loads a model. Rejects with a {@link PhiError}. */
-  static async load({ onProgress, signal, ...options }: LoadCall): Promise<Phi> {
+  static async load({ onProgress, signal, variant = pick(), ...options }: LoadCall): Promise<Phi> {
     const phi = new Phi();
     const abort = () => phi.close();
     signal?.addEventListener("abort", abort, { once: true });
     try {
       if (signal?.aborted) phi.close();
-      for await (const reply of phi.#ask({ kind: "load", options })) {
+      for await (const reply of phi.#ask({ kind: "load", options, variant })) {
+        if (reply.kind === "helpers") void phi.#help(reply);
         if (reply.kind === "progress") onProgress?.(reply.progress);
         if (reply.kind === "loaded") phi.#description = reply.description;
       }
@@ -78,10 +85,9 @@ export class Phi {
     throw new PhiError("internal", "the benchmark ended without figures");
   }
 
-  /** Ends the worker and gives its memory back. Whatever it was doing rejects with `cancelled`. */
+  /** Ends the workers and gives their memory back. Whatever they were doing rejects with `cancelled`. */
   close(): void {
-    this.#worker.terminate();
-    this.#failAll(new PhiError("cancelled", "the model was closed"));
+    this.#end(new PhiError("cancelled", "the model was closed"));
   }
 
   async *#events(ask: Ask, signal?: AbortSignal): AsyncGenerator<Event, void> {
@@ -91,6 +97,7 @@ export class Phi {
   /** Sends a request and yields its replies up to the last; leaving the loop early stops the work. */
   async *#ask(ask: Ask, signal?: AbortSignal): AsyncGenerator<Reply, void> {
     if (signal?.aborted) return;
+    if (this.#over) throw this.#over;
     const id = ++this.#lastId;
     const waiting: Reply[] = [];
     let wake = () => {};
@@ -124,7 +131,24 @@ export class Phi {
     this.#worker.postMessage(request);
   }
 
-  #failAll({ code, message }: PhiError): void {
+  async #help({ id, count, help }: Reply & { kind: "helpers" }): Promise<void> {
+    if (this.#over) return;
+    const failure = await this.#helpers.seeTo(count, help).then(
+      () => ({}),
+      (error: Error) => ({ failure: error.message }),
+    );
+    this.#send({ id, kind: "helpers", ...failure });
+  }
+
+  #fail(message: string): void {
+    this.#end(new PhiError("internal", message));
+  }
+
+  #end(why: PhiError): void {
+    this.#over ??= why;
+    const { code, message } = this.#over;
+    this.#worker.terminate();
+    this.#helpers.close();
     for (const [id, listener] of this.#listeners) listener({ id, kind: "error", error: { code, message } });
   }
 }

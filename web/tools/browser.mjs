@@ -1,8 +1,9 @@
-// Real browsers with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's lavapipe.
+// Real browsers, with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's lavapipe. WebKitGTK has none.
 
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import puppeteer from "puppeteer-core";
+import { launchWebKit } from "./webkit.mjs";
 
 /** What the wasm-bindgen tests start Chromium with, too. */
 const CHROMIUM_SWITCHES = JSON.parse(readFileSync(new URL("../../webdriver.json", import.meta.url), "utf8"))["goog:chromeOptions"].args;
@@ -29,8 +30,9 @@ export function findBrowser(kind) {
   return found;
 }
 
-/** A headless browser: "chromium" or "firefox" with WebGPU, or "chromium without WebGPU". */
+/** A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit". */
 export function launch(kind) {
+  if (kind === "webkit") return launchWebKit();
   if (kind === "firefox") {
     return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, extraPrefsFirefox: FIREFOX_PREFS });
   }

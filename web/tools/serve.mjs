@@ -1,8 +1,8 @@
 // Serves the built page on this machine alone, and the models folder under /models/.
 //
-//   node serve.mjs MODELS_FOLDER [--port N] [--isolated]
+//   node serve.mjs MODELS_FOLDER [--port N] [--no-isolated]
 //
-// --isolated sends COOP and COEP, which threads in a page will ask for.
+// COOP and COEP isolate the page from others, which is what threads ask for; --no-isolated leaves them out.
 
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
 
 /** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. */
-export async function serve({ models, port = 0, isolated = false }) {
+export async function serve({ models, port = 0, isolated = true }) {
   const page = sirv(PAGE, { dev: true });
   const files = sirv(models, { dev: true });
   const server = createServer((request, response) => {
@@ -36,7 +36,8 @@ export async function serve({ models, port = 0, isolated = false }) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { port: { type: "string", default: "0" }, isolated: { type: "boolean", default: false } },
+    allowNegative: true,
+    options: { port: { type: "string", default: "0" }, isolated: { type: "boolean", default: true } },
   });
   const { address } = await serve({ models: positionals[0], port: Number(values.port), isolated: values.isolated });
   console.log(`The page is at ${address} (Ctrl+C ends it).`);

@@ -24,7 +24,7 @@ const STEPS: &[Step] = &[
     ("browser tests", browser),
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
-    ("the page in Chromium and Firefox", page),
+    ("the page in Chromium, Firefox and WebKit", page),
 ];
 
 const BROWSER: &str = "--target=wasm32-unknown-unknown";

@@ -1,44 +1,48 @@
-//! A pool of threads of our own, so that its size is what was asked for.
+//! Helpers are threads of the operating system, started for a team and ended with it.
 
-use rayon::prelude::*;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-use crate::error::{Code, Error, Result};
+use super::team::Team;
+use crate::error::{Code, Result, fail};
 
-/// Runs tasks on a fixed number of threads.
-pub struct Threads {
-    /// `None` for a single thread: the caller's own.
-    pool: Option<rayon::ThreadPool>,
-    count: usize,
+/// How often a waiting thread looks before it sleeps: some tens of microseconds, which bridges the gap between two ops.
+pub const SPINS: u32 = 1000;
+
+/// As many as wanted, or as the machine has.
+pub fn count(wanted: usize) -> Result<usize> {
+    Ok(if wanted > 0 { wanted } else { thread::available_parallelism().map_or(1, usize::from) })
 }
 
-impl Threads {
-    /// A pool of `wanted` threads; 0 for as many as the machine has.
-    pub fn new(wanted: usize) -> Result<Threads> {
-        let count = if wanted > 0 { wanted } else { std::thread::available_parallelism().map_or(1, usize::from) };
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|i| format!("cpu {i}")).build();
-        let failed = |error| Error::new(Code::OutOfMemory, format!("{count} threads could not be started: {error}; ask for fewer"));
-        let pool = if count > 1 { Some(build().map_err(failed)?) } else { None };
-        Ok(Threads { pool, count })
-    }
+/// A team's helpers; dropping them ends them.
+pub struct Helpers {
+    team: Arc<Team>,
+    threads: Vec<JoinHandle<()>>,
+}
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Runs `work` inside the pool, so that each `each` in it need not wake the pool from outside.
-    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
+impl Helpers {
+    /// One for every seat.
+    pub fn start(team: &Arc<Team>) -> Result<Helpers> {
+        let mut helpers = Helpers { team: Arc::clone(team), threads: Vec::new() };
+        for seat in 0..team.helpers() {
+            let team = Arc::clone(team);
+            match thread::Builder::new().name(format!("cpu {}", seat + 1)).spawn(move || team.help(seat)) {
+                Ok(thread) => helpers.threads.push(thread),
+                Err(error) => {
+                    fail!(Code::OutOfMemory, "{} threads could not be started: {error}; ask for fewer", helpers.team.helpers() + 1)
+                }
+            }
         }
+        Ok(helpers)
     }
+}
 
-    /// Runs the tasks `0 .. tasks` in any order and waits for all.
-    pub fn each(&self, tasks: usize, task: impl Fn(usize) + Sync) {
-        match self.pool {
-            Some(_) if tasks > 1 => (0..tasks).into_par_iter().for_each(&task),
-            _ => (0..tasks).for_each(task),
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.team.close();
+        for thread in self.threads.drain(..) {
+            // A helper catches its tasks' panics, so it ends well.
+            let _ = thread.join();
         }
     }
 }

@@ -11,7 +11,7 @@ const { values, positionals } = parseArgs({
   options: Object.fromEntries(["variant", "threads", "prompt", "gen", "backend"].map((name) => [name, { type: "string" }])),
 });
 const [models, model] = positionals;
-const { server, address } = await serve({ models, isolated: true });
+const { server, address } = await serve({ models });
 try {
   const query = new URLSearchParams({ model: `models/${model}`, ...values });
   console.log(JSON.stringify(await figures(`${address}bench.html?${query}`)));

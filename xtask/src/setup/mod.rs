@@ -5,6 +5,7 @@ mod packages;
 pub mod peers;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -33,6 +34,7 @@ pub fn everything(place: &Place) -> Result<()> {
 pub fn for_build(place: &Place) -> Result<()> {
     rust_target("wasm32-unknown-unknown", "browsers run it")?;
     rust_target("wasm32-wasip1", "the WASI module is built for it")?;
+    rust_source()?;
     let version = &place.wasm_bindgen_version;
     install(
         place,
@@ -55,6 +57,18 @@ fn rust_target(target: &str, why: &str) -> Result<()> {
         bail!("the Rust target {target} is missing and there is no rustup to add it: install it as your Rust came");
     }
     sh::run(Command::new("rustup").args(["target", "add", target]))
+}
+
+fn rust_source() -> Result<()> {
+    let sysroot = sh::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    if fs::exists(Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock"))? {
+        return Ok(());
+    }
+    say("the source of Rust's standard library", "modules with threads need one that is compiled for shared memory");
+    if sh::find(&["rustup"]).is_none() {
+        bail!("the component rust-src is missing and there is no rustup to add it: install it as your Rust came");
+    }
+    sh::run(Command::new("rustup").args(["component", "add", "rust-src"]))
 }
 
 /// `cargo install` into the cache, under the version's own name.

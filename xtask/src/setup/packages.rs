@@ -19,10 +19,12 @@ const CHROMIUM: Package = Package {
     programs: &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
 };
 
-const BROWSERS: [Package; 5] = [
+const BROWSERS: [Package; 7] = [
     CHROMIUM,
     Package { debian: "chromium-driver", why: "wasm-bindgen's tests drive Chromium through it", programs: &["chromedriver"] },
     Package { debian: "firefox-esr", why: "the page runs in it too", programs: &["firefox-esr", "firefox"] },
+    Package { debian: "webkit2gtk-driver", why: "WebKit: the page runs in it too, as in Safari", programs: &["WebKitWebDriver"] },
+    Package { debian: "xvfb", why: "a screen for WebKit, which has no headless mode", programs: &["Xvfb"] },
     Package { debian: "libvulkan1", why: "WebGPU's way to any GPU", programs: &[] },
     Package { debian: "mesa-vulkan-drivers", why: "lavapipe, the GPU of machines that have none", programs: &[] },
 ];

@@ -1,0 +1,51 @@
+// The workers that help the engine's. The page starts them: not every browser and bundler lets a worker do it.
+
+import type { FromHelper, Help } from "./protocol.js";
+
+/** A worker with our script; its first message tells it what it is. */
+export function startWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "phi" });
+}
+
+export class Helpers {
+  #workers: Worker[] = [];
+
+  /** `onFailure` hears of a helper that fails while it works: the engine then waits for it for ever. */
+  constructor(readonly onFailure: (why: string) => void) {}
+
+  /** Starts what is missing to `count`, and resolves once all are ready; rejects when one does not start. */
+  async seeTo(count: number, help: Help): Promise<void> {
+    const starting: Promise<void>[] = [];
+    while (this.#workers.length < count) starting.push(this.#start(help));
+    await Promise.all(starting);
+  }
+
+  /** Ends them. */
+  close(): void {
+    for (const worker of this.#workers.splice(0)) worker.terminate();
+  }
+
+  #start(help: Help): Promise<void> {
+    const worker = startWorker();
+    this.#workers.push(worker);
+    return new Promise((resolve, reject) => {
+      let ready = false;
+      const fail = (why: string) => {
+        if (ready) return this.onFailure(why);
+        worker.terminate();
+        this.#workers = this.#workers.filter((other) => other !== worker);
+        reject(new Error(why));
+      };
+      worker.onmessage = ({ data }: MessageEvent<FromHelper>) => {
+        if (data.kind === "failed") return fail(data.message);
+        ready = true;
+        resolve();
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        fail(event.message || "its script did not load");
+      };
+      worker.postMessage(help);
+    });
+  }
+}

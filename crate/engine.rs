@@ -120,6 +120,13 @@ impl<B: Backend> Engine<B> {
         self.backend.describe()
     }
 
+    /// Bytes that decoding a token reads when the cache holds `cached` of them: every matrix but an embedding that is not the head's
+    /// too (of that it reads one row), and the keys and values.
+    pub fn decode_bytes(&self, cached: usize) -> u64 {
+        let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
+        self.model.decode_bytes() + kv::cache_bytes(self.config(), cached, kind)
+    }
+
     /// Says which tokens the sequence should hold. What the cache has in common with them stays, the rest is to come.
     ///
     /// Where the new length asks for other LongRoPE factors than the cache was rotated with, nothing of it stays: deeper layers'

@@ -5,6 +5,7 @@
 //! compute. `crate/ARCHITECTURE.md` has the picture.
 
 pub mod backend;
+pub mod bench;
 #[cfg_attr(all(feature = "web", target_family = "wasm", target_os = "unknown"), path = "web/clock.rs")]
 mod clock;
 pub mod convert;

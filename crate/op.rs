@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::weights::layout::Kind;
+use crate::weights::layout::{Kind, Planes, planes};
 
 /// A handle of a backend's buffer. The backend that gave it out owns the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +25,14 @@ pub struct Matrix {
     pub cols: u32,
     /// The rows, in order, without gaps.
     pub parts: Vec<Part>,
+}
+
+impl Matrix {
+    /// Bytes of its planes.
+    pub fn bytes(&self) -> u64 {
+        let Planes { codes, scales, mins } = planes(self.kind, self.rows as usize, self.cols as usize);
+        codes + scales + mins
+    }
 }
 
 /// Some rows of a [`Matrix`].

@@ -20,8 +20,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gpu", &["error", "op", "backend", "weights"]),
     ("words", &["error", "text", "weights"]),
     ("session", &["error", "op", "backend", "weights", "engine", "text", "words", "clock"]),
+    ("bench", &["error", "backend", "weights", "engine", "clock"]),
     ("convert", &["error", "op", "weights", "text", "words"]),
-    ("web", &["error", "op", "backend", "weights", "engine", "text", "words", "session", "cpu", "gpu"]),
+    ("web", &["error", "op", "backend", "weights", "engine", "text", "words", "session", "bench", "cpu", "gpu"]),
 ];
 
 /// Of `weights`, the backends and the ops know only how weights lie in memory.

@@ -16,7 +16,7 @@ pub trait Task {
 /// Runs a task on the backend that the arguments ask for.
 pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     args.source()?; // A model that is not there must not first open a GPU.
-    match args.backend {
+    match args.compute.backend {
         Choice::Gpu => task.on(Gpu::new(GpuOptions::default()).await?).await,
         Choice::Cpu => task.on(cpu(args)?).await,
         Choice::Auto => match Gpu::new(GpuOptions::default()).await {
@@ -34,5 +34,5 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
 }
 
 fn cpu(args: &ModelArgs) -> Result<Cpu> {
-    Cpu::new(CpuOptions { threads: args.threads, ..CpuOptions::default() })
+    Cpu::new(CpuOptions { threads: args.compute.threads, ..CpuOptions::default() })
 }

@@ -14,8 +14,8 @@ pub trait Task {
 
 /// Runs a task on the CPU.
 pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
-    if args.backend == Choice::Gpu {
+    if args.compute.backend == Choice::Gpu {
         return Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend; use --backend cpu"));
     }
-    task.on(Cpu::new(CpuOptions { threads: args.threads, ..CpuOptions::default() })?).await
+    task.on(Cpu::new(CpuOptions { threads: args.compute.threads, ..CpuOptions::default() })?).await
 }

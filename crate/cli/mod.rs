@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they share.
 
+mod bench;
 mod chat;
 mod convert;
 #[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "device_cpu.rs")]
@@ -32,6 +33,8 @@ enum Command {
     Logits(logits::Logits),
     /// Measure how well the model predicts a text.
     Perplexity(perplexity::Perplexity),
+    /// Time prefill and decoding.
+    Bench(bench::Bench),
     /// Convert a model into the form that streams.
     Convert(convert::Convert),
     /// Say what a model's files hold.
@@ -45,6 +48,7 @@ pub async fn run() -> Result<()> {
         Command::Chat(chat) => chat.run().await,
         Command::Logits(logits) => logits.run().await,
         Command::Perplexity(perplexity) => perplexity.run().await,
+        Command::Bench(bench) => bench.run().await,
         Command::Convert(convert) => convert.run().await,
         Command::Inspect(inspect) => inspect.run().await,
     }

@@ -16,6 +16,13 @@ pub struct ModelArgs {
     /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// What computes a model, and how it is held.
+#[derive(Debug, Clone, Args)]
+pub struct ComputeArgs {
     /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
@@ -66,11 +73,11 @@ impl ModelArgs {
 
     /// How to load, with a context of `ctx` where the user named none.
     pub fn load_options(&self, ctx: Option<usize>) -> LoadOptions {
-        let kv = self.kv.map(|kv| match kv {
+        let kv = self.compute.kv.map(|kv| match kv {
             Kv::F16 => KvKind::F16,
             Kv::F32 => KvKind::F32,
         });
-        LoadOptions { hold: self.bits.into(), ctx_len: self.ctx.or(ctx), kv }
+        LoadOptions { hold: self.compute.bits.into(), ctx_len: self.compute.ctx.or(ctx), kv }
     }
 }
 

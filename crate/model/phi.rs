@@ -108,6 +108,12 @@ impl Phi {
         Ok(Phi { config, embedding, layers, norm, head })
     }
 
+    /// Bytes of the weights that each decoded token reads.
+    pub fn decode_bytes(&self) -> u64 {
+        let of_layers = self.layers.iter().flat_map(|layer| [&layer.qkv, &layer.o, &layer.gate_up, &layer.down]);
+        of_layers.chain([&self.head]).map(|matrix| matrix.bytes()).sum()
+    }
+
     /// The ops that take `rows` token ids through all layers: `scratch.ids` to `scratch.x`.
     pub fn record_layers(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize) -> Vec<Op> {
         let mut ops = self.record_embedding(scratch, rows);

@@ -10,6 +10,7 @@ use super::files::FileSource;
 use super::http::HttpSource;
 use super::{helpers, js, subgroups};
 use crate::backend::Backend;
+use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions};
@@ -35,6 +36,9 @@ extern "C" {
     /// How to answer; every field may be left out.
     #[wasm_bindgen(typescript_type = "GenerateOptions | undefined")]
     pub type JsGenerateOptions;
+    /// What was measured.
+    #[wasm_bindgen(typescript_type = "BenchFigures")]
+    pub type JsBenchFigures;
     /// Hears how far loading has come.
     #[wasm_bindgen(typescript_type = "(progress: Progress) => void")]
     pub type OnProgress;
@@ -101,6 +105,17 @@ impl PhiEngine {
             Device::Gpu(session) => tell(session.chat(&messages, &options).map_err(thrown)?, &on_event).await,
             Device::Cpu(session) => tell(session.chat(&messages, &options).map_err(thrown)?, &on_event).await,
         }
+    }
+
+    /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
+    /// forgotten.
+    pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
+        let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
+        let figures = match &mut self.device {
+            Device::Gpu(session) => bench::measure(session.engine(), plan).await,
+            Device::Cpu(session) => bench::measure(session.engine(), plan).await,
+        };
+        Ok(to_js(&figures.map_err(thrown)?).unchecked_into())
     }
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.

@@ -104,3 +104,19 @@ export type Event =
   | { kind: "text"; text: string }
   /** The answer is complete. */
   | ({ kind: "done" } & Stats);
+
+/** What a benchmark measured, spelled as `phi bench --json` spells it. */
+export interface BenchFigures {
+  /** What computed, in one line. */
+  device: string;
+  prompt_tokens: number;
+  generated_tokens: number;
+  /** Tokens of the prompt a second, up to the logits that choose the first token. */
+  prefill_tps: number;
+  /** Tokens generated a second. */
+  decode_tps: number;
+  /** The module's memory; it only ever grows. */
+  peak_bytes: number;
+  /** Bytes of weights, keys and values that a token reads half-way through decoding. */
+  bytes_per_token: number;
+}

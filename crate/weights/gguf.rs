@@ -3,6 +3,8 @@
 //! Only the header is read, in chunks that grow until it is whole. Every length in it is checked against the file's size before
 //! anything is allocated, so that a header that lies costs no more than the file is long.
 
+pub mod write;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod checkpoint;
 pub mod config;
+pub mod directory;
 pub mod gguf;
 pub mod layout;
 mod load;

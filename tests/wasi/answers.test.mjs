@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
 /** What `cargo xtask test` sets: the module, the model, and a Python with wasmtime. */
@@ -23,6 +25,22 @@ for (const [runtime, [program, ...before]] of Object.entries(runtimes)) {
         assert.equal(said.trimEnd(), answer);
       });
     }
+
+    it("times a synthetic model that it writes once", () => {
+      const cache = mkdtempSync(join(tmpdir(), "phi-"));
+      try {
+        const options = ["--json", "--shape", "tiny", "--prompt", "12", "--gen", "3", "--cache", cache];
+        const bench = () => JSON.parse(execFileSync(program, [...before, module, "bench", ...options], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));
+        const written = () => readdirSync(cache, { recursive: true }).map((name) => [name, statSync(join(cache, name)).mtimeMs]);
+        const { host, backend, threads, model, prompt_tokens, generated_tokens } = bench();
+        assert.deepEqual([host, backend, threads, model, prompt_tokens, generated_tokens], [runtime, "cpu", 1, "tiny", 12, 3]);
+        const first = written();
+        bench();
+        assert.deepEqual(written(), first);
+      } finally {
+        rmSync(cache, { recursive: true });
+      }
+    });
 
     it("says what is wrong with a model that is not there", () => {
       const call = () => execFileSync(program, [...before, module, "run", "--model", "/nowhere.gguf", "Hello"], { encoding: "utf8", stdio: "pipe" });

@@ -8,7 +8,7 @@ import wasmtime
 path, *args = sys.argv[1:]
 wasi = wasmtime.WasiConfig()
 wasi.argv = [path, *args]
-wasi.env = list(os.environ.items())
+wasi.env = list({**os.environ, "PHI_HOST": "wasmtime"}.items())
 wasi.preopen_dir(os.getcwd(), ".")
 wasi.preopen_dir("/", "/")
 wasi.inherit_stdin()

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use phi_wasm::backend::{Backend, Limits};
 use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::op::{Buf, Op};
+use phi_wasm::weights::gguf::write;
+pub use phi_wasm::weights::gguf::write::Meta;
 use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::{Checkpoint, Hold, MemorySource, Source};
 use pollster::block_on;
@@ -96,17 +98,6 @@ pub fn unpack(bytes: &[u8]) -> Vec<Stored> {
     all
 }
 
-/// A metadata value to write.
-#[derive(Clone)]
-pub enum Meta {
-    U16(u16),
-    U32(u32),
-    F32(f32),
-    Text(&'static str),
-    Texts(Vec<String>),
-    I32s(Vec<i32>),
-}
-
 /// A tensor to write: name, dimensions in GGUF's order (columns first), the type's number, bytes.
 pub type GgufTensor = (String, Vec<u64>, u32, Vec<u8>);
 
@@ -172,45 +163,9 @@ impl Gguf {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let text = |out: &mut Vec<u8>, text: &str| {
-            out.extend((text.len() as u64).to_le_bytes());
-            out.extend(text.as_bytes());
-        };
-        let mut out = b"GGUF".to_vec();
-        out.extend(self.version.to_le_bytes());
-        out.extend((self.tensors.len() as u64).to_le_bytes());
-        out.extend((self.meta.len() as u64).to_le_bytes());
-        for (key, value) in &self.meta {
-            text(&mut out, key);
-            match value {
-                Meta::U16(value) => out.extend(2u32.to_le_bytes().into_iter().chain(value.to_le_bytes())),
-                Meta::U32(value) => out.extend(4u32.to_le_bytes().into_iter().chain(value.to_le_bytes())),
-                Meta::F32(value) => out.extend(6u32.to_le_bytes().into_iter().chain(value.to_le_bytes())),
-                Meta::Text(value) => {
-                    out.extend(8u32.to_le_bytes());
-                    text(&mut out, value);
-                }
-                Meta::Texts(list) => {
-                    out.extend([9u32, 8].map(u32::to_le_bytes).concat());
-                    out.extend((list.len() as u64).to_le_bytes());
-                    list.iter().for_each(|value| text(&mut out, value));
-                }
-                Meta::I32s(list) => {
-                    out.extend([9u32, 5].map(u32::to_le_bytes).concat());
-                    out.extend((list.len() as u64).to_le_bytes());
-                    out.extend(list.iter().flat_map(|value| value.to_le_bytes()));
-                }
-            }
-        }
-        let mut offset = 0;
-        for (name, dims, kind, data) in &self.tensors {
-            text(&mut out, name);
-            out.extend((dims.len() as u32).to_le_bytes());
-            out.extend(dims.iter().flat_map(|n| n.to_le_bytes()));
-            out.extend(kind.to_le_bytes());
-            out.extend((offset as u64).to_le_bytes());
-            offset += data.len().next_multiple_of(32);
-        }
+        let tensors = self.tensors.iter();
+        let tensors = tensors.map(|(name, dims, stored, data)| write::Tensor { name, dims, stored: *stored, bytes: data.len() as u64 });
+        let mut out = write::header(self.version, &self.meta, tensors);
         for (_, _, _, data) in &self.tensors {
             out.resize(out.len().next_multiple_of(32), 0);
             out.extend(data);

@@ -2,7 +2,7 @@
 
 import { Helpers, startWorker } from "./helpers.js";
 import type { Reply, Request } from "./protocol.js";
-import { type Description, type Event, type GenerateOptions, type LoadOptions, type Message, PhiError, type Progress } from "./types.js";
+import { type BenchFigures, type Description, type Event, type GenerateOptions, type LoadOptions, type Message, PhiError, type Progress } from "./types.js";
 import { pick, type Variant } from "./variant.js";
 
 export interface LoadCall extends LoadOptions {
@@ -21,6 +21,9 @@ export interface GenerateCall extends GenerateOptions {
 
 /** A request without its id. */
 type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
+
+/** Replies that no other follows. */
+const LAST: Reply["kind"][] = ["end", "loaded", "figures", "error"];
 
 /** A model in a worker of its own, which others may help. */
 export class Phi {
@@ -76,6 +79,12 @@ export class Phi {
     return this.#events({ kind: "complete", prompt, options }, signal);
   }
 
+  /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
+  async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
+    for await (const reply of this.#ask({ kind: "bench", promptTokens, generateTokens })) if (reply.kind === "figures") return reply.figures;
+    throw new PhiError("internal", "the benchmark ended without figures");
+  }
+
   /** Ends the workers and gives their memory back. Whatever they were doing rejects with `cancelled`. */
   close(): void {
     this.#end(new PhiError("cancelled", "the model was closed"));
@@ -107,7 +116,7 @@ export class Phi {
           await new Promise<void>((resolve) => (wake = resolve));
           continue;
         }
-        over = reply.kind === "end" || reply.kind === "loaded" || reply.kind === "error";
+        over = LAST.includes(reply.kind);
         if (reply.kind === "error") throw new PhiError(reply.error.code, reply.error.message);
         yield reply;
       }

@@ -1,12 +1,13 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
-import type { Code, Description, Event, GenerateOptions, LoadOptions, Message, Progress } from "./types.js";
+import type { BenchFigures, Code, Description, Event, GenerateOptions, LoadOptions, Message, Progress } from "./types.js";
 import type { Variant } from "./variant.js";
 
 export type Request =
   | { id: number; kind: "load"; options: LoadOptions; variant: Variant }
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
   | { id: number; kind: "complete"; prompt: string; options: GenerateOptions }
+  | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
   /** `id` is the load that asked for helpers: they are ready, or this is why not. */
@@ -34,5 +35,6 @@ export type Reply =
   /** The engine wants `count` helpers. */
   | { id: number; kind: "helpers"; count: number; help: Help }
   | { id: number; kind: "loaded"; description: Description }
+  | { id: number; kind: "figures"; figures: BenchFigures }
   | { id: number; kind: "end" }
   | { id: number; kind: "error"; error: PlainError };

@@ -3,6 +3,7 @@
 
 export type {
   Backend,
+  BenchFigures,
   Code,
   Description,
   Event,

@@ -72,6 +72,8 @@ async function perform(request: Question): Promise<void> {
     case "complete":
       await loaded().complete(request.prompt, request.options, onEvent);
       return say({ id, kind: "end" });
+    case "bench":
+      return say({ id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) });
   }
 }
 

@@ -47,11 +47,20 @@ const THREADS: [&str; 7] = [
     "--export=__tls_base",
 ];
 
+/// The names of the wasm modules.
+pub fn variants(place: &Place) -> Result<Vec<String>> {
+    Ok(plan(place)?.build.into_iter().map(|variant| variant.name).collect())
+}
+
+fn plan(place: &Place) -> Result<Plan> {
+    let text = fs::read_to_string(place.root.join("wasm-pack.toml")).context("wasm-pack.toml cannot be read")?;
+    toml::from_str(&text).context("wasm-pack.toml")
+}
+
 /// Builds everything that the page needs.
 pub fn all(place: &Place) -> Result<()> {
     setup::for_build(place)?;
-    let text = fs::read_to_string(place.root.join("wasm-pack.toml")).context("wasm-pack.toml cannot be read")?;
-    let plan: Plan = toml::from_str(&text).context("wasm-pack.toml")?;
+    let plan = plan(place)?;
     for variant in &plan.build {
         package(place, &plan, variant)?;
     }

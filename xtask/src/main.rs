@@ -1,5 +1,6 @@
-//! The project's chores: `cargo xtask setup | build | demo | test`. Each does the set-up that it needs by itself.
+//! The project's chores: `cargo xtask setup | build | demo | test | bench`. Each does the set-up that it needs by itself.
 
+mod bench;
 mod build;
 mod demo;
 mod place;
@@ -39,6 +40,8 @@ enum Chore {
     },
     /// Runs every check and every test, the quick ones first
     Test,
+    /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime and beside its peers
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,5 +62,6 @@ fn perform(chore: Chore) -> Result<()> {
         Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
         Chore::Demo { port, .. } => demo::serve(&place, port),
         Chore::Test => test::all(&place),
+        Chore::Bench(options) => bench::all(&place, &options),
     }
 }

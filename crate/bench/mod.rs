@@ -1,0 +1,97 @@
+//! How fast a model runs: prefill and decoding, timed on token ids. No words, so that no tokenizer takes memory or time.
+
+#[cfg_attr(target_family = "wasm", path = "memory_wasm.rs")]
+mod memory;
+pub mod shape;
+
+use serde::Serialize;
+
+use crate::backend::Backend;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{Code, Result, fail};
+use crate::weights::config::Config;
+
+/// Tokens of the prompt that warms caches, pools and pages up.
+const WARM_UP: usize = 8;
+/// Positions that are allocated unless the run needs more: what the engines that we compare with are given.
+const CTX_LEN: usize = 2048;
+
+/// What to time.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Tokens to prefill.
+    pub prompt: usize,
+    /// Tokens to generate after them, whatever they are: nothing stops.
+    pub generate: usize,
+}
+
+/// What was measured, named as the benchmark's JSON has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// What computed, in one line.
+    pub device: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens that were generated.
+    pub generated_tokens: usize,
+    /// Tokens of the prompt a second, up to and with the logits that choose the first token.
+    pub prefill_tps: f64,
+    /// Tokens generated a second: choosing each, and computing the logits that follow.
+    pub decode_tps: f64,
+    /// The most memory that this process has had, or the module's memory under wasm; unknown on some systems.
+    pub peak_bytes: Option<u64>,
+    /// Bytes of weights, keys and values that a token reads half-way through decoding.
+    pub bytes_per_token: u64,
+}
+
+impl Plan {
+    /// Positions that the run needs; more, where the model has them, since others allocate more too.
+    pub fn ctx_len(&self, config: &Config) -> usize {
+        let longest = config.max_position_embeddings as usize;
+        self.prompt.saturating_add(self.generate).max(CTX_LEN.min(longest))
+    }
+}
+
+/// Times a loaded model.
+///
+/// # Errors
+/// `bad-option` for a plan that reads or generates nothing; `prompt-too-long` and `context-full` for one that does not fit.
+pub async fn measure<B: Backend>(engine: &mut Engine<B>, plan: Plan) -> Result<Figures> {
+    if plan.prompt == 0 || plan.generate == 0 {
+        fail!(Code::BadOption, "a benchmark needs a token to read and one to generate, at least");
+    }
+    time(engine, Plan { prompt: WARM_UP.min(plan.prompt), generate: 1 }, 1).await?;
+    let (prefill, decode) = time(engine, plan, 2).await?;
+    Ok(Figures {
+        device: engine.describe_backend(),
+        prompt_tokens: plan.prompt,
+        generated_tokens: plan.generate,
+        prefill_tps: plan.prompt as f64 / prefill,
+        decode_tps: plan.generate as f64 / decode,
+        peak_bytes: memory::peak(),
+        bytes_per_token: engine.decode_bytes(plan.prompt + plan.generate / 2),
+    })
+}
+
+/// Seconds of prefill and of decoding. Prompts of different `first` ids share nothing that the cache could keep.
+async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Result<(f64, f64)> {
+    let vocab_size = engine.config().vocab_size;
+    let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect();
+    let start = clock::seconds();
+    engine.plan(&prompt)?;
+    let mut logits = engine.logits().await?;
+    let prefilled = clock::seconds();
+    for _ in 0..plan.generate {
+        engine.push(likeliest(&logits))?;
+        logits = engine.logits().await?;
+    }
+    // A clock as coarse as a browser's may not have moved.
+    let seconds = |from: f64, to: f64| (to - from).max(1e-6);
+    Ok((seconds(start, prefilled), seconds(prefilled, clock::seconds())))
+}
+
+fn likeliest(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.map_or(0, |(id, _)| id as u32)
+}

@@ -1,0 +1,175 @@
+//! `phi bench`: how fast a model runs here.
+
+mod bandwidth;
+mod synthetic;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{HumanBytes, HumanCount};
+use phi_wasm::Result;
+use phi_wasm::backend::Backend;
+use phi_wasm::bench::shape::Shape;
+use phi_wasm::bench::{Figures, Plan, measure};
+use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::weights::Checkpoint;
+use serde::Serialize;
+
+use super::device::{self, Task};
+use super::options::{ComputeArgs, ModelArgs};
+use super::progress;
+
+/// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Tokens of the prompt.
+    #[arg(long, value_name = "N", default_value_t = 251)]
+    prompt: usize,
+    /// Tokens to generate.
+    #[arg(long = "gen", value_name = "N", default_value_t = 48)]
+    generate: usize,
+    /// Print the figures as one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Where synthetic models are kept [default: PHI_WASM_CACHE, or ~/.cache/phi-wasm].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Synthetic weights of a model's sizes, written once and kept.
+    #[arg(long, value_parser = parse_shape)]
+    shape: Option<Shape>,
+}
+
+fn parse_shape(name: &str) -> std::result::Result<Shape, String> {
+    let known = Shape::ALL.map(|shape| shape.name).join(" and ");
+    Shape::ALL.into_iter().find(|shape| shape.name == name).ok_or_else(|| format!("there are {known}"))
+}
+
+impl Bench {
+    /// Does it.
+    pub async fn run(self) -> Result<()> {
+        let model = match (&self.what.model, &self.what.shape) {
+            (_, Some(shape)) => synthetic::ensure(shape, self.cache.as_deref())?,
+            (model, None) => model.clone().unwrap_or_default(),
+        };
+        let args = ModelArgs { model, compute: self.compute.clone() };
+        device::run(&args.clone(), Timing { args, bench: self }).await
+    }
+}
+
+struct Timing {
+    args: ModelArgs,
+    bench: Bench,
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Record<'a> {
+    engine: &'static str,
+    version: &'static str,
+    host: String,
+    variant: String,
+    backend: &'static str,
+    threads: usize,
+    model: &'a str,
+    file: &'a Path,
+    #[serde(flatten)]
+    figures: &'a Figures,
+    /// Milliseconds from opening the model to a loaded engine.
+    load_ms: f64,
+    /// Bytes a second that as many threads read from memory.
+    read_bandwidth: f64,
+    /// How much of it decoding uses.
+    bandwidth_share: f64,
+}
+
+impl Task for Timing {
+    async fn on<B: Backend>(self, backend: B) -> Result<()> {
+        let Timing { args, bench: Bench { what, prompt, generate, json, .. } } = self;
+        let plan = Plan { prompt, generate };
+        let start = Instant::now();
+        let checkpoint = Checkpoint::open(args.source()?).await?;
+        let load = args.load_options(Some(plan.ctx_len(&checkpoint.config)));
+        let options = EngineOptions { hold: load.hold, ctx_len: load.ctx_len, kv: load.kv };
+        let bar = progress::bytes("loading");
+        bar.set_length(checkpoint.weight_bytes());
+        let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
+        bar.finish_and_clear();
+        drop(checkpoint);
+        let load_ms = start.elapsed().as_secs_f64() * 1e3;
+        let figures = measure(&mut engine, plan).await?;
+        drop(engine);
+        let threads = threads(args.compute.threads);
+        let read_bandwidth = bandwidth::measure(threads);
+        let file = args.model.file_stem().unwrap_or_default().to_string_lossy();
+        let (on_cpu, variant) = described(&figures.device);
+        let record = Record {
+            engine: "phi-wasm",
+            version: env!("CARGO_PKG_VERSION"),
+            host: host(),
+            variant,
+            backend: if on_cpu { "cpu" } else { "gpu" },
+            threads,
+            model: what.shape.as_ref().map_or(&file, |shape| shape.name),
+            file: &args.model,
+            bandwidth_share: figures.decode_tps * figures.bytes_per_token as f64 / read_bandwidth,
+            load_ms,
+            read_bandwidth,
+            figures: &figures,
+        };
+        if json {
+            println!("{}", serde_json::json!(record));
+        } else {
+            print(&record);
+        }
+        Ok(())
+    }
+}
+
+/// What `--threads` means here.
+fn threads(asked: usize) -> usize {
+    let all = if cfg!(target_family = "wasm") { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    if asked == 0 { all } else { asked }
+}
+
+/// Whether the CPU computed, and with which instructions: `CPU, AVX2, 2 threads`. A GPU is its own variant.
+fn described(device: &str) -> (bool, String) {
+    match device.strip_prefix("CPU, ").and_then(|rest| rest.split(',').next()) {
+        Some(instructions) => (true, instructions.to_lowercase()),
+        None => (false, device.to_owned()),
+    }
+}
+
+/// What runs us. A WASI module cannot know, but whoever starts it can say.
+fn host() -> String {
+    if cfg!(target_os = "wasi") { std::env::var("PHI_HOST").unwrap_or_else(|_| "wasi".to_owned()) } else { "native".to_owned() }
+}
+
+fn print(record: &Record<'_>) {
+    let figures = record.figures;
+    println!("{} on {} ({})", record.model, figures.device, record.host);
+    println!("prefill  {:8.2} tok/s over {} tokens", figures.prefill_tps, HumanCount(figures.prompt_tokens as u64));
+    println!("decode   {:8.2} tok/s over {} tokens", figures.decode_tps, HumanCount(figures.generated_tokens as u64));
+    println!(
+        "reads    {} a token: {:.0} % of the {:.1} GB/s that this machine reads with {} thread{}",
+        HumanBytes(figures.bytes_per_token),
+        record.bandwidth_share * 100.0,
+        record.read_bandwidth / 1e9,
+        record.threads,
+        if record.threads == 1 { "" } else { "s" },
+    );
+    let peak = figures.peak_bytes.map_or("unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+    println!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3);
+}

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::place::Place;
 use crate::{setup, sh};
@@ -20,7 +22,7 @@ struct Plan {
 }
 
 /// One of its builds: a folder in pkg/.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Variant {
     name: String,
@@ -76,24 +78,54 @@ pub fn all(place: &Place) -> Result<()> {
 /// One wasm module with its JavaScript and types.
 fn package(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     let out = place.root.join("pkg").join(&variant.name);
-    let built = compile(place, variant)?;
-
-    // The slow last step is left out when cargo gave the same module as last time.
-    let module = fs::read(&built).context("cargo's wasm module cannot be read")?;
-    let stamp = place.target.join(format!("pkg-{}.made-from", variant.name));
-    let options = [&plan.wasm_opt[..], &variant.wasm_opt].concat();
-    let made_from = [&module[..], options.join(" ").as_bytes()].concat();
     let wasm = wasm_of(place, variant);
-    if wasm.is_file() && fs::read(&stamp).is_ok_and(|last| last == made_from) {
+    let options = [&plan.wasm_opt[..], &variant.wasm_opt].concat();
+    let [files, stamp] = ["d", "made-from"].map(|kind| place.target.join(format!("pkg-{}.{kind}", variant.name)));
+    let recipe = format!("{variant:?} {options:?} {THREADS:?}");
+    // Cargo keeps one module for all variants that share a target directory, so it cannot tell that nothing has changed.
+    if wasm.is_file() && fs::read_to_string(&stamp).is_ok_and(|last| digest(place, &recipe, &files).is_some_and(|now| now == last)) {
         return Ok(());
     }
+    fs::write(&stamp, "").context("the target directory cannot be written")?;
+    let start = SystemTime::now();
+    let built = compile(place, variant)?;
+    fs::copy(built.with_extension("d"), &files).context("cargo's list of source files cannot be copied")?;
     let mut bindgen = place.command("wasm-bindgen");
     sh::run(bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built))?;
     let smaller = out.join("optimised.wasm");
     let wasm_opt = place.web().join("node_modules/.bin/wasm-opt");
     sh::run(place.command(wasm_opt).args(&options).arg(&wasm).arg("--output").arg(&smaller))?;
     fs::rename(&smaller, &wasm).context("the optimised module cannot be moved into place")?;
-    fs::write(&stamp, made_from).context("the target directory cannot be written")
+    // What was edited meanwhile may or may not be in the module.
+    let edited = |file: &PathBuf| fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|time| time >= start);
+    match digest(place, &recipe, &files) {
+        Some(made_from) if !sources(&files).unwrap_or_default().iter().any(edited) => {
+            fs::write(&stamp, made_from).context("the target directory cannot be written")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Of all that a variant is made from: the recipe, the compiler, the libraries, and the source files that cargo listed. `None` when one is gone.
+fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
+    let mut hasher = Sha256::new();
+    hasher.update(recipe);
+    hasher.update(sh::output(place.command("rustc").arg("-vV")).ok()?);
+    for file in ["Cargo.toml", "Cargo.lock", "web/package-lock.json"] {
+        hasher.update(fs::read(place.root.join(file)).ok()?);
+    }
+    for file in sources(files)? {
+        hasher.update(file.as_os_str().as_encoded_bytes());
+        hasher.update(fs::read(&file).ok()?);
+    }
+    Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The files in cargo's list: `module: file file …`, with a backslash before a space that belongs to a name.
+fn sources(list: &Path) -> Option<Vec<PathBuf>> {
+    let list = fs::read_to_string(list).ok()?.replace("\\ ", "\0");
+    let (_, files) = list.lines().next()?.split_once(": ")?;
+    Some(files.split(' ').map(|file| PathBuf::from(file.replace('\0', " "))).collect())
 }
 
 /// What cargo makes of a variant.

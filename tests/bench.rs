@@ -157,7 +157,7 @@ fn mistakes_are_one_sentence_with_a_code() {
         ("not-found", &["--model", "/no/such/model"]),
         ("bad-option", &["--shape", "tiny", "--prompt", "0"]),
         ("bad-option", &["--shape", "tiny", "--prompt", "600"]),
-        ("io", &["--shape", "tiny", "--cache", file]),
+        ("bad-option", &["--shape", "tiny", "--cache", file]),
     ];
     for (code, arguments) in rows {
         let output = phi(here.path(), &[arguments, &["--backend", "cpu"][..]].concat());

@@ -32,8 +32,8 @@ export async function figures(address) {
   }
 }
 
-/** The most memory that any one process below another has had, where the system tells: a tab's, in a browser. */
-function peak(ancestor) {
+/** The most memory that any one tab of a browser has had, where the system tells. */
+function peak(browser) {
   const parents = new Map();
   const peaks = new Map();
   try {
@@ -45,8 +45,9 @@ function peak(ancestor) {
   } catch {
     return null;
   }
-  const below = (process) => process > 0 && (process === ancestor || below(parents.get(process)));
-  const all = [...peaks].filter(([process]) => process !== ancestor && below(process)).map(([, bytes]) => bytes);
+  const below = (process) => process > 0 && (process === browser || below(parents.get(process)));
+  const isTab = (process) => read(`/proc/${process}/cmdline`).includes("--type=renderer");
+  const all = [...peaks].filter(([process]) => below(process) && isTab(process)).map(([, bytes]) => bytes);
   return all.length > 0 ? Math.max(...all) : null;
 }
 

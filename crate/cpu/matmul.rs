@@ -109,6 +109,7 @@ unsafe fn tile<D: Dots, K: Packed, const T: usize>(p: &Product, first: usize, mu
         let mut totals = [D::Lanes::splat(0.0); T];
         let mut w = p.w.at(quad, together);
         for _ in 0..p.w.groups() {
+            w.prefetch::<D::Lanes>(K::KIND);
             K::multiply::<D, T>(&w, &x, &mut totals);
             (w, x) = (w.next(K::KIND), x.next(K::KIND, T));
         }

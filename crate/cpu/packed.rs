@@ -10,6 +10,11 @@ use crate::error::Result;
 use crate::op::{Buf, Matrix, Part};
 use crate::weights::layout::{GROUP, Kind, QUAD};
 
+/// Bytes that memory hands over at once.
+const CACHE_LINE: usize = 64;
+/// How far ahead codes are asked for: what memory can bring while they are waited for.
+const AHEAD: usize = 2048;
+
 /// A part of a matrix in memory.
 #[derive(Clone, Copy)]
 pub struct Weights<'a> {
@@ -106,6 +111,20 @@ impl Groups {
             scales: self.scales.wrapping_add(QUAD),
             mins: self.mins.wrapping_add(QUAD),
             ..self
+        }
+    }
+
+    /// Asks for the codes that come a while later. What hardware foresees by itself ends with every few rows.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of `L`.
+    #[inline(always)]
+    pub unsafe fn prefetch<L: Lanes>(&self, kind: Kind) {
+        for quad in 0..L::WIDTH / QUAD {
+            for line in (0..kind.codes_per_group()).step_by(CACHE_LINE) {
+                // SAFETY: the caller's.
+                unsafe { L::prefetch(self.codes.wrapping_add(quad * self.codes_stride + line + AHEAD)) };
+            }
         }
     }
 

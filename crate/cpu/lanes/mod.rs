@@ -60,6 +60,8 @@ pub trait Lanes: Copy {
     /// The sum of each vector's lanes.
     unsafe fn sums(of: [Self; 4]) -> [f32; 4];
 
+    /// Says that this memory, which need not exist, will be read soon.
+    unsafe fn prefetch(from: *const u8);
     /// 16 bytes for each quad, `stride` bytes apart.
     unsafe fn load_quads(from: *const u8, stride: usize) -> Self::Bits;
     /// The bits of floats.

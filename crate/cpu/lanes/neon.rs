@@ -64,6 +64,7 @@ impl Lanes for Neon {
             std::mem::transmute::<float32x4_t, [f32; 4]>(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)))
         };
 
+        fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> uint32x4_t = vreinterpretq_u32_u8(vld1q_u8(from));
         fn from_bits(bits: uint32x4_t) -> Self = Neon(vreinterpretq_f32_u32(bits));
         fn halves(bits: uint32x4_t) -> [Self; 2] = [

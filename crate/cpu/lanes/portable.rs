@@ -41,6 +41,7 @@ impl Lanes for Portable {
 
         fn sums(of: [Self; 4]) -> [f32; 4] = of.map(|v| (v.0[0] + v.0[2]) + (v.0[1] + v.0[3]));
 
+        fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> [u32; 4] = from.cast::<[u32; 4]>().read_unaligned();
         fn from_bits(bits: [u32; 4]) -> Self = Portable(bits.map(f32::from_bits));
         fn halves(bits: [u32; 4]) -> [Self; 2] = [Portable(bits.map(|b| half(b as u16))), Portable(bits.map(|b| half((b >> 16) as u16)))];

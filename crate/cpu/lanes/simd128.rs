@@ -62,6 +62,7 @@ impl Lanes for Simd128 {
             std::mem::transmute::<v128, [f32; 4]>(f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd)))
         };
 
+        fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> v128 = v128_load(from.cast());
         fn from_bits(bits: v128) -> Self = Simd128(bits);
         fn halves(bits: v128) -> [Self; 2] = [Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))), Simd128(widen(u32x4_shr(bits, 16)))];

@@ -80,6 +80,7 @@ impl Lanes for Avx2 {
             array(_mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all)))
         };
 
+        fn prefetch(from: *const u8) = _mm_prefetch::<_MM_HINT_T0>(from.cast());
         fn load_quads(from: *const u8, stride: usize) -> __m256i = two_quads(from, stride);
         fn from_bits(bits: __m256i) -> Self = Avx2(_mm256_castsi256_ps(bits));
         fn halves(bits: __m256i) -> [Self; 2] = {
@@ -141,6 +142,7 @@ impl Lanes for Avx512 {
             array(_mm_add_ps(_mm512_castps512_ps128(pairs), _mm512_extractf32x4_ps::<1>(pairs)))
         };
 
+        fn prefetch(from: *const u8) = _mm_prefetch::<_MM_HINT_T0>(from.cast());
         fn load_quads(from: *const u8, stride: usize) -> __m512i = {
             let (low, high) = (two_quads(from, stride), two_quads(from.add(2 * stride), stride));
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)

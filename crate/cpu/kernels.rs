@@ -21,7 +21,7 @@ pub enum Simd {
     Portable,
     /// WebAssembly's 128-bit vectors.
     Simd128,
-    /// The same, with relaxed SIMD's dots.
+    /// The same, with relaxed SIMD's dots, in modules that are compiled for it.
     Relaxed,
     /// AArch64's 128-bit vectors.
     Neon,
@@ -107,33 +107,37 @@ mod arch {
     }
 }
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
 mod arch {
     use super::*;
 
     // The whole module is compiled with these instructions, or would not load.
     kernels!(SIMD128, "SIMD128", crate::cpu::dots::simd128::Simd128Dots);
-    #[cfg(target_feature = "relaxed-simd")]
-    kernels!(RELAXED, "relaxed SIMD", crate::cpu::dots::relaxed::RelaxedDots);
 
-    #[cfg(not(target_feature = "relaxed-simd"))]
     pub fn available() -> Vec<Simd> {
         vec![Simd::Simd128]
     }
 
-    #[cfg(target_feature = "relaxed-simd")]
-    pub fn available() -> Vec<Simd> {
-        vec![Simd::Simd128, Simd::Relaxed]
-    }
-
-    #[cfg(not(target_feature = "relaxed-simd"))]
     pub fn kernels(_: Simd) -> &'static Kernels {
         &SIMD128
     }
+}
 
-    #[cfg(target_feature = "relaxed-simd")]
-    pub fn kernels(simd: Simd) -> &'static Kernels {
-        if simd == Simd::Relaxed { &RELAXED } else { &SIMD128 }
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod arch {
+    use super::*;
+    use crate::cpu::dots::relaxed::{Fours, Pairs, fours_are_native};
+
+    // The whole module is compiled with these instructions, or would not load.
+    kernels!(FOURS, "relaxed SIMD", Fours);
+    kernels!(PAIRS, "relaxed SIMD", Pairs);
+
+    pub fn available() -> Vec<Simd> {
+        vec![Simd::Relaxed]
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        if fours_are_native() { &FOURS } else { &PAIRS }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod neon;
 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
 pub mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg_attr(target_feature = "relaxed-simd", allow(dead_code))] // Of it, relaxed SIMD takes only the dots of bytes.
 pub mod simd128;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
@@ -58,13 +59,14 @@ pub trait Dots: Copy {
 }
 
 /// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper + lower`.
+#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))] // Their vectors multiply 16 bits.
 fn in_bytes(four: [i16; 4]) -> [u8; 8] {
     let upper = four.map(|x| (x + 64) >> 7);
     std::array::from_fn(|i| if i < 4 { upper[i] as u8 } else { (four[i - 4] - 128 * upper[i - 4]) as u8 })
 }
 
 /// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come apart.
-#[cfg_attr(target_arch = "x86_64", allow(dead_code))] // Its vectors multiply bytes.
+#[cfg_attr(any(target_arch = "x86_64", target_feature = "relaxed-simd"), allow(dead_code))] // Their vectors multiply bytes.
 fn even_and_odd([a, b, c, d]: [i16; 4]) -> [u8; 8] {
     bytemuck::cast([a, c, b, d])
 }

@@ -45,7 +45,8 @@ mod arch {
     macro_rules! on_all {
         ($test:ident) => {
             $test::<$crate::cpu::dots::simd128::Simd128Dots>();
-            $test::<$crate::cpu::dots::relaxed::RelaxedDots>();
+            $test::<$crate::cpu::dots::relaxed::Fours>();
+            $test::<$crate::cpu::dots::relaxed::Pairs>();
         };
     }
     pub(super) use on_all;

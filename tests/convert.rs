@@ -129,7 +129,7 @@ fn the_report_says_what_became_of_the_weights() {
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Five).unwrap();
     assert_eq!(
         report.kinds.iter().map(|held| (held.kind, held.tensors)).collect::<Vec<_>>(),
-        [(Kind::Q4, 10), (Kind::F32, 7), (Kind::Q8, 3)]
+        [(Kind::Q4, 7), (Kind::F32, 7), (Kind::Q8, 3), (Kind::Q4Min, 3)]
     );
     let here = TempDir::new().unwrap();
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Sixteen).unwrap();

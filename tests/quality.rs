@@ -29,7 +29,7 @@ fn four_and_eight_bits_cost_less_than_others() {
     let eight = perplexity("8");
     assert!(eight <= 15.45, "8-bit groups: {eight}");
     let five = perplexity("5");
-    assert!(five < 20.18, "4-bit groups with an offset: {five}");
+    assert!(five < 20.18, "4-bit groups, offsets in the down projections, 8 bits for queries, keys and values: {five}");
     let four = perplexity("4");
     assert!(four < 26.8, "4-bit groups: {four}");
 }

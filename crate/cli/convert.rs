@@ -21,7 +21,7 @@ pub struct Convert {
     source: PathBuf,
     /// The directory to make.
     destination: PathBuf,
-    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, 4 for the rest), 8, 16 or 32, which keeps them exactly.
+    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     bits: Bits,
 }

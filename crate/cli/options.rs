@@ -32,7 +32,7 @@ pub struct ComputeArgs {
     /// Positions of context to allocate [default: the model's own, at most 4096].
     #[arg(long, value_name = "N")]
     pub ctx: Option<usize>,
-    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, 4 for the rest), 8, 16 or 32, which keeps them exactly.
+    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     pub bits: Bits,
     /// How keys and values are cached [default: f16; f32 with --bits 32].

@@ -24,7 +24,8 @@ pub enum Bits {
     /// Symmetric groups of 4 bits: 4.5 bits a weight.
     #[default]
     Four,
-    /// As `Four`, but 8 in the projections of queries, keys and values, which bear rounding worst: about 5 bits a weight.
+    /// As `Four`, but 8 in the projections of queries, keys and values, and an offset in the down projections, which bear rounding worst:
+    /// about 5 bits a weight.
     Five,
     /// Groups of 8 bits: 8.5 bits a weight.
     Eight,
@@ -62,24 +63,30 @@ pub struct Hold {
     pub floats: Kind,
     /// The same for the fused projections of queries, keys and values.
     pub qkv: Kind,
+    /// The same for the projections down from the MLP's inner width.
+    pub down: Kind,
     /// The kind of those that come quantised or converted, or `None` to hold each as [`super::blocks`] says.
     pub quantised: Option<Kind>,
 }
 
 impl Hold {
     /// Everything as f32, whatever it was: for checking other kinds against.
-    pub const EXACT: Hold = Hold { floats: Kind::F32, qkv: Kind::F32, quantised: Some(Kind::F32) };
+    pub const EXACT: Hold = Hold { floats: Kind::F32, qkv: Kind::F32, down: Kind::F32, quantised: Some(Kind::F32) };
 
     /// The kind of a canonical matrix that comes unquantised.
     fn floats_of(self, name: &str) -> Kind {
-        if name.ends_with(".qkv_proj.weight") { self.qkv } else { self.floats }
+        match name {
+            _ if name.ends_with(".qkv_proj.weight") => self.qkv,
+            _ if name.ends_with(".down_proj.weight") => self.down,
+            _ => self.floats,
+        }
     }
 }
 
 impl From<Kind> for Hold {
     /// Unquantised weights as `kind`, quantised ones as they come.
     fn from(kind: Kind) -> Hold {
-        Hold { floats: kind, qkv: kind, quantised: None }
+        Hold { floats: kind, qkv: kind, down: kind, quantised: None }
     }
 }
 
@@ -87,7 +94,7 @@ impl From<Bits> for Hold {
     fn from(bits: Bits) -> Hold {
         match bits {
             Bits::Four => Kind::Q4.into(),
-            Bits::Five => Hold { qkv: Kind::Q8, ..Kind::Q4.into() },
+            Bits::Five => Hold { qkv: Kind::Q8, down: Kind::Q4Min, ..Kind::Q4.into() },
             Bits::Eight => Kind::Q8.into(),
             Bits::Sixteen => Kind::F16.into(),
             Bits::ThirtyTwo => Kind::F32.into(),

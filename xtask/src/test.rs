@@ -70,7 +70,7 @@ fn relaxed(place: &Place) -> Result<()> {
     cargo.args(["rustc", "--lib", "--profile=test", WASI, "--message-format=json", "--", "-Ctarget-feature=+relaxed-simd"]);
     let said = sh::output(&mut cargo)?;
     let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let tests = artifacts.filter_map(|artifact| artifact.executable).last().context("cargo names no test module")?;
+    let tests = artifacts.filter_map(|artifact| artifact.executable).next_back().context("cargo names no test module")?;
     sh::show(place.command(place.python()).arg("tests/wasi/run.py").arg(tests))
 }
 

@@ -28,8 +28,12 @@ const CPU: f32 = 1e-4;
 /// The same in f32 WGSL, whose `exp`, `cos` and division are allowed a few units in the last place more.
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 const GPU: f32 = 2e-3;
-/// 4-bit weights against the same values unquantised: the order of sums differs and, on the CPU, activations are whole numbers of 15 bits.
+/// Packed weights against the same values unquantised, where activations stay as they are: only the order of sums differs.
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 const DEQUANTISED: f32 = 1e-3;
+/// The same where activations become whole numbers of 15 bits, each moving by up to 1/32512 of the largest of its 32. Four times what it
+/// comes to.
+const ROUNDED: f32 = 1e-2;
 
 async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
     let checkpoint = Checkpoint::open(source).await.unwrap();
@@ -97,13 +101,13 @@ async fn greedy_text_crosses_the_switch<B: Backend>(backend: B) {
     assert_eq!(greedy(&mut engine, expected.len(), &[]).await, expected);
 }
 
-async fn four_bits_are_their_values<B: Backend>(make: impl AsyncFn() -> B) {
+async fn four_bits_are_their_values<B: Backend>(make: impl AsyncFn() -> B, tolerance: f32) {
     let ids = Golden::tiny_phi().ids("long.ids");
     for bits in [Bits::Four, Bits::Eight] {
         let mut packed = load(tiny_phi(), make().await, bits).await;
         let mut plain = load(with_dequantised_weights(tiny_phi(), bits).await, make().await, Bits::ThirtyTwo).await;
         let difference = largest_difference(&all_logits(&mut packed, &ids).await, &all_logits(&mut plain, &ids).await);
-        assert!(difference <= DEQUANTISED, "{bits:?}: {difference}");
+        assert!(difference <= tolerance, "{bits:?}: {difference}");
     }
 }
 
@@ -174,21 +178,21 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 
 /// Every check on one backend.
 macro_rules! on_backend {
-    ($name:ident, $make:expr, $tolerance:expr) => {
+    ($name:ident, $make:expr, $tolerance:expr, $dequantised:expr) => {
         mod $name {
             use super::*;
             async_test! {
                 async fn logits() { logits_are_the_references($make.await, $tolerance).await }
                 async fn hidden_states() { hidden_states_are_the_references($make.await, $tolerance).await }
                 async fn greedy() { greedy_text_crosses_the_switch($make.await).await }
-                async fn dequantised() { four_bits_are_their_values(async || $make.await).await }
+                async fn dequantised() { four_bits_are_their_values(async || $make.await, $dequantised).await }
                 async fn prefix() { what_is_cached_changes_nothing($make.await).await }
             }
         }
     };
 }
 
-on_backend!(portable, backends::portable(), CPU);
-on_backend!(simd, backends::simd(), CPU);
+on_backend!(portable, backends::portable(), CPU, ROUNDED);
+on_backend!(simd, backends::simd(), CPU, ROUNDED);
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-on_backend!(gpu, backends::gpu(), GPU);
+on_backend!(gpu, backends::gpu(), GPU, DEQUANTISED);

@@ -87,9 +87,10 @@ fn browser(place: &Place) -> Result<()> {
     sh::show(place.command("wasm-pack").args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(driver))
 }
 
+/// Unoptimised: that it works is the question, and the libraries are compiled for the tests anyway.
 fn wasm_pack_build(place: &Place) -> Result<()> {
     let out = place.target.join("wasm-pack");
-    sh::show(place.command("wasm-pack").args(["build", "--mode=no-install", "--out-dir"]).arg(out))
+    sh::show(place.command("wasm-pack").args(["build", "--dev", "--mode=no-install", "--out-dir"]).arg(out))
 }
 
 fn page(place: &Place) -> Result<()> {

@@ -56,7 +56,7 @@ fn names(directory: &Path) -> Vec<String> {
 fn a_converted_model_is_byte_for_byte_what_loading_makes_of_its_source() {
     for model in MODELS {
         for bits in Bits::ALL {
-            let here = TempDir::new().unwrap();
+            let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let destination = here.path().join("model");
             to(&destination, golden(model), bits).unwrap();
             let (source, converted) = (block_on(Checkpoint::open(golden(model))).unwrap(), open(&destination));
@@ -78,7 +78,7 @@ fn a_converted_model_is_byte_for_byte_what_loading_makes_of_its_source() {
 
 #[test]
 fn a_converted_model_converts_to_itself() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (once, twice) = (here.path().join("once"), here.path().join("twice"));
     to(&once, golden("tiny-phi"), Bits::Five).unwrap();
     to(&twice, DirSource::open(&once).unwrap(), Bits::Eight).unwrap();
@@ -90,7 +90,7 @@ fn a_converted_model_converts_to_itself() {
 
 #[test]
 fn large_models_are_cut_into_files_at_tensor_borders() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (whole, cut) = (here.path().join("whole"), here.path().join("cut"));
     to(&whole, golden("tiny-phi"), Bits::Four).unwrap();
     to(&cut, golden("tiny-phi"), Options { shard_bytes: 200_000, ..Bits::Four.into() }).unwrap();
@@ -113,7 +113,7 @@ fn large_models_are_cut_into_files_at_tensor_borders() {
 fn the_report_says_what_became_of_the_weights() {
     // The weights are normal: min-max scales would give 0.0865, 0.0786 and 0.0053.
     for (kind, rms) in [(Kind::Q4, 0.0825), (Kind::Q4Min, 0.07), (Kind::Q8, 0.005)] {
-        let here = TempDir::new().unwrap();
+        let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let report = to(&here.path().join("model"), golden("tiny-phi"), kind).unwrap();
         let [matrices, vectors] = report.kinds[..] else { panic!("{report:?}") };
         assert_eq!((matrices.kind, matrices.tensors, matrices.weights), (kind, 13, 1_253_376));
@@ -125,20 +125,20 @@ fn the_report_says_what_became_of_the_weights() {
             names(&here.path().join("model")).iter().map(|n| fs::metadata(here.path().join("model").join(n)).unwrap().len()).sum();
         assert_eq!(report.bytes, files);
     }
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Five).unwrap();
     assert_eq!(
         report.kinds.iter().map(|held| (held.kind, held.tensors)).collect::<Vec<_>>(),
         [(Kind::Q4, 7), (Kind::F32, 7), (Kind::Q8, 3), (Kind::Q4Min, 3)]
     );
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Sixteen).unwrap();
     assert!(report.kinds[0].fit.relative_rms() < 1e-6, "bf16 weights of this size fit f16 but for the smallest");
 }
 
 #[test]
 fn progress_ends_at_the_whole() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut last = Progress { done: 0, total: 0 };
     let mut hear = |now: Progress| {
         assert!(now.done >= last.done && now.done <= now.total, "{now:?}");
@@ -151,7 +151,7 @@ fn progress_ends_at_the_whole() {
 
 #[test]
 fn words_come_along() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let source = here.path().join("source");
     fs::create_dir(&source).unwrap();
     for file in ["config.json", "model.safetensors"] {
@@ -175,7 +175,7 @@ fn words_come_along() {
 
 #[test]
 fn a_changed_byte_is_found_when_it_is_read() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let destination = here.path().join("model");
     to(&destination, golden("tiny-phi"), Bits::Four).unwrap();
     let file = destination.join("model.safetensors");
@@ -223,7 +223,7 @@ fn tiny_phi() -> MemorySource {
 #[test]
 fn whatever_goes_wrong_leaves_nothing_behind() {
     for reads in [0, 1, 5, 12, 20] {
-        let here = TempDir::new().unwrap();
+        let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let source = Failing { source: tiny_phi(), left: Cell::new(reads) };
         let error = to(&here.path().join("model"), source, Bits::Four).unwrap_err();
         assert_eq!(error.code, Code::Network, "{error}");
@@ -239,7 +239,7 @@ fn weights_that_are_no_numbers_are_not_converted() {
     for (at, bits) in [(header, Bits::Four), (header, Bits::Eight), (header, Bits::Sixteen), (file.len() - 2, Bits::Four)] {
         let mut source = tiny_phi();
         source.files.get_mut("model.safetensors").unwrap()[at..at + 2].copy_from_slice(&0x7fc0u16.to_le_bytes());
-        let here = TempDir::new().unwrap();
+        let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let error = to(&here.path().join("model"), source, bits).unwrap_err();
         assert_eq!(error.code, Code::Malformed, "{error}");
         assert!(error.message.contains("model."), "{error}");
@@ -286,7 +286,7 @@ fn a_full_disk_is_an_error_wherever_it_fills() {
 
 #[test]
 fn destinations_that_are_in_use_are_refused() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let full = here.path().join("full");
     fs::create_dir(&full).unwrap();
     fs::write(full.join("letter.txt"), "keep me").unwrap();
@@ -305,7 +305,7 @@ fn destinations_that_are_in_use_are_refused() {
 
 #[test]
 fn an_empty_directory_and_what_a_killed_conversion_left_are_used() {
-    let here = TempDir::new().unwrap();
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (destination, left) = (here.path().join("model"), here.path().join("model.phi-part"));
     fs::create_dir(&destination).unwrap();
     fs::create_dir(&left).unwrap();

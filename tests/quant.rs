@@ -8,8 +8,9 @@ use phi_wasm::weights::quant::{Fit, dequantise, quantise};
 
 const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
 /// By how much a squared error, summed over groups of a distribution, may exceed what an exhaustive search finds.
-/// In `Q8` that search wins by luck among 127 steps: a tenth of an error that is a hundredth of a percent of the weights.
-const ABOVE_ORACLE: [(Kind, f64); 3] = [(Kind::Q4, 1.02), (Kind::Q4Min, 1.02), (Kind::Q8, 1.15)];
+/// In `Q8` that search wins by luck among 127 steps, and the more where few values differ: that luck is worth a fifty-thousandth of the
+/// weights' power, which the last column grants.
+const ABOVE_ORACLE: [(Kind, f64, f64); 3] = [(Kind::Q4, 1.005, 0.0), (Kind::Q4Min, 1.02, 0.0), (Kind::Q8, 1.15, 2e-5)];
 
 /// Numbers that look random and are the same everywhere.
 struct Random(u64);
@@ -95,17 +96,19 @@ fn oracle(values: &[f32], kind: Kind) -> f64 {
 
 #[test]
 fn the_error_is_nearly_the_least_there_is() {
-    for (kind, bound) in ABOVE_ORACLE {
+    for (kind, bound, luck) in ABOVE_ORACLE {
         for (name, shape) in SHAPES {
             let mut random = Random(7);
-            let (mut ours, mut least) = (0.0, 0.0);
+            let (mut ours, mut least, mut power) = (0.0, 0.0, 0.0);
             for _ in 0..24 {
                 let values = group(*shape, &mut random);
                 ours += error(&values, kind);
                 least += oracle(&values, kind);
+                power += values.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
             }
             println!("{kind:?} {name}: {:.4} of the least error", ours / least);
-            assert!(ours <= bound * least + 1e-12, "{kind:?} {name}: error {ours:e}, the least is {least:e}");
+            // Weights of less than f16's normal scales may move by three of its smallest steps.
+            assert!(ours <= bound * least + luck * power + 2e-11, "{kind:?} {name}: error {ours:e}, the least is {least:e}");
         }
     }
 }
@@ -131,7 +134,10 @@ fn equal_weights_are_kept_to_the_precision_of_f16() {
         for value in [1.0f32, -1.0, 0.3, -0.037, 1000.3, -60_000.0, 1e-3, 0.0, -0.0] {
             let held = dequantise(&quantise(&[value; GROUP], kind).unwrap(), kind);
             for found in held {
-                assert!((found - value).abs() <= value.abs() * f16::EPSILON.to_f32(), "{kind:?} {value}: {found}");
+                // Below the normal numbers, a scale is off by up to half of f16's smallest step, and a weight by as much for each of its own.
+                let steps = if kind == Kind::Q8 { 127.0 } else { 15.0 };
+                let allowed = value.abs() * f16::EPSILON.to_f32() + steps * f16::from_bits(1).to_f32() / 2.0;
+                assert!((found - value).abs() <= allowed, "{kind:?} {value}: {found}");
             }
         }
     }
@@ -189,5 +195,5 @@ fn the_same_weights_make_the_same_bytes_everywhere() {
             found.codes.into_iter().chain(found.scale.to_le_bytes()).chain(found.min.to_le_bytes()).for_each(&mut fold);
         }
     }
-    assert_eq!(sum, 0, "{sum:#x}");
+    assert_eq!(sum, 0xd0e3_a019_79f4_2221, "{sum:#x}");
 }

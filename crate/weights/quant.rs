@@ -12,14 +12,15 @@ use crate::error::{Code, Result, fail};
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search tries in `Q4`. Negative, since
 /// the longest side gets the eighth step. The outermost clip the largest weight for the others' sake.
-const PEAKS_Q4: [f32; 14] = [-9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, 6.6, 6.9, 7.2, 7.5, 7.9];
+const PEAKS_Q4: [f32; 20] =
+    [-9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, -6.2, -5.8, -5.4, 5.4, 5.8, 6.2, 6.6, 6.9, 7.2, 7.5, 7.9];
 /// The same for `Q8`: 127 steps leave little to gain.
 const PEAKS_Q8: [f32; 6] = [127.4, 126.7, 126.0, 125.2, 124.4, 123.6];
 /// Into how many steps the range of the weights is divided, for each scale that the search tries in `Q4Min`.
-const RANGES: [f32; 6] = [13.4, 14.4, 15.4, 16.4, 17.4, 18.6];
+const RANGES: [f32; 8] = [12.0, 13.0, 13.8, 14.5, 15.2, 16.2, 17.4, 18.6];
 /// How far the codes' middle is from the range's, in steps: clipping one side alone is often best.
 const SHIFTS: [f32; 3] = [-0.5, 0.0, 0.5];
-/// How many of `Q4Min`'s candidates are refined: two parameters have many local minima.
+/// How many candidates are refined: there are many local minima.
 const REFINED: usize = 5;
 /// Ranges narrower than this, as a share of the largest weight, have steps that are finer than f16 offsets.
 const NARROW: f32 = 1.0 / 64.0;
@@ -136,28 +137,31 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
         return Group { codes: [codes.bias as u8; GROUP], scale: f16::ZERO, min: f16::ZERO };
     }
     let values = values.map(|x| x / peak);
-    let (mut least, mut start) = (f32::INFINITY, 1.0);
-    for steps in peaks {
+    let mut starts = [Start::default(); PEAKS_Q4.len()];
+    for (start, steps) in starts.iter_mut().zip(peaks) {
         let scale = 1.0 / steps;
         let trial = Trial::new(&values, codes, scale, 0.0);
-        let error = trial.error - trial.rq * trial.rq / trial.qq;
-        if error < least {
-            (least, start) = (error, scale + trial.rq / trial.qq);
-        }
+        let by_scale = trial.rq / trial.qq;
+        *start = Start { promise: trial.error - by_scale * trial.rq, scale: scale + by_scale, offset: 0.0 };
     }
-    let (mut least, mut best, mut scale) = (f32::INFINITY, SMALLEST, start);
-    for _ in 0..TURNS {
-        let held = step(scale * peak);
-        let scale_held = held.to_f32() / peak;
-        let trial = Trial::new(&values, codes, scale_held, 0.0);
-        if trial.error >= least {
-            break;
+    let starts = &mut starts[..peaks.len()];
+    starts.sort_unstable_by(|a, b| a.promise.total_cmp(&b.promise));
+    let (mut least, mut best) = (f32::INFINITY, SMALLEST);
+    for start in &starts[..REFINED] {
+        let (mut before, mut scale) = (f32::INFINITY, start.scale);
+        for _ in 0..TURNS {
+            let held = step(scale * peak);
+            let scale_held = held.to_f32() / peak;
+            let trial = Trial::new(&values, codes, scale_held, 0.0);
+            if trial.error < least {
+                (least, best) = (trial.error, held);
+            }
+            if trial.error >= before || trial.qq == 0.0 {
+                break;
+            }
+            before = trial.error;
+            scale = scale_held + trial.rq / trial.qq;
         }
-        (least, best) = (trial.error, held);
-        if trial.qq == 0.0 {
-            break;
-        }
-        scale = scale_held + trial.rq / trial.qq;
     }
     Group { codes: codes.store(&values, best.to_f32() / peak, 0.0), scale: best, min: f16::ZERO }
 }

@@ -11,6 +11,9 @@ use crate::op::{Buf, Op};
 pub struct Limits {
     /// The largest buffer that an op may use, in bytes: tensors above it are split into parts.
     pub max_buffer: u64,
+    /// Tokens that are best taken through the layers at once: enough that weights are read rarely, few enough to stop soon and to
+    /// leave room for the weights.
+    pub chunk: usize,
 }
 
 /// Memory, and something that runs lists of ops over it.

@@ -17,10 +17,8 @@ use crate::weights::config::Config;
 use crate::weights::layout::Kind;
 use crate::weights::source::Source;
 
-/// Tokens that go through the layers at once. Large enough that weights are read rarely, small enough to stop soon.
-const CHUNK: usize = 256;
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
-const HEAD_ROWS: usize = 16;
+const HEAD_ROWS: usize = 8;
 
 /// How to hold a model.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +78,9 @@ impl<B: Backend> Engine<B> {
         let kind = options.kv.unwrap_or(if options.hold.floats == Kind::F32 { KvKind::F32 } else { KvKind::F16 });
         // The cache comes first: what cannot fit must fail before gigabytes of weights were read.
         let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
-        let fits = |width: u32| (backend.limits().max_buffer / (u64::from(width) * 4)) as usize;
-        let chunk = CHUNK.min(ctx_len).min(fits(2 * config.intermediate_size));
+        let limits = backend.limits();
+        let fits = |width: u32| (limits.max_buffer / (u64::from(width) * 4)) as usize;
+        let chunk = limits.chunk.min(ctx_len).min(fits(2 * config.intermediate_size));
         let head_rows = HEAD_ROWS.min(chunk).min(fits(config.vocab_size));
         if head_rows == 0 {
             fail!(Code::OutOfMemory, "one row of {} logits is more than this device can bind", config.vocab_size);

@@ -22,7 +22,7 @@ const fn column_bytes(kind: Kind) -> usize {
 /// Memory for an op's activations; as long as the longest op needs.
 #[derive(Default)]
 pub struct Arranged {
-    /// `[tiles, groups, 8, tokens of the tile, 8 bytes]`, or floats: `[tiles, groups, 32, tokens of the tile]`.
+    /// `[tiles, groups, 4, tokens of the tile, 2 fours of columns, 8 bytes]`, of fours `i` and `4 + i`; or floats: `[tiles, groups, 32, tokens of the tile]`.
     values: Vec<u32>,
     /// `[tiles, groups, tokens of the tile]`: what a step of a group's whole numbers is worth.
     scales: Vec<f32>,
@@ -155,11 +155,11 @@ impl Tile {
         }
     }
 
-    /// Four columns' whole numbers.
+    /// The whole numbers of four columns, of which there are eight in a group, and of those 16 further on.
     #[inline(always)]
-    pub unsafe fn four<const T: usize>(&self, four: usize, token: usize) -> *const u8 {
+    pub unsafe fn fours<const T: usize>(&self, four: usize, token: usize) -> *const u8 {
         // SAFETY: the caller's.
-        unsafe { self.values.add((four * T + token) * FOUR) }
+        unsafe { self.values.add((four * T + token) * 2 * FOUR) }
     }
 
     /// A column.
@@ -238,7 +238,8 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
             let x = x.map(|x| x as i16);
             let spread: [u8; FOUR] = if kind == Kind::Q8 { bytemuck::cast(x) } else { D::spread(x) };
-            to.values.add((four * count + token) * FOUR).cast::<[u8; FOUR]>().write_unaligned(spread);
+            let place = (four % 4 * count + token) * 2 + four / 4;
+            to.values.add(place * FOUR).cast::<[u8; FOUR]>().write_unaligned(spread);
         }
         *to.scales.add(token) = step;
         *to.offsets.add(token) = -8 * sum;

@@ -79,7 +79,7 @@ impl Backend for Cpu {
     type Program = Program;
 
     fn limits(&self) -> Limits {
-        Limits { max_buffer: Memory::LARGEST }
+        Limits { max_buffer: Memory::LARGEST, chunk: 128 }
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {

@@ -195,10 +195,9 @@ unsafe fn dot_nibbles<D: Dots, const T: usize>(w: &Groups, tile: &Tile) -> [D::S
     unsafe {
         let mut sums = [D::none(); T];
         for line in 0..4 {
-            let [low, high] = D::nibbles(w.line::<D::Lanes>(line));
+            let bits = w.line::<D::Lanes>(line);
             for (token, sums) in sums.iter_mut().enumerate() {
-                *sums = D::dot(*sums, low, tile.four::<T>(line, token));
-                *sums = D::dot(*sums, high, tile.four::<T>(4 + line, token));
+                *sums = D::dot(*sums, bits, tile.fours::<T>(line, token));
             }
         }
         sums
@@ -255,10 +254,10 @@ impl Packed for Q8 {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [D::no_bytes(); T];
-            for four in 0..GROUP / 4 {
-                let line = w.line::<D::Lanes>(four);
+            for line in 0..GROUP / 8 {
+                let lines = [w.line::<D::Lanes>(line), w.line::<D::Lanes>(4 + line)];
                 for (token, sums) in sums.iter_mut().enumerate() {
-                    *sums = D::dot_bytes(*sums, line, tile.four::<T>(four, token));
+                    *sums = D::dot_bytes(*sums, lines, tile.fours::<T>(line, token));
                 }
             }
             let scale = w.scale::<D::Lanes>();

@@ -170,7 +170,7 @@ impl Backend for Gpu {
     type Program = Program;
 
     fn limits(&self) -> Limits {
-        Limits { max_buffer: self.device.max_buffer }
+        Limits { max_buffer: self.device.max_buffer, chunk: 256 }
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {

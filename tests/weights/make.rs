@@ -201,7 +201,7 @@ impl Backend for Memory {
     type Program = ();
 
     fn limits(&self) -> Limits {
-        Limits { max_buffer: self.max_buffer }
+        Limits { max_buffer: self.max_buffer, chunk: 1 }
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {

@@ -1,8 +1,8 @@
 //! Dots of whole numbers: codes of 4 or 8 bits times activations of 15 bits, exactly.
 //!
-//! A line of nibbles holds 8 columns of four rows (see [`crate::weights::layout`]). A [`Dots`] multiplies one half of it, four
-//! columns, with the activations of these columns, which are the same for all rows; a line of bytes is such a half by itself. The sums
-//! of a group are whole numbers below 2²⁴, however they are grouped, so that every implementation gives the same.
+//! A line of nibbles holds 8 columns of four rows, and a line of bytes 4 (see [`crate::weights::layout`]). A [`Dots`] multiplies one line
+//! of nibbles or two of bytes with the activations of these columns, which are the same for all rows. The sums of a group are whole
+//! numbers below 2²⁴, however they are grouped, so that every implementation gives the same.
 
 pub mod portable;
 
@@ -27,33 +27,29 @@ pub const LARGEST: i16 = 127 << 7;
 /// Exact products of codes and whole-numbered activations.
 ///
 /// # Safety
-/// Of every method: the CPU has the instructions, and pointers lead to four columns' activations.
+/// Of every method: the CPU has the instructions, and pointers lead to two times four columns' activations.
 pub trait Dots: Copy {
     /// The vectors that lines are loaded as and that sums end in.
     type Lanes: Lanes;
-    /// The low or the high nibbles of a line.
-    type Half: Copy;
     /// Sums of a group's products with nibbles.
     type Sums: Copy;
     /// Sums of a group's products with bytes.
     type ByteSums: Copy;
 
-    /// Four columns' activations as [`Dots::dot`] reads them.
+    /// Four columns' activations as [`Dots::dot`] reads two of them.
     fn spread(four: [i16; 4]) -> [u8; 8];
 
-    /// The low and the high nibbles of a line.
-    unsafe fn nibbles(line: <Self::Lanes as Lanes>::Bits) -> [Self::Half; 2];
     /// Nothing yet.
     unsafe fn none() -> Self::Sums;
-    /// `sums` and a half's products with spread activations.
-    unsafe fn dot(sums: Self::Sums, half: Self::Half, x: *const u8) -> Self::Sums;
+    /// `sums` and the products of a line's low nibbles with the first four of the spread activations, of its high ones with the others.
+    unsafe fn dot(sums: Self::Sums, line: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::Sums;
     /// `sums + plus`, row by row.
     unsafe fn total(sums: Self::Sums, plus: i32) -> Self::Lanes;
 
     /// Nothing yet.
     unsafe fn no_bytes() -> Self::ByteSums;
-    /// `sums` and the products of a line of signed bytes with activations as they are.
-    unsafe fn dot_bytes(sums: Self::ByteSums, line: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::ByteSums;
+    /// `sums` and the products of two lines of signed bytes with four activations each, as they are.
+    unsafe fn dot_bytes(sums: Self::ByteSums, lines: [<Self::Lanes as Lanes>::Bits; 2], x: *const u8) -> Self::ByteSums;
     /// The sums, row by row.
     unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
 }

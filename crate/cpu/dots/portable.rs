@@ -20,7 +20,6 @@ fn floats(sums: [i32; 4]) -> Portable {
 
 impl Dots for PortableDots {
     type Lanes = Portable;
-    type Half = [[u8; 4]; 4];
     type Sums = [i32; 4];
     type ByteSums = [i32; 4];
 
@@ -29,14 +28,20 @@ impl Dots for PortableDots {
     }
 
     methods! {
-        fn nibbles(line: [u32; 4]) -> [Self::Half; 2] = [0, 4].map(|shift| line.map(|row| (row >> shift & 0x0f0f_0f0f).to_le_bytes()));
         fn none() -> [i32; 4] = [0; 4];
-        fn dot(sums: [i32; 4], half: Self::Half, x: *const u8) -> [i32; 4] = products(sums, half, x.cast::<[i16; 4]>().read_unaligned());
+        fn dot(sums: [i32; 4], line: [u32; 4], x: *const u8) -> [i32; 4] = {
+            let [low, high] = [0, 4].map(|shift| line.map(|row| (row >> shift & 0x0f0f_0f0f).to_le_bytes()));
+            let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
+            products(products(sums, low, x[0]), high, x[1])
+        };
         fn total(sums: [i32; 4], plus: i32) -> Portable = floats(sums.map(|sum| sum + plus));
 
         fn no_bytes() -> [i32; 4] = [0; 4];
-        fn dot_bytes(sums: [i32; 4], line: [u32; 4], x: *const u8) -> [i32; 4] =
-            products(sums, line.map(|row| row.to_le_bytes().map(|byte| byte as i8)), x.cast::<[i16; 4]>().read_unaligned());
+        fn dot_bytes(sums: [i32; 4], lines: [[u32; 4]; 2], x: *const u8) -> [i32; 4] = {
+            let [first, second] = lines.map(|line| line.map(|row| row.to_le_bytes().map(|byte| byte as i8)));
+            let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
+            products(products(sums, first, x[0]), second, x[1])
+        };
         fn total_of_bytes(sums: [i32; 4]) -> Portable = floats(sums);
     }
 }

@@ -6,7 +6,7 @@
 use std::arch::wasm32::*;
 
 use super::Dots;
-use super::simd128::{self, ByteSums};
+use super::simd128::{self, ByteSums, word};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::simd128::Simd128;
 
@@ -29,7 +29,6 @@ pub struct Fours;
 
 impl Dots for Fours {
     type Lanes = Simd128;
-    type Half = v128;
     /// With the activations' upper bytes and with their lower ones.
     type Sums = [v128; 2];
     type ByteSums = ByteSums;
@@ -39,17 +38,20 @@ impl Dots for Fours {
     }
 
     methods! {
-        fn nibbles(line: v128) -> [v128; 2] = nibbles(line);
         fn none() -> [v128; 2] = [i32x4_splat(0); 2];
-        fn dot(sums: [v128; 2], half: v128, x: *const u8) -> [v128; 2] = [
-            i32x4_relaxed_dot_i8x16_i7x16_add(v128_load32_splat(x.cast()), half, sums[0]),
-            i32x4_relaxed_dot_i8x16_i7x16_add(v128_load32_splat(x.add(4).cast()), half, sums[1]),
-        ];
+        fn dot(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] = {
+            let (x, [low, high]) = (v128_load(x.cast()), nibbles(line));
+            let [upper, lower] = [
+                i32x4_relaxed_dot_i8x16_i7x16_add(word::<0>(x), low, sums[0]),
+                i32x4_relaxed_dot_i8x16_i7x16_add(word::<1>(x), low, sums[1]),
+            ];
+            [i32x4_relaxed_dot_i8x16_i7x16_add(word::<2>(x), high, upper), i32x4_relaxed_dot_i8x16_i7x16_add(word::<3>(x), high, lower)]
+        };
         fn total(sums: [v128; 2], plus: i32) -> Simd128 =
             Simd128::of(i32x4_add(i32x4_add(i32x4_shl(sums[0], 7), sums[1]), i32x4_splat(plus)));
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums = simd128::dot_bytes(sums, line, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
     }
 }
@@ -60,7 +62,6 @@ pub struct Pairs;
 
 impl Dots for Pairs {
     type Lanes = Simd128;
-    type Half = v128;
     /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
     type Sums = [v128; 2];
     type ByteSums = ByteSums;
@@ -70,11 +71,11 @@ impl Dots for Pairs {
     }
 
     methods! {
-        fn nibbles(line: v128) -> [v128; 2] = nibbles(line);
         fn none() -> [v128; 2] = [i16x8_splat(0); 2];
-        fn dot(sums: [v128; 2], half: v128, x: *const u8) -> [v128; 2] = {
-            let upper = i16x8_relaxed_dot_i8x16_i7x16(v128_load32_splat(x.cast()), half);
-            let lower = i16x8_relaxed_dot_i8x16_i7x16(v128_load32_splat(x.add(4).cast()), half);
+        fn dot(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] = {
+            let (x, [low, high]) = (v128_load(x.cast()), nibbles(line));
+            let upper = i16x8_add(i16x8_relaxed_dot_i8x16_i7x16(word::<0>(x), low), i16x8_relaxed_dot_i8x16_i7x16(word::<2>(x), high));
+            let lower = i16x8_add(i16x8_relaxed_dot_i8x16_i7x16(word::<1>(x), low), i16x8_relaxed_dot_i8x16_i7x16(word::<3>(x), high));
             [i16x8_add(sums[0], upper), i16x8_add(sums[1], lower)]
         };
         fn total(sums: [v128; 2], plus: i32) -> Simd128 = {
@@ -83,7 +84,7 @@ impl Dots for Pairs {
         };
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums = simd128::dot_bytes(sums, line, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
     }
 }

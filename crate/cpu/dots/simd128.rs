@@ -13,13 +13,22 @@ pub struct Simd128Dots;
 /// Sums of a line of bytes: two for each of the upper two rows, two for each of the others.
 pub type ByteSums = [v128; 2];
 
-/// `sums` and the products of four rows' bytes.
+/// The word `I` everywhere. Engines keep one vector of four words more readily than four vectors of one.
 #[inline(always)]
-pub unsafe fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums {
+pub fn word<const I: usize>(x: v128) -> v128 {
+    i32x4_shuffle::<I, I, I, I>(x, x)
+}
+
+/// `sums` and the products of two lines of four rows' bytes.
+#[inline(always)]
+pub unsafe fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums {
     // SAFETY: the caller's.
-    let x = unsafe { v128_load64_splat(x.cast()) };
-    let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
-    [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
+    let x = unsafe { v128_load(x.cast()) };
+    let add = |sums: ByteSums, line, x| {
+        let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
+        [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
+    };
+    add(add(sums, lines[0], i64x2_shuffle::<0, 0>(x, x)), lines[1], i64x2_shuffle::<1, 1>(x, x))
 }
 
 /// The four rows' sums.
@@ -30,8 +39,6 @@ pub fn total_of_bytes([a, b]: ByteSums) -> Simd128 {
 
 impl Dots for Simd128Dots {
     type Lanes = Simd128;
-    /// Even columns, then odd ones, each nibble in 16 bits.
-    type Half = [v128; 2];
     type Sums = v128;
     type ByteSums = ByteSums;
 
@@ -40,20 +47,20 @@ impl Dots for Simd128Dots {
     }
 
     methods! {
-        fn nibbles(line: v128) -> [[v128; 2]; 2] = {
-            let (nibble, odd) = (u16x8_splat(15), u16x8_shr(line, 8));
-            [[v128_and(line, nibble), v128_and(odd, nibble)], [v128_and(u16x8_shr(line, 4), nibble), u16x8_shr(line, 12)]]
-        };
         fn none() -> v128 = i32x4_splat(0);
-        fn dot(sums: v128, half: [v128; 2], x: *const u8) -> v128 = {
-            let even = i32x4_dot_i16x8(half[0], v128_load32_splat(x.cast()));
-            let odd = i32x4_dot_i16x8(half[1], v128_load32_splat(x.add(4).cast()));
-            i32x4_add(i32x4_add(sums, even), odd)
+        fn dot(sums: v128, line: v128, x: *const u8) -> v128 = {
+            let (x, nibble) = (v128_load(x.cast()), u16x8_splat(15));
+            let even = i32x4_dot_i16x8(v128_and(line, nibble), word::<0>(x));
+            let odd = i32x4_dot_i16x8(v128_and(u16x8_shr(line, 8), nibble), word::<1>(x));
+            let low = i32x4_add(even, odd);
+            let even = i32x4_dot_i16x8(v128_and(u16x8_shr(line, 4), nibble), word::<2>(x));
+            let odd = i32x4_dot_i16x8(u16x8_shr(line, 12), word::<3>(x));
+            i32x4_add(i32x4_add(sums, low), i32x4_add(even, odd))
         };
         fn total(sums: v128, plus: i32) -> Simd128 = Simd128::of(i32x4_add(sums, i32x4_splat(plus)));
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, line: v128, x: *const u8) -> ByteSums = dot_bytes(sums, line, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = total_of_bytes(sums);
     }
 }

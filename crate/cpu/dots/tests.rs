@@ -96,15 +96,27 @@ unsafe fn dots<D: Dots>() {
             (0..D::Lanes::WIDTH).map(|row| product(row) as f32).collect()
         };
         unsafe {
-            let (mut low, mut high, mut bytes) = (D::none(), D::none(), D::no_bytes());
-            for (line, &x) in lines.iter().zip(&x) {
-                let bits = D::Lanes::load_quads(line.as_ptr(), 16);
-                let (halves, spread) = (D::nibbles(bits), D::spread(x));
-                (low, high) = (D::dot(low, halves[0], spread.as_ptr()), D::dot(high, halves[1], spread.as_ptr()));
+            let (mut low, mut high, mut both, mut bytes) = (D::none(), D::none(), D::none(), D::no_bytes());
+            for (pair, x) in lines.chunks_exact(2).zip(x.chunks_exact(2)) {
+                let bits = [D::Lanes::load_quads(pair[0].as_ptr(), 16), D::Lanes::load_quads(pair[1].as_ptr(), 16)];
+                for (bits, &x) in bits.into_iter().zip(x) {
+                    let (x, nothing) = (D::spread(x), D::spread([0; 4]));
+                    low = D::dot(low, bits, [x, nothing].as_ptr().cast());
+                    high = D::dot(high, bits, [nothing, x].as_ptr().cast());
+                }
+                both = D::dot(both, bits[0], [D::spread(x[0]), D::spread(x[1])].as_ptr().cast());
                 bytes = D::dot_bytes(bytes, bits, x.as_ptr().cast());
             }
             assert_eq!(lanes(D::total(low, 0)), expected(&|byte| i32::from(byte & 15)));
             assert_eq!(lanes(D::total(high, 0)), expected(&|byte| i32::from(byte >> 4)));
+            let halves = |row: usize, pair: usize, i: usize| {
+                let byte = i32::from(lines[pair][4 * row + i]);
+                (byte & 15) * i32::from(x[pair][i]) + (byte >> 4) * i32::from(x[pair + 1][i])
+            };
+            let of_row = |row| {
+                (0..8).step_by(2).flat_map(|pair| (0..4).map(move |i| (pair, i))).map(|(pair, i)| halves(row, pair, i)).sum::<i32>() as f32
+            };
+            assert_eq!(lanes(D::total(both, 0)), (0..D::Lanes::WIDTH).map(of_row).collect::<Vec<_>>());
             let sum: i32 = x.iter().flatten().map(|&x| i32::from(x)).sum();
             assert_eq!(lanes(D::total(low, -8 * sum)), expected(&|byte| i32::from(byte & 15) - 8));
             assert_eq!(lanes(D::total_of_bytes(bytes)), expected(&|byte| i32::from(byte as i8)));

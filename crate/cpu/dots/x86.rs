@@ -26,7 +26,6 @@ pub struct Avx2Dots;
 
 impl Dots for Avx2Dots {
     type Lanes = Avx2;
-    type Half = __m256i;
     /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
     type Sums = [__m256i; 2];
     /// Two for each row, of either quad.
@@ -37,15 +36,13 @@ impl Dots for Avx2Dots {
     }
 
     methods! {
-        fn nibbles(line: __m256i) -> [__m256i; 2] = {
-            let nibble = _mm256_set1_epi8(15);
-            [_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble)]
-        };
         fn none() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
-        fn dot(sums: [__m256i; 2], half: __m256i, x: *const u8) -> [__m256i; 2] = {
-            let upper = _mm256_maddubs_epi16(half, _mm256_set1_epi32(word(x)));
-            let lower = _mm256_maddubs_epi16(half, _mm256_set1_epi32(word(x.add(4))));
-            [_mm256_add_epi16(sums[0], upper), _mm256_add_epi16(sums[1], lower)]
+        fn dot(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] = {
+            let nibble = _mm256_set1_epi8(15);
+            let (low, high) = (_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble));
+            let dot = |sums, half, x| _mm256_add_epi16(sums, _mm256_maddubs_epi16(half, _mm256_set1_epi32(word(x))));
+            let [upper, lower] = [dot(sums[0], low, x), dot(sums[1], low, x.add(4))];
+            [dot(upper, high, x.add(8)), dot(lower, high, x.add(12))]
         };
         fn total(sums: [__m256i; 2], plus: i32) -> Avx2 = {
             let (upper, lower) = (_mm256_madd_epi16(sums[0], _mm256_set1_epi16(128)), _mm256_madd_epi16(sums[1], _mm256_set1_epi16(1)));
@@ -53,10 +50,13 @@ impl Dots for Avx2Dots {
         };
 
         fn no_bytes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
-        fn dot_bytes(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] = {
-            let (x, quads) = (_mm256_set1_epi64x(pair(x)), [_mm256_castsi256_si128(line), _mm256_extracti128_si256::<1>(line)]);
-            let dot = |quad| _mm256_madd_epi16(_mm256_cvtepi8_epi16(quad), x);
-            [_mm256_add_epi32(sums[0], dot(quads[0])), _mm256_add_epi32(sums[1], dot(quads[1]))]
+        fn dot_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] = {
+            let add = |sums: [__m256i; 2], line, x| {
+                let (x, quads) = (_mm256_set1_epi64x(pair(x)), [_mm256_castsi256_si128(line), _mm256_extracti128_si256::<1>(line)]);
+                let dot = |quad| _mm256_madd_epi16(_mm256_cvtepi8_epi16(quad), x);
+                [_mm256_add_epi32(sums[0], dot(quads[0])), _mm256_add_epi32(sums[1], dot(quads[1]))]
+            };
+            add(add(sums, lines[0], x), lines[1], x.add(8))
         };
         // Adding neighbours gives [a a b b | a a b b]; the middle pairs change places.
         fn total_of_bytes(sums: [__m256i; 2]) -> Avx2 = Avx2::of(_mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(sums[0], sums[1])));
@@ -69,7 +69,6 @@ pub struct VnniDots;
 
 impl Dots for VnniDots {
     type Lanes = Avx512;
-    type Half = __m512i;
     /// With the activations' upper bytes and with their lower ones.
     type Sums = [__m512i; 2];
     /// Two for each row, of the first two quads and of the others.
@@ -80,25 +79,27 @@ impl Dots for VnniDots {
     }
 
     methods! {
-        fn nibbles(line: __m512i) -> [__m512i; 2] = {
-            let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
-            [_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble)]
-        };
         fn none() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
-        fn dot(sums: [__m512i; 2], half: __m512i, x: *const u8) -> [__m512i; 2] = [
-            _mm512_dpbusd_epi32(sums[0], half, _mm512_set1_epi32(word(x))),
-            _mm512_dpbusd_epi32(sums[1], half, _mm512_set1_epi32(word(x.add(4)))),
-        ];
+        fn dot(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] = {
+            let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
+            let (low, high) = (_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble));
+            let dot = |sums, half, x| _mm512_dpbusd_epi32(sums, half, _mm512_set1_epi32(word(x)));
+            let [upper, lower] = [dot(sums[0], low, x), dot(sums[1], low, x.add(4))];
+            [dot(upper, high, x.add(8)), dot(lower, high, x.add(12))]
+        };
         fn total(sums: [__m512i; 2], plus: i32) -> Avx512 = {
             let both = _mm512_add_epi32(_mm512_slli_epi32::<7>(sums[0]), sums[1]);
             Avx512::of(_mm512_add_epi32(both, _mm512_set1_epi32(plus)))
         };
 
         fn no_bytes() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
-        fn dot_bytes(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] = {
-            let x = _mm512_set1_epi64(pair(x));
-            let dot = |sums, quads| _mm512_dpwssd_epi32(sums, _mm512_cvtepi8_epi16(quads), x);
-            [dot(sums[0], _mm512_castsi512_si256(line)), dot(sums[1], _mm512_extracti64x4_epi64::<1>(line))]
+        fn dot_bytes(sums: [__m512i; 2], lines: [__m512i; 2], x: *const u8) -> [__m512i; 2] = {
+            let add = |sums: [__m512i; 2], line, x| {
+                let x = _mm512_set1_epi64(pair(x));
+                let dot = |sums, quads| _mm512_dpwssd_epi32(sums, _mm512_cvtepi8_epi16(quads), x);
+                [dot(sums[0], _mm512_castsi512_si256(line)), dot(sums[1], _mm512_extracti64x4_epi64::<1>(line))]
+            };
+            add(add(sums, lines[0], x), lines[1], x.add(8))
         };
         fn total_of_bytes(sums: [__m512i; 2]) -> Avx512 = {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

@@ -16,6 +16,23 @@ pub struct Limits {
     pub chunk: usize,
 }
 
+/// What a device has been asked to do so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Runs of a kernel.
+    pub dispatches: u64,
+    /// Lists of commands sent to the device.
+    pub submits: u64,
+    /// Compute passes.
+    pub passes: u64,
+    /// Bytes written to it.
+    pub uploaded: u64,
+    /// Bytes read from it.
+    pub read_back: u64,
+    /// Buffers, bind groups and pipelines made.
+    pub created: u64,
+}
+
 /// Memory, and something that runs lists of ops over it.
 ///
 /// Waiting is only ever in [`Backend::read`] (a browser cannot block); everything else is queued in order.
@@ -47,6 +64,11 @@ pub trait Backend {
 
     /// Waits for everything before it and copies bytes out. `offset` and the length are multiples of 4.
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()>;
+
+    /// What it has been asked to do; `None` where nothing is asked of a device.
+    fn counters(&self) -> Option<Counters> {
+        None
+    }
 
     /// One line that names what computes: "CPU, AVX2, 2 threads" or the adapter's name and its features.
     fn describe(&self) -> String;

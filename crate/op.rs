@@ -112,7 +112,9 @@ impl Heads {
 
 /// One step of work. Shapes are row-major; `rows` counts tokens.
 ///
-/// Ops of a list run in order and see the results of those before them.
+/// Ops of a list run in order and see the results of those before them. A backend may compute some together: what a norm writes for the
+/// matmul after it, a matmul for the swiglu after it, and a rope into its queries for the attention after it is for those alone, and
+/// need not be in memory afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `out[r] = table[ids[r]]`, for f32 `out: [rows, table.cols]` and u32 `ids: [rows]`. Ids are below `table.rows`.

@@ -58,7 +58,7 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
             score = dot(products, vec4<f32>(1.0));
         }
         let before = largest;
-        largest = max(before, workgroup_max(score, lane));
+        largest = max(before, workgroup_max4(vec4<f32>(score), lane).x);
         let share = select(0.0, exp(score - largest), mine <= position);
         shares[lane.index] = share;
         let kept = exp(before - largest);

@@ -1,23 +1,20 @@
-// out[r] = w · x[r], or out[r] += w · x[r], for few tokens: a workgroup for each quad of four rows and each token.
+// out[r] = w · x[r], or out[r] += w · x[r], for TOKENS tokens: a workgroup for each quad of four rows. The normed variant takes
+// the RMS norms of x's rows instead.
 
 override WG: u32 = 64u;
-override GROUPS: u32 = 1u; // of 32 columns
 
 struct Params {
     rows: u32, // of the whole matrix: the width of out
     first_row: u32, // of the part
     part_rows: u32,
     add: u32, // 1 to add to what out holds
+    x_row: u32, // of x, where the tokens begin
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Bindings 1 to 3, the weights, come with their kind.
-@group(0) @binding(4) var<storage, read> x: array<vec4<f32>>; // [tokens, 8 * GROUPS]
-@group(0) @binding(5) var<storage, read_write> out: array<f32>; // [tokens, rows]
-
-fn input4(token: u32, column4: u32) -> vec4<Real> {
-    return real4(x[token * 8u * GROUPS + column4]);
-}
+// Bindings 1 to 3, the weights, come with their kind; 4 and 5 are the input and the norm's weights.
+@group(0) @binding(6) var<storage, read_write> out: array<f32>; // [TOKENS, rows]
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
@@ -25,17 +22,12 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroup
     if 4u * quad >= params.part_rows {
         return;
     }
-    var sum = vec4<f32>();
-    for (var line = lane.index; line < GROUPS * GROUP_LINES; line += WG) {
-        let columns = line_columns(line);
-        sum += line_dot(quad, line, input4(id.z, columns.x), input4(id.z, columns.y));
-    }
-    let total = workgroup_sum4(sum, lane);
-    for (var i = lane.index; i < 4u; i += WG) {
-        let row = 4u * quad + i;
+    var totals = products(quad, lane);
+    for (var i = lane.index; i < 4u * TOKENS; i += WG) {
+        let row = 4u * quad + i % 4u;
         if row < params.part_rows {
-            let at = id.z * params.rows + params.first_row + row;
-            out[at] = total[i] + select(0.0, out[at], params.add == 1u);
+            let at = i / 4u * params.rows + params.first_row + row;
+            out[at] = totals[i / 4u][i % 4u] + select(0.0, out[at], params.add == 1u);
         }
     }
 }

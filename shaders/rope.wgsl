@@ -20,22 +20,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, ctx_len, head_dim / 4]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 
-// Element `i` of the head at `head` in qkv, rotated.
-fn rotated(head: u32, i: u32, row: u32) -> f32 {
-    let half = params.rotary_dim / 2u;
-    let own = qkv[head + i];
-    if i >= 2u * half {
-        return own;
-    }
-    let pair = i % half;
-    let cosine = angles[row * params.rotary_dim + pair];
-    let sine = angles[row * params.rotary_dim + half + pair];
-    if i < half {
-        return own * cosine - qkv[head + i + half] * sine;
-    }
-    return own * cosine + qkv[head + i - half] * sine;
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
@@ -69,11 +53,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let value = key_head + params.n_kv_heads * params.head_dim + first;
         values[at] = kv_pack(vec4<f32>(qkv[value], qkv[value + 1u], qkv[value + 2u], qkv[value + 3u]));
     } else {
-        keys[at] = kv_pack(vec4<f32>(
-            rotated(key_head, first, row),
-            rotated(key_head, first + 1u, row),
-            rotated(key_head, first + 2u, row),
-            rotated(key_head, first + 3u, row),
-        ));
+        keys[at] = kv_pack(rotated4(key_head, first, row));
     }
 }

@@ -3,7 +3,7 @@
 use super::health::Health;
 use super::kernels::Tuning;
 use super::platform;
-use super::shaders::{Real, Reduce};
+use super::shaders::{MOST_TOKENS, Real, Reduce};
 use crate::error::{Code, Result, fail};
 
 /// Whether to use a feature of the device.
@@ -29,6 +29,8 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Invocations of a workgroup, 1 to 256.
     pub workgroup: Option<u32>,
+    /// Dispatches of a submission at most; `None` for what the adapter can take.
+    pub most_dispatches: Option<u32>,
     /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
     pub max_buffer: Option<u64>,
 }
@@ -40,6 +42,8 @@ pub(super) struct Device {
     pub info: wgpu::AdapterInfo,
     pub health: Health,
     pub max_buffer: u64,
+    /// After so many dispatches they are submitted.
+    pub most_dispatches: u32,
     has_f16: bool,
     has_subgroups: bool,
 }
@@ -70,7 +74,10 @@ impl Device {
         let has_f16 = device.features().contains(wgpu::Features::SHADER_F16);
         // Where nobody wants them, nobody tries: some browsers write every failed try into their console.
         let has_subgroups = options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
-        Ok(Device { device, queue, info, health, max_buffer, has_f16, has_subgroups })
+        // Adreno's drivers lose the device over longer ones.
+        let is_adreno = [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
+        let most_dispatches = options.most_dispatches.unwrap_or(if is_adreno { 100 } else { u32::MAX }).max(1);
+        Ok(Device { device, queue, info, health, max_buffer, most_dispatches, has_f16, has_subgroups })
     }
 
     /// The variants to try, the best first.
@@ -94,7 +101,8 @@ impl Device {
             reduce: if subgroup { Reduce::Subgroup } else { Reduce::Workgroup },
             workgroup,
             tile: (16, 4),
-            matvec_tokens: 3,
+            few_tokens: MOST_TOKENS,
+            splits: if self.is_software() { 2 } else { 16 },
         };
         Ok(halves.iter().flat_map(|&half| subgroups.iter().map(move |&subgroup| tuning(half, subgroup))).collect())
     }

@@ -5,13 +5,16 @@ use bytemuck::bytes_of;
 
 use super::params;
 use super::pipelines::Constants;
-use super::shaders::{Real, Reduce, Shader};
+use super::shaders::{Input, MOST_QUERIES, Real, Reduce, Shader};
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Heads, KvPart, Matrix, Op, Part};
 use crate::weights::layout::{GROUP, QUAD};
 
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;
+
+/// Fours of a head that a workgroup holds.
+const MOST_FOURS: u32 = 256;
 
 /// Tokens of an invocation of `matmul.wgsl`, which has the same constant.
 const TOKENS: u32 = 8;
@@ -27,8 +30,10 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Quads of rows, and teams of eight tokens, in a tile of a matmul; their product is its workgroup.
     pub tile: (u32, u32),
-    /// Up to so many tokens go through the matvec kernel.
-    pub matvec_tokens: u32,
+    /// Up to so many tokens go through the kernels for few of them, at most [`super::shaders::MOST_TOKENS`].
+    pub few_tokens: u32,
+    /// Workgroups among which one token's attention to a KV head is divided.
+    pub splits: u32,
 }
 
 /// One run of a shader.
@@ -44,12 +49,75 @@ pub(super) struct Dispatch {
     pub groups: [u32; 3],
 }
 
-/// The dispatches of an op, in order.
+/// The dispatches of a list of ops, in order. What one op writes and only the next one reads may never be written: [`fused`].
+///
+/// `partials` has [`partial_bytes`] of these ops.
 ///
 /// # Errors
 /// `gpu-failed` for sizes beyond a grid or a workgroup.
-pub(super) fn lower(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
-    let dispatches = match *op {
+pub(super) fn lower(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatch>> {
+    let mut dispatches = Vec::new();
+    let mut rest = ops;
+    while !rest.is_empty() {
+        let (some, taken) = match fused(rest, tuning, partials) {
+            Some(fused) => fused,
+            None => (single(&rest[0], tuning)?, 1),
+        };
+        dispatches.extend(some);
+        rest = &rest[taken..];
+    }
+    for dispatch in &dispatches {
+        if dispatch.groups.iter().any(|&side| side > MAX_SIDE) {
+            let (name, [x, y, z]) = (dispatch.shader.name(), dispatch.groups);
+            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes at once; use smaller chunks of tokens");
+        }
+    }
+    Ok(dispatches)
+}
+
+/// Bytes that attention by runs needs for what it found of each, 0 for none.
+pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
+    let of_op = |op: &Op| match *op {
+        Op::Attend { cache, heads, rows: 1, .. } => {
+            let queries = heads.n_heads / heads.n_kv_heads * cache.heads;
+            u64::from(queries * tuning.splits * (heads.head_dim / 4 + 1)) * 16
+        }
+        _ => 0,
+    };
+    ops.iter().map(of_op).max().unwrap_or(0)
+}
+
+/// The first ops in one or two kernels, and how many ops these are, where there is something better than one after the other.
+fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Dispatch>, usize)> {
+    match *ops {
+        [Op::Norm { x, weight, out: h, first_row, rows, eps_bits, .. }, Op::Matmul { ref w, x: read, out, add, .. }, ..]
+            if read == h && rows <= tuning.few_tokens =>
+        {
+            let normed = Few { x, x_row: first_row, norm: Some((weight, f32::from_bits(eps_bits))), rows };
+            match (ops.get(2), &w.parts[..]) {
+                (Some(&Op::Swiglu { gate_up, out: gated_out, width, .. }), [part])
+                    if gate_up == out && width.is_multiple_of(QUAD as u32) =>
+                {
+                    Some((vec![gated(tuning, w, part, &normed, gated_out)], 3))
+                }
+                _ => Some((w.parts.iter().map(|part| matvec(tuning, w, part, &normed, out, add)).collect(), 2)),
+            }
+        }
+        [
+            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 },
+            Op::Attend { qkv: read, cache: attended, out, window, .. },
+            ..,
+        ] if read == qkv && attended == cache && heads.n_heads / heads.n_kv_heads <= MOST_QUERIES && heads.head_dim <= 4 * MOST_FOURS => {
+            let partials = partials?;
+            let attend = attend_token(tuning, [angles, step, qkv], cache, partials, heads, rotary_dim, window);
+            Some((vec![attend, merge(tuning, partials, out, cache, heads)], 2))
+        }
+        _ => None,
+    }
+}
+
+fn single(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
+    Ok(match *op {
         Op::Embed { ref table, ids, out, rows } => table.parts.iter().map(|part| embed(tuning, table, part, ids, out, rows)).collect(),
         Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
             let params = params::Norm { first_row, width4: width / 4, eps: f32::from_bits(eps_bits) };
@@ -61,10 +129,11 @@ pub(super) fn lower(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
                 groups: [rows, 1, 1],
             }]
         }
-        Op::Matmul { ref w, x, out, rows, add } => {
-            let kernel = if rows <= tuning.matvec_tokens { matvec } else { matmul };
-            w.parts.iter().map(|part| kernel(tuning, w, part, x, out, rows, add)).collect()
+        Op::Matmul { ref w, x, out, rows, add } if rows <= tuning.few_tokens => {
+            let plain = Few { x, x_row: 0, norm: None, rows };
+            w.parts.iter().map(|part| matvec(tuning, w, part, &plain, out, add)).collect()
         }
+        Op::Matmul { ref w, x, out, rows, add } => w.parts.iter().map(|part| matmul(tuning, w, part, x, out, rows, add)).collect(),
         Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
             vec![rope(tuning, qkv, angles, step, cache, heads, rotary_dim, rows)]
         }
@@ -76,14 +145,30 @@ pub(super) fn lower(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
             buffers: vec![(1, gate_up), (2, out)],
             groups: [width.div_ceil(tuning.workgroup), rows, 1],
         }],
-    };
-    for dispatch in &dispatches {
-        if dispatch.groups.iter().any(|&side| side > MAX_SIDE) {
-            let (name, [x, y, z]) = (dispatch.shader.name(), dispatch.groups);
-            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes at once; use smaller chunks of tokens");
-        }
+    })
+}
+
+/// The input of a kernel for few tokens.
+struct Few {
+    x: Buf,
+    /// Where they begin.
+    x_row: u32,
+    /// Weights and epsilon of the norm that goes before.
+    norm: Option<(Buf, f32)>,
+    /// Tokens.
+    rows: u32,
+}
+
+impl Few {
+    /// Bindings 4 to 6.
+    fn bindings(&self, part: &Part, out: Buf) -> Vec<(u32, Buf)> {
+        let gamma = self.norm.map(|(gamma, _)| (5, gamma));
+        planes(part).chain([(4, self.x)]).chain(gamma).chain([(6, out)]).collect()
     }
-    Ok(dispatches)
+
+    fn eps(&self) -> f32 {
+        self.norm.map_or(0.0, |(_, eps)| eps)
+    }
 }
 
 fn embed(tuning: &Tuning, table: &Matrix, part: &Part, ids: Buf, out: Buf, rows: u32) -> Dispatch {
@@ -92,21 +177,45 @@ fn embed(tuning: &Tuning, table: &Matrix, part: &Part, ids: Buf, out: Buf, rows:
         shader: Shader::Embed(table.kind),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(table))],
         params: bytes_of(&params).to_vec(),
-        buffers: with_planes(part, ids, out),
+        buffers: planes(part).chain([(4, ids), (5, out)]).collect(),
         groups: [(table.cols / 4).div_ceil(tuning.workgroup), rows, 1],
     }
 }
 
-fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32, add: bool) -> Dispatch {
-    let params = params::Matvec { rows: w.rows, first_row: part.first_row, part_rows: part.rows, add: add.into() };
-    let quads = part.rows.div_ceil(QUAD as u32);
+fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf, add: bool) -> Dispatch {
+    let params = params::Matvec {
+        rows: w.rows,
+        first_row: part.first_row,
+        part_rows: part.rows,
+        add: add.into(),
+        x_row: input.x_row,
+        eps: input.eps(),
+    };
+    let form = if input.norm.is_some() { Input::Normed } else { Input::Plain };
     Dispatch {
-        shader: Shader::Matvec(w.kind, tuning.real.with(w.kind), tuning.reduce),
+        shader: Shader::Matvec(w.kind, tuning.real.with(w.kind), tuning.reduce, form, input.rows),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
-        buffers: with_planes(part, x, out),
-        groups: [quads.min(MAX_SIDE), quads.div_ceil(MAX_SIDE), rows],
+        buffers: input.bindings(part, out),
+        groups: grid_of_quads(part.rows),
     }
+}
+
+fn gated(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf) -> Dispatch {
+    let params = params::Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
+    Dispatch {
+        shader: Shader::Gated(w.kind, tuning.real.with(w.kind), tuning.reduce, input.rows),
+        constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
+        params: bytes_of(&params).to_vec(),
+        buffers: input.bindings(part, out),
+        groups: grid_of_quads(w.rows / 2),
+    }
+}
+
+/// A workgroup for each quad of rows, in a grid of two sides where one is not enough.
+fn grid_of_quads(rows: u32) -> [u32; 3] {
+    let quads = rows.div_ceil(QUAD as u32);
+    [quads.min(MAX_SIDE), quads.div_ceil(MAX_SIDE), 1]
 }
 
 fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32, add: bool) -> Dispatch {
@@ -116,7 +225,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
         shader: Shader::Matmul(w.kind, tuning.real.with(w.kind)),
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
-        buffers: with_planes(part, x, out),
+        buffers: planes(part).chain([(4, x), (5, out)]).collect(),
         groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TOKENS * teams), 1],
     }
 }
@@ -148,7 +257,7 @@ fn rope(tuning: &Tuning, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads:
 fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: u32, rows: u32) -> Result<Dispatch> {
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
-    if fours > 256 {
+    if fours > MOST_FOURS {
         fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds; run on the CPU");
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
@@ -162,13 +271,45 @@ fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: 
     })
 }
 
+/// `[angles, step, qkv]` are its inputs.
+fn attend_token(tuning: &Tuning, inputs: [Buf; 3], cache: KvPart, partials: Buf, heads: Heads, rotary_dim: u32, window: u32) -> Dispatch {
+    let Heads { n_heads, n_kv_heads, head_dim } = heads;
+    let (fours, [angles, step, qkv]) = (head_dim / 4, inputs);
+    let params = params::AttendToken {
+        n_heads,
+        n_kv_heads,
+        rotary_dim,
+        first_head: cache.first_head,
+        ctx_len: cache.ctx_len,
+        window,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    };
+    Dispatch {
+        shader: Shader::AttendToken(cache.kind, tuning.reduce, n_heads / n_kv_heads),
+        constants: vec![("WG", tuning.workgroup.max(fours)), ("FOURS", fours), ("SPLITS", tuning.splits)],
+        params: bytes_of(&params).to_vec(),
+        buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values), (6, partials)],
+        groups: [cache.heads, tuning.splits, 1],
+    }
+}
+
+fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) -> Dispatch {
+    let queries = heads.n_heads / heads.n_kv_heads;
+    Dispatch {
+        shader: Shader::Merge,
+        constants: vec![("FOURS", heads.head_dim / 4), ("SPLITS", tuning.splits)],
+        params: bytes_of(&params::Merge { first_head: cache.first_head * queries }).to_vec(),
+        buffers: vec![(1, partials), (2, out)],
+        groups: [queries * cache.heads, 1, 1],
+    }
+}
+
 fn groups_of_columns(matrix: &Matrix) -> u32 {
     matrix.cols / GROUP as u32
 }
 
-/// Bindings 1 to 3, the planes of a matrix, then 4 and 5.
-fn with_planes(part: &Part, input: Buf, out: Buf) -> Vec<(u32, Buf)> {
+/// Bindings 1 to 3: the planes of a matrix.
+fn planes(part: &Part) -> impl Iterator<Item = (u32, Buf)> {
     let planes = [(1, Some(part.codes)), (2, part.scales), (3, part.mins)];
-    let present = planes.into_iter().filter_map(|(at, buf)| buf.map(|buf| (at, buf)));
-    present.chain([(4, input), (5, out)]).collect()
+    planes.into_iter().filter_map(|(at, buf)| buf.map(|buf| (at, buf)))
 }

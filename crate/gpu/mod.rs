@@ -23,14 +23,14 @@ use std::task::{Context, Poll, Waker};
 pub use device::{Choice, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
-pub use shaders::{Access, Real, Reduce, Shader};
+pub use shaders::{Access, Input, Real, Reduce, Shader};
 
-use crate::backend::{Backend, Limits};
+use crate::backend::{Backend, Counters, Limits};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::{Buf, Op};
 use device::Device;
 use health::{Answer, Health, explain};
-use kernels::{Dispatch, lower};
+use kernels::{Dispatch, lower, partial_bytes};
 use pipelines::Pipelines;
 
 /// Bytes that are written before they are handed to the device.
@@ -45,11 +45,30 @@ pub struct Gpu {
     buffers: Vec<Option<wgpu::Buffer>>,
     /// Where `read` copies to.
     staging: Option<wgpu::Buffer>,
+    /// What has been told to run and not been submitted yet.
+    recording: Option<Recording>,
+    /// Where attention leaves what it found of each run of positions.
+    partials: Option<Partials>,
     /// Bytes written since the last submission, and that submission.
     written: u64,
     submitted: Option<wgpu::SubmissionIndex>,
+    counters: Counters,
     /// Requests that the device may yet refuse.
     pending: Vec<Pending>,
+}
+
+/// A pass that is being written down.
+struct Recording {
+    // Before the encoder, which must outlive it.
+    pass: wgpu::ComputePass<'static>,
+    encoder: wgpu::CommandEncoder,
+    dispatches: u32,
+}
+
+/// A buffer of ours that ops do not name.
+struct Partials {
+    buf: Buf,
+    bytes: u64,
 }
 
 /// A request whose outcome comes later: at once natively, some time after in browsers.
@@ -85,8 +104,11 @@ impl Gpu {
             pipelines: Pipelines::default(),
             buffers: Vec::new(),
             staging: None,
+            recording: None,
+            partials: None,
             written: 0,
             submitted: None,
+            counters: Counters::default(),
             pending: Vec::new(),
         };
         let mut outcome = Ok(());
@@ -145,8 +167,56 @@ impl Gpu {
     }
 
     fn submit(&mut self, commands: Option<wgpu::CommandBuffer>) {
+        self.counters.submits += 1;
         self.submitted = Some(self.device.queue.submit(commands));
         self.written = 0;
+    }
+
+    /// The commands for what has been told to run, then `more`.
+    fn submit_recording(&mut self, more: impl FnOnce(&mut wgpu::CommandEncoder)) {
+        let mut encoder = match self.recording.take() {
+            Some(Recording { pass, encoder, .. }) => {
+                drop(pass);
+                encoder
+            }
+            None => self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") }),
+        };
+        more(&mut encoder);
+        self.submit(Some(encoder.finish()));
+    }
+
+    /// Sends off what has been told to run, before what would overtake it.
+    fn flush(&mut self) {
+        if self.recording.is_some() {
+            self.submit_recording(|_| ());
+        }
+    }
+
+    fn recording(&mut self) -> &mut Recording {
+        let (device, counters) = (&self.device.device, &mut self.counters);
+        self.recording.get_or_insert_with(|| {
+            counters.passes += 1;
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+            let descriptor = wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: None };
+            let pass = encoder.begin_compute_pass(&descriptor).forget_lifetime();
+            Recording { pass, encoder, dispatches: 0 }
+        })
+    }
+
+    /// A buffer with room for what these ops leave between their kernels. Older programs keep theirs.
+    fn partials_for(&mut self, ops: &[Op]) -> Result<Option<Buf>> {
+        let bytes = partial_bytes(ops, &self.tuning);
+        if bytes > self.partials.as_ref().map_or(0, |partials| partials.bytes) {
+            let buf = self.alloc("attention by runs", bytes)?;
+            self.partials = Some(Partials { buf, bytes });
+        }
+        Ok(self.partials.as_ref().map(|partials| partials.buf))
+    }
+
+    fn new_staging(&mut self, size: u64) -> wgpu::Buffer {
+        self.counters.created += 1;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        self.device.device.create_buffer(&wgpu::BufferDescriptor { label: Some("staging"), size, usage, mapped_at_creation: false })
     }
 
     fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Result<Run> {
@@ -158,6 +228,7 @@ impl Gpu {
         let entries: Vec<_> = resources.into_iter().map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
         let (pipeline, layout) = self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
         let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
+        self.counters.created += 1;
         Ok(Run { pipeline, bindings: self.device.device.create_bind_group(&descriptor), groups: dispatch.groups })
     }
 }
@@ -191,11 +262,13 @@ impl Backend for Gpu {
         let what = format!("{what}, {asked:.1} MiB");
         self.settle(&what, memory)?;
         self.settle(&what, validation)?;
+        self.counters.created += 1;
         self.buffers.push(Some(buffer));
         Ok(Buf(self.buffers.len() as u32 - 1))
     }
 
     fn free(&mut self, buf: Buf) {
+        self.flush();
         if let Some(buffer) = self.buffers.get_mut(buf.0 as usize).and_then(Option::take) {
             buffer.destroy();
         }
@@ -203,8 +276,10 @@ impl Backend for Gpu {
 
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
         self.health().check()?;
+        self.flush(); // A write comes before the next submission, whatever was recorded before it.
         self.device.queue.write_buffer(self.range(buf, offset, bytes.len())?, offset, bytes);
         self.written += bytes.len() as u64;
+        self.counters.uploaded += bytes.len() as u64;
         if self.written >= WRITTEN {
             let before = self.submitted.take();
             self.submit(None);
@@ -217,10 +292,8 @@ impl Backend for Gpu {
 
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
         self.health().check()?;
-        let mut dispatches = Vec::new();
-        for op in ops {
-            dispatches.extend(lower(op, &self.tuning)?);
-        }
+        let partials = self.partials_for(ops)?;
+        let dispatches = lower(ops, &self.tuning, partials)?;
         let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let stride = self.device.device.limits().min_uniform_buffer_offset_alignment as usize;
         let mut bytes = vec![0; stride * dispatches.len().max(1)];
@@ -233,6 +306,7 @@ impl Backend for Gpu {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
+        self.counters.created += 1;
         self.device.queue.write_buffer(&params, 0, &bytes);
         let offsets = (0..).step_by(stride);
         let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
@@ -244,16 +318,17 @@ impl Backend for Gpu {
 
     fn run(&mut self, program: &Program) -> Result<()> {
         self.health().check()?;
-        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: None });
-            for Run { pipeline, bindings, groups: [x, y, z] } in &program.runs {
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, bindings, &[]);
-                pass.dispatch_workgroups(*x, *y, *z);
+        for Run { pipeline, bindings, groups: [x, y, z] } in &program.runs {
+            let recording = self.recording();
+            recording.pass.set_pipeline(pipeline);
+            recording.pass.set_bind_group(0, bindings, &[]);
+            recording.pass.dispatch_workgroups(*x, *y, *z);
+            recording.dispatches += 1;
+            self.counters.dispatches += 1;
+            if self.recording().dispatches == self.device.most_dispatches {
+                self.flush();
             }
         }
-        self.submit(Some(encoder.finish()));
         self.health().check()
     }
 
@@ -270,16 +345,11 @@ impl Backend for Gpu {
         let length = into.len() as u64;
         let staging = match self.staging.take() {
             Some(staging) if staging.size() >= length => staging,
-            _ => self.device.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("staging"),
-                size: length,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }),
+            _ => self.new_staging(length),
         };
-        let mut encoder = self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-        encoder.copy_buffer_to_buffer(self.range(buf, offset, into.len())?, offset, &staging, 0, length);
-        self.submit(Some(encoder.finish()));
+        let source = self.range(buf, offset, into.len())?.clone();
+        self.submit_recording(|encoder| encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length));
+        self.counters.read_back += length;
 
         let (answer, health) = (Answer::new(), self.health().clone());
         let (told, teller) = (answer.clone(), health.clone());
@@ -294,6 +364,10 @@ impl Backend for Gpu {
         staging.unmap();
         self.staging = Some(staging);
         Ok(())
+    }
+
+    fn counters(&self) -> Option<Counters> {
+        Some(Counters { created: self.counters.created + self.pipelines.compiled(), ..self.counters })
     }
 
     fn describe(&self) -> String {

@@ -35,13 +35,19 @@ params! {
     /// Of `norm.wgsl`.
     Norm { first_row: u32, width4: u32, eps: f32 }
     /// Of `matvec.wgsl`.
-    Matvec { rows: u32, first_row: u32, part_rows: u32, add: u32 }
+    Matvec { rows: u32, first_row: u32, part_rows: u32, add: u32, x_row: u32, eps: f32 }
+    /// Of `gated.wgsl`.
+    Gated { width: u32, x_row: u32, eps: f32 }
     /// Of `matmul.wgsl`.
     Matmul { rows: u32, first_row: u32, part_rows: u32, tokens: u32, add: u32 }
     /// Of `rope.wgsl`.
     Rope { n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32, ctx_len: u32 }
     /// Of `attend.wgsl`.
     Attend { n_heads: u32, n_kv_heads: u32, first_head: u32, ctx_len: u32, window: u32, scale: f32 }
+    /// Of `attend_token.wgsl`.
+    AttendToken { n_heads: u32, n_kv_heads: u32, rotary_dim: u32, first_head: u32, ctx_len: u32, window: u32, scale: f32 }
+    /// Of `merge.wgsl`.
+    Merge { first_head: u32 }
     /// Of `swiglu.wgsl`.
     Swiglu { width: u32 }
 }

@@ -21,6 +21,11 @@ struct Module {
 }
 
 impl Pipelines {
+    /// How many were compiled so far.
+    pub fn compiled(&self) -> u64 {
+        self.compiled.len() as u64
+    }
+
     /// The pipeline of a variant with its constants, and the layout of its bindings.
     pub fn get(
         &mut self,

@@ -31,6 +31,15 @@ pub enum Reduce {
     Subgroup,
 }
 
+/// What a kernel for few tokens takes as its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Rows as they are.
+    Plain,
+    /// Their RMS norms.
+    Normed,
+}
+
 /// A kernel in one of its variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shader {
@@ -38,17 +47,28 @@ pub enum Shader {
     Embed(Kind),
     /// `norm.wgsl`.
     Norm(Reduce),
-    /// `matvec.wgsl`: few tokens.
-    Matvec(Kind, Real, Reduce),
+    /// `matvec.wgsl`: so many tokens at once, 1 to [`MOST_TOKENS`].
+    Matvec(Kind, Real, Reduce, Input, u32),
+    /// `gated.wgsl`: norm, gate, up and swiglu; as many tokens.
+    Gated(Kind, Real, Reduce, u32),
     /// `matmul.wgsl`: many tokens.
     Matmul(Kind, Real),
     /// `rope.wgsl`.
     Rope(KvKind),
     /// `attend.wgsl`.
     Attend(KvKind, Reduce),
+    /// `attend_token.wgsl`, for so many queries of a KV head, 1 to [`MOST_QUERIES`].
+    AttendToken(KvKind, Reduce, u32),
+    /// `merge.wgsl`.
+    Merge,
     /// `swiglu.wgsl`.
     Swiglu,
 }
+
+/// Tokens that the kernels for few take at once.
+pub const MOST_TOKENS: u32 = 8;
+/// Queries that one read of a KV head serves: they are the components of a vector.
+pub const MOST_QUERIES: u32 = 4;
 
 /// Whether a shader writes to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,47 +89,48 @@ macro_rules! wgsl {
 }
 
 impl Shader {
-    /// Every kernel in every variant that can be asked for.
+    /// Every kernel in every variant that can be asked for, for the fewest and the most tokens and queries.
     pub fn all() -> Vec<Shader> {
         let (reals, reductions, kv) = ([Real::F32, Real::F16], [Reduce::Workgroup, Reduce::Subgroup], [KvKind::F16, KvKind::F32]);
-        let mut all = vec![Shader::Swiglu];
+        let mut all = vec![Shader::Swiglu, Shader::Merge];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
             for real in reals.into_iter().filter(|real| real.with(kind) == *real) {
                 all.push(Shader::Matmul(kind, real));
-                all.extend(reductions.map(|reduce| Shader::Matvec(kind, real, reduce)));
+                for (reduce, tokens) in reductions.into_iter().flat_map(|reduce| [(reduce, 1), (reduce, MOST_TOKENS)]) {
+                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, real, reduce, input, tokens)));
+                    all.push(Shader::Gated(kind, real, reduce, tokens));
+                }
             }
         }
         all.extend(reductions.map(Shader::Norm));
         for kind in kv {
             all.push(Shader::Rope(kind));
-            all.extend(reductions.map(|reduce| Shader::Attend(kind, reduce)));
+            for reduce in reductions {
+                all.extend([Shader::Attend(kind, reduce), Shader::AttendToken(kind, reduce, 1)]);
+                all.push(Shader::AttendToken(kind, reduce, MOST_QUERIES));
+            }
         }
         all
     }
 
     /// The kernel's file, without its ending.
     pub fn name(self) -> &'static str {
-        match self {
-            Shader::Embed(_) => "embed",
-            Shader::Norm(_) => "norm",
-            Shader::Matvec(..) => "matvec",
-            Shader::Matmul(..) => "matmul",
-            Shader::Rope(_) => "rope",
-            Shader::Attend(..) => "attend",
-            Shader::Swiglu => "swiglu",
-        }
+        self.file().0
     }
 
-    fn kernel(self) -> &'static str {
+    fn file(self) -> (&'static str, &'static str) {
         match self {
-            Shader::Embed(_) => wgsl!("embed.wgsl"),
-            Shader::Norm(_) => wgsl!("norm.wgsl"),
-            Shader::Matvec(..) => wgsl!("matvec.wgsl"),
-            Shader::Matmul(..) => wgsl!("matmul.wgsl"),
-            Shader::Rope(_) => wgsl!("rope.wgsl"),
-            Shader::Attend(..) => wgsl!("attend.wgsl"),
-            Shader::Swiglu => wgsl!("swiglu.wgsl"),
+            Shader::Embed(_) => ("embed", wgsl!("embed.wgsl")),
+            Shader::Norm(_) => ("norm", wgsl!("norm.wgsl")),
+            Shader::Matvec(..) => ("matvec", wgsl!("matvec.wgsl")),
+            Shader::Gated(..) => ("gated", wgsl!("gated.wgsl")),
+            Shader::Matmul(..) => ("matmul", wgsl!("matmul.wgsl")),
+            Shader::Rope(_) => ("rope", wgsl!("rope.wgsl")),
+            Shader::Attend(..) => ("attend", wgsl!("attend.wgsl")),
+            Shader::AttendToken(..) => ("attend_token", wgsl!("attend_token.wgsl")),
+            Shader::Merge => ("merge", wgsl!("merge.wgsl")),
+            Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
         }
     }
 
@@ -117,30 +138,40 @@ impl Shader {
         match self {
             // A table's rows are given out as they are.
             Shader::Embed(_) => Some(Real::F32),
-            Shader::Matvec(_, real, _) | Shader::Matmul(_, real) => Some(real),
-            Shader::Norm(_) | Shader::Rope(_) | Shader::Attend(..) | Shader::Swiglu => None,
+            Shader::Matvec(_, real, ..) | Shader::Gated(_, real, ..) | Shader::Matmul(_, real) => Some(real),
+            _ => None,
         }
     }
 
     fn reduce(self) -> Option<Reduce> {
         match self {
-            Shader::Norm(reduce) | Shader::Matvec(_, _, reduce) | Shader::Attend(_, reduce) => Some(reduce),
-            Shader::Embed(_) | Shader::Matmul(..) | Shader::Rope(_) | Shader::Swiglu => None,
+            Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
+            Shader::Attend(_, reduce) | Shader::AttendToken(_, reduce, _) => Some(reduce),
+            _ => None,
         }
     }
 
     /// The kind of the weights, for kernels that read them.
     pub fn weights(self) -> Option<Kind> {
         match self {
-            Shader::Embed(kind) | Shader::Matvec(kind, ..) | Shader::Matmul(kind, _) => Some(kind),
-            Shader::Norm(_) | Shader::Rope(_) | Shader::Attend(..) | Shader::Swiglu => None,
+            Shader::Embed(kind) | Shader::Matvec(kind, ..) | Shader::Gated(kind, ..) | Shader::Matmul(kind, _) => Some(kind),
+            _ => None,
         }
     }
 
     fn cache(self) -> Option<KvKind> {
         match self {
-            Shader::Rope(kind) | Shader::Attend(kind, _) => Some(kind),
-            Shader::Embed(_) | Shader::Norm(_) | Shader::Matvec(..) | Shader::Matmul(..) | Shader::Swiglu => None,
+            Shader::Rope(kind) | Shader::Attend(kind, _) | Shader::AttendToken(kind, ..) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// How few tokens it takes, and in which form.
+    fn input(self) -> Option<(Input, u32)> {
+        match self {
+            Shader::Matvec(.., input, tokens) => Some((input, tokens)),
+            Shader::Gated(.., tokens) => Some((Input::Normed, tokens)),
+            _ => None,
         }
     }
 
@@ -154,7 +185,7 @@ impl Shader {
         if self.reduce() == Some(Reduce::Subgroup) {
             source.push_str(platform::ENABLE_SUBGROUPS.trim_end());
         }
-        source.push_str(self.kernel());
+        source.push_str(self.file().1);
         source.push_str(match self.real() {
             Some(Real::F32) => wgsl!("lib/f32.wgsl"),
             Some(Real::F16) => wgsl!("lib/f16.wgsl"),
@@ -173,6 +204,24 @@ impl Shader {
             Some(Kind::Q4Min) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
             None => "",
         });
+        if let Some((input, tokens)) = self.input() {
+            source.push_str(wgsl!("lib/products.wgsl"));
+            source.push_str(match input {
+                Input::Plain => wgsl!("lib/plain.wgsl"),
+                Input::Normed => wgsl!("lib/normed.wgsl"),
+            });
+            // Sizes of arrays of one invocation, which no override can be.
+            source.push_str(&format!("const TOKENS: u32 = {tokens}u;\n"));
+        }
+        if let Shader::AttendToken(.., queries) = self {
+            source.push_str(&format!("const QUERIES: u32 = {queries}u;\n"));
+        }
+        if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
+            source.push_str(wgsl!("lib/rotate.wgsl"));
+        }
+        if matches!(self, Shader::Swiglu | Shader::Gated(..)) {
+            source.push_str(wgsl!("lib/silu.wgsl"));
+        }
         source.push_str(match self.cache() {
             Some(KvKind::F16) => wgsl!("lib/kv_f16.wgsl"),
             Some(KvKind::F32) => wgsl!("lib/kv_f32.wgsl"),
@@ -185,16 +234,21 @@ impl Shader {
     pub fn bindings(self) -> Vec<(u32, Access)> {
         use Access::{Read, ReadWrite};
         let mut bindings = vec![(0, Access::Uniform)];
+        if let Some(kind) = self.weights() {
+            let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
+            bindings.extend(planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Read)));
+        }
         match self {
-            Shader::Embed(kind) | Shader::Matvec(kind, ..) | Shader::Matmul(kind, _) => {
-                let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
-                bindings.extend(planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Read)));
-                bindings.extend([(4, Read), (5, ReadWrite)]);
-            }
+            Shader::Embed(_) | Shader::Matmul(..) => bindings.extend([(4, Read), (5, ReadWrite)]),
+            Shader::Matvec(.., Input::Plain, _) => bindings.extend([(4, Read), (6, ReadWrite)]),
+            Shader::Matvec(.., Input::Normed, _) | Shader::Gated(..) => bindings.extend([(4, Read), (5, Read), (6, ReadWrite)]),
             Shader::Norm(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
             Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
             Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
-            Shader::Swiglu => bindings.extend([(1, Read), (2, ReadWrite)]),
+            Shader::AttendToken(..) => {
+                bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
+            }
+            Shader::Merge | Shader::Swiglu => bindings.extend([(1, Read), (2, ReadWrite)]),
         }
         bindings
     }
@@ -205,9 +259,12 @@ impl Shader {
             Shader::Embed(_) => params::Embed::LAYOUT,
             Shader::Norm(_) => params::Norm::LAYOUT,
             Shader::Matvec(..) => params::Matvec::LAYOUT,
+            Shader::Gated(..) => params::Gated::LAYOUT,
             Shader::Matmul(..) => params::Matmul::LAYOUT,
             Shader::Rope(_) => params::Rope::LAYOUT,
             Shader::Attend(..) => params::Attend::LAYOUT,
+            Shader::AttendToken(..) => params::AttendToken::LAYOUT,
+            Shader::Merge => params::Merge::LAYOUT,
             Shader::Swiglu => params::Swiglu::LAYOUT,
         }
     }

@@ -205,8 +205,6 @@ impl Recorder<'_> {
         let window = self.config.sliding_window.unwrap_or(u32::MAX);
         for &cache in cache {
             self.ops.push(Op::Rope { qkv, angles: scratch.angles, step, cache, heads, rotary_dim, rows });
-        }
-        for &cache in cache {
             self.ops.push(Op::Attend { qkv, step, cache, out: scratch.attended, heads, window, rows });
         }
         scratch.attended

@@ -5,6 +5,8 @@
 
 // 16-byte lines of a group, each with 8 columns of the quad's four rows.
 const GROUP_LINES: u32 = 4u;
+// Lines that name the same four columns: each names two fours.
+const LINES_OF_FOUR: f32 = 0.5;
 
 // The columns of a line, in fours: the low nibbles' and the high ones'.
 fn line_columns(line: u32) -> vec2<u32> {

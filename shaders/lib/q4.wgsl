@@ -1,11 +1,19 @@
 // Weights in symmetric 4-bit groups: scale * (code - 8). After nibbles.wgsl.
 
-// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
-// `line_columns` names.
-fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+struct Line {
+    low: mat4x4<Real>,
+    high: mat4x4<Real>,
+    sizes: vec4<f32>,
+}
+
+fn line_of(quad: u32, line: u32) -> Line {
     let code = codes[quad * GROUPS * GROUP_LINES + line];
-    let sum = vec4<f32>(nibbles(code, 0u) * x0) + vec4<f32>(nibbles(code, 4u) * x1);
-    return step_sizes(quad * GROUPS + line / GROUP_LINES) * sum;
+    return Line(nibbles(code, 0u), nibbles(code, 4u), step_sizes(quad * GROUPS + line / GROUP_LINES));
+}
+
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    return w.sizes * (vec4<f32>(w.low * x0) + vec4<f32>(w.high * x1));
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.

@@ -8,14 +8,24 @@ fn middles(at: u32) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y)) + 0.5 * step_sizes(at);
 }
 
-// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
-// `line_columns` names.
-fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+struct Line {
+    low: mat4x4<Real>,
+    high: mat4x4<Real>,
+    sizes: vec4<f32>,
+    middles: vec4<f32>,
+}
+
+fn line_of(quad: u32, line: u32) -> Line {
     let at = quad * GROUPS + line / GROUP_LINES;
     let code = codes[quad * GROUPS * GROUP_LINES + line];
-    let sum = vec4<f32>(nibbles(code, 0u) * x0) + vec4<f32>(nibbles(code, 4u) * x1);
+    return Line(nibbles(code, 0u), nibbles(code, 4u), step_sizes(at), middles(at));
+}
+
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    let sum = vec4<f32>(w.low * x0) + vec4<f32>(w.high * x1);
     let inputs = dot(vec4<f32>(x0) + vec4<f32>(x1), vec4<f32>(1.0));
-    return step_sizes(at) * sum + middles(at) * inputs;
+    return w.sizes * sum + w.middles * inputs;
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.

@@ -5,6 +5,8 @@
 
 // 16-byte lines of a group, each with 4 columns of the quad's four rows.
 const GROUP_LINES: u32 = 8u;
+// Lines that name the same four columns.
+const LINES_OF_FOUR: f32 = 1.0;
 
 // The four columns of a line as code / 128, exact in half precision too.
 fn bytes(line: vec4<u32>) -> mat4x4<Real> {
@@ -30,11 +32,18 @@ fn line_columns(line: u32) -> vec2<u32> {
     return vec2<u32>(line);
 }
 
-// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
-// `line_columns` names.
-fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
-    let sum = bytes(codes[quad * GROUPS * GROUP_LINES + line]) * x0;
-    return step_sizes(quad * GROUPS + line / GROUP_LINES) * vec4<f32>(sum);
+struct Line {
+    columns: mat4x4<Real>,
+    sizes: vec4<f32>,
+}
+
+fn line_of(quad: u32, line: u32) -> Line {
+    return Line(bytes(codes[quad * GROUPS * GROUP_LINES + line]), step_sizes(quad * GROUPS + line / GROUP_LINES));
+}
+
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    return w.sizes * vec4<f32>(w.columns * x0);
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.

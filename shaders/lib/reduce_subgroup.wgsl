@@ -9,46 +9,46 @@ struct Lane {
 
 // One for each subgroup. That subgroups are runs of invocations is everywhere so but promised nowhere: the known-answer
 // check at start would notice.
-var<workgroup> partials: array<vec4<f32>, (WG + 3u) / 4u>;
+var<workgroup> gathering: array<vec4<f32>, (WG + 3u) / 4u>;
 
 fn workgroup_sum4(value: vec4<f32>, lane: Lane) -> vec4<f32> {
     let sum = subgroupAdd(value);
     if lane.in_subgroup == 0u {
-        partials[lane.index / lane.width] = sum;
+        gathering[lane.index / lane.width] = sum;
     }
     workgroupBarrier();
-    var total = partials[0];
+    var total = gathering[0];
     for (var i = 1u; i * lane.width < WG; i++) {
-        total += partials[i];
+        total += gathering[i];
     }
     workgroupBarrier(); // Until all have read them, nobody may start the next reduction.
     return total;
 }
 
-fn workgroup_sum(value: f32, lane: Lane) -> f32 {
-    let sum = subgroupAdd(value);
-    if lane.in_subgroup == 0u {
-        partials[lane.index / lane.width].x = sum;
-    }
-    workgroupBarrier();
-    var total = partials[0].x;
-    for (var i = 1u; i * lane.width < WG; i++) {
-        total += partials[i].x;
-    }
-    workgroupBarrier();
-    return total;
-}
-
-fn workgroup_max(value: f32, lane: Lane) -> f32 {
+fn workgroup_max4(value: vec4<f32>, lane: Lane) -> vec4<f32> {
     let found = subgroupMax(value);
     if lane.in_subgroup == 0u {
-        partials[lane.index / lane.width].x = found;
+        gathering[lane.index / lane.width] = found;
     }
     workgroupBarrier();
-    var largest = partials[0].x;
+    var largest = gathering[0];
     for (var i = 1u; i * lane.width < WG; i++) {
-        largest = max(largest, partials[i].x);
+        largest = max(largest, gathering[i]);
     }
     workgroupBarrier();
     return largest;
+}
+
+fn workgroup_sum(value: f32, lane: Lane) -> f32 {
+    let sum = subgroupAdd(value);
+    if lane.in_subgroup == 0u {
+        gathering[lane.index / lane.width].x = sum;
+    }
+    workgroupBarrier();
+    var total = gathering[0].x;
+    for (var i = 1u; i * lane.width < WG; i++) {
+        total += gathering[i].x;
+    }
+    workgroupBarrier();
+    return total;
 }

@@ -5,20 +5,20 @@ struct Lane {
     @builtin(local_invocation_index) index: u32,
 }
 
-var<workgroup> partials: array<vec4<f32>, WG>;
+var<workgroup> gathering: array<vec4<f32>, WG>;
 
 fn workgroup_sum4(value: vec4<f32>, lane: Lane) -> vec4<f32> {
-    partials[lane.index] = value;
+    gathering[lane.index] = value;
     workgroupBarrier();
     for (var width = WG; width > 1u;) {
         let kept = (width + 1u) / 2u;
         if lane.index + kept < width {
-            partials[lane.index] += partials[lane.index + kept];
+            gathering[lane.index] += gathering[lane.index + kept];
         }
         width = kept;
         workgroupBarrier();
     }
-    let total = partials[0];
+    let total = gathering[0];
     workgroupBarrier(); // Until all have read it, nobody may start the next reduction.
     return total;
 }
@@ -27,18 +27,18 @@ fn workgroup_sum(value: f32, lane: Lane) -> f32 {
     return workgroup_sum4(vec4<f32>(value, 0.0, 0.0, 0.0), lane).x;
 }
 
-fn workgroup_max(value: f32, lane: Lane) -> f32 {
-    partials[lane.index].x = value;
+fn workgroup_max4(value: vec4<f32>, lane: Lane) -> vec4<f32> {
+    gathering[lane.index] = value;
     workgroupBarrier();
     for (var width = WG; width > 1u;) {
         let kept = (width + 1u) / 2u;
         if lane.index + kept < width {
-            partials[lane.index].x = max(partials[lane.index].x, partials[lane.index + kept].x);
+            gathering[lane.index] = max(gathering[lane.index], gathering[lane.index + kept]);
         }
         width = kept;
         workgroupBarrier();
     }
-    let largest = partials[0].x;
+    let largest = gathering[0];
     workgroupBarrier();
     return largest;
 }

@@ -4,6 +4,8 @@
 
 // 16-byte lines of a group, each with 2 columns of the quad's four rows.
 const GROUP_LINES: u32 = 16u;
+// Lines that name the same four columns.
+const LINES_OF_FOUR: f32 = 2.0;
 
 // The two columns of a line: for each of the quad's rows both.
 fn pairs(line: vec4<u32>) -> mat2x4<Real> {
@@ -17,11 +19,18 @@ fn line_columns(line: u32) -> vec2<u32> {
     return vec2<u32>(line / 2u);
 }
 
-// What a line of a quad adds to the products of its four rows with an input, of which x0 and x1 are the columns that
-// `line_columns` names.
-fn line_dot(quad: u32, line: u32, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
-    let pair = select(x0.xy, x0.zw, (line & 1u) == 1u);
-    return vec4<f32>(pairs(codes[quad * GROUPS * GROUP_LINES + line]) * pair);
+struct Line {
+    columns: mat2x4<Real>,
+    upper: bool, // the second half of the four
+}
+
+fn line_of(quad: u32, line: u32) -> Line {
+    return Line(pairs(codes[quad * GROUPS * GROUP_LINES + line]), (line & 1u) == 1u);
+}
+
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
+    return vec4<f32>(w.columns * select(x0.xy, x0.zw, w.upper));
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.

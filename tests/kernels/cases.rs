@@ -22,6 +22,8 @@ pub struct Case {
     pub then: Option<Vec<(Buf, Host)>>,
     /// For lists of ops, whose errors add up: how many times the tolerance is granted, of a buffer's largest magnitude.
     pub chained: Option<f64>,
+    /// Buffers that only pass something on to the next op, so that a backend may leave them as they are.
+    pub passing: Vec<Buf>,
 }
 
 pub fn embed() -> Vec<Case> {
@@ -175,6 +177,85 @@ pub fn swiglu() -> Vec<Case> {
     [(1, 32), (1, 1536), (2, 100), (5, 96), (33, 576), (70, 6)].map(make_case).into()
 }
 
+/// Ops that a backend may compute together: a norm and the product after it.
+pub fn normed() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, first row, rows, cols, parts, add, swiglu
+        (1,        0,         1,    32,   1,     false, false),
+        (1,        4,         130,  576,  2,     false, false),
+        (1,        0,         514,  3072, 1,     true,  false),
+        (1,        0,         264,  576,  1,     false, true),
+        (1,        0,         12,   96,   1,     false, true),
+        (2,        0,         264,  192,  2,     false, true),
+        (3,        1,         66,   192,  3,     false, false),
+        (5,        0,         264,  192,  1,     false, true),
+        (8,        0,         130,  576,  1,     true,  false),
+        (9,        0,         264,  96,   1,     false, true),
+    ];
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        for (tokens, first_row, rows, cols, parts, add, swiglu) in table {
+            let mut make = Make::new();
+            let w = make.matrix(kind, rows, cols, parts);
+            let (x, weight) = (make.floats((first_row + tokens) * cols), make.floats(cols));
+            let (h, out, gated) = (make.output(tokens * cols), make.output(tokens * rows), make.output(tokens * rows / 2));
+            let mut ops = vec![
+                Op::Norm { x, weight, out: h, first_row, rows: tokens, width: cols, eps_bits: 1e-5f32.to_bits() },
+                Op::Matmul { w, x: h, out, rows: tokens, add },
+            ];
+            let mut passing = vec![h];
+            if swiglu {
+                ops.push(Op::Swiglu { gate_up: out, out: gated, width: rows / 2, rows: tokens });
+                passing.push(out);
+            }
+            let then = if swiglu { ", swiglu" } else { "" };
+            let name = format!("norm, matmul{then} {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts");
+            // Rounding may go the other way where the norm's last bit differs.
+            cases.push(Case { passing, chained: Some(40.0), ..make.case(name, ops) });
+        }
+    }
+    cases
+}
+
+/// The same: one token's rope and attention.
+pub fn attend_token() -> Vec<Case> {
+    const ALL: u32 = u32::MAX;
+    #[rustfmt::skip]
+    let table = [
+        // n_heads, n_kv_heads, head_dim, rotary_dim, pos,  window, parts
+        (1,         1,          32,       32,         0,    ALL,    1),
+        (9,         3,          64,       64,         63,   ALL,    2),
+        (24,        8,          128,      96,         300,  ALL,    3),
+        (6,         2,          96,       24,         64,   ALL,    1),
+        (6,         2,          96,       0,          300,  7,      1),
+        (4,         4,          32,       16,         1200, 1,      1),
+        (8,         2,          20,       20,         1023, ALL,    2),
+        (4,         1,          64,       64,         2500, 1100,   1),
+        (10,        2,          32,       32,         90,   ALL,    1),
+    ];
+    let mut cases = Vec::new();
+    for kind in [KvKind::F16, KvKind::F32] {
+        for (n_heads, n_kv_heads, head_dim, rotary_dim, pos, window, parts) in table {
+            let mut make = Make::new();
+            let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+            let out = make.output(heads.q_width());
+            let caches = make.caches(kind, heads, pos + 5, pos, parts);
+            let both = |cache| {
+                let rope = Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 };
+                [rope, Op::Attend { qkv, step, cache, out, heads, window, rows: 1 }]
+            };
+            let name = format!(
+                "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, window {window}, {parts} parts"
+            );
+            let case = make.case(name, caches.into_iter().flat_map(both).collect());
+            cases.push(Case { passing: vec![qkv], chained: Some(if kind == KvKind::F16 { 400.0 } else { 20.0 }), ..case });
+        }
+    }
+    cases
+}
+
 /// A whole small model, so that ops see what those before them wrote; run twice, at two positions.
 pub fn program() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -208,6 +289,7 @@ pub fn program() -> Vec<Case> {
             Op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false },
         ];
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows, twice"), ops);
+        case.passing = vec![h, qkv, gate_up, last];
         case.then = Some(vec![(step, Host::U32(vec![rows, 0])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
         // A cached f16 may round the other way, and all that follows sees it.
         case.chained = Some(if kv == KvKind::F16 { 2000.0 } else { 20.0 });
@@ -228,7 +310,7 @@ impl Make {
     }
 
     fn case(self, name: String, ops: Vec<Op>) -> Case {
-        Case { name, memory: self.memory, ops, then: None, chained: None }
+        Case { name, memory: self.memory, ops, then: None, chained: None, passing: Vec::new() }
     }
 
     fn push(&mut self, host: Host) -> Buf {

@@ -46,6 +46,12 @@ async_test! {
     async fn swiglu() {
         check(cases::swiglu()).await;
     }
+    async fn normed() {
+        check(cases::normed()).await;
+    }
+    async fn attend_token() {
+        check(cases::attend_token()).await;
+    }
     async fn program() {
         check(cases::program()).await;
     }

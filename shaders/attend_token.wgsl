@@ -1,0 +1,120 @@
+// Rope and attention for one token: a workgroup for each KV head of this cache part and each of SPLITS runs of its positions. All QUERIES
+// heads that share the KV head read its keys and values together. Whoever has the token's own position appends its key and value
+// first. What is left is for merge.wgsl. Goes through its positions as attend.wgsl does.
+
+override WG: u32 = 64u;
+override FOURS: u32 = 16u; // head_dim / 4, at most WG
+override SLICES: u32 = WG / FOURS;
+override SPLITS: u32 = 1u;
+
+struct Params {
+    n_heads: u32,
+    n_kv_heads: u32,
+    rotary_dim: u32,
+    first_head: u32, // first KV head of the part
+    ctx_len: u32,
+    window: u32,
+    scale: f32, // 1 / sqrt(head_dim)
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> angles: array<f32>; // [1, rotary_dim]: cosines, then sines
+@group(0) @binding(2) var<storage, read> start: array<u32>; // [1]: the position of the token
+@group(0) @binding(3) var<storage, read> qkv: array<f32>; // [1, (n_heads + 2 * n_kv_heads) * head_dim]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, ctx_len, FOURS]
+@group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
+// [QUERIES * heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's largest score; then that score and the weights' sum
+@group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
+
+// Below every score, yet far enough from the smallest float that differences stay finite.
+const LOWEST: f32 = -1e30;
+
+var<workgroup> query: array<vec4<f32>, QUERIES * FOURS>;
+var<workgroup> shares: array<vec4<f32>, WG>; // of the block's positions for each query, relative to its largest score so far
+var<workgroup> gathered: array<vec4<f32>, WG>; // [SLICES, FOURS]
+
+// Appends the token's key and value, and brings its queries here.
+fn begin(kv_head: u32, appends: bool, lane: u32) {
+    let position = start[0];
+    let first_query = (params.first_head + kv_head) * QUERIES;
+    for (var i = lane; i < QUERIES * FOURS; i += WG) {
+        query[i] = params.scale * rotated4((first_query + i / FOURS) * 4u * FOURS, 4u * (i % FOURS), 0u);
+    }
+    if appends {
+        let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
+        let value = key + params.n_kv_heads * 4u * FOURS;
+        for (var i = lane; i < FOURS; i += WG) {
+            let at = (kv_head * params.ctx_len + position) * FOURS + i;
+            keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
+            values[at] = kv_pack(vec4<f32>(qkv[value + 4u * i], qkv[value + 4u * i + 1u], qkv[value + 4u * i + 2u], qkv[value + 4u * i + 3u]));
+        }
+    }
+}
+
+@compute @workgroup_size(WG)
+fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
+    let cached = id.x * params.ctx_len; // where the KV head's positions begin
+    let position = start[0];
+    let seen = min(params.window, position + 1u);
+    let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG; // positions of a run, in whole blocks
+    let first = position + 1u - seen + id.y * each;
+    let end = min(first + each, position + 1u);
+    begin(id.x, first <= position && position < end && position < params.ctx_len, lane.index);
+    storageBarrier();
+    workgroupBarrier();
+
+    let four = lane.index % FOURS;
+    let slice = lane.index / FOURS; // SLICES and above have nothing to gather
+    var sums: array<vec4<f32>, QUERIES>;
+    var total = vec4<f32>(); // of each query, as all that follow
+    var largest = vec4<f32>(LOWEST);
+    for (var block = first; block < end; block += WG) {
+        let mine = block + lane.index;
+        var score = vec4<f32>(LOWEST);
+        if mine < end {
+            score = vec4<f32>();
+            for (var i = 0u; i < FOURS; i++) {
+                let key = kv_unpack(keys[(cached + mine) * FOURS + i]);
+                for (var q = 0u; q < QUERIES; q++) {
+                    score[q] += dot(query[q * FOURS + i], key);
+                }
+            }
+        }
+        let before = largest;
+        largest = max(before, workgroup_max4(score, lane));
+        let share = select(vec4<f32>(), exp(score - largest), mine < end);
+        shares[lane.index] = share;
+        let kept = exp(before - largest);
+        total = total * kept + workgroup_sum4(share, lane); // its barriers also show everybody's share
+
+        for (var q = 0u; q < QUERIES; q++) {
+            sums[q] *= kept[q];
+        }
+        if slice < SLICES {
+            for (var i = slice; i < min(WG, end - block); i += SLICES) {
+                let value = kv_unpack(values[(cached + block + i) * FOURS + four]);
+                for (var q = 0u; q < QUERIES; q++) {
+                    sums[q] += shares[i][q] * value;
+                }
+            }
+        }
+        workgroupBarrier(); // before the next block's shares
+    }
+
+    for (var q = 0u; q < QUERIES; q++) {
+        gathered[lane.index] = sums[q];
+        workgroupBarrier();
+        let at = ((id.x * QUERIES + q) * SPLITS + id.y) * (FOURS + 1u);
+        if lane.index < FOURS {
+            var sum = sums[q];
+            for (var i = 1u; i < SLICES; i++) {
+                sum += gathered[i * FOURS + four];
+            }
+            partials[at + four] = sum;
+        }
+        if lane.index == 0u {
+            partials[at + FOURS] = vec4<f32>(largest[q], total[q], 0.0, 0.0);
+        }
+        workgroupBarrier();
+    }
+}

@@ -1,0 +1,13 @@
+// Inputs as they are.
+
+fn power(v: vec4<f32>) -> f32 {
+    return 0.0;
+}
+
+fn weighed(v: vec4<f32>, column4: u32) -> vec4<f32> {
+    return v;
+}
+
+fn rescaled(total: vec4<f32>, power: f32, lane: Lane) -> vec4<f32> {
+    return total;
+}

@@ -35,11 +35,13 @@ pub struct Counters {
 
 /// Memory, and something that runs lists of ops over it.
 ///
-/// Waiting is only ever in [`Backend::read`] (a browser cannot block); everything else is queued in order.
+/// Waiting is only ever in [`Backend::fetch`] (a browser cannot block); everything else is queued in order.
 #[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
 pub trait Backend {
     /// A list of ops made ready to run many times: on a GPU its pipelines and bind groups.
     type Program;
+    /// Bytes on their way out.
+    type Later;
 
     /// What it can hold.
     fn limits(&self) -> Limits;
@@ -62,8 +64,26 @@ pub trait Backend {
     /// Runs a prepared list, after everything that came before.
     fn run(&mut self, program: &Self::Program) -> Result<()>;
 
+    /// Copies bytes out after everything that came before, to be fetched when they are wanted. What comes after may overwrite them.
+    /// `offset` and the length are multiples of 4.
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later>;
+
+    /// Waits for what [`Backend::read_later`] copies.
+    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()>;
+
     /// Waits for everything before it and copies bytes out. `offset` and the length are multiples of 4.
-    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()>;
+    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
+        if into.is_empty() {
+            return Ok(());
+        }
+        let later = self.read_later(buf, offset, into.len())?;
+        self.fetch(later, into).await
+    }
+
+    /// Whether it computes while its caller does something else, so that asking for work ahead of time saves time.
+    fn works_ahead(&self) -> bool {
+        false
+    }
 
     /// What it has been asked to do; `None` where nothing is asked of a device.
     fn counters(&self) -> Option<Counters> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Counters};
 use crate::error::{Code, Result, fail};
 use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
@@ -50,12 +50,22 @@ pub struct Engine<B: Backend> {
     factors: Factors,
     /// Rows of the latest chunk, which `scratch.x` still holds.
     latest: usize,
+    ahead: Option<Ahead<B::Later>>,
+}
+
+/// A step that was begun before anybody knew which token it is for.
+struct Ahead<L> {
+    /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last planned token's.
+    token: Option<u32>,
+    /// The choice after it.
+    choice: L,
 }
 
 /// Programs that come again and again: whole chunks and single tokens.
 struct Programs<P> {
     layers: BTreeMap<usize, P>,
     head: Option<P>,
+    choice: Option<P>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -87,13 +97,14 @@ impl<B: Backend> Engine<B> {
         }
         let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
         let model = Phi::load(checkpoint, &mut backend, options.hold, progress).await?;
-        Ok(Engine {
+        let mut engine = Engine {
             rope: Rope::new(config),
-            programs: Programs { layers: BTreeMap::new(), head: None },
+            programs: Programs { layers: BTreeMap::new(), head: None, choice: None },
             planned: Vec::new(),
             cached: 0,
             factors: Factors::Short,
             latest: 0,
+            ahead: None,
             backend,
             model,
             cache,
@@ -101,7 +112,25 @@ impl<B: Backend> Engine<B> {
             ctx_len,
             chunk,
             head_rows,
-        })
+        };
+        engine.forbid(&[])?;
+        Ok(engine)
+    }
+
+    /// Says which tokens [`Engine::likeliest`] must never choose, instead of those it was told before.
+    pub fn forbid(&mut self, tokens: &[u32]) -> Result<()> {
+        let mut allowed = vec![u32::MAX; self.config().vocab_size.div_ceil(32) as usize];
+        for &token in tokens {
+            if let Some(word) = allowed.get_mut(token as usize / 32) {
+                *word &= !(1 << (token % 32));
+            }
+        }
+        self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))
+    }
+
+    /// What the backend has been asked to do so far, where it counts.
+    pub fn counters(&self) -> Option<Counters> {
+        self.backend.counters()
     }
 
     /// The model's numbers.
@@ -149,6 +178,7 @@ impl<B: Backend> Engine<B> {
         if let Some(bad) = tokens.iter().find(|&&id| id >= vocab_size) {
             fail!(Code::BadToken, "token id {bad} is outside the vocabulary of {vocab_size}");
         }
+        self.ahead = None;
         let factors = self.rope.factors(tokens.len());
         let common = self.planned[..self.cached].iter().zip(tokens).take_while(|(a, b)| a == b).count();
         // The last token always runs again: its hidden state is what the logits come from.
@@ -170,6 +200,15 @@ impl<B: Backend> Engine<B> {
             fail!(Code::BadToken, "token id {token} is outside the vocabulary of {}", self.config().vocab_size);
         }
         self.planned.push(token);
+        match &mut self.ahead {
+            // The step that runs already is this token's.
+            Some(ahead) if ahead.token == Some(token) => {
+                ahead.token = None;
+                self.cached += 1;
+                self.latest = 1;
+            }
+            _ => self.ahead = None,
+        }
         let factors = self.rope.factors(self.planned.len());
         if factors != self.factors {
             self.factors = factors;
@@ -194,15 +233,9 @@ impl<B: Backend> Engine<B> {
         if rows == 0 {
             return Ok(0);
         }
+        self.ahead = None;
         self.write_step(rows)?;
-        let program = match self.programs.layers.remove(&rows) {
-            Some(program) => program,
-            None => self.backend.prepare(&self.model.record_layers(&self.scratch, &self.cache, rows))?,
-        };
-        self.backend.run(&program)?;
-        if rows == 1 || rows == self.chunk {
-            self.programs.layers.insert(rows, program);
-        }
+        self.run_layers(rows)?;
         self.cached += rows;
         self.latest = rows;
         if self.pending() > 0 {
@@ -212,8 +245,21 @@ impl<B: Backend> Engine<B> {
         Ok(self.pending())
     }
 
+    fn run_layers(&mut self, rows: usize) -> Result<()> {
+        let program = match self.programs.layers.remove(&rows) {
+            Some(program) => program,
+            None => self.backend.prepare(&self.model.record_layers(&self.scratch, &self.cache, rows))?,
+        };
+        self.backend.run(&program)?;
+        if rows == 1 || rows == self.chunk {
+            self.programs.layers.insert(rows, program);
+        }
+        Ok(())
+    }
+
     /// The logits after the last planned token, `[vocab_size]`. Works through what is pending first.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        self.forget_ahead();
         while self.advance().await? > 0 {}
         let last = self.latest - 1;
         let program = match self.programs.head.take_if(|_| last == 0) {
@@ -225,6 +271,59 @@ impl<B: Backend> Engine<B> {
             self.programs.head = Some(program);
         }
         self.floats(self.scratch.logits, self.config().vocab_size as usize).await
+    }
+
+    /// The token with the largest logit after the last planned one, the first among equals; never a forbidden one. Works through what
+    /// is pending first. The logits stay where they are.
+    ///
+    /// Where the backend works while others wait, the step after this token is begun before the token is known here. Pushing the token
+    /// takes that step up; whatever else comes next leaves it.
+    pub async fn likeliest(&mut self) -> Result<u32> {
+        let choice = match self.ahead.take_if(|ahead| ahead.token.is_none()) {
+            Some(begun) => begun.choice,
+            None => {
+                self.forget_ahead();
+                while self.advance().await? > 0 {}
+                self.run_choice(self.latest - 1)?
+            }
+        };
+        let next = self.begin_ahead()?;
+        let mut token = 0u32;
+        self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
+        self.ahead = next.map(|choice| Ahead { token: Some(token), choice });
+        Ok(token)
+    }
+
+    /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then.
+    fn run_choice(&mut self, row: usize) -> Result<B::Later> {
+        let program = match self.programs.choice.take_if(|_| row == 0) {
+            Some(program) => program,
+            None => self.backend.prepare(&self.model.record_choice(&self.scratch, row))?,
+        };
+        self.backend.run(&program)?;
+        if row == 0 {
+            self.programs.choice = Some(program);
+        }
+        self.backend.read_later(self.scratch.ids, 0, size_of::<u32>())
+    }
+
+    /// Begins the step for the token that was just chosen, where that is worth it and the same factors hold for it.
+    fn begin_ahead(&mut self) -> Result<Option<B::Later>> {
+        let position = self.planned.len();
+        let fits = position < self.ctx_len && self.rope.factors(position + 1) == self.factors;
+        if !(fits && self.backend.works_ahead()) {
+            return Ok(None);
+        }
+        self.write_position(position, 1)?;
+        self.run_layers(1)?;
+        self.run_choice(0).map(Some)
+    }
+
+    /// Makes `scratch.x` the last planned token's again, if a step ahead has it: that token runs once more.
+    fn forget_ahead(&mut self) {
+        if self.ahead.take_if(|ahead| ahead.token.is_some()).is_some() {
+            self.cached -= 1;
+        }
     }
 
     /// Hands the logits of every row of the latest chunk to `sink`, with the row's position.
@@ -269,9 +368,13 @@ impl<B: Backend> Engine<B> {
 
     fn write_step(&mut self, rows: usize) -> Result<()> {
         let pos = self.cached;
+        self.backend.write(self.scratch.ids, 0, bytemuck::cast_slice(&self.planned[pos..pos + rows]))?;
+        self.write_position(pos, rows)
+    }
+
+    fn write_position(&mut self, pos: usize, rows: usize) -> Result<()> {
         let angles = self.rope.angles(self.factors, pos, rows);
         self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&(pos as u32)))?;
-        self.backend.write(self.scratch.ids, 0, bytemuck::cast_slice(&self.planned[pos..pos + rows]))?;
         self.backend.write(self.scratch.angles, 0, bytemuck::cast_slice(&angles))
     }
 

@@ -198,6 +198,18 @@ pub enum Op {
         /// Tokens.
         rows: u32,
     },
+    /// `out[0]`, a u32, is where the largest of `x` is whose bit in `allowed` is set: the first among equals. NaN is below all others;
+    /// 0 where nothing is allowed.
+    Argmax {
+        /// `[width]`, f32.
+        x: Buf,
+        /// `[width / 32]`, rounded up: bit `i % 32` of u32 `i / 32` is element i's.
+        allowed: Buf,
+        /// `[1]`, u32.
+        out: Buf,
+        /// Elements.
+        width: u32,
+    },
     /// `out[r, i] = silu(gate_up[r, i]) * gate_up[r, width + i]`.
     Swiglu {
         /// `[rows, 2 * width]`: gate, then up.

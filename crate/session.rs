@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Counters};
 use crate::clock;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Code, Error, Result, fail};
@@ -115,6 +115,28 @@ pub struct Stats {
     pub prefill_tps: f64,
     /// Tokens generated a second.
     pub decode_tps: f64,
+    /// What a device was asked to do for it; `None` on the CPU, and for answers too short to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkPerToken>,
+}
+
+/// What a device was asked to do for each token, from the third one on: the first comes out of the prefill, and with the second all is
+/// made that decoding needs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkPerToken {
+    /// Runs of a kernel.
+    pub dispatches_per_token: f64,
+    /// Lists of commands.
+    pub submits_per_token: f64,
+    /// Compute passes.
+    pub passes_per_token: f64,
+    /// Bytes written to the device.
+    pub upload_bytes_per_token: f64,
+    /// Bytes read from it.
+    pub readback_bytes_per_token: f64,
+    /// Buffers, bind groups and pipelines made in all these tokens.
+    pub created_after_warmup: u64,
 }
 
 /// What was loaded.
@@ -151,11 +173,13 @@ impl<B: Backend> Session<B> {
         let total = checkpoint.weight_bytes();
         let mut done = 0;
         let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
-        let engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
+        let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })
         .await?;
+        let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
+        engine.forbid(&padding)?;
         Ok(Session { engine, words, model, parameters: checkpoint.parameters() })
     }
 
@@ -216,6 +240,8 @@ impl<B: Backend> Session<B> {
             engine: &mut self.engine,
             words: &self.words,
             sampler,
+            greedy: options.sampling.is_plain_argmax(),
+            work: Work::default(),
             stream,
             phase: Phase::Prefill,
             max_tokens: options.max_tokens,
@@ -228,11 +254,47 @@ impl<B: Backend> Session<B> {
     }
 }
 
+/// What a device did since decoding was warm.
+#[derive(Clone, Copy, Default)]
+struct Work {
+    tokens: u64,
+    warm: Counters,
+    now: Counters,
+}
+
+impl Work {
+    /// Takes note after each token.
+    fn note(&mut self, counters: Option<Counters>) {
+        if let Some(now) = counters {
+            self.tokens += 1;
+            self.now = now;
+            if self.tokens <= 2 {
+                self.warm = now;
+            }
+        }
+    }
+
+    fn per_token(&self) -> Option<WorkPerToken> {
+        let (warm, now, tokens) = (self.warm, self.now, self.tokens.checked_sub(2).filter(|&tokens| tokens > 0)?);
+        let rate = |now: u64, warm: u64| (now - warm) as f64 / tokens as f64;
+        Some(WorkPerToken {
+            dispatches_per_token: rate(now.dispatches, warm.dispatches),
+            submits_per_token: rate(now.submits, warm.submits),
+            passes_per_token: rate(now.passes, warm.passes),
+            upload_bytes_per_token: rate(now.uploaded, warm.uploaded),
+            readback_bytes_per_token: rate(now.read_back, warm.read_back),
+            created_after_warmup: now.created - warm.created,
+        })
+    }
+}
+
 /// An answer in the making.
 pub struct Answer<'s, B: Backend> {
     engine: &'s mut Engine<B>,
     words: &'s Words,
     sampler: Sampler,
+    greedy: bool,
+    work: Work,
     stream: TextStream,
     phase: Phase,
     max_tokens: usize,
@@ -290,11 +352,11 @@ impl<B: Backend> Answer<'_, B> {
                 let total = self.engine.tokens().len();
                 return Ok(Event::Prefill { done: total - pending, total });
             }
-            let mut logits = self.engine.logits().await?;
+            let token = self.choose().await?;
+            self.work.note(self.engine.counters());
             if self.generated == 0 {
                 self.prefilled = clock::seconds();
             }
-            let token = self.sampler.sample(&mut logits);
             if self.words.stop_tokens.contains(&token) {
                 return Ok(self.end(Finish::Stop));
             }
@@ -312,6 +374,16 @@ impl<B: Backend> Answer<'_, B> {
                 return Ok(Event::Text { text });
             }
         }
+    }
+
+    /// The next token. Where its logit alone decides, the logits need not leave the device.
+    async fn choose(&mut self) -> Result<u32> {
+        if self.greedy {
+            let token = self.engine.likeliest().await?;
+            self.sampler.accept(token);
+            return Ok(token);
+        }
+        Ok(self.sampler.sample(&mut self.engine.logits().await?))
     }
 
     fn end(&mut self, finish: Finish) -> Event {
@@ -342,6 +414,7 @@ impl<B: Backend> Answer<'_, B> {
             prefill_tps: rate(self.prompt - self.cached, prefill_seconds),
             // The first token comes out of the prefill.
             decode_tps: rate(self.generated.saturating_sub(1), decode_seconds),
+            work: self.work.per_token(),
         }
     }
 }

@@ -129,6 +129,36 @@ async fn what_is_cached_changes_nothing<B: Backend>(backend: B) {
     assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
 }
 
+/// Decoding on a device: few kernels in one pass and one submission, little that crosses, and nothing made anew.
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+async fn a_token_asks_little_of_the_device<B: Backend>(backend: B) {
+    const TOKENS: u64 = 8;
+    let mut engine = load(tiny_phi(), backend, Bits::Four).await;
+    engine.plan(&[5, 6, 7]).unwrap();
+    let mut warm = None;
+    for token in 0..2 + TOKENS {
+        let next = engine.likeliest().await.unwrap();
+        engine.push(next).unwrap();
+        // The first comes out of the prefill, and the second makes what all others need.
+        if token == 1 {
+            warm = engine.counters();
+        }
+    }
+    let (warm, now) = (warm.unwrap(), engine.counters().unwrap());
+    let layers = u64::from(engine.config().num_hidden_layers);
+    assert!(now.dispatches - warm.dispatches <= TOKENS * (6 * layers + 8), "{warm:?}, then {now:?}");
+    assert_eq!((now.submits - warm.submits, now.passes - warm.passes), (TOKENS, TOKENS));
+    assert!(now.uploaded - warm.uploaded <= TOKENS * 1024 && now.read_back - warm.read_back <= TOKENS * 16, "{warm:?}, then {now:?}");
+    assert_eq!(now.created, warm.created);
+}
+
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+async_test! {
+    async fn token_path() {
+        a_token_asks_little_of_the_device(backends::gpu().await).await;
+    }
+}
+
 /// The same model whose matrices hold, in f32, exactly what they are worth when packed.
 async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySource {
     let checkpoint = Checkpoint::open(source).await.unwrap();
@@ -161,6 +191,7 @@ async fn greedy<B: Backend>(engine: &mut Engine<B>, count: usize, stop: &[u32]) 
         let logits = engine.logits().await.unwrap();
         // The first of equal logits, as torch's argmax on the CPU.
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
+        assert_eq!(engine.likeliest().await.unwrap(), best, "the choice made where the logits are");
         answer.push(best);
         if stop.contains(&best) {
             break;

@@ -80,18 +80,13 @@ async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Res
     let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect();
     let start = clock::seconds();
     engine.plan(&prompt)?;
-    let mut logits = engine.logits().await?;
+    let mut token = engine.likeliest().await?;
     let prefilled = clock::seconds();
     for _ in 0..plan.generate {
-        engine.push(likeliest(&logits))?;
-        logits = engine.logits().await?;
+        engine.push(token)?;
+        token = engine.likeliest().await?;
     }
     // A clock as coarse as a browser's may not have moved.
     let seconds = |from: f64, to: f64| (to - from).max(1e-6);
     Ok((seconds(start, prefilled), seconds(prefilled, clock::seconds())))
-}
-
-fn likeliest(logits: &[f32]) -> u32 {
-    let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
-    best.map_or(0, |(id, _)| id as u32)
 }

@@ -90,7 +90,7 @@ pub fn sentence(backend: &str, stats: &Stats) -> String {
 
 /// Figures for programs.
 fn json(backend: &str, stats: &Stats) -> serde_json::Value {
-    serde_json::json!({
+    let mut figures = serde_json::json!({
         "backend": backend,
         "finish": stats.finish,
         "prompt_tokens": stats.prompt_tokens,
@@ -100,7 +100,16 @@ fn json(backend: &str, stats: &Stats) -> serde_json::Value {
         "decode_seconds": stats.decode_seconds,
         "prefill_tps": stats.prefill_tps,
         "decode_tps": stats.decode_tps,
-    })
+    });
+    if let Some(work) = stats.work {
+        figures["dispatches_per_token"] = work.dispatches_per_token.into();
+        figures["submits_per_token"] = work.submits_per_token.into();
+        figures["passes_per_token"] = work.passes_per_token.into();
+        figures["upload_bytes_per_token"] = work.upload_bytes_per_token.into();
+        figures["readback_bytes_per_token"] = work.readback_bytes_per_token.into();
+        figures["created_after_warmup"] = work.created_after_warmup.into();
+    }
+    figures
 }
 
 fn stdout_failed(error: std::io::Error) -> Error {

@@ -48,6 +48,12 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
             check.holds("attend: out", out, &[rows, heads.q_width()], 4)?;
             check.apart("attend", out, [qkv, step, cache.keys, cache.values])
         }
+        Op::Argmax { x, allowed, out, width } => {
+            check.holds("argmax: x", x, &[width], 4)?;
+            check.holds("argmax: allowed", allowed, &[width.div_ceil(32)], 4)?;
+            check.holds("argmax: out", out, &[1], 4)?;
+            check.apart("argmax", out, [x, allowed])
+        }
         Op::Swiglu { gate_up, out, width, rows } => {
             check.holds("swiglu: gate_up", gate_up, &[rows, 2, width], 4)?;
             check.holds("swiglu: out", out, &[rows, width], 4)?;

@@ -4,6 +4,7 @@
 //! multiplies them exactly. Every element of a result is computed by one thread in a fixed order, so that results do not depend on the
 //! number of threads.
 
+mod argmax;
 mod arrange;
 mod attend;
 mod check;
@@ -77,6 +78,7 @@ impl Cpu {
 
 impl Backend for Cpu {
     type Program = Program;
+    type Later = Vec<u8>;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: Memory::LARGEST, chunk: 128 }
@@ -117,6 +119,16 @@ impl Backend for Cpu {
         program.ops.iter().try_for_each(|op| context.run(arranged, op))
     }
 
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let all = self.memory.read::<u8>(buf)?;
+        Ok(all[range(all.len(), offset, length)?].to_vec())
+    }
+
+    async fn fetch(&mut self, later: Vec<u8>, into: &mut [u8]) -> Result<()> {
+        into.copy_from_slice(&later);
+        Ok(())
+    }
+
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
         let all = self.memory.read::<u8>(buf)?;
         into.copy_from_slice(&all[range(all.len(), offset, into.len())?]);
@@ -143,6 +155,7 @@ impl Context<'_> {
             Op::Attend { qkv, step, cache, out, heads, window, rows } => {
                 attend::run(self, qkv, step, cache, out, heads, window, rows as usize)
             }
+            Op::Argmax { x, allowed, out, width } => argmax::run(self, x, allowed, out, width as usize),
             Op::Swiglu { gate_up, out, width, rows } => swiglu::run(self, gate_up, out, width as usize, rows as usize),
         }
     }

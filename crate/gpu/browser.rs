@@ -20,7 +20,12 @@ pub(super) async fn has_subgroups(device: &wgpu::Device) -> bool {
 }
 
 /// Nothing to drive: callbacks come by themselves.
-pub(super) fn finish(_device: &wgpu::Device, _health: &Health, _done: impl Fn() -> bool) -> Result<()> {
+pub(super) fn finish(
+    _device: &wgpu::Device,
+    _health: &Health,
+    _submission: Option<wgpu::SubmissionIndex>,
+    _done: impl Fn() -> bool,
+) -> Result<()> {
     Ok(())
 }
 

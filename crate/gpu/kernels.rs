@@ -13,6 +13,9 @@ use crate::weights::layout::{GROUP, QUAD};
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;
 
+/// Workgroups among which a search for the largest logit is divided.
+const RUNS: u32 = 64;
+
 /// Fours of a head that a workgroup holds.
 const MOST_FOURS: u32 = 256;
 
@@ -61,7 +64,7 @@ pub(super) fn lower(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Resul
     while !rest.is_empty() {
         let (some, taken) = match fused(rest, tuning, partials) {
             Some(fused) => fused,
-            None => (single(&rest[0], tuning)?, 1),
+            None => (single(&rest[0], tuning, partials)?, 1),
         };
         dispatches.extend(some);
         rest = &rest[taken..];
@@ -75,13 +78,14 @@ pub(super) fn lower(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Resul
     Ok(dispatches)
 }
 
-/// Bytes that attention by runs needs for what it found of each, 0 for none.
+/// Bytes that kernels which work by runs need for what they found of each, 0 for none.
 pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
     let of_op = |op: &Op| match *op {
         Op::Attend { cache, heads, rows: 1, .. } => {
             let queries = heads.n_heads / heads.n_kv_heads * cache.heads;
             u64::from(queries * tuning.splits * (heads.head_dim / 4 + 1)) * 16
         }
+        Op::Argmax { .. } => u64::from(RUNS) * 8,
         _ => 0,
     };
     ops.iter().map(of_op).max().unwrap_or(0)
@@ -116,7 +120,7 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
     }
 }
 
-fn single(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
+fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatch>> {
     Ok(match *op {
         Op::Embed { ref table, ids, out, rows } => table.parts.iter().map(|part| embed(tuning, table, part, ids, out, rows)).collect(),
         Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
@@ -138,6 +142,10 @@ fn single(op: &Op, tuning: &Tuning) -> Result<Vec<Dispatch>> {
             vec![rope(tuning, qkv, angles, step, cache, heads, rotary_dim, rows)]
         }
         Op::Attend { qkv, step, cache, out, heads, window, rows } => vec![attend(tuning, qkv, step, cache, out, heads, window, rows)?],
+        Op::Argmax { x, allowed, out, width } => match partials {
+            Some(partials) => argmax(tuning, [x, allowed], partials, out, width),
+            None => fail!(Code::Internal, "argmax: there is no buffer for what it finds in its runs"),
+        },
         Op::Swiglu { gate_up, out, width, rows } => vec![Dispatch {
             shader: Shader::Swiglu,
             constants: vec![("WG", tuning.workgroup)],
@@ -302,6 +310,21 @@ fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) 
         buffers: vec![(1, partials), (2, out)],
         groups: [queries * cache.heads, 1, 1],
     }
+}
+
+/// `[x, allowed]` are its inputs.
+fn argmax(tuning: &Tuning, inputs: [Buf; 2], partials: Buf, out: Buf, width: u32) -> Vec<Dispatch> {
+    let dispatch = |shader, buffers, workgroups| Dispatch {
+        shader,
+        constants: vec![("WG", tuning.workgroup), ("RUNS", RUNS)],
+        params: bytes_of(&params::Argmax { width }).to_vec(),
+        buffers,
+        groups: [workgroups, 1, 1],
+    };
+    vec![
+        dispatch(Shader::Argmax, vec![(1, inputs[0]), (2, inputs[1]), (3, partials)], RUNS),
+        dispatch(Shader::ArgmaxOfRuns, vec![(1, partials), (2, out)], 1),
+    ]
 }
 
 fn groups_of_columns(matrix: &Matrix) -> u32 {

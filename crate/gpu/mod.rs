@@ -43,8 +43,8 @@ pub struct Gpu {
     pipelines: Pipelines,
     /// By handle; `None` once given back.
     buffers: Vec<Option<wgpu::Buffer>>,
-    /// Where `read` copies to.
-    staging: Option<wgpu::Buffer>,
+    /// Where bytes on their way out are copied to: those that nobody uses.
+    staging: Vec<wgpu::Buffer>,
     /// What has been told to run and not been submitted yet.
     recording: Option<Recording>,
     /// Where attention leaves what it found of each run of positions.
@@ -55,6 +55,14 @@ pub struct Gpu {
     counters: Counters,
     /// Requests that the device may yet refuse.
     pending: Vec<Pending>,
+}
+
+/// Bytes on their way out.
+pub struct Later {
+    staging: wgpu::Buffer,
+    length: u64,
+    submission: Option<wgpu::SubmissionIndex>,
+    answer: Answer<std::result::Result<(), wgpu::BufferAsyncError>>,
 }
 
 /// A pass that is being written down.
@@ -103,7 +111,7 @@ impl Gpu {
             tuning,
             pipelines: Pipelines::default(),
             buffers: Vec::new(),
-            staging: None,
+            staging: Vec::new(),
             recording: None,
             partials: None,
             written: 0,
@@ -239,6 +247,7 @@ fn unreadable(why: impl Display) -> Error {
 
 impl Backend for Gpu {
     type Program = Program;
+    type Later = Later;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: self.device.max_buffer, chunk: 256 }
@@ -332,29 +341,30 @@ impl Backend for Gpu {
         self.health().check()
     }
 
-    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Later> {
         self.health().check()?;
-        if into.is_empty() {
-            return Ok(());
-        }
+        let source = self.range(buf, offset, length)?.clone();
+        let length = length as u64;
+        let staging = match self.staging.iter().position(|staging| staging.size() >= length) {
+            Some(place) => self.staging.swap_remove(place),
+            None => self.new_staging(length),
+        };
+        self.submit_recording(|encoder| encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length));
+        self.counters.read_back += length;
+        let (answer, health) = (Answer::new(), self.health().clone());
+        let told = answer.clone();
+        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
+        Ok(Later { staging, length, submission: self.submitted.clone(), answer })
+    }
+
+    async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
                 return Err(explain(&what, error));
             }
         }
-        let length = into.len() as u64;
-        let staging = match self.staging.take() {
-            Some(staging) if staging.size() >= length => staging,
-            _ => self.new_staging(length),
-        };
-        let source = self.range(buf, offset, into.len())?.clone();
-        self.submit_recording(|encoder| encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length));
-        self.counters.read_back += length;
-
-        let (answer, health) = (Answer::new(), self.health().clone());
-        let (told, teller) = (answer.clone(), health.clone());
-        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| teller.answer(&told, outcome));
-        platform::finish(&self.device.device, &health, || answer.is_here())?;
+        let (health, Later { staging, length, submission, answer }) = (self.health().clone(), later);
+        platform::finish(&self.device.device, &health, submission, || answer.is_here())?;
         if health.wait(&answer).await?.is_err() {
             platform::listen(&self.device.device);
             health.fail(unreadable("it was refused"), false);
@@ -362,8 +372,12 @@ impl Backend for Gpu {
         health.check()?;
         into.copy_from_slice(&staging.get_mapped_range(..length).map_err(unreadable)?);
         staging.unmap();
-        self.staging = Some(staging);
+        self.staging.push(staging);
         Ok(())
+    }
+
+    fn works_ahead(&self) -> bool {
+        true
     }
 
     fn counters(&self) -> Option<Counters> {

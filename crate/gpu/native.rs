@@ -18,10 +18,15 @@ pub(super) async fn has_subgroups(device: &wgpu::Device) -> bool {
     device.features().contains(wgpu::Features::SUBGROUP)
 }
 
-/// Drives the device until its queue is done and its callbacks have been called.
-pub(super) fn finish(device: &wgpu::Device, health: &Health, done: impl Fn() -> bool) -> Result<()> {
+/// Drives the device until a submission is done and its callbacks have been called.
+pub(super) fn finish(
+    device: &wgpu::Device,
+    health: &Health,
+    submission: Option<wgpu::SubmissionIndex>,
+    done: impl Fn() -> bool,
+) -> Result<()> {
     while !done() && !health.is_lost() {
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(1)) };
+        let wait = wgpu::PollType::Wait { submission_index: submission.clone(), timeout: Some(Duration::from_secs(1)) };
         match device.poll(wait) {
             Err(wgpu::PollError::Timeout) => {} // A slow device may be at it for long; a lost one says so.
             Ok(_) if done() => {}

@@ -50,4 +50,6 @@ params! {
     Merge { first_head: u32 }
     /// Of `swiglu.wgsl`.
     Swiglu { width: u32 }
+    /// Of `argmax.wgsl` and `argmax_of_runs.wgsl`.
+    Argmax { width: u32 }
 }

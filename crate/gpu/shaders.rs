@@ -63,6 +63,10 @@ pub enum Shader {
     Merge,
     /// `swiglu.wgsl`.
     Swiglu,
+    /// `argmax.wgsl`.
+    Argmax,
+    /// `argmax_of_runs.wgsl`.
+    ArgmaxOfRuns,
 }
 
 /// Tokens that the kernels for few take at once.
@@ -92,7 +96,7 @@ impl Shader {
     /// Every kernel in every variant that can be asked for, for the fewest and the most tokens and queries.
     pub fn all() -> Vec<Shader> {
         let (reals, reductions, kv) = ([Real::F32, Real::F16], [Reduce::Workgroup, Reduce::Subgroup], [KvKind::F16, KvKind::F32]);
-        let mut all = vec![Shader::Swiglu, Shader::Merge];
+        let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
             for real in reals.into_iter().filter(|real| real.with(kind) == *real) {
@@ -131,6 +135,8 @@ impl Shader {
             Shader::AttendToken(..) => ("attend_token", wgsl!("attend_token.wgsl")),
             Shader::Merge => ("merge", wgsl!("merge.wgsl")),
             Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
+            Shader::Argmax => ("argmax", wgsl!("argmax.wgsl")),
+            Shader::ArgmaxOfRuns => ("argmax_of_runs", wgsl!("argmax_of_runs.wgsl")),
         }
     }
 
@@ -219,6 +225,9 @@ impl Shader {
         if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
             source.push_str(wgsl!("lib/rotate.wgsl"));
         }
+        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns) {
+            source.push_str(wgsl!("lib/larger.wgsl"));
+        }
         if matches!(self, Shader::Swiglu | Shader::Gated(..)) {
             source.push_str(wgsl!("lib/silu.wgsl"));
         }
@@ -242,13 +251,13 @@ impl Shader {
             Shader::Embed(_) | Shader::Matmul(..) => bindings.extend([(4, Read), (5, ReadWrite)]),
             Shader::Matvec(.., Input::Plain, _) => bindings.extend([(4, Read), (6, ReadWrite)]),
             Shader::Matvec(.., Input::Normed, _) | Shader::Gated(..) => bindings.extend([(4, Read), (5, Read), (6, ReadWrite)]),
-            Shader::Norm(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
+            Shader::Norm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
             Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
             Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
             Shader::AttendToken(..) => {
                 bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
             }
-            Shader::Merge | Shader::Swiglu => bindings.extend([(1, Read), (2, ReadWrite)]),
+            Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns => bindings.extend([(1, Read), (2, ReadWrite)]),
         }
         bindings
     }
@@ -266,6 +275,7 @@ impl Shader {
             Shader::AttendToken(..) => params::AttendToken::LAYOUT,
             Shader::Merge => params::Merge::LAYOUT,
             Shader::Swiglu => params::Swiglu::LAYOUT,
+            Shader::Argmax | Shader::ArgmaxOfRuns => params::Argmax::LAYOUT,
         }
     }
 }

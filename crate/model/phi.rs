@@ -51,6 +51,8 @@ pub struct Scratch {
     activated: Buf, // [rows, intermediate_size]
     /// `[head_rows, vocab_size]`.
     pub logits: Buf,
+    /// `[vocab_size / 32]`: the tokens that may be chosen.
+    pub allowed: Buf,
 }
 
 impl Scratch {
@@ -69,6 +71,7 @@ impl Scratch {
             gate_up: floats("gate and up", rows, 2 * config.intermediate_size)?,
             activated: floats("activated gate", rows, config.intermediate_size)?,
             logits: floats("logits", head_rows, config.vocab_size)?,
+            allowed: floats("allowed tokens", 1, config.vocab_size.div_ceil(32))?,
         })
     }
 }
@@ -141,6 +144,15 @@ impl Phi {
         let h = r.norm(scratch.x, self.norm, scratch.h, first_row); // [rows, hidden_size]
         r.matmul(&self.head, h, scratch.logits); // [rows, vocab_size]
         r.ops
+    }
+
+    /// The same for one row, and the choice of its likeliest token, which becomes the first of `scratch.ids`: the next step may go on
+    /// from there.
+    pub fn record_choice(&self, scratch: &Scratch, row: usize) -> Vec<Op> {
+        let mut ops = self.record_head(scratch, row, 1);
+        let Scratch { logits, allowed, ids, .. } = *scratch;
+        ops.push(Op::Argmax { x: logits, allowed, out: ids, width: self.config.vocab_size });
+        ops
     }
 
     fn record_embedding(&self, scratch: &Scratch, rows: usize) -> Vec<Op> {

@@ -94,6 +94,16 @@ export interface Stats {
   prefillTps: number;
   /** Tokens generated a second. */
   decodeTps: number;
+  /** What the GPU was asked to do for each token once decoding was warm; not for answers of less than three tokens. */
+  work?: {
+    dispatchesPerToken: number;
+    submitsPerToken: number;
+    passesPerToken: number;
+    uploadBytesPerToken: number;
+    readbackBytesPerToken: number;
+    /** Buffers, bind groups and pipelines made in all these tokens. */
+    createdAfterWarmup: number;
+  };
 }
 
 /** What happened since the last one. */
@@ -111,7 +121,7 @@ export interface BenchFigures {
   device: string;
   prompt_tokens: number;
   generated_tokens: number;
-  /** Tokens of the prompt a second, up to the logits that choose the first token. */
+  /** Tokens of the prompt a second, up to the choice of the first token. */
   prefill_tps: number;
   /** Tokens generated a second. */
   decode_tps: number;

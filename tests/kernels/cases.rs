@@ -177,6 +177,38 @@ pub fn swiglu() -> Vec<Case> {
     [(1, 32), (1, 1536), (2, 100), (5, 96), (33, 576), (70, 6)].map(make_case).into()
 }
 
+pub fn argmax() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // width, which are allowed, what the elements are
+        (1,       1,                 1),
+        (70,      1,                 1),
+        (513,     3,                 1),
+        (100_003, 1,                 1),
+        (100_003, 7,                 50_000), // many equals
+        (2000,    0,                 1),
+    ];
+    let mut cases = Vec::new();
+    for (width, every, coarse) in table {
+        let mut make = Make::new();
+        let mut noise = Noise(9);
+        let element = |i: u32| match i % 91 {
+            13 => f32::NAN,
+            17 => f32::NEG_INFINITY,
+            18 => -0.0,
+            _ => (noise.float() * 100_000.0 / coarse as f32).trunc() * 3.0 - 7.0,
+        };
+        let x = make.push(Host::F32((0..width).map(element).collect()));
+        let bit = |i: u32| u32::from(every > 0 && i % every == every - 1) << (i % 32);
+        let word = |word: u32| (32 * word..32 * word + 32).map(bit).fold(0, |all, bit| all | bit);
+        let allowed = make.push(Host::U32((0..width.div_ceil(32)).map(word).collect()));
+        let out = make.push(Host::U32(vec![99, 98]));
+        let name = format!("argmax of {width}, each {every}th allowed");
+        cases.push(make.case(name, vec![Op::Argmax { x, allowed, out, width }]));
+    }
+    cases
+}
+
 /// Ops that a backend may compute together: a norm and the product after it.
 pub fn normed() -> Vec<Case> {
     #[rustfmt::skip]

@@ -46,6 +46,9 @@ async_test! {
     async fn swiglu() {
         check(cases::swiglu()).await;
     }
+    async fn argmax() {
+        check(cases::argmax()).await;
+    }
     async fn normed() {
         check(cases::normed()).await;
     }

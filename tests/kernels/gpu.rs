@@ -15,7 +15,7 @@ use crate::runner::{self, Precision};
 const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept };
 
 fn all() -> Vec<Case> {
-    let single = [cases::embed(), cases::norm(), cases::matmul(), cases::rope(), cases::attend(), cases::swiglu()];
+    let single = [cases::embed(), cases::norm(), cases::matmul(), cases::rope(), cases::attend(), cases::swiglu(), cases::argmax()];
     let together = [cases::normed(), cases::attend_token(), cases::program()];
     [single.concat(), together.concat()].concat()
 }

@@ -55,7 +55,8 @@ impl Host {
         match self {
             Host::F32(values) => values[i] = value as f32,
             Host::F16(values) => values[i] = f16::from_f64(value),
-            Host::U32(_) | Host::Bytes(_) => panic!("ops write floats only"),
+            Host::U32(values) => values[i] = value as u32,
+            Host::Bytes(_) => panic!("ops do not write weights"),
         }
     }
 }

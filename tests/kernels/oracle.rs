@@ -33,6 +33,13 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
             Op::Attend { qkv, step, cache, out, heads, window, rows } => {
                 attend(memory, qkv, step, cache, out, heads, window as usize, rows as usize);
             }
+            Op::Argmax { x, allowed, out, width } => {
+                let is_allowed = |i: usize| memory.get(allowed, i / 32) as u32 >> (i % 32) & 1 == 1;
+                let value = |i: usize| if memory.get(x, i).is_nan() { f64::NEG_INFINITY } else { memory.get(x, i) };
+                let places = (0..width as usize).filter(|&i| is_allowed(i));
+                let best = places.reduce(|best, i| if value(i) > value(best) { i } else { best });
+                memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
+            }
             Op::Swiglu { gate_up, out, width, rows } => swiglu(memory, gate_up, out, width as usize, rows as usize),
         }
     }

@@ -199,6 +199,7 @@ pub struct Memory {
 
 impl Backend for Memory {
     type Program = ();
+    type Later = Vec<u8>;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: self.max_buffer, chunk: 1 }
@@ -234,8 +235,12 @@ impl Backend for Memory {
         Ok(())
     }
 
-    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
-        into.copy_from_slice(&self.buffers[&buf.0][offset as usize..][..into.len()]);
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Vec<u8>> {
+        Ok(self.buffers[&buf.0][offset as usize..][..length].to_vec())
+    }
+
+    async fn fetch(&mut self, later: Vec<u8>, into: &mut [u8]) -> Result<()> {
+        into.copy_from_slice(&later);
         Ok(())
     }
 

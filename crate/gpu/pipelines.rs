@@ -9,6 +9,8 @@ use super::shaders::{Access, Shader};
 pub(super) struct Pipelines {
     modules: HashMap<Shader, Module>,
     compiled: HashMap<(Shader, Constants), wgpu::ComputePipeline>,
+    #[cfg(test)]
+    spoil: Option<fn(String) -> String>,
 }
 
 /// Values of a shader's `override`s.
@@ -21,6 +23,12 @@ struct Module {
 }
 
 impl Pipelines {
+    /// As a driver that compiles some shaders wrongly would make them.
+    #[cfg(test)]
+    pub fn spoiled(spoil: fn(String) -> String) -> Pipelines {
+        Pipelines { spoil: Some(spoil), ..Pipelines::default() }
+    }
+
     /// How many were compiled so far.
     pub fn compiled(&self) -> u64 {
         self.compiled.len() as u64
@@ -33,7 +41,11 @@ impl Pipelines {
         shader: Shader,
         constants: &[(&'static str, u32)],
     ) -> (wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
-        let Module { module, bindings, layout } = self.modules.entry(shader).or_insert_with(|| Module::new(device, shader));
+        #[cfg(not(test))]
+        let source = || shader.source();
+        #[cfg(test)]
+        let source = || self.spoil.map_or_else(|| shader.source(), |spoil| spoil(shader.source()));
+        let Module { module, bindings, layout } = self.modules.entry(shader).or_insert_with(|| Module::new(device, shader, source()));
         let pipeline = self.compiled.entry((shader, constants.to_vec())).or_insert_with(|| {
             let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, value.into())).collect();
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -54,9 +66,9 @@ impl Pipelines {
 }
 
 impl Module {
-    fn new(device: &wgpu::Device, shader: Shader) -> Module {
+    fn new(device: &wgpu::Device, shader: Shader, source: String) -> Module {
         let label = Some(shader.name());
-        let source = wgpu::ShaderSource::Wgsl(shader.source().into());
+        let source = wgpu::ShaderSource::Wgsl(source.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let entries: Vec<_> = shader.bindings().into_iter().map(|(binding, access)| entry(binding, access)).collect();
         let bindings = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });

@@ -1,23 +1,23 @@
-//! Questions with known answers, asked before a device is relied upon: drivers have given zeros for too much workgroup memory,
-//! and noise.
+//! Products with weights of every kind.
 
 use half::f16;
 
-use super::Gpu;
-use super::shaders::Real;
+use super::{pseudo, upload, wrong};
 use crate::backend::Backend;
-use crate::error::{Code, Result, fail};
-use crate::op::{Buf, Matrix, Op, Part};
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::gpu::shaders::{MOST_TOKENS, Real};
+use crate::op::{Matrix, Op, Part};
 use crate::weights::layout::{GROUP, Kind};
 use crate::weights::panel::{Group, Panel};
 
 const ROWS: usize = 6;
 const COLS: usize = 160;
 /// One goes through matvec, many through matmul.
-const TOKENS: [usize; 2] = [1, 5];
+const TOKENS: [usize; 2] = [1, 2 * MOST_TOKENS as usize + 1];
 
 /// How far a product may be off, as a part of the sum of its terms' magnitudes.
-fn tolerance(real: Real) -> f32 {
+pub(super) fn tolerance(real: Real) -> f32 {
     match real {
         Real::F32 => 1e-5,
         // The input, the weight, their product and the sums of four each round by up to 2^-11.
@@ -29,12 +29,12 @@ fn tolerance(real: Real) -> f32 {
 ///
 /// # Errors
 /// `gpu-failed`, with what was asked, when an answer is wrong; whatever else the device says.
-pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
+pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
     let most = TOKENS[TOKENS.len() - 1];
     let x: Vec<f32> = (0..most * COLS).map(|i| pseudo(i, 7) * 2.0).collect();
     let input = upload(gpu, bytemuck::cast_slice(&x))?;
     for kind in Kind::ALL {
-        let panel = example(kind);
+        let panel = example(kind, ROWS, COLS);
         let w = matrix(gpu, &panel)?;
         let mut outs = Vec::new();
         let mut ops = Vec::new();
@@ -51,8 +51,7 @@ pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
             compare(gpu, &panel, &x, &found)?;
             gpu.free(out);
         }
-        let Part { codes, scales, mins, .. } = w.parts[0];
-        [Some(codes), scales, mins].into_iter().flatten().for_each(|buf| gpu.free(buf));
+        free(gpu, &w);
     }
     gpu.free(input);
     Ok(())
@@ -68,23 +67,22 @@ fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
         // Written so that a NaN is wrong.
         let right = (found - sum).abs() <= allowed * size;
         if !right {
-            let (kind, name) = (panel.kind, gpu.describe());
-            fail!(Code::GpuFailed, "{name} computes wrongly: {found} instead of {sum} for {kind:?} weights; run on the CPU");
+            return Err(wrong(gpu, &format!("{:?} weights", panel.kind), found, sum));
         }
     }
     Ok(())
 }
 
-fn example(kind: Kind) -> Panel {
-    let mut panel = Panel::new(kind, ROWS, COLS);
-    for row in 0..ROWS {
+pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
+    let mut panel = Panel::new(kind, rows, cols);
+    for row in 0..rows {
         if !kind.has_scales() {
-            let values: Vec<f32> = (0..COLS).map(|column| pseudo(row * COLS + column, 3)).collect();
+            let values: Vec<f32> = (0..cols).map(|column| pseudo(row * cols + column, 3)).collect();
             panel.set_row(row, &values);
             continue;
         }
-        for group in 0..COLS / GROUP {
-            let at = row * COLS / GROUP + group;
+        for group in 0..cols / GROUP {
+            let at = row * cols / GROUP + group;
             let codes = std::array::from_fn(|i| {
                 let code = ((pseudo(at * GROUP + i, 5) + 1.0) * 128.0) as u8;
                 if kind == Kind::Q8 { code } else { code >> 4 }
@@ -96,37 +94,32 @@ fn example(kind: Kind) -> Panel {
     panel
 }
 
-/// Numbers in -1..1 without a pattern that a wrong index could hide in.
-fn pseudo(i: usize, salt: u32) -> f32 {
-    let mixed = (i as u32).wrapping_add(salt).wrapping_mul(2_654_435_761);
-    ((mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519) >> 8) as f32 / (1 << 23) as f32 - 1.0
-}
-
-fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
-    let buf = gpu.alloc("known-answer check", bytes.len() as u64)?;
-    gpu.write(buf, 0, bytes)?;
-    Ok(buf)
-}
-
-fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
+pub(super) fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
     let codes = upload(gpu, &panel.codes)?;
     let scales = if panel.kind.has_scales() { Some(upload(gpu, bytemuck::cast_slice(&panel.scales))?) } else { None };
     let mins = if panel.kind.has_mins() { Some(upload(gpu, bytemuck::cast_slice(&panel.mins))?) } else { None };
-    let part = Part { first_row: 0, rows: ROWS as u32, codes, scales, mins };
-    Ok(Matrix { kind: panel.kind, rows: ROWS as u32, cols: COLS as u32, parts: vec![part] })
+    let part = Part { first_row: 0, rows: panel.rows as u32, codes, scales, mins };
+    Ok(Matrix { kind: panel.kind, rows: panel.rows as u32, cols: panel.cols as u32, parts: vec![part] })
+}
+
+pub(super) fn free(gpu: &mut Gpu, w: &Matrix) {
+    for Part { codes, scales, mins, .. } in &w.parts {
+        [Some(*codes), *scales, *mins].into_iter().flatten().for_each(|buf| gpu.free(buf));
+    }
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use crate::gpu::GpuOptions;
 
     #[test]
     fn wrong_answers_are_noticed() {
         let gpu = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
         for kind in Kind::ALL {
-            let panel = example(kind);
+            let panel = example(kind, ROWS, COLS);
             let x: Vec<f32> = (0..COLS).map(|i| pseudo(i, 7)).collect();
             let right: Vec<f32> = (0..ROWS).map(|row| panel.row(row).iter().zip(&x).map(|(w, x)| w * x).sum()).collect();
             compare(&gpu, &panel, &x, &right).unwrap();

@@ -1,0 +1,52 @@
+//! Questions with known answers, asked before a device is relied upon: drivers have given zeros for too much workgroup memory,
+//! and noise.
+
+mod decoding;
+mod products;
+
+use super::Gpu;
+use crate::backend::Backend;
+use crate::error::{Code, Error, Result};
+use crate::op::Buf;
+
+/// Asks all of them.
+///
+/// # Errors
+/// `gpu-failed`, with what was asked, when an answer is wrong; whatever else the device says.
+pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
+    products::check(gpu).await?;
+    decoding::check(gpu).await
+}
+
+fn wrong(gpu: &Gpu, what: &str, found: f32, right: f32) -> Error {
+    Error::new(Code::GpuFailed, format!("{} computes wrongly: {found} instead of {right} for {what}; run on the CPU", gpu.describe()))
+}
+
+/// Numbers in -1..1 without a pattern that a wrong index could hide in.
+fn pseudo(i: usize, salt: u32) -> f32 {
+    let mixed = (i as u32).wrapping_add(salt).wrapping_mul(2_654_435_761);
+    ((mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519) >> 8) as f32 / (1 << 23) as f32 - 1.0
+}
+
+fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
+    let buf = gpu.alloc("known-answer check", bytes.len() as u64)?;
+    gpu.write(buf, 0, bytes)?;
+    Ok(buf)
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::gpu::{Choice, Gpu, GpuOptions};
+
+    #[test]
+    fn every_variant_answers_rightly() {
+        for (f16, subgroups) in [(Choice::Off, Choice::Off), (Choice::Off, Choice::On), (Choice::On, Choice::Off), (Choice::On, Choice::On)]
+        {
+            for workgroup in [None, Some(37), Some(256)] {
+                // What is insisted on leaves one variant, whose wrong answer would be the outcome.
+                pollster::block_on(Gpu::new(GpuOptions { f16, subgroups, workgroup, ..GpuOptions::default() })).unwrap();
+            }
+        }
+    }
+}

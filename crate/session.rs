@@ -236,9 +236,7 @@ impl<B: Backend> Session<B> {
         sampler.prompt(&prompt);
         self.engine.plan(&prompt)?;
         let cached = prompt.len() - self.engine.pending();
-        Ok(Answer {
-            engine: &mut self.engine,
-            words: &self.words,
+        let course = Course {
             sampler,
             greedy: options.sampling.is_plain_argmax(),
             work: Work::default(),
@@ -250,7 +248,20 @@ impl<B: Backend> Session<B> {
             generated: 0,
             started: clock::seconds(),
             prefilled: 0.0,
-        })
+        };
+        Ok(Answer { engine: &mut self.engine, words: &self.words, course })
+    }
+
+    /// Goes on with an answer that another session of the same model began, whatever computed it there: reads its tokens, of which
+    /// prefill events tell, and then says what comes next.
+    ///
+    /// # Errors
+    /// `prompt-too-long` where this session's context is too short for it.
+    pub fn resume(&mut self, paused: Paused) -> Result<Answer<'_, B>> {
+        let Paused { mut course, tokens } = paused;
+        self.engine.plan(&tokens)?;
+        course.work = Work::default();
+        Ok(Answer { engine: &mut self.engine, words: &self.words, course })
     }
 }
 
@@ -292,6 +303,11 @@ impl Work {
 pub struct Answer<'s, B: Backend> {
     engine: &'s mut Engine<B>,
     words: &'s Words,
+    course: Course,
+}
+
+/// What an answer knows of itself.
+struct Course {
     sampler: Sampler,
     greedy: bool,
     work: Work,
@@ -303,6 +319,13 @@ pub struct Answer<'s, B: Backend> {
     generated: usize,
     started: f64,
     prefilled: f64,
+}
+
+/// An answer without what computes it; [`Session::resume`] goes on with it.
+pub struct Paused {
+    course: Course,
+    /// The prompt, and what has been generated.
+    tokens: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -317,11 +340,11 @@ enum Phase {
 impl<B: Backend> Answer<'_, B> {
     /// Works until there is something to tell; `None` after [`Event::Done`].
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        match self.phase {
+        match self.course.phase {
             Phase::Prefill => self.prefill().await.map(Some),
             Phase::Decode => self.decode().await.map(Some),
             Phase::Ending(finish) => {
-                self.phase = Phase::Over;
+                self.course.phase = Phase::Over;
                 Ok(Some(Event::Done(self.stats(finish))))
             }
             Phase::Over => Ok(None),
@@ -330,18 +353,23 @@ impl<B: Backend> Answer<'_, B> {
 
     /// Ends the answer here; its figures up to now.
     pub fn cancel(mut self) -> Stats {
-        if self.generated == 0 {
-            self.prefilled = clock::seconds();
+        if self.course.generated == 0 {
+            self.course.prefilled = clock::seconds();
         }
         self.stats(Finish::Cancelled)
+    }
+
+    /// Takes the answer from its session. After an error of a device this is how it goes on elsewhere: nothing that it has said is said again.
+    pub fn pause(self) -> Paused {
+        Paused { tokens: self.engine.tokens().to_vec(), course: self.course }
     }
 
     async fn prefill(&mut self) -> Result<Event> {
         let pending = self.engine.advance().await?;
         if pending == 0 {
-            self.phase = Phase::Decode;
+            self.course.phase = Phase::Decode;
         }
-        Ok(Event::Prefill { done: self.prompt - pending, total: self.prompt })
+        Ok(Event::Prefill { done: self.course.prompt - pending, total: self.course.prompt })
     }
 
     async fn decode(&mut self) -> Result<Event> {
@@ -353,20 +381,20 @@ impl<B: Backend> Answer<'_, B> {
                 return Ok(Event::Prefill { done: total - pending, total });
             }
             let token = self.choose().await?;
-            self.work.note(self.engine.counters());
-            if self.generated == 0 {
-                self.prefilled = clock::seconds();
+            self.course.work.note(self.engine.counters());
+            if self.course.generated == 0 {
+                self.course.prefilled = clock::seconds();
             }
             if self.words.stop_tokens.contains(&token) {
                 return Ok(self.end(Finish::Stop));
             }
-            self.generated += 1;
-            let text = self.stream.push(&self.words.tokenizer, token);
-            if self.stream.stopped() {
+            self.course.generated += 1;
+            let text = self.course.stream.push(&self.words.tokenizer, token);
+            if self.course.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
             }
-            if self.generated == self.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
-                let rest = text + &self.stream.finish();
+            if self.course.generated == self.course.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
+                let rest = text + &self.course.stream.finish();
                 return Ok(self.end_with(rest, Finish::Length));
             }
             self.engine.push(token)?;
@@ -378,43 +406,43 @@ impl<B: Backend> Answer<'_, B> {
 
     /// The next token. Where its logit alone decides, the logits need not leave the device.
     async fn choose(&mut self) -> Result<u32> {
-        if self.greedy {
+        if self.course.greedy {
             let token = self.engine.likeliest().await?;
-            self.sampler.accept(token);
+            self.course.sampler.accept(token);
             return Ok(token);
         }
-        Ok(self.sampler.sample(&mut self.engine.logits().await?))
+        Ok(self.course.sampler.sample(&mut self.engine.logits().await?))
     }
 
     fn end(&mut self, finish: Finish) -> Event {
-        let rest = self.stream.finish();
+        let rest = self.course.stream.finish();
         self.end_with(rest, finish)
     }
 
     fn end_with(&mut self, rest: String, finish: Finish) -> Event {
         if rest.is_empty() {
-            self.phase = Phase::Over;
+            self.course.phase = Phase::Over;
             return Event::Done(self.stats(finish));
         }
-        self.phase = Phase::Ending(finish);
+        self.course.phase = Phase::Ending(finish);
         Event::Text { text: rest }
     }
 
     fn stats(&self, finish: Finish) -> Stats {
-        let prefill_seconds = self.prefilled - self.started;
-        let decode_seconds = clock::seconds() - self.prefilled;
+        let prefill_seconds = self.course.prefilled - self.course.started;
+        let decode_seconds = clock::seconds() - self.course.prefilled;
         let rate = |tokens: usize, seconds: f64| if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 };
         Stats {
             finish,
-            prompt_tokens: self.prompt,
-            cached_tokens: self.cached,
-            generated_tokens: self.generated,
+            prompt_tokens: self.course.prompt,
+            cached_tokens: self.course.cached,
+            generated_tokens: self.course.generated,
             prefill_seconds,
             decode_seconds,
-            prefill_tps: rate(self.prompt - self.cached, prefill_seconds),
+            prefill_tps: rate(self.course.prompt - self.course.cached, prefill_seconds),
             // The first token comes out of the prefill.
-            decode_tps: rate(self.generated.saturating_sub(1), decode_seconds),
-            work: self.work.per_token(),
+            decode_tps: rate(self.course.generated.saturating_sub(1), decode_seconds),
+            work: self.course.work.per_token(),
         }
     }
 }

@@ -135,6 +135,12 @@ impl Gpu {
         outcome.map(|()| gpu)
     }
 
+    /// What gives the device up when it is called, whatever is under way, as a driver's reset would: for tests of what happens then.
+    pub fn losing(&self) -> impl Fn() + use<> {
+        let device = self.device.device.clone();
+        move || device.destroy()
+    }
+
     /// Whether the adapter is a program on the CPU, which our own CPU kernels outrun.
     pub fn is_software(&self) -> bool {
         self.device.is_software()

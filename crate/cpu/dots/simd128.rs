@@ -24,11 +24,13 @@ pub fn word<const I: usize>(x: v128) -> v128 {
 pub unsafe fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums {
     // SAFETY: the caller's.
     let x = unsafe { v128_load(x.cast()) };
-    let add = |sums: ByteSums, line, x| {
-        let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
-        [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
-    };
-    add(add(sums, lines[0], i64x2_shuffle::<0, 0>(x, x)), lines[1], i64x2_shuffle::<1, 1>(x, x))
+    add_bytes(add_bytes(sums, lines[0], i64x2_shuffle::<0, 0>(x, x)), lines[1], i64x2_shuffle::<1, 1>(x, x))
+}
+
+#[inline(always)]
+fn add_bytes(sums: ByteSums, line: v128, x: v128) -> ByteSums {
+    let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
+    [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
 }
 
 /// The four rows' sums.

@@ -9,7 +9,7 @@ use super::shaders::{Access, Shader};
 pub(super) struct Pipelines {
     modules: HashMap<Shader, Module>,
     compiled: HashMap<(Shader, Constants), wgpu::ComputePipeline>,
-    #[cfg(test)]
+    #[cfg(all(test, not(target_family = "wasm")))]
     spoil: Option<fn(String) -> String>,
 }
 
@@ -24,7 +24,7 @@ struct Module {
 
 impl Pipelines {
     /// As a driver that compiles some shaders wrongly would make them.
-    #[cfg(test)]
+    #[cfg(all(test, not(target_family = "wasm")))]
     pub fn spoiled(spoil: fn(String) -> String) -> Pipelines {
         Pipelines { spoil: Some(spoil), ..Pipelines::default() }
     }
@@ -41,9 +41,9 @@ impl Pipelines {
         shader: Shader,
         constants: &[(&'static str, u32)],
     ) -> (wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
-        #[cfg(not(test))]
+        #[cfg(not(all(test, not(target_family = "wasm"))))]
         let source = || shader.source();
-        #[cfg(test)]
+        #[cfg(all(test, not(target_family = "wasm")))]
         let source = || self.spoil.map_or_else(|| shader.source(), |spoil| spoil(shader.source()));
         let Module { module, bindings, layout } = self.modules.entry(shader).or_insert_with(|| Module::new(device, shader, source()));
         let pipeline = self.compiled.entry((shader, constants.to_vec())).or_insert_with(|| {

@@ -157,6 +157,8 @@ pub struct Description {
 pub struct Session<B: Backend> {
     engine: Engine<B>,
     words: Words,
+    /// Ids that must never be chosen.
+    padding: Vec<u32>,
     model: String,
     parameters: u64,
 }
@@ -180,7 +182,7 @@ impl<B: Backend> Session<B> {
         .await?;
         let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
-        Ok(Session { engine, words, model, parameters: checkpoint.parameters() })
+        Ok(Session { engine, words, padding, model, parameters: checkpoint.parameters() })
     }
 
     /// What was loaded.
@@ -231,8 +233,7 @@ impl<B: Backend> Session<B> {
             fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
         }
         let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
-        let padding = self.words.tokenizer.padding(self.engine.config().vocab_size as usize);
-        let mut sampler = Sampler::new(&options.sampling, padding, fresh_seed)?;
+        let mut sampler = Sampler::new(&options.sampling, self.padding.iter().copied(), fresh_seed)?;
         sampler.prompt(&prompt);
         self.engine.plan(&prompt)?;
         let cached = prompt.len() - self.engine.pending();

@@ -103,17 +103,17 @@ impl Gpu {
     /// `no-gpu` where there is none, or none with what the options insist on; `gpu-failed` where none of its variants answers
     /// rightly; `bad-option`.
     pub async fn new(options: GpuOptions) -> Result<Gpu> {
-        Gpu::with(options, Pipelines::default()).await
+        Gpu::with(options, Shader::source).await
     }
 
-    async fn with(options: GpuOptions, pipelines: Pipelines) -> Result<Gpu> {
+    async fn with(options: GpuOptions, source: fn(Shader) -> String) -> Result<Gpu> {
         let device = Device::open(&options).await?;
         let mut tunings = device.tunings(&options)?.into_iter().peekable();
         let Some(&tuning) = tunings.peek() else { unreachable!("every choice leaves a variant") };
         let mut gpu = Gpu {
             device,
             tuning,
-            pipelines,
+            pipelines: Pipelines::new(source),
             buffers: Vec::new(),
             staging: Vec::new(),
             recording: None,
@@ -416,9 +416,9 @@ mod tests {
 
     #[test]
     fn a_variant_that_computes_wrongly_is_struck_out() {
-        let spoil_sums: fn(String) -> String = |source| source.replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
-        let spoil_all: fn(String) -> String = |source| source.replace("/ total", "/ (total * 1.25)");
-        let settled = |spoil| pollster::block_on(Gpu::with(GpuOptions::default(), Pipelines::spoiled(spoil)));
+        let spoil_sums: fn(Shader) -> String = |shader| shader.source().replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
+        let spoil_all: fn(Shader) -> String = |shader| shader.source().replace("/ total", "/ (total * 1.25)");
+        let settled = |source| pollster::block_on(Gpu::with(GpuOptions::default(), source));
         let plain = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
         assert_eq!(plain.tuning().reduce, Reduce::Subgroup, "this test needs an adapter with subgroups");
         assert_eq!(settled(spoil_sums).unwrap().tuning().reduce, Reduce::Workgroup);

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use super::shaders::{Access, Shader};
 
 /// All that was compiled for a device.
-#[derive(Default)]
 pub(super) struct Pipelines {
+    /// What a shader's module is made from: [`Shader::source`], but for tests of what a wrong one does.
+    source: fn(Shader) -> String,
     modules: HashMap<Shader, Module>,
     compiled: HashMap<(Shader, Constants), wgpu::ComputePipeline>,
-    #[cfg(all(test, not(target_family = "wasm")))]
-    spoil: Option<fn(String) -> String>,
 }
 
 /// Values of a shader's `override`s.
@@ -23,10 +22,9 @@ struct Module {
 }
 
 impl Pipelines {
-    /// As a driver that compiles some shaders wrongly would make them.
-    #[cfg(all(test, not(target_family = "wasm")))]
-    pub fn spoiled(spoil: fn(String) -> String) -> Pipelines {
-        Pipelines { spoil: Some(spoil), ..Pipelines::default() }
+    /// None yet.
+    pub fn new(source: fn(Shader) -> String) -> Pipelines {
+        Pipelines { source, modules: HashMap::new(), compiled: HashMap::new() }
     }
 
     /// How many were compiled so far.
@@ -41,10 +39,7 @@ impl Pipelines {
         shader: Shader,
         constants: &[(&'static str, u32)],
     ) -> (wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
-        #[cfg(not(all(test, not(target_family = "wasm"))))]
-        let source = || shader.source();
-        #[cfg(all(test, not(target_family = "wasm")))]
-        let source = || self.spoil.map_or_else(|| shader.source(), |spoil| spoil(shader.source()));
+        let source = || (self.source)(shader);
         let Module { module, bindings, layout } = self.modules.entry(shader).or_insert_with(|| Module::new(device, shader, source()));
         let pipeline = self.compiled.entry((shader, constants.to_vec())).or_insert_with(|| {
             let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, value.into())).collect();

@@ -12,7 +12,7 @@ use crate::runner::{self, Precision};
 
 /// The largest error where products are computed in f16: an input, a weight, their product and sums of four may each be off by
 /// 2^-11, but errors of many terms cancel, and no case comes within a factor of two.
-const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept };
+const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept, together: true };
 
 fn all() -> Vec<Case> {
     let single = [cases::embed(), cases::norm(), cases::matmul(), cases::rope(), cases::attend(), cases::swiglu(), cases::argmax()];
@@ -29,7 +29,7 @@ async fn check(cases: &[Case], f16: Choice, subgroups: Choice, workgroup: Option
     platform::make_ready().await;
     let options = GpuOptions { f16, subgroups, workgroup, ..GpuOptions::default() };
     let mut gpu = Gpu::new(options).await.unwrap();
-    let precision = if gpu.tuning().real == Real::F16 { F16 } else { runner::F32 };
+    let precision = if gpu.tuning().real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
     runner::check(&mut gpu, cases, precision).await;
 }
 

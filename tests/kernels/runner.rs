@@ -17,10 +17,12 @@ pub struct Precision {
     pub tolerance: f64,
     /// What its products see of their activations.
     pub activations: Activations,
+    /// Whether it computes ops together, and so may leave what only passes from one to the next as it was.
+    pub together: bool,
 }
 
 /// In f32 throughout.
-pub const F32: Precision = Precision { tolerance: 4e-6, activations: Activations::Kept };
+pub const F32: Precision = Precision { tolerance: 4e-6, activations: Activations::Kept, together: false };
 
 /// Runs every case on the backend; panics with all that failed.
 pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], precision: Precision) {
@@ -73,7 +75,7 @@ async fn run<B: Backend>(backend: &mut B, case: &Case, precision: Precision) -> 
         }
         backend.run(&program).map_err(|e| e.to_string())?;
         oracle::run(&case.ops, &mut expected, precision.activations);
-        result = result.and(compare(backend, &handles, &expected, precision.tolerance, case).await);
+        result = result.and(compare(backend, &handles, &expected, precision, case).await);
     }
     drop(program);
     handles.into_iter().for_each(|buf| backend.free(buf));
@@ -84,10 +86,11 @@ async fn compare<B: Backend>(
     backend: &mut B,
     handles: &[Buf],
     expected: &Memory,
-    tolerance: f64,
+    precision: Precision,
     case: &Case,
 ) -> std::result::Result<(), String> {
-    for (buf, host) in expected.buffers.iter().enumerate().filter(|&(buf, _)| !case.passing.contains(&Buf(buf as u32))) {
+    let left = |buf: usize| precision.together && case.passing.contains(&Buf(buf as u32));
+    for (buf, host) in expected.buffers.iter().enumerate().filter(|&(buf, _)| !left(buf)) {
         let mut bytes = padded(host);
         backend.read(handles[buf], 0, &mut bytes).await.map_err(|e| e.to_string())?;
         let got = host.with_bytes(&bytes[..host.bytes().len()]);
@@ -95,9 +98,9 @@ async fn compare<B: Backend>(
         for (i, &magnitude) in expected.magnitudes[buf].iter().enumerate() {
             let (want, got) = (host.number(i), got.number(i));
             // Elements that nobody wrote have magnitude 0 and must be what they were.
-            let error = tolerance * case.chained.map_or(magnitude, |times| times * largest);
+            let error = precision.tolerance * case.chained.map_or(magnitude, |times| times * largest);
             let allowed = if magnitude == 0.0 { 0.0 } else { error + step(host, want) };
-            // What nobody wrote may be anything.
+            // They may be infinite or NaN, too.
             let same = magnitude == 0.0 && want.to_bits() == got.to_bits();
             if !same && ((want - got).abs() > allowed || want.is_nan() || got.is_nan()) {
                 return Err(format!("buffer {buf} element {i} is {got}, expected {want} ± {allowed:.3e}"));

@@ -18,7 +18,7 @@ use crate::weights::layout::Kind;
 use crate::weights::source::Source;
 
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
-const HEAD_ROWS: usize = 8;
+const HEAD_ROWS: usize = 4;
 
 /// How to hold a model.
 #[derive(Clone, Copy, Debug)]

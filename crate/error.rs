@@ -52,8 +52,10 @@ pub enum Code {
     Corrupt,
     /// No adapter, or one that lacks what we need.
     NoGpu,
-    /// The device was lost, or answers wrongly.
+    /// The device answers wrongly, or refuses to.
     GpuFailed,
+    /// The device is gone: a driver was reset, say. A new one may do.
+    GpuLost,
     /// The caller asked to stop.
     Cancelled,
     /// A mistake of this crate, or of a program that uses its inner parts; please report it.
@@ -85,6 +87,7 @@ impl Code {
             Code::Corrupt => "corrupt",
             Code::NoGpu => "no-gpu",
             Code::GpuFailed => "gpu-failed",
+            Code::GpuLost => "gpu-lost",
             Code::Cancelled => "cancelled",
             Code::Internal => "internal",
         }

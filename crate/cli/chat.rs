@@ -3,14 +3,12 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
-use phi_wasm::backend::Backend;
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
-use super::device::{self, Task};
+use super::device;
 use super::generate::{print_answer, sentence};
 use super::options::{ModelArgs, SamplingArgs};
-use super::progress;
 
 /// Converse in the terminal. An empty line or the end of input ends it; `/new` starts anew.
 #[derive(Debug, Args)]
@@ -27,15 +25,10 @@ pub struct Chat {
 impl Chat {
     /// Does it.
     pub async fn run(self) -> Result<()> {
-        device::run(&self.model.clone(), self).await
-    }
-}
-
-impl Task for Chat {
-    async fn on<B: Backend>(self, backend: B) -> Result<()> {
-        let mut session = progress::open(&self.model, backend, None).await?;
-        let describe = session.describe();
-        eprintln!("{} on {}; an empty line ends, /new starts anew.", describe.model, describe.backend);
+        let mut model = device::open(&self.model).await?;
+        if let Some(loaded) = model.describe() {
+            eprintln!("{} on {}; an empty line ends, /new starts anew.", loaded.model, loaded.backend);
+        }
         let options = self.sampling.options();
         let opening: Vec<Message> = self.system.iter().map(|text| Message::system(text.clone())).collect();
         let mut messages = opening.clone();
@@ -45,14 +38,14 @@ impl Task for Chat {
                 "/new" => messages.clone_from(&opening),
                 question => {
                     messages.push(Message::user(question));
-                    let asked = match session.chat(&messages, &options) {
+                    let asked = match model.chat(&messages, &options).await {
                         Ok(answer) => print_answer(answer).await,
                         Err(error) => Err(error),
                     };
                     match asked {
                         Ok((text, stats)) => {
                             messages.push(Message::assistant(text));
-                            eprintln!("{}", sentence(&describe.backend, &stats));
+                            eprintln!("{}", sentence(&stats));
                         }
                         Err(error) => {
                             // A question too long, say, must not end the conversation.

@@ -1,11 +1,17 @@
 //! The one place where the command chooses between the GPU and the CPU.
 
+use std::cell::RefCell;
+
+use indicatif::ProgressBar;
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
-use phi_wasm::gpu::{Gpu, GpuOptions};
+use phi_wasm::session::{Host, Progress, Steady, Wanted};
+use phi_wasm::weights::source::DirSource;
 
+use super::gpu;
 use super::options::{Choice, ModelArgs};
+use super::progress;
 
 /// What a command does once its backend is chosen.
 pub trait Task {
@@ -16,20 +22,68 @@ pub trait Task {
 /// Runs a task on the backend that the arguments ask for.
 pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     args.source()?; // A model that is not there must not first open a GPU.
+    let wanted = wanted(args);
+    if wanted != Wanted::Cpu {
+        match gpu::open(wanted).await {
+            Err(error) if wanted == Wanted::Auto => eprintln!("phi: computing on the CPU: {error}"),
+            gpu => return task.on(gpu?).await,
+        }
+    }
+    task.on(cpu(args)?).await
+}
+
+/// Loads the model onto the backend that the arguments ask for, where it stays as long as that does.
+pub async fn open(args: &ModelArgs) -> Result<Steady<Terminal>> {
+    args.source()?;
+    let terminal = Terminal { args: args.clone(), bar: RefCell::default() };
+    let steady = Steady::open(terminal, wanted(args), args.load_options(None)).await?;
+    if let Some(notice) = steady.notice() {
+        eprintln!("phi: {notice}");
+    }
+    Ok(steady)
+}
+
+/// This machine, and where its user looks.
+#[derive(Debug)]
+pub struct Terminal {
+    args: ModelArgs,
+    /// There while a model is loaded.
+    bar: RefCell<Option<ProgressBar>>,
+}
+
+impl Host for Terminal {
+    type Gpu = gpu::Gpu;
+    type Cpu = Cpu;
+    type Source = DirSource;
+
+    async fn gpu(&self) -> Result<gpu::Gpu> {
+        gpu::open(wanted(&self.args)).await
+    }
+
+    async fn cpu(&self) -> Result<Cpu> {
+        cpu(&self.args)
+    }
+
+    fn source(&self) -> Result<DirSource> {
+        self.args.source()
+    }
+
+    fn progress(&self, Progress { done, total }: Progress) {
+        let mut bar = self.bar.borrow_mut();
+        let shown = bar.get_or_insert_with(|| progress::bytes("loading"));
+        shown.set_length(total);
+        shown.set_position(done);
+        if done == total {
+            *bar = None;
+        }
+    }
+}
+
+fn wanted(args: &ModelArgs) -> Wanted {
     match args.compute.backend {
-        Choice::Gpu => task.on(Gpu::new(GpuOptions::default()).await?).await,
-        Choice::Cpu => task.on(cpu(args)?).await,
-        Choice::Auto => match Gpu::new(GpuOptions::default()).await {
-            Ok(gpu) if !gpu.is_software() => task.on(gpu).await,
-            Ok(gpu) => {
-                eprintln!("phi: computing on the CPU, which is faster than {}", gpu.describe());
-                task.on(cpu(args)?).await
-            }
-            Err(error) => {
-                eprintln!("phi: computing on the CPU: {error}");
-                task.on(cpu(args)?).await
-            }
-        },
+        Choice::Auto => gpu::DEFAULT,
+        Choice::Gpu => Wanted::Gpu,
+        Choice::Cpu => Wanted::Cpu,
     }
 }
 

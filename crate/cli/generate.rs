@@ -3,12 +3,11 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use phi_wasm::backend::Backend;
-use phi_wasm::session::{Answer, Event, Stats};
+use phi_wasm::session::{Event, Host, Stats, SteadyAnswer};
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
-use super::device::{self, Task};
+use super::device;
 use super::options::{ModelArgs, SamplingArgs, read_stdin};
 use super::progress;
 
@@ -37,34 +36,32 @@ enum StatsForm {
 impl Run {
     /// Does it.
     pub async fn run(self) -> Result<()> {
-        device::run(&self.model.clone(), self).await
-    }
-}
-
-impl Task for Run {
-    async fn on<B: Backend>(self, backend: B) -> Result<()> {
         let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
-        let mut session = progress::open(&self.model, backend, None).await?;
+        let mut model = device::open(&self.model).await?;
         let options = self.sampling.options();
-        let describe = session.describe();
-        let answer = if self.raw { session.complete(&prompt, &options)? } else { session.chat(&[Message::user(prompt)], &options)? };
+        let answer =
+            if self.raw { model.complete(&prompt, &options).await? } else { model.chat(&[Message::user(prompt)], &options).await? };
         let (_, stats) = print_answer(answer).await?;
         match self.stats {
-            Some(StatsForm::Json) => eprintln!("{}", json(&describe.backend, &stats)),
-            None => eprintln!("{}", sentence(&describe.backend, &stats)),
+            Some(StatsForm::Json) => eprintln!("{}", json(&stats)),
+            None => eprintln!("{}", sentence(&stats)),
         }
         Ok(())
     }
 }
 
 /// Streams an answer to standard output and returns its text and figures.
-pub async fn print_answer<B: Backend>(mut answer: Answer<'_, B>) -> Result<(String, Stats)> {
+pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>) -> Result<(String, Stats)> {
     let mut out = std::io::stdout();
     let mut whole = String::new();
     let bar = progress::Prefill::new();
     while let Some(event) = answer.next().await? {
         match event {
             Event::Prefill { done, total } => bar.show(done, total),
+            Event::Notice { message } => {
+                bar.hide();
+                eprintln!("phi: {message}");
+            }
             Event::Text { text } => {
                 bar.hide();
                 out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(stdout_failed)?;
@@ -80,18 +77,18 @@ pub async fn print_answer<B: Backend>(mut answer: Answer<'_, B>) -> Result<(Stri
 }
 
 /// Figures for people.
-pub fn sentence(backend: &str, stats: &Stats) -> String {
+pub fn sentence(stats: &Stats) -> String {
     let reused = if stats.cached_tokens > 0 { format!(" ({} from the cache)", stats.cached_tokens) } else { String::new() };
     format!(
-        "{} prompt tokens{reused} at {:.1} tok/s, {} generated at {:.1} tok/s on {backend}",
-        stats.prompt_tokens, stats.prefill_tps, stats.generated_tokens, stats.decode_tps
+        "{} prompt tokens{reused} at {:.1} tok/s, {} generated at {:.1} tok/s on {}",
+        stats.prompt_tokens, stats.prefill_tps, stats.generated_tokens, stats.decode_tps, stats.backend
     )
 }
 
 /// Figures for programs.
-fn json(backend: &str, stats: &Stats) -> serde_json::Value {
+fn json(stats: &Stats) -> serde_json::Value {
     let mut figures = serde_json::json!({
-        "backend": backend,
+        "backend": stats.backend,
         "finish": stats.finish,
         "prompt_tokens": stats.prompt_tokens,
         "cached_tokens": stats.cached_tokens,

@@ -3,9 +3,10 @@
 mod bench;
 mod chat;
 mod convert;
-#[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "device_cpu.rs")]
 mod device;
 mod generate;
+#[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "no_gpu.rs")]
+mod gpu;
 mod inspect;
 mod logits;
 mod options;

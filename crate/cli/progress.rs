@@ -1,6 +1,6 @@
 //! Bars on long work, on standard error, and only where somebody looks.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::session::Session;
@@ -21,7 +21,7 @@ pub fn tokens(what: &'static str, total: usize) -> ProgressBar {
 
 fn styled(what: &'static str, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style).with_message(what)
+    ProgressBar::new(0).with_style(style).with_message(what).with_finish(ProgressFinish::AndClear)
 }
 
 /// Opens a session while a bar tells how far loading is.

@@ -41,16 +41,18 @@ impl Health {
     pub fn watch(&self, device: &wgpu::Device) {
         let health = self.clone();
         device.set_device_lost_callback(move |_, message| {
-            health.fail(Error::new(Code::GpuFailed, format!("the GPU device was lost ({message}); load the model again")), true);
+            health.fail(Error::new(Code::GpuLost, format!("the GPU was lost ({message}); load the model again")), true);
         });
         let health = self.clone();
         device.on_uncaptured_error(Arc::new(move |error| health.fail(explain("the GPU", error), false)));
     }
 
-    /// Takes note of a failure.
+    /// Takes note of a failure. A loss explains whatever failed before it was told.
     pub fn fail(&self, error: Error, lost: bool) {
         let mut state = lock(&self.0);
-        state.failure.get_or_insert(error);
+        if lost || state.failure.is_none() {
+            state.failure = Some(error);
+        }
         state.lost |= lost;
         let waiting = take(&mut state.waiting);
         drop(state);

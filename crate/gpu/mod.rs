@@ -176,12 +176,23 @@ impl Gpu {
         let mut error = Box::pin(error);
         match error.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(None) => Ok(()),
-            Poll::Ready(Some(error)) => Err(explain(what, error)),
+            Poll::Ready(Some(error)) => Err(self.blame(explain(what, error))),
             Poll::Pending => {
                 self.pending.push(Pending { what: what.to_owned(), error });
                 Ok(())
             }
         }
+    }
+
+    /// The device's first failure, if any.
+    fn check(&self) -> Result<()> {
+        self.health().check().map_err(|failure| self.blame(failure))
+    }
+
+    /// What is behind a failure: a device that is lost calls everything invalid before it says that it is lost.
+    fn blame(&self, failure: Error) -> Error {
+        platform::listen(&self.device.device);
+        if self.health().is_lost() { self.health().check().err().unwrap_or(failure) } else { failure }
     }
 
     fn submit(&mut self, commands: Option<wgpu::CommandBuffer>) {
@@ -251,6 +262,13 @@ impl Gpu {
     }
 }
 
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        // In browsers its memory would otherwise stay until rubbish is collected.
+        self.device.device.destroy();
+    }
+}
+
 fn unreadable(why: impl Display) -> Error {
     Error::new(Code::GpuFailed, format!("the GPU's answer cannot be read ({why}); load the model again"))
 }
@@ -264,7 +282,7 @@ impl Backend for Gpu {
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
-        self.health().check()?;
+        self.check()?;
         if bytes == 0 || !bytes.is_multiple_of(4) {
             fail!(Code::Internal, "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple of 4");
         }
@@ -294,7 +312,7 @@ impl Backend for Gpu {
     }
 
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.health().check()?;
+        self.check()?;
         self.flush(); // A write comes before the next submission, whatever was recorded before it.
         self.device.queue.write_buffer(self.range(buf, offset, bytes.len())?, offset, bytes);
         self.written += bytes.len() as u64;
@@ -310,7 +328,7 @@ impl Backend for Gpu {
     }
 
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
-        self.health().check()?;
+        self.check()?;
         let partials = self.partials_for(ops)?;
         let dispatches = lower(ops, &self.tuning, partials)?;
         let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -336,7 +354,7 @@ impl Backend for Gpu {
     }
 
     fn run(&mut self, program: &Program) -> Result<()> {
-        self.health().check()?;
+        self.check()?;
         for Run { pipeline, bindings, groups: [x, y, z] } in &program.runs {
             let recording = self.recording();
             recording.pass.set_pipeline(pipeline);
@@ -348,11 +366,11 @@ impl Backend for Gpu {
                 self.flush();
             }
         }
-        self.health().check()
+        self.check()
     }
 
     fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Later> {
-        self.health().check()?;
+        self.check()?;
         let source = self.range(buf, offset, length)?.clone();
         let length = length as u64;
         let staging = match self.staging.iter().position(|staging| staging.size() >= length) {
@@ -370,7 +388,7 @@ impl Backend for Gpu {
     async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
-                return Err(explain(&what, error));
+                return Err(self.blame(explain(&what, error)));
             }
         }
         let (health, Later { staging, length, submission, answer }) = (self.health().clone(), later);
@@ -379,7 +397,7 @@ impl Backend for Gpu {
             platform::listen(&self.device.device);
             health.fail(unreadable("it was refused"), false);
         }
-        health.check()?;
+        self.check()?;
         into.copy_from_slice(&staging.get_mapped_range(..length).map_err(unreadable)?);
         staging.unmap();
         self.staging.push(staging);
@@ -438,7 +456,7 @@ mod tests {
                 [gpu.read(buf, 0, &mut bytes).await, gpu.write(buf, 0, &bytes), gpu.run(&program), gpu.alloc("more", 4).map(drop)];
             for outcome in outcomes {
                 let error = outcome.unwrap_err();
-                assert!(error.code == Code::GpuFailed && error.message.contains("lost"), "{error}");
+                assert!(error.code == Code::GpuLost && error.message.contains("lost"), "{error}");
             }
         });
     }

@@ -8,14 +8,14 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
+use super::source::PageSource;
 use super::{helpers, js, subgroups};
-use crate::backend::Backend;
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::op::KvKind;
-use crate::session::{Answer, Description, Event, GenerateOptions, LoadOptions, Progress, Session};
+use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
 use crate::weights::checkpoint::Bits;
 
@@ -58,21 +58,12 @@ pub fn start() {
 
 /// A loaded model. One call at a time: wait for a promise before the next.
 #[wasm_bindgen]
-pub struct PhiEngine {
-    device: Device,
-    notice: Option<String>,
-}
-
-/// The one place that chooses; below it everything is generic over the backend.
-enum Device {
-    Gpu(Box<Session<Gpu>>),
-    Cpu(Box<Session<Cpu>>),
-}
+pub struct PhiEngine(Steady<Page>);
 
 #[wasm_bindgen]
 impl PhiEngine {
     /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
-    /// is to compute; without it they have one thread.
+    /// is to compute; without it they have one thread. A model that is loaded again, because its device was lost, calls both again.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
@@ -80,38 +71,31 @@ impl PhiEngine {
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
-        let on_progress: Function = on_progress.unchecked_into();
-        // A listener that throws must not end the download.
-        let mut progress = |progress: Progress| drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(&progress)));
-        let wish = Wish { model: &model, options: &options, start_helpers: start_helpers.as_ref() };
-        let (device, notice) = open(&wish, &mut progress).await.map_err(thrown)?;
-        Ok(PhiEngine { device, notice })
+        let load = options.for_session().map_err(thrown)?;
+        let page = Page { model, threads: options.threads, start_helpers, on_progress: on_progress.unchecked_into() };
+        Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
     /// What was loaded, and what computes it.
-    pub fn describe(&self) -> JsDescription {
-        let (device, description) = match &self.device {
+    pub async fn describe(&mut self) -> std::result::Result<JsDescription, JsValue> {
+        let (device, description) = match self.0.device().await.map_err(thrown)? {
             Device::Gpu(session) => ("gpu", session.describe()),
             Device::Cpu(session) => ("cpu", session.describe()),
         };
-        to_js(&Described { description, device, notice: self.notice.as_deref() }).unchecked_into()
+        Ok(to_js(&Described { description, device, notice: self.0.notice() }).unchecked_into())
     }
 
     /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
     pub async fn chat(&mut self, messages: JsMessages, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
         let messages: Vec<Message> = from_js("messages", &messages)?;
-        let options = generate_options(options)?;
-        match &mut self.device {
-            Device::Gpu(session) => tell(session.chat(&messages, &options).map_err(thrown)?, &on_event).await,
-            Device::Cpu(session) => tell(session.chat(&messages, &options).map_err(thrown)?, &on_event).await,
-        }
+        tell(self.0.chat(&messages, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
     /// forgotten.
     pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
         let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
-        let figures = match &mut self.device {
+        let figures = match self.0.device().await.map_err(thrown)? {
             Device::Gpu(session) => bench::measure(session.engine(), plan).await,
             Device::Cpu(session) => bench::measure(session.engine(), plan).await,
         };
@@ -120,11 +104,7 @@ impl PhiEngine {
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.
     pub async fn complete(&mut self, prompt: &str, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let options = generate_options(options)?;
-        match &mut self.device {
-            Device::Gpu(session) => tell(session.complete(prompt, &options).map_err(thrown)?, &on_event).await,
-            Device::Cpu(session) => tell(session.complete(prompt, &options).map_err(thrown)?, &on_event).await,
-        }
+        tell(self.0.complete(prompt, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
     }
 }
 
@@ -155,22 +135,6 @@ struct Options {
     threads: usize,
 }
 
-/// What shall be loaded, and how.
-struct Wish<'a> {
-    model: &'a JsValue,
-    options: &'a Options,
-    start_helpers: Option<&'a StartHelpers>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Wanted {
-    #[default]
-    Auto,
-    Gpu,
-    Cpu,
-}
-
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kv {
@@ -178,41 +142,41 @@ enum Kv {
     F32,
 }
 
-/// Loads onto what is wanted; the sentence says why that is not what was asked for.
-async fn open(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<(Device, Option<String>)> {
-    match wish.options.backend {
-        Wanted::Cpu => Ok((open_cpu(wish, progress).await?, None)),
-        Wanted::Gpu => Ok((open_gpu(wish, progress).await?, None)),
-        Wanted::Auto => match open_gpu(wish, progress).await {
-            Ok(device) => Ok((device, None)),
-            Err(why) if matches!(why.code, Code::NoGpu | Code::GpuFailed) => {
-                Ok((open_cpu(wish, progress).await?, Some(format!("The CPU answers: {}", why.message))))
-            }
-            Err(error) => Err(error),
-        },
+/// The page's worker, and what the page gave it.
+struct Page {
+    model: JsValue,
+    threads: usize,
+    start_helpers: Option<StartHelpers>,
+    on_progress: Function,
+}
+
+impl Host for Page {
+    type Gpu = Gpu;
+    type Cpu = Cpu;
+    type Source = PageSource;
+
+    async fn gpu(&self) -> Result<Gpu> {
+        Gpu::new(GpuOptions { subgroups: subgroups::request().await, ..GpuOptions::default() }).await
     }
-}
 
-async fn open_gpu(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
-    let gpu = Gpu::new(GpuOptions { subgroups: subgroups::request().await, ..GpuOptions::default() }).await?;
-    Ok(Device::Gpu(Box::new(session(wish, gpu, progress).await?)))
-}
-
-async fn open_cpu(wish: &Wish<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Device> {
-    let threads = wish.options.threads;
-    helpers::start(threads, wish.start_helpers).await?;
-    let cpu = Cpu::new(CpuOptions { threads, ..CpuOptions::default() })?;
-    Ok(Device::Cpu(Box::new(session(wish, cpu, progress).await?)))
-}
-
-async fn session<B: Backend>(wish: &Wish<'_>, backend: B, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
-    let load = wish.options.for_session()?;
-    if let Some(address) = wish.model.as_string() {
-        return Session::open(HttpSource::new(&address)?, backend, &load, progress).await;
+    async fn cpu(&self) -> Result<Cpu> {
+        helpers::start(self.threads, self.start_helpers.as_ref()).await?;
+        Cpu::new(CpuOptions { threads: self.threads, ..CpuOptions::default() })
     }
-    match FileSource::of(wish.model) {
-        Some(files) => Session::open(files, backend, &load, progress).await,
-        None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
+
+    fn source(&self) -> Result<PageSource> {
+        if let Some(address) = self.model.as_string() {
+            return Ok(PageSource::Http(HttpSource::new(&address)?));
+        }
+        match FileSource::of(&self.model) {
+            Some(files) => Ok(PageSource::Files(files)),
+            None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
+        }
+    }
+
+    fn progress(&self, progress: Progress) {
+        // A listener that throws must not end the download.
+        drop(self.on_progress.call1(&JsValue::UNDEFINED, &to_js(&progress)));
     }
 }
 
@@ -234,7 +198,7 @@ impl Options {
 }
 
 /// Drives an answer to its end, or until the listener has heard enough.
-async fn tell<B: Backend>(mut answer: Answer<'_, B>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
+async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
     while let Some(event) = answer.next().await.map_err(thrown)? {
         let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;

@@ -6,4 +6,5 @@ pub mod files;
 pub mod helpers;
 pub mod http;
 mod js;
+mod source;
 pub mod subgroups;

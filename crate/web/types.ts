@@ -2,7 +2,7 @@
 export type Code =
   | "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape"
   | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory"
-  | "not-found" | "network" | "io" | "corrupt" | "no-gpu" | "gpu-failed" | "cancelled" | "internal";
+  | "not-found" | "network" | "io" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 
 /** `auto` takes the GPU when there is one that computes rightly, and says so when it cannot. */
 export type Backend = "auto" | "gpu" | "cpu";
@@ -94,6 +94,8 @@ export interface Stats {
   prefillTps: number;
   /** Tokens generated a second. */
   decodeTps: number;
+  /** What computed its last token, in one line. */
+  backend: string;
   /** What the GPU was asked to do for each token once decoding was warm; not for answers of less than three tokens. */
   work?: {
     dispatchesPerToken: number;
@@ -110,6 +112,8 @@ export interface Stats {
 export type Event =
   /** Part of the prompt has been read. */
   | { kind: "prefill"; done: number; total: number }
+  /** What computes has changed or is about to, and why; the answer goes on. */
+  | { kind: "notice"; message: string }
   /** A piece of the answer. */
   | { kind: "text"; text: string }
   /** The answer is complete. */

@@ -49,6 +49,8 @@ let phi: Phi | undefined;
 let conversation: Message[] = [];
 /** Ends what is going on now, be it a download or an answer. */
 let current: AbortController | undefined;
+/** The line beneath the answer that is under way. */
+let answering: HTMLElement | undefined;
 
 // ------------------------------------------------------------------------------------------------ loading
 
@@ -81,7 +83,10 @@ function showLoading(busy: boolean): void {
 
 function showProgress({ done, total }: Progress): void {
   page.progress.value = total > 0 ? done / total : 0;
-  page.amount.textContent = `${megabytes(done)} of ${megabytes(total)}`;
+  const amount = `${megabytes(done)} of ${megabytes(total)}`;
+  page.amount.textContent = amount;
+  // While an answer is under way, only a lost device has the model loaded.
+  if (answering) answering.textContent = `loading again: ${amount}`;
 }
 
 function showModel({ description }: Phi): void {
@@ -115,6 +120,7 @@ async function ask(): Promise<void> {
   page.error.hidden = true;
   add("question", question);
   const { article, text, figures } = addAnswer();
+  answering = figures;
   conversation.push({ role: "user", content: question });
   showAnswering(true);
   say("The model answers.");
@@ -124,16 +130,19 @@ async function ask(): Promise<void> {
     const messages = instructions ? [{ role: "system", content: instructions }, ...conversation] : conversation;
     for await (const event of phi.chat(messages, { ...options, signal: current.signal })) {
       if (event.kind === "prefill") figures.textContent = `reading: ${event.done} of ${event.total} tokens`;
+      if (event.kind === "notice") note(figures, event.message);
       if (event.kind === "text") follow(() => text.append(event.text));
       if (event.kind === "done") showFigures(article, figures, event);
     }
     conversation.push({ role: "assistant", content: text.textContent ?? "" });
+    showModel(phi);
     say("The answer is complete.");
   } catch (error) {
     figures.textContent = "no further";
     conversation.pop();
     show(error);
   } finally {
+    answering = undefined;
     showAnswering(false);
     page.question.focus();
   }
@@ -164,10 +173,18 @@ function addAnswer(): { article: HTMLElement; text: HTMLElement; figures: HTMLEl
   return { article, text, figures };
 }
 
+/** Says beneath an answer what happened meanwhile. */
+function note(figures: HTMLElement, sentence: string): void {
+  const line = document.createElement("p");
+  line.className = "note";
+  line.textContent = sentence;
+  figures.before(line);
+}
+
 function showFigures(article: HTMLElement, figures: HTMLElement, stats: Stats): void {
   const ends = { stop: "", length: " · cut at the longest answer", cancelled: " · stopped" };
   const speeds = `${stats.decodeTps.toFixed(1)} tokens/s, read at ${stats.prefillTps.toFixed(0)} tokens/s`;
-  figures.textContent = `${stats.generatedTokens} tokens · ${speeds} · ${phi?.description.backend}${ends[stats.finish]}`;
+  figures.textContent = `${stats.generatedTokens} tokens · ${speeds} · ${stats.backend}${ends[stats.finish]}`;
   article.dataset.stats = JSON.stringify(stats);
 }
 

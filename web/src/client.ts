@@ -8,7 +8,7 @@ import { pick, type Variant } from "./variant.js";
 export interface LoadCall extends LoadOptions {
   /** Which wasm module computes; the best that the browser runs, unless said otherwise. */
   variant?: Variant;
-  /** Called with the bytes read so far; `total` is 0 while it is unknown. */
+  /** Called with the bytes read so far; `total` is 0 while it is unknown. Also when a lost device makes the model load again. */
   onProgress?: (progress: Progress) => void;
   /** Gives up loading. */
   signal?: AbortSignal;
@@ -32,11 +32,12 @@ export class Phi {
   #listeners = new Map<number, (reply: Reply) => void>();
   #lastId = 0;
   #description: Description | undefined;
+  #onProgress: LoadCall["onProgress"];
   /** Why there are no workers any more. */
   #over: PhiError | undefined;
 
   private constructor() {
-    this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#listeners.get(data.id)?.(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#fail(`the engine's worker failed (${event.message || "its script did not load"}): reload the page`);
@@ -46,15 +47,12 @@ export class Phi {
   /** Loads a model. Rejects with a {@link PhiError}. */
   static async load({ onProgress, signal, variant = pick(), ...options }: LoadCall): Promise<Phi> {
     const phi = new Phi();
+    phi.#onProgress = onProgress;
     const abort = () => phi.close();
     signal?.addEventListener("abort", abort, { once: true });
     try {
       if (signal?.aborted) phi.close();
-      for await (const reply of phi.#ask({ kind: "load", options, variant })) {
-        if (reply.kind === "helpers") void phi.#help(reply);
-        if (reply.kind === "progress") onProgress?.(reply.progress);
-        if (reply.kind === "loaded") phi.#description = reply.description;
-      }
+      for await (const _ of phi.#ask({ kind: "load", options, variant }));
       return phi;
     } catch (error) {
       phi.close();
@@ -64,7 +62,7 @@ export class Phi {
     }
   }
 
-  /** What was loaded, and what computes it. */
+  /** What was loaded, and what computes it; that can change from answer to answer. */
   get description(): Description {
     return this.#description!;
   }
@@ -88,6 +86,13 @@ export class Phi {
   /** Ends the workers and gives their memory back. Whatever they were doing rejects with `cancelled`. */
   close(): void {
     this.#end(new PhiError("cancelled", "the model was closed"));
+  }
+
+  #hear(reply: Reply): void {
+    if (reply.kind === "helpers") void this.#help(reply);
+    else if (reply.kind === "progress") this.#onProgress?.(reply.progress);
+    else if (reply.kind === "loaded" || reply.kind === "end") this.#description = reply.description;
+    this.#listeners.get(reply.id)?.(reply);
   }
 
   async *#events(ask: Ask, signal?: AbortSignal): AsyncGenerator<Event, void> {

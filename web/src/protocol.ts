@@ -30,11 +30,13 @@ export interface PlainError {
 }
 
 export type Reply =
+  /** Loading again, after a device was lost, tells of its progress under the first load's id. */
   | { id: number; kind: "progress"; progress: Progress }
   | { id: number; kind: "event"; event: Event }
   /** The engine wants `count` helpers. */
   | { id: number; kind: "helpers"; count: number; help: Help }
   | { id: number; kind: "loaded"; description: Description }
   | { id: number; kind: "figures"; figures: BenchFigures }
-  | { id: number; kind: "end" }
+  /** The answer is complete, and this is what holds the model now. */
+  | { id: number; kind: "end"; description: Description }
   | { id: number; kind: "error"; error: PlainError };

@@ -64,14 +64,14 @@ async function perform(request: Question): Promise<void> {
           say({ id, kind: "helpers", count, help: { kind: "help", variant, module, memory } });
         });
       engine = await PhiEngine.load(request.options, (progress) => say({ id, kind: "progress", progress }), startHelpers);
-      return say({ id, kind: "loaded", description: engine.describe() });
+      return say({ id, kind: "loaded", description: await engine.describe() });
     }
     case "chat":
       await loaded().chat(request.messages, request.options, onEvent);
-      return say({ id, kind: "end" });
+      return say({ id, kind: "end", description: await loaded().describe() });
     case "complete":
       await loaded().complete(request.prompt, request.options, onEvent);
-      return say({ id, kind: "end" });
+      return say({ id, kind: "end", description: await loaded().describe() });
     case "bench":
       return say({ id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) });
   }

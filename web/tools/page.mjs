@@ -62,6 +62,7 @@ export class Page {
     return this.tab.$eval("article.answer:last-of-type", (article) => ({
       text: article.querySelector("div").textContent,
       figures: article.querySelector(".figures").textContent,
+      notes: [...article.querySelectorAll(".note")].map((line) => line.textContent),
       stats: JSON.parse(article.dataset.stats),
     }));
   }

@@ -1,0 +1,19 @@
+//! The GPU, in builds that can use one.
+
+pub use phi_wasm::gpu::Gpu;
+use phi_wasm::gpu::GpuOptions;
+use phi_wasm::session::Wanted;
+use phi_wasm::{Code, Error, Result};
+
+/// What is computed on unless the user says otherwise.
+pub const DEFAULT: Wanted = Wanted::Auto;
+
+/// Opens the GPU; one that is a program on the CPU only for those who insist on it.
+pub async fn open(wanted: Wanted) -> Result<Gpu> {
+    let gpu = Gpu::new(GpuOptions::default()).await?;
+    if wanted == Wanted::Auto && gpu.is_software() {
+        let what = phi_wasm::backend::Backend::describe(&gpu);
+        return Err(Error::new(Code::NoGpu, format!("it is faster than {what}")));
+    }
+    Ok(gpu)
+}

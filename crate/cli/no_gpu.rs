@@ -1,0 +1,16 @@
+//! The GPU, in builds that have only the CPU, such as the WASI module.
+
+use phi_wasm::cpu::Cpu;
+use phi_wasm::session::Wanted;
+use phi_wasm::{Code, Error, Result};
+
+/// What is computed on unless the user says otherwise.
+pub const DEFAULT: Wanted = Wanted::Cpu;
+
+/// There is none, so any backend will do.
+pub type Gpu = Cpu;
+
+/// An error.
+pub async fn open(_wanted: Wanted) -> Result<Gpu> {
+    Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend; use --backend cpu"))
+}

@@ -1,0 +1,338 @@
+//! One answer: its course from the prompt to the last token, what is told of it, and its figures.
+
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use crate::backend::{Backend, Counters};
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{Code, Error, Result, fail};
+use crate::text::sampler::{Sampler, Sampling};
+use crate::text::stream::TextStream;
+use crate::words::Words;
+
+/// How to answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct GenerateOptions {
+    /// Tokens at the most.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new() }
+    }
+}
+
+/// What happened since the last [`Answer::next`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Event {
+    /// Part of the prompt has been read.
+    Prefill {
+        /// Tokens in the cache.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
+    /// A piece of the answer: whole characters, and never a piece of a stop text.
+    Text {
+        /// The piece, not empty.
+        text: String,
+    },
+    /// What computes has changed or is about to; the answer goes on.
+    Notice {
+        /// Why, and what comes of it, in a sentence.
+        message: String,
+    },
+    /// The answer is complete.
+    Done(Stats),
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended its turn, or a stop text came.
+    Stop,
+    /// `max_tokens` or the context was reached.
+    Length,
+    /// Whoever asked had heard enough.
+    Cancelled,
+}
+
+/// Figures of one answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Those that the cache already held.
+    pub cached_tokens: usize,
+    /// Tokens that were sampled, the stop token not counted.
+    pub generated_tokens: usize,
+    /// Seconds until the prompt was read.
+    pub prefill_seconds: f64,
+    /// Seconds from then on.
+    pub decode_seconds: f64,
+    /// Tokens of the prompt read a second.
+    pub prefill_tps: f64,
+    /// Tokens generated a second.
+    pub decode_tps: f64,
+    /// What computed its last token, in one line.
+    pub backend: String,
+    /// What a device was asked to do for it; `None` on the CPU, and for answers too short to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkPerToken>,
+}
+
+/// What a device was asked to do for each token, from the third one on: the first comes out of the prefill, and with the second all is
+/// made that decoding needs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkPerToken {
+    /// Runs of a kernel.
+    pub dispatches_per_token: f64,
+    /// Lists of commands.
+    pub submits_per_token: f64,
+    /// Compute passes.
+    pub passes_per_token: f64,
+    /// Bytes written to the device.
+    pub upload_bytes_per_token: f64,
+    /// Bytes read from it.
+    pub readback_bytes_per_token: f64,
+    /// Buffers, bind groups and pipelines made in all these tokens.
+    pub created_after_warmup: u64,
+}
+
+/// What a device did since decoding was warm.
+#[derive(Clone, Copy, Default)]
+struct Work {
+    tokens: u64,
+    warm: Counters,
+    now: Counters,
+}
+
+impl Work {
+    /// Takes note after each token.
+    fn note(&mut self, counters: Option<Counters>) {
+        if let Some(now) = counters {
+            self.tokens += 1;
+            self.now = now;
+            if self.tokens <= 2 {
+                self.warm = now;
+            }
+        }
+    }
+
+    fn per_token(&self) -> Option<WorkPerToken> {
+        let (warm, now, tokens) = (self.warm, self.now, self.tokens.checked_sub(2).filter(|&tokens| tokens > 0)?);
+        let rate = |now: u64, warm: u64| (now - warm) as f64 / tokens as f64;
+        Some(WorkPerToken {
+            dispatches_per_token: rate(now.dispatches, warm.dispatches),
+            submits_per_token: rate(now.submits, warm.submits),
+            passes_per_token: rate(now.passes, warm.passes),
+            upload_bytes_per_token: rate(now.uploaded, warm.uploaded),
+            readback_bytes_per_token: rate(now.read_back, warm.read_back),
+            created_after_warmup: now.created - warm.created,
+        })
+    }
+}
+
+/// An answer in the making, driven by whoever asked for it, one [`Answer::next`] at a time: each call does at most a chunk of prefill or
+/// a few tokens. To stop, drop it: there is nothing to undo, and what the cache holds serves the next question.
+pub struct Answer<'s, B: Backend> {
+    session: &'s mut Session<B>,
+    course: Course,
+}
+
+/// What an answer knows of itself.
+pub(super) struct Course {
+    sampler: Sampler,
+    greedy: bool,
+    work: Work,
+    stream: TextStream,
+    phase: Phase,
+    max_tokens: usize,
+    prompt: usize,
+    pub(super) cached: usize,
+    generated: usize,
+    started: f64,
+    prefilled: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Prefill,
+    Decode,
+    /// The last piece of text is out; the figures are to come.
+    Ending(Finish),
+    Over,
+}
+
+impl<'s, B: Backend> Answer<'s, B> {
+    pub(super) fn new(session: &'s mut Session<B>, course: Course) -> Answer<'s, B> {
+        Answer { session, course }
+    }
+
+    /// Works until there is something to tell; `None` after [`Event::Done`].
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        self.session.step(&mut self.course).await
+    }
+
+    /// Ends the answer here; its figures up to now.
+    pub fn cancel(self) -> Stats {
+        self.course.cancelled(self.session.engine.describe_backend())
+    }
+}
+
+impl Course {
+    /// The course of an answer to a prompt, in which the tokens of `never` do not come up.
+    pub fn new(prompt: &[u32], stream: TextStream, options: &GenerateOptions, never: &[u32]) -> Result<Course> {
+        if options.max_tokens == 0 {
+            fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
+        }
+        let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
+        let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed)?;
+        sampler.prompt(prompt);
+        Ok(Course {
+            sampler,
+            greedy: options.sampling.is_plain_argmax(),
+            work: Work::default(),
+            stream,
+            phase: Phase::Prefill,
+            max_tokens: options.max_tokens,
+            prompt: prompt.len(),
+            cached: 0,
+            generated: 0,
+            started: clock::seconds(),
+            prefilled: 0.0,
+        })
+    }
+
+    /// Counts a device's work from here on.
+    pub fn begin_work(&mut self) {
+        self.work = Work::default();
+    }
+
+    /// The figures of an answer that ends here.
+    pub fn cancelled(mut self, backend: String) -> Stats {
+        if self.generated == 0 {
+            self.prefilled = clock::seconds();
+        }
+        self.stats(Finish::Cancelled, backend)
+    }
+
+    fn stats(&self, finish: Finish, backend: String) -> Stats {
+        let prefill_seconds = self.prefilled - self.started;
+        let decode_seconds = clock::seconds() - self.prefilled;
+        let rate = |tokens: usize, seconds: f64| if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 };
+        Stats {
+            finish,
+            prompt_tokens: self.prompt,
+            cached_tokens: self.cached,
+            generated_tokens: self.generated,
+            prefill_seconds,
+            decode_seconds,
+            prefill_tps: rate(self.prompt - self.cached, prefill_seconds),
+            // The first token comes out of the prefill.
+            decode_tps: rate(self.generated.saturating_sub(1), decode_seconds),
+            backend,
+            work: self.work.per_token(),
+        }
+    }
+}
+
+/// One step of a course on an engine.
+pub(super) struct Step<'a, B: Backend> {
+    pub engine: &'a mut Engine<B>,
+    pub words: &'a Words,
+    pub course: &'a mut Course,
+}
+
+impl<B: Backend> Step<'_, B> {
+    /// Works until there is something to tell.
+    pub async fn next(mut self) -> Result<Option<Event>> {
+        match self.course.phase {
+            Phase::Prefill => self.prefill().await.map(Some),
+            Phase::Decode => self.decode().await.map(Some),
+            Phase::Ending(finish) => Ok(Some(self.done(finish))),
+            Phase::Over => Ok(None),
+        }
+    }
+
+    async fn prefill(&mut self) -> Result<Event> {
+        let pending = self.engine.advance().await?;
+        if pending == 0 {
+            self.course.phase = Phase::Decode;
+        }
+        Ok(Event::Prefill { done: self.course.prompt - pending, total: self.course.prompt })
+    }
+
+    async fn decode(&mut self) -> Result<Event> {
+        loop {
+            // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like any prefill.
+            if self.engine.pending() > 1 {
+                let pending = self.engine.advance().await?;
+                let total = self.engine.tokens().len();
+                return Ok(Event::Prefill { done: total - pending, total });
+            }
+            let token = self.choose().await?;
+            self.course.work.note(self.engine.counters());
+            if self.course.generated == 0 {
+                self.course.prefilled = clock::seconds();
+            }
+            if self.words.stop_tokens.contains(&token) {
+                return Ok(self.end(Finish::Stop));
+            }
+            self.course.generated += 1;
+            let text = self.course.stream.push(&self.words.tokenizer, token);
+            if self.course.stream.stopped() {
+                return Ok(self.end_with(text, Finish::Stop));
+            }
+            if self.course.generated == self.course.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
+                let rest = text + &self.course.stream.finish();
+                return Ok(self.end_with(rest, Finish::Length));
+            }
+            self.engine.push(token)?;
+            if !text.is_empty() {
+                return Ok(Event::Text { text });
+            }
+        }
+    }
+
+    /// The next token. Where its logit alone decides, the logits need not leave the device.
+    async fn choose(&mut self) -> Result<u32> {
+        if self.course.greedy {
+            let token = self.engine.likeliest().await?;
+            self.course.sampler.accept(token);
+            return Ok(token);
+        }
+        Ok(self.course.sampler.sample(&mut self.engine.logits().await?))
+    }
+
+    fn end(&mut self, finish: Finish) -> Event {
+        let rest = self.course.stream.finish();
+        self.end_with(rest, finish)
+    }
+
+    fn end_with(&mut self, rest: String, finish: Finish) -> Event {
+        if rest.is_empty() {
+            return self.done(finish);
+        }
+        self.course.phase = Phase::Ending(finish);
+        Event::Text { text: rest }
+    }
+
+    fn done(&mut self, finish: Finish) -> Event {
+        self.course.phase = Phase::Over;
+        Event::Done(self.course.stats(finish, self.engine.describe_backend()))
+    }
+}

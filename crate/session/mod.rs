@@ -1,0 +1,170 @@
+//! Messages in, text out: template, prefill, sampling, stop, cancel.
+//!
+//! A [`Session`] is a model on one backend and one conversation; a [`Steady`] one goes on when its device does not.
+
+mod answer;
+mod steady;
+
+use serde::Serialize;
+
+pub use answer::{Answer, Event, Finish, GenerateOptions, Stats, WorkPerToken};
+pub use steady::{Device, Host, Steady, SteadyAnswer, Wanted};
+
+use crate::backend::Backend;
+use crate::engine::{Engine, EngineOptions};
+use crate::error::Result;
+use crate::op::KvKind;
+use crate::text::Tokenizer;
+use crate::text::stream::TextStream;
+use crate::text::template::{ChatTemplate, Message};
+use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
+use crate::weights::source::Source;
+use crate::words::Words;
+use answer::{Course, Step};
+
+/// How to load a model.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// How weights are held: unquantised ones in 4 bits unless said otherwise.
+    pub hold: Hold,
+    /// Positions to allocate; `None` for the model's own, at most 4096.
+    pub ctx_len: Option<usize>,
+    /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
+    pub kv: Option<KvKind>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions { hold: Bits::default().into(), ctx_len: None, kv: None }
+    }
+}
+
+/// How far loading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Bytes of weights read so far.
+    pub done: u64,
+    /// Bytes of weights in all.
+    pub total: u64,
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// The source's name.
+    pub model: String,
+    /// Weights, counted singly.
+    pub parameters: u64,
+    /// What computes, in one line.
+    pub backend: String,
+    /// Positions that the cache has room for.
+    pub ctx_len: usize,
+}
+
+/// A loaded model and one conversation.
+pub struct Session<B: Backend> {
+    engine: Engine<B>,
+    words: Words,
+    /// Ids that must never be chosen.
+    padding: Vec<u32>,
+    model: String,
+    parameters: u64,
+}
+
+impl<B: Backend> Session<B> {
+    /// Reads a model from a source into a backend.
+    ///
+    /// # Errors
+    /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own code.
+    pub async fn open<S: Source>(source: S, backend: B, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
+        let model = source.name();
+        let checkpoint = Checkpoint::open(source).await?;
+        let words = Words::of(&checkpoint)?;
+        let total = checkpoint.weight_bytes();
+        let mut done = 0;
+        let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
+        let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
+            done += bytes;
+            progress(Progress { done, total });
+        })
+        .await?;
+        let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
+        engine.forbid(&padding)?;
+        Ok(Session { engine, words, padding, model, parameters: checkpoint.parameters() })
+    }
+
+    /// What was loaded.
+    pub fn describe(&self) -> Description {
+        Description {
+            model: self.model.clone(),
+            parameters: self.parameters,
+            backend: self.engine.describe_backend(),
+            ctx_len: self.engine.ctx_len(),
+        }
+    }
+
+    /// The engine, for whoever speaks in token ids.
+    pub fn engine(&mut self) -> &mut Engine<B> {
+        &mut self.engine
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.words.tokenizer
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    /// `bad-template` where the model has none, or one that does not compile.
+    pub fn template(&self) -> Result<&ChatTemplate> {
+        self.words.template.as_ref().map_err(Clone::clone)
+    }
+
+    /// Begins the answer to a conversation.
+    pub fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Answer<'_, B>> {
+        let course = self.begin_chat(messages, options)?;
+        Ok(Answer::new(self, course))
+    }
+
+    /// Begins the continuation of a plain text.
+    pub fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Answer<'_, B>> {
+        let course = self.begin_completion(prompt, options)?;
+        Ok(Answer::new(self, course))
+    }
+
+    fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Course> {
+        let prompt = self.template()?.render(messages, true)?;
+        // The template writes its own BOS where the model wants one.
+        let ids = self.words.tokenizer.encode(&prompt, false)?;
+        let stream = TextStream::new(&self.words.tokenizer, &options.stop);
+        self.begin(&ids, stream, options)
+    }
+
+    fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Course> {
+        let ids = self.words.tokenizer.encode(prompt, true)?;
+        self.begin(&ids, TextStream::continuing(&options.stop), options)
+    }
+
+    fn begin(&mut self, prompt: &[u32], stream: TextStream, options: &GenerateOptions) -> Result<Course> {
+        let mut course = Course::new(prompt, stream, options, &self.padding)?;
+        self.engine.plan(prompt)?;
+        course.cached = prompt.len() - self.engine.pending();
+        Ok(course)
+    }
+
+    /// Goes on with an answer that another session of the same model began, whatever computed it there, and whose sequence came to
+    /// these tokens: they are read, of which prefill events tell, and then comes what it has not said yet.
+    ///
+    /// # Errors
+    /// `prompt-too-long` where this session's context is too short for it.
+    fn take_up(&mut self, course: &mut Course, tokens: &[u32]) -> Result<()> {
+        course.begin_work();
+        self.engine.plan(tokens)
+    }
+
+    async fn step(&mut self, course: &mut Course) -> Result<Option<Event>> {
+        Step { engine: &mut self.engine, words: &self.words, course }.next().await
+    }
+}

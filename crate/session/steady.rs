@@ -1,0 +1,253 @@
+//! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or, after three in a row, on the CPU.
+
+use serde::Deserialize;
+
+use super::answer::{Course, Event, GenerateOptions, Stats};
+use super::{Description, LoadOptions, Progress, Session};
+use crate::backend::Backend;
+use crate::error::{Code, Error, Result, fail};
+use crate::text::template::Message;
+use crate::weights::source::Source;
+
+/// GPUs that may be lost before an answer is complete; then the CPU has to do.
+const MOST_LOSSES: u32 = 3;
+/// Positions that will do where a GPU has no room for the model's own number and nobody asked for one.
+const SHORT_CONTEXT: usize = 1024;
+
+/// Where a model lives: what computes there, and where its files are. The page has one, and the command.
+#[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
+pub trait Host {
+    /// Its GPUs.
+    type Gpu: Backend;
+    /// Its CPU.
+    type Cpu: Backend;
+    /// Where the files are.
+    type Source: Source;
+
+    /// Opens a GPU, a new one each time.
+    ///
+    /// # Errors
+    /// `no-gpu`, `gpu-failed`, `gpu-lost`.
+    async fn gpu(&self) -> Result<Self::Gpu>;
+
+    /// Makes the CPU ready.
+    async fn cpu(&self) -> Result<Self::Cpu>;
+
+    /// Opens the model's files.
+    fn source(&self) -> Result<Self::Source>;
+
+    /// Hears how far loading is, whenever that is.
+    fn progress(&self, progress: Progress);
+}
+
+/// What shall compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// A GPU that computes rightly, stays and has room; else the CPU.
+    #[default]
+    Auto,
+    /// A GPU, or an error.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// A loaded model and one conversation, on whatever computes at the time.
+pub struct Steady<H: Host> {
+    host: H,
+    wanted: Wanted,
+    options: LoadOptions,
+    /// Positions on a GPU.
+    gpu_ctx_len: Option<usize>,
+    /// `None` while it is loaded again, and after that failed.
+    device: Option<Device<H>>,
+    /// GPUs lost since an answer was last complete.
+    losses: u32,
+    notice: Option<String>,
+}
+
+/// The one place that chooses; below it everything is generic over the backend.
+pub enum Device<H: Host> {
+    /// On a GPU.
+    Gpu(Box<Session<H::Gpu>>),
+    /// On the CPU.
+    Cpu(Box<Session<H::Cpu>>),
+}
+
+/// Does the same on either.
+macro_rules! on {
+    ($device:expr, $session:ident => $does:expr) => {
+        match $device {
+            Device::Gpu($session) => $does,
+            Device::Cpu($session) => $does,
+        }
+    };
+}
+
+impl<H: Host> Steady<H> {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
+    pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<Steady<H>> {
+        let mut steady = Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, losses: 0, notice: None };
+        steady.load().await?;
+        Ok(steady)
+    }
+
+    /// What was loaded; `None` where that was lost and could not be loaded again.
+    pub fn describe(&self) -> Option<Description> {
+        self.device.as_ref().map(|device| on!(device, session => session.describe()))
+    }
+
+    /// Why it is not as was asked for, in a sentence.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    /// What it is loaded on, after loading it again if that is lost.
+    pub async fn device(&mut self) -> Result<&mut Device<H>> {
+        if self.device.is_none() {
+            self.load().await?;
+        }
+        self.loaded()
+    }
+
+    /// Begins the answer to a conversation.
+    pub async fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
+        let course = on!(self.device().await?, session => session.begin_chat(messages, options))?;
+        Ok(SteadyAnswer { steady: self, course, lost: None })
+    }
+
+    /// Begins the continuation of a plain text.
+    pub async fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
+        let course = on!(self.device().await?, session => session.begin_completion(prompt, options))?;
+        Ok(SteadyAnswer { steady: self, course, lost: None })
+    }
+
+    fn loaded(&mut self) -> Result<&mut Device<H>> {
+        match &mut self.device {
+            Some(device) => Ok(device),
+            None => fail!(Code::Internal, "the model is not loaded; load it again"),
+        }
+    }
+
+    async fn load(&mut self) -> Result<()> {
+        self.device = None; // The next one needs its memory.
+        self.notice = None;
+        if self.wanted != Wanted::Cpu {
+            match self.load_onto_gpu().await {
+                Ok(session) => {
+                    self.device = Some(Device::Gpu(Box::new(session)));
+                    return Ok(());
+                }
+                Err(why) if self.wanted == Wanted::Auto && is_of_the_gpu(&why) => {
+                    self.notice = Some(format!("The CPU answers: {}", why.message));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let cpu = self.host.cpu().await?;
+        self.device = Some(Device::Cpu(Box::new(self.session(cpu, self.options.ctx_len).await?)));
+        Ok(())
+    }
+
+    /// Tries as long as there is hope.
+    async fn load_onto_gpu(&mut self) -> Result<Session<H::Gpu>> {
+        while self.losses < MOST_LOSSES {
+            let outcome = match self.host.gpu().await {
+                Ok(gpu) => self.session(gpu, self.gpu_ctx_len).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(error) if error.code == Code::GpuLost => self.losses += 1,
+                Err(error) if error.code == Code::OutOfMemory && self.wanted == Wanted::Auto && self.gpu_ctx_len.is_none() => {
+                    self.gpu_ctx_len = Some(SHORT_CONTEXT);
+                    self.notice = Some(format!("The context is {SHORT_CONTEXT} tokens: {}", error.message));
+                }
+                outcome => return outcome,
+            }
+        }
+        self.losses = 0;
+        fail!(Code::GpuLost, "the GPU was lost {MOST_LOSSES} times in a row; run on the CPU")
+    }
+
+    async fn session<B: Backend>(&self, backend: B, ctx_len: Option<usize>) -> Result<Session<B>> {
+        let options = LoadOptions { ctx_len, ..self.options };
+        Session::open(self.host.source()?, backend, &options, &mut |progress| self.host.progress(progress)).await
+    }
+
+    /// Whether the answer may go on elsewhere after this.
+    fn is_to_move(&self, error: &Error) -> bool {
+        self.comes_from_gpu(error) && (self.wanted == Wanted::Auto || self.losses + 1 < MOST_LOSSES)
+    }
+
+    fn comes_from_gpu(&self, error: &Error) -> bool {
+        matches!(self.device, Some(Device::Gpu(_))) && is_of_the_gpu(error)
+    }
+
+    /// After an error that the asker hears: a GPU that it comes from is not asked again.
+    fn give_up(&mut self, error: &Error) {
+        if self.comes_from_gpu(error) {
+            self.device = None;
+            self.losses = 0;
+        }
+    }
+}
+
+/// Whether another GPU, or the CPU, may do what this one did not.
+fn is_of_the_gpu(error: &Error) -> bool {
+    matches!(error.code, Code::NoGpu | Code::GpuFailed | Code::GpuLost | Code::OutOfMemory)
+}
+
+/// An answer in the making, as [`super::Answer`] is, whatever becomes of the device: of that it tells by [`Event::Notice`].
+pub struct SteadyAnswer<'s, H: Host> {
+    steady: &'s mut Steady<H>,
+    course: Course,
+    /// What the sequence holds, from the loss of its device on until it is somewhere else.
+    lost: Option<Vec<u32>>,
+}
+
+impl<H: Host> SteadyAnswer<'_, H> {
+    /// Works until there is something to tell; `None` after [`Event::Done`].
+    ///
+    /// # Errors
+    /// What loading again can meet, and what no other device would do better. The answer ends there.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        if let Some(tokens) = &self.lost {
+            self.steady.load().await?;
+            on!(self.steady.loaded()?, session => session.take_up(&mut self.course, tokens))?;
+            self.lost = None;
+            if let Some(notice) = self.steady.notice() {
+                return Ok(Some(Event::Notice { message: notice.to_owned() }));
+            }
+        }
+        let outcome = on!(self.steady.loaded()?, session => session.step(&mut self.course).await);
+        match outcome {
+            Err(error) if self.steady.is_to_move(&error) => self.lose(&error).map(Some),
+            Err(error) => {
+                self.steady.give_up(&error);
+                Err(error)
+            }
+            Ok(Some(Event::Done(stats))) => {
+                self.steady.losses = 0;
+                Ok(Some(Event::Done(stats)))
+            }
+            told => told,
+        }
+    }
+
+    /// Ends the answer here; its figures up to now.
+    pub fn cancel(self) -> Stats {
+        self.course.cancelled(self.steady.describe().map(|loaded| loaded.backend).unwrap_or_default())
+    }
+
+    fn lose(&mut self, error: &Error) -> Result<Event> {
+        self.lost = Some(on!(self.steady.loaded()?, session => session.engine().tokens().to_vec()));
+        self.steady.losses += 1;
+        // What to do about it, which our messages say after a semicolon, is what is done.
+        let what = error.message.split(';').next().unwrap_or_default();
+        Ok(Event::Notice { message: format!("The model is loaded again, and the answer goes on: {what}") })
+    }
+}

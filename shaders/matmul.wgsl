@@ -1,5 +1,6 @@
 // out[r] = w · x[r], or out[r] += w · x[r], for many tokens: a workgroup for each tile of 4 * QUADS rows and TOKENS * TEAMS tokens,
-// an invocation for 4 rows and TOKENS tokens. Each group of 32 columns is decoded once and then serves all the tile's tokens.
+// an invocation for 4 rows and TOKENS tokens. Each group of 32 columns is decoded once and then serves all the tile's tokens. What it
+// is decoded to and how that is multiplied comes with the variant.
 
 override QUADS: u32 = 16u;
 override TEAMS: u32 = 8u;
@@ -20,24 +21,19 @@ struct Params {
 @group(0) @binding(4) var<storage, read> x: array<vec4<f32>>; // [tokens, 8 * GROUPS]
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [tokens, rows]
 
-var<workgroup> weights: array<mat4x4<Real>, 8u * QUADS>; // [column4, quad]
-var<workgroup> inputs: array<vec4<Real>, 8u * TOKENS * TEAMS>; // [column4, token]
-
-fn input4(token: u32, column4: u32) -> vec4<Real> {
-    return real4(x[token * 8u * GROUPS + column4]);
+struct Tile {
+    quad: u32, // its first
+    token: u32, // its first
+    own: vec2<u32>, // which of its quads, and of its teams, is this invocation's
 }
 
-fn load(group: u32, first_quad: u32, first_token: u32, lane: u32) {
-    // Beyond the edges the last quad and token are loaded again, and their products not stored.
-    let last_quad = (params.part_rows - 1u) / 4u;
-    for (var i = lane; i < 8u * QUADS; i += QUADS * TEAMS) {
-        let quad = min(first_quad + i / 8u, last_quad);
-        weights[i % 8u * QUADS + i / 8u] = block(quad, group * 8u + i % 8u);
-    }
-    for (var i = lane; i < 8u * TOKENS * TEAMS; i += QUADS * TEAMS) {
-        let token = min(first_token + i / 8u, params.tokens - 1u);
-        inputs[i % 8u * TOKENS * TEAMS + i / 8u] = input4(token, group * 8u + i % 8u);
-    }
+// Beyond the edges the last quad and token are loaded again, and their products not stored.
+fn quad_of(tile: Tile, i: u32) -> u32 {
+    return min(tile.quad + i, (params.part_rows - 1u) / 4u);
+}
+
+fn token_of(tile: Tile, i: u32) -> u32 {
+    return min(tile.token + i, params.tokens - 1u);
 }
 
 fn store(row: u32, token: u32, sums: vec4<f32>) {
@@ -54,22 +50,15 @@ fn store(row: u32, token: u32, sums: vec4<f32>) {
 
 @compute @workgroup_size(QUADS, TEAMS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>) {
-    let first_quad = id.x * QUADS;
-    let first_token = id.y * TOKENS * TEAMS;
+    let tile = Tile(id.x * QUADS, id.y * TOKENS * TEAMS, at.xy);
     var sums: array<vec4<f32>, TOKENS>;
     for (var group = 0u; group < GROUPS; group++) {
-        load(group, first_quad, first_token, at.y * QUADS + at.x);
+        load(tile, group, at.y * QUADS + at.x);
         workgroupBarrier();
-        for (var column4 = 0u; column4 < 8u; column4++) {
-            let w = weights[column4 * QUADS + at.x];
-            let own = (column4 * TEAMS + at.y) * TOKENS;
-            for (var i = 0u; i < TOKENS; i++) {
-                sums[i] += vec4<f32>(w * inputs[own + i]);
-            }
-        }
+        add_products(tile, group, &sums);
         workgroupBarrier();
     }
     for (var i = 0u; i < TOKENS; i++) {
-        store(4u * (first_quad + at.x), first_token + TOKENS * at.y + i, sums[i]);
+        store(4u * (tile.quad + at.x), tile.token + TOKENS * at.y + i, sums[i]);
     }
 }

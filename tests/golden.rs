@@ -12,6 +12,8 @@ mod reference;
 
 use phi_wasm::backend::Backend;
 use phi_wasm::engine::{Engine, EngineOptions};
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+use phi_wasm::gpu::Choice;
 use phi_wasm::op::KvKind;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
@@ -155,7 +157,7 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B) {
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 async_test! {
     async fn token_path() {
-        a_token_asks_little_of_the_device(backends::gpu().await).await;
+        a_token_asks_little_of_the_device(backends::gpu(Choice::Auto).await).await;
     }
 }
 
@@ -226,4 +228,6 @@ macro_rules! on_backend {
 on_backend!(portable, backends::portable(), CPU, ROUNDED);
 on_backend!(simd, backends::simd(), CPU, ROUNDED);
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-on_backend!(gpu, backends::gpu(), GPU, DEQUANTISED);
+on_backend!(gpu, backends::gpu(Choice::Auto), GPU, ROUNDED);
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+on_backend!(gpu_in_floats, backends::gpu(Choice::Off), GPU, DEQUANTISED);

@@ -29,7 +29,7 @@ fn validate(shader: Shader, module: &Module) -> ModuleInfo {
 
 /// The largest constants that the engine asks for.
 fn largest(module: &Module) -> naga::back::PipelineConstants {
-    let values = [("WG", 256.0), ("FOURS", 64.0), ("GROUPS", 512.0), ("QUADS", 16.0), ("TEAMS", 4.0), ("SPLITS", 16.0)];
+    let values = [("WG", 256.0), ("FOURS", 64.0), ("GROUPS", 512.0), ("QUADS", 16.0), ("TEAMS", 8.0), ("SPLITS", 16.0)];
     let declared = |name: &str| module.overrides.iter().any(|(_, found)| found.name.as_deref() == Some(name));
     values.into_iter().filter(|(name, _)| declared(name)).map(|(name, value)| (name.to_owned(), value)).collect()
 }

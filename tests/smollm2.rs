@@ -8,6 +8,8 @@
 mod backends;
 
 use phi_wasm::backend::Backend;
+#[cfg(feature = "gpu")]
+use phi_wasm::gpu::Choice;
 use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session};
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::source::DirSource;
@@ -129,5 +131,5 @@ fn portable() {
 #[cfg(feature = "gpu")]
 #[test]
 fn gpu() {
-    pollster::block_on(async { is_the_reference(backends::gpu().await).await });
+    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Auto).await).await });
 }

@@ -23,6 +23,8 @@ pub enum Choice {
 pub struct GpuOptions {
     /// Whether products of weights and activations are computed in half precision.
     pub f16: Choice,
+    /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of four bytes.
+    pub dots: Choice,
     /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for the feature.
     pub subgroups: Choice,
     /// Only an adapter whose name contains this, in any case.
@@ -45,6 +47,7 @@ pub(super) struct Device {
     /// After so many dispatches they are submitted.
     pub most_dispatches: u32,
     has_f16: bool,
+    has_dots: bool,
     has_subgroups: bool,
 }
 
@@ -54,7 +57,8 @@ impl Device {
     /// # Errors
     /// `no-gpu` where there is none or it refuses.
     pub async fn open(options: &GpuOptions) -> Result<Device> {
-        let adapter = find(options).await?;
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = find(&instance, options).await?;
         let info = adapter.get_info();
         let limits = limits(&adapter, options);
         let max_buffer = limits.max_storage_buffer_binding_size;
@@ -72,12 +76,13 @@ impl Device {
         let health = Health::default();
         health.watch(&device);
         let has_f16 = device.features().contains(wgpu::Features::SHADER_F16);
+        let has_dots = instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
         // Where nobody wants them, nobody tries: some browsers write every failed try into their console.
         let has_subgroups = options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
         // Adreno's drivers lose the device over longer ones.
         let is_adreno = [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
         let most_dispatches = options.most_dispatches.unwrap_or(if is_adreno { 100 } else { u32::MAX }).max(1);
-        Ok(Device { device, queue, info, health, max_buffer, most_dispatches, has_f16, has_subgroups })
+        Ok(Device { device, queue, info, health, max_buffer, most_dispatches, has_f16, has_dots, has_subgroups })
     }
 
     /// The variants to try, the best first.
@@ -91,20 +96,29 @@ impl Device {
             choice => choice,
         };
         let halves = offers(f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
+        let dots = offers(options.dots, self.has_dots, "integer dots (packed_4x8_integer_dot_product)", &self.info)?;
         let subgroups = offers(options.subgroups, self.has_subgroups, "subgroups", &self.info)?;
         let workgroup = options.workgroup.unwrap_or(if self.is_software() { 8 } else { 64 });
         if !(1..=256).contains(&workgroup) {
             fail!(Code::BadOption, "a workgroup of {workgroup}: it must have 1 to 256 invocations");
         }
-        let tuning = |half: bool, subgroup: bool| Tuning {
+        let tuning = |half: bool, subgroup: bool, dots: bool| Tuning {
             real: if half { Real::F16 } else { Real::F32 },
+            dots,
             reduce: if subgroup { Reduce::Subgroup } else { Reduce::Workgroup },
             workgroup,
-            tile: (16, 4),
+            // Codes take less of a workgroup's memory than floats.
+            tile: if dots { (16, 8) } else { (16, 4) },
             few_tokens: MOST_TOKENS,
             splits: if self.is_software() { 2 } else { 16 },
         };
-        Ok(halves.iter().flat_map(|&half| subgroups.iter().map(move |&subgroup| tuning(half, subgroup))).collect())
+        let mut tunings = Vec::new();
+        for &half in halves {
+            for &subgroup in subgroups {
+                tunings.extend(dots.iter().map(|&dots| tuning(half, subgroup, dots)));
+            }
+        }
+        Ok(tunings)
     }
 
     /// Whether it is a program on the CPU.
@@ -123,8 +137,7 @@ fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -
     }
 }
 
-async fn find(options: &GpuOptions) -> Result<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+async fn find(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::Adapter> {
     let Some(wanted) = &options.adapter else {
         let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
         return match instance.request_adapter(&request).await {
@@ -133,7 +146,7 @@ async fn find(options: &GpuOptions) -> Result<wgpu::Adapter> {
         };
     };
     let mut names = Vec::new();
-    for adapter in platform::adapters(&instance).await {
+    for adapter in platform::adapters(instance).await {
         let name = name(&adapter.get_info()).to_owned();
         if name.to_lowercase().contains(&wanted.to_lowercase()) {
             return Ok(adapter);

@@ -5,10 +5,10 @@ use bytemuck::bytes_of;
 
 use super::params;
 use super::pipelines::Constants;
-use super::shaders::{Input, MOST_QUERIES, Real, Reduce, Shader};
+use super::shaders::{Input, MOST_QUERIES, Products, Real, Reduce, Shader};
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Heads, KvPart, Matrix, Op, Part};
-use crate::weights::layout::{GROUP, QUAD};
+use crate::weights::layout::{GROUP, Kind, QUAD};
 
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;
@@ -27,6 +27,8 @@ const TOKENS: u32 = 8;
 pub struct Tuning {
     /// What products with weights are computed in.
     pub real: Real,
+    /// Whether many tokens are multiplied with codes as whole numbers.
+    pub dots: bool,
     /// How workgroups add up.
     pub reduce: Reduce,
     /// Invocations of a workgroup, 1 to 256. Attention takes more where a head needs them.
@@ -37,6 +39,13 @@ pub struct Tuning {
     pub few_tokens: u32,
     /// Workgroups among which one token's attention to a KV head is divided.
     pub splits: u32,
+}
+
+impl Tuning {
+    /// What a tile of many tokens multiplies with weights of a kind.
+    fn products(&self, kind: Kind) -> Products {
+        if self.dots && kind.has_scales() { Products::Dots } else { Products::Floats(self.real.with(kind)) }
+    }
 }
 
 /// One run of a shader.
@@ -230,7 +239,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
     let params = params::Matmul { rows: w.rows, first_row: part.first_row, part_rows: part.rows, tokens: rows, add: add.into() };
     let (quads, teams) = tuning.tile;
     Dispatch {
-        shader: Shader::Matmul(w.kind, tuning.real.with(w.kind)),
+        shader: Shader::Matmul(w.kind, tuning.products(w.kind)),
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, x), (5, out)]).collect(),

@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker};
 pub use device::{Choice, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
-pub use shaders::{Access, Input, Real, Reduce, Shader};
+pub use shaders::{Access, Input, Products, Real, Reduce, Shader};
 
 use crate::backend::{Backend, Counters, Limits};
 use crate::error::{Code, Error, Result, fail};
@@ -418,12 +418,13 @@ impl Backend for Gpu {
             Real::F32 => "f32",
             Real::F16 => "f16 products",
         };
+        let dots = if self.tuning.dots { "integer dots" } else { "no integer dots" };
         let reduce = match (self.tuning.reduce, info.subgroup_min_size, info.subgroup_max_size) {
             (Reduce::Workgroup, ..) => "no subgroups".to_owned(),
             (Reduce::Subgroup, least, most) if least == most => format!("subgroups of {most}"),
             (Reduce::Subgroup, least, most) => format!("subgroups of {least} to {most}"),
         };
-        format!("GPU {}, {}, {real}, {reduce}", device::name(info), info.backend)
+        format!("GPU {}, {}, {real}, {dots}, {reduce}", device::name(info), info.backend)
     }
 }
 
@@ -435,11 +436,15 @@ mod tests {
     #[test]
     fn a_variant_that_computes_wrongly_is_struck_out() {
         let spoil_sums: fn(Shader) -> String = |shader| shader.source().replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
+        let spoil_dots: fn(Shader) -> String = |shader| shader.source().replace("128 * upper + lower", "128 * upper");
         let spoil_all: fn(Shader) -> String = |shader| shader.source().replace("/ total", "/ (total * 1.25)");
         let settled = |source| pollster::block_on(Gpu::with(GpuOptions::default(), source));
         let plain = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
+        assert!(plain.tuning().dots);
         assert_eq!(plain.tuning().reduce, Reduce::Subgroup, "this test needs an adapter with subgroups");
         assert_eq!(settled(spoil_sums).unwrap().tuning().reduce, Reduce::Workgroup);
+        let without_dots = settled(spoil_dots).unwrap().tuning();
+        assert_eq!((without_dots.dots, without_dots.reduce), (false, Reduce::Subgroup));
         let error = settled(spoil_all).err().unwrap();
         assert!(error.code == Code::GpuFailed && error.message.contains("wrongly") && error.message.contains("attention"), "{error}");
     }

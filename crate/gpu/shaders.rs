@@ -22,6 +22,15 @@ impl Real {
     }
 }
 
+/// What a tile of many tokens multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Products {
+    /// Weights and activations as floats.
+    Floats(Real),
+    /// Codes and activations of 15 bits as whole numbers, by dots of four bytes: for weights that have codes.
+    Dots,
+}
+
 /// How a workgroup adds up what its invocations found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduce {
@@ -52,7 +61,7 @@ pub enum Shader {
     /// `gated.wgsl`: norm, gate, up and swiglu; as many tokens.
     Gated(Kind, Real, Reduce, u32),
     /// `matmul.wgsl`: many tokens.
-    Matmul(Kind, Real),
+    Matmul(Kind, Products),
     /// `rope.wgsl`.
     Rope(KvKind),
     /// `attend.wgsl`.
@@ -99,8 +108,11 @@ impl Shader {
         let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
+            if kind.has_scales() {
+                all.push(Shader::Matmul(kind, Products::Dots));
+            }
             for real in reals.into_iter().filter(|real| real.with(kind) == *real) {
-                all.push(Shader::Matmul(kind, real));
+                all.push(Shader::Matmul(kind, Products::Floats(real)));
                 for (reduce, tokens) in reductions.into_iter().flat_map(|reduce| [(reduce, 1), (reduce, MOST_TOKENS)]) {
                     all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, real, reduce, input, tokens)));
                     all.push(Shader::Gated(kind, real, reduce, tokens));
@@ -142,9 +154,9 @@ impl Shader {
 
     fn real(self) -> Option<Real> {
         match self {
-            // A table's rows are given out as they are.
-            Shader::Embed(_) => Some(Real::F32),
-            Shader::Matvec(_, real, ..) | Shader::Gated(_, real, ..) | Shader::Matmul(_, real) => Some(real),
+            // A table's rows are given out as they are, and nobody asks for the floats of whole numbers.
+            Shader::Embed(_) | Shader::Matmul(_, Products::Dots) => Some(Real::F32),
+            Shader::Matvec(_, real, ..) | Shader::Gated(_, real, ..) | Shader::Matmul(_, Products::Floats(real)) => Some(real),
             _ => None,
         }
     }
@@ -209,6 +221,11 @@ impl Shader {
             Some(Kind::Q4) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl")),
             Some(Kind::Q4Min) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
             None => "",
+        });
+        source.push_str(match self {
+            Shader::Matmul(_, Products::Floats(_)) => wgsl!("lib/tile_floats.wgsl"),
+            Shader::Matmul(_, Products::Dots) => wgsl!("lib/tile_dots.wgsl"),
+            _ => "",
         });
         if let Some((input, tokens)) = self.input() {
             source.push_str(wgsl!("lib/products.wgsl"));

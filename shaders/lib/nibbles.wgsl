@@ -33,3 +33,12 @@ fn step_sizes(at: u32) -> vec4<f32> {
     let pair = scales[at];
     return 16.0 * vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
+
+// The block of the same columns as `block` has, as code - 8 in bytes: for each row those of four columns.
+fn whole_block(quad: u32, column4: u32) -> vec4<u32> {
+    let line = codes[(quad * GROUPS + column4 / 8u) * GROUP_LINES + column4 % 4u];
+    let nibbles = (line >> vec4<u32>(column4 & 4u)) & vec4<u32>(0x0f0f0f0fu);
+    // With its upper bit set no byte borrows from the next.
+    let upper = vec4<u32>(0x80808080u);
+    return ((nibbles | upper) - vec4<u32>(0x08080808u)) ^ upper;
+}

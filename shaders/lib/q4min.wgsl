@@ -41,3 +41,18 @@ fn block(quad: u32, column4: u32) -> mat4x4<Real> {
         real4(vec4<f32>(w[3]) * size + middle),
     );
 }
+
+// What whole numbers are worth in the four rows at `at`.
+struct Worth {
+    scales: vec4<f32>,
+    middles: vec4<f32>,
+}
+
+fn worth_of(at: u32) -> Worth {
+    return Worth(0.0625 * step_sizes(at), middles(at));
+}
+
+// What a group adds to a product, of whose inputs these are the dots with `whole_block`s, and the sum.
+fn worth_times(worth: Worth, dots: vec4<f32>, sum: f32) -> vec4<f32> {
+    return worth.scales * dots + worth.middles * sum;
+}

@@ -52,3 +52,22 @@ fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     let size = real4(step_sizes(quad * GROUPS + column4 / GROUP_LINES));
     return mat4x4<Real>(w[0] * size, w[1] * size, w[2] * size, w[3] * size);
 }
+
+// The block of the same columns as codes in bytes: for each row those of four columns.
+fn whole_block(quad: u32, column4: u32) -> vec4<u32> {
+    return codes[quad * GROUPS * GROUP_LINES + column4];
+}
+
+// What whole numbers are worth in the four rows at `at`.
+struct Worth {
+    scales: vec4<f32>,
+}
+
+fn worth_of(at: u32) -> Worth {
+    return Worth(0.0078125 * step_sizes(at));
+}
+
+// What a group adds to a product, of whose inputs these are the dots with `whole_block`s, and the sum.
+fn worth_times(worth: Worth, dots: vec4<f32>, sum: f32) -> vec4<f32> {
+    return worth.scales * dots;
+}

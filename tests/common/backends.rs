@@ -2,7 +2,7 @@
 
 use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-use phi_wasm::gpu::{Gpu, GpuOptions};
+use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 
 pub async fn portable() -> Cpu {
     Cpu::new(CpuOptions { simd: Simd::Portable, ..CpuOptions::default() }).unwrap()
@@ -13,6 +13,6 @@ pub async fn simd() -> Cpu {
 }
 
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-pub async fn gpu() -> Gpu {
-    Gpu::new(GpuOptions { f16: phi_wasm::gpu::Choice::Off, ..GpuOptions::default() }).await.unwrap()
+pub async fn gpu(dots: Choice) -> Gpu {
+    Gpu::new(GpuOptions { f16: Choice::Off, dots, ..GpuOptions::default() }).await.unwrap()
 }

@@ -291,9 +291,15 @@ pub fn attend_token() -> Vec<Case> {
 /// A whole small model, so that ops see what those before them wrote; run twice, at two positions.
 pub fn program() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (kind, kv, rows) in
-        [(Kind::Q4, KvKind::F16, 1), (Kind::Q4Min, KvKind::F32, 3), (Kind::F32, KvKind::F32, 17), (Kind::Q8, KvKind::F16, 5)]
-    {
+    #[rustfmt::skip]
+    let table = [
+        (Kind::Q4,    KvKind::F16, 1),
+        (Kind::Q4Min, KvKind::F32, 3),
+        (Kind::F32,   KvKind::F32, 17),
+        (Kind::Q8,    KvKind::F16, 5),
+        (Kind::Q4Min, KvKind::F16, 37),
+    ];
+    for (kind, kv, rows) in table {
         let mut make = Make::new();
         let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
         let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());

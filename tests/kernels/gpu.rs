@@ -2,7 +2,7 @@
 
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
-use phi_wasm::gpu::{Choice, Gpu, GpuOptions, Real};
+use phi_wasm::gpu::{Choice, Gpu, GpuOptions, Real, Tuning};
 use phi_wasm::op::Op;
 
 use crate::async_test;
@@ -25,28 +25,38 @@ fn few() -> Vec<Case> {
     all().into_iter().step_by(5).collect()
 }
 
-async fn check(cases: &[Case], f16: Choice, subgroups: Choice, workgroup: Option<u32>) {
+async fn check(cases: &[Case], f16: Choice, dots: Choice, subgroups: Choice, workgroup: Option<u32>) {
     platform::make_ready().await;
-    let options = GpuOptions { f16, subgroups, workgroup, ..GpuOptions::default() };
+    let options = GpuOptions { f16, dots, subgroups, workgroup, ..GpuOptions::default() };
     let mut gpu = Gpu::new(options).await.unwrap();
-    let precision = if gpu.tuning().real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
+    let precision = precision(gpu.tuning());
     runner::check(&mut gpu, cases, precision).await;
+}
+
+/// Given its rounded activations, a product in whole numbers errs as in f32.
+fn precision(tuning: Tuning) -> Precision {
+    let precision = if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
+    let activations = if tuning.dots { Activations::RoundedFrom(tuning.few_tokens + 1) } else { Activations::Kept };
+    Precision { activations, ..precision }
 }
 
 async_test! {
     async fn f32_without_subgroups() {
-        check(&all(), Choice::Off, Choice::Off, None).await;
+        check(&all(), Choice::Off, Choice::Off, Choice::Off, None).await;
     }
     async fn f32_with_subgroups() {
-        check(&all(), Choice::Off, Choice::On, None).await;
+        check(&all(), Choice::Off, Choice::Off, Choice::On, None).await;
+    }
+    async fn integer_dots() {
+        check(&all(), Choice::Off, Choice::On, Choice::Off, None).await;
     }
     async fn odd_workgroups() {
         for (subgroups, workgroup) in [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)] {
-            check(&few(), Choice::Off, subgroups, Some(workgroup)).await;
+            check(&few(), Choice::Off, Choice::Auto, subgroups, Some(workgroup)).await;
         }
     }
     async fn all_that_the_adapter_has() {
-        check(&few(), Choice::Auto, Choice::Auto, Some(64)).await;
+        check(&few(), Choice::Auto, Choice::Auto, Choice::Auto, Some(64)).await;
     }
 }
 
@@ -103,10 +113,10 @@ mod platform {
 
     async_test! {
         async fn f16_without_subgroups() {
-            check(&all(), Choice::On, Choice::Off, None).await;
+            check(&all(), Choice::On, Choice::Off, Choice::Off, None).await;
         }
         async fn f16_with_subgroups() {
-            check(&all(), Choice::On, Choice::On, None).await;
+            check(&all(), Choice::On, Choice::Off, Choice::On, None).await;
         }
     }
 }

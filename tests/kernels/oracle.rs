@@ -11,8 +11,8 @@ use crate::host::{Host, Memory};
 pub enum Activations {
     /// What they are.
     Kept,
-    /// In each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
-    Rounded,
+    /// Where there are at least so many tokens, in each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
+    RoundedFrom(u32),
 }
 
 /// Runs the list.
@@ -24,7 +24,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
             }
             Op::Matmul { ref w, x, out, rows, add } => {
-                let rounded = activations == Activations::Rounded && w.kind.has_scales();
+                let rounded = w.kind.has_scales() && matches!(activations, Activations::RoundedFrom(tokens) if rows >= tokens);
                 matmul(memory, w, x, out, rows as usize, add, rounded);
             }
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {

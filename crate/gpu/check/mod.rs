@@ -41,11 +41,11 @@ mod tests {
 
     #[test]
     fn every_variant_answers_rightly() {
-        for (f16, subgroups) in [(Choice::Off, Choice::Off), (Choice::Off, Choice::On), (Choice::On, Choice::Off), (Choice::On, Choice::On)]
-        {
-            for workgroup in [None, Some(37), Some(256)] {
+        const EITHER: [Choice; 2] = [Choice::Off, Choice::On];
+        for (f16, subgroups) in EITHER.into_iter().flat_map(|f16| EITHER.map(|subgroups| (f16, subgroups))) {
+            for (workgroup, dots) in [(None, Choice::On), (Some(37), Choice::Off), (Some(256), Choice::On)] {
                 // What is insisted on leaves one variant, whose wrong answer would be the outcome.
-                pollster::block_on(Gpu::new(GpuOptions { f16, subgroups, workgroup, ..GpuOptions::default() })).unwrap();
+                pollster::block_on(Gpu::new(GpuOptions { f16, dots, subgroups, workgroup, ..GpuOptions::default() })).unwrap();
             }
         }
     }

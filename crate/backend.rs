@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 use crate::op::{Buf, Op};
+use crate::profile::{Kernel, Peaks};
 
 /// What a backend can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,16 @@ pub trait Backend {
     /// What it has been asked to do; `None` where nothing is asked of a device.
     fn counters(&self) -> Option<Counters> {
         None
+    }
+
+    /// What its kernels have taken since this was last asked; `None` where nobody times them.
+    async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {
+        Ok(None)
+    }
+
+    /// What its device does at best, measured now, which takes a while; `None` where nobody times kernels.
+    async fn peaks(&mut self) -> Result<Option<Peaks>> {
+        Ok(None)
     }
 
     /// One line that names what computes: "CPU, AVX2, 2 threads" or the adapter's name and its features.

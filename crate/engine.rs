@@ -11,6 +11,7 @@ use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
 use crate::model::rope::{Factors, Rope};
 use crate::op::{Buf, KvKind};
+use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::Hold;
 use crate::weights::config::Config;
@@ -131,6 +132,16 @@ impl<B: Backend> Engine<B> {
     /// What the backend has been asked to do so far, where it counts.
     pub fn counters(&self) -> Option<Counters> {
         self.backend.counters()
+    }
+
+    /// What the backend's kernels have taken since this was last asked, where it times them.
+    pub async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {
+        self.backend.take_kernels().await
+    }
+
+    /// What the backend's device does at best, where it times kernels.
+    pub async fn peaks(&mut self) -> Result<Option<Peaks>> {
+        self.backend.peaks().await
     }
 
     /// The model's numbers.

@@ -16,6 +16,7 @@ pub mod error;
 pub mod gpu;
 pub mod model;
 pub mod op;
+pub mod profile;
 pub mod session;
 pub mod text;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]

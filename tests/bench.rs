@@ -147,6 +147,31 @@ fn figures_come_as_a_line_of_json_and_the_model_is_written_once() {
     }
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+fn a_profile_is_a_table_and_part_of_the_line_of_json() {
+    let here = tempfile::tempdir().unwrap();
+    let output = phi(here.path(), &["--shape", "tiny", "--backend", "gpu", "--prompt", "12", "--gen", "3", "--profile", "--json"]);
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{table}");
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    let record: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(record["backend"], "gpu", "{line}");
+    assert_eq!(record["read_bandwidth"], record["profile"]["peaks"]["bandwidth"], "{line}");
+    for phase in ["prefill", "decode"] {
+        let kernels = record["profile"][phase].as_array().unwrap();
+        assert!(!kernels.is_empty() && table.contains(phase), "{table}");
+        for kernel in kernels {
+            assert!(table.contains(kernel["name"].as_str().unwrap()), "{kernel}: {table}");
+        }
+        // Two layers of four matrices and a head: a prompt reads them once, and three tokens three times.
+        let reads = kernels.iter().filter(|kernel| kernel["weight_bytes"].as_u64() > Some(0));
+        let calls: u64 = reads.map(|kernel| kernel["calls"].as_u64().unwrap()).sum();
+        assert_eq!(calls, if phase == "prefill" { 9 } else { 3 * 9 }, "{line}");
+    }
+}
+
 #[test]
 fn mistakes_are_one_sentence_with_a_code() {
     let here = tempfile::tempdir().unwrap();
@@ -158,6 +183,7 @@ fn mistakes_are_one_sentence_with_a_code() {
         ("bad-option", &["--shape", "tiny", "--prompt", "0"]),
         ("bad-option", &["--shape", "tiny", "--prompt", "600"]),
         ("bad-option", &["--shape", "tiny", "--cache", file]),
+        ("bad-option", &["--shape", "tiny", "--profile"]),
     ];
     for (code, arguments) in rows {
         let output = phi(here.path(), &[arguments, &["--backend", "cpu"][..]].concat());

@@ -10,6 +10,7 @@ use crate::backend::Backend;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
+use crate::profile::{Kernel, Profile};
 use crate::weights::config::Config;
 
 /// Tokens of the prompt that warms caches, pools and pages up.
@@ -43,6 +44,9 @@ pub struct Figures {
     pub peak_bytes: Option<u64>,
     /// Bytes of weights, keys and values that a token reads half-way through decoding.
     pub bytes_per_token: u64,
+    /// What the kernels took, where the backend times them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 }
 
 impl Plan {
@@ -62,31 +66,51 @@ pub async fn measure<B: Backend>(engine: &mut Engine<B>, plan: Plan) -> Result<F
         fail!(Code::BadOption, "a benchmark needs a token to read and one to generate, at least");
     }
     time(engine, Plan { prompt: WARM_UP.min(plan.prompt), generate: 1 }, 1).await?;
-    let (prefill, decode) = time(engine, plan, 2).await?;
+    let times = time(engine, plan, 2).await?;
+    let peak_bytes = memory::peak();
     Ok(Figures {
         device: engine.describe_backend(),
         prompt_tokens: plan.prompt,
         generated_tokens: plan.generate,
-        prefill_tps: plan.prompt as f64 / prefill,
-        decode_tps: plan.generate as f64 / decode,
-        peak_bytes: memory::peak(),
+        prefill_tps: plan.prompt as f64 / times.prefill,
+        decode_tps: plan.generate as f64 / times.decode,
+        peak_bytes,
         bytes_per_token: engine.decode_bytes(plan.prompt + plan.generate / 2),
+        profile: match (times.prefill_kernels, times.decode_kernels, engine.peaks().await?) {
+            (Some(prefill), Some(decode), Some(peaks)) => Some(Profile { prefill, decode, peaks }),
+            _ => None,
+        },
     })
 }
 
-/// Seconds of prefill and of decoding. Prompts of different `first` ids share nothing that the cache could keep.
-async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Result<(f64, f64)> {
+/// Seconds, and kernels where they are timed.
+struct Times {
+    prefill: f64,
+    prefill_kernels: Option<Vec<Kernel>>,
+    decode: f64,
+    decode_kernels: Option<Vec<Kernel>>,
+}
+
+/// Times prefill and decoding. Prompts of different `first` ids share nothing that the cache could keep.
+async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Result<Times> {
     let vocab_size = engine.config().vocab_size;
     let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect();
+    engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(&prompt)?;
     let mut token = engine.likeliest().await?;
-    let prefilled = clock::seconds();
+    let prefill = seconds_since(start);
+    let prefill_kernels = engine.take_kernels().await?;
+    let start = clock::seconds();
     for _ in 0..plan.generate {
         engine.push(token)?;
         token = engine.likeliest().await?;
     }
-    // A clock as coarse as a browser's may not have moved.
-    let seconds = |from: f64, to: f64| (to - from).max(1e-6);
-    Ok((seconds(start, prefilled), seconds(prefilled, clock::seconds())))
+    let decode = seconds_since(start);
+    Ok(Times { prefill, prefill_kernels, decode, decode_kernels: engine.take_kernels().await? })
+}
+
+/// A clock as coarse as a browser's may not have moved.
+fn seconds_since(start: f64) -> f64 {
+    (clock::seconds() - start).max(1e-6)
 }

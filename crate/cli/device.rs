@@ -24,7 +24,7 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     args.source()?; // A model that is not there must not first open a GPU.
     let wanted = wanted(args);
     if wanted != Wanted::Cpu {
-        match gpu::open(wanted).await {
+        match gpu::open(wanted, args.compute.profile).await {
             Err(error) if wanted == Wanted::Auto => eprintln!("phi: computing on the CPU: {error}"),
             gpu => return task.on(gpu?).await,
         }
@@ -57,7 +57,7 @@ impl Host for Terminal {
     type Source = DirSource;
 
     async fn gpu(&self) -> Result<gpu::Gpu> {
-        gpu::open(wanted(&self.args)).await
+        gpu::open(wanted(&self.args), false).await
     }
 
     async fn cpu(&self) -> Result<Cpu> {

@@ -8,9 +8,9 @@ use phi_wasm::{Code, Error, Result};
 /// What is computed on unless the user says otherwise.
 pub const DEFAULT: Wanted = Wanted::Auto;
 
-/// Opens the GPU; one that is a program on the CPU only for those who insist on it.
-pub async fn open(wanted: Wanted) -> Result<Gpu> {
-    let gpu = Gpu::new(GpuOptions::default()).await?;
+/// Opens the GPU; one that is a program on the CPU only for those who insist on it. With `profile` it times its kernels.
+pub async fn open(wanted: Wanted, profile: bool) -> Result<Gpu> {
+    let gpu = Gpu::new(GpuOptions { profile, ..GpuOptions::default() }).await?;
     if wanted == Wanted::Auto && gpu.is_software() {
         let what = phi_wasm::backend::Backend::describe(&gpu);
         return Err(Error::new(Code::NoGpu, format!("it is faster than {what}")));

@@ -11,6 +11,6 @@ pub const DEFAULT: Wanted = Wanted::Cpu;
 pub type Gpu = Cpu;
 
 /// An error.
-pub async fn open(_wanted: Wanted) -> Result<Gpu> {
+pub async fn open(_wanted: Wanted, _profile: bool) -> Result<Gpu> {
     Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend; use --backend cpu"))
 }

@@ -3,6 +3,7 @@
 use super::health::Health;
 use super::kernels::Tuning;
 use super::platform;
+use super::profiler::MOST_TIMED;
 use super::shaders::{MOST_TOKENS, Real, Reduce};
 use crate::error::{Code, Result, fail};
 
@@ -35,6 +36,8 @@ pub struct GpuOptions {
     pub most_dispatches: Option<u32>,
     /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
     pub max_buffer: Option<u64>,
+    /// Whether to time every dispatch, for `Backend::take_kernels`. That makes everything slower.
+    pub profile: bool,
 }
 
 /// An open device.
@@ -62,7 +65,13 @@ impl Device {
         let info = adapter.get_info();
         let limits = limits(&adapter, options);
         let max_buffer = limits.max_storage_buffer_binding_size;
-        let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        let mut wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        if options.profile {
+            if !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+                fail!(Code::NoGpu, "the GPU {} has no clock that kernels can be timed by; bench without --profile", name(&info));
+            }
+            wanted |= wgpu::Features::TIMESTAMP_QUERY; // Nobody else asks: it alone slows some devices down.
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("phi"),
             required_features: adapter.features() & wanted,
@@ -81,7 +90,8 @@ impl Device {
         let has_subgroups = options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
         // Adreno's drivers lose the device over longer ones.
         let is_adreno = [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
-        let most_dispatches = options.most_dispatches.unwrap_or(if is_adreno { 100 } else { u32::MAX }).max(1);
+        let most = if options.profile { MOST_TIMED } else { u32::MAX };
+        let most_dispatches = options.most_dispatches.unwrap_or(if is_adreno { 100 } else { u32::MAX }).clamp(1, most);
         Ok(Device { device, queue, info, health, max_buffer, most_dispatches, has_f16, has_dots, has_subgroups })
     }
 
@@ -171,4 +181,18 @@ fn limits(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Limits {
 /// What an adapter is called; some browsers don't say.
 pub(super) fn name(info: &wgpu::AdapterInfo) -> &str {
     if info.name.is_empty() { "of this browser" } else { &info.name }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_profile_asks_for_timestamps() {
+        for profile in [false, true] {
+            let device = pollster::block_on(Device::open(&GpuOptions { profile, ..GpuOptions::default() })).unwrap();
+            assert_eq!(device.device.features().contains(wgpu::Features::TIMESTAMP_QUERY), profile);
+        }
+    }
 }

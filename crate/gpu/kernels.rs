@@ -6,6 +6,7 @@ use bytemuck::bytes_of;
 use super::params;
 use super::pipelines::Constants;
 use super::shaders::{Input, MOST_QUERIES, Products, Real, Reduce, Shader};
+use super::work::Work;
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Heads, KvPart, Matrix, Op, Part};
 use crate::weights::layout::{GROUP, Kind, QUAD};
@@ -59,6 +60,8 @@ pub(super) struct Dispatch {
     pub buffers: Vec<(u32, Buf)>,
     /// The grid.
     pub groups: [u32; 3],
+    /// What has to be done, for profiles.
+    pub work: Work,
 }
 
 /// The dispatches of a list of ops, in order. What one op writes and only the next one reads may never be written: [`fused`].
@@ -140,6 +143,7 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
                 params: bytes_of(&params).to_vec(),
                 buffers: vec![(1, x), (2, weight), (3, out)],
                 groups: [rows, 1, 1],
+                work: Work::floats(format!("{rows} × {width}"), (2 * rows + 1) * width),
             }]
         }
         Op::Matmul { ref w, x, out, rows, add } if rows <= tuning.few_tokens => {
@@ -161,6 +165,7 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
             params: bytes_of(&params::Swiglu { width }).to_vec(),
             buffers: vec![(1, gate_up), (2, out)],
             groups: [width.div_ceil(tuning.workgroup), rows, 1],
+            work: Work::floats(format!("{rows} × {width}"), 3 * rows * width),
         }],
     })
 }
@@ -183,6 +188,11 @@ impl Few {
         planes(part).chain([(4, self.x)]).chain(gamma).chain([(6, out)]).collect()
     }
 
+    /// How many floats it is, with the norm's weights.
+    fn floats(&self, w: &Matrix) -> u32 {
+        w.cols * (self.rows + u32::from(self.norm.is_some()))
+    }
+
     fn eps(&self) -> f32 {
         self.norm.map_or(0.0, |(_, eps)| eps)
     }
@@ -196,6 +206,7 @@ fn embed(tuning: &Tuning, table: &Matrix, part: &Part, ids: Buf, out: Buf, rows:
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, ids), (5, out)]).collect(),
         groups: [(table.cols / 4).div_ceil(tuning.workgroup), rows, 1],
+        work: Work::lookup(table, rows),
     }
 }
 
@@ -215,6 +226,7 @@ fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf, add: 
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
         groups: grid_of_quads(part.rows),
+        work: Work::product(w, part, input.rows, input.floats(w) + input.rows * outputs(part, add)),
     }
 }
 
@@ -226,7 +238,13 @@ fn gated(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf) -> Dis
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
         groups: grid_of_quads(w.rows / 2),
+        work: Work::product(w, part, input.rows, input.floats(w) + input.rows * w.rows / 2),
     }
+}
+
+/// Floats of a token's output that a product writes, and reads where it adds to them.
+fn outputs(part: &Part, add: bool) -> u32 {
+    part.rows * (1 + u32::from(add))
 }
 
 /// A workgroup for each quad of rows, in a grid of two sides where one is not enough.
@@ -244,6 +262,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, x), (5, out)]).collect(),
         groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TOKENS * teams), 1],
+        work: Work::product(w, part, rows, rows * (w.cols + outputs(part, add))),
     }
 }
 
@@ -267,6 +286,7 @@ fn rope(tuning: &Tuning, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads:
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values)],
         groups: [(pairs + fours).div_ceil(tuning.workgroup), rows, 1],
+        work: Work::rope(cache, heads, rotary_dim, rows),
     }
 }
 
@@ -285,6 +305,7 @@ fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: 
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, qkv), (2, step), (3, cache.keys), (4, cache.values), (5, out)],
         groups: [n_heads / n_kv_heads * cache.heads, rows, 1],
+        work: Work::attention(step, cache, heads, window, rows),
     })
 }
 
@@ -307,6 +328,7 @@ fn attend_token(tuning: &Tuning, inputs: [Buf; 3], cache: KvPart, partials: Buf,
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values), (6, partials)],
         groups: [cache.heads, tuning.splits, 1],
+        work: Work::attention(step, cache, heads, window, 1),
     }
 }
 
@@ -318,6 +340,10 @@ fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) 
         params: bytes_of(&params::Merge { first_head: cache.first_head * queries }).to_vec(),
         buffers: vec![(1, partials), (2, out)],
         groups: [queries * cache.heads, 1, 1],
+        work: Work::floats(
+            format!("{} heads of {}", queries * cache.heads, heads.head_dim),
+            queries * cache.heads * heads.head_dim * (tuning.splits + 1),
+        ),
     }
 }
 
@@ -329,6 +355,7 @@ fn argmax(tuning: &Tuning, inputs: [Buf; 2], partials: Buf, out: Buf, width: u32
         params: bytes_of(&params::Argmax { width }).to_vec(),
         buffers,
         groups: [workgroups, 1, 1],
+        work: Work::floats(width.to_string(), if shader == Shader::Argmax { width + width / 32 } else { 2 * RUNS }),
     };
     vec![
         dispatch(Shader::Argmax, vec![(1, inputs[0]), (2, inputs[1]), (3, partials)], RUNS),

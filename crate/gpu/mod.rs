@@ -2,18 +2,22 @@
 //!
 //! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders` puts together, `pipelines` keeps
 //! what was compiled, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
-//! asks it questions with known answers before anybody relies on it.
+//! asks it questions with known answers before anybody relies on it. For benchmarks, `profiler` times dispatches, `work` says what
+//! they had to do, and `peaks` what the device could.
 
 mod check;
 mod device;
 mod health;
 mod kernels;
 mod params;
+mod peaks;
 mod pipelines;
 #[cfg_attr(target_family = "wasm", path = "browser.rs")]
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod platform;
+mod profiler;
 mod shaders;
+mod work;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -23,15 +27,17 @@ use std::task::{Context, Poll, Waker};
 pub use device::{Choice, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
-pub use shaders::{Access, Input, Products, Real, Reduce, Shader};
+pub use shaders::{Access, Input, Peak, Products, Real, Reduce, Shader};
 
 use crate::backend::{Backend, Counters, Limits};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::{Buf, Op};
+use crate::profile::{Kernel, Peaks};
 use device::Device;
 use health::{Answer, Health, explain};
 use kernels::{Dispatch, lower, partial_bytes};
 use pipelines::Pipelines;
+use profiler::{Measured, Profiler, Tally};
 
 /// Bytes that are written before they are handed to the device.
 const WRITTEN: u64 = 32 << 20;
@@ -53,6 +59,8 @@ pub struct Gpu {
     written: u64,
     submitted: Option<wgpu::SubmissionIndex>,
     counters: Counters,
+    /// What times dispatches, where somebody asked for it.
+    profiler: Option<Profiler>,
     /// Requests that the device may yet refuse.
     pending: Vec<Pending>,
 }
@@ -65,10 +73,10 @@ pub struct Later {
     answer: Answer<std::result::Result<(), wgpu::BufferAsyncError>>,
 }
 
-/// A pass that is being written down.
+/// Commands that are being written down.
 struct Recording {
-    // Before the encoder, which must outlive it.
-    pass: wgpu::ComputePass<'static>,
+    /// Begun with the first dispatch. Before the encoder, which must outlive it.
+    pass: Option<wgpu::ComputePass<'static>>,
     encoder: wgpu::CommandEncoder,
     dispatches: u32,
 }
@@ -94,6 +102,7 @@ struct Run {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     groups: [u32; 3],
+    measured: Measured,
 }
 
 impl Gpu {
@@ -121,6 +130,7 @@ impl Gpu {
             written: 0,
             submitted: None,
             counters: Counters::default(),
+            profiler: None,
             pending: Vec::new(),
         };
         let mut outcome = Ok(());
@@ -132,6 +142,7 @@ impl Gpu {
             }
             gpu.health().forgive();
         }
+        gpu.profiler = options.profile.then(|| Profiler::new(&gpu.device));
         outcome.map(|()| gpu)
     }
 
@@ -210,8 +221,13 @@ impl Gpu {
             }
             None => self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") }),
         };
+        let stamps = self.resolve_stamps(&mut encoder);
         more(&mut encoder);
         self.submit(Some(encoder.finish()));
+        let stamps = stamps.map(|(staging, length)| self.map(staging, length));
+        if let (Some(profiler), Some(stamps)) = (&mut self.profiler, stamps) {
+            profiler.sent(stamps);
+        }
     }
 
     /// Sends off what has been told to run, before what would overtake it.
@@ -221,15 +237,49 @@ impl Gpu {
         }
     }
 
-    fn recording(&mut self) -> &mut Recording {
-        let (device, counters) = (&self.device.device, &mut self.counters);
-        self.recording.get_or_insert_with(|| {
-            counters.passes += 1;
-            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-            let descriptor = wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: None };
-            let pass = encoder.begin_compute_pass(&descriptor).forget_lifetime();
-            Recording { pass, encoder, dispatches: 0 }
-        })
+    fn record(&mut self, Run { pipeline, bindings, groups: [x, y, z], measured }: &Run) {
+        let (device, counters) = (&self.device, &mut self.counters);
+        let recording = self.recording.get_or_insert_with(|| {
+            let encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+            Recording { pass: None, encoder, dispatches: 0 }
+        });
+        let timestamps = self.profiler.as_mut().map(|profiler| profiler.time(measured));
+        let pass = recording.pass(timestamps, &mut counters.passes);
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, bindings, &[]);
+        pass.dispatch_workgroups(*x, *y, *z);
+        recording.dispatches += 1;
+        counters.dispatches += 1;
+        if recording.dispatches == device.most_dispatches {
+            self.flush();
+        }
+    }
+
+    /// Has what was timed copied into staging of so many bytes, where anything was.
+    fn resolve_stamps(&mut self, encoder: &mut wgpu::CommandEncoder) -> Option<(wgpu::Buffer, u64)> {
+        let length = self.profiler.as_ref().map_or(0, Profiler::stamps);
+        if length == 0 {
+            return None;
+        }
+        let staging = self.staging_of(length);
+        self.profiler.as_ref()?.resolve(encoder, &staging);
+        Some((staging, length))
+    }
+
+    /// A buffer for bytes on their way out, used before if there is one.
+    fn staging_of(&mut self, length: u64) -> wgpu::Buffer {
+        match self.staging.iter().position(|staging| staging.size() >= length) {
+            Some(place) => self.staging.swap_remove(place),
+            None => self.new_staging(length),
+        }
+    }
+
+    /// Asks for bytes that the last submission copies into staging.
+    fn map(&self, staging: wgpu::Buffer, length: u64) -> Later {
+        let (answer, health) = (Answer::new(), self.health().clone());
+        let told = answer.clone();
+        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
+        Later { staging, length, submission: self.submitted.clone(), answer }
     }
 
     /// A buffer with room for what these ops leave between their kernels. Older programs keep theirs.
@@ -248,6 +298,30 @@ impl Gpu {
         self.device.device.create_buffer(&wgpu::BufferDescriptor { label: Some("staging"), size, usage, mapped_at_creation: false })
     }
 
+    /// Makes dispatches ready to run.
+    fn make_ready(&mut self, dispatches: &[Dispatch]) -> Result<Program> {
+        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let stride = self.device.device.limits().min_uniform_buffer_offset_alignment as usize;
+        let mut bytes = vec![0; stride * dispatches.len().max(1)];
+        for (slot, dispatch) in bytes.chunks_exact_mut(stride).zip(dispatches) {
+            slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
+        }
+        let params = self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("parameters"),
+            size: bytes.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.counters.created += 1;
+        self.device.queue.write_buffer(&params, 0, &bytes);
+        let offsets = (0..).step_by(stride);
+        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
+        let runs = runs.collect::<Result<_>>()?;
+        let outcome = scope.pop();
+        self.settle("preparing the GPU's work", outcome)?;
+        Ok(Program { runs })
+    }
+
     fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Result<Run> {
         let size = std::num::NonZeroU64::new(dispatch.params.len() as u64);
         let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
@@ -258,7 +332,22 @@ impl Gpu {
         let (pipeline, layout) = self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
         let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
         self.counters.created += 1;
-        Ok(Run { pipeline, bindings: self.device.device.create_bind_group(&descriptor), groups: dispatch.groups })
+        let bindings = self.device.device.create_bind_group(&descriptor);
+        Ok(Run { pipeline, bindings, groups: dispatch.groups, measured: dispatch.into() })
+    }
+}
+
+impl Recording {
+    /// The pass to write into: the open one, or a new one between timestamps.
+    fn pass(&mut self, timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>, passes: &mut u64) -> &mut wgpu::ComputePass<'static> {
+        if timestamps.is_some() {
+            self.pass = None; // It must end before another begins.
+        }
+        self.pass.get_or_insert_with(|| {
+            *passes += 1;
+            let descriptor = wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: timestamps };
+            self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
+        })
     }
 }
 
@@ -315,6 +404,9 @@ impl Backend for Gpu {
         self.check()?;
         self.flush(); // A write comes before the next submission, whatever was recorded before it.
         self.device.queue.write_buffer(self.range(buf, offset, bytes.len())?, offset, bytes);
+        if let (Some(profiler), 0) = (&mut self.profiler, offset) {
+            profiler.wrote(buf, bytes);
+        }
         self.written += bytes.len() as u64;
         self.counters.uploaded += bytes.len() as u64;
         if self.written >= WRITTEN {
@@ -330,42 +422,12 @@ impl Backend for Gpu {
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
         self.check()?;
         let partials = self.partials_for(ops)?;
-        let dispatches = lower(ops, &self.tuning, partials)?;
-        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let stride = self.device.device.limits().min_uniform_buffer_offset_alignment as usize;
-        let mut bytes = vec![0; stride * dispatches.len().max(1)];
-        for (slot, dispatch) in bytes.chunks_exact_mut(stride).zip(&dispatches) {
-            slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
-        }
-        let params = self.device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("parameters"),
-            size: bytes.len() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.counters.created += 1;
-        self.device.queue.write_buffer(&params, 0, &bytes);
-        let offsets = (0..).step_by(stride);
-        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
-        let runs = runs.collect::<Result<_>>()?;
-        let outcome = scope.pop();
-        self.settle("preparing the GPU's work", outcome)?;
-        Ok(Program { runs })
+        self.make_ready(&lower(ops, &self.tuning, partials)?)
     }
 
     fn run(&mut self, program: &Program) -> Result<()> {
         self.check()?;
-        for Run { pipeline, bindings, groups: [x, y, z] } in &program.runs {
-            let recording = self.recording();
-            recording.pass.set_pipeline(pipeline);
-            recording.pass.set_bind_group(0, bindings, &[]);
-            recording.pass.dispatch_workgroups(*x, *y, *z);
-            recording.dispatches += 1;
-            self.counters.dispatches += 1;
-            if self.recording().dispatches == self.device.most_dispatches {
-                self.flush();
-            }
-        }
+        program.runs.iter().for_each(|run| self.record(run));
         self.check()
     }
 
@@ -373,16 +435,10 @@ impl Backend for Gpu {
         self.check()?;
         let source = self.range(buf, offset, length)?.clone();
         let length = length as u64;
-        let staging = match self.staging.iter().position(|staging| staging.size() >= length) {
-            Some(place) => self.staging.swap_remove(place),
-            None => self.new_staging(length),
-        };
+        let staging = self.staging_of(length);
         self.submit_recording(|encoder| encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length));
         self.counters.read_back += length;
-        let (answer, health) = (Answer::new(), self.health().clone());
-        let told = answer.clone();
-        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
-        Ok(Later { staging, length, submission: self.submitted.clone(), answer })
+        Ok(self.map(staging, length))
     }
 
     async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
@@ -404,8 +460,27 @@ impl Backend for Gpu {
         Ok(())
     }
 
+    /// Steps ahead would be timed with what is before them.
     fn works_ahead(&self) -> bool {
-        true
+        self.profiler.is_none()
+    }
+
+    async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {
+        self.check()?;
+        self.flush();
+        let Some(profiler) = &mut self.profiler else { return Ok(None) };
+        let (mut tally, tick) = (Tally::default(), profiler.tick());
+        for (dispatches, later) in profiler.take() {
+            let mut stamps = vec![[0u64; 2]; dispatches.len()];
+            self.fetch(later, bytemuck::cast_slice_mut(&mut stamps)).await?;
+            tally.add(&dispatches, &stamps, tick);
+        }
+        Ok(Some(tally.kernels))
+    }
+
+    async fn peaks(&mut self) -> Result<Option<Peaks>> {
+        self.take_kernels().await?; // What is measured now is no part of what came before.
+        if self.profiler.is_some() { peaks::measure(self).await.map(Some) } else { Ok(None) }
     }
 
     fn counters(&self) -> Option<Counters> {

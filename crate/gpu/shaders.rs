@@ -49,6 +49,17 @@ pub enum Input {
     Normed,
 }
 
+/// A loop that does one thing as fast as the device can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peak {
+    /// Reading memory.
+    Reads,
+    /// Multiplying and adding floats.
+    Floats,
+    /// Dots of four bytes.
+    Dots,
+}
+
 /// A kernel in one of its variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shader {
@@ -76,6 +87,8 @@ pub enum Shader {
     Argmax,
     /// `argmax_of_runs.wgsl`.
     ArgmaxOfRuns,
+    /// `peak_reads.wgsl`, `peak_floats.wgsl` or `peak_dots.wgsl`, which compute nothing.
+    Peak(Peak),
 }
 
 /// Tokens that the kernels for few take at once.
@@ -119,6 +132,7 @@ impl Shader {
                 }
             }
         }
+        all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
         all.extend(reductions.map(Shader::Norm));
         for kind in kv {
             all.push(Shader::Rope(kind));
@@ -149,6 +163,9 @@ impl Shader {
             Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
             Shader::Argmax => ("argmax", wgsl!("argmax.wgsl")),
             Shader::ArgmaxOfRuns => ("argmax_of_runs", wgsl!("argmax_of_runs.wgsl")),
+            Shader::Peak(Peak::Reads) => ("peak_reads", wgsl!("peak_reads.wgsl")),
+            Shader::Peak(Peak::Floats) => ("peak_floats", wgsl!("peak_floats.wgsl")),
+            Shader::Peak(Peak::Dots) => ("peak_dots", wgsl!("peak_dots.wgsl")),
         }
     }
 
@@ -274,7 +291,10 @@ impl Shader {
             Shader::AttendToken(..) => {
                 bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
             }
-            Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns => bindings.extend([(1, Read), (2, ReadWrite)]),
+            Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns | Shader::Peak(Peak::Reads) => {
+                bindings.extend([(1, Read), (2, ReadWrite)]);
+            }
+            Shader::Peak(Peak::Floats | Peak::Dots) => bindings.push((1, ReadWrite)),
         }
         bindings
     }
@@ -293,6 +313,7 @@ impl Shader {
             Shader::Merge => params::Merge::LAYOUT,
             Shader::Swiglu => params::Swiglu::LAYOUT,
             Shader::Argmax | Shader::ArgmaxOfRuns => params::Argmax::LAYOUT,
+            Shader::Peak(_) => params::Peak::LAYOUT,
         }
     }
 }

@@ -8,16 +8,16 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::bench::shape::Shape;
 use phi_wasm::bench::{Figures, Plan, measure};
 use phi_wasm::engine::{Engine, EngineOptions};
 use phi_wasm::weights::Checkpoint;
+use phi_wasm::{Code, Error, Result};
 use serde::Serialize;
 
 use super::device::{self, Task};
-use super::options::{ComputeArgs, ModelArgs};
+use super::options::{Choice, ComputeArgs, ModelArgs};
 use super::progress;
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
@@ -33,7 +33,10 @@ pub struct Bench {
     /// Tokens to generate.
     #[arg(long = "gen", value_name = "N", default_value_t = 48)]
     generate: usize,
-    /// Print the figures as one line of JSON.
+    /// Time each kernel of the GPU, which makes the whole slower, and hold it against what the device does at best.
+    #[arg(long)]
+    profile: bool,
+    /// Print the figures as one line of JSON; a profile's table then goes to stderr.
     #[arg(long)]
     json: bool,
     /// Where synthetic models are kept [default: PHI_WASM_CACHE, or ~/.cache/phi-wasm].
@@ -53,18 +56,22 @@ struct What {
 }
 
 fn parse_shape(name: &str) -> std::result::Result<Shape, String> {
-    let known = Shape::ALL.map(|shape| shape.name).join(" and ");
+    let known = Shape::ALL.map(|shape| shape.name).join(", ");
     Shape::ALL.into_iter().find(|shape| shape.name == name).ok_or_else(|| format!("there are {known}"))
 }
 
 impl Bench {
     /// Does it.
     pub async fn run(self) -> Result<()> {
+        let compute = ComputeArgs { profile: self.profile, ..self.compute.clone() };
+        if compute.profile && compute.backend != Choice::Gpu {
+            return Err(Error::new(Code::BadOption, "--profile times the kernels of the GPU; add --backend gpu"));
+        }
         let model = match (&self.what.model, &self.what.shape) {
             (_, Some(shape)) => synthetic::ensure(shape, self.cache.as_deref())?,
             (model, None) => model.clone().unwrap_or_default(),
         };
-        let args = ModelArgs { model, compute: self.compute.clone() };
+        let args = ModelArgs { model, compute };
         device::run(&args.clone(), Timing { args, bench: self }).await
     }
 }
@@ -89,10 +96,12 @@ struct Record<'a> {
     figures: &'a Figures,
     /// Milliseconds from opening the model to a loaded engine.
     load_ms: f64,
-    /// Bytes a second that as many threads read from memory.
-    read_bandwidth: f64,
+    /// Bytes a second that as many threads read from memory, or a profiled GPU from its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_bandwidth: Option<f64>,
     /// How much of it decoding uses.
-    bandwidth_share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bandwidth_share: Option<f64>,
 }
 
 impl Task for Timing {
@@ -112,9 +121,10 @@ impl Task for Timing {
         let figures = measure(&mut engine, plan).await?;
         drop(engine);
         let threads = threads(args.compute.threads);
-        let read_bandwidth = bandwidth::measure(threads);
         let file = args.model.file_stem().unwrap_or_default().to_string_lossy();
         let (on_cpu, variant) = described(&figures.device);
+        let read_bandwidth =
+            if on_cpu { Some(bandwidth::measure(threads)) } else { figures.profile.as_ref().map(|profile| profile.peaks.bandwidth) };
         let record = Record {
             engine: "phi-wasm",
             version: env!("CARGO_PKG_VERSION"),
@@ -124,15 +134,17 @@ impl Task for Timing {
             threads,
             model: what.shape.as_ref().map_or(&file, |shape| shape.name),
             file: &args.model,
-            bandwidth_share: figures.decode_tps * figures.bytes_per_token as f64 / read_bandwidth,
+            bandwidth_share: read_bandwidth.map(|most| figures.decode_tps * figures.bytes_per_token as f64 / most),
             load_ms,
             read_bandwidth,
             figures: &figures,
         };
         if json {
             println!("{}", serde_json::json!(record));
+            figures.profile.iter().for_each(|profile| eprint!("{profile}"));
         } else {
             print(&record);
+            figures.profile.iter().for_each(|profile| print!("\n{profile}"));
         }
         Ok(())
     }
@@ -157,19 +169,22 @@ fn host() -> String {
     if cfg!(target_os = "wasi") { std::env::var("PHI_HOST").unwrap_or_else(|_| "wasi".to_owned()) } else { "native".to_owned() }
 }
 
+fn of_the_bandwidth(record: &Record<'_>) -> String {
+    let (Some(share), Some(most)) = (record.bandwidth_share, record.read_bandwidth) else { return String::new() };
+    let reader = match (record.backend, record.threads) {
+        ("gpu", _) => "the GPU reads".to_owned(),
+        (_, 1) => "this machine reads with 1 thread".to_owned(),
+        (_, threads) => format!("this machine reads with {threads} threads"),
+    };
+    format!(": {:.0} % of the {:.1} GB/s that {reader}", share * 100.0, most / 1e9)
+}
+
 fn print(record: &Record<'_>) {
     let figures = record.figures;
     println!("{} on {} ({})", record.model, figures.device, record.host);
     println!("prefill  {:8.2} tok/s over {} tokens", figures.prefill_tps, HumanCount(figures.prompt_tokens as u64));
     println!("decode   {:8.2} tok/s over {} tokens", figures.decode_tps, HumanCount(figures.generated_tokens as u64));
-    println!(
-        "reads    {} a token: {:.0} % of the {:.1} GB/s that this machine reads with {} thread{}",
-        HumanBytes(figures.bytes_per_token),
-        record.bandwidth_share * 100.0,
-        record.read_bandwidth / 1e9,
-        record.threads,
-        if record.threads == 1 { "" } else { "s" },
-    );
+    println!("reads    {} a token{}", HumanBytes(figures.bytes_per_token), of_the_bandwidth(record));
     let peak = figures.peak_bytes.map_or("unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
     println!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3);
 }

@@ -75,10 +75,12 @@ fn a_synthetic_model_is_whole_in_however_many_parts() {
 }
 
 #[test]
-fn a_large_shape_has_the_real_models_numbers() {
-    // All matrices and norms of Phi-4-mini at 4.5 bits a weight.
+fn shapes_have_the_real_models_numbers() {
+    // All matrices and norms at 4.5 bits a weight.
     let (weights, norms) = (3_836_021_760u64, (2 * 32 + 1) * 3072);
     assert_eq!(Shape::PHI_4_MINI.bytes(), (weights - norms) / 32 * 18 + norms * 4);
+    let (weights, norms) = (134_515_008u64, (2 * 30 + 1) * 576);
+    assert_eq!(Shape::SMOLLM2.bytes(), (weights - norms) / 32 * 18 + norms * 4);
     assert_eq!(Shape::PHI_4_MINI.first_file(), "phi-4-mini.Q4_0-00001-of-00002.gguf");
 }
 

@@ -13,8 +13,8 @@ use crate::error::{Code, Result, fail};
 use crate::profile::{Kernel, Profile};
 use crate::weights::config::Config;
 
-/// Tokens of the prompt that warms caches, pools and pages up.
-const WARM_UP: usize = 8;
+/// Tokens of the prompt that warms caches, pools and pages up: enough to compile a GPU's kernels for many.
+const WARM_UP: usize = 16;
 /// Positions that are allocated unless the run needs more: what the engines that we compare with are given.
 const CTX_LEN: usize = 2048;
 

@@ -54,6 +54,20 @@ impl Shape {
         vocabulary: 200_064,
     };
 
+    /// The sizes of SmolLM2-135M: 76 MB. A copied command can be timed on it where the real one is not at hand.
+    pub const SMOLLM2: Shape = Shape {
+        name: "smollm2",
+        hidden: 576,
+        intermediate: 1536,
+        layers: 30,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        rotary_dim: 64,
+        context: 8192,
+        vocabulary: 49_152,
+    };
+
     /// A toy with the same architecture, for tests.
     pub const TINY: Shape = Shape {
         name: "tiny",
@@ -69,7 +83,7 @@ impl Shape {
     };
 
     /// All of them.
-    pub const ALL: [Shape; 2] = [Shape::PHI_4_MINI, Shape::TINY];
+    pub const ALL: [Shape; 3] = [Shape::PHI_4_MINI, Shape::SMOLLM2, Shape::TINY];
 
     /// The file to open, the first of its parts; `write` with [`FILE_BYTES`] makes it.
     pub fn first_file(&self) -> String {

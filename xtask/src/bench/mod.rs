@@ -1,6 +1,7 @@
 //! Our figures and the peers', side by side, from one run on one machine: as a table, as JSON and as a picture.
 
 mod bars;
+mod gpu;
 mod machine;
 mod plot;
 mod record;
@@ -28,7 +29,16 @@ pub struct Options {
     /// The WASI module under wasmtime
     #[arg(long)]
     wasi: bool,
-    /// wllama in headless Chromium and native llama.cpp; installed into the cache, which takes ten minutes the first time
+    /// The GPU in place of all that, first as it is, then kernel by kernel
+    #[arg(long, conflicts_with_all = ["browser", "wasi", "repeat"])]
+    gpu: bool,
+    /// With --gpu: measure nothing here, but gather in a new folder what it takes; copied to another machine, ./run measures there
+    #[arg(long, value_name = "DIR", requires = "gpu")]
+    pack: Option<PathBuf>,
+    /// With --gpu: measure nothing here, but tell what ./run measured in such a folder
+    #[arg(long, value_name = "DIR", requires = "gpu", conflicts_with_all = ["pack", "peers", "only"])]
+    read: Option<PathBuf>,
+    /// wllama in headless Chromium and native llama.cpp, which takes ten minutes to install into the cache; with --gpu its Vulkan build
     #[arg(long)]
     peers: bool,
     /// One model only
@@ -63,6 +73,12 @@ impl Only {
 
 /// Builds what is timed, times it, and writes `bench.json` and `bench.svg` into target/bench.
 pub fn all(place: &Place, options: &Options) -> Result<()> {
+    match (&options.pack, &options.read) {
+        (Some(folder), _) => return gpu::pack(place, folder, options.peers),
+        (_, Some(folder)) => return gpu::tell(folder, options.json),
+        _ if options.gpu => return gpu::all(place, options.peers, options.only.map(Only::name), options.json),
+        _ => {}
+    }
     let everybody = prepare(place, options)?;
     let mut records = Vec::new();
     for model in MODELS.iter().filter(|model| options.only.is_none_or(|only| only.name() == model.name)) {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gpu::Profile;
+
 /// A measurement. What a tool leaves out, the chore knows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -15,6 +17,7 @@ pub struct Record {
     pub variant: String,
     /// `cpu` or `gpu`.
     pub backend: String,
+    /// 0 on a GPU.
     pub threads: usize,
     pub model: String,
     pub prompt_tokens: usize,
@@ -37,6 +40,9 @@ pub struct Record {
     pub runs: usize,
     /// How much of the machine nobody used just before; the least.
     pub idle_before: Option<f64>,
+    /// What the kernels of a GPU took, where they were timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     #[serde(skip_serializing)]
     pub file: String,
 }
@@ -44,9 +50,13 @@ pub struct Record {
 impl Record {
     /// Who it is, in a few words.
     pub fn title(&self) -> String {
-        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let threads = match self.threads {
+            0 => String::new(),
+            1 => ", 1 thread".to_owned(),
+            threads => format!(", {threads} threads"),
+        };
         let variant = if self.variant.is_empty() { String::new() } else { format!(" {}", self.variant) };
-        format!("{} {}{variant}, {threads}", self.engine, self.host)
+        format!("{} {}{variant}{threads}", self.engine, self.host)
     }
 
     /// One record of several measurements of the same.

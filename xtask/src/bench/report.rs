@@ -13,8 +13,8 @@ pub fn table(records: &[Record], standings: &[Standing]) -> String {
         let mut rows = vec![["model", "figure", "ratio", "wanted", "", "of what to what"].map(str::to_owned)];
         rows.extend(standings.iter().map(|standing| {
             [
-                standing.model.to_owned(),
-                standing.figure.name().to_owned(),
+                standing.model.clone(),
+                standing.figure.to_owned(),
                 format!("{:.2}", standing.ratio),
                 format!("{}", standing.at_least),
                 if standing.met { "met" } else { "not met" }.to_owned(),

@@ -1,7 +1,7 @@
 //! The engines that we are timed beside. They stay in the cache; nothing of ours needs them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -12,6 +12,8 @@ use crate::sh;
 
 /// llama.cpp in WebAssembly, from npm.
 const WLLAMA: &str = "3.13.0";
+/// llama.cpp for Vulkan, from npm.
+const NODE_LLAMA_CPP: &str = "3.22.1";
 /// llama.cpp behind a Python package, which pip builds for this very CPU.
 const LLAMA_CPP_PYTHON: &str = "0.3.36";
 
@@ -22,12 +24,29 @@ pub fn wllama(place: &Place) -> Result<PathBuf> {
     if !modules.join("index.js").is_file() {
         node()?;
         say(&format!("wllama {WLLAMA}"), "it is timed in the browser beside us");
-        fs::create_dir_all(&folder).context("the cache cannot be written")?;
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--no-package-lock", "--prefix"]).arg(&folder);
-        sh::run(npm.arg(format!("@wllama/wllama@{WLLAMA}")).current_dir(&folder))?;
+        npm(&folder, &[format!("@wllama/wllama@{WLLAMA}")])?;
     }
     Ok(modules)
+}
+
+/// The `node_modules` that has llama.cpp's Vulkan build for Linux on x86-64.
+pub fn node_llama_cpp(place: &Place) -> Result<PathBuf> {
+    let folder = place.tool("node-llama-cpp", NODE_LLAMA_CPP);
+    let modules = folder.join("node_modules");
+    if !modules.join("@node-llama-cpp/linux-x64-vulkan/package.json").is_file() {
+        node()?;
+        say(&format!("node-llama-cpp {NODE_LLAMA_CPP}"), "llama.cpp's Vulkan build is timed beside us");
+        npm(&folder, &["node-llama-cpp", "@node-llama-cpp/linux-x64-vulkan"].map(|package| format!("{package}@{NODE_LLAMA_CPP}")))?;
+    }
+    Ok(modules)
+}
+
+/// Installs these packages, what they need, and nothing optional.
+fn npm(folder: &Path, packages: &[String]) -> Result<()> {
+    fs::create_dir_all(folder).context("the cache cannot be written")?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--ignore-scripts", "--omit=optional", "--no-fund", "--no-audit", "--no-package-lock", "--prefix"]).arg(folder);
+    sh::run(npm.args(packages).current_dir(folder))
 }
 
 /// The Python that has llama.cpp.

@@ -86,7 +86,7 @@ impl Profile {
         let (bandwidth, rate) = (kernel.bandwidth(), kernel.rate());
         writeln!(
             f,
-            "{:10.4} {:8} {:5.1} % {:8.1} {:6.1} % {:8.1} {:6.1} %  {} over {}",
+            "{:10.4} {:8} {:5.1} % {:8.2} {:6.1} % {:8.1} {:6.1} %  {} over {}",
             kernel.seconds * 1e3 / kernel.calls as f64,
             kernel.calls,
             100.0 * kernel.seconds / total,

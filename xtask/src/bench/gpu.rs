@@ -60,10 +60,10 @@ pub fn all(place: &Place, peers: bool, models: Option<&str>, as_json: bool) -> R
 
 /// Gathers in a new folder what it takes to measure.
 pub fn pack(place: &Place, folder: &Path, peers: bool) -> Result<()> {
-    sh::run(place.command("cargo").args(["build", "--release", "--bin=phi", "--no-default-features", "--features=cli,gpu"]))?;
     if folder.exists() {
         bail!("{} is there already: name a folder that is not, or remove it", folder.display());
     }
+    sh::run(place.command("cargo").args(["build", "--release", "--bin=phi", "--no-default-features", "--features=cli,gpu"]))?;
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let ours = place.root.join("xtask/bench/gpu");
     let mut files = vec![place.target.join("release/phi"), ours.join("run")];

@@ -1,10 +1,15 @@
-// Causal attention over the cache: a workgroup for each query head of this cache part and each row. It goes through the
-// positions in blocks of WG: an invocation scores one position, then gathers values for four elements of the output over
-// every SLICES-th position of the block. What was gathered is scaled down whenever a later block has a larger score.
+// Causal attention over the cache, for many tokens: a workgroup for each KV head of this cache part and each tile of QUERIES * TEAMS
+// queries, which are those of all heads that share the KV head, token after token. It goes through the positions that they see in
+// blocks of FOURS. An invocation scores one position of the block for its team's queries, a few elements of the head at a time, then
+// gathers four elements of the block's values for the same queries. What was gathered is scaled down whenever a later block has a
+// larger score.
 
-override WG: u32 = 64u;
-override FOURS: u32 = 16u; // head_dim / 4, at most WG
-override SLICES: u32 = WG / FOURS;
+override FOURS: u32 = 16u; // head_dim / 4
+override TEAMS: u32 = 4u;
+
+const BUNDLES: u32 = 2u; // of a team: four queries each, which are the components of a vector
+const QUERIES: u32 = 4u * BUNDLES; // of a team
+const PIECE: u32 = 8u; // fours of the head's elements in workgroup memory at a time
 
 struct Params {
     n_heads: u32,
@@ -13,6 +18,7 @@ struct Params {
     ctx_len: u32,
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
+    rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,61 +31,162 @@ struct Params {
 // Below every score, yet far enough from the smallest float that differences stay finite.
 const LOWEST: f32 = -1e30;
 
-var<workgroup> query: array<vec4<f32>, FOURS>;
-var<workgroup> shares: array<f32, WG>; // of the block's positions, relative to the largest score so far
-var<workgroup> gathered: array<vec4<f32>, WG>; // [SLICES, FOURS]
+var<workgroup> query_piece: array<mat4x4<f32>, PIECE * BUNDLES * TEAMS>; // [four, team, bundle]: for each element those of four queries
+var<workgroup> key_piece: array<vec4<f32>, PIECE * FOURS>; // [four, position]
+var<workgroup> shares: array<vec4<f32>, BUNDLES * FOURS * TEAMS>; // [team, position, bundle]; before they are that, scores
 
-@compute @workgroup_size(WG)
-fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
-    let queries = params.n_heads / params.n_kv_heads; // that share a KV head
-    let head = params.first_head * queries + id.x;
-    let cached = id.x / queries * params.ctx_len; // where the KV head's positions begin
-    let position = start[0] + id.y;
+// What an invocation has to do with.
+struct Own {
+    kv_head: u32, // of the part
+    tile: u32, // the first query of the tile
+    team: u32,
+    at: u32, // position of a block, and four of the head
+    lane: u32, // of the workgroup
+    positions: array<vec4<u32>, BUNDLES>, // of its team's queries
+}
+
+// What it has found of the blocks so far, for its team's queries.
+struct Found {
+    largest: array<vec4<f32>, BUNDLES>, // score
+    totals: array<vec4<f32>, BUNDLES>, // of its positions' shares, relative to that score
+    sums: array<vec4<f32>, QUERIES>, // of values by shares
+}
+
+fn queries_of_kv_head() -> u32 {
+    return params.n_heads / params.n_kv_heads;
+}
+
+// The row of a query. Beyond the end they belong to the last row again, and are not stored.
+fn row_of(query: u32) -> u32 {
+    return min(query / queries_of_kv_head(), params.rows - 1u);
+}
+
+fn head_of(kv_head: u32, query: u32) -> u32 {
+    return (params.first_head + kv_head) * queries_of_kv_head() + query % queries_of_kv_head();
+}
+
+fn query4(own: Own, query: u32, four: u32) -> vec4<f32> {
+    let row = row_of(query) * (params.n_heads + 2u * params.n_kv_heads);
+    return params.scale * qkv[(row + head_of(own.kv_head, query)) * FOURS + four];
+}
+
+// Brings a piece of the queries and of a block's keys. Beyond the edges the last ones are brought again.
+fn load(own: Own, block: u32, end: u32, piece: u32) {
+    for (var i = own.lane; i < PIECE * BUNDLES * TEAMS; i += FOURS * TEAMS) {
+        let query = own.tile + 4u * (i / PIECE);
+        let four = min(piece + i % PIECE, FOURS - 1u);
+        let queries = mat4x4<f32>(
+            query4(own, query, four),
+            query4(own, query + 1u, four),
+            query4(own, query + 2u, four),
+            query4(own, query + 3u, four),
+        );
+        query_piece[i % PIECE * BUNDLES * TEAMS + i / PIECE] = transpose(queries);
+    }
+    for (var i = own.lane; i < PIECE * FOURS; i += FOURS * TEAMS) {
+        let position = own.kv_head * params.ctx_len + min(block + i / PIECE, end - 1u);
+        key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[position * FOURS + min(piece + i % PIECE, FOURS - 1u)]);
+    }
+}
+
+// How the team's queries match the invocation's position of a block: LOWEST where they do not see it.
+fn scores_of(own: Own, block: u32, end: u32) -> array<vec4<f32>, BUNDLES> {
+    var scores: array<vec4<f32>, BUNDLES>;
+    for (var piece = 0u; piece < FOURS; piece += PIECE) {
+        load(own, block, end, piece);
+        workgroupBarrier();
+        for (var four = 0u; four < min(PIECE, FOURS - piece); four++) {
+            let key = key_piece[four * FOURS + own.at];
+            for (var i = 0u; i < BUNDLES; i++) {
+                scores[i] += query_piece[(four * TEAMS + own.team) * BUNDLES + i] * key;
+            }
+        }
+        workgroupBarrier();
+    }
+    let position = vec4<u32>(block + own.at);
+    for (var i = 0u; i < BUNDLES; i++) {
+        let last = own.positions[i];
+        let seen = min(vec4<u32>(params.window), last + 1u);
+        scores[i] = select(vec4<f32>(LOWEST), scores[i], (position <= last) & (position + seen > last));
+    }
+    return scores;
+}
+
+// Turns the block's scores into shares, and makes what was found before relative to the largest score so far.
+fn weigh(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found>) {
+    var score = scores;
+    for (var i = 0u; i < BUNDLES; i++) {
+        shares[own.lane * BUNDLES + i] = score[i];
+    }
+    workgroupBarrier();
+    var largest = (*found).largest;
+    for (var i = 0u; i < FOURS * BUNDLES; i++) {
+        largest[i % BUNDLES] = max(largest[i % BUNDLES], shares[own.team * FOURS * BUNDLES + i]);
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < BUNDLES; i++) {
+        let share = select(vec4<f32>(), exp(score[i] - largest[i]), score[i] > vec4<f32>(LOWEST));
+        let kept = exp((*found).largest[i] - largest[i]);
+        shares[own.lane * BUNDLES + i] = share;
+        (*found).totals[i] = (*found).totals[i] * kept + share;
+        for (var q = 0u; q < 4u; q++) {
+            (*found).sums[4u * i + q] *= kept[q];
+        }
+    }
+    (*found).largest = largest;
+    workgroupBarrier();
+}
+
+// Adds the block's values. The teams read the same ones at the same time, so that memory gives them once.
+fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
+    for (var position = 0u; position < min(FOURS, end - block); position++) {
+        let value = kv_unpack(values[(own.kv_head * params.ctx_len + block + position) * FOURS + own.at]);
+        for (var i = 0u; i < BUNDLES; i++) {
+            let share = shares[(own.team * FOURS + position) * BUNDLES + i];
+            for (var q = 0u; q < 4u; q++) {
+                (*found).sums[4u * i + q] += share[q] * value;
+            }
+        }
+    }
+}
+
+// Divides what was found by all shares of the team's positions.
+fn store(own: Own, found: ptr<function, Found>) {
+    workgroupBarrier(); // before the last block's shares are overwritten
+    for (var i = 0u; i < BUNDLES; i++) {
+        shares[own.lane * BUNDLES + i] = (*found).totals[i];
+    }
+    workgroupBarrier();
+    var totals: array<vec4<f32>, BUNDLES>;
+    for (var i = 0u; i < FOURS * BUNDLES; i++) {
+        totals[i % BUNDLES] += shares[own.team * FOURS * BUNDLES + i];
+    }
+    for (var q = 0u; q < QUERIES; q++) {
+        let query = own.tile + own.team * QUERIES + q;
+        if query < params.rows * queries_of_kv_head() {
+            let head = row_of(query) * params.n_heads + head_of(own.kv_head, query);
+            out[head * FOURS + own.at] = (*found).sums[q] / totals[q / 4u][q % 4u];
+        }
+    }
+}
+
+@compute @workgroup_size(FOURS, TEAMS)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: vec3<u32>) {
+    let tile = id.y * QUERIES * TEAMS;
+    var own = Own(id.x, tile, at.y, at.x, at.y * FOURS + at.x, array<vec4<u32>, BUNDLES>());
+    var found: Found;
+    for (var q = 0u; q < QUERIES; q++) {
+        own.positions[q / 4u][q % 4u] = start[0] + row_of(tile + at.y * QUERIES + q);
+    }
+    for (var i = 0u; i < BUNDLES; i++) {
+        found.largest[i] = vec4<f32>(LOWEST);
+    }
+    let position = start[0] + row_of(tile);
     let first = position + 1u - min(params.window, position + 1u);
-
-    for (var i = lane.index; i < FOURS; i += WG) {
-        query[i] = params.scale * qkv[(id.y * (params.n_heads + 2u * params.n_kv_heads) + head) * FOURS + i];
+    let end = start[0] + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
+    for (var block = first; block < end; block += FOURS) {
+        weigh(own, scores_of(own, block, end), &found);
+        gather(own, block, end, &found);
     }
-    workgroupBarrier();
-
-    let four = lane.index % FOURS;
-    let slice = lane.index / FOURS; // SLICES and above have nothing to gather
-    var sum = vec4<f32>();
-    var total = 0.0;
-    var largest = LOWEST;
-    for (var block = first; block <= position; block += WG) {
-        let mine = block + lane.index;
-        var score = LOWEST;
-        if mine <= position {
-            var products = vec4<f32>();
-            for (var i = 0u; i < FOURS; i++) {
-                products += query[i] * kv_unpack(keys[(cached + mine) * FOURS + i]);
-            }
-            score = dot(products, vec4<f32>(1.0));
-        }
-        let before = largest;
-        largest = max(before, workgroup_max4(vec4<f32>(score), lane).x);
-        let share = select(0.0, exp(score - largest), mine <= position);
-        shares[lane.index] = share;
-        let kept = exp(before - largest);
-        total = total * kept + workgroup_sum(share, lane); // its barriers also show everybody's share
-
-        sum *= kept;
-        let end = min(WG, position + 1u - block);
-        if slice < SLICES {
-            for (var i = slice; i < end; i += SLICES) {
-                sum += shares[i] * kv_unpack(values[(cached + block + i) * FOURS + four]);
-            }
-        }
-        workgroupBarrier(); // before the next block's shares
-    }
-
-    gathered[lane.index] = sum;
-    workgroupBarrier();
-    if lane.index < FOURS {
-        for (var i = 1u; i < SLICES; i++) {
-            sum += gathered[i * FOURS + four];
-        }
-        out[(id.y * params.n_heads + head) * FOURS + four] = sum / total;
-    }
+    store(own, &found);
 }

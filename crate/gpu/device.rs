@@ -119,6 +119,7 @@ impl Device {
             workgroup,
             // Codes take less of a workgroup's memory than floats.
             tile: if dots { (16, 8) } else { (16, 4) },
+            query_teams: 8,
             few_tokens: MOST_TOKENS,
             splits: if self.is_software() { 2 } else { 16 },
         };

@@ -17,8 +17,14 @@ const MAX_SIDE: u32 = 65535;
 /// Workgroups among which a search for the largest logit is divided.
 const RUNS: u32 = 64;
 
-/// Fours of a head that a workgroup holds.
-const MOST_FOURS: u32 = 256;
+/// Fours of a head that a workgroup holds, among the queries and keys of a tile.
+const MOST_FOURS: u32 = 64;
+
+/// Queries of a team of `attend.wgsl`, which has the same constant.
+const TEAM_QUERIES: u32 = 8;
+
+/// Invocations of a workgroup of `attend.wgsl` at most: what they share must fit into its memory.
+const ATTENDING: u32 = 128;
 
 /// Tokens of an invocation of `matmul.wgsl`, which has the same constant.
 const TOKENS: u32 = 8;
@@ -36,6 +42,8 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Quads of rows, and teams of eight tokens, in a tile of a matmul; their product is its workgroup.
     pub tile: (u32, u32),
+    /// Teams of eight queries in a tile of attention; fewer where heads are wide.
+    pub query_teams: u32,
     /// Up to so many tokens go through the kernels for few of them, at most [`super::shaders::MOST_TOKENS`].
     pub few_tokens: u32,
     /// Workgroups among which one token's attention to a KV head is divided.
@@ -298,13 +306,15 @@ fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: 
         fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds; run on the CPU");
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let params = params::Attend { n_heads, n_kv_heads, first_head: cache.first_head, ctx_len: cache.ctx_len, window, scale };
+    let params = params::Attend { n_heads, n_kv_heads, first_head: cache.first_head, ctx_len: cache.ctx_len, window, scale, rows };
+    let queries = n_heads / n_kv_heads * rows;
+    let teams = tuning.query_teams.min(ATTENDING / fours).min(queries.div_ceil(TEAM_QUERIES));
     Ok(Dispatch {
-        shader: Shader::Attend(cache.kind, tuning.reduce),
-        constants: vec![("WG", tuning.workgroup.max(fours)), ("FOURS", fours)],
+        shader: Shader::Attend(cache.kind),
+        constants: vec![("FOURS", fours), ("TEAMS", teams)],
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, qkv), (2, step), (3, cache.keys), (4, cache.values), (5, out)],
-        groups: [n_heads / n_kv_heads * cache.heads, rows, 1],
+        groups: [cache.heads, queries.div_ceil(TEAM_QUERIES * teams), 1],
         work: Work::attention(step, cache, heads, window, rows),
     })
 }

@@ -76,7 +76,7 @@ pub enum Shader {
     /// `rope.wgsl`.
     Rope(KvKind),
     /// `attend.wgsl`.
-    Attend(KvKind, Reduce),
+    Attend(KvKind),
     /// `attend_token.wgsl`, for so many queries of a KV head, 1 to [`MOST_QUERIES`].
     AttendToken(KvKind, Reduce, u32),
     /// `merge.wgsl`.
@@ -135,10 +135,9 @@ impl Shader {
         all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
         all.extend(reductions.map(Shader::Norm));
         for kind in kv {
-            all.push(Shader::Rope(kind));
+            all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
             for reduce in reductions {
-                all.extend([Shader::Attend(kind, reduce), Shader::AttendToken(kind, reduce, 1)]);
-                all.push(Shader::AttendToken(kind, reduce, MOST_QUERIES));
+                all.extend([1, MOST_QUERIES].map(|queries| Shader::AttendToken(kind, reduce, queries)));
             }
         }
         all
@@ -181,7 +180,7 @@ impl Shader {
     fn reduce(self) -> Option<Reduce> {
         match self {
             Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
-            Shader::Attend(_, reduce) | Shader::AttendToken(_, reduce, _) => Some(reduce),
+            Shader::AttendToken(_, reduce, _) => Some(reduce),
             _ => None,
         }
     }
@@ -196,7 +195,7 @@ impl Shader {
 
     fn cache(self) -> Option<KvKind> {
         match self {
-            Shader::Rope(kind) | Shader::Attend(kind, _) | Shader::AttendToken(kind, ..) => Some(kind),
+            Shader::Rope(kind) | Shader::Attend(kind) | Shader::AttendToken(kind, ..) => Some(kind),
             _ => None,
         }
     }

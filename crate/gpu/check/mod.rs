@@ -1,6 +1,7 @@
 //! Questions with known answers, asked before a device is relied upon: drivers have given zeros for too much workgroup memory,
 //! and noise.
 
+mod attention;
 mod decoding;
 mod products;
 
@@ -15,6 +16,7 @@ use crate::op::Buf;
 /// `gpu-failed`, with what was asked, when an answer is wrong; whatever else the device says.
 pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
     products::check(gpu).await?;
+    attention::check(gpu).await?;
     decoding::check(gpu).await
 }
 
@@ -26,6 +28,18 @@ fn wrong(gpu: &Gpu, what: &str, found: f32, right: f32) -> Error {
 fn pseudo(i: usize, salt: u32) -> f32 {
     let mixed = (i as u32).wrapping_add(salt).wrapping_mul(2_654_435_761);
     ((mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519) >> 8) as f32 / (1 << 23) as f32 - 1.0
+}
+
+async fn floats(gpu: &mut Gpu, buf: Buf, len: usize) -> Result<Vec<f32>> {
+    let mut found = vec![0.0f32; len];
+    gpu.read(buf, 0, bytemuck::cast_slice_mut(&mut found)).await?;
+    Ok(found)
+}
+
+fn close(gpu: &Gpu, what: &str, found: f32, right: f32, allowed: f32) -> Result<()> {
+    // Written so that a NaN is wrong.
+    let is_right = (found - right).abs() <= allowed;
+    if is_right { Ok(()) } else { Err(wrong(gpu, what, found, right)) }
 }
 
 fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {

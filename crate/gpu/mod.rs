@@ -358,8 +358,9 @@ impl Drop for Gpu {
     }
 }
 
+/// Browsers refuse answers of a lost device before they say that it is lost.
 fn unreadable(why: impl Display) -> Error {
-    Error::new(Code::GpuFailed, format!("the GPU's answer cannot be read ({why}); load the model again"))
+    Error::new(Code::GpuLost, format!("the GPU was lost (its answer cannot be read: {why}); load the model again"))
 }
 
 impl Backend for Gpu {

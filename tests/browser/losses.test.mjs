@@ -1,0 +1,85 @@
+// GPUs that are lost while the page loads a model or answers: it goes on, with the same text, and says so.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { launch } from "../../web/tools/browser.mjs";
+import { Page } from "../../web/tools/page.mjs";
+import { ANSWERS, servePage } from "./setting.mjs";
+
+const [{ messages, answer }] = ANSWERS;
+const QUESTION = messages.at(-1).content;
+
+let site, browser;
+before(async () => ([site, browser] = await Promise.all([servePage(), launch("chromium")])));
+after(async () => {
+  await browser?.close();
+  site?.close();
+});
+
+/** Has the engine's worker lose its device at the given calls of one of a device's methods, counted from now on over all devices. */
+function strikeAt(worker, method, calls) {
+  return worker.evaluate(
+    (method, calls) => {
+      // The method itself stays beneath, however often this is done.
+      const original = (self.originals ??= {})[method] ??= GPUDevice.prototype[method];
+      let made = 0;
+      self.struck = 0;
+      GPUDevice.prototype[method] = function (...details) {
+        if (calls.includes(made++)) {
+          this.destroy();
+          self.struck++;
+        }
+        return original.apply(this, details);
+      };
+    },
+    method,
+    calls,
+  );
+}
+
+/** Asks with the device lost at the given submissions; each new device begins with its own check. */
+async function askStruck(page, calls) {
+  const [worker] = page.tab.workers();
+  await strikeAt(worker, "createCommandEncoder", calls);
+  await page.startOver("");
+  const heard = await page.ask(QUESTION);
+  assert.equal(await worker.evaluate(() => self.struck), calls.length);
+  assert.equal(heard.text, answer);
+  assert.match(heard.notes[0] ?? "", /^The model is loaded again, and the answer goes on: the GPU was lost \(/);
+  return heard;
+}
+
+describe("a GPU that is lost", () => {
+  it("before the first token, between words or twice in a row costs a notice; the third time the CPU answers", { timeout: 600_000 }, async () => {
+    const page = await Page.open(browser, site.address, { model: site.model });
+    await page.load();
+    assert.equal(await page.device(), "gpu");
+
+    assert.equal((await askStruck(page, [0])).notes.length, 1, "before the first token");
+    assert.equal(await page.device(), "gpu");
+
+    const twice = await askStruck(page, [3, 4]);
+    assert.match(twice.stats.backend, /^GPU /);
+    assert.equal(await page.device(), "gpu");
+
+    const thrice = await askStruck(page, [3, 4, 5]);
+    assert.match(thrice.notes.at(-1), /^The CPU answers: the GPU was lost 3 times in a row/);
+    assert.match(thrice.stats.backend, /^CPU/);
+    assert.equal(await page.device(), "cpu");
+    await page.tab.close();
+  });
+
+  it("while the model is loaded costs only time", { timeout: 600_000 }, async () => {
+    const page = await Page.open(browser, site.address, { model: site.model });
+    // Far beyond the buffers of the check, and before the last of the weights'.
+    page.tab.once("workercreated", async (worker) => {
+      while (!(await worker.evaluate(() => "GPUDevice" in self))); // A worker that has just begun has nothing yet.
+      await strikeAt(worker, "createBuffer", [400]);
+    });
+    await page.load();
+    assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
+    assert.equal(await page.device(), "gpu");
+    assert.equal((await page.ask(QUESTION)).text, answer);
+    await page.tab.close();
+  });
+});

@@ -37,10 +37,11 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// Lets the device call back with what it has to tell.
+/// Lets the device call back with what it has to tell, which a lost one does when nothing is under way any more.
 pub(super) fn listen(device: &wgpu::Device) {
+    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(10)) };
     // What it tells is heard by the callbacks.
-    let _ = device.poll(wgpu::PollType::Poll);
+    let _ = device.poll(wait);
 }
 
 /// Keeps the copies that wait to be written from piling up: waits for the submission before the last one.

@@ -62,7 +62,7 @@ pub struct Steady<H: Host> {
     gpu_ctx_len: Option<usize>,
     /// `None` while it is loaded again, and after that failed.
     device: Option<Device<H>>,
-    /// GPUs lost since an answer was last complete.
+    /// GPUs lost since loading, or an answer, was last complete.
     losses: u32,
     notice: Option<String>,
 }
@@ -92,7 +92,7 @@ impl<H: Host> Steady<H> {
     /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
     pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<Steady<H>> {
         let mut steady = Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, losses: 0, notice: None };
-        steady.load().await?;
+        steady.device().await?;
         Ok(steady)
     }
 
@@ -110,6 +110,7 @@ impl<H: Host> Steady<H> {
     pub async fn device(&mut self) -> Result<&mut Device<H>> {
         if self.device.is_none() {
             self.load().await?;
+            self.losses = 0;
         }
         self.loaded()
     }

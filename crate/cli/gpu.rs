@@ -1,5 +1,6 @@
 //! The GPU, in builds that can use one.
 
+use phi_wasm::backend::Backend;
 pub use phi_wasm::gpu::Gpu;
 use phi_wasm::gpu::GpuOptions;
 use phi_wasm::session::Wanted;
@@ -12,8 +13,7 @@ pub const DEFAULT: Wanted = Wanted::Auto;
 pub async fn open(wanted: Wanted, profile: bool) -> Result<Gpu> {
     let gpu = Gpu::new(GpuOptions { profile, ..GpuOptions::default() }).await?;
     if wanted == Wanted::Auto && gpu.is_software() {
-        let what = phi_wasm::backend::Backend::describe(&gpu);
-        return Err(Error::new(Code::NoGpu, format!("it is faster than {what}")));
+        return Err(Error::new(Code::NoGpu, format!("it is faster than {}", gpu.describe())));
     }
     Ok(gpu)
 }

@@ -233,8 +233,8 @@ impl Shader {
         source.push_str(match self.weights() {
             Some(Kind::F32) => wgsl!("lib/weights_f32.wgsl"),
             Some(Kind::F16) => wgsl!("lib/weights_f16.wgsl"),
-            Some(Kind::Q8) => wgsl!("lib/q8.wgsl"),
-            Some(Kind::Q4) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl")),
+            Some(Kind::Q8) => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/worth.wgsl")),
+            Some(Kind::Q4) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/worth.wgsl")),
             Some(Kind::Q4Min) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
             None => "",
         });

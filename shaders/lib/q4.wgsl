@@ -25,16 +25,5 @@ fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     return mat4x4<Real>(w[0] * size, w[1] * size, w[2] * size, w[3] * size);
 }
 
-// What whole numbers are worth in the four rows at `at`.
-struct Worth {
-    scales: vec4<f32>,
-}
-
-fn worth_of(at: u32) -> Worth {
-    return Worth(0.0625 * step_sizes(at));
-}
-
-// What a group adds to a product, of whose inputs these are the dots with `whole_block`s, and the sum.
-fn worth_times(worth: Worth, dots: vec4<f32>, sum: f32) -> vec4<f32> {
-    return worth.scales * dots;
-}
+// What one in a `whole_block` is of a step.
+const WHOLE: f32 = 0.0625;

@@ -58,16 +58,5 @@ fn whole_block(quad: u32, column4: u32) -> vec4<u32> {
     return codes[quad * GROUPS * GROUP_LINES + column4];
 }
 
-// What whole numbers are worth in the four rows at `at`.
-struct Worth {
-    scales: vec4<f32>,
-}
-
-fn worth_of(at: u32) -> Worth {
-    return Worth(0.0078125 * step_sizes(at));
-}
-
-// What a group adds to a product, of whose inputs these are the dots with `whole_block`s, and the sum.
-fn worth_times(worth: Worth, dots: vec4<f32>, sum: f32) -> vec4<f32> {
-    return worth.scales * dots;
-}
+// What one in a `whole_block` is of a step.
+const WHOLE: f32 = 0.0078125;

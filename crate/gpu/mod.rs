@@ -1,7 +1,7 @@
 //! WGSL kernels through wgpu: Vulkan, Metal and DX12 natively, WebGPU in browsers.
 //!
 //! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders` puts together, `pipelines` keeps
-//! what was compiled, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
+//! what was compiled, `program` is dispatches made ready to run, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
 //! asks it questions with known answers before anybody relies on it. For benchmarks, `profiler` times dispatches, `work` says what
 //! they had to do, and `peaks` what the device could.
 
@@ -16,6 +16,7 @@ mod pipelines;
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod platform;
 mod profiler;
+mod program;
 mod shaders;
 mod work;
 
@@ -27,6 +28,7 @@ use std::task::{Context, Poll, Waker};
 pub use device::{Choice, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
+pub use program::Program;
 pub use shaders::{Access, Input, Peak, Products, Real, Reduce, Shader};
 
 use crate::backend::{Backend, Counters, Limits};
@@ -35,9 +37,10 @@ use crate::op::{Buf, Op};
 use crate::profile::{Kernel, Peaks};
 use device::Device;
 use health::{Answer, Health, explain};
-use kernels::{Dispatch, lower, partial_bytes};
+use kernels::{lower, partial_bytes};
 use pipelines::Pipelines;
-use profiler::{Measured, Profiler, Tally};
+use profiler::{Profiler, Tally};
+use program::Run;
 
 /// Bytes that are written before they are handed to the device.
 const WRITTEN: u64 = 32 << 20;
@@ -91,18 +94,6 @@ struct Partials {
 struct Pending {
     what: String,
     error: Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>,
-}
-
-/// A list of ops with all that it takes to run it.
-pub struct Program {
-    runs: Vec<Run>,
-}
-
-struct Run {
-    pipeline: wgpu::ComputePipeline,
-    bindings: wgpu::BindGroup,
-    groups: [u32; 3],
-    measured: Measured,
 }
 
 impl Gpu {
@@ -296,44 +287,6 @@ impl Gpu {
         self.counters.created += 1;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         self.device.device.create_buffer(&wgpu::BufferDescriptor { label: Some("staging"), size, usage, mapped_at_creation: false })
-    }
-
-    /// Makes dispatches ready to run.
-    fn make_ready(&mut self, dispatches: &[Dispatch]) -> Result<Program> {
-        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let stride = self.device.device.limits().min_uniform_buffer_offset_alignment as usize;
-        let mut bytes = vec![0; stride * dispatches.len().max(1)];
-        for (slot, dispatch) in bytes.chunks_exact_mut(stride).zip(dispatches) {
-            slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
-        }
-        let params = self.device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("parameters"),
-            size: bytes.len() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.counters.created += 1;
-        self.device.queue.write_buffer(&params, 0, &bytes);
-        let offsets = (0..).step_by(stride);
-        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
-        let runs = runs.collect::<Result<_>>()?;
-        let outcome = scope.pop();
-        self.settle("preparing the GPU's work", outcome)?;
-        Ok(Program { runs })
-    }
-
-    fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Result<Run> {
-        let size = std::num::NonZeroU64::new(dispatch.params.len() as u64);
-        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
-        let mut resources = vec![(0, uniform)];
-        let buffers: Vec<wgpu::Buffer> = dispatch.buffers.iter().map(|&(_, buf)| self.buffer(buf).cloned()).collect::<Result<_>>()?;
-        resources.extend(dispatch.buffers.iter().zip(&buffers).map(|(&(binding, _), buffer)| (binding, buffer.as_entire_binding())));
-        let entries: Vec<_> = resources.into_iter().map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
-        let (pipeline, layout) = self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
-        let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
-        self.counters.created += 1;
-        let bindings = self.device.device.create_bind_group(&descriptor);
-        Ok(Run { pipeline, bindings, groups: dispatch.groups, measured: dispatch.into() })
     }
 }
 

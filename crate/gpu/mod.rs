@@ -197,10 +197,16 @@ impl Gpu {
         if self.health().is_lost() { self.health().check().err().unwrap_or(failure) } else { failure }
     }
 
-    fn submit(&mut self, commands: Option<wgpu::CommandBuffer>) {
+    /// What is wrong with the commands is known before their results are believed: it is waited for with the next answer.
+    fn submit(&mut self, commands: Option<wgpu::CommandEncoder>) {
+        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
         self.counters.submits += 1;
-        self.submitted = Some(self.device.queue.submit(commands));
+        self.submitted = Some(self.device.queue.submit(commands.map(wgpu::CommandEncoder::finish)));
         self.written = 0;
+        let outcome = scope.pop();
+        if let Err(failure) = self.settle("the GPU's work", outcome) {
+            self.health().fail(failure, false);
+        }
     }
 
     /// The commands for what has been told to run, then `more`.
@@ -214,7 +220,7 @@ impl Gpu {
         };
         let stamps = self.resolve_stamps(&mut encoder);
         more(&mut encoder);
-        self.submit(Some(encoder.finish()));
+        self.submit(Some(encoder));
         let stamps = stamps.map(|(staging, length)| self.map(staging, length));
         if let (Some(profiler), Some(stamps)) = (&mut self.profiler, stamps) {
             profiler.sent(stamps);
@@ -398,7 +404,11 @@ impl Backend for Gpu {
     async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
-                return Err(self.blame(explain(&what, error)));
+                let failure = self.blame(explain(&what, error));
+                if failure.code == Code::GpuFailed {
+                    self.health().fail(failure.clone(), false);
+                }
+                return Err(failure);
             }
         }
         let (health, Later { staging, length, submission, answer }) = (self.health().clone(), later);

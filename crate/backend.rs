@@ -86,6 +86,11 @@ pub trait Backend {
         false
     }
 
+    /// Whether it can run [`Op::Draw`], which is worth it where logits are far from who would draw.
+    fn draws(&self) -> bool {
+        false
+    }
+
     /// What it has been asked to do; `None` where nothing is asked of a device.
     fn counters(&self) -> Option<Counters> {
         None

@@ -17,6 +17,7 @@ pub mod gpu;
 pub mod model;
 pub mod op;
 pub mod profile;
+pub mod random;
 pub mod session;
 pub mod text;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::weights::layout::{Kind, Planes, planes};
 
 /// A handle of a backend's buffer. The backend that gave it out owns the bytes.
@@ -110,6 +112,56 @@ impl Heads {
     }
 }
 
+/// How [`Op::Draw`] draws. What each number means is told where they are chosen, in `text::sampler::Sampling`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Rules {
+    /// Logits are divided by it; 0 for the likeliest token.
+    pub temperature: f32,
+    /// So many of the likeliest; 0 for all.
+    pub top_k: u32,
+    /// The fewest of the likeliest whose probabilities reach it; 1 for all.
+    pub top_p: f32,
+    /// Those at least so likely, relative to the likeliest; 0 for all.
+    pub min_p: f32,
+    /// Divides a positive logit and multiplies another, of tokens that were seen.
+    pub repetition_penalty: f32,
+    /// Taken off the logit of tokens that were generated.
+    pub presence_penalty: f32,
+    /// The same, each time that they were.
+    pub frequency_penalty: f32,
+    /// Where among those that are kept, by their ids, the draw falls: 0 to 1.
+    pub drawn: f32,
+}
+
+/// What a token is drawn from, and by which rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Drawing {
+    /// `[width]`, f32. Not worth anything afterwards.
+    pub logits: Buf,
+    /// `[width / 32]`, rounded up, as for [`Op::Argmax`].
+    pub allowed: Buf,
+    /// `[width]`, u32: 0 for a token that was not seen, else [`Drawing::SEEN`] and how often it was generated. The draw is counted.
+    pub seen: Buf,
+    /// `[width]`, f32 of magnitudes up to [`Drawing::MOST`], added to the logits.
+    pub bias: Buf,
+    /// One [`Rules`].
+    pub rules: Buf,
+    /// `[width + 256]`, u32: room to work in.
+    pub candidates: Buf,
+    /// `[1]`, u32: the token.
+    pub out: Buf,
+    /// Tokens of the vocabulary.
+    pub width: u32,
+}
+
+impl Drawing {
+    /// Set for tokens of the prompt and of the answer.
+    pub const SEEN: u32 = 1 << 31;
+    /// What a bias may be at most. Less than its negative forbids a token.
+    pub const MOST: f32 = 1e38;
+}
+
 /// One step of work. Shapes are row-major; `rows` counts tokens.
 ///
 /// Ops of a list run in order and see the results of those before them. A backend may compute some together: what a norm writes for the
@@ -210,6 +262,8 @@ pub enum Op {
         /// Elements.
         width: u32,
     },
+    /// A token, drawn from what its logit comes to. For backends that draw: others leave that to who reads the logits.
+    Draw(Drawing),
     /// `out[r, i] = silu(gate_up[r, i]) * gate_up[r, width + i]`.
     Swiglu {
         /// `[rows, 2 * width]`: gate, then up.

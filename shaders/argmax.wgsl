@@ -11,16 +11,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> allowed: array<u32>; // [width / 32]
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2<u32>>; // [RUNS]: key and place
 
-// Ordered as the floats are, with NaN below all, and above 0, which is nothing at all.
-fn key(bits: u32) -> u32 {
-    if (bits & 0x7fffffffu) > 0x7f800000u {
-        return 1u;
-    }
-    // Both zeros are equal.
-    let value = select(bits, 0u, bits == 0x80000000u);
-    return select(value | 0x80000000u, ~value, value >= 0x80000000u);
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: vec3<u32>) {
     let each = (params.width + RUNS - 1u) / RUNS;

@@ -11,10 +11,16 @@ mod backends;
 mod reference;
 
 use phi_wasm::backend::Backend;
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+use phi_wasm::engine::DrawOptions;
 use phi_wasm::engine::{Engine, EngineOptions};
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 use phi_wasm::gpu::Choice;
 use phi_wasm::op::KvKind;
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+use phi_wasm::session::rules;
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+use phi_wasm::text::{Sampler, Sampling};
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
 use phi_wasm::weights::layout::Kind;
@@ -133,13 +139,14 @@ async fn what_is_cached_changes_nothing<B: Backend>(backend: B) {
 
 /// Decoding on a device: few kernels in one pass and one submission, little that crosses, and nothing made anew.
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-async fn a_token_asks_little_of_the_device<B: Backend>(backend: B) {
+async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) {
     const TOKENS: u64 = 8;
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
     engine.plan(&[5, 6, 7]).unwrap();
+    assert!(begin_draws(&mut engine, &Sampler::new(&sampling(), [], 0).unwrap()));
     let mut warm = None;
     for token in 0..2 + TOKENS {
-        let next = engine.likeliest().await.unwrap();
+        let next = if drawn { engine.draw().await } else { engine.likeliest().await }.unwrap();
         engine.push(next).unwrap();
         // The first comes out of the prefill, and the second makes what all others need.
         if token == 1 {
@@ -155,9 +162,51 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B) {
 }
 
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+fn sampling() -> Sampling {
+    let penalties = Sampling { repetition_penalty: 1.2, presence_penalty: 0.1, frequency_penalty: 0.2, ..Sampling::default() };
+    Sampling { temperature: 1.5, top_k: 60, top_p: 0.9, min_p: 0.01, logit_bias: [(9, 1.0)].into(), seed: Some(3), ..penalties }
+}
+
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+fn begin_draws<B: Backend>(engine: &mut Engine<B>, sampler: &Sampler) -> bool {
+    let sampling = sampler.sampling();
+    let (rules, bias, seen) = (rules(sampling), &sampling.logit_bias, sampler.seen());
+    let options = DrawOptions { rules, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
+    engine.begin_draws(options).unwrap()
+}
+
+/// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are those that the sampler draws from the logits.
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
+    let mut engine = load(tiny_phi(), backend, Bits::Four).await;
+    let prompt = [5, 6, 7, 5];
+    let mut answers = [Vec::new(), Vec::new()];
+    for (looked_at, answer) in [true, false].into_iter().zip(&mut answers) {
+        let mut sampler = Sampler::new(&sampling(), [], 0).unwrap();
+        sampler.prompt(&prompt);
+        engine.plan(&prompt).unwrap();
+        assert!(begin_draws(&mut engine, &sampler));
+        for _ in 0..20 {
+            let logits = if looked_at { Some(engine.logits().await.unwrap()) } else { None };
+            let token = engine.draw().await.unwrap();
+            if let Some(mut logits) = logits {
+                assert_eq!(token, sampler.sample(&mut logits));
+            }
+            answer.push(token);
+            engine.push(token).unwrap();
+        }
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 async_test! {
     async fn token_path() {
-        a_token_asks_little_of_the_device(backends::gpu(Choice::Auto).await).await;
+        a_token_asks_little_of_the_device(backends::gpu(Choice::Auto).await, false).await;
+        a_token_asks_little_of_the_device(backends::gpu(Choice::Auto).await, true).await;
+    }
+    async fn drawn_tokens() {
+        drawn_tokens_are_the_samplers(backends::gpu(Choice::Auto).await).await;
     }
 }
 

@@ -34,7 +34,7 @@ fn largest(module: &Module) -> Vec<naga::back::PipelineConstants> {
 }
 
 fn with(module: &Module, fours: f64, teams: f64) -> naga::back::PipelineConstants {
-    let values = [("WG", 256.0), ("FOURS", fours), ("GROUPS", 512.0), ("QUADS", 16.0), ("TEAMS", teams), ("SPLITS", 16.0)];
+    let values = [("WG", 256.0), ("FOURS", fours), ("GROUPS", 512.0), ("QUADS", 16.0), ("TEAMS", teams), ("SPLITS", 16.0), ("RUNS", 256.0)];
     let declared = |name: &str| module.overrides.iter().any(|(_, found)| found.name.as_deref() == Some(name));
     values.into_iter().filter(|(name, _)| declared(name)).map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -429,6 +429,10 @@ impl Backend for Gpu {
         self.profiler.is_none()
     }
 
+    fn draws(&self) -> bool {
+        true
+    }
+
     async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {
         self.check()?;
         self.flush();

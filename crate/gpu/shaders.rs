@@ -87,6 +87,10 @@ pub enum Shader {
     Argmax,
     /// `argmax_of_runs.wgsl`.
     ArgmaxOfRuns,
+    /// `weigh.wgsl`.
+    Weigh(Reduce),
+    /// `draw.wgsl`.
+    Draw(Reduce),
     /// `peak_reads.wgsl`, `peak_floats.wgsl` or `peak_dots.wgsl`, which compute nothing.
     Peak(Peak),
 }
@@ -133,7 +137,7 @@ impl Shader {
             }
         }
         all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
-        all.extend(reductions.map(Shader::Norm));
+        all.extend(reductions.into_iter().flat_map(|reduce| [Shader::Norm(reduce), Shader::Weigh(reduce), Shader::Draw(reduce)]));
         for kind in kv {
             all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
             for reduce in reductions {
@@ -162,6 +166,8 @@ impl Shader {
             Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
             Shader::Argmax => ("argmax", wgsl!("argmax.wgsl")),
             Shader::ArgmaxOfRuns => ("argmax_of_runs", wgsl!("argmax_of_runs.wgsl")),
+            Shader::Weigh(_) => ("weigh", wgsl!("weigh.wgsl")),
+            Shader::Draw(_) => ("draw", wgsl!("draw.wgsl")),
             Shader::Peak(Peak::Reads) => ("peak_reads", wgsl!("peak_reads.wgsl")),
             Shader::Peak(Peak::Floats) => ("peak_floats", wgsl!("peak_floats.wgsl")),
             Shader::Peak(Peak::Dots) => ("peak_dots", wgsl!("peak_dots.wgsl")),
@@ -180,7 +186,7 @@ impl Shader {
     fn reduce(self) -> Option<Reduce> {
         match self {
             Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
-            Shader::AttendToken(_, reduce, _) => Some(reduce),
+            Shader::AttendToken(_, reduce, _) | Shader::Weigh(reduce) | Shader::Draw(reduce) => Some(reduce),
             _ => None,
         }
     }
@@ -258,8 +264,11 @@ impl Shader {
         if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
             source.push_str(wgsl!("lib/rotate.wgsl"));
         }
-        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns) {
+        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns | Shader::Weigh(_) | Shader::Draw(_)) {
             source.push_str(wgsl!("lib/larger.wgsl"));
+        }
+        if matches!(self, Shader::Weigh(_) | Shader::Draw(_)) {
+            source.push_str(wgsl!("lib/rules.wgsl"));
         }
         if matches!(self, Shader::Swiglu | Shader::Gated(..)) {
             source.push_str(wgsl!("lib/silu.wgsl"));
@@ -287,7 +296,8 @@ impl Shader {
             Shader::Norm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
             Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
             Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
-            Shader::AttendToken(..) => {
+            Shader::Weigh(_) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite), (6, ReadWrite)]),
+            Shader::AttendToken(..) | Shader::Draw(_) => {
                 bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
             }
             Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns | Shader::Peak(Peak::Reads) => {
@@ -312,6 +322,7 @@ impl Shader {
             Shader::Merge => params::Merge::LAYOUT,
             Shader::Swiglu => params::Swiglu::LAYOUT,
             Shader::Argmax | Shader::ArgmaxOfRuns => params::Argmax::LAYOUT,
+            Shader::Weigh(_) | Shader::Draw(_) => params::Draw::LAYOUT,
             Shader::Peak(_) => params::Peak::LAYOUT,
         }
     }

@@ -146,15 +146,6 @@ impl Phi {
         r.ops
     }
 
-    /// The same for one row, and the choice of its likeliest token, which becomes the first of `scratch.ids`: the next step may go on
-    /// from there.
-    pub fn record_choice(&self, scratch: &Scratch, row: usize) -> Vec<Op> {
-        let mut ops = self.record_head(scratch, row, 1);
-        let Scratch { logits, allowed, ids, .. } = *scratch;
-        ops.push(Op::Argmax { x: logits, allowed, out: ids, width: self.config.vocab_size });
-        ops
-    }
-
     fn record_embedding(&self, scratch: &Scratch, rows: usize) -> Vec<Op> {
         vec![Op::Embed { table: self.embedding.clone(), ids: scratch.ids, out: scratch.x, rows: rows as u32 }]
     }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use crate::backend::{Backend, Counters};
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{DrawOptions, Engine};
 use crate::error::{Code, Error, Result, fail};
+use crate::op::Rules;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
 use crate::words::Words;
@@ -156,7 +157,7 @@ pub struct Answer<'s, B: Backend> {
 /// What an answer knows of itself.
 pub(super) struct Course {
     sampler: Sampler,
-    greedy: bool,
+    choice: Choice,
     work: Work,
     stream: TextStream,
     phase: Phase,
@@ -166,6 +167,17 @@ pub(super) struct Course {
     generated: usize,
     started: f64,
     prefilled: f64,
+}
+
+/// Where the next token is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Choice {
+    /// Here, from logits that are read.
+    Here,
+    /// Where the logits are: the largest.
+    Likeliest,
+    /// Where the logits are: by the sampler's rules.
+    Drawn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -204,7 +216,7 @@ impl Course {
         sampler.prompt(prompt);
         Ok(Course {
             sampler,
-            greedy: options.sampling.is_plain_argmax(),
+            choice: Choice::Here,
             work: Work::default(),
             stream,
             phase: Phase::Prefill,
@@ -217,9 +229,23 @@ impl Course {
         })
     }
 
-    /// Counts a device's work from here on.
-    pub fn begin_work(&mut self) {
+    /// Goes on, or begins, on an engine that has been told the sequence.
+    pub fn begin_on<B: Backend>(&mut self, engine: &mut Engine<B>) -> Result<()> {
         self.work = Work::default();
+        let sampling = self.sampler.sampling();
+        self.choice = if sampling.is_plain_argmax() {
+            Choice::Likeliest
+        } else {
+            let options = DrawOptions {
+                rules: rules(sampling),
+                bias: &sampling.logit_bias,
+                seen: self.sampler.seen(),
+                seed: self.sampler.seed(),
+                place: self.sampler.chosen(),
+            };
+            if engine.begin_draws(options)? { Choice::Drawn } else { Choice::Here }
+        };
+        Ok(())
     }
 
     /// The figures of an answer that ends here.
@@ -247,6 +273,20 @@ impl Course {
             backend,
             work: self.work.per_token(),
         }
+    }
+}
+
+/// Sampling in the words of [`crate::op::Op::Draw`].
+pub fn rules(sampling: &Sampling) -> Rules {
+    Rules {
+        temperature: sampling.temperature,
+        top_k: u32::try_from(sampling.top_k).unwrap_or(u32::MAX),
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        repetition_penalty: sampling.repetition_penalty,
+        presence_penalty: sampling.presence_penalty,
+        frequency_penalty: sampling.frequency_penalty,
+        drawn: 0.0,
     }
 }
 
@@ -308,14 +348,14 @@ impl<B: Backend> Step<'_, B> {
         }
     }
 
-    /// The next token. Where its logit alone decides, the logits need not leave the device.
     async fn choose(&mut self) -> Result<u32> {
-        if self.course.greedy {
-            let token = self.engine.likeliest().await?;
-            self.course.sampler.accept(token);
-            return Ok(token);
-        }
-        Ok(self.course.sampler.sample(&mut self.engine.logits().await?))
+        let token = match self.course.choice {
+            Choice::Here => return Ok(self.course.sampler.sample(&mut self.engine.logits().await?)),
+            Choice::Likeliest => self.engine.likeliest().await?,
+            Choice::Drawn => self.engine.draw().await?,
+        };
+        self.course.sampler.accept(token);
+        Ok(token)
     }
 
     fn end(&mut self, finish: Finish) -> Event {

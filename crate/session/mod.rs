@@ -7,7 +7,7 @@ mod steady;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Event, Finish, GenerateOptions, Stats, WorkPerToken};
+pub use answer::{Answer, Event, Finish, GenerateOptions, Stats, WorkPerToken, rules};
 pub use steady::{Device, Host, Steady, SteadyAnswer, Wanted};
 
 use crate::backend::Backend;
@@ -151,6 +151,7 @@ impl<B: Backend> Session<B> {
         let mut course = Course::new(prompt, stream, options, &self.padding)?;
         self.engine.plan(prompt)?;
         course.cached = prompt.len() - self.engine.pending();
+        course.begin_on(&mut self.engine)?;
         Ok(course)
     }
 
@@ -160,8 +161,8 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `prompt-too-long` where this session's context is too short for it.
     fn take_up(&mut self, course: &mut Course, tokens: &[u32]) -> Result<()> {
-        course.begin_work();
-        self.engine.plan(tokens)
+        self.engine.plan(tokens)?;
+        course.begin_on(&mut self.engine)
     }
 
     async fn step(&mut self, course: &mut Course) -> Result<Option<Event>> {

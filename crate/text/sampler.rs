@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Result, fail};
+use crate::random;
 
 /// How the next token is chosen. The default is greedy: the likeliest token, always.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +102,9 @@ pub struct Sampler {
     never: Vec<u32>,
     /// How often each token of the prompt and of the answer was generated: a prompt's may be at 0.
     seen: BTreeMap<u32, u32>,
-    random: SplitMix64,
+    seed: u64,
+    /// Tokens chosen so far: the place of the next draw.
+    chosen: u64,
     candidates: Vec<Candidate>,
 }
 
@@ -117,7 +120,8 @@ impl Sampler {
             sampling: sampling.clone(),
             never: never.into_iter().collect(),
             seen: BTreeMap::new(),
-            random: SplitMix64(sampling.seed.unwrap_or(fresh_seed)),
+            seed: sampling.seed.unwrap_or(fresh_seed),
+            chosen: 0,
             candidates: Vec::new(),
         })
     }
@@ -132,6 +136,27 @@ impl Sampler {
     /// Notes a token as generated. [`Sampler::sample`] does so itself: this is for tokens chosen elsewhere.
     pub fn accept(&mut self, id: u32) {
         *self.seen.entry(id).or_default() += 1;
+        self.chosen += 1;
+    }
+
+    /// What was asked for.
+    pub fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+
+    /// The seed of its draws, of which each token chosen takes one.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The tokens noted, and how often each was generated: a prompt's may be at 0.
+    pub fn seen(&self) -> &BTreeMap<u32, u32> {
+        &self.seen
+    }
+
+    /// How many tokens were chosen.
+    pub fn chosen(&self) -> u64 {
+        self.chosen
     }
 
     /// Chooses the next token and notes it. `logits` is one row, indexed by id; it is used as scratch.
@@ -226,7 +251,7 @@ impl Sampler {
     /// Draws by weight, going through the candidates in the order of their ids.
     fn draw(&mut self) -> Option<u32> {
         self.candidates.sort_unstable_by_key(|c| c.id);
-        let mut left = self.random.unit() * self.total();
+        let mut left = random::unit(self.seed, self.chosen) * self.total();
         for c in &self.candidates {
             left -= f64::from(c.weight);
             if left < 0.0 {
@@ -252,34 +277,4 @@ fn argmax(logits: &[f32]) -> u32 {
 /// By falling logit, then by rising id.
 fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
-}
-
-/// Steele, Lea and Flood's generator: a counter and a mixer, the same on every platform.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in 0..1.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_generator_is_the_published_one() {
-        let mut random = SplitMix64(1_234_567);
-        let first = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423, 4_593_380_528_125_082_431];
-        assert_eq!(first.map(|_| random.next()), first);
-    }
 }

@@ -98,7 +98,7 @@ async_test! {
 }
 
 #[cfg(target_family = "wasm")]
-mod platform {
+pub mod platform {
     pub async fn make_ready() {
         phi_wasm::web::subgroups::request().await;
     }
@@ -106,7 +106,7 @@ mod platform {
 
 /// Chromium's software adapter has no f16; lavapipe has.
 #[cfg(not(target_family = "wasm"))]
-mod platform {
+pub mod platform {
     use super::*;
 
     pub async fn make_ready() {}

@@ -4,6 +4,8 @@
 mod cases;
 mod cpu;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+mod draws;
+#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 mod gpu;
 mod host;
 mod oracle;

@@ -3,7 +3,11 @@
 //! An engine is told which tokens the sequence should hold ([`Engine::plan`]), works towards that a chunk at a time
 //! ([`Engine::advance`]) and then has the logits. Whoever drives it may stop between any two calls: the cache stays true.
 
+mod choice;
+
 use std::collections::BTreeMap;
+
+pub use choice::DrawOptions;
 
 use crate::backend::{Backend, Counters};
 use crate::error::{Code, Result, fail};
@@ -17,6 +21,7 @@ use crate::weights::checkpoint::Hold;
 use crate::weights::config::Config;
 use crate::weights::layout::Kind;
 use crate::weights::source::Source;
+use choice::{Ahead, Draws, Way};
 
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
 const HEAD_ROWS: usize = 4;
@@ -52,21 +57,14 @@ pub struct Engine<B: Backend> {
     /// Rows of the latest chunk, which `scratch.x` still holds.
     latest: usize,
     ahead: Option<Ahead<B::Later>>,
-}
-
-/// A step that was begun before anybody knew which token it is for.
-struct Ahead<L> {
-    /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last planned token's.
-    token: Option<u32>,
-    /// The choice after it.
-    choice: L,
+    draws: Option<Draws>,
 }
 
 /// Programs that come again and again: whole chunks and single tokens.
 struct Programs<P> {
     layers: BTreeMap<usize, P>,
     head: Option<P>,
-    choice: Option<P>,
+    choices: BTreeMap<Way, P>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -100,12 +98,13 @@ impl<B: Backend> Engine<B> {
         let model = Phi::load(checkpoint, &mut backend, options.hold, progress).await?;
         let mut engine = Engine {
             rope: Rope::new(config),
-            programs: Programs { layers: BTreeMap::new(), head: None, choice: None },
+            programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
             planned: Vec::new(),
             cached: 0,
             factors: Factors::Short,
             latest: 0,
             ahead: None,
+            draws: None,
             backend,
             model,
             cache,
@@ -116,17 +115,6 @@ impl<B: Backend> Engine<B> {
         };
         engine.forbid(&[])?;
         Ok(engine)
-    }
-
-    /// Says which tokens [`Engine::likeliest`] must never choose, instead of those it was told before.
-    pub fn forbid(&mut self, tokens: &[u32]) -> Result<()> {
-        let mut allowed = vec![u32::MAX; self.config().vocab_size.div_ceil(32) as usize];
-        for &token in tokens {
-            if let Some(word) = allowed.get_mut(token as usize / 32) {
-                *word &= !(1 << (token % 32));
-            }
-        }
-        self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))
     }
 
     /// What the backend has been asked to do so far, where it counts.
@@ -189,7 +177,7 @@ impl<B: Backend> Engine<B> {
         if let Some(bad) = tokens.iter().find(|&&id| id >= vocab_size) {
             fail!(Code::BadToken, "token id {bad} is outside the vocabulary of {vocab_size}");
         }
-        self.ahead = None;
+        self.leave_ahead();
         let factors = self.rope.factors(tokens.len());
         let common = self.planned[..self.cached].iter().zip(tokens).take_while(|(a, b)| a == b).count();
         // The last token always runs again: its hidden state is what the logits come from.
@@ -218,7 +206,7 @@ impl<B: Backend> Engine<B> {
                 self.cached += 1;
                 self.latest = 1;
             }
-            _ => self.ahead = None,
+            _ => self.leave_ahead(),
         }
         let factors = self.rope.factors(self.planned.len());
         if factors != self.factors {
@@ -244,7 +232,7 @@ impl<B: Backend> Engine<B> {
         if rows == 0 {
             return Ok(0);
         }
-        self.ahead = None;
+        self.leave_ahead();
         self.write_step(rows)?;
         self.run_layers(rows)?;
         self.cached += rows;
@@ -282,59 +270,6 @@ impl<B: Backend> Engine<B> {
             self.programs.head = Some(program);
         }
         self.floats(self.scratch.logits, self.config().vocab_size as usize).await
-    }
-
-    /// The token with the largest logit after the last planned one, the first among equals; never a forbidden one. Works through what
-    /// is pending first. The logits stay where they are.
-    ///
-    /// Where the backend works while others wait, the step after this token is begun before the token is known here. Pushing the token
-    /// takes that step up; whatever else comes next leaves it.
-    pub async fn likeliest(&mut self) -> Result<u32> {
-        let choice = match self.ahead.take_if(|ahead| ahead.token.is_none()) {
-            Some(begun) => begun.choice,
-            None => {
-                self.forget_ahead();
-                while self.advance().await? > 0 {}
-                self.run_choice(self.latest - 1)?
-            }
-        };
-        let next = self.begin_ahead()?;
-        let mut token = 0u32;
-        self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
-        self.ahead = next.map(|choice| Ahead { token: Some(token), choice });
-        Ok(token)
-    }
-
-    /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then.
-    fn run_choice(&mut self, row: usize) -> Result<B::Later> {
-        let program = match self.programs.choice.take_if(|_| row == 0) {
-            Some(program) => program,
-            None => self.backend.prepare(&self.model.record_choice(&self.scratch, row))?,
-        };
-        self.backend.run(&program)?;
-        if row == 0 {
-            self.programs.choice = Some(program);
-        }
-        self.backend.read_later(self.scratch.ids, 0, size_of::<u32>())
-    }
-
-    /// Begins the step for the token that was just chosen, where that is worth it and the same factors hold for it.
-    fn begin_ahead(&mut self) -> Result<Option<B::Later>> {
-        let position = self.planned.len();
-        let fits = position < self.ctx_len && self.rope.factors(position + 1) == self.factors;
-        if !(fits && self.backend.works_ahead()) {
-            return Ok(None);
-        }
-        self.write_position(position, 1)?;
-        self.run_layers(1)?;
-        self.run_choice(0).map(Some)
-    }
-
-    /// Makes `scratch.x` the last planned token's again, if a step ahead has it: that token runs once more.
-    fn forget_ahead(&mut self) {
-        if self.ahead.take_if(|ahead| ahead.token.is_some()).is_some() {
-            self.cached -= 1;
-        }
     }
 
     /// Hands the logits of every row of the latest chunk to `sink`, with the row's position.

@@ -113,5 +113,5 @@ fn portable() {
 #[cfg(feature = "gpu")]
 #[test]
 fn gpu() {
-    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Auto).await).await });
+    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Off, Choice::Auto).await).await });
 }

@@ -6,7 +6,10 @@
 
 #[path = "common/backends.rs"]
 mod backends;
+#[path = "common/perplexity.rs"]
+mod perplexity;
 
+use perplexity::perplexity;
 use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu")]
 use phi_wasm::gpu::Choice;
@@ -57,23 +60,7 @@ async fn is_the_reference<B: Backend>(backend: B) {
 async fn predicts_the_text<B: Backend>(session: &mut Session<B>) {
     let tokens = ids("text.ids");
     assert_eq!(session.tokenizer().encode(TEXT, true).unwrap(), tokens);
-    let engine = session.engine();
-    engine.plan(&tokens).unwrap();
-    let (mut nll, mut last) = (0.0, Vec::new());
-    while engine.pending() > 0 {
-        engine.advance().await.unwrap();
-        engine
-            .chunk_logits(&mut |position, logits| {
-                if let Some(&next) = tokens.get(position + 1) {
-                    nll -= log_softmax(logits, next as usize);
-                } else {
-                    last = logits.to_vec();
-                }
-            })
-            .await
-            .unwrap();
-    }
-    let perplexity = (nll / (tokens.len() - 1) as f64).exp();
+    let (perplexity, last) = perplexity(session.engine(), &tokens).await;
     let reference = floats("text.nll");
     let reference = (reference.iter().map(|&x| f64::from(x)).sum::<f64>() / reference.len() as f64).exp();
     assert!((reference - 23.496).abs() < 0.001, "the golden file's own perplexity is {reference}");
@@ -113,11 +100,6 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
     assert!(expected.starts_with(&whole[begun..]), "{name}: the tokens behind the text");
 }
 
-fn log_softmax(logits: &[f32], target: usize) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    f64::from(logits[target] - max) - logits.iter().map(|&l| f64::from(l - max).exp()).sum::<f64>().ln()
-}
-
 #[test]
 fn simd() {
     pollster::block_on(async { is_the_reference(backends::simd().await).await });
@@ -131,5 +113,5 @@ fn portable() {
 #[cfg(feature = "gpu")]
 #[test]
 fn gpu() {
-    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Auto).await).await });
+    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Off, Choice::Auto).await).await });
 }

@@ -13,6 +13,6 @@ pub async fn simd() -> Cpu {
 }
 
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-pub async fn gpu(dots: Choice) -> Gpu {
-    Gpu::new(GpuOptions { f16: Choice::Off, dots, ..GpuOptions::default() }).await.unwrap()
+pub async fn gpu(f16: Choice, dots: Choice) -> Gpu {
+    Gpu::new(GpuOptions { f16, dots, ..GpuOptions::default() }).await.unwrap()
 }

@@ -5,14 +5,10 @@ import { delimiter, join } from "node:path";
 import puppeteer from "puppeteer-core";
 import { launchWebKit } from "./webkit.mjs";
 
-/** What the wasm-bindgen tests start Chromium with, too. */
-const CHROMIUM_SWITCHES = JSON.parse(readFileSync(new URL("../../webdriver.json", import.meta.url), "utf8"))["goog:chromeOptions"].args;
-
-const FIREFOX_PREFS = {
-  "dom.webgpu.enabled": true,
-  "gfx.webgpu.ignore-blocklist": true,
-  "gfx.webrender.software": true,
-};
+/** What the wasm-bindgen tests start Chromium and Firefox with, too. */
+const { "goog:chromeOptions": CHROMIUM, "moz:firefoxOptions": FIREFOX } = JSON.parse(
+  readFileSync(new URL("../../webdriver.json", import.meta.url), "utf8"),
+);
 
 /** Where each browser is looked for; the environment variable wins. */
 const NAMES = {
@@ -34,8 +30,8 @@ export function findBrowser(kind) {
 export function launch(kind) {
   if (kind === "webkit") return launchWebKit();
   if (kind === "firefox") {
-    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, extraPrefsFirefox: FIREFOX_PREFS });
+    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, extraPrefsFirefox: FIREFOX.prefs });
   }
-  const args = kind === "chromium" ? CHROMIUM_SWITCHES : ["--no-sandbox", "--disable-blink-features=WebGPU"];
+  const args = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
   return puppeteer.launch({ executablePath: findBrowser("chromium"), headless: true, args });
 }

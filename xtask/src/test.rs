@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     ("relaxed SIMD under wasmtime", relaxed),
     ("the WASI module", wasi_module),
     ("browser tests", browser),
+    ("golden tests on Firefox's GPU", golden_in_firefox),
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
     ("the page in Chromium, Firefox and WebKit", page),
@@ -85,6 +86,14 @@ fn wasi_module(place: &Place) -> Result<()> {
 fn browser(place: &Place) -> Result<()> {
     let driver = chromedriver()?;
     sh::show(place.command("wasm-pack").args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(driver))
+}
+
+/// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run
+/// here. They take every kernel through whole models; each alone is tested on lavapipe natively.
+fn golden_in_firefox(place: &Place) -> Result<()> {
+    let mut wasm_pack = place.command("wasm-pack");
+    wasm_pack.args(["test", "--headless", "--firefox", "--mode=no-install", "--geckodriver"]).arg(place.geckodriver());
+    sh::show(wasm_pack.args(["--", "--test=golden", "--", "--include-ignored", "gpu"]))
 }
 
 /// Unoptimised: that it works is the question, and the libraries are compiled for the tests anyway.

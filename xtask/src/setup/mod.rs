@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::place::{Place, WASM_PACK_VERSION};
+use crate::place::{GECKODRIVER_VERSION, Place, WASM_PACK_VERSION};
 use crate::sh;
 
 pub use packages::{browsers, chromium};
@@ -27,7 +27,8 @@ pub fn everything(place: &Place) -> Result<()> {
     model::fetch(place)?;
     model::rotate(place)?;
     wasmtime(place)?;
-    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, "its build and test commands are tested too")
+    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, "its build and test commands are tested too")?;
+    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, "wasm-bindgen's tests drive Firefox through it, and Debian has none")
 }
 
 /// What `build` needs.

@@ -22,7 +22,7 @@ const CHROMIUM: Package = Package {
 const BROWSERS: [Package; 7] = [
     CHROMIUM,
     Package { debian: "chromium-driver", why: "wasm-bindgen's tests drive Chromium through it", programs: &["chromedriver"] },
-    Package { debian: "firefox-esr", why: "the page runs in it too", programs: &["firefox-esr", "firefox"] },
+    Package { debian: "firefox-esr", why: "the page and tests of the GPU run in it too", programs: &["firefox-esr", "firefox"] },
     Package { debian: "webkit2gtk-driver", why: "WebKit: the page runs in it too, as in Safari", programs: &["WebKitWebDriver"] },
     Package { debian: "xvfb", why: "a screen for WebKit, which has no headless mode", programs: &["Xvfb"] },
     Package { debian: "libvulkan1", why: "WebGPU's way to any GPU", programs: &[] },

@@ -34,6 +34,17 @@ pub struct Counters {
     pub created: u64,
 }
 
+/// Lists of ops to be timed.
+#[derive(Clone, Copy, Debug)]
+pub struct Trials<'a> {
+    /// One token through some layers.
+    pub one: &'a [Op],
+    /// Many tokens through one.
+    pub many: &'a [Op],
+    /// A buffer whose first bytes are there to be waited for.
+    pub after: Buf,
+}
+
 /// Memory, and something that runs lists of ops over it.
 ///
 /// Waiting is only ever in [`Backend::fetch`] (a browser cannot block); everything else is queued in order.
@@ -79,6 +90,17 @@ pub trait Backend {
         }
         let later = self.read_later(buf, offset, into.len())?;
         self.fetch(later, into).await
+    }
+
+    /// Finds out how to run lists like these fastest, where it was opened for that and it is not known yet. What the lists write is of
+    /// no worth afterwards.
+    async fn tune(&mut self, _trials: Trials<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was found out, to be kept and given when such a device is opened again; `None` where nothing was.
+    fn tuned(&self) -> Option<&str> {
+        None
     }
 
     /// Whether it computes while its caller does something else, so that asking for work ahead of time saves time.

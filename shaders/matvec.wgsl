@@ -1,4 +1,4 @@
-// out[r] = w · x[r], or out[r] += w · x[r], for TOKENS tokens: a workgroup for each quad of four rows. The normed variant takes
+// out[r] = w · x[r], or out[r] += w · x[r], for TOKENS tokens: a workgroup for each QUADS quads of four rows. The normed variant takes
 // the RMS norms of x's rows instead.
 
 override WG: u32 = 64u;
@@ -18,15 +18,20 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-    let quad = id.y * grid.x + id.x;
-    if 4u * quad >= params.part_rows {
+    let first = (id.y * grid.x + id.x) * QUADS;
+    let past = (params.part_rows + 3u) / 4u;
+    if first >= past {
         return;
     }
-    var totals = products(quad, lane);
-    for (var i = lane.index; i < 4u * TOKENS; i += WG) {
-        let row = 4u * quad + i % 4u;
+    var quads: array<u32, QUADS>;
+    for (var q = 0u; q < QUADS; q++) {
+        quads[q] = min(first + q, past - 1u); // Those beyond the end are computed in vain.
+    }
+    var totals = products(quads, lane);
+    for (var i = lane.index; i < 4u * QUADS * TOKENS; i += WG) {
+        let row = 4u * (first + i / (4u * TOKENS)) + i % 4u;
         if row < params.part_rows {
-            let at = i / 4u * params.rows + params.first_row + row;
+            let at = i / 4u % TOKENS * params.rows + params.first_row + row;
             out[at] = totals[i / 4u][i % 4u] + select(0.0, out[at], params.add == 1u);
         }
     }

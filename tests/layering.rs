@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["error", "op", "backend", "weights"]),
     ("engine", &["error", "op", "profile", "backend", "random", "weights", "model"]),
     ("cpu", &["error", "op", "backend", "weights"]),
-    ("gpu", &["error", "op", "profile", "backend", "weights"]),
+    ("gpu", &["error", "op", "profile", "backend", "clock", "weights"]),
     ("words", &["error", "text", "weights"]),
     ("session", &["error", "op", "backend", "weights", "engine", "text", "words", "clock"]),
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),

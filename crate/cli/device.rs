@@ -6,9 +6,11 @@ use indicatif::ProgressBar;
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
+use phi_wasm::engine::Engine;
 use phi_wasm::session::{Host, Progress, Steady, Wanted};
 use phi_wasm::weights::source::DirSource;
 
+use super::cache;
 use super::gpu;
 use super::options::{Choice, ModelArgs};
 use super::progress;
@@ -24,7 +26,7 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     args.source()?; // A model that is not there must not first open a GPU.
     let wanted = wanted(args);
     if wanted != Wanted::Cpu {
-        match gpu::open(wanted, args.compute.profile).await {
+        match gpu::open(wanted, &args.compute).await {
             Err(error) if wanted == Wanted::Auto => eprintln!("phi: computing on the CPU: {error}"),
             gpu => return task.on(gpu?).await,
         }
@@ -57,7 +59,11 @@ impl Host for Terminal {
     type Source = DirSource;
 
     async fn gpu(&self) -> Result<gpu::Gpu> {
-        gpu::open(wanted(&self.args), false).await
+        gpu::open(wanted(&self.args), &self.args.compute).await
+    }
+
+    fn loaded(&self, engine: &Engine<gpu::Gpu>) {
+        cache::keep_tuned(engine);
     }
 
     async fn cpu(&self) -> Result<Cpu> {

@@ -2,16 +2,20 @@
 
 use phi_wasm::backend::Backend;
 pub use phi_wasm::gpu::Gpu;
-use phi_wasm::gpu::GpuOptions;
+use phi_wasm::gpu::{GpuOptions, Tune};
 use phi_wasm::session::Wanted;
 use phi_wasm::{Code, Error, Result};
+
+use super::cache;
+use super::options::ComputeArgs;
 
 /// What is computed on unless the user says otherwise.
 pub const DEFAULT: Wanted = Wanted::Auto;
 
-/// Opens the GPU; one that is a program on the CPU only for those who insist on it. With `profile` it times its kernels.
-pub async fn open(wanted: Wanted, profile: bool) -> Result<Gpu> {
-    let gpu = Gpu::new(GpuOptions { profile, ..GpuOptions::default() }).await?;
+/// Opens the GPU; one that is a program on the CPU only for those who insist on it.
+pub async fn open(wanted: Wanted, args: &ComputeArgs) -> Result<Gpu> {
+    let tune = Tune { known: cache::known_gpus(), host: String::new(), anew: args.retune };
+    let gpu = Gpu::new(GpuOptions { profile: args.profile, tune: Some(tune), ..GpuOptions::default() }).await?;
     if wanted == Wanted::Auto && gpu.is_software() {
         return Err(Error::new(Code::NoGpu, format!("it is faster than {}", gpu.describe())));
     }

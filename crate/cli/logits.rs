@@ -9,6 +9,7 @@ use phi_wasm::weights::checkpoint::Checkpoint;
 use phi_wasm::{Code, Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::cache;
 use super::device::{self, Task};
 use super::options::ModelArgs;
 use super::progress;
@@ -42,6 +43,7 @@ impl Task for Logits {
         bar.set_length(checkpoint.weight_bytes());
         let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
         bar.finish_and_clear();
+        cache::keep_tuned(&engine);
 
         let bar = progress::tokens("computing", self.ids.len());
         let mut all: Vec<f32> = Vec::new(); // [tokens, vocab]

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 mod bench;
+mod cache;
 mod chat;
 mod convert;
 mod device;

@@ -4,6 +4,8 @@ use phi_wasm::cpu::Cpu;
 use phi_wasm::session::Wanted;
 use phi_wasm::{Code, Error, Result};
 
+use super::options::ComputeArgs;
+
 /// What is computed on unless the user says otherwise.
 pub const DEFAULT: Wanted = Wanted::Cpu;
 
@@ -11,6 +13,6 @@ pub const DEFAULT: Wanted = Wanted::Cpu;
 pub type Gpu = Cpu;
 
 /// An error.
-pub async fn open(_wanted: Wanted, _profile: bool) -> Result<Gpu> {
+pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
     Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend; use --backend cpu"))
 }

@@ -38,6 +38,9 @@ pub struct ComputeArgs {
     /// How keys and values are cached [default: f16; f32 with --bits 32].
     #[arg(long, value_enum, value_name = "KIND")]
     pub kv: Option<Kv>,
+    /// Time again which of the GPU's kernels are fastest; otherwise that is done once for each GPU, driver and version of phi.
+    #[arg(long)]
+    pub retune: bool,
     /// Whether the GPU times each kernel: an option of `bench` alone.
     #[arg(skip)]
     pub profile: bool,

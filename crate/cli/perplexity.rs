@@ -6,6 +6,7 @@ use clap::Args;
 use phi_wasm::backend::Backend;
 use phi_wasm::{Code, Error, Result};
 
+use super::cache;
 use super::device::{self, Task};
 use super::options::{ModelArgs, read_text};
 use super::progress;
@@ -35,6 +36,7 @@ impl Task for Perplexity {
         let mut session = progress::open(&self.model, backend, self.window).await?;
         let ids = session.tokenizer().encode(&text, true)?;
         let engine = session.engine();
+        cache::keep_tuned(engine);
         let window = self.window.unwrap_or(engine.ctx_len());
         if window < 2 || ids.len() < 2 {
             return Err(Error::new(Code::BadOption, "perplexity needs windows of at least two tokens, and as much text"));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 pub use choice::DrawOptions;
 
-use crate::backend::{Backend, Counters};
+use crate::backend::{Backend, Counters, Trials};
 use crate::error::{Code, Result, fail};
 use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
@@ -114,7 +114,21 @@ impl<B: Backend> Engine<B> {
             head_rows,
         };
         engine.forbid(&[])?;
+        engine.tune().await?;
         Ok(engine)
+    }
+
+    /// Has the backend time what it has variants of: a token through some layers, so many that their weights come from memory, and part
+    /// of a prompt through one.
+    async fn tune(&mut self) -> Result<()> {
+        let one = self.model.record_some_layers(&self.scratch, &self.cache, 1, 4);
+        let many = self.model.record_some_layers(&self.scratch, &self.cache, self.chunk.min(64), 1);
+        self.backend.tune(Trials { one: &one, many: &many, after: self.scratch.step }).await
+    }
+
+    /// What the backend found out when the model was loaded, to be kept for the next time.
+    pub fn tuned(&self) -> Option<&str> {
+        self.backend.tuned()
     }
 
     /// What the backend has been asked to do so far, where it counts.

@@ -4,7 +4,8 @@ use super::health::Health;
 use super::kernels::Tuning;
 use super::platform;
 use super::profiler::MOST_TIMED;
-use super::shaders::{MOST_TOKENS, Real, Reduce};
+use super::shaders::{MOST_QUADS, MOST_TOKENS, Real, Reduce};
+use super::tune::Tune;
 use crate::error::{Code, Result, fail};
 
 /// Whether to use a feature of the device.
@@ -32,12 +33,16 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Invocations of a workgroup, 1 to 256.
     pub workgroup: Option<u32>,
+    /// Quads of rows that a workgroup multiplies with one token, 1 to [`MOST_QUADS`].
+    pub quads: Option<u32>,
     /// Dispatches of a submission at most; `None` for what the adapter can take.
     pub most_dispatches: Option<u32>,
     /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
     pub max_buffer: Option<u64>,
     /// Whether to time every dispatch, for `Backend::take_kernels`. That makes everything slower.
     pub profile: bool,
+    /// Whether to time variants on the model that is loaded; `None` leaves it at what is known of such devices.
+    pub tune: Option<Tune>,
 }
 
 /// An open device.
@@ -112,6 +117,9 @@ impl Device {
         if !(1..=256).contains(&workgroup) {
             fail!(Code::BadOption, "a workgroup of {workgroup}: it must have 1 to 256 invocations");
         }
+        if let Some(quads) = options.quads.filter(|quads| !(1..=MOST_QUADS).contains(quads)) {
+            fail!(Code::BadOption, "{quads} quads of rows for a workgroup: it takes 1 to {MOST_QUADS}");
+        }
         let tuning = |half: bool, subgroup: bool, dots: bool| Tuning {
             real: if half { Real::F16 } else { Real::F32 },
             dots,
@@ -120,6 +128,7 @@ impl Device {
             // Codes take less of a workgroup's memory than floats.
             tile: if dots { (16, 8) } else { (16, 4) },
             query_teams: 8,
+            quads: options.quads.unwrap_or(1),
             few_tokens: MOST_TOKENS,
             splits: if self.is_software() { 2 } else { 16 },
         };

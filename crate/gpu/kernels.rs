@@ -2,10 +2,11 @@
 //! workgroups of it. Nothing here touches a device.
 
 use bytemuck::bytes_of;
+use serde::{Deserialize, Serialize};
 
 use super::params;
 use super::pipelines::Constants;
-use super::shaders::{Input, MOST_QUERIES, Products, Real, Reduce, Shader};
+use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader};
 use super::work::Work;
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Drawing, Heads, KvPart, Matrix, Op, Part};
@@ -37,7 +38,7 @@ const ATTENDING: u32 = 128;
 const TOKENS: u32 = 8;
 
 /// What is chosen for a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// What products with weights are computed in.
     pub real: Real,
@@ -51,6 +52,8 @@ pub struct Tuning {
     pub tile: (u32, u32),
     /// Teams of eight queries in a tile of attention; fewer where heads are wide.
     pub query_teams: u32,
+    /// Quads of rows of a workgroup that multiplies one token, at most [`super::shaders::MOST_QUADS`].
+    pub quads: u32,
     /// Up to so many tokens go through the kernels for few of them, at most [`super::shaders::MOST_TOKENS`].
     pub few_tokens: u32,
     /// Workgroups among which one token's attention to a KV head is divided.
@@ -58,6 +61,11 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// What a workgroup computes for so few tokens: of several each takes room for its sums.
+    fn block(&self, tokens: u32) -> Block {
+        Block { quads: if tokens == 1 { self.quads } else { 1 }, tokens }
+    }
+
     /// What a tile of many tokens multiplies with weights of a kind.
     fn products(&self, kind: Kind) -> Products {
         if self.dots && kind.has_scales() { Products::Dots } else { Products::Floats(self.real.with(kind)) }
@@ -239,25 +247,27 @@ fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf, add: 
         x_row: input.x_row,
         eps: input.eps(),
     };
+    let block = tuning.block(input.rows);
     let form = if input.norm.is_some() { Input::Normed } else { Input::Plain };
     Dispatch {
-        shader: Shader::Matvec(w.kind, tuning.real.with(w.kind), tuning.reduce, form, input.rows),
+        shader: Shader::Matvec(w.kind, tuning.real.with(w.kind), tuning.reduce, form, block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
-        groups: grid_of_quads(part.rows),
+        groups: grid_of_quads(part.rows, block),
         work: Work::product(w, part, input.rows, input.floats(w) + input.rows * outputs(part, add)),
     }
 }
 
 fn gated(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf) -> Dispatch {
+    let block = tuning.block(input.rows);
     let params = params::Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
     Dispatch {
-        shader: Shader::Gated(w.kind, tuning.real.with(w.kind), tuning.reduce, input.rows),
+        shader: Shader::Gated(w.kind, tuning.real.with(w.kind), tuning.reduce, block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
-        groups: grid_of_quads(w.rows / 2),
+        groups: grid_of_quads(w.rows / 2, block),
         work: Work::product(w, part, input.rows, input.floats(w) + input.rows * w.rows / 2),
     }
 }
@@ -267,10 +277,10 @@ fn outputs(part: &Part, add: bool) -> u32 {
     part.rows * (1 + u32::from(add))
 }
 
-/// A workgroup for each quad of rows, in a grid of two sides where one is not enough.
-fn grid_of_quads(rows: u32) -> [u32; 3] {
-    let quads = rows.div_ceil(QUAD as u32);
-    [quads.min(MAX_SIDE), quads.div_ceil(MAX_SIDE), 1]
+/// A workgroup for each block of quads of rows, in a grid of two sides where one is not enough.
+fn grid_of_quads(rows: u32, block: Block) -> [u32; 3] {
+    let blocks = rows.div_ceil(QUAD as u32 * block.quads);
+    [blocks.min(MAX_SIDE), blocks.div_ceil(MAX_SIDE), 1]
 }
 
 fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32, add: bool) -> Dispatch {

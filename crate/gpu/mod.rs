@@ -18,6 +18,7 @@ mod platform;
 mod profiler;
 mod program;
 mod shaders;
+mod tune;
 mod work;
 
 use std::fmt::Display;
@@ -29,9 +30,10 @@ pub use device::{Choice, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
 pub use program::Program;
-pub use shaders::{Access, Input, Peak, Products, Real, Reduce, Shader};
+pub use shaders::{Access, Block, Input, Peak, Products, Real, Reduce, Shader};
+pub use tune::Tune;
 
-use crate::backend::{Backend, Counters, Limits};
+use crate::backend::{Backend, Counters, Limits, Trials};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::{Buf, Op};
 use crate::profile::{Kernel, Peaks};
@@ -49,6 +51,12 @@ const WRITTEN: u64 = 32 << 20;
 pub struct Gpu {
     device: Device,
     tuning: Tuning,
+    /// All that the options allow, the best first.
+    offered: Vec<Tuning>,
+    /// What is to be found out yet.
+    tune: Option<Tune>,
+    /// What was found out.
+    tuned: Option<String>,
     pipelines: Pipelines,
     /// By handle; `None` once given back.
     buffers: Vec<Option<wgpu::Buffer>>,
@@ -108,11 +116,16 @@ impl Gpu {
 
     async fn with(options: GpuOptions, source: fn(Shader) -> String) -> Result<Gpu> {
         let device = Device::open(&options).await?;
-        let mut tunings = device.tunings(&options)?.into_iter().peekable();
-        let Some(&tuning) = tunings.peek() else { unreachable!("every choice leaves a variant") };
+        let offered = device.tunings(&options)?;
+        let known = options.tune.as_ref().and_then(|tune| tune::known(&device, tune, &offered));
+        let tunings: Vec<Tuning> = known.into_iter().chain(offered.iter().copied()).collect();
+        let Some(&tuning) = tunings.first() else { unreachable!("every choice leaves a variant") };
         let mut gpu = Gpu {
             device,
             tuning,
+            offered,
+            tune: None,
+            tuned: None,
             pipelines: Pipelines::new(source),
             buffers: Vec::new(),
             staging: Vec::new(),
@@ -133,6 +146,8 @@ impl Gpu {
             }
             gpu.health().forgive();
         }
+        let is_unknown = |tune: &Tune| tune.anew || (known != Some(gpu.tuning) && !gpu.is_software());
+        gpu.tune = options.tune.filter(is_unknown);
         gpu.profiler = options.profile.then(|| Profiler::new(&gpu.device));
         outcome.map(|()| gpu)
     }
@@ -431,6 +446,19 @@ impl Backend for Gpu {
 
     fn draws(&self) -> bool {
         true
+    }
+
+    async fn tune(&mut self, trials: Trials<'_>) -> Result<()> {
+        let Some(tune) = self.tune.take() else { return Ok(()) };
+        let (profiler, offered) = (self.profiler.take(), self.offered.clone());
+        let found = tune::run(self, &tune, &offered, &trials).await;
+        self.profiler = profiler;
+        self.tuned = Some(found?);
+        Ok(())
+    }
+
+    fn tuned(&self) -> Option<&str> {
+        self.tuned.as_deref()
     }
 
     async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {

@@ -1,13 +1,15 @@
 //! The shader files, and which of them make a module: a kernel first, then the library files that its variant needs, so that
 //! line numbers in errors are the kernel's own.
 
+use serde::{Deserialize, Serialize};
+
 use super::params::{self, Layout};
 use super::platform;
 use crate::op::KvKind;
 use crate::weights::layout::Kind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Real {
     /// Single precision, everywhere.
     F32,
@@ -32,7 +34,7 @@ pub enum Products {
 }
 
 /// How a workgroup adds up what its invocations found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reduce {
     /// Through workgroup memory, everywhere.
     Workgroup,
@@ -60,6 +62,15 @@ pub enum Peak {
     Dots,
 }
 
+/// What a workgroup of a kernel for few tokens computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// Quads of rows, 1 to [`MOST_QUADS`].
+    pub quads: u32,
+    /// Tokens, 1 to [`MOST_TOKENS`].
+    pub tokens: u32,
+}
+
 /// A kernel in one of its variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shader {
@@ -67,10 +78,10 @@ pub enum Shader {
     Embed(Kind),
     /// `norm.wgsl`.
     Norm(Reduce),
-    /// `matvec.wgsl`: so many tokens at once, 1 to [`MOST_TOKENS`].
-    Matvec(Kind, Real, Reduce, Input, u32),
-    /// `gated.wgsl`: norm, gate, up and swiglu; as many tokens.
-    Gated(Kind, Real, Reduce, u32),
+    /// `matvec.wgsl`.
+    Matvec(Kind, Real, Reduce, Input, Block),
+    /// `gated.wgsl`: norm, gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
+    Gated(Kind, Real, Reduce, Block),
     /// `matmul.wgsl`: many tokens.
     Matmul(Kind, Products),
     /// `rope.wgsl`.
@@ -97,6 +108,8 @@ pub enum Shader {
 
 /// Tokens that the kernels for few take at once.
 pub const MOST_TOKENS: u32 = 8;
+/// Quads of rows that a workgroup of them takes at most.
+pub const MOST_QUADS: u32 = 4;
 /// Queries that one read of a KV head serves: they are the components of a vector.
 pub const MOST_QUERIES: u32 = 4;
 
@@ -122,6 +135,7 @@ impl Shader {
     /// Every kernel in every variant that can be asked for, for the fewest and the most tokens and queries.
     pub fn all() -> Vec<Shader> {
         let (reals, reductions, kv) = ([Real::F32, Real::F16], [Reduce::Workgroup, Reduce::Subgroup], [KvKind::F16, KvKind::F32]);
+        let blocks = [(1, 1), (MOST_QUADS, 1), (1, MOST_TOKENS)].map(|(quads, tokens)| Block { quads, tokens });
         let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
@@ -130,9 +144,9 @@ impl Shader {
             }
             for real in reals.into_iter().filter(|real| real.with(kind) == *real) {
                 all.push(Shader::Matmul(kind, Products::Floats(real)));
-                for (reduce, tokens) in reductions.into_iter().flat_map(|reduce| [(reduce, 1), (reduce, MOST_TOKENS)]) {
-                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, real, reduce, input, tokens)));
-                    all.push(Shader::Gated(kind, real, reduce, tokens));
+                for (reduce, block) in reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block))) {
+                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, real, reduce, input, block)));
+                    all.push(Shader::Gated(kind, real, reduce, block));
                 }
             }
         }
@@ -206,11 +220,11 @@ impl Shader {
         }
     }
 
-    /// How few tokens it takes, and in which form.
-    fn input(self) -> Option<(Input, u32)> {
+    /// How few tokens it takes, and in which form, and how many quads in all.
+    fn input(self) -> Option<(Input, Block)> {
         match self {
-            Shader::Matvec(.., input, tokens) => Some((input, tokens)),
-            Shader::Gated(.., tokens) => Some((Input::Normed, tokens)),
+            Shader::Matvec(.., input, block) => Some((input, block)),
+            Shader::Gated(.., block) => Some((Input::Normed, Block { quads: 2 * block.quads, ..block })),
             _ => None,
         }
     }
@@ -249,14 +263,14 @@ impl Shader {
             Shader::Matmul(_, Products::Dots) => wgsl!("lib/tile_dots.wgsl"),
             _ => "",
         });
-        if let Some((input, tokens)) = self.input() {
+        if let Some((input, Block { quads, tokens })) = self.input() {
             source.push_str(wgsl!("lib/products.wgsl"));
             source.push_str(match input {
                 Input::Plain => wgsl!("lib/plain.wgsl"),
                 Input::Normed => wgsl!("lib/normed.wgsl"),
             });
             // Sizes of arrays of one invocation, which no override can be.
-            source.push_str(&format!("const TOKENS: u32 = {tokens}u;\n"));
+            source.push_str(&format!("const QUADS: u32 = {quads}u;\nconst TOKENS: u32 = {tokens}u;\n"));
         }
         if let Shader::AttendToken(.., queries) = self {
             source.push_str(&format!("const QUERIES: u32 = {queries}u;\n"));

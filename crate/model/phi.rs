@@ -119,8 +119,13 @@ impl Phi {
 
     /// The ops that take `rows` token ids through all layers: `scratch.ids` to `scratch.x`.
     pub fn record_layers(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize) -> Vec<Op> {
+        self.record_some_layers(scratch, cache, rows, self.layers.len())
+    }
+
+    /// The same through the first `count` layers.
+    pub fn record_some_layers(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize, count: usize) -> Vec<Op> {
         let mut ops = self.record_embedding(scratch, rows);
-        for (layer, cache) in self.layers.iter().zip(cache) {
+        for (layer, cache) in self.layers.iter().zip(cache).take(count) {
             ops.extend(self.record_layer(layer, scratch, cache, rows));
         }
         ops

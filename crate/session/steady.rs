@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::answer::{Course, Event, GenerateOptions, Stats};
 use super::{Description, LoadOptions, Progress, Session};
 use crate::backend::Backend;
+use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::text::template::Message;
 use crate::weights::source::Source;
@@ -29,6 +30,9 @@ pub trait Host {
     /// # Errors
     /// `no-gpu`, `gpu-failed`, `gpu-lost`.
     async fn gpu(&self) -> Result<Self::Gpu>;
+
+    /// Hears of a model that has been loaded onto a GPU: what was found out about the GPU may be worth keeping.
+    fn loaded(&self, _engine: &Engine<Self::Gpu>) {}
 
     /// Makes the CPU ready.
     async fn cpu(&self) -> Result<Self::Cpu>;
@@ -139,7 +143,8 @@ impl<H: Host> Steady<H> {
         self.notice = None;
         if self.wanted != Wanted::Cpu {
             match self.load_onto_gpu().await {
-                Ok(session) => {
+                Ok(mut session) => {
+                    self.host.loaded(session.engine());
                     self.device = Some(Device::Gpu(Box::new(session)));
                     return Ok(());
                 }

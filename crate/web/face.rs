@@ -13,7 +13,7 @@ use super::{helpers, js, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Error, Result, fail};
-use crate::gpu::{Gpu, GpuOptions};
+use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
@@ -72,7 +72,8 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
-        let page = Page { model, threads: options.threads, start_helpers, on_progress: on_progress.unchecked_into() };
+        let tune = Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune };
+        let page = Page { model, threads: options.threads, tune, start_helpers, on_progress: on_progress.unchecked_into() };
         Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
@@ -83,6 +84,15 @@ impl PhiEngine {
             Device::Cpu(session) => ("cpu", session.describe()),
         };
         Ok(to_js(&Described { description, device, notice: self.0.notice() }).unchecked_into())
+    }
+
+    /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
+    #[wasm_bindgen(js_name = tunedGpus)]
+    pub async fn tuned_gpus(&mut self) -> std::result::Result<Option<String>, JsValue> {
+        Ok(match self.0.device().await.map_err(thrown)? {
+            Device::Gpu(session) => session.engine().tuned().map(str::to_owned),
+            Device::Cpu(_) => None,
+        })
     }
 
     /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
@@ -133,6 +143,10 @@ struct Options {
     kv: Option<Kv>,
     #[serde(default)]
     threads: usize,
+    #[serde(default)]
+    retune: bool,
+    #[serde(default)]
+    known_gpus: String,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -146,6 +160,7 @@ enum Kv {
 struct Page {
     model: JsValue,
     threads: usize,
+    tune: Tune,
     start_helpers: Option<StartHelpers>,
     on_progress: Function,
 }
@@ -156,7 +171,8 @@ impl Host for Page {
     type Source = PageSource;
 
     async fn gpu(&self) -> Result<Gpu> {
-        Gpu::new(GpuOptions { subgroups: subgroups::request().await, ..GpuOptions::default() }).await
+        let (subgroups, tune) = (subgroups::request().await, Some(self.tune.clone()));
+        Gpu::new(GpuOptions { subgroups, tune, ..GpuOptions::default() }).await
     }
 
     async fn cpu(&self) -> Result<Cpu> {

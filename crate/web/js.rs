@@ -27,6 +27,11 @@ pub(super) fn script_address() -> String {
     get(&get(&js_sys::global(), "location"), "href").as_string().unwrap_or_default()
 }
 
+/// The browser's name and version, as it gives them.
+pub(super) fn browser() -> String {
+    get(&get(&js_sys::global(), "navigator"), "userAgent").as_string().unwrap_or_default()
+}
+
 /// What a thrown value says.
 pub(super) fn message_of(thrown: &JsValue) -> String {
     get(thrown, "message").as_string().unwrap_or_else(|| format!("{thrown:?}"))

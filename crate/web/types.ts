@@ -19,6 +19,10 @@ export interface LoadOptions {
   kv?: "f16" | "f32";
   /** Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a module with threads. */
   threads?: number;
+  /** Time again which kernels are fastest on this GPU; otherwise that is done once for each GPU, browser and version of the engine. */
+  retune?: boolean;
+  /** What `tunedGpus` gave. */
+  knownGpus?: string;
 }
 
 /** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */

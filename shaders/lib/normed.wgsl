@@ -15,7 +15,8 @@ fn weighed(v: vec4<f32>, column4: u32) -> vec4<f32> {
     return v * gamma[column4] * SMALLER;
 }
 
-fn rescaled(total: vec4<f32>, power: f32, lane: Lane) -> vec4<f32> {
+// What products are multiplied by afterwards.
+fn size_of(power: f32, lane: Lane) -> f32 {
     let mean = workgroup_sum(power, lane) / f32(32u * GROUPS);
-    return total / (sqrt(mean + params.eps) * SMALLER);
+    return 1.0 / (sqrt(mean + params.eps) * SMALLER);
 }

@@ -55,6 +55,16 @@ async_test! {
             check(&few(), Choice::Off, Choice::Auto, subgroups, Some(workgroup)).await;
         }
     }
+    async fn several_quads() {
+        platform::make_ready().await;
+        for (quads, subgroups) in [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)] {
+            let options = GpuOptions { f16: Choice::Off, subgroups, quads: Some(quads), ..GpuOptions::default() };
+            let mut gpu = Gpu::new(options).await.unwrap();
+            let precision = precision(gpu.tuning());
+            runner::check(&mut gpu, &cases::normed(), precision).await;
+            runner::check(&mut gpu, &cases::matmul(), precision).await;
+        }
+    }
     async fn all_that_the_adapter_has() {
         check(&few(), Choice::Auto, Choice::Auto, Choice::Auto, Some(64)).await;
     }

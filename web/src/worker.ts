@@ -1,6 +1,7 @@
 // The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
+import { keepGpus, knownGpus } from "./gpus.js";
 import type { FromHelper, Help, PlainError, Reply, Request } from "./protocol.js";
 import type { Event } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
@@ -63,7 +64,9 @@ async function perform(request: Question): Promise<void> {
           helpersCame = (failure) => (failure ? reject(new Error(failure)) : resolve());
           say({ id, kind: "helpers", count, help: { kind: "help", variant, module, memory } });
         });
-      engine = await PhiEngine.load(request.options, (progress) => say({ id, kind: "progress", progress }), startHelpers);
+      const options = { knownGpus: await knownGpus(), ...request.options };
+      engine = await PhiEngine.load(options, (progress) => say({ id, kind: "progress", progress }), startHelpers);
+      await keepGpus(await engine.tunedGpus());
       return say({ id, kind: "loaded", description: await engine.describe() });
     }
     case "chat":

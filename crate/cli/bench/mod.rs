@@ -16,6 +16,7 @@ use phi_wasm::weights::Checkpoint;
 use phi_wasm::{Code, Error, Result};
 use serde::Serialize;
 
+use super::cache;
 use super::device::{self, Task};
 use super::options::{Choice, ComputeArgs, ModelArgs};
 use super::progress;
@@ -116,6 +117,7 @@ impl Task for Timing {
         bar.set_length(checkpoint.weight_bytes());
         let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
         bar.finish_and_clear();
+        cache::keep_tuned(&engine);
         drop(checkpoint);
         let load_ms = start.elapsed().as_secs_f64() * 1e3;
         let figures = measure(&mut engine, plan).await?;

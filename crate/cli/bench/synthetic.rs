@@ -1,13 +1,12 @@
 //! Where synthetic models are kept: a folder of the cache for each, written once.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
+use phi_wasm::Result;
 use phi_wasm::bench::shape::{FILE_BYTES, Shape};
 use phi_wasm::weights::directory::NewDirectory;
-use phi_wasm::{Code, Error, Result};
 
-use crate::cli::progress;
+use crate::cli::{cache, progress};
 
 /// Counts changes to what is written, so that nothing older is taken for it.
 const VERSION: u32 = 1;
@@ -16,7 +15,7 @@ const VERSION: u32 = 1;
 pub fn ensure(shape: &Shape, cache: Option<&Path>) -> Result<PathBuf> {
     let cache = match cache {
         Some(cache) => cache.to_owned(),
-        None => default_cache()?,
+        None => cache::folder()?,
     };
     let folder = cache.join(format!("synthetic-{}-v{VERSION}", shape.name));
     let file = folder.join(shape.first_file());
@@ -31,11 +30,4 @@ pub fn ensure(shape: &Shape, cache: Option<&Path>) -> Result<PathBuf> {
     bar.finish_and_clear();
     written.and_then(|()| directory.finish())?;
     Ok(file)
-}
-
-fn default_cache() -> Result<PathBuf> {
-    let given = env::var_os("PHI_WASM_CACHE").map(PathBuf::from);
-    let home = || env::var_os("HOME").or_else(|| env::var_os("USERPROFILE")).map(|home| PathBuf::from(home).join(".cache/phi-wasm"));
-    let none = || Error::new(Code::BadOption, "there is no home directory for the cache; name a folder with --cache");
-    given.or_else(home).ok_or_else(none)
 }

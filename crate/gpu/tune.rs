@@ -1,0 +1,165 @@
+//! Which of the variants that answer rightly is fastest on this device: timed once on a model's own shapes, then kept by whoever asked.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::device::Device;
+use super::kernels::Tuning;
+use super::shaders::{MOST_QUADS, MOST_TOKENS, Shader};
+use super::{Gpu, check};
+use crate::backend::{Backend, Trials};
+use crate::clock;
+use crate::error::{Code, Result};
+use crate::op::Op;
+
+/// Seconds that timing takes, compiling what is timed included: after them no other variant is begun.
+const SECONDS: f64 = 1.0;
+/// Seconds of a measurement, of which there are [`ROUNDS`].
+const ROUND: f64 = 0.015;
+/// Measurements of a variant; the fastest counts.
+const ROUNDS: usize = 3;
+/// What another variant must take of the time of the one before to be worth it.
+const WORTH: f64 = 0.97;
+
+/// Whether and how to find the fastest variants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tune {
+    /// What [`Backend::tuned`] gave some time ago; text that it did not give counts as nothing.
+    pub known: String,
+    /// Where the device is: the browser's name and version, nothing natively. What was timed elsewhere does not count.
+    pub host: String,
+    /// Whether to time again what is known. Programs on the CPU are timed only then.
+    pub anew: bool,
+}
+
+/// What was fastest, by device, host and build.
+#[derive(Default, Serialize, Deserialize)]
+struct Known(BTreeMap<String, Tuning>);
+
+impl Known {
+    fn read(text: &str) -> Known {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}
+
+/// What was found earlier for this device, if it is one of its variants.
+pub(super) fn known(device: &Device, tune: &Tune, offered: &[Tuning]) -> Option<Tuning> {
+    let tuning = *Known::read(&tune.known).0.get(&key(device, tune))?;
+    let same = |other: &Tuning| (other.real, other.reduce, other.dots) == (tuning.real, tuning.reduce, tuning.dots);
+    let (quads, teams) = tuning.tile;
+    let sizes = [tuning.workgroup, quads.saturating_mul(teams)].iter().all(|size| (1..=256).contains(size))
+        && (1..=MOST_QUADS).contains(&tuning.quads)
+        && (1..=MOST_TOKENS).contains(&tuning.few_tokens)
+        && (1..=64).contains(&tuning.splits)
+        && tuning.query_teams >= 1;
+    (!tune.anew && sizes && offered.iter().any(same)).then_some(tuning)
+}
+
+/// Times the variants on a model's lists of ops and settles on the fastest. Answers what is worth keeping: what was known, and this.
+pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: &Trials<'_>) -> Result<String> {
+    let start = clock::seconds();
+    search(gpu, trials.one, trials, start + 0.6 * SECONDS, |best| one_token(best, offered)).await?;
+    search(gpu, trials.many, trials, start + SECONDS, |best| many_tokens(best, offered)).await?;
+    let mut known = Known::read(&tune.known);
+    known.0.insert(key(&gpu.device, tune), gpu.tuning);
+    Ok(serde_json::to_string(&known).unwrap_or_default())
+}
+
+/// Variations of what multiplies one token, one thing at a time.
+fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
+    let mut others: Vec<Tuning> = [2, 4, 1].map(|quads| Tuning { quads, ..best }).into();
+    others.extend([best.workgroup * 2, best.workgroup / 2].map(|workgroup| Tuning { workgroup: workgroup.clamp(4, 256), ..best }));
+    others.extend(offered.iter().map(|other| Tuning { reduce: other.reduce, ..best }));
+    others.extend(offered.iter().map(|other| Tuning { real: other.real, ..best }));
+    others
+}
+
+/// The same of what multiplies many.
+fn many_tokens(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
+    let mut others: Vec<Tuning> = offered.iter().map(|other| Tuning { dots: other.dots, ..best }).collect();
+    others.extend([(16, 8), (16, 4), (8, 8)].map(|tile| Tuning { tile, ..best }));
+    others
+}
+
+/// Goes from the variant in use to faster ones, as long as there are some and time is left.
+async fn search(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, until: f64, variations: impl Fn(Tuning) -> Vec<Tuning>) -> Result<()> {
+    let mut best = gpu.tuning;
+    let Some(mut least) = time(gpu, ops, trials, best).await? else { return Ok(()) };
+    let (mut tried, mut left) = (vec![best], variations(best));
+    while let Some(tuning) = (!left.is_empty()).then(|| left.remove(0)) {
+        if clock::seconds() > until {
+            break;
+        }
+        if tried.contains(&tuning) {
+            continue;
+        }
+        tried.push(tuning);
+        let seconds = time(gpu, ops, trials, tuning).await?;
+        if let Some(seconds) = seconds.filter(|seconds| *seconds < WORTH * least)
+            && answers_rightly(gpu, tuning).await?
+        {
+            (best, least, left) = (tuning, seconds, variations(tuning));
+        }
+    }
+    gpu.tuning = best;
+    Ok(())
+}
+
+/// Seconds that a list takes with a variant; `None` where the device refuses it.
+async fn time(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, tuning: Tuning) -> Result<Option<f64>> {
+    gpu.tuning = tuning;
+    match time_tuned(gpu, ops, trials).await {
+        Err(error) if error.code == Code::GpuFailed => {
+            gpu.health().forgive();
+            Ok(None)
+        }
+        seconds => seconds.map(Some),
+    }
+}
+
+async fn time_tuned(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>) -> Result<f64> {
+    let program = gpu.prepare(ops)?;
+    let (mut least, mut times) = (f64::INFINITY, 1);
+    for round in 0..=ROUNDS {
+        let start = clock::seconds();
+        for _ in 0..times {
+            gpu.run(&program)?;
+        }
+        gpu.read(trials.after, 0, &mut [0; 4]).await?;
+        let seconds = (clock::seconds() - start) / f64::from(times);
+        if round > 0 {
+            least = least.min(seconds);
+        }
+        // The first round compiles, and the second tells how many times make a measurement.
+        if round <= 1 {
+            times = (ROUND / seconds.max(1e-6)).clamp(1.0, 100.0) as u32;
+        }
+        if round > 0 && seconds > 10.0 * ROUND {
+            break; // Long enough to be believed.
+        }
+    }
+    Ok(least)
+}
+
+async fn answers_rightly(gpu: &mut Gpu, tuning: Tuning) -> Result<bool> {
+    gpu.tuning = tuning;
+    match check::known_answers(gpu).await {
+        Err(error) if error.code == Code::GpuFailed => {
+            gpu.health().forgive();
+            Ok(false)
+        }
+        outcome => outcome.map(|()| true),
+    }
+}
+
+/// Names a device, where it is, and what computes on it.
+fn key(device: &Device, tune: &Tune) -> String {
+    let mut shaders = Sha256::new();
+    Shader::all().into_iter().for_each(|shader| shaders.update(shader.source()));
+    let build: String = shaders.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let info = &device.info;
+    let parts = [&info.vendor.to_string(), &info.device.to_string(), &info.name, &info.driver, &info.driver_info, &tune.host, &build];
+    parts.map(String::as_str).join("; ")
+}

@@ -18,7 +18,7 @@ function byteTokens() {
 }
 
 function tokenizer() {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true };
   const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
   return {
     version: "1.0",

@@ -77,8 +77,9 @@ fn keep(enough: f32, counted: bool, lane: Lane) {
             }
         }
     }
-    place.y = highest_id();
-    for (var bit = place.y - place.y / 2u; bit > 0u; bit >>= 1u) {
+    let last = highest_id(); // Browsers must see that all invocations go round equally often: `place` comes from sums.
+    place.y = last;
+    for (var bit = last - last / 2u; bit > 0u; bit >>= 1u) {
         if sum_up_to(vec2<u32>(place.x, place.y ^ bit), counted, lane) >= enough {
             place.y ^= bit;
         }

@@ -45,6 +45,9 @@ pub struct GpuOptions {
     pub tune: Option<Tune>,
 }
 
+/// What makes kernels faster, and none of them needs.
+const HELPFUL: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP);
+
 /// An open device.
 pub(super) struct Device {
     pub device: wgpu::Device,
@@ -70,20 +73,26 @@ impl Device {
         let info = adapter.get_info();
         let limits = limits(&adapter, options);
         let max_buffer = limits.max_storage_buffer_binding_size;
-        let mut wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        let mut wanted = HELPFUL;
         if options.profile {
             if !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
                 fail!(Code::NoGpu, "the GPU {} has no clock that kernels can be timed by; bench without --profile", name(&info));
             }
             wanted |= wgpu::Features::TIMESTAMP_QUERY; // Nobody else asks: it alone slows some devices down.
         }
-        let descriptor = wgpu::DeviceDescriptor {
+        let mut descriptor = wgpu::DeviceDescriptor {
             label: Some("phi"),
             required_features: adapter.features() & wanted,
             required_limits: limits,
             ..Default::default()
         };
-        let (device, queue) = match adapter.request_device(&descriptor).await {
+        let mut opened = adapter.request_device(&descriptor).await;
+        if opened.is_err() && descriptor.required_features.intersects(HELPFUL) {
+            // Some adapters list what they then refuse.
+            descriptor.required_features.remove(HELPFUL);
+            opened = adapter.request_device(&descriptor).await.or(opened);
+        }
+        let (device, queue) = match opened {
             Ok(opened) => opened,
             Err(error) => fail!(Code::NoGpu, "the GPU {} cannot be opened ({error}); run on the CPU", name(&info)),
         };

@@ -1,4 +1,4 @@
-/** Has every device asked for from now on come with subgroups; false where the adapter has none. */
+/** Has every device asked for from now on come with subgroups, unless that is refused; false where the adapter has none. */
 export async function requestSubgroups() {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();
   if (!adapter?.features.has("subgroups")) return false;
@@ -6,9 +6,11 @@ export async function requestSubgroups() {
   const requestDevice = prototype.requestDevice;
   if (requestDevice.asksForSubgroups) return true;
   prototype.requestDevice = function (descriptor = {}) {
-    const features = new Set(descriptor.requiredFeatures ?? []);
-    if (this.features.has("subgroups")) features.add("subgroups");
-    return requestDevice.call(this, { ...descriptor, requiredFeatures: [...features] });
+    if (!this.features.has("subgroups")) return requestDevice.call(this, descriptor);
+    const features = new Set(descriptor.requiredFeatures).add("subgroups");
+    const device = requestDevice.call(this, { ...descriptor, requiredFeatures: [...features] });
+    // Some adapters list what they then refuse.
+    return device.catch(() => requestDevice.call(this, descriptor));
   };
   prototype.requestDevice.asksForSubgroups = true;
   return true;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { ANSWERS, servePage } from "./setting.mjs";
+import { ANSWERS, atStart, servePage } from "./setting.mjs";
 
 const [{ messages, answer }] = ANSWERS;
 const QUESTION = messages.at(-1).content;
@@ -54,11 +54,8 @@ describe("a GPU that is lost", () => {
   before(async () => (page = await Page.open(browser, site.address, { model: site.model })));
 
   it("while the model is loaded costs only time", async () => {
-    page.tab.once("workercreated", async (worker) => {
-      while (!(await worker.evaluate(() => "GPUDevice" in self))); // A worker that has just begun has nothing yet.
-      // Far beyond the buffers of the check, and before the last of the weights'.
-      await strikeAt(worker, "createBuffer", [400]);
-    });
+    // Far beyond the buffers of the check, and before the last of the weights'.
+    atStart(page, (worker) => strikeAt(worker, "createBuffer", [400]));
     await page.load();
     assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
     assert.equal(await page.device(), "gpu");

@@ -12,7 +12,15 @@ if (!MODEL) throw new Error("PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo x
 export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"));
 
 /** The page's server, for a page that may share memory with threads unless told otherwise; `model` is the address that it shall load. */
-export async function servePage({ isolated = true } = {}) {
-  const { server, address } = await serve({ models: dirname(MODEL), isolated });
+export async function servePage({ isolated = true, models = dirname(MODEL) } = {}) {
+  const { server, address } = await serve({ models, isolated });
   return { address, model: `models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
+}
+
+/** Has `act` done to the engine's worker as soon as it begins, long before its module is there and looks for a GPU. */
+export function atStart(page, act) {
+  page.tab.once("workercreated", async (worker) => {
+    while (!(await worker.evaluate(() => "GPUDevice" in self))); // A worker that has just begun has nothing yet.
+    await act(worker);
+  });
 }

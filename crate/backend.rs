@@ -73,6 +73,11 @@ pub trait Backend {
     /// Makes a list ready.
     fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program>;
 
+    /// Waits until what was prepared can run without holding anybody up. Who does not wait may hold up others, such as a browser's pages.
+    async fn ready(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Runs a prepared list, after everything that came before.
     fn run(&mut self, program: &Self::Program) -> Result<()>;
 

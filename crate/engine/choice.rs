@@ -141,10 +141,10 @@ impl<B: Backend> Engine<B> {
                 }
                 self.write_rules(way, 0)?; // Before the last ops: to write is to submit what came before.
                 while self.advance().await? > 0 {}
-                self.run_choice(way, self.latest - 1)?
+                self.run_choice(way, self.latest - 1).await?
             }
         };
-        let next = self.begin_ahead(way)?;
+        let next = self.begin_ahead(way).await?;
         let mut token = 0u32;
         self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
         self.ahead = next.map(|choice| Ahead { token: Some(token), way, choice });
@@ -166,13 +166,13 @@ impl<B: Backend> Engine<B> {
     }
 
     /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then, so that the next step may go on from there.
-    fn run_choice(&mut self, way: Way, row: usize) -> Result<B::Later> {
+    async fn run_choice(&mut self, way: Way, row: usize) -> Result<B::Later> {
         let program = match if row == 0 { self.programs.choices.remove(&way) } else { None } {
             Some(program) => program,
             None => {
                 let mut ops = self.model.record_head(&self.scratch, row, 1);
                 ops.push(self.choosing(way));
-                self.backend.prepare(&ops)?
+                self.make_ready(ops).await?
             }
         };
         self.backend.run(&program)?;
@@ -192,7 +192,7 @@ impl<B: Backend> Engine<B> {
     }
 
     /// Begins the step for the token that was just chosen, where that is worth it and the same factors hold for it.
-    fn begin_ahead(&mut self, way: Way) -> Result<Option<B::Later>> {
+    async fn begin_ahead(&mut self, way: Way) -> Result<Option<B::Later>> {
         let position = self.planned.len();
         let fits = position < self.ctx_len && self.rope.factors(position + 1) == self.factors;
         if !(fits && self.backend.works_ahead()) {
@@ -200,8 +200,8 @@ impl<B: Backend> Engine<B> {
         }
         self.write_position(position, 1)?;
         self.write_rules(way, 1)?;
-        self.run_layers(1)?;
-        self.run_choice(way, 0).map(Some)
+        self.run_layers(1).await?;
+        self.run_choice(way, 0).await.map(Some)
     }
 
     /// Makes `scratch.x` the last planned token's again, if a step ahead has it: that token runs once more.

@@ -14,7 +14,7 @@ use crate::error::{Code, Result, fail};
 use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
 use crate::model::rope::{Factors, Rope};
-use crate::op::{Buf, KvKind};
+use crate::op::{Buf, KvKind, Op};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::Hold;
@@ -95,7 +95,7 @@ impl<B: Backend> Engine<B> {
             fail!(Code::OutOfMemory, "one row of {} logits is more than this device can bind", config.vocab_size);
         }
         let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
-        let model = Phi::load(checkpoint, &mut backend, options.hold, progress).await?;
+        let model = Phi::load(checkpoint, &mut backend, options.hold, (&scratch, &cache, chunk), progress).await?;
         let mut engine = Engine {
             rope: Rope::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
@@ -248,7 +248,7 @@ impl<B: Backend> Engine<B> {
         }
         self.leave_ahead();
         self.write_step(rows)?;
-        self.run_layers(rows)?;
+        self.run_layers(rows).await?;
         self.cached += rows;
         self.latest = rows;
         if self.pending() > 0 {
@@ -258,10 +258,16 @@ impl<B: Backend> Engine<B> {
         Ok(self.pending())
     }
 
-    fn run_layers(&mut self, rows: usize) -> Result<()> {
+    async fn make_ready(&mut self, ops: Vec<Op>) -> Result<B::Program> {
+        let program = self.backend.prepare(&ops)?;
+        self.backend.ready().await?;
+        Ok(program)
+    }
+
+    async fn run_layers(&mut self, rows: usize) -> Result<()> {
         let program = match self.programs.layers.remove(&rows) {
             Some(program) => program,
-            None => self.backend.prepare(&self.model.record_layers(&self.scratch, &self.cache, rows))?,
+            None => self.make_ready(self.model.record_layers(&self.scratch, &self.cache, rows)).await?,
         };
         self.backend.run(&program)?;
         if rows == 1 || rows == self.chunk {
@@ -277,7 +283,7 @@ impl<B: Backend> Engine<B> {
         let last = self.latest - 1;
         let program = match self.programs.head.take_if(|_| last == 0) {
             Some(program) => program,
-            None => self.backend.prepare(&self.model.record_head(&self.scratch, last, 1))?,
+            None => self.make_ready(self.model.record_head(&self.scratch, last, 1)).await?,
         };
         self.backend.run(&program)?;
         if last == 0 {
@@ -292,7 +298,7 @@ impl<B: Backend> Engine<B> {
         let first_position = self.cached - self.latest;
         for first in (0..self.latest).step_by(self.head_rows) {
             let rows = self.head_rows.min(self.latest - first);
-            let program = self.backend.prepare(&self.model.record_head(&self.scratch, first, rows))?;
+            let program = self.make_ready(self.model.record_head(&self.scratch, first, rows)).await?;
             self.backend.run(&program)?;
             let logits = self.floats(self.scratch.logits, rows * vocab).await?;
             logits.chunks_exact(vocab).enumerate().for_each(|(row, logits)| sink(first_position + first + row, logits));
@@ -313,7 +319,7 @@ impl<B: Backend> Engine<B> {
         let size = rows * self.config().hidden_size as usize;
         let mut states = Vec::new();
         for (ops, hidden) in self.model.record_layer_by_layer(&self.scratch, &self.cache, rows) {
-            let program = self.backend.prepare(&ops)?;
+            let program = self.make_ready(ops).await?;
             self.backend.run(&program)?;
             states.push(self.floats(hidden, size).await?);
         }

@@ -1,5 +1,8 @@
 //! Finding a GPU and opening it with the features that help and the limits that hold everywhere.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use super::health::Health;
 use super::kernels::Tuning;
 use super::platform;
@@ -21,7 +24,7 @@ pub enum Choice {
 }
 
 /// What a caller may choose; the default chooses all by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
     /// Whether products of weights and activations are computed in half precision.
     pub f16: Choice,
@@ -43,7 +46,12 @@ pub struct GpuOptions {
     pub profile: bool,
     /// Whether to time variants on the model that is loaded; `None` leaves it at what is known of such devices.
     pub tune: Option<Tune>,
+    /// What waits for pipelines, where they are compiled beside everything else; `None` where they are compiled when they are asked for.
+    pub compiled: Option<Compiled>,
 }
+
+/// Waits until all pipelines that were asked for can be had.
+pub type Compiled = fn() -> Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// What makes kernels faster, and none of them needs.
 const HELPFUL: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP);

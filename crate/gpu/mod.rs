@@ -26,7 +26,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-pub use device::{Choice, GpuOptions};
+pub use device::{Choice, Compiled, GpuOptions};
 pub use kernels::Tuning;
 pub use params::Layout;
 pub use program::Program;
@@ -53,6 +53,7 @@ pub struct Gpu {
     tuning: Tuning,
     /// All that the options allow, the best first.
     offered: Vec<Tuning>,
+    compiled: Option<Compiled>,
     /// What is to be found out yet.
     tune: Option<Tune>,
     /// What was found out.
@@ -124,6 +125,7 @@ impl Gpu {
             device,
             tuning,
             offered,
+            compiled: options.compiled,
             tune: None,
             tuned: None,
             pipelines: Pipelines::new(source),
@@ -398,6 +400,13 @@ impl Backend for Gpu {
         self.check()?;
         let partials = self.partials_for(ops)?;
         self.make_ready(&lower(ops, &self.tuning, partials)?)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        match self.compiled {
+            Some(compiled) => compiled().await.map_err(|failure| self.blame(failure)),
+            None => Ok(()),
+        }
     }
 
     fn run(&mut self, program: &Program) -> Result<()> {

@@ -121,6 +121,7 @@ async fn time(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, tuning: Tuning) ->
 
 async fn time_tuned(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>) -> Result<f64> {
     let program = gpu.prepare(ops)?;
+    gpu.ready().await?;
     let (mut least, mut times) = (f64::INFINITY, 1);
     for round in 0..=ROUNDS {
         let start = clock::seconds();

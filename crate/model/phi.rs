@@ -78,10 +78,14 @@ impl Scratch {
 
 impl Phi {
     /// Reads the weights, layer by layer, straight into the backend. `progress` hears of every few bytes read from the source.
+    ///
+    /// Once a layer is there the backend is shown how it is computed, a token and `rows` of them at once: all others are alike, and what has
+    /// to be compiled can be while they are read.
     pub async fn load<S: Source, B: Backend>(
         checkpoint: &Checkpoint<S>,
         backend: &mut B,
         hold: Hold,
+        (scratch, cache, rows): (&Scratch, &[LayerCache], usize),
         progress: &mut dyn FnMut(u64),
     ) -> Result<Phi> {
         let config = checkpoint.config.clone();
@@ -101,6 +105,11 @@ impl Phi {
                 gate_up: checkpoint.matrix(backend, &name("mlp.gate_up_proj"), [2 * inter, hidden], hold, progress).await?,
                 down: checkpoint.matrix(backend, &name("mlp.down_proj"), [hidden, inter], hold, progress).await?,
             });
+            if let ([layer], Some(cache)) = (&layers[..], cache.first()) {
+                for rows in [1, rows] {
+                    backend.prepare(&Recorder::new(&config, rows).layer(layer, scratch, cache))?;
+                }
+            }
         }
         let norm = vector(checkpoint, backend, NORM, hidden).await?;
         let head = if config.tie_word_embeddings {
@@ -126,7 +135,7 @@ impl Phi {
     pub fn record_some_layers(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize, count: usize) -> Vec<Op> {
         let mut ops = self.record_embedding(scratch, rows);
         for (layer, cache) in self.layers.iter().zip(cache).take(count) {
-            ops.extend(self.record_layer(layer, scratch, cache, rows));
+            ops.extend(self.recorder(rows).layer(layer, scratch, cache));
         }
         ops
     }
@@ -135,7 +144,7 @@ impl Phi {
     pub fn record_layer_by_layer(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize) -> Vec<(Vec<Op>, Buf)> {
         let mut pieces = vec![(self.record_embedding(scratch, rows), scratch.x)];
         for (layer, cache) in self.layers.iter().zip(cache) {
-            pieces.push((self.record_layer(layer, scratch, cache, rows), scratch.x));
+            pieces.push((self.recorder(rows).layer(layer, scratch, cache), scratch.x));
         }
         let mut last = self.recorder(rows);
         let normed = last.norm(scratch.x, self.norm, scratch.h, 0);
@@ -155,24 +164,8 @@ impl Phi {
         vec![Op::Embed { table: self.embedding.clone(), ids: scratch.ids, out: scratch.x, rows: rows as u32 }]
     }
 
-    fn record_layer(&self, layer: &Layer, scratch: &Scratch, cache: &LayerCache, rows: usize) -> Vec<Op> {
-        let mut r = self.recorder(rows);
-        let x = scratch.x; // [rows, hidden_size]
-
-        let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
-        let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
-        let attended = r.attend(qkv, scratch, cache); // [rows, n_heads * head_dim]
-        r.matmul_add(&layer.o, attended, x); // [rows, hidden_size]
-
-        let h = r.norm(x, layer.post_norm, scratch.h, 0); // [rows, hidden_size]
-        let gate_up = r.matmul(&layer.gate_up, h, scratch.gate_up); // [rows, 2 * intermediate_size]
-        let activated = r.swiglu(gate_up, scratch.activated); // [rows, intermediate_size]
-        r.matmul_add(&layer.down, activated, x); // [rows, hidden_size]
-        r.ops
-    }
-
     fn recorder(&self, rows: usize) -> Recorder<'_> {
-        Recorder { config: &self.config, rows: rows as u32, ops: Vec::new() }
+        Recorder::new(&self.config, rows)
     }
 }
 
@@ -190,7 +183,27 @@ struct Recorder<'a> {
     ops: Vec<Op>,
 }
 
-impl Recorder<'_> {
+impl<'a> Recorder<'a> {
+    fn new(config: &'a Config, rows: usize) -> Recorder<'a> {
+        Recorder { config, rows: rows as u32, ops: Vec::new() }
+    }
+
+    fn layer(mut self, layer: &Layer, scratch: &Scratch, cache: &LayerCache) -> Vec<Op> {
+        let r = &mut self;
+        let x = scratch.x; // [rows, hidden_size]
+
+        let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
+        let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+        let attended = r.attend(qkv, scratch, cache); // [rows, n_heads * head_dim]
+        r.matmul_add(&layer.o, attended, x); // [rows, hidden_size]
+
+        let h = r.norm(x, layer.post_norm, scratch.h, 0); // [rows, hidden_size]
+        let gate_up = r.matmul(&layer.gate_up, h, scratch.gate_up); // [rows, 2 * intermediate_size]
+        let activated = r.swiglu(gate_up, scratch.activated); // [rows, intermediate_size]
+        r.matmul_add(&layer.down, activated, x); // [rows, hidden_size]
+        self.ops
+    }
+
     fn norm(&mut self, x: Buf, weight: Buf, out: Buf, first_row: usize) -> Buf {
         let (width, eps_bits) = (self.config.hidden_size, self.config.rms_norm_eps.to_bits());
         self.ops.push(Op::Norm { x, weight, out, first_row: first_row as u32, rows: self.rows, width, eps_bits });

@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::files::FileSource;
 use super::http::HttpSource;
 use super::source::PageSource;
-use super::{helpers, js, subgroups};
+use super::{helpers, js, pipelines, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Error, Result, fail};
@@ -172,7 +172,8 @@ impl Host for Page {
 
     async fn gpu(&self) -> Result<Gpu> {
         let (subgroups, tune) = (subgroups::request().await, Some(self.tune.clone()));
-        Gpu::new(GpuOptions { subgroups, tune, ..GpuOptions::default() }).await
+        let compiled = Some(pipelines::compile_beside());
+        Gpu::new(GpuOptions { subgroups, tune, compiled, ..GpuOptions::default() }).await
     }
 
     async fn cpu(&self) -> Result<Cpu> {

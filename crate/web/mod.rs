@@ -6,5 +6,6 @@ pub mod files;
 pub mod helpers;
 pub mod http;
 mod js;
+mod pipelines;
 mod source;
 pub mod subgroups;

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{close, floats, pseudo, upload};
+use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -46,8 +46,7 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
     let cache = KvPart { keys, values, first_head: 0, heads: HEADS.n_kv_heads, ctx_len: ctx_len as u32, kind: KvKind::F16 };
     let rows = tokens as u32;
     let rope = Op::Rope { qkv, angles, step, cache, heads: HEADS, rotary_dim: ROTARY as u32, rows };
-    let program = gpu.prepare(&[rope, Op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }])?;
-    gpu.run(&program)?;
+    run(gpu, &[rope, Op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }]).await?;
     let found = floats(gpu, out, tokens * HEADS.q_width() as usize).await?;
 
     for (token, row) in fused.chunks(HEADS.qkv_width() as usize).enumerate() {

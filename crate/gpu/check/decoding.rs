@@ -1,7 +1,7 @@
 //! What decoding is made of besides attention: the kernels that do a norm and the product after it, and the choice of a token.
 
 use super::products::{example, free, matrix, tolerance};
-use super::{close, floats, pseudo, upload};
+use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -36,8 +36,7 @@ async fn products_after_a_norm(gpu: &mut Gpu) -> Result<()> {
     let norm = Op::Norm { x, weight, out: h, first_row: 0, rows: 1, width: COLS as u32, eps_bits: EPS.to_bits() };
     let matmul = |out| Op::Matmul { w: w.clone().into(), x: h, out, rows: 1, add: false };
     let swiglu = Op::Swiglu { gate_up: unused, out: gated, width: ROWS as u32 / 2, rows: 1 };
-    let program = gpu.prepare(&[norm.clone(), matmul(out), norm, matmul(unused), swiglu])?;
-    gpu.run(&program)?;
+    run(gpu, &[norm.clone(), matmul(out), norm, matmul(unused), swiglu]).await?;
 
     // Twice what a product may be off: the norm rounds, too.
     let allowed = 2.0 * tolerance(gpu.tuning().real);
@@ -66,8 +65,7 @@ async fn choice(gpu: &mut Gpu) -> Result<()> {
     let right = (0..WIDTH).filter(is_allowed).reduce(|best, i| if logits[i] > logits[best] { i } else { best }).unwrap_or(0);
     let (x, mask) = (upload(gpu, bytemuck::cast_slice(&logits))?, upload(gpu, bytemuck::cast_slice(&allowed))?);
     let out = upload(gpu, &[0xff; 4])?;
-    let program = gpu.prepare(&[Op::Argmax { x, allowed: mask, out, width: WIDTH as u32 }])?;
-    gpu.run(&program)?;
+    run(gpu, &[Op::Argmax { x, allowed: mask, out, width: WIDTH as u32 }]).await?;
     let mut found = 0u32;
     gpu.read(out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
     [x, mask, out].into_iter().for_each(|buf| gpu.free(buf));
@@ -101,11 +99,10 @@ async fn draw(gpu: &mut Gpu) -> Result<()> {
         out: upload(gpu, &[0xff; 4])?,
         width: WIDTH as u32,
     };
-    let program = gpu.prepare(&[Op::Draw(drawing)])?;
     // The first draw makes its token unlikely for the second.
     for right in [2007, 3007] {
         gpu.write(drawing.logits, 0, bytemuck::cast_slice(&logits))?;
-        gpu.run(&program)?;
+        run(gpu, &[Op::Draw(drawing)]).await?;
         let mut found = 0u32;
         gpu.read(drawing.out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
         close(gpu, "a draw", found as f32, right as f32, 0.0)?;

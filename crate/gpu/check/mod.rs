@@ -8,7 +8,7 @@ mod products;
 use super::Gpu;
 use crate::backend::Backend;
 use crate::error::{Code, Error, Result};
-use crate::op::Buf;
+use crate::op::{Buf, Op};
 
 /// Asks all of them.
 ///
@@ -18,6 +18,12 @@ pub(super) async fn known_answers(gpu: &mut Gpu) -> Result<()> {
     products::check(gpu).await?;
     attention::check(gpu).await?;
     decoding::check(gpu).await
+}
+
+async fn run(gpu: &mut Gpu, ops: &[Op]) -> Result<()> {
+    let program = gpu.prepare(ops)?;
+    gpu.ready().await?;
+    gpu.run(&program)
 }
 
 fn wrong(gpu: &Gpu, what: &str, found: f32, right: f32) -> Error {

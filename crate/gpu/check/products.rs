@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{pseudo, upload, wrong};
+use super::{pseudo, run, upload, wrong};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -43,8 +43,7 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
             outs.push(out);
             ops.push(Op::Matmul { w: w.clone().into(), x: input, out, rows: tokens as u32, add: false });
         }
-        let program = gpu.prepare(&ops)?;
-        gpu.run(&program)?;
+        run(gpu, &ops).await?;
         for (tokens, out) in TOKENS.into_iter().zip(outs) {
             let mut found = vec![0.0f32; tokens * ROWS];
             gpu.read(out, 0, bytemuck::cast_slice_mut(&mut found)).await?;

@@ -30,6 +30,8 @@ pub struct GpuOptions {
     pub f16: Choice,
     /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of four bytes.
     pub dots: Choice,
+    /// Whether few tokens are, too, where many are: what is timed finds out by itself.
+    pub few_dots: bool,
     /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for the feature.
     pub subgroups: Choice,
     /// Only an adapter whose name contains this, in any case.
@@ -140,6 +142,7 @@ impl Device {
         let tuning = |half: bool, subgroup: bool, dots: bool| Tuning {
             real: if half { Real::F16 } else { Real::F32 },
             dots,
+            few_dots: dots && options.few_dots,
             reduce: if subgroup { Reduce::Subgroup } else { Reduce::Workgroup },
             workgroup,
             // Codes take less of a workgroup's memory than floats.

@@ -44,6 +44,8 @@ pub struct Tuning {
     pub real: Real,
     /// Whether many tokens are multiplied with codes as whole numbers.
     pub dots: bool,
+    /// Whether few tokens are.
+    pub few_dots: bool,
     /// How workgroups add up.
     pub reduce: Reduce,
     /// Invocations of a workgroup, 1 to 256. Attention takes more where a head needs them.
@@ -66,9 +68,10 @@ impl Tuning {
         Block { quads: if tokens == 1 { self.quads } else { 1 }, tokens }
     }
 
-    /// What a tile of many tokens multiplies with weights of a kind.
-    fn products(&self, kind: Kind) -> Products {
-        if self.dots && kind.has_scales() { Products::Dots } else { Products::Floats(self.real.with(kind)) }
+    /// What so many tokens are multiplied in, with weights of a kind.
+    fn products(&self, kind: Kind, tokens: u32) -> Products {
+        let dots = if tokens <= self.few_tokens { self.few_dots } else { self.dots };
+        if dots && kind.has_scales() { Products::Dots } else { Products::Floats(self.real.with(kind)) }
     }
 }
 
@@ -250,7 +253,7 @@ fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf, add: 
     let block = tuning.block(input.rows);
     let form = if input.norm.is_some() { Input::Normed } else { Input::Plain };
     Dispatch {
-        shader: Shader::Matvec(w.kind, tuning.real.with(w.kind), tuning.reduce, form, block),
+        shader: Shader::Matvec(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, form, block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
@@ -263,7 +266,7 @@ fn gated(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf) -> Dis
     let block = tuning.block(input.rows);
     let params = params::Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
     Dispatch {
-        shader: Shader::Gated(w.kind, tuning.real.with(w.kind), tuning.reduce, block),
+        shader: Shader::Gated(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
@@ -287,7 +290,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
     let params = params::Matmul { rows: w.rows, first_row: part.first_row, part_rows: part.rows, tokens: rows, add: add.into() };
     let (quads, teams) = tuning.tile;
     Dispatch {
-        shader: Shader::Matmul(w.kind, tuning.products(w.kind)),
+        shader: Shader::Matmul(w.kind, tuning.products(w.kind, rows)),
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, x), (5, out)]).collect(),

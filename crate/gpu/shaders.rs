@@ -24,7 +24,7 @@ impl Real {
     }
 }
 
-/// What a tile of many tokens multiplies.
+/// What is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Products {
     /// Weights and activations as floats.
@@ -79,9 +79,9 @@ pub enum Shader {
     /// `norm.wgsl`.
     Norm(Reduce),
     /// `matvec.wgsl`.
-    Matvec(Kind, Real, Reduce, Input, Block),
+    Matvec(Kind, Products, Reduce, Input, Block),
     /// `gated.wgsl`: norm, gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
-    Gated(Kind, Real, Reduce, Block),
+    Gated(Kind, Products, Reduce, Block),
     /// `matmul.wgsl`: many tokens.
     Matmul(Kind, Products),
     /// `rope.wgsl`.
@@ -139,14 +139,12 @@ impl Shader {
         let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
-            if kind.has_scales() {
-                all.push(Shader::Matmul(kind, Products::Dots));
-            }
-            for real in reals.into_iter().filter(|real| real.with(kind) == *real) {
-                all.push(Shader::Matmul(kind, Products::Floats(real)));
+            let floats = reals.into_iter().filter(|real| real.with(kind) == *real).map(Products::Floats);
+            for products in floats.chain(kind.has_scales().then_some(Products::Dots)) {
+                all.push(Shader::Matmul(kind, products));
                 for (reduce, block) in reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block))) {
-                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, real, reduce, input, block)));
-                    all.push(Shader::Gated(kind, real, reduce, block));
+                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, products, reduce, input, block)));
+                    all.push(Shader::Gated(kind, products, reduce, block));
                 }
             }
         }
@@ -188,11 +186,18 @@ impl Shader {
         }
     }
 
-    fn real(self) -> Option<Real> {
+    fn products(self) -> Option<Products> {
         match self {
+            Shader::Matvec(_, products, ..) | Shader::Gated(_, products, ..) | Shader::Matmul(_, products) => Some(products),
+            _ => None,
+        }
+    }
+
+    fn real(self) -> Option<Real> {
+        match (self, self.products()) {
             // A table's rows are given out as they are, and nobody asks for the floats of whole numbers.
-            Shader::Embed(_) | Shader::Matmul(_, Products::Dots) => Some(Real::F32),
-            Shader::Matvec(_, real, ..) | Shader::Gated(_, real, ..) | Shader::Matmul(_, Products::Floats(real)) => Some(real),
+            (Shader::Embed(_), _) | (_, Some(Products::Dots)) => Some(Real::F32),
+            (_, Some(Products::Floats(real))) => Some(real),
             _ => None,
         }
     }
@@ -265,6 +270,10 @@ impl Shader {
         });
         if let Some((input, Block { quads, tokens })) = self.input() {
             source.push_str(wgsl!("lib/products.wgsl"));
+            source.push_str(match self.products() {
+                Some(Products::Dots) => wgsl!("lib/few_dots.wgsl"),
+                _ => wgsl!("lib/few_floats.wgsl"),
+            });
             source.push_str(match input {
                 Input::Plain => wgsl!("lib/plain.wgsl"),
                 Input::Normed => wgsl!("lib/normed.wgsl"),

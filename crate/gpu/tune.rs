@@ -47,14 +47,16 @@ impl Known {
 /// What was found earlier for this device, if it is one of its variants.
 pub(super) fn known(device: &Device, tune: &Tune, offered: &[Tuning]) -> Option<Tuning> {
     let tuning = *Known::read(&tune.known).0.get(&key(device, tune))?;
-    let same = |other: &Tuning| (other.real, other.reduce, other.dots) == (tuning.real, tuning.reduce, tuning.dots);
+    let has = |feature: fn(&Tuning) -> bool| offered.iter().any(feature);
+    let dots = !(tuning.dots || tuning.few_dots) || has(|other| other.dots);
+    let same = |other: &Tuning| (other.real, other.reduce) == (tuning.real, tuning.reduce);
     let (quads, teams) = tuning.tile;
     let sizes = [tuning.workgroup, quads.saturating_mul(teams)].iter().all(|size| (1..=256).contains(size))
         && (1..=MOST_QUADS).contains(&tuning.quads)
         && (1..=MOST_TOKENS).contains(&tuning.few_tokens)
         && (1..=64).contains(&tuning.splits)
         && tuning.query_teams >= 1;
-    (!tune.anew && sizes && offered.iter().any(same)).then_some(tuning)
+    (!tune.anew && sizes && dots && offered.iter().any(same)).then_some(tuning)
 }
 
 /// Times the variants on a model's lists of ops and settles on the fastest. Answers what is worth keeping: what was known, and this.
@@ -73,6 +75,7 @@ fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
     others.extend([best.workgroup * 2, best.workgroup / 2].map(|workgroup| Tuning { workgroup: workgroup.clamp(4, 256), ..best }));
     others.extend(offered.iter().map(|other| Tuning { reduce: other.reduce, ..best }));
     others.extend(offered.iter().map(|other| Tuning { real: other.real, ..best }));
+    others.extend(offered.iter().map(|other| Tuning { few_dots: other.dots, ..best }));
     others
 }
 

@@ -12,7 +12,7 @@ fn products(quads: array<u32, QUADS>, lane: Lane) -> array<vec4<f32>, QUADS * TO
     for (var line = lane.index; line < GROUPS * GROUP_LINES; line += WG) {
         let columns = line_columns(line);
         for (var q = 0u; q < QUADS; q++) {
-            let w = line_of(quads[q], line);
+            let w = weights_of(quads[q], line);
             for (var token = 0u; token < TOKENS; token++) {
                 let row = (params.x_row + token) * 8u * GROUPS;
                 let x0 = x[row + columns.x];
@@ -20,7 +20,7 @@ fn products(quads: array<u32, QUADS>, lane: Lane) -> array<vec4<f32>, QUADS * TO
                 if q == 0u {
                     powers[token] += power(x0) + power(x1);
                 }
-                sums[q * TOKENS + token] += line_dot(w, real4(weighed(x0, columns.x)), real4(weighed(x1, columns.y)));
+                sums[q * TOKENS + token] += product(w, inputs_of(weighed(x0, columns.x), weighed(x1, columns.y)));
             }
         }
     }

@@ -36,7 +36,11 @@ async fn check(cases: &[Case], f16: Choice, dots: Choice, subgroups: Choice, wor
 /// Given its rounded activations, a product in whole numbers errs as in f32.
 fn precision(tuning: Tuning) -> Precision {
     let precision = if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
-    let activations = if tuning.dots { Activations::RoundedFrom(tuning.few_tokens + 1) } else { Activations::Kept };
+    let activations = match (tuning.dots, tuning.few_dots) {
+        (true, true) => Activations::RoundedInLinesBelow(tuning.few_tokens + 1),
+        (true, false) => Activations::RoundedFrom(tuning.few_tokens + 1),
+        (false, _) => Activations::Kept,
+    };
     Precision { activations, ..precision }
 }
 
@@ -49,6 +53,15 @@ async_test! {
     }
     async fn integer_dots() {
         check(&all(), Choice::Off, Choice::On, Choice::Off, None).await;
+    }
+    async fn integer_dots_for_few_tokens() {
+        platform::make_ready().await;
+        for quads in [1, 2] {
+            let options = GpuOptions { f16: Choice::Off, dots: Choice::On, few_dots: true, quads: Some(quads), ..GpuOptions::default() };
+            let mut gpu = Gpu::new(options).await.unwrap();
+            let precision = precision(gpu.tuning());
+            runner::check(&mut gpu, &[cases::matmul(), cases::normed()].concat(), precision).await;
+        }
     }
     async fn odd_workgroups() {
         for (subgroups, workgroup) in [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)] {

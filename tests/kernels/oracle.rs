@@ -13,6 +13,8 @@ pub enum Activations {
     Kept,
     /// Where there are at least so many tokens, in each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
     RoundedFrom(u32),
+    /// The same, and with fewer tokens in what a line of 16 bytes of a group's codes has of it.
+    RoundedInLinesBelow(u32),
 }
 
 /// Runs the list.
@@ -24,8 +26,13 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
             }
             Op::Matmul { ref w, x, out, rows, add } => {
-                let rounded = w.kind.has_scales() && matches!(activations, Activations::RoundedFrom(tokens) if rows >= tokens);
-                matmul(memory, w, x, out, rows as usize, add, rounded);
+                let rounded: &[Vec<usize>] = &match activations {
+                    Activations::RoundedInLinesBelow(tokens) if rows < tokens => lines(w.kind),
+                    Activations::RoundedFrom(tokens) if rows < tokens => Vec::new(),
+                    Activations::Kept => Vec::new(),
+                    _ => vec![(0..32).collect()],
+                };
+                matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
             }
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
                 rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
@@ -67,13 +74,13 @@ fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, ro
     }
 }
 
-fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool, rounded: bool) {
+fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool, rounded: &[Vec<usize>]) {
     let w = unpack(memory, w);
     let cols = w[0].len();
     for row in 0..rows {
         let mut x: Vec<f64> = (0..cols).map(|i| memory.get(x, row * cols + i)).collect();
-        if rounded {
-            x.chunks_exact_mut(32).for_each(round);
+        for columns in rounded {
+            x.chunks_exact_mut(32).for_each(|group| round(group, columns));
         }
         for (o, weights) in w.iter().enumerate() {
             let before = if add { memory.get(out, row * w.len() + o) } else { 0.0 };
@@ -84,12 +91,20 @@ fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: b
     }
 }
 
-/// A group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
-fn round(group: &mut [f64]) {
-    let largest = group.iter().fold(0f32, |most, x| most.max(x.abs() as f32));
+/// The columns of a group that each line of 16 bytes has: of 8-bit codes four, of 4-bit codes four and those 16 after them.
+fn lines(kind: Kind) -> Vec<Vec<usize>> {
+    match kind {
+        Kind::Q8 => (0..8).map(|line| (4 * line..4 * line + 4).collect()).collect(),
+        _ => (0..4).map(|line| (4 * line..4 * line + 4).chain(4 * line + 16..4 * line + 20).collect()).collect(),
+    }
+}
+
+/// Some columns of a group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
+fn round(group: &mut [f64], columns: &[usize]) {
+    let largest = columns.iter().fold(0f32, |most, &i| most.max(group[i].abs() as f32));
     let inverse = if largest > 0.0 { 16256.0 / largest } else { 0.0 };
-    for x in group {
-        *x = f64::from((*x as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
+    for &i in columns {
+        group[i] = f64::from((group[i] as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
     }
 }
 

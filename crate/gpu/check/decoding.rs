@@ -1,6 +1,6 @@
 //! What decoding is made of besides attention: the kernels that do a norm and the product after it, and the choice of a token.
 
-use super::products::{example, free, matrix, tolerance};
+use super::products::{example, free, matrix, rounding, tolerance};
 use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
@@ -25,9 +25,14 @@ async fn products_after_a_norm(gpu: &mut Gpu) -> Result<()> {
     let (values, gamma): (Vec<f32>, Vec<f32>) = (0..COLS).map(|i| (3.0 * pseudo(i, 17), 1.0 + pseudo(i, 19))).unzip();
     let rms = (values.iter().map(|x| x * x).sum::<f32>() / COLS as f32 + EPS).sqrt();
     let normed: Vec<f32> = values.iter().zip(&gamma).map(|(x, weight)| x / rms * weight).collect();
-    let products: Vec<(f32, f32)> = (0..ROWS)
-        .map(|row| panel.row(row).iter().zip(&normed).fold((0.0, 0.0), |(sum, size), (w, x)| (sum + w * x, size + (w * x).abs())))
-        .collect();
+    // Twice what a product may be off: the norm rounds, too.
+    let (allowed, is_rounded) = (2.0 * tolerance(gpu.tuning().real), gpu.tuning().few_dots);
+    let product = |row: usize| {
+        let weights = panel.row(row);
+        let (sum, size) = weights.iter().zip(&normed).fold((0.0, 0.0), |(sum, size), (w, x)| (sum + w * x, size + (w * x).abs()));
+        (sum, allowed * size + if is_rounded { 2.0 * rounding(&weights, &normed) } else { 0.0 })
+    };
+    let products: Vec<(f32, f32)> = (0..ROWS).map(product).collect();
 
     let (x, weight) = (upload(gpu, bytemuck::cast_slice(&values))?, upload(gpu, bytemuck::cast_slice(&gamma))?);
     let w = matrix(gpu, &panel)?;
@@ -38,17 +43,15 @@ async fn products_after_a_norm(gpu: &mut Gpu) -> Result<()> {
     let swiglu = Op::Swiglu { gate_up: unused, out: gated, width: ROWS as u32 / 2, rows: 1 };
     run(gpu, &[norm.clone(), matmul(out), norm, matmul(unused), swiglu]).await?;
 
-    // Twice what a product may be off: the norm rounds, too.
-    let allowed = 2.0 * tolerance(gpu.tuning().real);
     let found = floats(gpu, out, ROWS).await?;
-    for (&found, &(sum, size)) in found.iter().zip(&products) {
-        close(gpu, "a product after a norm", found, sum, allowed * size)?;
+    for (&found, &(sum, error)) in found.iter().zip(&products) {
+        close(gpu, "a product after a norm", found, sum, error)?;
     }
     let found = floats(gpu, gated, ROWS / 2).await?;
     let (gates, ups) = products.split_at(ROWS / 2);
-    for ((&found, &(gate, gate_size)), &(up, up_size)) in found.iter().zip(gates).zip(ups) {
+    for ((&found, &(gate, gate_error)), &(up, up_error)) in found.iter().zip(gates).zip(ups) {
         // silu is nowhere steeper than 1.1.
-        let error = allowed * (1.1 * gate_size * (up.abs() + 1.0) + up_size * (gate.abs() + 1.0));
+        let error = 1.1 * gate_error * (up.abs() + 1.0) + up_error * (gate.abs() + 1.0);
         close(gpu, "a gated product", found, gate / (1.0 + (-gate).exp()) * up, error)?;
     }
     free(gpu, &w);

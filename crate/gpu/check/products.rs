@@ -58,7 +58,7 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 
 fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
     let (tuning, tokens) = (gpu.tuning(), found.len() / ROWS);
-    let is_rounded = tuning.dots && panel.kind.has_scales() && tokens > tuning.few_tokens as usize;
+    let is_rounded = panel.kind.has_scales() && if tokens > tuning.few_tokens as usize { tuning.dots } else { tuning.few_dots };
     let allowed = tolerance(tuning.real.with(panel.kind));
     for (i, &found) in found.iter().enumerate() {
         let (token, row) = (i / ROWS, i % ROWS);
@@ -76,8 +76,9 @@ fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// What a product moves by at most when each of its inputs becomes the nearest of 16256 steps, up to the largest of its group.
-fn rounding(weights: &[f32], inputs: &[f32]) -> f32 {
+/// What a product moves by at most when each of its inputs becomes the nearest of 16256 steps, up to the largest of its group; of a line of
+/// it the largest is no larger.
+pub(super) fn rounding(weights: &[f32], inputs: &[f32]) -> f32 {
     let of_group = |(weights, inputs): (&[f32], &[f32])| {
         let largest = inputs.iter().fold(0.0f32, |most, x| most.max(x.abs()));
         // A little more than half a step: which of two steps is nearer may depend on how a device divides.

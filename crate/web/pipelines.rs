@@ -1,13 +1,11 @@
 //! Pipelines in browsers: wgpu has them compiled at once there, which holds up whatever the browser shows.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::error::{Code, Error, Result};
+use crate::gpu::Compiled;
 
 #[wasm_bindgen(module = "/crate/web/pipelines.js")]
 extern "C" {
@@ -17,7 +15,7 @@ extern "C" {
 }
 
 /// Has devices made from now on compile beside everything else. Gives what waits for them.
-pub fn compile_beside() -> fn() -> Pin<Box<dyn Future<Output = Result<()>>>> {
+pub fn compile_beside() -> Compiled {
     compile_aside();
     || Box::pin(wait())
 }

@@ -14,6 +14,7 @@ pub enum Activations {
     /// Where there are at least so many tokens, in each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
     RoundedFrom(u32),
     /// The same, and with fewer tokens in what a line of 16 bytes of a group's codes has of it.
+    #[cfg_attr(target_os = "wasi", allow(dead_code, reason = "only GPUs do, and there are none"))]
     RoundedInLinesBelow(u32),
 }
 

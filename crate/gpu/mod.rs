@@ -426,13 +426,10 @@ impl Backend for Gpu {
     }
 
     async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
+        let mut refused = None;
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
-                let failure = self.blame(explain(&what, error));
-                if failure.code == Code::GpuFailed {
-                    self.health().fail(failure.clone(), false);
-                }
-                return Err(failure);
+                refused.get_or_insert(explain(&what, error));
             }
         }
         let (health, Later { staging, length, submission, answer }) = (self.health().clone(), later);
@@ -441,7 +438,14 @@ impl Backend for Gpu {
             platform::listen(&self.device.device);
             health.fail(unreadable("it was refused"), false);
         }
+        // A lost device refuses everything, and then its answer, too: that it is lost is the reason.
         self.check()?;
+        if let Some(failure) = refused {
+            if failure.code == Code::GpuFailed {
+                health.fail(failure.clone(), false);
+            }
+            return Err(self.blame(failure));
+        }
         into.copy_from_slice(&staging.get_mapped_range(..length).map_err(unreadable)?);
         staging.unmap();
         self.staging.push(staging);

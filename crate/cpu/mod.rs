@@ -156,7 +156,7 @@ impl Context<'_> {
                 attend::run(self, qkv, step, cache, out, heads, window, rows as usize)
             }
             Op::Argmax { x, allowed, out, width } => argmax::run(self, x, allowed, out, width as usize),
-            Op::Draw(_) => fail!(Code::Internal, "draw: the CPU leaves draws to who reads the logits"),
+            Op::Draw(_) => unreachable!("refused when it was prepared"),
             Op::Swiglu { gate_up, out, width, rows } => swiglu::run(self, gate_up, out, width as usize, rows as usize),
         }
     }

@@ -167,7 +167,8 @@ impl<B: Backend> Engine<B> {
 
     /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then, so that the next step may go on from there.
     async fn run_choice(&mut self, way: Way, row: usize) -> Result<B::Later> {
-        let program = match if row == 0 { self.programs.choices.remove(&way) } else { None } {
+        let kept = if row == 0 { self.programs.choices.remove(&way) } else { None };
+        let program = match kept {
             Some(program) => program,
             None => {
                 let mut ops = self.model.record_head(&self.scratch, row, 1);

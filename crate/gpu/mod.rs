@@ -1,7 +1,7 @@
 //! WGSL kernels through wgpu: Vulkan, Metal and DX12 natively, WebGPU in browsers.
 //!
 //! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders` puts together, `pipelines` keeps
-//! what was compiled, `program` is dispatches made ready to run, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
+//! what was compiled, `program` is dispatches made ready to run, `recording` those that run next, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
 //! asks it questions with known answers before anybody relies on it. For benchmarks, `profiler` times dispatches, `work` says what
 //! they had to do, and `peaks` what the device could.
 
@@ -17,6 +17,7 @@ mod pipelines;
 mod platform;
 mod profiler;
 mod program;
+mod recording;
 mod shaders;
 mod tune;
 mod work;
@@ -42,7 +43,7 @@ use health::{Answer, Health, explain};
 use kernels::{lower, partial_bytes};
 use pipelines::Pipelines;
 use profiler::{Profiler, Tally};
-use program::Run;
+use recording::Recording;
 
 /// Bytes that are written before they are handed to the device.
 const WRITTEN: u64 = 32 << 20;
@@ -53,6 +54,7 @@ pub struct Gpu {
     tuning: Tuning,
     /// All that the options allow, the best first.
     offered: Vec<Tuning>,
+    /// What waits for pipelines that are compiled aside.
     compiled: Option<Compiled>,
     /// What is to be found out yet.
     tune: Option<Tune>,
@@ -83,14 +85,6 @@ pub struct Later {
     length: u64,
     submission: Option<wgpu::SubmissionIndex>,
     answer: Answer<std::result::Result<(), wgpu::BufferAsyncError>>,
-}
-
-/// Commands that are being written down.
-struct Recording {
-    /// Begun with the first dispatch. Before the encoder, which must outlive it.
-    pass: Option<wgpu::ComputePass<'static>>,
-    encoder: wgpu::CommandEncoder,
-    dispatches: u32,
 }
 
 /// A buffer of ours that ops do not name.
@@ -214,88 +208,6 @@ impl Gpu {
         if self.health().is_lost() { self.health().check().err().unwrap_or(failure) } else { failure }
     }
 
-    /// What is wrong with the commands is known before their results are believed: it is waited for with the next answer.
-    fn submit(&mut self, commands: Option<wgpu::CommandEncoder>) {
-        let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        self.counters.submits += 1;
-        self.submitted = Some(self.device.queue.submit(commands.map(wgpu::CommandEncoder::finish)));
-        self.written = 0;
-        let outcome = scope.pop();
-        if let Err(failure) = self.settle("the GPU's work", outcome) {
-            self.health().fail(failure, false);
-        }
-    }
-
-    /// The commands for what has been told to run, then `more`.
-    fn submit_recording(&mut self, more: impl FnOnce(&mut wgpu::CommandEncoder)) {
-        let mut encoder = match self.recording.take() {
-            Some(Recording { pass, encoder, .. }) => {
-                drop(pass);
-                encoder
-            }
-            None => self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") }),
-        };
-        let stamps = self.resolve_stamps(&mut encoder);
-        more(&mut encoder);
-        self.submit(Some(encoder));
-        let stamps = stamps.map(|(staging, length)| self.map(staging, length));
-        if let (Some(profiler), Some(stamps)) = (&mut self.profiler, stamps) {
-            profiler.sent(stamps);
-        }
-    }
-
-    /// Sends off what has been told to run, before what would overtake it.
-    fn flush(&mut self) {
-        if self.recording.is_some() {
-            self.submit_recording(|_| ());
-        }
-    }
-
-    fn record(&mut self, Run { pipeline, bindings, groups: [x, y, z], measured }: &Run) {
-        let (device, counters) = (&self.device, &mut self.counters);
-        let recording = self.recording.get_or_insert_with(|| {
-            let encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-            Recording { pass: None, encoder, dispatches: 0 }
-        });
-        let timestamps = self.profiler.as_mut().map(|profiler| profiler.time(measured));
-        let pass = recording.pass(timestamps, &mut counters.passes);
-        pass.set_pipeline(pipeline);
-        pass.set_bind_group(0, bindings, &[]);
-        pass.dispatch_workgroups(*x, *y, *z);
-        recording.dispatches += 1;
-        counters.dispatches += 1;
-        if recording.dispatches == device.most_dispatches {
-            self.flush();
-        }
-    }
-
-    /// Has what was timed copied into staging of so many bytes, where anything was.
-    fn resolve_stamps(&mut self, encoder: &mut wgpu::CommandEncoder) -> Option<(wgpu::Buffer, u64)> {
-        let length = self.profiler.as_ref().map_or(0, Profiler::stamps);
-        if length == 0 {
-            return None;
-        }
-        let staging = self.staging_of(length);
-        self.profiler.as_ref()?.resolve(encoder, &staging);
-        Some((staging, length))
-    }
-
-    /// A buffer for bytes on their way out, used before if there is one.
-    fn staging_of(&mut self, length: u64) -> wgpu::Buffer {
-        match self.staging.iter().position(|staging| staging.size() >= length) {
-            Some(place) => self.staging.swap_remove(place),
-            None => self.new_staging(length),
-        }
-    }
-
-    /// Asks for bytes that the last submission copies into staging.
-    fn map(&self, staging: wgpu::Buffer, length: u64) -> Later {
-        let (answer, health) = (Answer::new(), self.health().clone());
-        let told = answer.clone();
-        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
-        Later { staging, length, submission: self.submitted.clone(), answer }
-    }
-
     /// A buffer with room for what these ops leave between their kernels. Older programs keep theirs.
     fn partials_for(&mut self, ops: &[Op]) -> Result<Option<Buf>> {
         let bytes = partial_bytes(ops, &self.tuning);
@@ -304,26 +216,6 @@ impl Gpu {
             self.partials = Some(Partials { buf, bytes });
         }
         Ok(self.partials.as_ref().map(|partials| partials.buf))
-    }
-
-    fn new_staging(&mut self, size: u64) -> wgpu::Buffer {
-        self.counters.created += 1;
-        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        self.device.device.create_buffer(&wgpu::BufferDescriptor { label: Some("staging"), size, usage, mapped_at_creation: false })
-    }
-}
-
-impl Recording {
-    /// The pass to write into: the open one, or a new one between timestamps.
-    fn pass(&mut self, timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>, passes: &mut u64) -> &mut wgpu::ComputePass<'static> {
-        if timestamps.is_some() {
-            self.pass = None; // It must end before another begins.
-        }
-        self.pass.get_or_insert_with(|| {
-            *passes += 1;
-            let descriptor = wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: timestamps };
-            self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
-        })
     }
 }
 

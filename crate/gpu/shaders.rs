@@ -263,6 +263,9 @@ impl Shader {
             Some(Kind::Q4Min) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
             None => "",
         });
+        if self.products() == Some(Products::Dots) {
+            source.push_str(wgsl!("lib/whole.wgsl"));
+        }
         source.push_str(match self {
             Shader::Matmul(_, Products::Floats(_)) => wgsl!("lib/tile_floats.wgsl"),
             Shader::Matmul(_, Products::Dots) => wgsl!("lib/tile_dots.wgsl"),

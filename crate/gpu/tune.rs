@@ -1,8 +1,8 @@
 //! Which of the variants that answer rightly is fastest on this device: timed once on a model's own shapes, then kept by whoever asked.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::device::Device;
@@ -35,18 +35,15 @@ pub struct Tune {
 }
 
 /// What was fastest, by device, host and build.
-#[derive(Default, Serialize, Deserialize)]
-struct Known(BTreeMap<String, Tuning>);
+type Known = BTreeMap<String, Tuning>;
 
-impl Known {
-    fn read(text: &str) -> Known {
-        serde_json::from_str(text).unwrap_or_default()
-    }
+fn read(text: &str) -> Known {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// What was found earlier for this device, if it is one of its variants.
 pub(super) fn known(device: &Device, tune: &Tune, offered: &[Tuning]) -> Option<Tuning> {
-    let tuning = *Known::read(&tune.known).0.get(&key(device, tune))?;
+    let tuning = *read(&tune.known).get(&key(device, tune))?;
     let has = |feature: fn(&Tuning) -> bool| offered.iter().any(feature);
     let dots = !(tuning.dots || tuning.few_dots) || has(|other| other.dots);
     let same = |other: &Tuning| (other.real, other.reduce) == (tuning.real, tuning.reduce);
@@ -64,8 +61,8 @@ pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: 
     let start = clock::seconds();
     search(gpu, trials.one, trials, start + 0.6 * SECONDS, |best| one_token(best, offered)).await?;
     search(gpu, trials.many, trials, start + SECONDS, |best| many_tokens(best, offered)).await?;
-    let mut known = Known::read(&tune.known);
-    known.0.insert(key(&gpu.device, tune), gpu.tuning);
+    let mut known = read(&tune.known);
+    known.insert(key(&gpu.device, tune), gpu.tuning);
     Ok(serde_json::to_string(&known).unwrap_or_default())
 }
 
@@ -113,12 +110,18 @@ async fn search(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, until: f64, vari
 /// Seconds that a list takes with a variant; `None` where the device refuses it.
 async fn time(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, tuning: Tuning) -> Result<Option<f64>> {
     gpu.tuning = tuning;
-    match time_tuned(gpu, ops, trials).await {
+    let outcome = time_tuned(gpu, ops, trials).await;
+    unless_refused(gpu, outcome)
+}
+
+/// What came of a variant; `None` where that was a failure, which another variant need not have.
+fn unless_refused<T>(gpu: &Gpu, outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
         Err(error) if error.code == Code::GpuFailed => {
             gpu.health().forgive();
             Ok(None)
         }
-        seconds => seconds.map(Some),
+        outcome => outcome.map(Some),
     }
 }
 
@@ -149,21 +152,20 @@ async fn time_tuned(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>) -> Result<f6
 
 async fn answers_rightly(gpu: &mut Gpu, tuning: Tuning) -> Result<bool> {
     gpu.tuning = tuning;
-    match check::known_answers(gpu).await {
-        Err(error) if error.code == Code::GpuFailed => {
-            gpu.health().forgive();
-            Ok(false)
-        }
-        outcome => outcome.map(|()| true),
-    }
+    let outcome = check::known_answers(gpu).await;
+    Ok(unless_refused(gpu, outcome)?.is_some())
 }
+
+/// What computes: all shaders' hash.
+static BUILD: LazyLock<String> = LazyLock::new(|| {
+    let mut shaders = Sha256::new();
+    Shader::all().into_iter().for_each(|shader| shaders.update(shader.source()));
+    shaders.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+});
 
 /// Names a device, where it is, and what computes on it.
 fn key(device: &Device, tune: &Tune) -> String {
-    let mut shaders = Sha256::new();
-    Shader::all().into_iter().for_each(|shader| shaders.update(shader.source()));
-    let build: String = shaders.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let info = &device.info;
-    let parts = [&info.vendor.to_string(), &info.device.to_string(), &info.name, &info.driver, &info.driver_info, &tune.host, &build];
+    let parts = [&info.vendor.to_string(), &info.device.to_string(), &info.name, &info.driver, &info.driver_info, &tune.host, &*BUILD];
     parts.map(String::as_str).join("; ")
 }

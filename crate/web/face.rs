@@ -1,5 +1,7 @@
 //! What JavaScript calls, in a worker: computing holds its thread until a step is done.
 
+use std::cell::RefCell;
+
 use js_sys::{Function, JSON, Promise, Reflect};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use super::source::PageSource;
 use super::{helpers, js, pipelines, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
+use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::op::KvKind;
@@ -72,7 +75,7 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
-        let tune = Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune };
+        let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune });
         let page = Page { model, threads: options.threads, tune, start_helpers, on_progress: on_progress.unchecked_into() };
         Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
@@ -160,7 +163,7 @@ enum Kv {
 struct Page {
     model: JsValue,
     threads: usize,
-    tune: Tune,
+    tune: RefCell<Tune>,
     start_helpers: Option<StartHelpers>,
     on_progress: Function,
 }
@@ -171,9 +174,16 @@ impl Host for Page {
     type Source = PageSource;
 
     async fn gpu(&self) -> Result<Gpu> {
-        let (subgroups, tune) = (subgroups::request().await, Some(self.tune.clone()));
+        let (subgroups, tune) = (subgroups::request().await, Some(self.tune.borrow().clone()));
         let compiled = Some(pipelines::compile_beside());
         Gpu::new(GpuOptions { subgroups, tune, compiled, ..GpuOptions::default() }).await
+    }
+
+    fn loaded(&self, engine: &Engine<Gpu>) {
+        if let Some(tuned) = engine.tuned() {
+            // Another GPU after this one is the same.
+            self.tune.replace_with(|tune| Tune { known: tuned.to_owned(), host: tune.host.clone(), anew: false });
+        }
     }
 
     async fn cpu(&self) -> Result<Cpu> {

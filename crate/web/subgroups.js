@@ -1,3 +1,5 @@
+// wgpu's browser backend does not pass the feature on (gfx-rs/wgpu issue 10146): until it does, this does.
+
 /** Has every device asked for from now on come with subgroups, unless that is refused; false where the adapter has none. */
 export async function requestSubgroups() {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();

@@ -13,7 +13,7 @@ use crate::runner::Precision;
 use crate::{async_test, oracle, runner};
 
 /// Given its rounded activations, a product errs as in f32.
-const ROUNDED: Precision = Precision { activations: Activations::RoundedFrom(1), ..runner::F32 };
+const ROUNDED: Precision = Precision { activations: Activations::Rounded { from: 1, in_lines: false }, ..runner::F32 };
 
 /// What the table is run on.
 fn all() -> Vec<CpuOptions> {

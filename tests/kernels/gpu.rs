@@ -36,11 +36,8 @@ async fn check(cases: &[Case], f16: Choice, dots: Choice, subgroups: Choice, wor
 /// Given its rounded activations, a product in whole numbers errs as in f32.
 fn precision(tuning: Tuning) -> Precision {
     let precision = if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
-    let activations = match (tuning.dots, tuning.few_dots) {
-        (true, true) => Activations::RoundedInLinesBelow(tuning.few_tokens + 1),
-        (true, false) => Activations::RoundedFrom(tuning.few_tokens + 1),
-        (false, _) => Activations::Kept,
-    };
+    let rounded = Activations::Rounded { from: tuning.few_tokens + 1, in_lines: tuning.few_dots };
+    let activations = if tuning.dots { rounded } else { Activations::Kept };
     Precision { activations, ..precision }
 }
 

@@ -11,11 +11,9 @@ use crate::host::{Host, Memory};
 pub enum Activations {
     /// What they are.
     Kept,
-    /// Where there are at least so many tokens, in each group of 32 the nearest of 16256 steps to either side, up to the largest magnitude.
-    RoundedFrom(u32),
-    /// The same, and with fewer tokens in what a line of 16 bytes of a group's codes has of it.
-    #[cfg_attr(target_os = "wasi", allow(dead_code, reason = "only GPUs do, and there are none"))]
-    RoundedInLinesBelow(u32),
+    /// To the nearest of 16256 steps to either side, up to the largest magnitude of those that are rounded together: in each group of 32,
+    /// where there are at least so many tokens; with fewer not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has.
+    Rounded { from: u32, in_lines: bool },
 }
 
 /// Runs the list.
@@ -28,10 +26,9 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
             }
             Op::Matmul { ref w, x, out, rows, add } => {
                 let rounded: &[Vec<usize>] = &match activations {
-                    Activations::RoundedInLinesBelow(tokens) if rows < tokens => lines(w.kind),
-                    Activations::RoundedFrom(tokens) if rows < tokens => Vec::new(),
-                    Activations::Kept => Vec::new(),
-                    _ => vec![(0..32).collect()],
+                    Activations::Rounded { from, .. } if rows >= from => vec![(0..32).collect()],
+                    Activations::Rounded { in_lines: true, .. } => lines(w.kind),
+                    _ => Vec::new(),
                 };
                 matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
             }

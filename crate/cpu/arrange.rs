@@ -164,9 +164,9 @@ impl Tile {
 
     /// A column.
     #[inline(always)]
-    pub unsafe fn float<const T: usize>(&self, column: usize, token: usize) -> f32 {
+    pub unsafe fn float<const T: usize>(&self, column: usize, token: usize) -> *const f32 {
         // SAFETY: the caller's.
-        unsafe { *self.values.cast::<f32>().add(column * T + token) }
+        unsafe { self.values.cast::<f32>().add(column * T + token) }
     }
 
     /// What a step is worth.

@@ -1,7 +1,7 @@
 //! Matrix times activations: `out[r] = w · x[r]`.
 //!
 //! A vector of rows goes through its groups of columns once for a tile of tokens, so that a line of weights is unpacked once for all
-//! of them. One token is a tile of one: the weights then stream through from memory.
+//! of them. For one token a quad at a time streams through from memory.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::arrange::{Arranged, Tile, Tiles};
 use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Shared;
-use super::packed::{Packed, Weights, with_kind};
+use super::packed::{Packed, Weights, lines, with_kind};
 use crate::error::Result;
 use crate::op::{Buf, Matrix};
 use crate::weights::layout::QUAD;
@@ -83,6 +83,11 @@ pub unsafe fn kernel<D: Dots>(p: &Product, quads: Range<usize>) {
 unsafe fn product_of<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
     let wide = D::Lanes::WIDTH / QUAD;
     for (first, count, x) in p.x.iter() {
+        if count == 1 {
+            // SAFETY: the caller's.
+            quads.clone().for_each(|quad| unsafe { tile::<D, K, 1>(p, first, x, quad, 1) });
+            continue;
+        }
         let mut quad = quads.start;
         while quad < quads.end {
             // Quads that do not fill a vector are taken one by one, repeated in all its lanes.
@@ -92,8 +97,7 @@ unsafe fn product_of<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
                 match count {
                     8.. => tile::<D, K, 8>(p, first, x, quad, together),
                     4.. => tile::<D, K, 4>(p, first, x, quad, together),
-                    2.. => tile::<D, K, 2>(p, first, x, quad, together),
-                    _ => tile::<D, K, 1>(p, first, x, quad, together),
+                    _ => tile::<D, K, 2>(p, first, x, quad, together),
                 }
             }
             quad += together;
@@ -109,13 +113,16 @@ unsafe fn tile<D: Dots, K: Packed, const T: usize>(p: &Product, first: usize, mu
         let mut totals = [D::Lanes::splat(0.0); T];
         let mut w = p.w.at(quad, together);
         for _ in 0..p.w.groups() {
-            w.prefetch::<D::Lanes>(K::KIND);
+            w.prefetch::<D::Lanes, T>(K::KIND);
             K::multiply::<D, T>(&w, &x, &mut totals);
             (w, x) = (w.next(K::KIND), x.next(K::KIND, T));
         }
         for (token, total) in totals.into_iter().enumerate() {
             let mut results = [0.0; 16];
             total.store(results.as_mut_ptr());
+            for lane in QUAD..QUAD * lines::<D::Lanes>(T) {
+                results[lane % QUAD] += results[lane];
+            }
             p.store(first + token, quad * QUAD, &results[..together * QUAD]);
         }
     }

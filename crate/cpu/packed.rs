@@ -1,4 +1,7 @@
-//! The kinds of weights, group by group: how some neighbouring quads' group is multiplied with a tile of activations.
+//! The kinds of weights, group by group: how a group is multiplied with a tile of activations.
+//!
+//! For several tokens a vector has the same line of neighbouring quads, so that a line's activations serve all of it. For one token it has
+//! neighbouring lines of one quad: memory, which bounds it then, is read in one stream, and the lines' sums are added up in the end.
 
 use half::f16;
 
@@ -10,10 +13,17 @@ use crate::error::Result;
 use crate::op::{Buf, Matrix, Part};
 use crate::weights::layout::{GROUP, Kind, QUAD};
 
+/// Bytes of a quad's line.
+const LINE: usize = 4 * QUAD;
 /// Bytes that memory hands over at once.
 const CACHE_LINE: usize = 64;
 /// How far ahead codes are asked for: what memory can bring while they are waited for.
-const AHEAD: usize = 2048;
+const AHEAD: usize = 4096;
+
+/// Lines of a quad that a vector has, beside `tokens` tokens.
+pub const fn lines<L: Lanes>(tokens: usize) -> usize {
+    if tokens == 1 { L::WIDTH / QUAD } else { 1 }
+}
 
 /// A part of a matrix in memory.
 #[derive(Clone, Copy)]
@@ -63,11 +73,11 @@ impl<'a> Weights<'a> {
     /// The values of a row.
     pub fn unpack(&self, row: usize, out: &mut [f32]) {
         let (lane, first) = (row % QUAD, row / QUAD * self.groups());
-        let lines = self.kind.codes_per_group() / (4 * QUAD);
+        let lines = self.kind.codes_per_group() / LINE;
         for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
             let half = |plane: &[u16]| plane.get((first + group) * QUAD + lane).map_or(0.0, |&bits| f16::from_bits(bits).to_f32());
             let (scale, min) = (half(self.scales), half(self.mins));
-            for (line, four) in self.codes[(first + group) * self.kind.codes_per_group()..].chunks_exact(4 * QUAD).take(lines).enumerate() {
+            for (line, four) in self.codes[(first + group) * self.kind.codes_per_group()..].chunks_exact(LINE).take(lines).enumerate() {
                 let bytes: [u8; 4] = std::array::from_fn(|j| four[4 * lane + j]);
                 match self.kind {
                     Kind::Q4 | Kind::Q4Min => {
@@ -90,7 +100,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The same group of the quads of a vector, side by side.
+/// The same group of the quads of a vector; beside one token there is one quad.
 #[derive(Clone, Copy)]
 pub struct Groups {
     codes: *const u8,
@@ -119,8 +129,8 @@ impl Groups {
     /// # Safety
     /// The CPU has the instructions of `L`.
     #[inline(always)]
-    pub unsafe fn prefetch<L: Lanes>(&self, kind: Kind) {
-        for quad in 0..L::WIDTH / QUAD {
+    pub unsafe fn prefetch<L: Lanes, const T: usize>(&self, kind: Kind) {
+        for quad in 0..L::WIDTH / QUAD / lines::<L>(T) {
             for line in (0..kind.codes_per_group()).step_by(CACHE_LINE) {
                 // SAFETY: the caller's.
                 unsafe { L::prefetch(self.codes.wrapping_add(quad * self.codes_stride + line + AHEAD)) };
@@ -128,22 +138,24 @@ impl Groups {
         }
     }
 
+    /// A line of each quad, or lines from this one on.
     #[inline(always)]
-    unsafe fn line<L: Lanes>(&self, line: usize) -> L::Bits {
+    unsafe fn line<L: Lanes, const T: usize>(&self, line: usize) -> L::Bits {
+        let stride = if T == 1 { LINE } else { self.codes_stride };
         // SAFETY: the caller's.
-        unsafe { L::load_quads(self.codes.add(line * 4 * QUAD), self.codes_stride) }
+        unsafe { L::load_quads(self.codes.add(line * LINE), stride) }
     }
 
     #[inline(always)]
-    unsafe fn scale<L: Lanes>(&self) -> L {
+    unsafe fn scale<L: Lanes, const T: usize>(&self) -> L {
         // SAFETY: the caller's.
-        unsafe { L::quads_of_halves(self.scales, self.halves_stride) }
+        unsafe { L::quads_of_halves(self.scales, if T == 1 { 0 } else { self.halves_stride }) }
     }
 
     #[inline(always)]
-    unsafe fn min<L: Lanes>(&self) -> L {
+    unsafe fn min<L: Lanes, const T: usize>(&self) -> L {
         // SAFETY: the caller's.
-        unsafe { L::quads_of_halves(self.mins, self.halves_stride) }
+        unsafe { L::quads_of_halves(self.mins, if T == 1 { 0 } else { self.halves_stride }) }
     }
 }
 
@@ -181,7 +193,8 @@ pub trait Packed {
     /// Which kind this is.
     const KIND: Kind;
 
-    /// Adds a group's products with `T` tokens' activations to their totals, row by row. `tile` is at the group.
+    /// Adds a group's products with `T` tokens' activations to their totals, row by row; one token's total is that of all lanes' quads.
+    /// `tile` is at the group.
     ///
     /// # Safety
     /// The CPU has the instructions of `D`; `w` and `tile` lead to a group, of this kind and arranged for it.
@@ -194,10 +207,11 @@ unsafe fn dot_nibbles<D: Dots, const T: usize>(w: &Groups, tile: &Tile) -> [D::S
     // SAFETY: the caller's; low nibbles are columns 0..16, high ones 16..32.
     unsafe {
         let mut sums = [D::none(); T];
-        for line in 0..4 {
-            let bits = w.line::<D::Lanes>(line);
+        for line in (0..4).step_by(lines::<D::Lanes>(T)) {
+            let bits = w.line::<D::Lanes, T>(line);
             for (token, sums) in sums.iter_mut().enumerate() {
-                *sums = D::dot(*sums, bits, tile.fours::<T>(line, token));
+                let x = tile.fours::<T>(line, token);
+                *sums = if T == 1 { D::dot_lines(*sums, bits, x) } else { D::dot(*sums, bits, x) };
             }
         }
         sums
@@ -214,9 +228,9 @@ impl Packed for Q4 {
     unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
         // SAFETY: the caller's.
         unsafe {
-            let (sums, scale) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes>());
+            let (sums, scale) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes, T>());
             for (token, total) in totals.iter_mut().enumerate() {
-                let dot = D::total(sums[token], tile.offset(token));
+                let dot = D::total(sums[token], tile.offset(token) / lines::<D::Lanes>(T) as i32);
                 *total = dot.mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
             }
         }
@@ -233,11 +247,11 @@ impl Packed for Q4Min {
     unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
         // SAFETY: the caller's.
         unsafe {
-            let (sums, scale, min) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes>(), w.min::<D::Lanes>());
+            let (sums, scale, min) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes, T>(), w.min::<D::Lanes, T>());
             for (token, total) in totals.iter_mut().enumerate() {
                 let dot = D::total(sums[token], 0);
                 *total = dot.mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
-                *total = min.mul_add(D::Lanes::splat(tile.sum(token)), *total);
+                *total = min.mul_add(D::Lanes::splat(tile.sum(token) / lines::<D::Lanes>(T) as f32), *total);
             }
         }
     }
@@ -254,18 +268,26 @@ impl Packed for Q8 {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [D::no_bytes(); T];
-            for line in 0..GROUP / 8 {
-                let lines = [w.line::<D::Lanes>(line), w.line::<D::Lanes>(4 + line)];
+            for line in (0..GROUP / 8).step_by(lines::<D::Lanes>(T)) {
+                let bits = [w.line::<D::Lanes, T>(line), w.line::<D::Lanes, T>(4 + line)];
                 for (token, sums) in sums.iter_mut().enumerate() {
-                    *sums = D::dot_bytes(*sums, lines, tile.fours::<T>(line, token));
+                    let x = tile.fours::<T>(line, token);
+                    *sums = if T == 1 { D::dot_lines_of_bytes(*sums, bits, x) } else { D::dot_bytes(*sums, bits, x) };
                 }
             }
-            let scale = w.scale::<D::Lanes>();
+            let scale = w.scale::<D::Lanes, T>();
             for (token, total) in totals.iter_mut().enumerate() {
                 *total = D::total_of_bytes(sums[token]).mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
             }
         }
     }
+}
+
+/// A column's activation for every quad, or that of columns `stride` apart for every line.
+#[inline(always)]
+unsafe fn column<L: Lanes, const T: usize>(tile: &Tile, column: usize, token: usize, stride: usize) -> L {
+    // SAFETY: the caller's; columns of one token lie side by side.
+    unsafe { L::quads_of(tile.float::<T>(column, token), if T == 1 { stride } else { 0 }) }
 }
 
 /// [`Kind::F16`].
@@ -279,11 +301,11 @@ impl Packed for F16 {
         // SAFETY: the caller's; a line has two columns.
         unsafe {
             let mut sums = [D::Lanes::splat(0.0); T];
-            for line in 0..GROUP / 2 {
-                let [even, odd] = D::Lanes::halves(w.line::<D::Lanes>(line));
+            for line in (0..GROUP / 2).step_by(lines::<D::Lanes>(T)) {
+                let [even, odd] = D::Lanes::halves(w.line::<D::Lanes, T>(line));
                 for (token, sum) in sums.iter_mut().enumerate() {
-                    *sum = even.mul_add(D::Lanes::splat(tile.float::<T>(2 * line, token)), *sum);
-                    *sum = odd.mul_add(D::Lanes::splat(tile.float::<T>(2 * line + 1, token)), *sum);
+                    *sum = even.mul_add(column::<D::Lanes, T>(tile, 2 * line, token, 2), *sum);
+                    *sum = odd.mul_add(column::<D::Lanes, T>(tile, 2 * line + 1, token, 2), *sum);
                 }
             }
             totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.add(sum));
@@ -302,10 +324,10 @@ impl Packed for F32 {
         // SAFETY: the caller's; a line is a column.
         unsafe {
             let mut sums = [D::Lanes::splat(0.0); T];
-            for line in 0..GROUP {
-                let column = D::Lanes::from_bits(w.line::<D::Lanes>(line));
+            for line in (0..GROUP).step_by(lines::<D::Lanes>(T)) {
+                let weights = D::Lanes::from_bits(w.line::<D::Lanes, T>(line));
                 for (token, sum) in sums.iter_mut().enumerate() {
-                    *sum = column.mul_add(D::Lanes::splat(tile.float::<T>(line, token)), *sum);
+                    *sum = weights.mul_add(column::<D::Lanes, T>(tile, line, token, 1), *sum);
                 }
             }
             totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.add(sum));

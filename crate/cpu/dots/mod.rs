@@ -43,6 +43,12 @@ pub trait Dots: Copy {
     unsafe fn none() -> Self::Sums;
     /// `sums` and the products of a line's low nibbles with the first four of the spread activations, of its high ones with the others.
     unsafe fn dot(sums: Self::Sums, line: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::Sums;
+    /// The same where each quad is another line, with its own activations: the next 16 bytes.
+    #[inline(always)]
+    unsafe fn dot_lines(sums: Self::Sums, lines: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::Sums {
+        // SAFETY: the caller's. A vector of one quad has one line.
+        unsafe { Self::dot(sums, lines, x) }
+    }
     /// `sums + plus`, row by row.
     unsafe fn total(sums: Self::Sums, plus: i32) -> Self::Lanes;
 
@@ -50,6 +56,12 @@ pub trait Dots: Copy {
     unsafe fn no_bytes() -> Self::ByteSums;
     /// `sums` and the products of two lines of signed bytes with four activations each, as they are.
     unsafe fn dot_bytes(sums: Self::ByteSums, lines: [<Self::Lanes as Lanes>::Bits; 2], x: *const u8) -> Self::ByteSums;
+    /// The same where each quad is another line, with its own activations: the next 16 bytes.
+    #[inline(always)]
+    unsafe fn dot_lines_of_bytes(sums: Self::ByteSums, lines: [<Self::Lanes as Lanes>::Bits; 2], x: *const u8) -> Self::ByteSums {
+        // SAFETY: the caller's. A vector of one quad has one line.
+        unsafe { Self::dot_bytes(sums, lines, x) }
+    }
     /// The sums, row by row.
     unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
 }

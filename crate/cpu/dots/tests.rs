@@ -124,7 +124,33 @@ unsafe fn dots<D: Dots>() {
     }
 }
 
+/// Lines of one quad, each with its own activations, against one by one.
+unsafe fn lines<D: Dots>() {
+    let noise: Vec<u8> = (0..12 * D::Lanes::WIDTH as u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+    let (codes, others) = noise.split_at(4 * D::Lanes::WIDTH);
+    let numbers: Vec<[i16; 4]> =
+        (0..D::Lanes::WIDTH as i16 / 2).map(|i| std::array::from_fn(|j| (i * 977 + j as i16 * 3001) % LARGEST - 500)).collect();
+    let spread: Vec<[u8; 8]> = numbers.iter().map(|&four| D::spread(four)).collect();
+    unsafe {
+        let load = |codes: &[u8]| D::Lanes::load_quads(codes.as_ptr(), 16);
+        let dots = lanes(D::total(D::dot_lines(D::none(), load(codes), spread.as_ptr().cast()), 7));
+        let bytes = lanes(D::total_of_bytes(D::dot_lines_of_bytes(D::no_bytes(), [load(codes), load(others)], numbers.as_ptr().cast())));
+        for line in 0..D::Lanes::WIDTH / 4 {
+            let same = |codes: &[u8]| D::Lanes::load_quads(codes[16 * line..].as_ptr(), 0);
+            let dot = D::total(D::dot(D::none(), same(codes), spread[2 * line..].as_ptr().cast()), 7);
+            assert_eq!(dots[4 * line..][..4], lanes(dot)[..4], "line {line}");
+            let dot = D::total_of_bytes(D::dot_bytes(D::no_bytes(), [same(codes), same(others)], numbers[2 * line..].as_ptr().cast()));
+            assert_eq!(bytes[4 * line..][..4], lanes(dot)[..4], "line {line} of bytes");
+        }
+    }
+}
+
 #[test]
 fn products_are_exact() {
     on_all!(dots);
+}
+
+#[test]
+fn lines_have_their_own_activations() {
+    on_all!(lines);
 }

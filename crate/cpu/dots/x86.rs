@@ -6,42 +6,66 @@ use super::Dots;
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::x86::{Avx2, Avx512};
 
-/// Four bytes in every row.
+/// Eight bytes in every row.
 #[inline(always)]
-unsafe fn word(x: *const u8) -> i32 {
+unsafe fn pair(x: *const u8) -> __m256i {
     // SAFETY: the caller's.
-    unsafe { x.cast::<i32>().read_unaligned() }
-}
-
-/// Eight bytes.
-#[inline(always)]
-unsafe fn pair(x: *const u8) -> i64 {
-    // SAFETY: the caller's.
-    unsafe { x.cast::<i64>().read_unaligned() }
+    unsafe { _mm256_set1_epi64x(x.cast::<i64>().read_unaligned()) }
 }
 
 // Functions, for a closure has none of its function's instructions unless it is inlined, and nothing makes it.
 
-/// `sums` and the products of a line of two quads' bytes with four activations.
+/// `sums` and the products of a line of two quads' nibbles with their activations: upper and lower bytes beside low nibbles, and beside high ones.
 #[inline(always)]
-unsafe fn add_bytes_256(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] {
+unsafe fn add_nibbles_256(sums: [__m256i; 2], line: __m256i, x: __m256i) -> [__m256i; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let x = _mm256_set1_epi64x(pair(x));
-        let first = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(line)), x);
-        let second = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(line)), x);
-        [_mm256_add_epi32(sums[0], first), _mm256_add_epi32(sums[1], second)]
+        let nibble = _mm256_set1_epi8(15);
+        let (low, high) = (_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble));
+        let upper = _mm256_add_epi16(sums[0], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x00>(x)));
+        let lower = _mm256_add_epi16(sums[1], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x55>(x)));
+        [
+            _mm256_add_epi16(upper, _mm256_maddubs_epi16(high, _mm256_shuffle_epi32::<0xaa>(x))),
+            _mm256_add_epi16(lower, _mm256_maddubs_epi16(high, _mm256_shuffle_epi32::<0xff>(x))),
+        ]
     }
 }
 
 /// The same of four quads.
 #[inline(always)]
-unsafe fn add_bytes_512(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] {
+unsafe fn add_nibbles_512(sums: [__m512i; 2], line: __m512i, x: __m512i) -> [__m512i; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let (x, first) = (_mm512_set1_epi64(pair(x)), _mm512_cvtepi8_epi16(_mm512_castsi512_si256(line)));
+        let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
+        let (low, high) = (_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble));
+        let upper = _mm512_dpbusd_epi32(sums[0], low, _mm512_shuffle_epi32::<0x00>(x));
+        let lower = _mm512_dpbusd_epi32(sums[1], low, _mm512_shuffle_epi32::<0x55>(x));
+        [
+            _mm512_dpbusd_epi32(upper, high, _mm512_shuffle_epi32::<0xaa>(x)),
+            _mm512_dpbusd_epi32(lower, high, _mm512_shuffle_epi32::<0xff>(x)),
+        ]
+    }
+}
+
+/// `sums` and the products of a line of two quads' bytes with four activations for either.
+#[inline(always)]
+unsafe fn add_bytes_256(sums: [__m256i; 2], line: __m256i, x: [__m256i; 2]) -> [__m256i; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let first = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(line)), x[0]);
+        let second = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(line)), x[1]);
+        [_mm256_add_epi32(sums[0], first), _mm256_add_epi32(sums[1], second)]
+    }
+}
+
+/// The same of four quads, for either two of them.
+#[inline(always)]
+unsafe fn add_bytes_512(sums: [__m512i; 2], line: __m512i, x: [__m512i; 2]) -> [__m512i; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let first = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(line));
         let second = _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64::<1>(line));
-        [_mm512_dpwssd_epi32(sums[0], first, x), _mm512_dpwssd_epi32(sums[1], second, x)]
+        [_mm512_dpwssd_epi32(sums[0], first, x[0]), _mm512_dpwssd_epi32(sums[1], second, x[1])]
     }
 }
 
@@ -62,16 +86,10 @@ impl Dots for Avx2Dots {
 
     methods! {
         fn none() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
-        fn dot(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] = {
-            let nibble = _mm256_set1_epi8(15);
-            let (low, high) = (_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble));
-            let upper = _mm256_add_epi16(sums[0], _mm256_maddubs_epi16(low, _mm256_set1_epi32(word(x))));
-            let lower = _mm256_add_epi16(sums[1], _mm256_maddubs_epi16(low, _mm256_set1_epi32(word(x.add(4)))));
-            [
-                _mm256_add_epi16(upper, _mm256_maddubs_epi16(high, _mm256_set1_epi32(word(x.add(8))))),
-                _mm256_add_epi16(lower, _mm256_maddubs_epi16(high, _mm256_set1_epi32(word(x.add(12))))),
-            ]
-        };
+        fn dot(sums: [__m256i; 2], line: __m256i, x: *const u8) -> [__m256i; 2] =
+            add_nibbles_256(sums, line, _mm256_broadcastsi128_si256(_mm_loadu_si128(x.cast())));
+        fn dot_lines(sums: [__m256i; 2], lines: __m256i, x: *const u8) -> [__m256i; 2] =
+            add_nibbles_256(sums, lines, _mm256_loadu_si256(x.cast()));
         fn total(sums: [__m256i; 2], plus: i32) -> Avx2 = {
             let (upper, lower) = (_mm256_madd_epi16(sums[0], _mm256_set1_epi16(128)), _mm256_madd_epi16(sums[1], _mm256_set1_epi16(1)));
             Avx2::of(_mm256_add_epi32(_mm256_add_epi32(upper, lower), _mm256_set1_epi32(plus)))
@@ -79,7 +97,11 @@ impl Dots for Avx2Dots {
 
         fn no_bytes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
         fn dot_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] =
-            add_bytes_256(add_bytes_256(sums, lines[0], x), lines[1], x.add(8));
+            add_bytes_256(add_bytes_256(sums, lines[0], [pair(x); 2]), lines[1], [pair(x.add(8)); 2]);
+        fn dot_lines_of_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] = {
+            let sums = add_bytes_256(sums, lines[0], [pair(x), pair(x.add(16))]);
+            add_bytes_256(sums, lines[1], [pair(x.add(8)), pair(x.add(24))])
+        };
         // Adding neighbours gives [a a b b | a a b b]; the middle pairs change places.
         fn total_of_bytes(sums: [__m256i; 2]) -> Avx2 = Avx2::of(_mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(sums[0], sums[1])));
     }
@@ -102,24 +124,28 @@ impl Dots for VnniDots {
 
     methods! {
         fn none() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
-        fn dot(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] = {
-            let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
-            let (low, high) = (_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble));
-            let upper = _mm512_dpbusd_epi32(sums[0], low, _mm512_set1_epi32(word(x)));
-            let lower = _mm512_dpbusd_epi32(sums[1], low, _mm512_set1_epi32(word(x.add(4))));
-            [
-                _mm512_dpbusd_epi32(upper, high, _mm512_set1_epi32(word(x.add(8)))),
-                _mm512_dpbusd_epi32(lower, high, _mm512_set1_epi32(word(x.add(12)))),
-            ]
-        };
+        fn dot(sums: [__m512i; 2], line: __m512i, x: *const u8) -> [__m512i; 2] =
+            add_nibbles_512(sums, line, _mm512_broadcast_i32x4(_mm_loadu_si128(x.cast())));
+        fn dot_lines(sums: [__m512i; 2], lines: __m512i, x: *const u8) -> [__m512i; 2] =
+            add_nibbles_512(sums, lines, _mm512_loadu_si512(x.cast()));
         fn total(sums: [__m512i; 2], plus: i32) -> Avx512 = {
             let both = _mm512_add_epi32(_mm512_slli_epi32::<7>(sums[0]), sums[1]);
             Avx512::of(_mm512_add_epi32(both, _mm512_set1_epi32(plus)))
         };
 
         fn no_bytes() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
-        fn dot_bytes(sums: [__m512i; 2], lines: [__m512i; 2], x: *const u8) -> [__m512i; 2] =
-            add_bytes_512(add_bytes_512(sums, lines[0], x), lines[1], x.add(8));
+        fn dot_bytes(sums: [__m512i; 2], lines: [__m512i; 2], x: *const u8) -> [__m512i; 2] = {
+            let x = _mm512_broadcast_i32x4(_mm_loadu_si128(x.cast()));
+            let sums = add_bytes_512(sums, lines[0], [_mm512_shuffle_epi32::<0x44>(x); 2]);
+            add_bytes_512(sums, lines[1], [_mm512_shuffle_epi32::<0xee>(x); 2])
+        };
+        fn dot_lines_of_bytes(sums: [__m512i; 2], lines: [__m512i; 2], x: *const u8) -> [__m512i; 2] = {
+            let x = _mm512_loadu_si512(x.cast());
+            // Eight bytes of either of the first two lines or of the others, four times.
+            let place = |line: i64| _mm512_setr_epi64(line, line, line, line, line + 2, line + 2, line + 2, line + 2);
+            let of = |first: i64| [_mm512_permutexvar_epi64(place(first), x), _mm512_permutexvar_epi64(place(first + 4), x)];
+            add_bytes_512(add_bytes_512(sums, lines[0], of(0)), lines[1], of(1))
+        };
         fn total_of_bytes(sums: [__m512i; 2]) -> Avx512 = {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));

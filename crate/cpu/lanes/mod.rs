@@ -1,8 +1,8 @@
 //! The vector that the kernels are written over: a handful of one-line methods, once for every instruction set.
 //!
 //! Weights are interleaved four rows to a 16-byte line (see [`crate::weights::layout`]), so a vector is thought of as *quads* of four
-//! lanes: a lane is a row, and a vector of 8 or 16 lanes holds the same line of two or four neighbouring quads of rows. [`portable`] is always compiled: it is what the others
-//! are tested against.
+//! lanes: a lane is a row, and a vector of 8 or 16 lanes holds a line of two or four neighbouring quads of rows, or as many neighbouring
+//! lines of one quad. [`portable`] is always compiled: it is what the others are tested against.
 
 pub mod exp;
 pub mod portable;
@@ -33,6 +33,8 @@ pub trait Lanes: Copy {
     unsafe fn splat(x: f32) -> Self;
     /// `WIDTH` floats.
     unsafe fn load(from: *const f32) -> Self;
+    /// One float for each quad, `stride` floats apart.
+    unsafe fn quads_of(from: *const f32, stride: usize) -> Self;
     /// `WIDTH` halves.
     unsafe fn load_halves(from: *const u16) -> Self;
     /// Four halves for each quad, `stride` halves apart. They are finite.

@@ -43,6 +43,7 @@ impl Lanes for Neon {
     methods! {
         fn splat(x: f32) -> Self = Neon(vdupq_n_f32(x));
         fn load(from: *const f32) -> Self = Neon(vld1q_f32(from));
+        fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Neon(widen(vmovl_u16(vld1_u16(from))));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn store(self, to: *mut f32) = vst1q_f32(to, self.0);

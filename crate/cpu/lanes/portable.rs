@@ -26,6 +26,7 @@ impl Lanes for Portable {
     methods! {
         fn splat(x: f32) -> Self = Portable([x; 4]);
         fn load(from: *const f32) -> Self = Portable(from.cast::<[f32; 4]>().read_unaligned());
+        fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn store(self, to: *mut f32) = to.cast::<[f32; 4]>().write_unaligned(self.0);

@@ -36,6 +36,7 @@ impl Lanes for Simd128 {
     methods! {
         fn splat(x: f32) -> Self = Simd128(f32x4_splat(x));
         fn load(from: *const f32) -> Self = Simd128(v128_load(from.cast()));
+        fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Simd128(widen(u32x4_load_extend_u16x4(from)));
         // The sign comes along to the bits above it, of which the mask leaves only its own.
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = {

@@ -119,6 +119,9 @@ unsafe fn quads<L: Lanes>() {
         let all: Vec<u16> = (0..64).map(|i| f16::from_f32(i as f32 - 20.5).to_bits()).collect();
         let loaded = unsafe { lanes(L::quads_of_halves(all.as_ptr(), stride)) };
         assert_eq!(loaded, (0..L::WIDTH).map(|lane| quad_of(lane) as f32 - 20.5).collect::<Vec<_>>(), "halves {stride} apart");
+        let all = numbers(64);
+        let loaded = unsafe { lanes(L::quads_of(all.as_ptr(), stride)) };
+        assert_eq!(loaded, (0..L::WIDTH).map(|lane| all[lane / 4 * stride]).collect::<Vec<_>>(), "floats {stride} apart");
     }
 }
 

@@ -28,6 +28,13 @@ unsafe fn two_quads(from: *const u8, stride: usize) -> __m256i {
     unsafe { _mm256_set_m128i(_mm_loadu_si128(from.add(stride).cast()), _mm_loadu_si128(from.cast())) }
 }
 
+/// A float from each of two places, four times.
+#[inline(always)]
+unsafe fn two_quads_of(from: *const f32, stride: usize) -> __m256 {
+    // SAFETY: the caller's.
+    unsafe { _mm256_set_m128(_mm_set1_ps(*from.add(stride)), _mm_set1_ps(*from)) }
+}
+
 /// Four halves from each of two places.
 #[inline(always)]
 unsafe fn two_quads_of_halves(from: *const u16, stride: usize) -> __m128i {
@@ -55,6 +62,7 @@ impl Lanes for Avx2 {
     methods! {
         fn splat(x: f32) -> Self = Avx2(_mm256_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx2(_mm256_loadu_ps(from));
+        fn quads_of(from: *const f32, stride: usize) -> Self = Avx2(two_quads_of(from, stride));
         fn load_halves(from: *const u16) -> Self = Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self = Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
         fn store(self, to: *mut f32) = _mm256_storeu_ps(to, self.0);
@@ -113,6 +121,10 @@ impl Lanes for Avx512 {
     methods! {
         fn splat(x: f32) -> Self = Avx512(_mm512_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx512(_mm512_loadu_ps(from));
+        fn quads_of(from: *const f32, stride: usize) -> Self = {
+            let (low, high) = (two_quads_of(from, stride), two_quads_of(from.add(2 * stride), stride));
+            Avx512(_mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(_mm256_castps_pd(low)), _mm256_castps_pd(high))))
+        };
         fn load_halves(from: *const u16) -> Self = Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self = {
             let (low, high) = (two_quads_of_halves(from, stride), two_quads_of_halves(from.add(2 * stride), stride));

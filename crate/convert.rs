@@ -48,7 +48,7 @@ pub async fn convert<S: Source>(
 }
 
 /// The files beside the weights, by name.
-fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let (tokenizer_json, tokenizer_config, chat_template, generation_config) = match &checkpoint.files {
         TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config } => {
             (tokenizer_json.clone(), tokenizer_config.clone(), chat_template.clone(), generation_config.clone())

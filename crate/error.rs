@@ -48,6 +48,12 @@ pub enum Code {
     Network,
     /// Reading or writing a file failed.
     Io,
+    /// There is no room for a model in the browser's storage.
+    StorageFull,
+    /// The browser's storage was cleared while it was used.
+    StorageLost,
+    /// Another tab uses the model.
+    InUse,
     /// A chunk's bytes differ from their published hash.
     Corrupt,
     /// No adapter, or one that lacks what we need.
@@ -84,6 +90,9 @@ impl Code {
             Code::NotFound => "not-found",
             Code::Network => "network",
             Code::Io => "io",
+            Code::StorageFull => "storage-full",
+            Code::StorageLost => "storage-lost",
+            Code::InUse => "in-use",
             Code::Corrupt => "corrupt",
             Code::NoGpu => "no-gpu",
             Code::GpuFailed => "gpu-failed",

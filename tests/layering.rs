@@ -24,7 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["error", "op", "backend", "weights", "engine", "text", "words", "clock"]),
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
     ("convert", &["error", "op", "weights", "text", "words"]),
-    ("web", &["error", "op", "backend", "weights", "engine", "text", "words", "session", "bench", "cpu", "gpu"]),
+    ("kept", &["error", "weights", "convert", "clock"]),
+    ("web", &["error", "op", "backend", "weights", "kept", "engine", "text", "words", "session", "bench", "cpu", "gpu"]),
 ];
 
 /// Of `weights`, the backends and the ops know only how weights lie in memory.

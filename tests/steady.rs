@@ -102,7 +102,7 @@ impl Host for Unlucky {
     async fn cpu(&self) -> Result<Cpu> {
         cpu()
     }
-    fn source(&self) -> Result<DirSource> {
+    async fn source(&self) -> Result<DirSource> {
         source()
     }
     fn progress(&self, progress: Progress) {
@@ -245,7 +245,7 @@ impl Host for Small {
     async fn cpu(&self) -> Result<Cpu> {
         cpu()
     }
-    fn source(&self) -> Result<DirSource> {
+    async fn source(&self) -> Result<DirSource> {
         source()
     }
     fn progress(&self, _: Progress) {}

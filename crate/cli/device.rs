@@ -70,7 +70,7 @@ impl Host for Terminal {
         cpu(&self.args)
     }
 
-    fn source(&self) -> Result<DirSource> {
+    async fn source(&self) -> Result<DirSource> {
         self.args.source()
     }
 

@@ -38,7 +38,7 @@ pub trait Host {
     async fn cpu(&self) -> Result<Self::Cpu>;
 
     /// Opens the model's files.
-    fn source(&self) -> Result<Self::Source>;
+    async fn source(&self) -> Result<Self::Source>;
 
     /// Hears how far loading is, whenever that is.
     fn progress(&self, progress: Progress);
@@ -98,6 +98,11 @@ impl<H: Host> Steady<H> {
         let mut steady = Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, losses: 0, notice: None };
         steady.device().await?;
         Ok(steady)
+    }
+
+    /// What it was opened with.
+    pub fn host(&self) -> &H {
+        &self.host
     }
 
     /// What was loaded; `None` where that was lost and could not be loaded again.
@@ -181,7 +186,7 @@ impl<H: Host> Steady<H> {
 
     async fn session<B: Backend>(&self, backend: B, ctx_len: Option<usize>) -> Result<Session<B>> {
         let options = LoadOptions { ctx_len, ..self.options };
-        Session::open(self.host.source()?, backend, &options, &mut |progress| self.host.progress(progress)).await
+        Session::open(self.host.source().await?, backend, &options, &mut |progress| self.host.progress(progress)).await
     }
 
     /// Whether the answer may go on elsewhere after this.

@@ -10,17 +10,21 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::source::PageSource;
+use super::source::{Origin, PageSource};
+use super::vault::{self, JsVault, OpenVault};
 use super::{helpers, js, pipelines, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
+use crate::kept::{self, Kept};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
-use crate::weights::checkpoint::Bits;
+use crate::weights::checkpoint::{Bits, Hold};
+use crate::weights::source::Source;
+use crate::weights::store::chunk_hash;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.ts");
@@ -39,6 +43,9 @@ extern "C" {
     /// How to answer; every field may be left out.
     #[wasm_bindgen(typescript_type = "GenerateOptions | undefined")]
     pub type JsGenerateOptions;
+    /// What checking found.
+    #[wasm_bindgen(typescript_type = "Checked")]
+    pub type JsChecked;
     /// What was measured.
     #[wasm_bindgen(typescript_type = "BenchFigures")]
     pub type JsBenchFigures;
@@ -67,17 +74,47 @@ pub struct PhiEngine(Steady<Page>);
 impl PhiEngine {
     /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
     /// is to compute; without it they have one thread. A model that is loaded again, because its device was lost, calls both again.
+    /// With `open_vault` the model is kept in what that opens, and comes from there the next time.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
         start_helpers: Option<StartHelpers>,
+        open_vault: Option<OpenVault>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
+        let vault = opened(&model, load.hold, open_vault.as_ref()).await.map_err(thrown)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune });
-        let page = Page { model, threads: options.threads, tune, start_helpers, on_progress: on_progress.unchecked_into() };
-        Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
+        let kept = RefCell::new(None);
+        let on_progress = on_progress.unchecked_into();
+        let page = Page { model, hold: load.hold, vault, kept, threads: options.threads, tune, start_helpers, on_progress };
+        let steady = Steady::open(page, options.backend, load).await.map_err(thrown)?;
+        steady.host().finish().await.map_err(thrown)?;
+        Ok(PhiEngine(steady))
+    }
+
+    /// Hashes a model that is kept again, and gets what is bad from its source once more; options as for `load`.
+    pub async fn check(options: JsLoadOptions, on_progress: OnProgress, open_vault: OpenVault) -> std::result::Result<JsChecked, JsValue> {
+        let model = js::get(&options, "model");
+        let options: Options = from_js("load options", &options)?;
+        let hold = options.for_session().map_err(thrown)?.hold;
+        let Some(vault) = opened(&model, hold, Some(&open_vault)).await.map_err(thrown)? else {
+            return Err(thrown(Error::new(Code::NotFound, "nothing is kept here, so there is nothing to check")));
+        };
+        let on_progress: Function = on_progress.unchecked_into();
+        let mut tell = |done, total| drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(&Told::checking(done, total))));
+        let checked = kept::check(origin(&model).map_err(thrown)?, vault, hold, &mut tell).await.map_err(thrown)?;
+        Ok(to_js(&checked).unchecked_into())
+    }
+
+    /// The tokens of a text, without special ones.
+    pub async fn tokenize(&mut self, text: &str) -> std::result::Result<Vec<u32>, JsValue> {
+        match self.0.device().await.map_err(thrown)? {
+            Device::Gpu(session) => session.tokenizer().encode(text, false),
+            Device::Cpu(session) => session.tokenizer().encode(text, false),
+        }
+        .map_err(thrown)
     }
 
     /// What was loaded, and what computes it.
@@ -86,7 +123,11 @@ impl PhiEngine {
             Device::Gpu(session) => ("gpu", session.describe()),
             Device::Cpu(session) => ("cpu", session.describe()),
         };
-        Ok(to_js(&Described { description, device, notice: self.0.notice() }).unchecked_into())
+        let host = self.0.host();
+        let storage = host.vault.as_ref().map_or_else(|| "none".to_owned(), JsVault::storage);
+        let notices = [self.0.notice().map(str::to_owned), host.notice()];
+        let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
+        Ok(to_js(&Described { description, device, storage, notice }).unchecked_into())
     }
 
     /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
@@ -124,12 +165,13 @@ impl PhiEngine {
 /// `Description`, with what only the face knows.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Described<'a> {
+struct Described {
     #[serde(flatten)]
     description: Description,
     device: &'static str,
+    storage: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<&'a str>,
+    notice: Option<String>,
 }
 
 /// `LoadOptions` as JavaScript spells them.
@@ -162,6 +204,10 @@ enum Kv {
 /// The page's worker, and what the page gave it.
 struct Page {
     model: JsValue,
+    hold: Hold,
+    vault: Option<JsVault>,
+    /// What the vault holds, once it was looked at; a model that is loaded again comes from it.
+    kept: RefCell<Option<Kept<Origin, JsVault>>>,
     threads: usize,
     tune: RefCell<Tune>,
     start_helpers: Option<StartHelpers>,
@@ -191,20 +237,84 @@ impl Host for Page {
         Cpu::new(CpuOptions { threads: self.threads, ..CpuOptions::default() })
     }
 
-    fn source(&self) -> Result<PageSource> {
-        if let Some(address) = self.model.as_string() {
-            return Ok(PageSource::Http(HttpSource::new(&address)?));
+    async fn source(&self) -> Result<PageSource> {
+        let known = self.kept.borrow().clone();
+        if let Some(kept) = known {
+            return Ok(PageSource::Kept(kept));
         }
-        match FileSource::of(&self.model) {
-            Some(files) => Ok(PageSource::Files(files)),
-            None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
-        }
+        let origin = origin(&self.model)?;
+        let Some(vault) = self.vault.clone() else { return Ok(PageSource::Passing(origin)) };
+        let kept = Kept::open(origin, vault, self.hold).await?;
+        self.kept.replace(Some(kept.clone()));
+        Ok(PageSource::Kept(kept))
     }
 
     fn progress(&self, progress: Progress) {
-        // A listener that throws must not end the download.
-        drop(self.on_progress.call1(&JsValue::UNDEFINED, &to_js(&progress)));
+        let stored = self.kept.borrow().as_ref().map(Kept::stored);
+        let phase = match stored {
+            Some(stored) if stored.complete => "loading",
+            _ => "downloading",
+        };
+        self.tell(&Told { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) });
     }
+}
+
+impl Page {
+    /// Has all of the model kept, also what loading did not ask for.
+    async fn finish(&self) -> Result<()> {
+        let kept = self.kept.borrow().clone();
+        let Some(kept) = kept.filter(|kept| !kept.stored().complete) else { return Ok(()) };
+        let stored = kept.stored();
+        self.tell(&Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
+        kept.finish().await
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.kept.borrow().as_ref().and_then(|kept| kept.notice().map(str::to_owned))
+    }
+
+    /// A listener that throws must not end the download.
+    fn tell(&self, told: &Told) {
+        drop(self.on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
+    }
+}
+
+/// `Progress` as JavaScript has it.
+#[derive(Serialize)]
+struct Told {
+    phase: &'static str,
+    done: u64,
+    total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<u64>,
+}
+
+impl Told {
+    fn checking(done: u64, total: u64) -> Told {
+        Told { phase: "checking", done, total, stored: None }
+    }
+}
+
+/// What the page named: an address, or files.
+fn origin(model: &JsValue) -> Result<Origin> {
+    if let Some(address) = model.as_string() {
+        return Ok(Origin::Http(HttpSource::new(&address)?));
+    }
+    match FileSource::of(model) {
+        Some(files) => Ok(Origin::Files(files)),
+        None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
+    }
+}
+
+/// The vault of a model that is held in some way; `None` where nothing is kept.
+async fn opened(model: &JsValue, hold: Hold, open_vault: Option<&OpenVault>) -> Result<Option<JsVault>> {
+    let Some(open_vault) = open_vault else { return Ok(None) };
+    let which = match origin(model)? {
+        Origin::Http(source) => source.name(),
+        Origin::Files(files) => files.identity(),
+    };
+    let id = chunk_hash(format!("{which} {hold:?}").as_bytes());
+    vault::open(open_vault, &id[..32]).await
 }
 
 impl Options {

@@ -26,9 +26,20 @@ impl FileSource {
         Some(FileSource { files: files.collect() })
     }
 
+    /// What tells these files from others: names, sizes and times of change.
+    pub fn identity(&self) -> String {
+        let each = self.files.iter().map(|(name, blob)| format!("{name} {} {};", blob.size(), changed(blob)));
+        each.collect()
+    }
+
     fn find(&self, name: &str) -> Option<&Blob> {
         self.files.iter().find(|(file, _)| file == name).map(|(_, blob)| blob)
     }
+}
+
+/// When a file was changed last; 0 for bytes that are no file.
+fn changed(blob: &Blob) -> f64 {
+    blob.dyn_ref::<File>().map_or(0.0, File::last_modified)
 }
 
 impl Source for FileSource {
@@ -42,6 +53,10 @@ impl Source for FileSource {
 
     async fn list(&self) -> Result<Option<Vec<String>>> {
         Ok(Some(self.files.iter().map(|(name, _)| name.clone()).collect()))
+    }
+
+    async fn version(&self, file: &str) -> Result<String> {
+        Ok(self.find(file).map_or_else(String::new, |blob| format!("{} {}", blob.size(), changed(blob))))
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {

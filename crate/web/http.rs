@@ -2,13 +2,15 @@
 //!
 //! Bytes that are asked for one after another come out of one response as they arrive. A few responses stay open, since loaders
 //! read a tensor's planes in turn. One that breaks off is taken up again where it ended, so a cut connection costs no byte twice.
+//! Once a file is read on and on, the next few blocks of it are fetched beside each other: one connection rarely has all of the line.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::rc::{Rc, Weak};
 
-use js_sys::Uint8Array;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
+use js_sys::{Promise, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, Response, Url};
 
 use super::js;
@@ -21,8 +23,13 @@ const RETRIES: u32 = 3;
 const FIRST_PAUSE: i32 = 400;
 /// Milliseconds without a byte after which a connection counts as dead.
 const PATIENCE: i32 = 30_000;
-/// The least that a response is asked for, and the most. Each response that is read to its end doubles the next.
-const WINDOW: (u64, u64) = (1 << 20, 1 << 28);
+/// The least that a response is asked for, and the most. Each response that is read to its end doubles the next; after the largest,
+/// blocks of that size come.
+const WINDOW: (u64, u64) = (1 << 20, 8 << 20);
+/// Blocks that are fetched beside each other.
+const BESIDE: usize = 3;
+/// Files, or places in one, that are read on and on at the same time.
+const RUNS: usize = 2;
 /// Gaps up to this size are read and thrown away: cheaper than a new request.
 const GAP: u64 = 1 << 16;
 /// Responses kept open at once; browsers allow a server six.
@@ -33,14 +40,25 @@ const OPEN: usize = 4;
 pub struct HttpSource {
     address: Url,
     entry: Option<String>,
-    sizes: RefCell<HashMap<String, Option<u64>>>,
+    states: RefCell<HashMap<String, Option<State>>>,
     /// The latest last.
     open: RefCell<Vec<Body>>,
+    /// The latest last.
+    runs: RefCell<Vec<Run>>,
+}
+
+/// What a server says of a file.
+#[derive(Clone, Debug, PartialEq)]
+struct State {
+    size: u64,
+    /// Its `ETag`, or else when it was changed; nothing where the server does not let us know.
+    tag: Option<String>,
 }
 
 type Attempt<T> = std::result::Result<T, Failure>;
 
 /// Why an attempt failed, and whether another makes sense.
+#[derive(Debug)]
 enum Failure {
     Final(Error),
     Passing(Error),
@@ -62,7 +80,7 @@ impl HttpSource {
         if entry.is_none() && !path.ends_with('/') {
             parsed.set_pathname(&format!("{path}/"));
         }
-        Ok(HttpSource { address: parsed, entry, sizes: RefCell::default(), open: RefCell::default() })
+        Ok(HttpSource { address: parsed, entry, states: RefCell::default(), open: RefCell::default(), runs: RefCell::default() })
     }
 
     /// The address of one of the files. Only the named one keeps the query.
@@ -87,28 +105,70 @@ impl HttpSource {
     }
 
     /// A response that can serve `at`: one that is open, or a new one.
-    async fn body_at(&self, file: &str, at: u64, needed: u64, size: u64) -> Attempt<Body> {
+    async fn body_at(&self, file: &str, at: u64, needed: u64, state: &State) -> Attempt<Body> {
         let window = match self.take(|body| body.file == file && (body.reaches(at) || body.ends_at(at))) {
             Some(body) if body.reaches(at) => return Ok(body),
             Some(ended) => (ended.window * 2).min(WINDOW.1),
             None => WINDOW.0,
         };
-        let end = at.saturating_add(needed.max(window)).min(size);
+        let end = at.saturating_add(needed.max(window)).min(state.size);
         let address = self.address_of(file).map_err(Failure::Final)?;
         let mut body = Body::open(file, &address, at, Some(end)).await?;
-        if body.total.is_some_and(|total| total != size) {
-            return Err(Failure::Final(Error::new(Code::Network, format!("{address} changed while it was read; load again"))));
-        }
+        body.agree(state)?;
         body.window = window;
         Ok(body)
     }
 
     /// Copies what comes next from `at` on: at least a byte.
-    async fn read_some(&self, file: &str, at: u64, size: u64, into: &mut [u8]) -> Attempt<usize> {
-        let mut body = self.body_at(file, at, into.len() as u64, size).await?;
+    async fn read_some(&self, file: &str, at: u64, state: &State, into: &mut [u8]) -> Attempt<usize> {
+        if let Some(mut run) = self.run_at(file, at, state) {
+            let bytes = run.read(at, into).await?;
+            self.runs.borrow_mut().push(run);
+            return Ok(bytes);
+        }
+        let mut body = self.body_at(file, at, into.len() as u64, state).await?;
         let bytes = body.read(at, into).await.map_err(Failure::Passing)?;
-        self.keep(body);
+        let next = at + bytes as u64;
+        if body.window == WINDOW.1 && body.ends_at(next) && next < state.size {
+            let address = self.address_of(file).map_err(Failure::Final)?;
+            let mut runs = self.runs.borrow_mut();
+            if runs.len() == RUNS {
+                runs.remove(0);
+            }
+            runs.push(Run { file: file.to_owned(), address, state: state.clone(), next, blocks: VecDeque::new() });
+        } else {
+            self.keep(body);
+        }
         Ok(bytes)
+    }
+
+    /// The run that reaches a place.
+    fn run_at(&self, file: &str, at: u64, state: &State) -> Option<Run> {
+        let mut runs = self.runs.borrow_mut();
+        let index = runs.iter().position(|run| run.file == file && run.state == *state && run.reaches(at))?;
+        Some(runs.remove(index))
+    }
+
+    /// What the server says of a file, `None` where it has none.
+    async fn state(&self, file: &str) -> Result<Option<State>> {
+        if let Some(known) = self.states.borrow().get(file) {
+            return Ok(known.clone());
+        }
+        let state = match self.ask(file).await {
+            Ok(body) => {
+                let Some(size) = body.total else {
+                    fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
+                };
+                let state = State { size, tag: body.tag.clone() };
+                self.keep(body);
+                Some(state)
+            }
+            // Whether other files are there is a question; the named one must be.
+            Err(error) if error.code == Code::NotFound && self.entry.as_deref() != Some(file) => None,
+            Err(error) => return Err(error),
+        };
+        self.states.borrow_mut().insert(file.to_owned(), state.clone());
+        Ok(state)
     }
 
     fn take(&self, wanted: impl Fn(&Body) -> bool) -> Option<Body> {
@@ -136,37 +196,25 @@ impl Source for HttpSource {
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        if let Some(&known) = self.sizes.borrow().get(file) {
-            return Ok(known);
-        }
-        let size = match self.ask(file).await {
-            Ok(body) => {
-                let Some(total) = body.total else {
-                    fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
-                };
-                self.keep(body);
-                Some(total)
-            }
-            // Whether other files are there is a question; the named one must be.
-            Err(error) if error.code == Code::NotFound && self.entry.as_deref() != Some(file) => None,
-            Err(error) => return Err(error),
-        };
-        self.sizes.borrow_mut().insert(file.to_owned(), size);
-        Ok(size)
+        Ok(self.state(file).await?.map(|state| state.size))
+    }
+
+    async fn version(&self, file: &str) -> Result<String> {
+        Ok(format!("{:?}", self.state(file).await?))
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        let Some(size) = self.size(file).await? else {
+        let Some(state) = self.state(file).await? else {
             return Err(not_found(&self.address_of(file)?, 404));
         };
         let end = offset.saturating_add(into.len() as u64);
-        if end > size {
-            return Err(source::truncated(file, &self.name(), size, end));
+        if end > state.size {
+            return Err(source::truncated(file, &self.name(), state.size, end));
         }
         let (mut filled, mut failures) = (0, 0);
         while filled < into.len() {
             let at = offset + filled as u64;
-            match self.read_some(file, at, size, &mut into[filled..]).await {
+            match self.read_some(file, at, &state, &mut into[filled..]).await {
                 Ok(bytes) => {
                     filled += bytes;
                     failures = 0;
@@ -189,6 +237,110 @@ async fn retry(failures: &mut u32, failure: Failure) -> Result<()> {
     Ok(())
 }
 
+/// A file that is read on and on: its next blocks, which come beside each other.
+#[derive(Debug)]
+struct Run {
+    file: String,
+    address: String,
+    state: State,
+    /// Where the block after those that were asked for begins.
+    next: u64,
+    blocks: VecDeque<Block>,
+}
+
+impl Run {
+    /// Whether a place is in a block that was asked for, or begins the next one.
+    fn reaches(&self, at: u64) -> bool {
+        self.blocks.front().map_or(self.next, |block| block.start) <= at && at <= self.next && at < self.state.size
+    }
+
+    /// Copies the bytes from `at` on, as many as one block holds: at least one. A run that fails is given up.
+    async fn read(&mut self, at: u64, into: &mut [u8]) -> Attempt<usize> {
+        while self.blocks.front().is_some_and(|block| block.end <= at) {
+            self.blocks.pop_front();
+        }
+        while self.blocks.len() < BESIDE && self.next < self.state.size {
+            let end = (self.next + WINDOW.1).min(self.state.size);
+            self.blocks.push_back(Block::fetch(&self.file, &self.address, self.next, end, &self.state));
+            self.next = end;
+        }
+        let Some(block) = self.blocks.front() else {
+            return Err(Failure::Final(Error::new(Code::Internal, "a run was read beyond its end")));
+        };
+        let bytes = JsFuture::from(block.bytes.clone()).await.ok();
+        let Some(bytes) = bytes.and_then(|bytes| bytes.dyn_into::<Uint8Array>().ok()) else {
+            return Err(block.failure.borrow_mut().take().unwrap_or_else(|| Failure::Passing(senseless(&self.address, "nothing"))));
+        };
+        let count = into.len().min((block.end - at) as usize);
+        let from = (at - block.start) as u32;
+        bytes.subarray(from, from + count as u32).copy_to(&mut into[..count]);
+        Ok(count)
+    }
+}
+
+/// Some bytes of a file on their way.
+#[derive(Debug)]
+struct Block {
+    start: u64,
+    end: u64,
+    /// Of an array of all of them, or of null.
+    bytes: Promise,
+    /// Why it is null.
+    failure: Rc<RefCell<Option<Failure>>>,
+    /// Ends the download when the block is dropped.
+    _wanted: Rc<()>,
+}
+
+impl Block {
+    fn fetch(file: &str, address: &str, start: u64, end: u64, state: &State) -> Block {
+        let (failure, wanted) = (Rc::default(), Rc::new(()));
+        let (file, address, state) = (file.to_owned(), address.to_owned(), state.clone());
+        let (why, still): (Rc<RefCell<Option<Failure>>>, _) = (Rc::clone(&failure), Rc::downgrade(&wanted));
+        let bytes = future_to_promise(async move {
+            let all = Uint8Array::new_with_length((end - start) as u32);
+            // Never rejected: nobody may be waiting for it any more.
+            Ok(match fill(&file, &address, start, &all, &state, &still).await {
+                Ok(()) => all.into(),
+                Err(failure) => {
+                    why.replace(Some(failure));
+                    JsValue::NULL
+                }
+            })
+        });
+        Block { start, end, bytes, failure, _wanted: wanted }
+    }
+}
+
+/// Fills an array with a file's bytes from `start` on, as long as somebody wants them.
+async fn fill(file: &str, address: &str, start: u64, all: &Uint8Array, state: &State, still: &Weak<()>) -> Attempt<()> {
+    let (mut filled, mut failures, end) = (0, 0, start + u64::from(all.length()));
+    while filled < all.length() {
+        let at = start + u64::from(filled);
+        let some = async {
+            let mut body = Body::open(file, address, at, Some(end)).await?;
+            body.agree(state)?;
+            if body.end != end {
+                return Err(Failure::Final(senseless(address, "another part than the one asked for")));
+            }
+            while !body.ends_at(end) && still.strong_count() > 0 {
+                let piece = body.next_piece().await.map_err(Failure::Passing)?;
+                all.set(&piece, filled);
+                filled += piece.length();
+                body.position += u64::from(piece.length());
+            }
+            Ok(())
+        };
+        match some.await {
+            Ok(()) if still.strong_count() == 0 => return Err(Failure::Final(Error::new(Code::Cancelled, "nobody waits for it"))),
+            Ok(()) => failures = 0,
+            Err(failure) => {
+                retry(&mut failures, failure).await.map_err(Failure::Final)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// One response, read piece by piece; dropping it ends the download.
 #[derive(Debug)]
 struct Body {
@@ -199,6 +351,8 @@ struct Body {
     end: u64,
     /// Bytes of the whole file, where the server lets us know.
     total: Option<u64>,
+    /// Which state of the file it is, likewise.
+    tag: Option<String>,
     reader: ReadableStreamDefaultReader,
     abort: AbortController,
     /// Bytes that have arrived; `position` is where they begin.
@@ -243,11 +397,23 @@ impl Body {
             position: start,
             end,
             total,
+            tag: header(&headers, "etag").or_else(|| header(&headers, "last-modified")),
             reader,
             abort,
             piece: Uint8Array::new_with_length(0),
             window: WINDOW.0,
         })
+    }
+
+    /// An error when it is of another state of the file.
+    fn agree(&self, state: &State) -> Attempt<()> {
+        let other_size = self.total.is_some_and(|total| total != state.size);
+        let other_tag = self.tag.as_ref().zip(state.tag.as_ref()).is_some_and(|(one, other)| one != other);
+        if other_size || other_tag {
+            let message = format!("{} changed on the server while it was read; load again", self.address);
+            return Err(Failure::Final(Error::new(Code::Network, message)));
+        }
+        Ok(())
     }
 
     /// Whether all of it was read and `at` comes next.
@@ -360,6 +526,6 @@ fn senseless(address: &str, what: &str) -> Error {
     Error::new(Code::Network, format!("{address}: the server sent {what}; put the model on another server or pick its file from disk"))
 }
 
-fn broken(address: &str, error: &wasm_bindgen::JsValue) -> Failure {
+fn broken(address: &str, error: &JsValue) -> Failure {
     Failure::Final(Error::new(Code::Network, format!("{address} cannot be asked for ({})", js::message_of(error))))
 }

@@ -9,3 +9,4 @@ mod js;
 mod pipelines;
 mod source;
 pub mod subgroups;
+pub mod vault;

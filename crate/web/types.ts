@@ -2,7 +2,7 @@
 export type Code =
   | "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape"
   | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory"
-  | "not-found" | "network" | "io" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
+  | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 
 /** `auto` takes the GPU when there is one that computes rightly, and says so when it cannot. */
 export type Backend = "auto" | "gpu" | "cpu";
@@ -28,10 +28,41 @@ export interface LoadOptions {
 /** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */
 export type StartHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) => Promise<void>;
 
-/** Bytes of weights read so far, and in all. */
+/** Bytes so far, and in all. */
 export interface Progress {
+  /** Coming from elsewhere, coming from storage, being completed in storage, being hashed again. */
+  phase: "downloading" | "loading" | "preparing" | "checking";
   done: number;
   total: number;
+  /** Bytes of the model that are kept, where it is. */
+  stored?: number;
+}
+
+/** Files of one model in the browser's storage. Methods return what they promise at once where they can. Errors have a `code`. */
+export interface Vault {
+  readonly kind: "opfs" | "indexeddb" | "memory";
+  /** Bytes of a file; undefined when it is not there. */
+  size(file: string): number | undefined | Promise<number | undefined>;
+  /** Fills `into`, which may be a view of shared memory. */
+  read(file: string, at: number, into: Uint8Array): void | Promise<void>;
+  /** Writes within a file's size. */
+  write(file: string, at: number, bytes: Uint8Array): void | Promise<void>;
+  /** Gives a file a size, and makes it when it is not there; `storage-full` when there is no room. */
+  resize(file: string, size: number): void | Promise<void>;
+  remove(file: string): void | Promise<void>;
+  /** Returns when all that was written outlives a kill. */
+  flush(file: string): void | Promise<void>;
+}
+
+/** Opens the vault of a model, by the model's id; undefined where nothing can be kept. */
+export type OpenVault = (id: string) => Promise<Vault | undefined>;
+
+/** What checking a kept model found. */
+export interface Checked {
+  /** Chunks whose bytes were wrong. */
+  bad: number;
+  /** Bytes that were fetched again for them. */
+  repaired: number;
 }
 
 export interface Description {
@@ -47,6 +78,8 @@ export interface Description {
   notice?: string;
   /** Positions that the cache has room for. */
   ctxLen: number;
+  /** Where the model is kept. */
+  storage: "opfs" | "indexeddb" | "memory" | "none";
 }
 
 export interface Message {

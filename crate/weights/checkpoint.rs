@@ -9,7 +9,7 @@ use super::gguf::{self, Metadata};
 use super::names::{Naming, pieces};
 use super::safetensors;
 use super::source::{Source, parse_json, read_all};
-use super::store::{MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
+use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
 use super::{blocks, layout};
 use crate::error::{Code, Result, fail};
@@ -21,7 +21,6 @@ pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
 const LARGEST_TEXT: u64 = 256 << 20;
-const LARGEST_JSON: u64 = 32 << 20;
 /// More files than any model has.
 const MOST_SHARDS: u64 = 10_000;
 
@@ -87,7 +86,7 @@ impl<S: Source> Source for Store<S> {
 }
 
 /// Where the rows of a canonical tensor lie.
-pub(super) enum Place<'a> {
+pub(crate) enum Place<'a> {
     /// In stored tensors, one after the other; each with whether its heads' rows are interleaved.
     Pieces(Vec<(&'a Tensor, bool)>),
     /// In the planes of our own converted form.
@@ -131,6 +130,11 @@ impl<S: Source> Checkpoint<S> {
         self.tensors.values()
     }
 
+    /// Which state of a file this is.
+    pub(crate) async fn version(&self, file: &str) -> Result<String> {
+        self.store.source.version(file).await
+    }
+
     /// Where the model lies, for messages.
     pub fn source_name(&self) -> String {
         self.store.name()
@@ -138,7 +142,8 @@ impl<S: Source> Checkpoint<S> {
 
     async fn open_directory(mut store: Store<S>) -> Result<Checkpoint<S>> {
         if let Some(bytes) = read_all(&store, MANIFEST, LARGEST_JSON).await? {
-            store.verified = Some(Verified::new(Manifest::parse(&bytes)?));
+            let manifest = if store.source.checked() { Manifest::parse_unhashed(&bytes)? } else { Manifest::parse(&bytes)? };
+            store.verified = Some(Verified::new(manifest));
         }
         let files = Self::weight_files(&store).await?;
         match (read_all(&store, CONFIG, LARGEST_JSON).await?, files) {
@@ -229,7 +234,7 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// Finds a canonical tensor and checks its shape. The head is the embedding where they are tied.
-    pub(super) fn place(&self, name: &str, shape: &[usize]) -> Result<Place<'_>> {
+    pub(crate) fn place(&self, name: &str, shape: &[usize]) -> Result<Place<'_>> {
         let name = if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
         if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
             let Some(entry) = verified.manifest().matrices.get(name) else {

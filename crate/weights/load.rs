@@ -107,11 +107,22 @@ pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, Origin) -> Result<()>
 
 /// What a panel came from.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// Bytes that were read for it.
     pub bytes: u64,
     /// What it lost on the way.
     pub fit: Fit,
+}
+
+/// The rows of one panel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Which of the stored tensors that the matrix consists of they lie in, and where there.
+    pub piece: usize,
+    pub first_row: usize,
+    /// Where they are in the matrix.
+    pub row: usize,
+    pub rows: usize,
 }
 
 impl<S: Source> Checkpoint<S> {
@@ -206,69 +217,88 @@ impl<S: Source> Checkpoint<S> {
     pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
         let place = self.place(name, &shape)?;
         let kind = kind(name, &place, hold);
+        for step in self.steps(&place, shape) {
+            let (panel, origin) = self.panel(&place, shape, kind, step).await?;
+            sink(step.row, panel, origin)?;
+        }
+        Ok(())
+    }
+
+    /// The panels that a matrix is read in.
+    pub(crate) fn steps(&self, place: &Place<'_>, [rows, cols]: [usize; 2]) -> Vec<Step> {
+        let mut steps = Vec::new();
         match place {
-            Place::Packed { entry, codes, scales, mins } => {
-                let tensors = [Some(codes), scales, mins];
-                self.packed_panels(shape, entry.kind, tensors, &mut |first_row, panel, mut origin| {
-                    let panel = if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.fit)? };
-                    sink(first_row, panel, origin)
-                })
-                .await
+            Place::Packed { entry, .. } => {
+                let at_once = rows_at_once(cols / GROUP * entry.kind.codes_per_group() / QUAD, QUAD);
+                steps.extend((0..rows).step_by(at_once).map(|row| Step { piece: 0, first_row: row, row, rows: at_once.min(rows - row) }));
             }
             Place::Pieces(pieces) => {
-                let mut first_row = 0;
-                for (tensor, interleaved) in pieces {
-                    self.piece_panels(tensor, interleaved, kind, &mut |row, panel, origin| sink(first_row + row, panel, origin)).await?;
-                    first_row += tensor.shape[0] as usize;
+                let mut before = 0;
+                for (piece, &(tensor, interleaved)) in pieces.iter().enumerate() {
+                    let rows = tensor.shape[0] as usize;
+                    let at_once = rows_at_once(
+                        (tensor.bytes / tensor.shape[0]) as usize,
+                        if interleaved { self.config.head_dim as usize } else { QUAD },
+                    );
+                    steps.extend((0..rows).step_by(at_once).map(|first_row| Step {
+                        piece,
+                        first_row,
+                        row: before + first_row,
+                        rows: at_once.min(rows - first_row),
+                    }));
+                    before += rows;
                 }
-                Ok(())
+            }
+        }
+        steps
+    }
+
+    /// Reads one of them, as `kind`.
+    pub(crate) async fn panel(&self, place: &Place<'_>, shape: [usize; 2], kind: Kind, step: Step) -> Result<(Panel, Origin)> {
+        match place {
+            Place::Packed { entry, codes, scales, mins } => {
+                let (panel, mut origin) = self.packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step).await?;
+                Ok((if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.fit)? }, origin))
+            }
+            Place::Pieces(pieces) => {
+                let (tensor, interleaved) = pieces[step.piece];
+                self.piece_panel(tensor, interleaved, kind, step).await
             }
         }
     }
 
-    async fn piece_panels(&self, tensor: &Tensor, interleaved: bool, kind: Kind, sink: Sink<'_>) -> Result<()> {
-        let [rows, cols] = [tensor.shape[0], tensor.shape[1]].map(|n| n as usize);
+    async fn piece_panel(&self, tensor: &Tensor, interleaved: bool, kind: Kind, step: Step) -> Result<(Panel, Origin)> {
         let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
         let head_dim = self.config.head_dim as usize;
-        let step = rows_at_once(row_bytes, if interleaved { head_dim } else { QUAD });
-        let mut bytes = Vec::new();
-        for first_row in (0..rows).step_by(step) {
-            let count = step.min(rows - first_row);
-            bytes.resize(count * row_bytes, 0);
-            self.store.read(&tensor.file, tensor.offset + first_row as u64 * row_bytes as u64, &mut bytes).await?;
-            let (mut panel, mut fit) = (Panel::new(kind, count, cols), Fit::default());
-            for row in 0..count {
-                let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
-                let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-                fit += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
-                    Error::new(error.code, format!("{} row {}: {}", tensor.name, first_row + stored_row, error.message))
-                })?;
-            }
-            sink(first_row, panel, Origin { bytes: bytes.len() as u64, fit })?;
+        let mut bytes = vec![0; step.rows * row_bytes];
+        self.store.read(&tensor.file, tensor.offset + step.first_row as u64 * row_bytes as u64, &mut bytes).await?;
+        let (mut panel, mut fit) = (Panel::new(kind, step.rows, tensor.shape[1] as usize), Fit::default());
+        for row in 0..step.rows {
+            let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
+            let stored = &bytes[stored_row * row_bytes..][..row_bytes];
+            fit += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
+                Error::new(error.code, format!("{} row {}: {}", tensor.name, step.first_row + stored_row, error.message))
+            })?;
         }
-        Ok(())
+        Ok((panel, Origin { bytes: bytes.len() as u64, fit }))
     }
 
-    async fn packed_panels(&self, [rows, cols]: [usize; 2], kind: Kind, tensors: [Option<&Tensor>; 3], sink: Sink<'_>) -> Result<()> {
-        let step = rows_at_once(cols / GROUP * kind.codes_per_group() / QUAD, QUAD);
-        for first_row in (0..rows).step_by(step) {
-            let mut panel = Panel::new(kind, step.min(rows - first_row), cols);
-            let before = planes(kind, first_row, cols);
-            let ranges = [
-                (&mut panel.codes[..], before.codes),
-                (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.scales), before.scales),
-                (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.mins), before.mins),
-            ];
-            let mut read = 0;
-            for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
-                if let Some(tensor) = tensor {
-                    self.store.read(&tensor.file, tensor.offset + offset, into).await?;
-                    read += into.len() as u64;
-                }
+    async fn packed_panel(&self, cols: usize, kind: Kind, tensors: [Option<&Tensor>; 3], step: Step) -> Result<(Panel, Origin)> {
+        let mut panel = Panel::new(kind, step.rows, cols);
+        let before = planes(kind, step.row, cols);
+        let ranges = [
+            (&mut panel.codes[..], before.codes),
+            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.scales), before.scales),
+            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.mins), before.mins),
+        ];
+        let mut read = 0;
+        for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
+            if let Some(tensor) = tensor {
+                self.store.read(&tensor.file, tensor.offset + offset, into).await?;
+                read += into.len() as u64;
             }
-            sink(first_row, panel, Origin { bytes: read, fit: Fit::default() })?;
         }
-        Ok(())
+        Ok((panel, Origin { bytes: read, fit: Fit::default() }))
     }
 }
 
@@ -281,7 +311,7 @@ impl Place<'_> {
     }
 }
 
-fn kind(name: &str, place: &Place<'_>, hold: Hold) -> Kind {
+pub(crate) fn kind(name: &str, place: &Place<'_>, hold: Hold) -> Kind {
     match place {
         Place::Packed { entry, .. } => hold.quantised.unwrap_or(entry.kind),
         Place::Pieces(pieces) => {

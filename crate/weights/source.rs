@@ -24,6 +24,16 @@ pub trait Source {
         Ok(None)
     }
 
+    /// Whether bytes were checked before they were put where they are, so that nobody needs to do it again.
+    fn checked(&self) -> bool {
+        false
+    }
+
+    /// What tells this state of a file from a later one; the size at the least.
+    async fn version(&self, file: &str) -> Result<String> {
+        Ok(format!("{:?}", self.size(file).await?))
+    }
+
     /// Bytes of a file, or `None` when it is not there.
     async fn size(&self, file: &str) -> Result<Option<u64>>;
 

@@ -43,6 +43,8 @@ pub const FORMAT: &str = "phi-wasm";
 pub const VERSION: u32 = 1;
 /// Bytes of a chunk that we write; each file's last one may be shorter.
 pub const CHUNK: u64 = 8 << 20;
+/// Larger indices, configurations and manifests are not sensible, in bytes.
+pub(crate) const LARGEST_JSON: u64 = 32 << 20;
 /// Larger chunks are not read: a whole one must be in memory to be checked.
 const LARGEST_CHUNK: u64 = 64 << 20;
 
@@ -102,6 +104,17 @@ impl Manifest {
     /// # Errors
     /// `truncated` or `malformed` when it is cut or contradicts itself, `not-a-model` for another format or version.
     pub fn parse(bytes: &[u8]) -> Result<Manifest> {
+        let manifest = Manifest::parse_unhashed(bytes)?;
+        for (file, entry) in &manifest.files {
+            if entry.sha256.len() as u64 != entry.size.div_ceil(manifest.chunk) {
+                fail!(Code::Malformed, "{MANIFEST}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The same of one that need not have hashes: where somebody else sees to it that bytes are right.
+    pub(super) fn parse_unhashed(bytes: &[u8]) -> Result<Manifest> {
         let manifest: Manifest = super::source::parse_json(MANIFEST, bytes)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let (format, version) = (&manifest.format, manifest.version);
@@ -109,11 +122,6 @@ impl Manifest {
         }
         if manifest.chunk == 0 || manifest.chunk > LARGEST_CHUNK {
             fail!(Code::Malformed, "{MANIFEST}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read", manifest.chunk);
-        }
-        for (file, entry) in &manifest.files {
-            if entry.sha256.len() as u64 != entry.size.div_ceil(manifest.chunk) {
-                fail!(Code::Malformed, "{MANIFEST}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
-            }
         }
         for (name, entry) in &manifest.matrices {
             if entry.cols == 0 || !entry.cols.is_multiple_of(GROUP) || entry.rows == 0 {
@@ -127,7 +135,7 @@ impl Manifest {
 /// Chunks that are kept, those used last: codes, scales and minima are read side by side, and tensors share chunks where they meet.
 const KEPT: usize = 4;
 
-/// A source whose bytes are checked against a manifest before anybody sees them.
+/// A source whose bytes are checked against a manifest before anybody sees them, unless the source has done it.
 pub(super) struct Verified {
     manifest: Manifest,
     /// The one used last comes first.
@@ -167,6 +175,9 @@ impl Verified {
         let end = offset.saturating_add(into.len() as u64);
         if end > entry.size {
             return Err(truncated(file, &source.name(), entry.size, end));
+        }
+        if source.checked() {
+            return source.read(file, offset, into).await;
         }
         let mut at = offset;
         while at < end {

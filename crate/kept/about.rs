@@ -1,0 +1,70 @@
+//! What a vault says of its model to those who only list it.
+
+use serde::{Deserialize, Serialize};
+
+use super::vault::Vault;
+use crate::clock;
+use crate::error::Result;
+
+/// The file's name.
+pub const FILE: &str = "about.json";
+/// The file's size: what is written fills it up with blanks, so that it is replaced in one small write.
+const SIZE: usize = 4096;
+/// The version that we write.
+const VERSION: u32 = 1;
+
+/// `about.json`. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// The version of all this.
+    pub version: u32,
+    /// What people call the model.
+    pub name: String,
+    /// Where it came from.
+    pub source: String,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Bytes that are there, give or take 64 MiB while they come.
+    pub stored: u64,
+    /// Whether that is all.
+    pub complete: bool,
+    /// When it was begun.
+    pub created: f64,
+    /// When it was opened last.
+    pub used: f64,
+}
+
+impl About {
+    pub(super) fn new(source: &str, bytes: u64) -> About {
+        let now = clock::milliseconds_since_1970();
+        let name = source.trim_end_matches('/').rsplit('/').next().unwrap_or(source).to_owned();
+        About { version: VERSION, name, source: source.to_owned(), bytes, stored: 0, complete: false, created: now, used: now }
+    }
+
+    pub(super) fn grow(&mut self, bytes: u64, stored: u64) {
+        (self.bytes, self.stored, self.complete, self.used) = (bytes, stored, false, clock::milliseconds_since_1970());
+    }
+
+    pub(super) fn finish(&mut self) {
+        (self.stored, self.complete, self.used) = (self.bytes, true, clock::milliseconds_since_1970());
+    }
+
+    /// What a vault says; `None` when that cannot be read.
+    pub(super) async fn read(vault: &impl Vault) -> Result<Option<About>> {
+        let Some(size) = vault.size(FILE).await?.filter(|&size| size == SIZE as u64) else { return Ok(None) };
+        let mut text = vec![0; size as usize];
+        vault.read(FILE, 0, &mut text).await?;
+        Ok(serde_json::from_slice(&text).ok())
+    }
+
+    pub(super) async fn write(&self, vault: &impl Vault) -> Result<()> {
+        let mut text = serde_json::to_vec(self).expect("plain data turns into JSON");
+        // An address may be long; then the file is, too.
+        text.resize(text.len().max(SIZE), b' ');
+        if vault.size(FILE).await? != Some(text.len() as u64) {
+            vault.resize(FILE, text.len() as u64).await?;
+        }
+        vault.write(FILE, 0, &text).await?;
+        vault.flush(FILE).await
+    }
+}

@@ -1,0 +1,403 @@
+//! A model that is kept: what streams in from a server or a file is turned into our converted form on the way, once, written where it will
+//! be found again, and loaded from there.
+//!
+//! A [`Vault`] holds the files of [`crate::weights::store`], preallocated, beside a journal and `about.json`. They fill up unit by unit:
+//! chunks of a converted model, panels of any other ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then
+//! noted, so that a kill at any moment costs the units in the making and nothing else. The manifest is written last and makes the model
+//! complete: from then on nobody asks where it came from.
+
+mod about;
+mod journal;
+mod origin;
+pub mod vault;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+pub use about::{About, FILE as ABOUT};
+use origin::{Extent, Origin, Unit};
+pub use vault::{MemoryVault, Vault};
+
+use crate::error::{Code, Result, fail};
+use crate::weights::checkpoint::Hold;
+use crate::weights::source::{Source, truncated};
+use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
+
+/// Bytes after which `about.json` is told how many have come.
+const TELL: u64 = 64 << 20;
+
+/// How much of a model is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes that are kept.
+    pub bytes: u64,
+    /// Bytes of the whole model.
+    pub total: u64,
+    /// Whether nothing is missing.
+    pub complete: bool,
+}
+
+/// A model in a vault, complete or not: a [`Source`] that gets what is missing when it is asked for. Clones share it.
+pub struct Kept<S, V>(Rc<Inner<S, V>>);
+
+impl<S, V> Clone for Kept<S, V> {
+    fn clone(&self) -> Kept<S, V> {
+        Kept(Rc::clone(&self.0))
+    }
+}
+
+struct Inner<S, V> {
+    vault: V,
+    name: String,
+    about: RefCell<About>,
+    stored: Cell<Stored>,
+    growth: Option<Growth<S>>,
+    manifest: RefCell<Manifest>,
+    /// Why some of what was kept had to be fetched again.
+    notice: Option<String>,
+}
+
+/// What a model needs that is not complete.
+struct Growth<S> {
+    origin: Origin<S>,
+    have: RefCell<Vec<bool>>,
+    /// Where each file's bytes come from: first byte, length and unit, in order.
+    runs: BTreeMap<String, Vec<(u64, u64, usize)>>,
+}
+
+impl<S: Source, V: Vault> Kept<S, V> {
+    /// Opens what the vault holds of a model. The source is asked for nothing when that is all; otherwise its headers are read, and room is
+    /// made for the whole.
+    ///
+    /// # Errors
+    /// As [`crate::weights::Checkpoint::open`], and the vault's: `storage-full` above all.
+    pub async fn open(source: S, vault: V, hold: impl Into<Hold>) -> Result<Kept<S, V>> {
+        let name = source.name();
+        if let Some(manifest) = complete(&vault).await? {
+            let total = total(&manifest);
+            let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, total));
+            about.finish();
+            about.write(&vault).await?;
+            let stored = Cell::new(Stored { bytes: total, total, complete: true });
+            let (about, manifest) = (RefCell::new(about), RefCell::new(manifest));
+            return Ok(Kept(Rc::new(Inner { vault, name, about, stored, growth: None, manifest, notice: None })));
+        }
+        Kept::begin(source, vault, hold.into()).await
+    }
+
+    async fn begin(source: S, vault: V, hold: Hold) -> Result<Kept<S, V>> {
+        let origin = Origin::open(source, hold).await?;
+        let name = origin.name();
+        discard(&origin, &vault).await?;
+        let (have, changed) = present(&origin, &vault).await?;
+        let total = total(&origin.manifest);
+        let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have).map(|(unit, _)| unit.bytes()).sum();
+        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, total));
+        about.grow(total, bytes);
+        about.write(&vault).await?;
+        reserve(&origin, &vault).await?;
+        let megabytes = changed as f64 / 1e6;
+        let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
+        let manifest = RefCell::new(origin.manifest.clone());
+        let growth = Some(Growth { runs: runs(&origin), have: RefCell::new(have), origin });
+        let stored = Cell::new(Stored { bytes, total, complete: false });
+        Ok(Kept(Rc::new(Inner { vault, name, about: RefCell::new(about), stored, growth, manifest, notice })))
+    }
+
+    /// How much is there.
+    pub fn stored(&self) -> Stored {
+        self.0.stored.get()
+    }
+
+    /// Why some of what was kept had to be fetched again, in a sentence.
+    pub fn notice(&self) -> Option<&str> {
+        self.0.notice.as_deref()
+    }
+
+    /// Gets what is still missing, and makes the model complete.
+    ///
+    /// # Errors
+    /// Those of reading and of the vault.
+    pub async fn finish(&self) -> Result<()> {
+        let inner = &*self.0;
+        let Some(growth) = inner.growth.as_ref().filter(|_| !self.stored().complete) else { return Ok(()) };
+        for unit in 0..growth.origin.units.len() {
+            inner.get(growth, unit).await?;
+        }
+        let text = match &growth.origin.manifest_text {
+            Some(text) => text.clone(),
+            None => {
+                let files = hashes(&inner.vault, &growth.origin.files).await?;
+                inner.manifest.borrow_mut().files = files;
+                serde_json::to_vec(&*inner.manifest.borrow()).expect("a manifest is plain data")
+            }
+        };
+        inner.vault.resize(MANIFEST, text.len() as u64).await?;
+        inner.vault.write(MANIFEST, 0, &text).await?;
+        inner.vault.flush(MANIFEST).await?;
+        inner.stored.set(Stored { complete: true, ..self.stored() });
+        let mut about = inner.about.borrow().clone();
+        about.finish();
+        about.write(&inner.vault).await?;
+        inner.about.replace(about);
+        Ok(())
+    }
+}
+
+impl<S: Source, V: Vault> Inner<S, V> {
+    /// Has a unit kept, unless it is.
+    async fn get(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
+        if growth.have.borrow()[unit] {
+            return Ok(());
+        }
+        let Origin { files, units, .. } = &growth.origin;
+        let bytes = growth.origin.make(unit).await?;
+        let mut rest = &bytes[..];
+        for extent in &units[unit].extents {
+            let (now, later) = rest.split_at(extent.len as usize);
+            self.vault.write(&files[extent.file].0, extent.at, now).await?;
+            rest = later;
+        }
+        self.vault.flush(&files[units[unit].extents[0].file].0).await?;
+        journal::note(&self.vault, unit, &units[unit].tag).await?;
+        growth.have.borrow_mut()[unit] = true;
+        self.count(bytes.len() as u64).await
+    }
+
+    /// Gets again whatever some bad chunks were made of: how many bytes that is.
+    async fn repair(&self, bad: &[(String, u64, u64)]) -> Result<u64> {
+        let Some(growth) = &self.growth else { return Ok(0) };
+        let before = self.stored.get().bytes;
+        for (file, at, len) in bad {
+            for &(start, size, unit) in growth.runs.get(file).map_or(&[][..], Vec::as_slice) {
+                if start < at + len && at < &(start + size) {
+                    journal::strike(&self.vault, unit).await?;
+                    growth.have.borrow_mut()[unit] = false;
+                    self.get(growth, unit).await?;
+                }
+            }
+        }
+        Ok(self.stored.get().bytes - before)
+    }
+
+    async fn count(&self, bytes: u64) -> Result<()> {
+        let before = self.stored.get();
+        let now = Stored { bytes: before.bytes + bytes, ..before };
+        self.stored.set(now);
+        if now.bytes / TELL == before.bytes / TELL {
+            return Ok(());
+        }
+        let mut about = self.about.borrow().clone();
+        about.grow(now.total, now.bytes);
+        about.write(&self.vault).await?;
+        self.about.replace(about);
+        Ok(())
+    }
+}
+
+impl<S: Source, V: Vault> Source for Kept<S, V> {
+    fn name(&self) -> String {
+        self.0.name.clone()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        None
+    }
+
+    fn checked(&self) -> bool {
+        true
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        let manifest = self.0.manifest.borrow();
+        if file == MANIFEST {
+            return Ok(Some(serde_json::to_vec(&*manifest).expect("a manifest is plain data").len() as u64));
+        }
+        Ok(manifest.files.get(file).map(|entry| entry.size))
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        let inner = &*self.0;
+        if file == MANIFEST {
+            let text = serde_json::to_vec(&*inner.manifest.borrow()).expect("a manifest is plain data");
+            let end = offset.saturating_add(into.len() as u64);
+            let Some(part) = text.get(offset as usize..end as usize) else {
+                return Err(truncated(file, &inner.name, text.len() as u64, end));
+            };
+            into.copy_from_slice(part);
+            return Ok(());
+        }
+        if let Some(growth) = &inner.growth {
+            let end = offset.saturating_add(into.len() as u64);
+            let runs = growth.runs.get(file).map_or(&[][..], Vec::as_slice);
+            let first = runs.partition_point(|&(at, len, _)| at + len <= offset);
+            for &(at, _, unit) in &runs[first..] {
+                if at >= end {
+                    break;
+                }
+                inner.get(growth, unit).await?;
+            }
+        }
+        inner.vault.read(file, offset, into).await
+    }
+}
+
+impl Unit {
+    fn bytes(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.len).sum()
+    }
+}
+
+fn total(manifest: &Manifest) -> u64 {
+    manifest.files.values().map(|entry| entry.size).sum()
+}
+
+/// The manifest of a model that is complete.
+async fn complete(vault: &impl Vault) -> Result<Option<Manifest>> {
+    let Some(manifest) = manifest(vault).await? else { return Ok(None) };
+    for (file, entry) in &manifest.files {
+        if vault.size(file).await? != Some(entry.size) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(manifest))
+}
+
+/// The manifest that a vault has, if it can be read: one that was cut while it was written makes nothing complete.
+async fn manifest(vault: &impl Vault) -> Result<Option<Manifest>> {
+    let Some(size) = vault.size(MANIFEST).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
+    let mut text = vec![0; size as usize];
+    vault.read(MANIFEST, 0, &mut text).await?;
+    Ok(Manifest::parse(&text).ok())
+}
+
+/// Which units of a model the vault has, and bytes of others that it had of another state of the model.
+async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(Vec<bool>, u64)> {
+    let layout =
+        journal::tag(&[format!("{:?} {:?}", origin.files, origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()).as_bytes()]);
+    let found = journal::open(vault, &layout, origin.units.len()).await?;
+    let mut sizes = Vec::new();
+    for (file, _) in &origin.files {
+        sizes.push(vault.size(file).await?.unwrap_or(0));
+    }
+    let (mut have, mut changed) = (vec![false; found.len()], 0);
+    for (index, (unit, tag)) in origin.units.iter().zip(found).enumerate() {
+        let whole = unit.extents.iter().all(|Extent { file, at, len }| at + len <= sizes[*file]);
+        match tag {
+            Some(tag) if tag == unit.tag && whole => have[index] = true,
+            Some(tag) => {
+                changed += if tag == unit.tag { 0 } else { unit.bytes() };
+                // The file will have its size again, and then nothing else would tell.
+                journal::strike(vault, index).await?;
+            }
+            None => {}
+        }
+    }
+    Ok((have, changed))
+}
+
+/// Removes files of another state of the model that this one does not have.
+async fn discard<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
+    let Some(old) = manifest(vault).await? else { return Ok(()) };
+    for file in old.files.keys().filter(|&old| origin.files.iter().all(|(file, _)| file != old)) {
+        vault.remove(file).await?;
+    }
+    Ok(())
+}
+
+/// Makes room for all files, before the first byte comes.
+async fn reserve<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
+    for (file, size) in &origin.files {
+        if vault.size(file).await? != Some(*size) {
+            vault.resize(file, *size).await?;
+        }
+    }
+    Ok(())
+}
+
+fn runs<S>(origin: &Origin<S>) -> BTreeMap<String, Vec<(u64, u64, usize)>> {
+    let mut runs: BTreeMap<String, Vec<(u64, u64, usize)>> = BTreeMap::new();
+    for (index, unit) in origin.units.iter().enumerate() {
+        for Extent { file, at, len } in &unit.extents {
+            runs.entry(origin.files[*file].0.clone()).or_default().push((*at, *len, index));
+        }
+    }
+    runs.values_mut().for_each(|runs| runs.sort_unstable());
+    runs
+}
+
+/// The hashes of files whose source has none.
+async fn hashes(vault: &impl Vault, files: &[(String, u64)]) -> Result<BTreeMap<String, FileEntry>> {
+    let mut entries = BTreeMap::new();
+    let mut bytes = Vec::new();
+    for (file, size) in files {
+        let mut sha256 = Vec::new();
+        for at in (0..*size).step_by(CHUNK as usize) {
+            bytes.resize((size - at).min(CHUNK) as usize, 0);
+            vault.read(file, at, &mut bytes).await?;
+            sha256.push(chunk_hash(&bytes));
+        }
+        entries.insert(file.clone(), FileEntry { size: *size, sha256 });
+    }
+    Ok(entries)
+}
+
+/// What checking found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Chunks whose bytes were not what they were written as.
+    pub bad: u64,
+    /// Bytes that were fetched again for them.
+    pub repaired: u64,
+}
+
+/// Hashes a complete model again. Where a chunk is bad, what it is made of is got from the source once more, and nothing else is.
+/// `progress` hears how many bytes of how many were hashed.
+///
+/// # Errors
+/// `not-found` for a model that is not complete, those of reading, and `corrupt` when the source no longer has what was kept.
+pub async fn check<S: Source, V: Vault + Clone>(
+    source: S,
+    vault: V,
+    hold: impl Into<Hold>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Checked> {
+    let Some(manifest) = complete(&vault).await? else {
+        fail!(Code::NotFound, "{}: not all of it is kept; load it first", vault.name());
+    };
+    let bad = bad_chunks(&vault, &manifest, progress).await?;
+    if bad.is_empty() {
+        return Ok(Checked::default());
+    }
+    let kept = Kept::begin(source, vault.clone(), hold.into()).await?;
+    let repaired = kept.0.repair(&bad).await?;
+    for (file, at, len) in &bad {
+        let mut bytes = vec![0; *len as usize];
+        vault.read(file, *at, &mut bytes).await?;
+        if chunk_hash(&bytes) != manifest.files[file].sha256[(at / manifest.chunk) as usize] {
+            fail!(Code::Corrupt, "{file} in {}: the source no longer has what was kept; delete the model and load it again", vault.name());
+        }
+    }
+    kept.finish().await?;
+    Ok(Checked { bad: bad.len() as u64, repaired })
+}
+
+async fn bad_chunks(vault: &impl Vault, manifest: &Manifest, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<(String, u64, u64)>> {
+    let (total, mut done, mut bad, mut bytes) = (total(manifest), 0, Vec::new(), Vec::new());
+    for (file, entry) in &manifest.files {
+        for (index, sha256) in entry.sha256.iter().enumerate() {
+            let at = index as u64 * manifest.chunk;
+            bytes.resize((entry.size - at).min(manifest.chunk) as usize, 0);
+            vault.read(file, at, &mut bytes).await?;
+            if chunk_hash(&bytes) != *sha256 {
+                bad.push((file.clone(), at, bytes.len() as u64));
+            }
+            done += bytes.len() as u64;
+            progress(done, total);
+        }
+    }
+    Ok(bad)
+}

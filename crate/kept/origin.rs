@@ -1,0 +1,245 @@
+//! What a kept model is made from, unit by unit, in any order: the chunks of a converted one, the panels of any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::journal::{Tag, tag};
+use super::{about, journal};
+use crate::convert::texts;
+use crate::error::{Code, Result, fail};
+use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::{Checkpoint, Place};
+use crate::weights::layout::planes;
+use crate::weights::load::{Step, kind};
+use crate::weights::plan::{Item, Plan};
+use crate::weights::source::{Source, read_all};
+use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
+
+/// Names that a kept model has for itself.
+const OURS: [&str; 3] = [journal::FILE, about::FILE, MANIFEST];
+
+/// A run of bytes in a file of the kept model.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// Which file, by its place in [`Origin::files`].
+    pub file: usize,
+    pub at: u64,
+    pub len: u64,
+}
+
+/// What comes, and is kept, at once.
+pub struct Unit {
+    /// Where its bytes go, one after the other.
+    pub extents: Vec<Extent>,
+    /// What it is made from.
+    pub tag: Tag,
+    content: Content,
+}
+
+enum Content {
+    /// Bytes that are known already.
+    Known(Vec<u8>),
+    /// A chunk of a converted model's file.
+    Chunk {
+        file: String,
+        at: u64,
+        len: u64,
+        sha256: String,
+    },
+    Vector {
+        name: String,
+        length: usize,
+    },
+    Panel {
+        name: String,
+        shape: [usize; 2],
+        step: Step,
+    },
+}
+
+/// A source, and how a kept model comes from it.
+pub struct Origin<S> {
+    /// Names and sizes of the kept files, without the manifest.
+    pub files: Vec<(String, u64)>,
+    pub units: Vec<Unit>,
+    /// Without hashes unless the source has them.
+    pub manifest: Manifest,
+    /// The manifest's own bytes, where the source has one.
+    pub manifest_text: Option<Vec<u8>>,
+    model: Model<S>,
+}
+
+enum Model<S> {
+    Converted(S),
+    Other { checkpoint: Checkpoint<S>, hold: Hold },
+}
+
+impl<S: Source> Origin<S> {
+    /// Looks at a model: its headers are read.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub async fn open(source: S, hold: Hold) -> Result<Origin<S>> {
+        let alone = source.entry().is_some_and(|file| !file.ends_with(".json") && !file.ends_with(".safetensors"));
+        if !alone && let Some(bytes) = read_all(&source, MANIFEST, LARGEST_JSON).await? {
+            return Origin::converted(source, bytes);
+        }
+        Origin::other(Checkpoint::open(source).await?, hold).await
+    }
+
+    fn converted(source: S, text: Vec<u8>) -> Result<Origin<S>> {
+        let manifest = Manifest::parse(&text)?;
+        if let Some(name) = manifest.files.keys().find(|name| name.contains(['/', '\\']) || OURS.contains(&name.as_str())) {
+            fail!(Code::Malformed, "{MANIFEST} of {}: {name} is no name for a model's file", source.name());
+        }
+        let files: Vec<_> = manifest.files.iter().map(|(name, entry)| (name.clone(), entry.size)).collect();
+        let mut units = Vec::new();
+        for (file, (name, entry)) in manifest.files.iter().enumerate() {
+            for (index, sha256) in entry.sha256.iter().enumerate() {
+                let at = index as u64 * manifest.chunk;
+                let len = manifest.chunk.min(entry.size - at);
+                let content = Content::Chunk { file: name.clone(), at, len, sha256: sha256.clone() };
+                units.push(Unit { extents: vec![Extent { file, at, len }], tag: tag(&[sha256.as_bytes()]), content });
+            }
+        }
+        Ok(Origin { files, units, manifest, manifest_text: Some(text), model: Model::Converted(source) })
+    }
+
+    async fn other(checkpoint: Checkpoint<S>, hold: Hold) -> Result<Origin<S>> {
+        let texts = texts(&checkpoint)?;
+        let plan = checkpoint.plan(hold.into(), &texts)?;
+        let versions = checkpoint.versions().await?;
+        let mut made = Vec::new();
+        for shard in &plan.shards {
+            for item in &shard.items {
+                made.push(checkpoint.contents(item, hold, &versions)?);
+            }
+        }
+        let (files, units) = laid_out(&plan, made);
+        let entries = files.iter().map(|(name, size)| (name.clone(), FileEntry { size: *size, sha256: Vec::new() })).collect();
+        Ok(Origin { files, units, manifest: plan.manifest(entries), manifest_text: None, model: Model::Other { checkpoint, hold } })
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        match &self.model {
+            Model::Converted(source) => source.name(),
+            Model::Other { checkpoint, .. } => checkpoint.source_name(),
+        }
+    }
+
+    /// The bytes of a unit.
+    ///
+    /// # Errors
+    /// Those of reading; `corrupt` for a chunk that differs from its hash twice.
+    pub async fn make(&self, unit: usize) -> Result<Vec<u8>> {
+        match (&self.units[unit].content, &self.model) {
+            (Content::Known(bytes), _) => Ok(bytes.clone()),
+            (Content::Chunk { file, at, len, sha256 }, Model::Converted(source)) => {
+                let mut bytes = vec![0; *len as usize];
+                for _ in 0..2 {
+                    source.read(file, *at, &mut bytes).await?;
+                    if chunk_hash(&bytes) == *sha256 {
+                        return Ok(bytes);
+                    }
+                }
+                let name = source.name();
+                fail!(
+                    Code::Corrupt,
+                    "{file} in {name}: {len} bytes from {at} on differ from their SHA-256, twice; report it to whoever serves the model"
+                )
+            }
+            (Content::Vector { name, length }, Model::Other { checkpoint, .. }) => {
+                Ok(bytemuck::cast_slice(&checkpoint.vector(name, *length).await?).to_vec())
+            }
+            (Content::Panel { name, shape, step }, Model::Other { checkpoint, hold }) => {
+                let place = checkpoint.place(name, shape)?;
+                let (panel, _) = checkpoint.panel(&place, *shape, kind(name, &place, *hold), *step).await?;
+                Ok([&panel.codes[..], bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins)].concat())
+            }
+            _ => fail!(Code::Internal, "a unit of another model was asked for"),
+        }
+    }
+}
+
+/// Which state of each file a model is made from, by name.
+type Versions = BTreeMap<Arc<str>, String>;
+
+/// How an item's bytes come: in pieces, each with its place in the item's planes and its tag.
+type Made = Vec<(Vec<(u64, u64)>, Tag, Content)>;
+
+impl<S: Source> Checkpoint<S> {
+    /// Which state of each file this is, by name.
+    async fn versions(&self) -> Result<Versions> {
+        let mut versions = BTreeMap::new();
+        for tensor in self.tensors() {
+            if !versions.contains_key(&tensor.file) {
+                versions.insert(tensor.file.clone(), self.version(&tensor.file).await?);
+            }
+        }
+        Ok(versions)
+    }
+
+    fn contents(&self, item: &Item, hold: Hold, versions: &Versions) -> Result<Made> {
+        match item {
+            Item::Vector { name, length } => {
+                let place = self.place(name, &[*length])?;
+                let tag = tag(&[name.as_bytes(), made_from(&place, None, versions).as_bytes()]);
+                Ok(vec![(vec![(0, item.bytes())], tag, Content::Vector { name: name.clone(), length: *length })])
+            }
+            Item::Matrix { name, shape, kind } => {
+                let place = self.place(name, shape)?;
+                let whole = planes(*kind, shape[0], shape[1]);
+                let steps = self.steps(&place, *shape).into_iter().map(|step| {
+                    let (before, own) = (planes(*kind, step.row, shape[1]), planes(*kind, step.rows, shape[1]));
+                    let places = [
+                        (before.codes, own.codes),
+                        (whole.codes + before.scales, own.scales),
+                        (whole.codes + whole.scales + before.mins, own.mins),
+                    ];
+                    let from = made_from(&place, Some(step.piece), versions);
+                    let tag = tag(&[name.as_bytes(), from.as_bytes(), format!("{hold:?} {step:?}").as_bytes()]);
+                    let places = places.into_iter().filter(|(_, len)| *len > 0).collect();
+                    (places, tag, Content::Panel { name: name.clone(), shape: *shape, step })
+                });
+                Ok(steps.collect())
+            }
+        }
+    }
+}
+
+/// The stored tensors that something is made from, or one of them, each with the state of its file.
+fn made_from(place: &Place<'_>, piece: Option<usize>, versions: &Versions) -> String {
+    let Place::Pieces(pieces) = place else { return String::new() };
+    let wanted = pieces.iter().enumerate().filter(|(index, _)| piece.is_none_or(|piece| piece == *index));
+    wanted
+        .map(|(_, (tensor, _))| format!("{} {} {:?} {:?};", tensor.name, tensor.offset, tensor.stored, versions.get(&tensor.file)))
+        .collect()
+}
+
+/// Files and units of a plan whose items come as `made` says, in the same order.
+fn laid_out(plan: &Plan, made: Vec<Made>) -> (Vec<(String, u64)>, Vec<Unit>) {
+    let (mut files, mut units, mut made) = (Vec::new(), Vec::new(), made.into_iter());
+    for (name, bytes) in &plan.texts {
+        units.push(known(files.len(), bytes));
+        files.push((name.clone(), bytes.len() as u64));
+    }
+    for shard in &plan.shards {
+        let file = files.len();
+        units.push(known(file, &shard.header));
+        let mut at = shard.header.len() as u64;
+        for (item, pieces) in shard.items.iter().zip(&mut made) {
+            for (places, tag, content) in pieces {
+                let extents = places.into_iter().map(|(offset, len)| Extent { file, at: at + offset, len }).collect();
+                units.push(Unit { extents, tag, content });
+            }
+            at += item.bytes();
+        }
+        files.push((shard.name.clone(), at));
+    }
+    (files, units)
+}
+
+fn known(file: usize, bytes: &[u8]) -> Unit {
+    Unit { extents: vec![Extent { file, at: 0, len: bytes.len() as u64 }], tag: tag(&[bytes]), content: Content::Known(bytes.to_vec()) }
+}

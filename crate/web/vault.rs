@@ -1,0 +1,104 @@
+//! The browser's storage, as the package hands it over: an object with the methods of a [`Vault`] (web/src/storage).
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use super::js;
+use crate::error::{Code, Error, Result};
+use crate::kept::Vault;
+
+#[wasm_bindgen]
+extern "C" {
+    /// What opens a model's vault, by the model's id; nothing where nothing can be kept.
+    #[wasm_bindgen(typescript_type = "OpenVault")]
+    pub type OpenVault;
+
+    /// An open one. Its methods return what they promise at once, or a promise of it.
+    #[derive(Clone, Debug)]
+    pub type JsVault;
+    #[wasm_bindgen(method, getter)]
+    fn kind(this: &JsVault) -> String;
+    #[wasm_bindgen(method, catch)]
+    fn size(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &JsVault, file: &str, at: f64, into: &mut [u8]) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn write(this: &JsVault, file: &str, at: f64, bytes: &[u8]) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn resize(this: &JsVault, file: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn remove(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn flush(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+}
+
+/// Opens the vault of a model, if the package keeps models.
+///
+/// # Errors
+/// `in-use`, `storage-full`, `io`.
+pub async fn open(open: &OpenVault, id: &str) -> Result<Option<JsVault>> {
+    let open: &js_sys::Function = open.unchecked_ref();
+    let vault = settled(open.call1(&JsValue::UNDEFINED, &id.into())).await?;
+    Ok((!vault.is_undefined()).then(|| vault.unchecked_into()))
+}
+
+impl JsVault {
+    /// Which storage it is: `opfs`, `indexeddb` or `memory`.
+    pub fn storage(&self) -> String {
+        self.kind()
+    }
+}
+
+impl Vault for JsVault {
+    fn name(&self) -> String {
+        "the browser's storage".to_owned()
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        Ok(settled(JsVault::size(self, file)).await?.as_f64().map(|size| size as u64))
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        settled(JsVault::read(self, file, offset as f64, into)).await.map(drop)
+    }
+
+    async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
+        settled(JsVault::write(self, file, offset as f64, bytes)).await.map(drop)
+    }
+
+    async fn resize(&self, file: &str, size: u64) -> Result<()> {
+        settled(JsVault::resize(self, file, size as f64)).await.map(drop)
+    }
+
+    async fn remove(&self, file: &str) -> Result<()> {
+        settled(JsVault::remove(self, file)).await.map(drop)
+    }
+
+    async fn flush(&self, file: &str) -> Result<()> {
+        settled(JsVault::flush(self, file)).await.map(drop)
+    }
+}
+
+/// The value, after it is there.
+async fn settled(result: std::result::Result<JsValue, JsValue>) -> Result<JsValue> {
+    let value = result.map_err(|error| failure(&error))?;
+    match value.dyn_into::<Promise>() {
+        Ok(promise) => JsFuture::from(promise).await.map_err(|error| failure(&error)),
+        Err(value) => Ok(value),
+    }
+}
+
+/// An error of storage, with its own code if it has one that we know.
+fn failure(thrown: &JsValue) -> Error {
+    let code = js::get(thrown, "code").as_string();
+    let known = [Code::StorageFull, Code::StorageLost, Code::InUse, Code::Truncated, Code::Cancelled];
+    let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
+    match code {
+        Some(code) => Error::new(code, js::message_of(thrown)),
+        None => Error::new(
+            Code::Io,
+            format!("the browser's storage failed ({}); try again, or load without keeping the model", js::message_of(thrown)),
+        ),
+    }
+}

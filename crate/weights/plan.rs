@@ -1,0 +1,183 @@
+//! What files a converted model consists of: all names, sizes and headers, known before the first weight is read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::checkpoint::{Checkpoint, INDEX, SINGLE};
+use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_tensor};
+use super::layout::{GROUP, Kind, QUAD, planes};
+use super::load::Hold;
+use super::source::Source;
+use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
+use super::write::Options;
+use crate::error::Result;
+
+/// The files, in the order in which they are written; the manifest comes after them.
+pub(crate) struct Plan {
+    /// Small ones, whole.
+    pub texts: Vec<(String, Vec<u8>)>,
+    /// Those of weights.
+    pub shards: Vec<Shard>,
+}
+
+/// A safetensors file.
+pub(crate) struct Shard {
+    pub name: String,
+    /// What comes before the tensors.
+    pub header: Vec<u8>,
+    /// The tensors, as they follow each other.
+    pub items: Vec<Item>,
+}
+
+impl Plan {
+    /// The manifest, once it is known what the files' bytes are.
+    pub fn manifest(&self, files: BTreeMap<String, FileEntry>) -> Manifest {
+        let matrices = self.shards.iter().flat_map(|shard| &shard.items).filter_map(Item::entry).collect();
+        Manifest { format: FORMAT.to_owned(), version: VERSION, chunk: CHUNK, matrices, files }
+    }
+}
+
+impl<S: Source> Checkpoint<S> {
+    /// Plans the model's converted form, with these small files in it.
+    pub(crate) fn plan(&self, options: Options, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
+        let items = in_order(&self.config).into_iter().map(|item| self.planned(item, options.hold)).collect::<Result<Vec<_>>>()?;
+        let shards = shards(items, options.shard_bytes);
+        let mut texts: Vec<_> = texts.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+        if let [_, _, ..] = shards[..] {
+            texts.push((INDEX.to_owned(), index(&shards).to_string().into_bytes()));
+        }
+        let count = shards.len();
+        let named =
+            shards.into_iter().enumerate().map(|(number, items)| Shard { name: shard_name(number, count), header: header(&items), items });
+        Ok(Plan { texts, shards: named.collect() })
+    }
+
+    fn planned(&self, item: Item, hold: Hold) -> Result<Item> {
+        Ok(match item {
+            Item::Matrix { name, shape, .. } => Item::Matrix { kind: self.kind_of(&name, shape, hold)?, name, shape },
+            vector => vector,
+        })
+    }
+}
+
+/// A tensor of the model.
+pub(crate) enum Item {
+    Matrix { name: String, shape: [usize; 2], kind: Kind },
+    Vector { name: String, length: usize },
+}
+
+/// The tensors in the order in which a model uses them; kinds are not known yet.
+fn in_order(config: &Config) -> Vec<Item> {
+    let shapes: BTreeMap<_, _> = config.matrices().into_iter().collect();
+    let lengths: BTreeMap<_, _> = config.vectors().into_iter().collect();
+    let matrix = |name: String| Item::Matrix { shape: shapes[&name], name, kind: Kind::F32 };
+    let vector = |name: String| Item::Vector { length: lengths[&name], name };
+    let mut items = vec![matrix(EMBED_TOKENS.to_owned())];
+    for layer in 0..config.num_hidden_layers {
+        items.push(vector(layer_tensor(layer, "input_layernorm")));
+        items.push(matrix(layer_tensor(layer, "self_attn.qkv_proj")));
+        items.push(matrix(layer_tensor(layer, "self_attn.o_proj")));
+        items.push(vector(layer_tensor(layer, "post_attention_layernorm")));
+        items.push(matrix(layer_tensor(layer, "mlp.gate_up_proj")));
+        items.push(matrix(layer_tensor(layer, "mlp.down_proj")));
+    }
+    items.push(vector(NORM.to_owned()));
+    if !config.tie_word_embeddings {
+        items.push(matrix(LM_HEAD.to_owned()));
+    }
+    items
+}
+
+/// A tensor of a safetensors file: name, element type, shape, bytes.
+type Plane = (String, &'static str, Vec<usize>, u64);
+
+impl Item {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Item::Matrix { kind, .. } => *kind,
+            Item::Vector { .. } => Kind::F32,
+        }
+    }
+
+    pub fn weights(&self) -> u64 {
+        match self {
+            Item::Matrix { shape: [rows, cols], .. } => *rows as u64 * *cols as u64,
+            Item::Vector { length, .. } => *length as u64,
+        }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.planes().iter().map(|(.., bytes)| bytes).sum()
+    }
+
+    fn entry(&self) -> Option<(String, MatrixEntry)> {
+        match self {
+            Item::Matrix { name, shape: [rows, cols], kind } => Some((name.clone(), MatrixEntry { kind: *kind, rows: *rows, cols: *cols })),
+            Item::Vector { .. } => None,
+        }
+    }
+
+    /// What the file holds for it, in order.
+    fn planes(&self) -> Vec<Plane> {
+        match self {
+            Item::Vector { name, length } => vec![(name.clone(), "F32", vec![*length], *length as u64 * 4)],
+            Item::Matrix { name, shape: [rows, cols], kind } => {
+                let (quads, groups) = (rows.div_ceil(QUAD), cols / GROUP);
+                let sizes = planes(*kind, *rows, *cols);
+                let codes = (plane_name(name, "codes"), "U8", vec![quads, groups, kind.codes_per_group()], sizes.codes);
+                let halves = [("scales", sizes.scales), ("mins", sizes.mins)].into_iter().filter(|(_, bytes)| *bytes > 0);
+                let halves = halves.map(|(plane, bytes)| (plane_name(name, plane), "F16", vec![quads, groups, QUAD], bytes));
+                std::iter::once(codes).chain(halves).collect()
+            }
+        }
+    }
+}
+
+/// Cuts the tensors into files of at most `most` bytes, unless one matrix alone is larger.
+fn shards(items: Vec<Item>, most: u64) -> Vec<Vec<Item>> {
+    let (mut shards, mut size): (Vec<Vec<Item>>, u64) = (vec![Vec::new()], 0);
+    for item in items {
+        let bytes = item.bytes();
+        match shards.last_mut() {
+            Some(shard) if shard.is_empty() || size + bytes <= most => {
+                shard.push(item);
+                size += bytes;
+            }
+            _ => {
+                shards.push(vec![item]);
+                size = bytes;
+            }
+        }
+    }
+    shards
+}
+
+fn shard_name(number: usize, count: usize) -> String {
+    if count == 1 { SINGLE.to_owned() } else { format!("model-{:05}-of-{count:05}.safetensors", number + 1) }
+}
+
+/// `model.safetensors.index.json`.
+fn index(shards: &[Vec<Item>]) -> Value {
+    let mut map = Map::new();
+    for (number, shard) in shards.iter().enumerate() {
+        for (name, ..) in shard.iter().flat_map(Item::planes) {
+            map.insert(name, shard_name(number, shards.len()).into());
+        }
+    }
+    let total: u64 = shards.iter().flatten().map(Item::bytes).sum();
+    json!({"metadata": {"total_size": total}, "weight_map": map})
+}
+
+/// A file's length and header, padded so that the tensors are aligned to 8 bytes: all their sizes are.
+fn header(shard: &[Item]) -> Vec<u8> {
+    let mut map = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
+    let mut offset = 0;
+    for (name, dtype, shape, bytes) in shard.iter().flat_map(Item::planes) {
+        map.insert(name, json!({"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + bytes]}));
+        offset += bytes;
+    }
+    let mut text = Value::Object(map).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    [&(text.len() as u64).to_le_bytes(), &text[..]].concat()
+}

@@ -1,0 +1,372 @@
+//! Keeping a model: what is kept is what `phi convert` writes, whatever happens on the way.
+#![cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use phi_wasm::convert::convert;
+use phi_wasm::error::{Code, Error, Result};
+use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryVault, Vault, check};
+use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
+use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
+use phi_wasm::weights::{DirSource, Hold, MemorySource, Source};
+use pollster::block_on;
+use tempfile::TempDir;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+
+/// A Hugging Face directory and GGUF files, small ones.
+const MODELS: &[&str] = &["tiny-phi", "weights/llama", "weights/llama.gguf", "weights/phi3.gguf"];
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn golden(model: &str) -> DirSource {
+    DirSource::open(Path::new(GOLDEN).join(model)).unwrap()
+}
+
+/// What `phi convert` makes of a model.
+fn converted(model: &str, bits: Bits) -> Files {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let destination = here.path().join("model");
+    block_on(convert(golden(model), &destination, bits, &mut |_| {})).unwrap();
+    let files = fs::read_dir(destination).unwrap().map(|item| item.unwrap().path());
+    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+}
+
+/// The same with a manifest of small chunks, as a large model has many.
+fn in_small_chunks(mut files: Files) -> Files {
+    const SMALL: usize = 2048;
+    let mut manifest = Manifest::parse(&files[MANIFEST]).unwrap();
+    manifest.chunk = SMALL as u64;
+    for (name, entry) in &mut manifest.files {
+        entry.sha256 = files[name].chunks(SMALL).map(chunk_hash).collect();
+    }
+    files.insert(MANIFEST.to_owned(), serde_json::to_vec(&manifest).unwrap());
+    files
+}
+
+/// What a vault holds of the model itself.
+fn model_files(vault: &MemoryVault) -> Files {
+    vault
+        .files
+        .borrow()
+        .iter()
+        .filter(|(name, _)| *name != "journal" && *name != ABOUT)
+        .map(|(name, bytes)| (name.clone(), bytes.clone()))
+        .collect()
+}
+
+/// Counts what is read of it, and may fail.
+#[derive(Clone)]
+struct Watched {
+    source: MemorySource,
+    read: Rc<Cell<u64>>,
+    /// Reads until the cable is cut.
+    left: Rc<Cell<u32>>,
+}
+
+impl Watched {
+    fn new(files: &Files) -> Watched {
+        let source = MemorySource::directory(files.clone());
+        Watched { source, read: Rc::default(), left: Rc::new(Cell::new(u32::MAX)) }
+    }
+}
+
+impl Source for Watched {
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.source.entry()
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        self.source.size(file).await
+    }
+
+    async fn version(&self, file: &str) -> Result<String> {
+        let bytes = &self.source.files[file];
+        Ok(format!("{} {}", bytes.len(), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>()))
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        if self.left.get() == 0 {
+            return Err(Error::new(Code::Network, "the cable was cut"));
+        }
+        self.left.set(self.left.get() - 1);
+        self.read.set(self.read.get() + into.len() as u64);
+        self.source.read(file, offset, into).await
+    }
+}
+
+/// A vault whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.
+#[derive(Clone)]
+struct Mortal {
+    vault: MemoryVault,
+    left: Rc<Cell<u32>>,
+    /// With a power cut, files are as they were when they were flushed last.
+    flushed: Option<Rc<std::cell::RefCell<Files>>>,
+}
+
+impl Mortal {
+    fn new(vault: &MemoryVault, writes: u32, power_cut: bool) -> Mortal {
+        let flushed = power_cut.then(|| Rc::new(std::cell::RefCell::new(vault.files.borrow().clone())));
+        Mortal { vault: vault.clone(), left: Rc::new(Cell::new(writes)), flushed }
+    }
+
+    fn killed(&self) -> Error {
+        if let Some(flushed) = &self.flushed {
+            *self.vault.files.borrow_mut() = flushed.borrow().clone();
+        }
+        Error::new(Code::Cancelled, "killed")
+    }
+}
+
+impl Vault for Mortal {
+    fn name(&self) -> String {
+        self.vault.name()
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        self.vault.size(file).await
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.vault.read(file, offset, into).await
+    }
+
+    async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
+        if self.left.get() == 0 {
+            self.vault.write(file, offset, &bytes[..bytes.len() / 2]).await?;
+            return Err(self.killed());
+        }
+        self.left.set(self.left.get() - 1);
+        self.vault.write(file, offset, bytes).await
+    }
+
+    async fn resize(&self, file: &str, size: u64) -> Result<()> {
+        self.vault.resize(file, size).await
+    }
+
+    async fn remove(&self, file: &str) -> Result<()> {
+        self.vault.remove(file).await
+    }
+
+    async fn flush(&self, file: &str) -> Result<()> {
+        if let Some(flushed) = &self.flushed {
+            let bytes = self.vault.files.borrow()[file].clone();
+            flushed.borrow_mut().insert(file.to_owned(), bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a model by loading it, as the engine does, and then whatever loading does not ask for.
+fn keep<S: Source, V: Vault>(source: S, vault: V, hold: impl Into<Hold>) -> Result<Kept<S, V>> {
+    let hold = hold.into();
+    block_on(async {
+        let kept = Kept::open(source, vault, hold).await?;
+        let model = Checkpoint::open(kept.clone()).await?;
+        for (name, shape) in model.config.matrices() {
+            model.panels(&name, shape, hold, &mut |_, _| Ok(())).await?;
+        }
+        for (name, length) in model.config.vectors() {
+            model.vector(&name, length).await?;
+        }
+        kept.finish().await?;
+        Ok(kept)
+    })
+}
+
+#[test]
+fn what_is_kept_is_what_convert_writes() {
+    for model in MODELS {
+        for bits in [Bits::Four, Bits::Five, Bits::Sixteen] {
+            let vault = MemoryVault::default();
+            let kept = keep(golden(model), vault.clone(), bits).unwrap();
+            assert!(kept.stored().complete && kept.stored().bytes == kept.stored().total, "{model}: {:?}", kept.stored());
+            assert!(model_files(&vault) == converted(model, bits), "{model} at {bits:?}");
+            assert_eq!(kept.notice(), None);
+        }
+    }
+}
+
+#[test]
+fn a_converted_model_is_copied() {
+    let files = converted("tiny-phi", Bits::Four);
+    let vault = MemoryVault::default();
+    keep(MemorySource::directory(files.clone()), vault.clone(), Bits::Four).unwrap();
+    assert!(model_files(&vault) == files);
+}
+
+#[test]
+fn a_complete_model_needs_no_source() {
+    let files = converted("tiny-phi", Bits::Four);
+    let vault = MemoryVault::default();
+    keep(Watched::new(&files), vault.clone(), Bits::Four).unwrap();
+    let nowhere = Watched::new(&Files::new());
+    nowhere.left.set(0);
+    let kept = keep(nowhere, vault, Bits::Four).unwrap();
+    assert!(kept.stored().complete);
+}
+
+#[test]
+fn the_first_load_sees_the_model_itself() {
+    let kept = block_on(Kept::open(golden("weights/llama.gguf"), MemoryVault::default(), Bits::Four)).unwrap();
+    let (direct, through) =
+        block_on(async { (Checkpoint::open(golden("weights/llama.gguf")).await.unwrap(), Checkpoint::open(kept.clone()).await.unwrap()) });
+    assert_eq!(direct.stop_tokens, through.stop_tokens);
+    for (name, shape) in direct.config.matrices() {
+        let all = |model: &dyn Fn(&mut dyn FnMut(usize, phi_wasm::weights::panel::Panel) -> Result<()>)| {
+            let mut all = Vec::new();
+            model(&mut |_, panel| {
+                all.extend((0..panel.rows).flat_map(|row| panel.row(row)));
+                Ok(())
+            });
+            all
+        };
+        let one = all(&|sink| block_on(direct.panels(&name, shape, Bits::Four, sink)).unwrap());
+        let other = all(&|sink| block_on(through.panels(&name, shape, Bits::Four, sink)).unwrap());
+        assert_eq!(one, other, "{name}");
+    }
+}
+
+/// Runs until it is killed, again and again, each time after more writes than the last, and returns how often that was.
+fn until_it_lives(files: &Files, vault: &MemoryVault, power_cut: bool, read: &Rc<Cell<u64>>) -> u32 {
+    let mut deaths = 0;
+    for step in 0.. {
+        let mut source = Watched::new(files);
+        source.read = read.clone();
+        let mortal = Mortal::new(vault, 3 + step * 5 % 17, power_cut);
+        match keep(source, mortal, Bits::Four) {
+            Ok(_) => return deaths,
+            Err(error) => assert_eq!(error.message, "killed"),
+        }
+        deaths += 1;
+        assert!(deaths < 1000, "it never gets further");
+    }
+    deaths
+}
+
+#[test]
+fn kills_cost_what_was_being_made_and_nothing_else() {
+    let tiny = fs::read_dir(Path::new(GOLDEN).join("tiny-phi")).unwrap().map(|item| item.unwrap().path());
+    let tiny: Files = tiny
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .collect();
+    let (whole, chopped) = (converted("tiny-phi", Bits::Four), in_small_chunks(converted("tiny-phi", Bits::Four)));
+    for (files, expected, what) in [(tiny, whole, "a foreign model"), (chopped.clone(), chopped, "a converted one")] {
+        for power_cut in [false, true] {
+            let (vault, read) = (MemoryVault::default(), Rc::default());
+            let deaths = until_it_lives(&files, &vault, power_cut, &read);
+            assert!(deaths > 5, "{what} lived too early");
+            assert!(model_files(&vault) == expected, "{what} after {deaths} deaths, power cut: {power_cut}");
+            let weights = files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+            // Headers and texts are read at each start; of the weights only the unit that was being made.
+            let (each, most) = (read.get() / u64::from(deaths + 1), weights + u64::from(deaths) * weights / 2);
+            assert!(read.get() < most, "{what}: {} bytes were read in {deaths} starts, {each} in each, of {weights}", read.get());
+        }
+    }
+}
+
+#[test]
+fn a_cut_line_is_taken_up_again() {
+    let files = in_small_chunks(converted("tiny-phi", Bits::Four));
+    let vault = MemoryVault::default();
+    let source = Watched::new(&files);
+    source.left.set(20);
+    assert_eq!(keep(source, vault.clone(), Bits::Four).err().unwrap().code, Code::Network);
+    keep(Watched::new(&files), vault.clone(), Bits::Four).unwrap();
+    assert!(model_files(&vault) == files);
+}
+
+#[test]
+fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
+    let files = in_small_chunks(converted("tiny-phi", Bits::Four));
+    let vault = MemoryVault::default();
+    assert!(keep(MemorySource::directory(files.clone()), Mortal::new(&vault, 60, false), Bits::Four).is_err());
+    let bytes = |files: &Files| files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+    // The first chunk of weights is there by now.
+    let mut changed = files.clone();
+    let weights = changed.get_mut("model.safetensors").unwrap();
+    let header = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    weights[8 + header] ^= 1;
+    let changed = in_small_chunks(changed);
+    let source = Watched::new(&changed);
+    let read = source.read.clone();
+    let kept = keep(source, vault.clone(), Bits::Four).unwrap();
+    assert!(read.get() < bytes(&changed) - 10_000, "{} bytes of {} were fetched again", read.get(), bytes(&changed));
+    assert!(model_files(&vault) == changed);
+    assert!(kept.notice().is_some_and(|notice| notice.contains("changed since")), "{:?}", kept.notice());
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_it_alone_is_made_again() {
+    for (model, at) in [("tiny-phi", 9000), ("weights/llama.gguf", 5000)] {
+        let vault = MemoryVault::default();
+        keep(golden(model), vault.clone(), Bits::Four).unwrap();
+        let whole = model_files(&vault);
+        assert_eq!(block_on(check(golden(model), vault.clone(), Bits::Four, &mut |_, _| {})).unwrap(), Checked::default());
+        vault.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 4;
+        assert!(model_files(&vault) != whole);
+        let mut heard = (0, 0);
+        let found = block_on(check(golden(model), vault.clone(), Bits::Four, &mut |done, total| heard = (done, total))).unwrap();
+        assert_eq!(found.bad, 1);
+        assert!(found.repaired > 0 && heard.0 == heard.1 && heard.1 > 0, "{found:?} {heard:?}");
+        assert!(model_files(&vault) == whole, "{model}");
+    }
+}
+
+#[test]
+fn a_chunk_that_lies_is_corrupt() {
+    let mut files = converted("tiny-phi", Bits::Four);
+    files.get_mut("tokenizer.json").map(|bytes| bytes[5] ^= 1);
+    files.get_mut("model.safetensors").unwrap()[9000] ^= 1;
+    let vault = MemoryVault::default();
+    assert_eq!(keep(MemorySource::directory(files), vault, Bits::Four).err().unwrap().code, Code::Corrupt);
+}
+
+/// A vault without room.
+#[derive(Clone)]
+struct Full(MemoryVault);
+
+impl Vault for Full {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        self.0.size(file).await
+    }
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.0.read(file, offset, into).await
+    }
+    async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.0.write(file, offset, bytes).await
+    }
+    async fn resize(&self, file: &str, size: u64) -> Result<()> {
+        if size > 10_000 {
+            return Err(Error::new(Code::StorageFull, "no room"));
+        }
+        self.0.resize(file, size).await
+    }
+    async fn remove(&self, file: &str) -> Result<()> {
+        self.0.remove(file).await
+    }
+    async fn flush(&self, file: &str) -> Result<()> {
+        self.0.flush(file).await
+    }
+}
+
+#[test]
+fn room_is_made_before_anything_comes() {
+    let source = Watched::new(&converted("tiny-phi", Bits::Four));
+    let read = source.read.clone();
+    assert_eq!(keep(source, Full(MemoryVault::default()), Bits::Four).err().unwrap().code, Code::StorageFull);
+    assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());
+}

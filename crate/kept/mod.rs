@@ -5,6 +5,9 @@
 //! chunks of a converted model, panels of any other ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then
 //! noted, so that a kill at any moment costs the units in the making and nothing else. The manifest is written last and makes the model
 //! complete: from then on nobody asks where it came from.
+//!
+//! Units come in the order in which the source has them, so that a server is read from front to back; what is asked for later than it comes
+//! is read from the vault by then.
 
 mod about;
 mod journal;
@@ -12,7 +15,7 @@ mod origin;
 pub mod vault;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -58,12 +61,20 @@ struct Inner<S, V> {
     manifest: RefCell<Manifest>,
     /// Why some of what was kept had to be fetched again.
     notice: Option<String>,
+    /// Hears of everything that comes.
+    listener: RefCell<Option<Listener>>,
 }
+
+/// Hears how much is there.
+type Listener = Rc<dyn Fn(Stored)>;
 
 /// What a model needs that is not complete.
 struct Growth<S> {
     origin: Origin<S>,
     have: RefCell<Vec<bool>>,
+    /// The units as the source has them, and how many of them are there or were seen to.
+    order: Vec<usize>,
+    next: Cell<usize>,
     /// Where each file's bytes come from: first byte, length and unit, in order.
     runs: BTreeMap<String, Vec<(u64, u64, usize)>>,
 }
@@ -83,7 +94,16 @@ impl<S: Source, V: Vault> Kept<S, V> {
             about.write(&vault).await?;
             let stored = Cell::new(Stored { bytes: total, total, complete: true });
             let (about, manifest) = (RefCell::new(about), RefCell::new(manifest));
-            return Ok(Kept(Rc::new(Inner { vault, name, about, stored, growth: None, manifest, notice: None })));
+            return Ok(Kept(Rc::new(Inner {
+                vault,
+                name,
+                about,
+                stored,
+                growth: None,
+                manifest,
+                notice: None,
+                listener: RefCell::default(),
+            })));
         }
         Kept::begin(source, vault, hold.into()).await
     }
@@ -102,14 +122,19 @@ impl<S: Source, V: Vault> Kept<S, V> {
         let megabytes = changed as f64 / 1e6;
         let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
         let manifest = RefCell::new(origin.manifest.clone());
-        let growth = Some(Growth { runs: runs(&origin), have: RefCell::new(have), origin });
+        let growth = Some(Growth { runs: runs(&origin), have: RefCell::new(have), order: order(&origin), next: Cell::new(0), origin });
         let stored = Cell::new(Stored { bytes, total, complete: false });
-        Ok(Kept(Rc::new(Inner { vault, name, about: RefCell::new(about), stored, growth, manifest, notice })))
+        Ok(Kept(Rc::new(Inner { vault, name, about: RefCell::new(about), stored, growth, manifest, notice, listener: RefCell::default() })))
     }
 
     /// How much is there.
     pub fn stored(&self) -> Stored {
         self.0.stored.get()
+    }
+
+    /// Has somebody hear of everything that comes from now on.
+    pub fn listen(&self, listener: impl Fn(Stored) + 'static) {
+        self.0.listener.replace(Some(Rc::new(listener)));
     }
 
     /// Why some of what was kept had to be fetched again, in a sentence.
@@ -148,11 +173,21 @@ impl<S: Source, V: Vault> Kept<S, V> {
 }
 
 impl<S: Source, V: Vault> Inner<S, V> {
-    /// Has a unit kept, unless it is.
+    /// Has a unit kept, unless it is, after those that the source has before it.
     async fn get(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
-        if growth.have.borrow()[unit] {
-            return Ok(());
+        while !growth.have.borrow()[unit] {
+            let next = growth.order.get(growth.next.get()).copied();
+            growth.next.set(growth.next.get() + 1);
+            let next = next.unwrap_or(unit);
+            let missing = !growth.have.borrow()[next];
+            if missing {
+                self.make(growth, next).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn make(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
         let Origin { files, units, .. } = &growth.origin;
         let bytes = growth.origin.make(unit).await?;
         let mut rest = &bytes[..];
@@ -171,14 +206,15 @@ impl<S: Source, V: Vault> Inner<S, V> {
     async fn repair(&self, bad: &[(String, u64, u64)]) -> Result<u64> {
         let Some(growth) = &self.growth else { return Ok(0) };
         let before = self.stored.get().bytes;
-        for (file, at, len) in bad {
-            for &(start, size, unit) in growth.runs.get(file).map_or(&[][..], Vec::as_slice) {
-                if start < at + len && at < &(start + size) {
-                    journal::strike(&self.vault, unit).await?;
-                    growth.have.borrow_mut()[unit] = false;
-                    self.get(growth, unit).await?;
-                }
-            }
+        let runs = bad.iter().flat_map(|(file, at, len)| {
+            let runs = growth.runs.get(file).map_or(&[][..], Vec::as_slice);
+            runs.iter().filter(move |(start, size, _)| *start < at + len && *at < start + size)
+        });
+        // In the order in which the source has them.
+        for unit in runs.map(|&(_, _, unit)| unit).collect::<BTreeSet<_>>() {
+            journal::strike(&self.vault, unit).await?;
+            growth.have.borrow_mut()[unit] = false;
+            self.make(growth, unit).await?;
         }
         Ok(self.stored.get().bytes - before)
     }
@@ -187,6 +223,10 @@ impl<S: Source, V: Vault> Inner<S, V> {
         let before = self.stored.get();
         let now = Stored { bytes: before.bytes + bytes, ..before };
         self.stored.set(now);
+        let listener = self.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(now);
+        }
         if now.bytes / TELL == before.bytes / TELL {
             return Ok(());
         }
@@ -327,6 +367,13 @@ fn runs<S>(origin: &Origin<S>) -> BTreeMap<String, Vec<(u64, u64, usize)>> {
     }
     runs.values_mut().for_each(|runs| runs.sort_unstable());
     runs
+}
+
+/// The units in the order in which the source has them.
+fn order<S>(origin: &Origin<S>) -> Vec<usize> {
+    let mut order: Vec<_> = (0..origin.units.len()).collect();
+    order.sort_by(|&one, &other| origin.units[one].place.cmp(&origin.units[other].place));
+    order
 }
 
 /// The hashes of files whose source has none.

@@ -33,6 +33,8 @@ pub struct Unit {
     pub extents: Vec<Extent>,
     /// What it is made from.
     pub tag: Tag,
+    /// Where that lies: the files of the source in order, each from front to back.
+    pub place: (Option<Arc<str>>, u64),
     content: Content,
 }
 
@@ -99,7 +101,8 @@ impl<S: Source> Origin<S> {
                 let at = index as u64 * manifest.chunk;
                 let len = manifest.chunk.min(entry.size - at);
                 let content = Content::Chunk { file: name.clone(), at, len, sha256: sha256.clone() };
-                units.push(Unit { extents: vec![Extent { file, at, len }], tag: tag(&[sha256.as_bytes()]), content });
+                let place = (Some(name.as_str().into()), at);
+                units.push(Unit { extents: vec![Extent { file, at, len }], tag: tag(&[sha256.as_bytes()]), place, content });
             }
         }
         Ok(Origin { files, units, manifest, manifest_text: Some(text), model: Model::Converted(source) })
@@ -165,8 +168,16 @@ impl<S: Source> Origin<S> {
 /// Which state of each file a model is made from, by name.
 type Versions = BTreeMap<Arc<str>, String>;
 
-/// How an item's bytes come: in pieces, each with its place in the item's planes and its tag.
-type Made = Vec<(Vec<(u64, u64)>, Tag, Content)>;
+/// How an item's bytes come, in pieces.
+type Made = Vec<Piece>;
+
+struct Piece {
+    /// Its bytes' places in the item's planes: first byte and length.
+    extents: Vec<(u64, u64)>,
+    tag: Tag,
+    place: (Option<Arc<str>>, u64),
+    content: Content,
+}
 
 impl<S: Source> Checkpoint<S> {
     /// Which state of each file this is, by name.
@@ -183,29 +194,37 @@ impl<S: Source> Checkpoint<S> {
     fn contents(&self, item: &Item, hold: Hold, versions: &Versions) -> Result<Made> {
         match item {
             Item::Vector { name, length } => {
-                let place = self.place(name, &[*length])?;
-                let tag = tag(&[name.as_bytes(), made_from(&place, None, versions).as_bytes()]);
-                Ok(vec![(vec![(0, item.bytes())], tag, Content::Vector { name: name.clone(), length: *length })])
+                let stored = self.place(name, &[*length])?;
+                let tag = tag(&[name.as_bytes(), made_from(&stored, None, versions).as_bytes()]);
+                let content = Content::Vector { name: name.clone(), length: *length };
+                Ok(vec![Piece { extents: vec![(0, item.bytes())], tag, place: begins(&stored, 0, 0), content }])
             }
             Item::Matrix { name, shape, kind } => {
-                let place = self.place(name, shape)?;
+                let stored = self.place(name, shape)?;
                 let whole = planes(*kind, shape[0], shape[1]);
-                let steps = self.steps(&place, *shape).into_iter().map(|step| {
+                let steps = self.steps(&stored, *shape).into_iter().map(|step| {
                     let (before, own) = (planes(*kind, step.row, shape[1]), planes(*kind, step.rows, shape[1]));
-                    let places = [
-                        (before.codes, own.codes),
-                        (whole.codes + before.scales, own.scales),
-                        (whole.codes + whole.scales + before.mins, own.mins),
-                    ];
-                    let from = made_from(&place, Some(step.piece), versions);
-                    let tag = tag(&[name.as_bytes(), from.as_bytes(), format!("{hold:?} {step:?}").as_bytes()]);
-                    let places = places.into_iter().filter(|(_, len)| *len > 0).collect();
-                    (places, tag, Content::Panel { name: name.clone(), shape: *shape, step })
+                    let (scales, mins) = (whole.codes + before.scales, whole.codes + whole.scales + before.mins);
+                    let extents = [(before.codes, own.codes), (scales, own.scales), (mins, own.mins)];
+                    let from = made_from(&stored, Some(step.piece), versions);
+                    Piece {
+                        extents: extents.into_iter().filter(|(_, len)| *len > 0).collect(),
+                        tag: tag(&[name.as_bytes(), from.as_bytes(), format!("{hold:?} {step:?}").as_bytes()]),
+                        place: begins(&stored, step.piece, step.first_row),
+                        content: Content::Panel { name: name.clone(), shape: *shape, step },
+                    }
                 });
                 Ok(steps.collect())
             }
         }
     }
+}
+
+/// Where a row of a stored tensor begins.
+fn begins(stored: &Place<'_>, piece: usize, row: usize) -> (Option<Arc<str>>, u64) {
+    let Place::Pieces(pieces) = stored else { return (None, 0) };
+    let (tensor, _) = pieces[piece];
+    (Some(Arc::clone(&tensor.file)), tensor.offset + tensor.bytes / tensor.shape[0] * row as u64)
 }
 
 /// The stored tensors that something is made from, or one of them, each with the state of its file.
@@ -229,9 +248,9 @@ fn laid_out(plan: &Plan, made: Vec<Made>) -> (Vec<(String, u64)>, Vec<Unit>) {
         units.push(known(file, &shard.header));
         let mut at = shard.header.len() as u64;
         for (item, pieces) in shard.items.iter().zip(&mut made) {
-            for (places, tag, content) in pieces {
-                let extents = places.into_iter().map(|(offset, len)| Extent { file, at: at + offset, len }).collect();
-                units.push(Unit { extents, tag, content });
+            for Piece { extents, tag, place, content } in pieces {
+                let extents = extents.into_iter().map(|(offset, len)| Extent { file, at: at + offset, len }).collect();
+                units.push(Unit { extents, tag, place, content });
             }
             at += item.bytes();
         }
@@ -241,5 +260,6 @@ fn laid_out(plan: &Plan, made: Vec<Made>) -> (Vec<(String, u64)>, Vec<Unit>) {
 }
 
 fn known(file: usize, bytes: &[u8]) -> Unit {
-    Unit { extents: vec![Extent { file, at: 0, len: bytes.len() as u64 }], tag: tag(&[bytes]), content: Content::Known(bytes.to_vec()) }
+    let extents = vec![Extent { file, at: 0, len: bytes.len() as u64 }];
+    Unit { extents, tag: tag(&[bytes]), place: (None, 0), content: Content::Known(bytes.to_vec()) }
 }

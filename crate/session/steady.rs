@@ -40,6 +40,14 @@ pub trait Host {
     /// Opens the model's files.
     async fn source(&self) -> Result<Self::Source>;
 
+    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a notice: a model that was loaded can answer.
+    ///
+    /// # Errors
+    /// Those of completing what is kept of a model.
+    async fn settle(&self, _loaded: bool) -> Result<()> {
+        Ok(())
+    }
+
     /// Hears how far loading is, whenever that is.
     fn progress(&self, progress: Progress);
 }
@@ -144,6 +152,15 @@ impl<H: Host> Steady<H> {
     }
 
     async fn load(&mut self) -> Result<()> {
+        let loaded = self.load_somewhere().await;
+        if let Err(error) = self.host.settle(loaded.is_ok()).await {
+            let notice = format!("The model is not kept: {}", error.message);
+            self.notice = Some(self.notice.take().map_or(notice.clone(), |before| format!("{before} {notice}")));
+        }
+        loaded
+    }
+
+    async fn load_somewhere(&mut self) -> Result<()> {
         self.device = None; // The next one needs its memory.
         self.notice = None;
         if self.wanted != Wanted::Cpu {

@@ -18,7 +18,7 @@ use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
-use crate::kept::{self, Kept};
+use crate::kept::{self, Kept, Stored};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
@@ -84,14 +84,11 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
-        let vault = opened(&model, load.hold, open_vault.as_ref()).await.map_err(thrown)?;
+        let keeper = open_vault.map(|open| Keeper::of(&model, load.hold, open)).transpose().map_err(thrown)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune });
-        let kept = RefCell::new(None);
         let on_progress = on_progress.unchecked_into();
-        let page = Page { model, hold: load.hold, vault, kept, threads: options.threads, tune, start_helpers, on_progress };
-        let steady = Steady::open(page, options.backend, load).await.map_err(thrown)?;
-        steady.host().finish().await.map_err(thrown)?;
-        Ok(PhiEngine(steady))
+        let page = Page { model, keeper, threads: options.threads, tune, start_helpers, on_progress };
+        Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
     /// Hashes a model that is kept again, and gets what is bad from its source once more; options as for `load`.
@@ -99,13 +96,15 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let hold = options.for_session().map_err(thrown)?.hold;
-        let Some(vault) = opened(&model, hold, Some(&open_vault)).await.map_err(thrown)? else {
+        let keeper = Keeper::of(&model, hold, open_vault).map_err(thrown)?;
+        let Some(vault) = vault::open(&keeper.open, &keeper.id).await.map_err(thrown)? else {
             return Err(thrown(Error::new(Code::NotFound, "nothing is kept here, so there is nothing to check")));
         };
         let on_progress: Function = on_progress.unchecked_into();
-        let mut tell = |done, total| drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(&Told::checking(done, total))));
-        let checked = kept::check(origin(&model).map_err(thrown)?, vault, hold, &mut tell).await.map_err(thrown)?;
-        Ok(to_js(&checked).unchecked_into())
+        let mut hashed = |done, total| report(&on_progress, &Told { phase: "checking", done, total, stored: None });
+        let checked = kept::check(origin(&model).map_err(thrown)?, vault.clone(), hold, &mut hashed).await;
+        vault.let_go().await.map_err(thrown)?;
+        Ok(to_js(&checked.map_err(thrown)?).unchecked_into())
     }
 
     /// The tokens of a text, without special ones.
@@ -123,9 +122,9 @@ impl PhiEngine {
             Device::Gpu(session) => ("gpu", session.describe()),
             Device::Cpu(session) => ("cpu", session.describe()),
         };
-        let host = self.0.host();
-        let storage = host.vault.as_ref().map_or_else(|| "none".to_owned(), JsVault::storage);
-        let notices = [self.0.notice().map(str::to_owned), host.notice()];
+        let keeper = self.0.host().keeper.as_ref();
+        let storage = keeper.and_then(|keeper| keeper.storage.borrow().clone()).unwrap_or_else(|| "none".to_owned());
+        let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
         Ok(to_js(&Described { description, device, storage, notice }).unchecked_into())
     }
@@ -204,10 +203,7 @@ enum Kv {
 /// The page's worker, and what the page gave it.
 struct Page {
     model: JsValue,
-    hold: Hold,
-    vault: Option<JsVault>,
-    /// What the vault holds, once it was looked at; a model that is loaded again comes from it.
-    kept: RefCell<Option<Kept<Origin, JsVault>>>,
+    keeper: Option<Keeper>,
     threads: usize,
     tune: RefCell<Tune>,
     start_helpers: Option<StartHelpers>,
@@ -238,44 +234,96 @@ impl Host for Page {
     }
 
     async fn source(&self) -> Result<PageSource> {
-        let known = self.kept.borrow().clone();
-        if let Some(kept) = known {
-            return Ok(PageSource::Kept(kept));
-        }
         let origin = origin(&self.model)?;
-        let Some(vault) = self.vault.clone() else { return Ok(PageSource::Passing(origin)) };
-        let kept = Kept::open(origin, vault, self.hold).await?;
-        self.kept.replace(Some(kept.clone()));
-        Ok(PageSource::Kept(kept))
+        match &self.keeper {
+            Some(keeper) => keeper.source(origin, &self.on_progress).await,
+            None => Ok(PageSource::Passing(origin)),
+        }
+    }
+
+    async fn settle(&self, loaded: bool) -> Result<()> {
+        let Some(keeper) = &self.keeper else { return Ok(()) };
+        let Some((kept, vault)) = keeper.kept.take() else { return Ok(()) };
+        let stored = kept.stored();
+        let finished = if loaded && !stored.complete {
+            report(&self.on_progress, &Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
+            kept.finish().await
+        } else {
+            Ok(())
+        };
+        finished.and(vault.let_go().await)
     }
 
     fn progress(&self, progress: Progress) {
-        let stored = self.kept.borrow().as_ref().map(Kept::stored);
-        let phase = match stored {
-            Some(stored) if stored.complete => "loading",
-            _ => "downloading",
-        };
-        self.tell(&Told { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) });
+        let stored = self.keeper.as_ref().and_then(|keeper| keeper.kept.borrow().as_ref().map(|(kept, _)| kept.stored()));
+        match stored {
+            // What comes has been told of already.
+            Some(stored) if !stored.complete => {}
+            _ => {
+                let phase = if stored.is_some() || !self.model.is_string() { "loading" } else { "downloading" };
+                report(
+                    &self.on_progress,
+                    &Told { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
+                );
+            }
+        }
     }
 }
 
-impl Page {
-    /// Has all of the model kept, also what loading did not ask for.
-    async fn finish(&self) -> Result<()> {
-        let kept = self.kept.borrow().clone();
-        let Some(kept) = kept.filter(|kept| !kept.stored().complete) else { return Ok(()) };
-        let stored = kept.stored();
-        self.tell(&Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
-        kept.finish().await
+/// A listener that throws must not end the download.
+fn report(on_progress: &Function, told: &Told) {
+    drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
+}
+
+/// What keeps a page's model.
+struct Keeper {
+    open: OpenVault,
+    /// The vault's.
+    id: String,
+    hold: Hold,
+    /// While it is loaded.
+    kept: RefCell<Option<(Kept<Origin, JsVault>, JsVault)>>,
+    /// Which storage it was, and what it had to say.
+    storage: RefCell<Option<String>>,
+    notice: RefCell<Option<String>>,
+}
+
+impl Keeper {
+    /// Of a model that is held in some way.
+    fn of(model: &JsValue, hold: Hold, open: OpenVault) -> Result<Keeper> {
+        let which = match origin(model)? {
+            Origin::Http(source) => source.name(),
+            Origin::Files(files) => files.identity(),
+        };
+        let mut id = chunk_hash(format!("{which} {hold:?}").as_bytes());
+        id.truncate(32);
+        Ok(Keeper { open, id, hold, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
     }
 
-    fn notice(&self) -> Option<String> {
-        self.kept.borrow().as_ref().and_then(|kept| kept.notice().map(str::to_owned))
-    }
-
-    /// A listener that throws must not end the download.
-    fn tell(&self, told: &Told) {
-        drop(self.on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
+    async fn source(&self, origin: Origin, on_progress: &Function) -> Result<PageSource> {
+        let phase = if matches!(origin, Origin::Http(_)) { "downloading" } else { "loading" };
+        let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
+        if let Some(kept) = known {
+            return Ok(PageSource::Kept(kept));
+        }
+        let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(PageSource::Passing(origin)) };
+        self.storage.replace(Some(vault.storage()));
+        match Kept::open(origin, vault.clone(), self.hold).await {
+            Ok(kept) => {
+                self.notice.replace(kept.notice().map(str::to_owned));
+                let on_progress = on_progress.clone();
+                kept.listen(move |Stored { bytes, total, .. }| {
+                    report(&on_progress, &Told { phase, done: bytes, total, stored: Some(bytes) });
+                });
+                self.kept.replace(Some((kept.clone(), vault)));
+                Ok(PageSource::Kept(kept))
+            }
+            Err(error) => {
+                // The error is what matters.
+                drop(vault.let_go().await);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -289,12 +337,6 @@ struct Told {
     stored: Option<u64>,
 }
 
-impl Told {
-    fn checking(done: u64, total: u64) -> Told {
-        Told { phase: "checking", done, total, stored: None }
-    }
-}
-
 /// What the page named: an address, or files.
 fn origin(model: &JsValue) -> Result<Origin> {
     if let Some(address) = model.as_string() {
@@ -304,17 +346,6 @@ fn origin(model: &JsValue) -> Result<Origin> {
         Some(files) => Ok(Origin::Files(files)),
         None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
     }
-}
-
-/// The vault of a model that is held in some way; `None` where nothing is kept.
-async fn opened(model: &JsValue, hold: Hold, open_vault: Option<&OpenVault>) -> Result<Option<JsVault>> {
-    let Some(open_vault) = open_vault else { return Ok(None) };
-    let which = match origin(model)? {
-        Origin::Http(source) => source.name(),
-        Origin::Files(files) => files.identity(),
-    };
-    let id = chunk_hash(format!("{which} {hold:?}").as_bytes());
-    vault::open(open_vault, &id[..32]).await
 }
 
 impl Options {

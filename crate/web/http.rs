@@ -25,9 +25,9 @@ const FIRST_PAUSE: i32 = 400;
 const PATIENCE: i32 = 30_000;
 /// The least that a response is asked for, and the most. Each response that is read to its end doubles the next; after the largest,
 /// blocks of that size come.
-const WINDOW: (u64, u64) = (1 << 20, 8 << 20);
-/// Blocks that are fetched beside each other.
-const BESIDE: usize = 3;
+const WINDOW: (u64, u64) = (1 << 20, 2 << 20);
+/// Blocks that are fetched beside each other: a chunk of what is kept, so that a kill costs no more.
+const BESIDE: usize = 4;
 /// Files, or places in one, that are read on and on at the same time.
 const RUNS: usize = 2;
 /// Gaps up to this size are read and thrown away: cheaper than a new request.

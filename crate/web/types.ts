@@ -40,7 +40,7 @@ export interface Progress {
 
 /** Files of one model in the browser's storage. Methods return what they promise at once where they can. Errors have a `code`. */
 export interface Vault {
-  readonly kind: "opfs" | "indexeddb" | "memory";
+  readonly kind: "opfs" | "indexeddb";
   /** Bytes of a file; undefined when it is not there. */
   size(file: string): number | undefined | Promise<number | undefined>;
   /** Fills `into`, which may be a view of shared memory. */
@@ -52,9 +52,11 @@ export interface Vault {
   remove(file: string): void | Promise<void>;
   /** Returns when all that was written outlives a kill. */
   flush(file: string): void | Promise<void>;
+  /** Lets others have it. */
+  close(): void | Promise<void>;
 }
 
-/** Opens the vault of a model, by the model's id; undefined where nothing can be kept. */
+/** Opens the vault of a model, by the model's id; undefined where nothing can be kept. It is closed when loading is over. */
 export type OpenVault = (id: string) => Promise<Vault | undefined>;
 
 /** What checking a kept model found. */
@@ -79,7 +81,7 @@ export interface Description {
   /** Positions that the cache has room for. */
   ctxLen: number;
   /** Where the model is kept. */
-  storage: "opfs" | "indexeddb" | "memory" | "none";
+  storage: "opfs" | "indexeddb" | "none";
 }
 
 export interface Message {

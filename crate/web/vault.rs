@@ -1,6 +1,6 @@
 //! The browser's storage, as the package hands it over: an object with the methods of a [`Vault`] (web/src/storage).
 
-use js_sys::Promise;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -23,12 +23,16 @@ extern "C" {
     fn size(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn read(this: &JsVault, file: &str, at: f64, into: &mut [u8]) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = read)]
+    fn read_into(this: &JsVault, file: &str, at: f64, into: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn write(this: &JsVault, file: &str, at: f64, bytes: &[u8]) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn resize(this: &JsVault, file: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn remove(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn close(this: &JsVault) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn flush(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
 }
@@ -44,9 +48,14 @@ pub async fn open(open: &OpenVault, id: &str) -> Result<Option<JsVault>> {
 }
 
 impl JsVault {
-    /// Which storage it is: `opfs`, `indexeddb` or `memory`.
+    /// Which storage it is: `opfs` or `indexeddb`.
     pub fn storage(&self) -> String {
         self.kind()
+    }
+
+    /// Lets others have it.
+    pub async fn let_go(&self) -> Result<()> {
+        settled(JsVault::close(self)).await.map(drop)
     }
 }
 
@@ -60,7 +69,15 @@ impl Vault for JsVault {
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        settled(JsVault::read(self, file, offset as f64, into)).await.map(drop)
+        if self.kind() == "opfs" {
+            // Opens the file: after that, reading waits for nothing, and our memory stays where it is.
+            Vault::size(self, file).await?;
+            return settled(JsVault::read(self, file, offset as f64, into)).await.map(drop);
+        }
+        let array = Uint8Array::new_with_length(into.len() as u32);
+        settled(self.read_into(file, offset as f64, &array)).await?;
+        array.copy_to(into);
+        Ok(())
     }
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {

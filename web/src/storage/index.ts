@@ -1,0 +1,8 @@
+// Models kept by the browser: files for the engine's worker, and what a page may do with whole models.
+
+export { type StorageEstimate, storageEstimate } from "./estimate.js";
+export { holdModel, type Waiting } from "./lock.js";
+export { deleteModel, exportModel, listModels, type StoredModel } from "./models.js";
+export { openVault } from "./open.js";
+export { persist } from "./room.js";
+export { type Refusal, type StorageCode, StorageFault, type StorageKind, type Vault } from "./vault.js";

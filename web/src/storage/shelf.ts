@@ -1,0 +1,153 @@
+// Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
+
+import { type Database, databaseExists, keysOf, openDatabase } from "./indexeddb.js";
+import { patiently } from "./opfs.js";
+import { BLOCK, isCalled, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
+
+/** A stored file; those of OPFS are just `File`s. */
+export interface StoredFile {
+  readonly name: string;
+  readonly size: number;
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** One kind of storage with all the models in it. */
+export interface Shelf {
+  readonly kind: Exclude<StorageKind, "memory">;
+  models(): Promise<string[]>;
+  /** None for a model that is not there. */
+  files(id: string): Promise<StoredFile[]>;
+  /** Bytes that a model takes up. */
+  taken(id: string): Promise<number>;
+  /** A model that is not there is removed already. */
+  remove(id: string): Promise<void>;
+  close(): void;
+}
+
+/** Every kind of storage in which something lies, the best first. */
+export async function openShelves(): Promise<Shelf[]> {
+  const shelves = await Promise.all([OpfsShelf.open(), IndexedDbShelf.open()]);
+  return shelves.filter((shelf) => shelf !== undefined);
+}
+
+/** Does `work` with all of them. */
+export async function onShelves<T>(work: (shelves: Shelf[]) => Promise<T>): Promise<T> {
+  const shelves = await openShelves();
+  try {
+    return await work(shelves);
+  } finally {
+    for (const shelf of shelves) shelf.close();
+  }
+}
+
+class OpfsShelf implements Shelf {
+  readonly kind = "opfs";
+  readonly #folder: FileSystemDirectoryHandle;
+
+  private constructor(folder: FileSystemDirectoryHandle) {
+    this.#folder = folder;
+  }
+
+  static async open(): Promise<OpfsShelf | undefined> {
+    try {
+      return new OpfsShelf(await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE));
+    } catch {
+      return undefined; // No such storage, or nothing in it.
+    }
+  }
+
+  async models(): Promise<string[]> {
+    const found = [];
+    for await (const [name, { kind }] of this.#folder.entries()) if (kind === "directory") found.push(name);
+    return found;
+  }
+
+  async files(id: string): Promise<File[]> {
+    const found = [];
+    try {
+      for await (const entry of (await this.#folder.getDirectoryHandle(id)).values()) {
+        if (entry.kind === "file") found.push(await (entry as FileSystemFileHandle).getFile());
+      }
+    } catch (error) {
+      if (!isCalled(error, "NotFoundError")) throw error;
+    }
+    return found;
+  }
+
+  async taken(id: string): Promise<number> {
+    return (await this.files(id)).reduce((sum, { name, size }) => (name === LOCK ? sum : sum + size), 0);
+  }
+
+  async remove(id: string): Promise<void> {
+    try {
+      await patiently(() => this.#folder.removeEntry(id, { recursive: true }));
+    } catch (error) {
+      if (!isCalled(error, "NotFoundError")) throw error;
+    }
+  }
+
+  close(): void {}
+}
+
+class IndexedDbShelf implements Shelf {
+  readonly kind = "indexeddb";
+  readonly #database: Database;
+
+  private constructor(database: Database) {
+    this.#database = database;
+  }
+
+  static async open(): Promise<IndexedDbShelf | undefined> {
+    try {
+      return (await databaseExists()) ? new IndexedDbShelf(await openDatabase()) : undefined;
+    } catch {
+      return undefined; // No such storage.
+    }
+  }
+
+  async models(): Promise<string[]> {
+    const keys = await this.#database.getAllKeys("files");
+    return [...new Set(keys.map(([id]) => id))];
+  }
+
+  async files(id: string): Promise<StoredFile[]> {
+    const keys = await this.#database.getAllKeys("files", keysOf(id));
+    return Promise.all(
+      keys.map(async ([, name]) => {
+        const size = (await this.#database.get("files", [id, name])) ?? 0;
+        return { name, size, stream: () => this.#stream(id, name, size) };
+      }),
+    );
+  }
+
+  async taken(id: string): Promise<number> {
+    return BLOCK * (await this.#database.count("blocks", keysOf(id)));
+  }
+
+  async remove(id: string): Promise<void> {
+    const transaction = this.#database.transaction(["files", "blocks"], "readwrite");
+    await Promise.all([
+      transaction.objectStore("files").delete(keysOf(id)),
+      transaction.objectStore("blocks").delete(keysOf(id)),
+      transaction.done,
+    ]);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** A file, block by block. */
+  #stream(id: string, file: string, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+    let number = 0;
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
+      const length = Math.min(size - number * BLOCK, BLOCK);
+      if (length <= 0) return controller.close();
+      if ((await this.#database.get("files", [id, file])) === undefined) throw lost(file);
+      const block = new Uint8Array(length);
+      block.set((await this.#database.get("blocks", [id, file, number++]))?.subarray(0, length) ?? []);
+      controller.enqueue(block);
+    };
+    return new ReadableStream({ pull });
+  }
+}

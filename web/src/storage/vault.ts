@@ -1,0 +1,132 @@
+// What the engine sees of a browser's storage, and what all kinds of it share.
+
+/** From the best to the poorest. */
+export type StorageKind = "opfs" | "indexeddb" | "memory";
+
+/** A kind of storage that could not be taken, and why. */
+export interface Refusal {
+  kind: StorageKind;
+  why: string;
+}
+
+/**
+ * One model's files, random access, in a worker. Methods return a value at once where the storage can (OPFS, from a file's second touch on)
+ * and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}.
+ */
+export interface Vault {
+  readonly kind: StorageKind;
+  /** Why it is not of a better kind. */
+  readonly refused: readonly Refusal[];
+  /** Bytes of a file; undefined where there is none. */
+  size(file: string): number | undefined | Promise<number | undefined>;
+  /** Fills `into` from byte `at` on. While that takes a promise, wasm memory that is not shared must not grow, or the promise rejects. */
+  read(file: string, at: number, into: Uint8Array): void | Promise<void>;
+  /** Makes the file, and makes it longer, as needed; no bytes make it no longer. */
+  write(file: string, at: number, bytes: Uint8Array): void | Promise<void>;
+  /** Makes, lengthens (by zeros) or cuts a file. What is longer has room from now on, or this is where the browser refuses. */
+  resize(file: string, size: number): void | Promise<void>;
+  /** Once it is done, what was written outlives a crash, and storage had not been cleared so far. */
+  flush(file: string): void | Promise<void>;
+  /** A file that is not there is removed already. */
+  remove(file: string): void | Promise<void>;
+  /** Lets go of everything. */
+  close(): void | Promise<void>;
+}
+
+export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled";
+
+/** A sentence for people and a stable code for programs. */
+export class StorageFault extends Error {
+  override readonly name = "StorageFault";
+  /** With "storage-full": the bytes that are missing, where that can be known. */
+  readonly missing: number | undefined;
+
+  constructor(
+    readonly code: StorageCode,
+    message: string,
+    { missing, cause }: { missing?: number | undefined; cause?: unknown } = {},
+  ) {
+    super(message, { cause });
+    this.missing = missing;
+  }
+}
+
+/** Where everything lies: a directory in OPFS, a database in IndexedDB, the names of locks. */
+export const PLACE = "phi-wasm";
+
+/** What the engine notes down about a model. */
+export const ABOUT = "about.json";
+
+/** A file in OPFS that is held open as long as a vault, so that no other tab can have the model. */
+export const LOCK = "lock";
+
+/** Files that belong to the keeping of a model and not to the model. */
+export const OWN_FILES: readonly string[] = [ABOUT, "journal", LOCK];
+
+/** How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms. */
+export const PATIENCE = 2000;
+
+/** Bytes of a block, in storages that keep blocks. */
+export const BLOCK = 1 << 20;
+
+/** A stretch of a file that lies in one block. */
+export interface Piece {
+  block: number;
+  /** Where it begins in its block. */
+  start: number;
+  /** Which of the caller's bytes it holds. */
+  from: number;
+  to: number;
+}
+
+/** `length` bytes from `at` on, block by block. */
+export function pieces(at: number, length: number): Piece[] {
+  const found: Piece[] = [];
+  for (let from = 0; from < length; ) {
+    const start = (at + from) % BLOCK;
+    const to = Math.min(from + BLOCK - start, length);
+    found.push({ block: Math.floor((at + from) / BLOCK), start, from, to });
+    from = to;
+  }
+  return found;
+}
+
+export function noSuchFile(file: string): StorageFault {
+  return new StorageFault("not-found", `${file} is not stored: load the model again to fetch it`);
+}
+
+export function endsEarly(file: string, at: number, length: number, size: number): StorageFault {
+  return new StorageFault("io", `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`);
+}
+
+/** Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows without being shared. */
+export function checkThere(file: string, into: Uint8Array, length: number): void {
+  if (into.length !== length) throw new StorageFault("io", `${file}: the memory to read it into was moved meanwhile; load the model again`);
+}
+
+export function lost(file: string): StorageFault {
+  return new StorageFault("storage-lost", `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`);
+}
+
+export function inUse(file: string): StorageFault {
+  return new StorageFault("in-use", `${file} is in use by another tab or window of this site: close it there, then load the model again`);
+}
+
+export function failed(file: string, error: unknown): StorageFault {
+  return new StorageFault("io", `${file}: the browser's storage failed (${why(error)}); load the model again`, { cause: error });
+}
+
+/** What a browser said, in its words. */
+export function why(error: unknown): string {
+  const { name, message } = error as Partial<Error>;
+  return message ? (name && name !== "Error" ? `${name}: ${message}` : message) : (name ?? String(error));
+}
+
+/** Whether an exception has this name. */
+export function isCalled(error: unknown, ...names: string[]): boolean {
+  return names.includes((error as Partial<Error> | undefined)?.name ?? "");
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -24,7 +24,7 @@ pub struct About {
     pub source: String,
     /// Bytes of all its files.
     pub bytes: u64,
-    /// Bytes that are there, give or take 64 MiB while they come.
+    /// Bytes that are there, give or take 8 MiB while they come.
     pub stored: u64,
     /// Whether that is all.
     pub complete: bool,

@@ -30,7 +30,7 @@ use crate::weights::source::{Source, truncated};
 use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 
 /// Bytes after which `about.json` is told how many have come.
-const TELL: u64 = 64 << 20;
+const TELL: u64 = 8 << 20;
 
 /// How much of a model is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -92,12 +92,14 @@ impl HttpSource {
         joined.map(|url| url.href()).map_err(|_| Error::new(Code::Malformed, format!("{file} is not a file name that an address can hold")))
     }
 
-    /// What the server says about a file: its first response.
+    /// What the server says about a file: its first response. It has an end, for browsers take in what nobody reads; only where that hides
+    /// how long the file is, it has none.
     async fn ask(&self, file: &str) -> Result<Body> {
         let address = self.address_of(file)?;
-        let mut failures = 0;
+        let (mut failures, mut end) = (0, Some(WINDOW.0));
         loop {
-            match Body::open(file, &address, 0, None).await {
+            match Body::open(file, &address, 0, end).await {
+                Ok(body) if body.total.is_none() && end.is_some() => end = None,
                 Ok(body) => return Ok(body),
                 Err(failure) => retry(&mut failures, failure).await?,
             }

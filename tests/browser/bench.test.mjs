@@ -19,7 +19,7 @@ describe("bench.html", () => {
   });
 
   it("says what is wrong", async () => {
-    await assert.rejects(time({ model: "models/nowhere.gguf" }), /nowhere\.gguf/);
+    await assert.rejects(time({ model: "/models/nowhere.gguf" }), /nowhere\.gguf/);
     await assert.rejects(time({ model: site.model, prompt: 0 }), /token/);
   });
 });

@@ -91,7 +91,7 @@ async function ask(page, { text, anew = false, stop = false, temperature = 0 }) 
 describe("two hundred answers leave memory as it was", () => {
   for (const backend of ["gpu", "cpu"]) {
     it(`on the ${backend.toUpperCase()}`, async () => {
-      const page = await Page.open(browser, site.address, { model: "models/", backend });
+      const page = await Page.open(browser, site.address, { model: "/models/", backend });
       await page.load();
       assert.equal(await page.device(), backend);
       const watch = await page.tab.createCDPSession();

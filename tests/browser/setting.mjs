@@ -14,7 +14,7 @@ export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answer
 /** The page's server, for a page that may share memory with threads unless told otherwise; `model` is the address that it shall load. */
 export async function servePage({ isolated = true, models = dirname(MODEL) } = {}) {
   const { server, address } = await serve({ models, isolated });
-  return { address, model: `models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
+  return { address: `${address}lab/`, model: `/models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
 }
 
 /** Has `act` done to the engine's worker as soon as it begins, long before its module is there and looks for a GPU. */

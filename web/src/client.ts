@@ -1,159 +1,198 @@
-// The page's side: starts the worker, turns its messages into promises and streams.
+// The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
-import { Helpers, startWorker } from "./helpers.js";
-import type { Reply, Request } from "./protocol.js";
-import { type BenchFigures, type Description, type Event, type GenerateOptions, type LoadOptions, type Message, PhiError, type Progress } from "./types.js";
-import { pick, type Variant } from "./variant.js";
+import { cancelled, phiError, plain, PhiError } from "./errors.js";
+import { type Ask, Link } from "./link.js";
+import { resolveModel } from "./model.js";
+import * as openai from "./openai.js";
+import { Pace } from "./pace.js";
+import type { EngineOptions, Event } from "./protocol.js";
+import { findWorker, openModule, requireBrowser } from "./start.js";
+import { deleteModel, exportModel, listModels, persist, type StorageEstimate, storageEstimate, type StoredModel } from "./storage/index.js";
+import type { BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Stats } from "./types.js";
+import { pick } from "./variant.js";
 
-export interface LoadCall extends LoadOptions {
-  /** Which wasm module computes; the best that the browser runs, unless said otherwise. */
-  variant?: Variant;
-  /** Called with the bytes read so far; `total` is 0 while it is unknown. Also when a lost device makes the model load again. */
-  onProgress?: (progress: Progress) => void;
-  /** Gives up loading. */
-  signal?: AbortSignal;
+type StartOptions = CheckOptions & Pick<LoadOptions, "variant" | "onNotice">;
+
+/** As in OpenAI's package: with `stream: true` the answer comes in pieces, otherwise whole. */
+export interface ChatCompletions {
+  create(request: openai.ChatRequest & { stream: true }, call?: CallOptions): Promise<AsyncIterable<openai.ChatCompletionChunk>>;
+  create(request: openai.ChatRequest & { stream?: false | null }, call?: CallOptions): Promise<openai.ChatCompletion>;
+  create(request: openai.ChatRequest, call?: CallOptions): Promise<openai.ChatCompletion | AsyncIterable<openai.ChatCompletionChunk>>;
 }
 
-export interface GenerateCall extends GenerateOptions {
-  /** Ends the answer after the step that is being computed; what was said so far stays said. */
-  signal?: AbortSignal;
-}
-
-/** A request without its id. */
-type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
-
-/** Replies that no other follows. */
-const LAST: Reply["kind"][] = ["end", "loaded", "figures", "error"];
-
-/** A model in a worker of its own, which others may help. */
+/** A loaded model. Calls wait for one another; all reject with a {@link PhiError}. */
 export class Phi {
-  #worker = startWorker();
-  #helpers = new Helpers((why) => this.#fail(`a thread of the engine failed (${why}): load the model again`));
-  #listeners = new Map<number, (reply: Reply) => void>();
-  #lastId = 0;
-  #description: Description | undefined;
-  #onProgress: LoadCall["onProgress"];
-  /** Why there are no workers any more. */
-  #over: PhiError | undefined;
+  readonly chat: { readonly completions: ChatCompletions };
+  #link: Link;
+  #stats: Stats | undefined;
 
-  private constructor() {
-    this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#fail(`the engine's worker failed (${event.message || "its script did not load"}): reload the page`);
+  private constructor(link: Link) {
+    this.#link = link;
+    const create = async (request: openai.ChatRequest, call?: CallOptions) => {
+      const ask: Ask = { kind: "chat", messages: openai.messagesOf(request.messages), options: openai.optionsOf(request) };
+      return this.#answer(request, ask, openai.chatShape(this.description.model), call);
     };
+    // What comes out depends on `stream`, which only the overloads can say.
+    this.chat = { completions: { create: create as ChatCompletions["create"] } };
   }
 
-  /** Loads a model. Rejects with a {@link PhiError}. */
-  static async load({ onProgress, signal, variant = pick(), ...options }: LoadCall): Promise<Phi> {
-    const phi = new Phi();
-    phi.#onProgress = onProgress;
-    const abort = () => phi.close();
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      if (signal?.aborted) phi.close();
-      for await (const _ of phi.#ask({ kind: "load", options, variant }));
-      return phi;
-    } catch (error) {
-      phi.close();
-      throw error;
-    } finally {
-      signal?.removeEventListener("abort", abort);
-    }
+  /** Loads a model. */
+  static async load(options: LoadOptions): Promise<Phi> {
+    requireBrowser();
+    const { signal, storage = "auto" } = options;
+    if (signal?.aborted) throw cancelled("loading");
+    const model = await resolveModel(options.model, signal);
+    // Firefox asks its user, which takes as long as it takes.
+    if (storage === "auto") void persist();
+    return working(options, "loading", async (link) => {
+      const { description } = await link.answer({ kind: "load", options: forEngine(model, options), storage }, "loaded");
+      if (description.notice) options.onNotice?.(description.notice);
+      return new Phi(link);
+    });
   }
 
   /** What was loaded, and what computes it; that can change from answer to answer. */
   get description(): Description {
-    return this.#description!;
-  }
-
-  /** Answers a conversation, piece by piece. */
-  chat(messages: Message[], { signal, ...options }: GenerateCall = {}): AsyncGenerator<Event, void> {
-    return this.#events({ kind: "chat", messages, options }, signal);
+    return this.#link.description!;
   }
 
   /** Continues a text as it stands, without the chat template. */
-  complete(prompt: string, { signal, ...options }: GenerateCall = {}): AsyncGenerator<Event, void> {
-    return this.#events({ kind: "complete", prompt, options }, signal);
+  complete(request: openai.CompletionRequest & { stream: true }, call?: CallOptions): Promise<AsyncIterable<openai.CompletionChunk>>;
+  complete(request: openai.CompletionRequest & { stream?: false | null }, call?: CallOptions): Promise<openai.Completion>;
+  complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>>;
+  async complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>> {
+    const ask: Ask = { kind: "complete", prompt: request.prompt, options: openai.optionsOf(request) };
+    return this.#answer(request, ask, openai.textShape(this.description.model), call);
+  }
+
+  /** A text's tokens, without any that a conversation begins or ends with. */
+  async tokenize(text: string): Promise<number[]> {
+    return [...(await this.#link.answer({ kind: "tokenize", text }, "tokens")).tokens];
+  }
+
+  /** Figures of the latest answer that came to an end. */
+  async stats(): Promise<Stats | undefined> {
+    return this.#stats;
   }
 
   /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
   async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
-    for await (const reply of this.#ask({ kind: "bench", promptTokens, generateTokens })) if (reply.kind === "figures") return reply.figures;
-    throw new PhiError("internal", "the benchmark ended without figures");
+    return (await this.#link.answer({ kind: "bench", promptTokens, generateTokens }, "figures")).figures;
   }
 
-  /** Ends the workers and gives their memory back. Whatever they were doing rejects with `cancelled`. */
-  close(): void {
-    this.#end(new PhiError("cancelled", "the model was closed"));
+  /** Ends the workers, gives their memory back and lets go of the stored model. Whatever they were doing rejects with "cancelled". */
+  async unload(): Promise<void> {
+    this.#link.close();
   }
 
-  #hear(reply: Reply): void {
-    if (reply.kind === "helpers") void this.#help(reply);
-    else if (reply.kind === "progress") this.#onProgress?.(reply.progress);
-    else if (reply.kind === "loaded" || reply.kind === "end") this.#description = reply.description;
-    this.#listeners.get(reply.id)?.(reply);
+  /** The models that this browser keeps for this site, those begun included, the latest used first. */
+  static listModels(): Promise<StoredModel[]> {
+    return stored(listModels);
   }
 
-  async *#events(ask: Ask, signal?: AbortSignal): AsyncGenerator<Event, void> {
-    for await (const reply of this.#ask(ask, signal)) if (reply.kind === "event") yield reply.event;
+  static deleteModel(id: string): Promise<void> {
+    return stored(() => deleteModel(id));
   }
 
-  /** Sends a request and yields its replies up to the last; leaving the loop early stops the work. */
-  async *#ask(ask: Ask, signal?: AbortSignal): AsyncGenerator<Reply, void> {
-    if (signal?.aborted) return;
-    if (this.#over) throw this.#over;
-    const id = ++this.#lastId;
-    const waiting: Reply[] = [];
-    let wake = () => {};
-    const stop = () => this.#send({ id, kind: "stop" });
-    this.#listeners.set(id, (reply) => {
-      waiting.push(reply);
-      wake();
+  /** Hashes a stored model again, and fetches what is bad from where it came from. */
+  static async checkModel(id: string, options: CheckOptions = {}): Promise<Checked> {
+    const model = (await Phi.listModels()).find((model) => model.id === id);
+    if (!model) throw phiError({ code: "not-found", message: `the model ${id} is not stored: load it first` });
+    return working({ ...options, variant: "simd" }, "checking", async (link) => {
+      const { checked } = await link.answer({ kind: "check", model: id, source: model.source }, "checked");
+      link.close();
+      return checked;
     });
-    signal?.addEventListener("abort", stop, { once: true });
-    let over = false;
-    try {
-      this.#send({ id, ...ask } as Request);
-      while (!over) {
-        const reply = waiting.shift();
-        if (!reply) {
-          await new Promise<void>((resolve) => (wake = resolve));
-          continue;
-        }
-        over = LAST.includes(reply.kind);
-        if (reply.kind === "error") throw new PhiError(reply.error.code, reply.error.message);
-        yield reply;
-      }
-    } finally {
-      if (!over) stop();
-      signal?.removeEventListener("abort", stop);
-      this.#listeners.delete(id);
+  }
+
+  /** A complete model's files as a tar archive. */
+  static exportModel(id: string): Promise<ReadableStream<Uint8Array>> {
+    return stored(() => exportModel(id));
+  }
+
+  /** What this site stores on this device, in all. */
+  static storageEstimate(): Promise<StorageEstimate> {
+    return stored(storageEstimate);
+  }
+
+  /** The answer in a shape, in pieces or whole. */
+  async #answer<Chunk, Whole>(
+    request: openai.Sampling,
+    ask: Ask,
+    shape: openai.Shape<Chunk, Whole>,
+    call: CallOptions = {},
+  ): Promise<AsyncIterable<Chunk> | Whole> {
+    if (request.stream) return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
+    let text = "";
+    for await (const event of this.#events(ask, call)) {
+      if (event.kind === "text") text += event.text;
+      if (event.kind === "done" && event.finish !== "cancelled") return shape.whole(text, event.finish, openai.usageOf(event));
+    }
+    throw cancelled("the answer");
+  }
+
+  async *#pieces<Chunk>(ask: Ask, shape: openai.Shape<Chunk, unknown>, call: CallOptions, withUsage: boolean): AsyncGenerator<Chunk, void> {
+    yield* shape.first();
+    let end: Stats | undefined;
+    for await (const event of this.#events(ask, call)) {
+      if (event.kind === "text") yield shape.piece(event.text);
+      if (event.kind === "done") end = event;
+    }
+    // One that was cancelled before its turn has no figures.
+    yield shape.last(end?.finish ?? "cancelled");
+    if (end && withUsage) yield shape.usage(openai.usageOf(end));
+  }
+
+  /** The engine's events; those of an answer that is cancelled before its turn are none. */
+  async *#events(ask: Ask, { signal, onPrefill, onNotice }: CallOptions): AsyncGenerator<Event, void> {
+    if (signal?.aborted) return;
+    for await (const reply of this.#link.ask(ask, signal)) {
+      if (reply.kind !== "event") continue;
+      const { event } = reply;
+      if (event.kind === "prefill") onPrefill?.(event.done, event.total);
+      if (event.kind === "notice") onNotice?.(event.message);
+      if (event.kind === "done") this.#stats = statsOf(event);
+      yield event;
     }
   }
+}
 
-  #send(request: Request): void {
-    this.#worker.postMessage(request);
+/** Starts a worker and has it do something; it ends when that fails or is cancelled. */
+async function working<T>(options: StartOptions, what: string, act: (link: Link) => Promise<T>): Promise<T> {
+  const { signal, variant = pick(), onProgress } = options;
+  if (signal?.aborted) throw cancelled(what);
+  const link = new Link(await findWorker(options));
+  const abort = () => link.close(cancelled(what));
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    if (signal?.aborted) abort();
+    await openModule(async (variant, wasm) => void (await link.answer({ kind: "open", variant, wasm }, "opened")), variant, options);
+    const pace = new Pace();
+    link.onProgress = (progress) => onProgress?.(pace.with(progress));
+    return await act(link);
+  } catch (error) {
+    link.close();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
+}
 
-  async #help({ id, count, help }: Reply & { kind: "helpers" }): Promise<void> {
-    if (this.#over) return;
-    const failure = await this.#helpers.seeTo(count, help).then(
-      () => ({}),
-      (error: Error) => ({ failure: error.message }),
-    );
-    this.#send({ id, kind: "helpers", ...failure });
-  }
+function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
+  return stats;
+}
 
-  #fail(message: string): void {
-    this.#end(new PhiError("internal", message));
-  }
+function forEngine(model: EngineOptions["model"], { backend, bits, contextLength, kv, threads, retune }: LoadOptions): EngineOptions {
+  const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune };
+  return { model, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) };
+}
 
-  #end(why: PhiError): void {
-    this.#over ??= why;
-    const { code, message } = this.#over;
-    this.#worker.terminate();
-    this.#helpers.close();
-    for (const [id, listener] of this.#listeners) listener({ id, kind: "error", error: { code, message } });
+/** Storage's own errors, as this package throws them. */
+async function stored<T>(act: () => Promise<T>): Promise<T> {
+  requireBrowser();
+  try {
+    return await act();
+  } catch (error) {
+    throw error instanceof PhiError ? error : phiError(plain(error));
   }
 }

@@ -2,16 +2,14 @@
 
 import type { FromHelper, Help } from "./protocol.js";
 
-/** A worker with our script; its first message tells it what it is. */
-export function startWorker(): Worker {
-  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "phi" });
-}
-
 export class Helpers {
   #workers: Worker[] = [];
 
-  /** `onFailure` hears of a helper that fails while it works: the engine then waits for it for ever. */
-  constructor(readonly onFailure: (why: string) => void) {}
+  /** `start` gives a worker like the engine's; `onFailure` hears of one that fails while it works: the engine then waits for it for ever. */
+  constructor(
+    readonly start: () => Worker,
+    readonly onFailure: (why: string) => void,
+  ) {}
 
   /** Starts what is missing to `count`, and resolves once all are ready; rejects when one does not start. */
   async seeTo(count: number, help: Help): Promise<void> {
@@ -26,7 +24,7 @@ export class Helpers {
   }
 
   #start(help: Help): Promise<void> {
-    const worker = startWorker();
+    const worker = this.start();
     this.#workers.push(worker);
     return new Promise((resolve, reject) => {
       let ready = false;
@@ -38,6 +36,7 @@ export class Helpers {
       };
       worker.onmessage = ({ data }: MessageEvent<FromHelper>) => {
         if (data.kind === "failed") return fail(data.message);
+        if (data.kind !== "ready") return;
         ready = true;
         resolve();
       };

@@ -1,12 +1,21 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
-import type { BenchFigures, Code, Description, Event, GenerateOptions, LoadOptions, Message, Progress } from "./types.js";
+import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message } from "../../pkg/simd/phi_wasm.js";
+import type { Code, PlainError } from "./errors.js";
+import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
 import type { Variant } from "./variant.js";
 
+export type { EngineOptions, Event, GenerateOptions, Message, PlainError };
+
 export type Request =
-  | { id: number; kind: "load"; options: LoadOptions; variant: Variant }
+  /** Gets the wasm module ready, from its address or its bytes. */
+  | { id: number; kind: "open"; variant: Variant; wasm: string | ArrayBuffer }
+  | { id: number; kind: "load"; options: EngineOptions; storage: NonNullable<LoadOptions["storage"]> }
+  /** Hashes a kept model again. */
+  | { id: number; kind: "check"; model: string; source: string }
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
   | { id: number; kind: "complete"; prompt: string; options: GenerateOptions }
+  | { id: number; kind: "tokenize"; text: string }
   | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
@@ -21,22 +30,32 @@ export interface Help {
   memory: WebAssembly.Memory;
 }
 
-export type FromHelper = { kind: "ready" } | { kind: "failed"; message: string };
+/** The first thing that any worker says. */
+export interface Hello {
+  kind: "hello";
+  version: string;
+}
 
-/** An error in a form that survives the way between threads. */
-export interface PlainError {
-  code: Code;
-  message: string;
+export type FromHelper = Hello | { kind: "ready" } | { kind: "failed"; message: string };
+
+/** Why a module does not open. Both have an answer, so callers never see them. */
+export type OpenCode = "no-shared-memory" | "no-module";
+
+export interface Failure extends Omit<PlainError, "code"> {
+  code: Code | OpenCode;
 }
 
 export type Reply =
+  | { id: number; kind: "opened" }
   /** Loading again, after a device was lost, tells of its progress under the first load's id. */
   | { id: number; kind: "progress"; progress: Progress }
   | { id: number; kind: "event"; event: Event }
   /** The engine wants `count` helpers. */
   | { id: number; kind: "helpers"; count: number; help: Help }
   | { id: number; kind: "loaded"; description: Description }
+  | { id: number; kind: "tokens"; tokens: Uint32Array }
+  | { id: number; kind: "checked"; checked: Checked }
   | { id: number; kind: "figures"; figures: BenchFigures }
   /** The answer is complete, and this is what holds the model now. */
   | { id: number; kind: "end"; description: Description }
-  | { id: number; kind: "error"; error: PlainError };
+  | { id: number; kind: "error"; error: Failure };

@@ -1,30 +1,67 @@
-// The engine's own types are declared beside the Rust code that makes the values (crate/web/types.ts) and arrive with the
-// generated bindings; this adds what only the page's side has.
+// What callers give and get, but for OpenAI's shapes (openai.ts). The engine's own types are declared beside the Rust code that makes the
+// values (crate/web/types.ts) and arrive with the generated bindings.
 
-export type {
-  Backend,
-  BenchFigures,
-  Code,
-  Description,
-  Event,
-  GenerateOptions,
-  LoadOptions,
-  Message,
-  Progress,
-  Sampling,
-  Stats,
-} from "../../pkg/simd/phi_wasm.js";
+import type { Backend, Progress as EngineProgress } from "../../pkg/simd/phi_wasm.js";
+import type { Variant } from "./variant.js";
 
-import type { Code } from "../../pkg/simd/phi_wasm.js";
+export type { Backend, BenchFigures, Checked, Description, Stats } from "../../pkg/simd/phi_wasm.js";
 
-/** What every call of this package throws: a sentence for people and a stable code for programs. */
-export class PhiError extends Error {
-  override readonly name = "PhiError";
+export interface LoadOptions {
+  /**
+   * Where the model is: the address of a converted model's folder, of a Hugging Face repository ("https://huggingface.co/org/name", perhaps
+   * "/tree/branch") or of a GGUF file, split or not; or files that the user picked, or the handle of a folder or file.
+   */
+  model: string | Blob | File[] | FileSystemDirectoryHandle | FileSystemFileHandle;
+  /** "auto" takes the GPU where there is one that computes rightly, and says so where it cannot. */
+  backend?: Backend;
+  /** Tokens of a conversation to have room for; the model's own number, at most 4096, unless said otherwise. */
+  contextLength?: number;
+  /** How weights that come unquantised are held; 4 unless said otherwise. */
+  bits?: 4 | 5 | 8 | 16 | 32;
+  /** How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise. */
+  kv?: "f16" | "f32";
+  /** Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a cross-origin isolated page. */
+  threads?: number;
+  /** Which wasm module computes; the best that the browser runs, unless said otherwise. */
+  variant?: Variant;
+  /** "none": the model is streamed and not kept. */
+  storage?: "auto" | "none";
+  /** Times again which kernels are fastest on this GPU; otherwise that is done once for each GPU, browser and version of the engine. */
+  retune?: boolean;
+  /** Hears how far loading has come; also when a lost device makes the model load again. */
+  onProgress?: (progress: Progress) => void;
+  /** Hears, in a sentence, what is not as one would expect: why the CPU computes, or which module had to do. */
+  onNotice?: (sentence: string) => void;
+  /** Pauses: loading rejects with "cancelled", what was stored stays, and loading again goes on from there. */
+  signal?: AbortSignal;
+  /** Where the package's worker.js lies, if bundler and server keep it where the package cannot find it, or a policy forbids the rest. */
+  workerUrl?: string | URL;
+  /** Where the wasm module of a variant lies, likewise. */
+  wasmUrl?: (variant: Variant) => string | URL;
+}
 
-  constructor(
-    readonly code: Code,
-    message: string,
-  ) {
-    super(message);
-  }
+/** Bytes of the model. */
+export interface Progress extends EngineProgress {
+  /** Of the last seconds; missing until there is something to go by. */
+  bytesPerSecond?: number;
+  secondsLeft?: number;
+}
+
+/** For checking a stored model. */
+export interface CheckOptions {
+  onProgress?: (progress: Progress) => void;
+  /** Gives up; what was repaired stays repaired. */
+  signal?: AbortSignal;
+  /** As for loading. */
+  workerUrl?: string | URL;
+  wasmUrl?: (variant: Variant) => string | URL;
+}
+
+export interface CallOptions {
+  /** Ends the answer after the step that is being computed, also while the prompt is being read. */
+  signal?: AbortSignal;
+  /** Hears how many of the prompt's tokens have been read. */
+  onPrefill?: (done: number, total: number) => void;
+  /** Hears when what computes changes while the answer goes on, and why. */
+  onNotice?: (sentence: string) => void;
 }

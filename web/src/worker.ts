@@ -1,16 +1,19 @@
 // The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
-import { keepGpus, knownGpus } from "./gpus.js";
-import type { FromHelper, Help, PlainError, Reply, Request } from "./protocol.js";
-import type { Event } from "./types.js";
-import { type Variant, withoutThreads } from "./variant.js";
+import { plain } from "./errors.js";
+import { openKeeper } from "./keeper.js";
+import { keep, recall } from "./notes.js";
+import type { Event, Failure, FromHelper, Hello, Help, Reply, Request } from "./protocol.js";
+import type { Checked, Description, Progress } from "./types.js";
+import type { Variant } from "./variant.js";
+import { VERSION } from "./version.js";
 
 type Threaded = typeof import("../../pkg/threads/phi_wasm.js");
 type PhiEngine = Threaded["PhiEngine"]["prototype"];
 
 /** Modules with threads have all that the others have, and `help`. */
-const MODULES = {
+const BINDINGS = {
   simd: () => import("../../pkg/simd/phi_wasm.js"),
   relaxed: () => import("../../pkg/relaxed/phi_wasm.js"),
   threads: () => import("../../pkg/threads/phi_wasm.js"),
@@ -25,6 +28,8 @@ type Question = Exclude<Request, { kind: "stop" | "helpers" }>;
 const stopped = new Set<number>();
 /** Told when the page has seen to helpers. */
 let helpersCame: (failure?: string) => void = () => {};
+/** The module that was opened. */
+let opened: { variant: Variant; PhiEngine: Threaded["PhiEngine"] } | undefined;
 let engine: PhiEngine | undefined;
 let queue: Promise<void> = Promise.resolve();
 
@@ -34,11 +39,12 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   else if (request.kind === "helpers") helpersCame(request.failure);
   else queue = queue.then(() => answer(request));
 };
+self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
 
 async function answer(request: Question): Promise<void> {
   const { id } = request;
   try {
-    await perform(request);
+    say(await perform(request));
   } catch (error) {
     say({ id, kind: "error", error: plain(error) });
   } finally {
@@ -46,7 +52,82 @@ async function answer(request: Question): Promise<void> {
   }
 }
 
-async function perform(request: Question): Promise<void> {
+/** Does what is asked for; the last reply. */
+async function perform(request: Question): Promise<Reply> {
+  const { id } = request;
+  switch (request.kind) {
+    case "open":
+      return open(request);
+    case "load":
+      return { id, kind: "loaded", description: await load(request) };
+    case "chat":
+    case "complete":
+      return { id, kind: "end", description: await generate(request) };
+    case "tokenize":
+      return { id, kind: "tokens", tokens: await loaded().tokenize(request.text) };
+    case "check":
+      return { id, kind: "checked", checked: await check(request) };
+    case "bench":
+      return { id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) };
+  }
+}
+
+/** Gets a module ready; why it does not open is a reply as good as any. */
+async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
+  try {
+    const bindings = await BINDINGS[variant]();
+    await bindings.default({ module_or_path: typeof wasm === "string" ? await fetched(wasm) : wasm });
+    opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
+    return { id, kind: "opened" };
+  } catch (error) {
+    // That is how browsers refuse a memory that is reserved to its full size, as shared ones are.
+    const code: Failure["code"] = error instanceof RangeError ? "no-shared-memory" : "no-module";
+    return { id, kind: "error", error: { code, message: (error as Error).message } };
+  }
+}
+
+async function fetched(address: string): Promise<Response> {
+  const unreachable = (error: Error) => {
+    throw new Error(`${address} cannot be reached: ${error.message}`);
+  };
+  const response = await fetch(address).catch(unreachable);
+  if (!response.ok) throw new Error(`${address} answers ${response.status}`);
+  return response;
+}
+
+async function load({ id, options, storage }: Request & { kind: "load" }): Promise<Description> {
+  const { PhiEngine, variant } = ready();
+  engine?.free();
+  engine = undefined;
+  const startHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) =>
+    new Promise<void>((resolve, reject) => {
+      helpersCame = (failure) => (failure ? reject(new Error(failure)) : resolve());
+      say({ id, kind: "helpers", count, help: { kind: "help", variant, module, memory } });
+    });
+  const all = { knownGpus: await recall("gpus"), ...options };
+  engine = await PhiEngine.load(all, (progress) => say({ id, kind: "progress", progress }), startHelpers, storage === "none" ? undefined : openKeeper);
+  await keep("gpus", await engine.tunedGpus());
+  return loaded().describe();
+}
+
+/** Hashes a kept model again. Its id tells how its weights are held, which nothing else does: the right one of these is looked for. */
+async function check({ id, model, source }: Request & { kind: "check" }): Promise<Checked> {
+  for (const bits of [4, 5, 8, 16, 32] as const) {
+    let isIt = false;
+    const open = async (found: string) => {
+      isIt = found === model;
+      return isIt ? openKeeper(model) : undefined;
+    };
+    const onProgress = (progress: Progress) => say({ id, kind: "progress", progress });
+    const checked = await ready().PhiEngine.check({ model: source, bits }, onProgress, open).catch((error) => {
+      if (isIt) throw error;
+    });
+    if (checked) return checked;
+  }
+  throw { code: "not-found", message: `${source} does not make the model ${model}: load it again instead` };
+}
+
+async function generate(request: Request & { kind: "chat" | "complete" }): Promise<Description> {
   const { id } = request;
   // The engine waits for this after every step, so it is also the moment when a "stop" gets in.
   const onEvent = async (event: Event): Promise<boolean> => {
@@ -54,50 +135,18 @@ async function perform(request: Question): Promise<void> {
     await eventLoop();
     return !stopped.has(id);
   };
-  switch (request.kind) {
-    case "load": {
-      engine?.free();
-      engine = undefined;
-      const { PhiEngine, variant } = await open(request.variant);
-      const startHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) =>
-        new Promise<void>((resolve, reject) => {
-          helpersCame = (failure) => (failure ? reject(new Error(failure)) : resolve());
-          say({ id, kind: "helpers", count, help: { kind: "help", variant, module, memory } });
-        });
-      const options = { knownGpus: await knownGpus(), ...request.options };
-      engine = await PhiEngine.load(options, (progress) => say({ id, kind: "progress", progress }), startHelpers);
-      await keepGpus(await engine.tunedGpus());
-      return say({ id, kind: "loaded", description: await engine.describe() });
-    }
-    case "chat":
-      await loaded().chat(request.messages, request.options, onEvent);
-      return say({ id, kind: "end", description: await loaded().describe() });
-    case "complete":
-      await loaded().complete(request.prompt, request.options, onEvent);
-      return say({ id, kind: "end", description: await loaded().describe() });
-    case "bench":
-      return say({ id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) });
-  }
-}
-
-/** The module, ready to use; without threads where there is no room for a memory that they could share. */
-async function open(variant: Variant): Promise<{ PhiEngine: Threaded["PhiEngine"]; variant: Variant }> {
-  const module = await MODULES[variant]();
-  try {
-    await module.default();
-  } catch (error) {
-    const single = withoutThreads(variant);
-    if (!(error instanceof RangeError) || variant === single) throw error;
-    return open(single);
-  }
-  return { PhiEngine: module.PhiEngine as Threaded["PhiEngine"], variant };
+  // It may have waited its turn.
+  if (stopped.has(id)) return loaded().describe();
+  if (request.kind === "chat") await loaded().chat(request.messages, request.options, onEvent);
+  else await loaded().complete(request.prompt, request.options, onEvent);
+  return loaded().describe();
 }
 
 /** Computes for another worker until the page ends this one. */
 async function help({ variant, module, memory }: Help): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
   try {
-    const threaded = (await MODULES[variant]()) as Threaded;
+    const threaded = (await BINDINGS[variant]()) as Threaded;
     threaded.initSync({ module, memory, thread_stack_size: STACK });
     threaded.help(() => say({ kind: "ready" }));
   } catch (error) {
@@ -105,8 +154,13 @@ async function help({ variant, module, memory }: Help): Promise<void> {
   }
 }
 
+function ready(): NonNullable<typeof opened> {
+  if (!opened) throw { code: "internal", message: "no module is open yet: open one first" };
+  return opened;
+}
+
 function loaded(): PhiEngine {
-  if (!engine) throw { code: "bad-option", message: "no model is loaded yet: load one first" } satisfies PlainError;
+  if (!engine) throw { code: "bad-option", message: "no model is loaded yet: load one first" };
   return engine;
 }
 
@@ -124,11 +178,4 @@ function eventLoop(): Promise<void> {
     };
     port2.postMessage(null);
   });
-}
-
-/** The engine's errors carry a code; anything else is a fault of ours, or the tab's memory has run out. */
-function plain(error: unknown): PlainError {
-  const { code, message } = error as Partial<PlainError>;
-  if (code && message) return { code, message };
-  return { code: "internal", message: `the engine stopped unexpectedly (${message ?? String(error)}): load the model again` };
 }

@@ -18,7 +18,7 @@ try {
   const served = await serve({ models });
   server = served.server;
   browser = await launch("chromium");
-  const page = await Page.open(browser, served.address, { backend: values.backend });
+  const page = await Page.open(browser, `${served.address}lab/`, { backend: values.backend });
   await page.tab.setViewport({ width: 900, height: 640 });
   const [name, ...facts] = await page.load();
   console.error(`${name}: ${facts.join("\n")}`);

@@ -26,12 +26,13 @@ export function findBrowser(kind) {
   return found;
 }
 
-/** A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit". */
-export function launch(kind) {
+/** A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit"; `more` are Puppeteer's options for the first three. */
+export function launch(kind, more = {}) {
   if (kind === "webkit") return launchWebKit();
   if (kind === "firefox") {
-    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, extraPrefsFirefox: FIREFOX.prefs });
+    const extraPrefsFirefox = { ...FIREFOX.prefs, ...more.extraPrefsFirefox };
+    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, ...more, extraPrefsFirefox });
   }
   const args = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
-  return puppeteer.launch({ executablePath: findBrowser("chromium"), headless: true, args });
+  return puppeteer.launch({ executablePath: findBrowser("chromium"), headless: true, args, ...more });
 }

@@ -1,4 +1,4 @@
-// Serves the built page on this machine alone, and the models folder under /models/.
+// Serves the built app on this machine alone, the bare pages under /lab/ and the models folder under /models/.
 //
 //   node serve.mjs MODELS_FOLDER [--port N] [--no-isolated]
 //
@@ -11,15 +11,29 @@ import sirv from "sirv";
 
 const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 
-/** The page loads nothing from elsewhere but the model that the user names. */
-const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
+/** The app loads nothing from elsewhere but models from their hub; its page says the same, but workers obey their own response. */
+const POLICY = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "style-src 'self'",
+  "img-src 'self' blob: data:",
+  "font-src 'self'",
+  "connect-src 'self' blob: https://huggingface.co https://*.huggingface.co https://*.hf.co",
+  "worker-src 'self' blob:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+/** The bare pages load models from wherever tests put them. */
+const BARE = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
 
 /** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. */
 export async function serve({ models, port = 0, isolated = true }) {
   const page = sirv(PAGE, { dev: true });
   const files = sirv(models, { dev: true });
   const server = createServer((request, response) => {
-    response.setHeader("Content-Security-Policy", POLICY);
+    response.setHeader("Content-Security-Policy", request.url.startsWith("/lab/") ? BARE : POLICY);
     if (isolated) {
       response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
       response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
@@ -31,6 +45,23 @@ export async function serve({ models, port = 0, isolated = true }) {
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return { server, address: `http://127.0.0.1:${server.address().port}/` };
+}
+
+/** Serves a folder on this machine; `policy` is its Content-Security-Policy, `shared` lets other origins read it. */
+export async function serveFolder(folder, { isolated = false, policy = "", shared = false } = {}) {
+  const files = sirv(folder, { dev: true, dotfiles: true });
+  const headers = {
+    ...(isolated && { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }),
+    ...(policy && { "Content-Security-Policy": policy }),
+    ...(shared && { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Range", "Access-Control-Expose-Headers": "Content-Range" }),
+  };
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method === "OPTIONS") response.end();
+    else files(request, response, () => response.writeHead(404).end());
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { address: `http://127.0.0.1:${server.address().port}/`, close: () => (server.closeAllConnections(), server.close()) };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

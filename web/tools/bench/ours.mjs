@@ -13,8 +13,8 @@ const { values, positionals } = parseArgs({
 const [models, model] = positionals;
 const { server, address } = await serve({ models });
 try {
-  const query = new URLSearchParams({ model: `models/${model}`, ...values });
-  console.log(JSON.stringify(await figures(`${address}bench.html?${query}`)));
+  const query = new URLSearchParams({ model: `/models/${model}`, ...values });
+  console.log(JSON.stringify(await figures(`${address}lab/bench.html?${query}`)));
 } catch (error) {
   console.error(`No figures: ${error.message}`);
   process.exitCode = 1;

@@ -1,0 +1,480 @@
+// The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a model.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { launch } from "../../web/tools/browser.mjs";
+import { serveFolder } from "../../web/tools/serve.mjs";
+import { pack, serveModels } from "./samples.mjs";
+import { ANSWERS, MODEL } from "./setting.mjs";
+import { makeTinyModel } from "./tiny.mjs";
+
+const [{ messages, answer }, story] = ANSWERS;
+
+let site, models, tiny, tinySite, browser, tab;
+before(async () => {
+  tiny = makeTinyModel();
+  writeFileSync(join(tiny.folder, "words.gguf"), "These are words. ".repeat(999));
+  [site, models, tinySite, browser] = await Promise.all([
+    serveFolder(pack().folder),
+    serveModels(),
+    serveFolder(tiny.folder, { shared: true }),
+    launch("chromium without WebGPU"),
+  ]);
+  tab = await openTab();
+});
+after(async () => {
+  await browser?.close();
+  for (const open of [site, models, tinySite]) open?.close();
+  tiny?.remove();
+});
+
+/** A page of the package's origin, whichever, with the package's exports as globals. */
+async function openTab() {
+  const tab = await browser.newPage();
+  tab.setDefaultTimeout(120_000);
+  await tab.goto(`${site.address}package.json`);
+  await tab.evaluate(async () => {
+    Object.assign(self, await import("/index.js"));
+    /** What a promise rejects with, in a form that can leave the page. */
+    self.failure = (promise) => promise.then(
+      () => null,
+      (error) => ({ name: error.name, code: error.code, message: error.message, isPhi: error instanceof PhiError }),
+    );
+    self.all = async (pieces) => {
+      const list = [];
+      for await (const piece of await pieces) list.push(piece);
+      return list;
+    };
+  });
+  return tab;
+}
+
+const load = (tab, model, options = {}) =>
+  tab.evaluate(async (model, options) => {
+    await self.phi?.unload();
+    self.phi = await Phi.load({ model, backend: "cpu", storage: "none", ...options });
+  }, model, options);
+
+const real = () => `${models.address}${basename(MODEL)}`;
+
+describe("with a real model", () => {
+  before(() => load(tab, real()));
+
+  it("a whole answer has OpenAI's shape, and its figures", async () => {
+    const [whole, stats, model] = await tab.evaluate(async (messages) => {
+      return [await phi.chat.completions.create({ messages, model: "ignored" }), await phi.stats(), phi.description.model];
+    }, messages);
+    const { id, created, choices, usage, ...rest } = whole;
+    assert.match(id, /^chatcmpl-[0-9a-f]{24}$/);
+    assert.ok(Math.abs(created - Date.now() / 1000) < 3600);
+    assert.deepEqual(rest, { object: "chat.completion", model });
+    assert.deepEqual(choices, [{ index: 0, message: { role: "assistant", content: answer }, finish_reason: "stop", logprobs: null }]);
+    assert.deepEqual(usage, {
+      prompt_tokens: stats.promptTokens,
+      completion_tokens: stats.generatedTokens,
+      total_tokens: stats.promptTokens + stats.generatedTokens,
+      prompt_tokens_details: { cached_tokens: stats.cachedTokens },
+    });
+    assert.ok(stats.decodeTps > 0 && stats.prefillTps > 0 && stats.promptTokens > 10);
+  });
+
+  it("a streamed answer comes in pieces that make up the whole", async () => {
+    const pieces = await tab.evaluate(async (messages) => {
+      const call = { messages, stream: true, stream_options: { include_usage: true } };
+      return all(phi.chat.completions.create(call));
+    }, story.messages);
+    const [usage, last] = [pieces.pop(), pieces.pop()];
+    assert.deepEqual(pieces[0].choices, [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null, logprobs: null }]);
+    assert.equal(pieces.map(({ choices }) => choices[0].delta.content).join(""), story.answer);
+    assert.ok(pieces.length > 10, `${pieces.length} pieces`);
+    assert.deepEqual(last.choices, [{ index: 0, delta: {}, finish_reason: "stop", logprobs: null }]);
+    assert.deepEqual(usage.choices, []);
+    assert.equal(usage.usage.total_tokens, usage.usage.prompt_tokens + usage.usage.completion_tokens);
+    assert.deepEqual([...new Set([...pieces, last, usage].map(({ id, object }) => `${object} ${id}`))].length, 1);
+  });
+
+  it("a conversation that goes on is not read again", async () => {
+    const usage = await tab.evaluate(async (messages, answer) => {
+      await phi.chat.completions.create({ messages });
+      const more = [...messages, { role: "assistant", content: answer }, { role: "user", content: "And of Italy?" }];
+      return (await phi.chat.completions.create({ messages: more, max_tokens: 1 })).usage;
+    }, messages, answer);
+    const cached = usage.prompt_tokens_details.cached_tokens;
+    assert.ok(cached > 20 && cached < usage.prompt_tokens, JSON.stringify(usage));
+  });
+
+  it("max_tokens and stop end an answer, as the engine says", async () => {
+    const [short, newer, stopped] = await tab.evaluate(async (messages) => {
+      const { create } = phi.chat.completions;
+      const requests = [{ max_tokens: 3 }, { max_completion_tokens: 2, max_tokens: null }, { stop: " France" }];
+      return Promise.all(requests.map((request) => create({ messages, ...request })));
+    }, messages);
+    assert.deepEqual([short.choices[0].finish_reason, short.usage.completion_tokens], ["length", 3]);
+    assert.deepEqual([newer.choices[0].finish_reason, newer.usage.completion_tokens], ["length", 2]);
+    assert.deepEqual([stopped.choices[0].finish_reason, stopped.choices[0].message.content], ["stop", "The capital of"]);
+  });
+
+  it("a seed makes sampling the same again", async () => {
+    const [one, same, other] = await tab.evaluate(async (messages) => {
+      const say = async (seed) => (await phi.chat.completions.create({ messages, seed, temperature: 1.5, top_p: 0.99, max_tokens: 24 })).choices[0].message.content;
+      return [await say(1), await say(1), await say(2)];
+    }, story.messages);
+    assert.equal(one, same);
+    assert.notEqual(one, other);
+  });
+
+  it("messages may be lists of parts, and a developer's is the system's", async () => {
+    const content = await tab.evaluate(async (messages) => {
+      const parts = messages.map(({ role, content }) => ({ role: role === "system" ? "developer" : role, content: [{ type: "text", text: content }] }));
+      return (await phi.chat.completions.create({ messages: parts })).choices[0].message.content;
+    }, story.messages);
+    assert.equal(content, story.answer);
+  });
+
+  it("complete goes on with a text, whole and streamed", async () => {
+    const [whole, pieces] = await tab.evaluate(async (prompt) => {
+      const request = { prompt, max_tokens: 12 };
+      return [await phi.complete(request), await all(phi.complete({ ...request, stream: true }))];
+    }, ANSWERS[0].prompt);
+    assert.equal(whole.object, "text_completion");
+    assert.equal(whole.choices[0].text, answer);
+    assert.equal(pieces.map(({ choices }) => choices[0].text).join(""), answer);
+    assert.equal(pieces.at(-1).choices[0].finish_reason, "stop");
+  });
+
+  it("two calls at once both answer", async () => {
+    const both = await tab.evaluate((...chats) => {
+      return Promise.all(chats.map(async (messages) => (await phi.chat.completions.create({ messages })).choices[0].message.content));
+    }, messages, story.messages);
+    assert.deepEqual(both, [answer, story.answer]);
+  });
+
+  it("tokenize gives the tokens that complete counts", async () => {
+    const [tokens, usage] = await tab.evaluate(async (text) => [await phi.tokenize(text), (await phi.complete({ prompt: text, max_tokens: 1 })).usage], messages[0].content);
+    assert.ok(Array.isArray(tokens) && tokens.every(Number.isInteger), JSON.stringify(tokens));
+    assert.equal(tokens.length, usage.prompt_tokens);
+  });
+
+  it("leaving the loop early ends the answer", async () => {
+    const [finish, next] = await tab.evaluate(async (messages) => {
+      const long = [{ role: "user", content: "Tell me a long story about the sea." }];
+      for await (const { choices } of await phi.chat.completions.create({ messages: long, stream: true })) {
+        if (choices[0].delta.content) break;
+      }
+      const { choices } = await phi.chat.completions.create({ messages });
+      return [choices[0].finish_reason, choices[0].message.content];
+    }, messages);
+    assert.deepEqual([finish, next], ["stop", answer]);
+  });
+});
+
+describe("an abort", () => {
+  before(() => load(tab, tinySite.address));
+  /** More than the engine reads at once. */
+  const long = "word ".repeat(300);
+
+  it("in decoding ends a stream with cancelled, and the model answers again", async () => {
+    const [pieces, stats, next] = await tab.evaluate(async () => {
+      const abort = new AbortController();
+      const pieces = [];
+      const request = { messages: [{ role: "user", content: "abc" }], max_tokens: 1500, stream: true };
+      for await (const piece of await phi.chat.completions.create(request, { signal: abort.signal })) {
+        pieces.push(piece.choices[0]);
+        if (pieces.length === 5) abort.abort();
+      }
+      const stats = await phi.stats();
+      return [pieces, stats, await phi.complete({ prompt: "abc", max_tokens: 4 })];
+    });
+    assert.equal(pieces.at(-1).finish_reason, "cancelled");
+    assert.equal(stats.finish, "cancelled");
+    assert.ok(stats.generatedTokens < 1500, `${stats.generatedTokens} tokens`);
+    assert.equal(next.usage.completion_tokens, 4);
+  });
+
+  it("while the prompt is read ends it there", async () => {
+    const [read, pieces, stats] = await tab.evaluate(async (content) => {
+      const abort = new AbortController();
+      const read = [];
+      const onPrefill = (done, total) => {
+        read.push([done, total]);
+        abort.abort();
+      };
+      const pieces = await all(phi.chat.completions.create({ messages: [{ role: "user", content }], stream: true }, { signal: abort.signal, onPrefill }));
+      return [read, pieces, await phi.stats()];
+    }, long);
+    assert.ok(read[0][0] < read[0][1], `the first piece was the whole: ${read[0]}`);
+    assert.ok(read.length < 3, `it went on: ${read.join(" ")}`);
+    assert.equal(pieces.map(({ choices }) => choices[0].delta.content ?? "").join(""), "");
+    assert.equal(pieces.at(-1).choices[0].finish_reason, "cancelled");
+    assert.deepEqual([stats.finish, stats.generatedTokens], ["cancelled", 0]);
+  });
+
+  it("rejects a whole answer, whenever it comes", async () => {
+    const failures = await tab.evaluate(async (content) => {
+      const ask = (call) => failure(phi.chat.completions.create({ messages: [{ role: "user", content }], max_tokens: 9 }, call));
+      const during = new AbortController();
+      const waiting = new AbortController();
+      const first = phi.complete({ prompt: "abc", max_tokens: 20 });
+      const behind = ask({ signal: waiting.signal });
+      waiting.abort();
+      return [
+        await ask({ signal: AbortSignal.abort() }),
+        await behind,
+        await ask({ signal: during.signal, onPrefill: () => during.abort() }),
+        (await first).usage.completion_tokens,
+      ];
+    }, long);
+    assert.equal(failures.pop(), 20);
+    for (const error of failures) assert.deepEqual(error, { name: "PhiError", code: "cancelled", message: "the answer was cancelled", isPhi: true });
+  });
+
+  it("while loading rejects, and leaves no worker", async () => {
+    const tab = await openTab();
+    const errors = await tab.evaluate(async (model) => {
+      const abort = new AbortController();
+      const later = await failure(Phi.load({ model, backend: "cpu", storage: "none", signal: abort.signal, onProgress: () => abort.abort() }));
+      return [later, await failure(Phi.load({ model, signal: AbortSignal.abort() }))];
+    }, real());
+    for (const { name, code } of errors) assert.deepEqual([name, code], ["PhiError", "cancelled"]);
+    // A worker that does not end makes this time out.
+    while (tab.workers().length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    await tab.close();
+  });
+
+  it("by unloading rejects what is under way, and all that comes later", async () => {
+    const tab = await openTab();
+    await load(tab, tinySite.address);
+    const errors = await tab.evaluate(async () => {
+      const ask = () => phi.complete({ prompt: "abc", max_tokens: 1500 });
+      const during = failure(ask());
+      await phi.unload();
+      return [await during, await failure(ask())];
+    });
+    for (const { code, message } of errors) assert.deepEqual([code, message], ["cancelled", "the model was unloaded"]);
+    await tab.close();
+  });
+});
+
+describe("loading", () => {
+  it("tells how far it has come", async () => {
+    const progress = await tab.evaluate(async (model) => {
+      const progress = [];
+      await (await Phi.load({ model, backend: "cpu", storage: "none", onProgress: (step) => progress.push(step) })).unload();
+      return progress;
+    }, real());
+    assert.deepEqual(new Set(progress.map(({ phase }) => phase)), new Set(["downloading"]));
+    assert.ok(progress.every(({ done }, i) => i === 0 || done >= progress[i - 1].done), "it went back");
+    const { done, total } = progress.at(-1);
+    assert.ok(total > 9e7 && done > 0.99 * total && done <= total, `${done} of ${total}`);
+    for (const { bytesPerSecond, secondsLeft } of progress) assert.ok(bytesPerSecond === undefined || (bytesPerSecond >= 0 && !(secondsLeft < 0)));
+  });
+
+  it("says why the CPU computes", async () => {
+    const notices = await tab.evaluate(async (model) => {
+      const notices = [];
+      await (await Phi.load({ model, storage: "none", onNotice: (sentence) => notices.push(sentence) })).unload();
+      return notices;
+    }, tinySite.address);
+    assert.match(notices.join(), /^The CPU answers: /);
+  });
+
+  it("takes files, and handles of a folder or a file", async () => {
+    const tokens = await tab.evaluate(async (address) => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("picked", { create: true });
+      const files = [];
+      for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]) {
+        const bytes = await (await fetch(address + name)).arrayBuffer();
+        const stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
+        await stream.write(bytes);
+        await stream.close();
+        files.push(new File([bytes], name));
+      }
+      const said = [];
+      for (const model of [address, files, folder]) {
+        const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+        said.push((await phi.complete({ prompt: "abc", max_tokens: 8 })).choices[0].text);
+        await phi.unload();
+      }
+      const aFile = await folder.getFileHandle("config.json");
+      return { said, failure: await failure(Phi.load({ model: aFile, backend: "cpu", storage: "none" })) };
+    }, tinySite.address);
+    assert.equal(new Set(tokens.said).size, 1, tokens.said.join(" | "));
+    assert.equal(tokens.failure.name, "ModelError", JSON.stringify(tokens.failure));
+  });
+});
+
+/** What is asked → the class, the code and the sentence of the error. */
+const ERRORS = [
+  ["a file that is not there", { load: "nowhere.gguf" }, ["NetworkError", "not-found", /nowhere\.gguf is not there/]],
+  ["a file that is no model", { load: "words.gguf" }, ["ModelError", "not-a-model", /words\.gguf/]],
+  ["a model that is nothing", { load: null }, ["InputError", "bad-option", /neither an address nor files/]],
+  ["an address that is none", { load: "http://" }, ["InputError", "bad-option", /is not a web address/]],
+  ["a prompt that is too long", { messages: [{ role: "user", content: "a".repeat(5000) }] }, ["InputError", "prompt-too-long", /\d+ tokens/]],
+  ["no messages", { messages: undefined }, ["InputError", "bad-option", /messages is not a list/]],
+  ["an image", { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:," } }] }] }, ["InputError", "bad-option", /reads text only/]],
+  ["tools", { tools: [{ type: "function", function: { name: "f" } }] }, ["InputError", "bad-option", /^tools is not something/]],
+  ["two answers", { n: 2 }, ["InputError", "bad-option", /^n is 2/]],
+  ["JSON", { response_format: { type: "json_object" } }, ["InputError", "bad-option", /^response_format "json_object"/]],
+  ["a temperature in words", { temperature: "hot" }, ["InputError", "bad-option", /options are not what is expected/]],
+];
+
+describe("an error", () => {
+  before(() => load(tab, tinySite.address));
+  for (const [what, { load: model, ...request }, [name, code, sentence]] of ERRORS) {
+    it(`of ${what}`, async () => {
+      const address = model && !model.includes(":") ? `${tinySite.address}${model}` : model;
+      const error = await tab.evaluate((address, request) => {
+        const asked = { messages: [{ role: "user", content: "abc" }], max_tokens: 2, ...request };
+        return failure(address === undefined ? phi.chat.completions.create(asked) : Phi.load({ model: address, backend: "cpu", storage: "none" }));
+      }, address, "messages" in request && !request.messages ? { messages: null } : request);
+      assert.deepEqual([error?.name, error?.code, error?.isPhi], [name, code, true], error?.message);
+      assert.match(error.message, sentence);
+    });
+  }
+
+  it("ends a stream, too", async () => {
+    const error = await tab.evaluate(() => failure(all(phi.chat.completions.create({ messages: [{ role: "user", content: "a".repeat(5000) }], stream: true }))));
+    assert.equal(error?.code, "prompt-too-long");
+  });
+});
+
+const HUB = "https://huggingface.co";
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+const SAFETENSORS = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+const GGUFS = ["a.Q4_0.gguf", "a.Q8_0.gguf"];
+const SPLIT = ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"];
+
+/** A page for which the hub has one repository of these files, the tiny model's at one commit; `status` is what its API answers. */
+async function openWithHub({ siblings = SAFETENSORS, status = 200 }) {
+  const tab = await openTab();
+  const standIn = (hub, api, status, files) => {
+    const { fetch } = self;
+    self.asked = [];
+    self.fetch = (what, options) => {
+      const { href, origin, pathname } = new URL(what.url ?? what, location.href);
+      if (origin !== hub) return fetch(what, options);
+      self.asked.push(pathname);
+      if (self.isGone) return Promise.reject(new TypeError("the hub is gone"));
+      if (pathname.startsWith("/api/")) return Promise.resolve(new Response(JSON.stringify({ ...api, sha: self.head ?? api.sha }), { status }));
+      return fetch(new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what));
+    };
+  };
+  const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename })) };
+  const stand = (thread) => thread.evaluate(standIn, HUB, api, status, tinySite.address);
+  tab.on("workercreated", stand);
+  await stand(tab);
+  return tab;
+}
+
+/** An address → what the repository has, the revision that is asked for, and what the engine reads then or the error. */
+const ADDRESSES = [
+  ["", SAFETENSORS, "main", ""],
+  ["/", SAFETENSORS, "main", ""],
+  ["/tree/v2", SAFETENSORS, "v2", ""],
+  ["/tree/main/sub", SAFETENSORS.map((file) => `sub/${file}`), "main", "sub/"],
+  ["/blob/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
+  ["/resolve/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
+  ["", SPLIT, "main", "b-00001-of-00002.gguf"],
+  ["", GGUFS, "main", { code: "bad-option", message: /several models.*a\.Q4_0\.gguf or a\.Q8_0\.gguf/ }],
+  ["", ["README.md"], "main", { code: "not-a-model", message: /neither safetensors nor a GGUF/ }],
+  ["/blob/main/c.gguf", GGUFS, "main", { code: "not-found", message: /c\.gguf is not in/ }],
+];
+
+describe("the address of a repository", () => {
+  for (const [path, siblings, revision, becomes] of ADDRESSES) {
+    const outcome = typeof becomes === "string" ? `/${becomes} of a commit` : becomes.code;
+    it(`org/tiny${path} with ${siblings.join(", ")} becomes ${outcome}`, async () => {
+      const tab = await openWithHub({ siblings });
+      const { asked, found, error } = await tab.evaluate(async (model) => {
+        await caches.delete("phi-wasm");
+        const loading = Phi.load({ model, backend: "cpu", storage: "none" });
+        const error = await failure(loading);
+        return { asked: self.asked, error, found: error ? error.message : (await loading).description.model };
+      }, `${HUB}/org/tiny${path}`);
+      assert.deepEqual(asked, [`/api/models/org/tiny/revision/${revision}`]);
+      // The stand-in has no GGUF; the error then names what was looked for.
+      if (typeof becomes === "string") assert.ok(found.includes(`${HUB}/org/tiny/resolve/${COMMIT}/${becomes}`), found);
+      else assert.deepEqual([error?.code, becomes.message.test(error?.message)], [becomes.code, true], error?.message);
+      await tab.close();
+    });
+  }
+
+  it("is the model's, which answers, and whose commit is remembered where the hub is gone", async () => {
+    const tab = await openWithHub({});
+    const said = await tab.evaluate(async (model) => {
+      await caches.delete("phi-wasm");
+      const said = [];
+      for (const isGone of [false, true]) {
+        self.isGone = isGone;
+        const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+        const { usage } = await phi.complete({ prompt: "abc", max_tokens: 4 });
+        await phi.unload();
+        said.push([phi.description.model, usage.completion_tokens]);
+      }
+      return said;
+    }, `${HUB}/org/tiny`);
+    const expected = [`${HUB}/org/tiny/resolve/${COMMIT}/`, 4];
+    assert.deepEqual(said, [expected, expected]);
+    await tab.close();
+  });
+
+  it("that the hub does not know is not found", async () => {
+    const tab = await openWithHub({ siblings: [], status: 401 });
+    const error = await tab.evaluate((model) => failure(Phi.load({ model, storage: "none" })), `${HUB}/org/none`);
+    assert.deepEqual([error.name, error.code], ["NetworkError", "not-found"]);
+    await tab.close();
+  });
+
+  it("stays at the commit that is stored, until that is deleted", async () => {
+    const tab = await openWithHub({});
+    const models = await tab.evaluate(async (model) => {
+      await caches.delete("phi-wasm");
+      const models = [];
+      const load = async () => {
+        const phi = await Phi.load({ model, backend: "cpu" });
+        models.push(phi.description.model);
+        await phi.unload();
+      };
+      await load();
+      self.head = "f".repeat(40);
+      await load();
+      const [{ id }] = await Phi.listModels();
+      await Phi.deleteModel(id);
+      await load();
+      for (const { id } of await Phi.listModels()) await Phi.deleteModel(id);
+      return models;
+    }, `${HUB}/org/tiny`);
+    assert.deepEqual(models, [COMMIT, COMMIT, "f".repeat(40)].map((commit) => `${HUB}/org/tiny/resolve/${commit}/`));
+    await tab.close();
+  });
+});
+
+describe("a model that is kept", () => {
+  it("is listed, checked, exported and deleted", async () => {
+    const seen = await tab.evaluate(async (model) => {
+      const phi = await Phi.load({ model, backend: "cpu" });
+      const { storage } = phi.description;
+      await phi.unload();
+      const listed = await Phi.listModels();
+      const [{ id }] = listed;
+      const progress = [];
+      const checked = await Phi.checkModel(id, { onProgress: (step) => progress.push(step) });
+      const tar = new Uint8Array(await new Response(await Phi.exportModel(id)).arrayBuffer());
+      const { usage, ...estimate } = await Phi.storageEstimate();
+      await Phi.deleteModel(id);
+      const gone = await failure(Phi.checkModel(id));
+      return { storage, listed, checked, phases: [...new Set(progress.map(({ phase }) => phase))], tar: tar.length, usage, estimate, left: await Phi.listModels(), gone };
+    }, tinySite.address);
+    const [{ id, source, bytes, storedBytes, complete }] = seen.listed;
+    assert.match(id, /^[0-9a-f]{32}$/);
+    assert.deepEqual([seen.storage, seen.listed.length, source, complete], ["opfs", 1, tinySite.address, true]);
+    assert.ok(bytes > 500_000 && bytes === storedBytes, `${storedBytes} of ${bytes}`);
+    assert.deepEqual(seen.checked, { bad: 0, repaired: 0 });
+    assert.deepEqual(seen.phases, ["checking"]);
+    assert.ok(seen.tar > bytes, `${seen.tar} bytes exported`);
+    assert.ok(seen.usage > bytes && seen.estimate.quota > 0 && seen.estimate.kind === "opfs", JSON.stringify(seen.estimate));
+    assert.deepEqual([seen.left, seen.gone.code], [[], "not-found"]);
+  });
+});

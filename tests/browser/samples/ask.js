@@ -1,0 +1,27 @@
+// What every sample page does: loads the model that its address names, asks it, and leaves the outcome for those who drive the browser.
+
+export async function ask(Phi) {
+  const wishes = new URLSearchParams(location.search);
+  const [threads, workerUrl, modules] = ["threads", "workerUrl", "modules"].map((name) => wishes.get(name));
+  const notices = [];
+  try {
+    const phi = await Phi.load({
+      model: wishes.get("model"),
+      backend: "cpu",
+      storage: "none",
+      onNotice: (sentence) => notices.push(sentence),
+      ...(threads && { threads: Number(threads) }),
+      ...(workerUrl && { workerUrl }),
+      ...(modules && { wasmUrl: (variant) => `${modules}${variant}.wasm` }),
+    });
+    const { choices } = await phi.chat.completions.create({ messages: JSON.parse(wishes.get("messages")) });
+    show({ answer: choices[0].message.content, backend: phi.description.backend, notices });
+  } catch (error) {
+    show({ error: { name: error.name, code: error.code, message: error.message }, notices });
+  }
+}
+
+function show(outcome) {
+  document.body.textContent = JSON.stringify(outcome);
+  document.body.dataset.outcome = "there";
+}

@@ -1,0 +1,4 @@
+import { Phi } from "phi-wasm";
+import { ask } from "./ask.js";
+
+ask(Phi);

@@ -1,0 +1,183 @@
+// `phi-wasm/ai-sdk`: a provider for the AI SDK (`ai`), in its language models' version 4.
+
+import {
+  type LanguageModelV4,
+  type LanguageModelV4CallOptions,
+  type LanguageModelV4FinishReason,
+  type LanguageModelV4Prompt,
+  type LanguageModelV4StreamPart,
+  type LanguageModelV4Usage,
+  NoSuchModelError,
+  type ProviderV4,
+  UnsupportedFunctionalityError,
+} from "@ai-sdk/provider";
+import {
+  type CallOptions,
+  type ChatCompletionChunk,
+  type ChatMessage,
+  type ChatRequest,
+  type FinishReason,
+  type LoadOptions,
+  Phi,
+  PhiError,
+  type Usage,
+} from "./index.js";
+
+/** Options of ours, in a call's `providerOptions.phi`. */
+export interface PhiProviderOptions {
+  /** Keep tokens at least this fraction as likely as the likeliest. */
+  minP?: number;
+  /** Weakens every token seen so far; 1 changes nothing. */
+  repetitionPenalty?: number;
+}
+
+export interface PhiProvider extends ProviderV4 {
+  /** The model at an address; it is loaded when it is first asked. */
+  (address: string): LanguageModelV4;
+  /** Gives the models' memory back. */
+  unload(): Promise<void>;
+}
+
+/** A provider whose models' ids are their addresses; each is loaded once, when it is first asked. */
+export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider {
+  const loaded = new Map<string, Promise<Phi>>();
+  const load = (address: string): Promise<Phi> => {
+    const phi = loaded.get(address) ?? Phi.load({ ...options, model: address });
+    loaded.set(address, phi);
+    // The next question tries again.
+    phi.catch(() => loaded.delete(address));
+    return phi;
+  };
+  const unload = async () => {
+    const all = [...loaded.values()];
+    loaded.clear();
+    await Promise.all(all.map((phi) => phi.then((phi) => phi.unload(), () => {})));
+  };
+  const none = (modelType: "embeddingModel" | "imageModel") => (modelId: string) => {
+    throw new NoSuchModelError({ modelId, modelType });
+  };
+  const languageModel = (address: string) => modelOf(() => load(address), address);
+  return Object.assign(languageModel, {
+    specificationVersion: "v4" as const,
+    languageModel,
+    embeddingModel: none("embeddingModel"),
+    imageModel: none("imageModel"),
+    unload,
+  });
+}
+
+/** A model that is loaded already. */
+export function phiModel(phi: Phi): LanguageModelV4 {
+  return modelOf(async () => phi, phi.description.model);
+}
+
+function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {
+  return {
+    specificationVersion: "v4",
+    provider: "phi-wasm",
+    modelId,
+    supportedUrls: {},
+    async doGenerate(options) {
+      const [request, call] = asked(options);
+      const phi = await load();
+      const { id, created, model, choices, usage } = await phi.chat.completions.create({ ...request, stream: false }, call).catch((error) => {
+        throw asAbort(error, options.abortSignal);
+      });
+      const [{ message, finish_reason }] = choices;
+      return {
+        content: [{ type: "text", text: message.content }],
+        finishReason: finishOf(finish_reason),
+        usage: usageOf(usage),
+        response: { id, timestamp: new Date(created * 1000), modelId: model },
+        warnings: warningsOf(options),
+      };
+    },
+    async doStream(options) {
+      const [request, call] = asked(options);
+      const phi = await load();
+      const pieces = await phi.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } }, call);
+      return { stream: streamOf(partsOf(pieces, options)) };
+    },
+  };
+}
+
+async function* partsOf(pieces: AsyncIterable<ChatCompletionChunk>, options: LanguageModelV4CallOptions): AsyncGenerator<LanguageModelV4StreamPart, void> {
+  yield { type: "stream-start", warnings: warningsOf(options) };
+  const id = "0";
+  let finish: FinishReason = "stop";
+  let isFirst = true;
+  for await (const { id: answerId, created, model, choices, usage } of pieces) {
+    if (isFirst) {
+      yield { type: "response-metadata", id: answerId, timestamp: new Date(created * 1000), modelId: model };
+      yield { type: "text-start", id };
+    }
+    isFirst = false;
+    const [choice] = choices;
+    if (choice?.delta.content) yield { type: "text-delta", id, delta: choice.delta.content };
+    if (choice?.finish_reason === "cancelled") throw asAbort(undefined, options.abortSignal);
+    finish = choice?.finish_reason ?? finish;
+    if (!usage) continue;
+    yield { type: "text-end", id };
+    yield { type: "finish", finishReason: finishOf(finish), usage: usageOf(usage) };
+  }
+}
+
+/** Not all browsers have `ReadableStream.from`. */
+function streamOf<T>(parts: AsyncGenerator<T, void>): ReadableStream<T> {
+  return new ReadableStream<T>({
+    async pull(controller) {
+      const { done, value } = await parts.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await parts.return();
+    },
+  });
+}
+
+/** A call's options, as our API takes them. */
+function asked(options: LanguageModelV4CallOptions): [ChatRequest, CallOptions] {
+  const { maxOutputTokens, temperature, topP, topK, stopSequences, seed, presencePenalty, frequencyPenalty, abortSignal } = options;
+  const { minP, repetitionPenalty } = (options.providerOptions?.phi ?? {}) as PhiProviderOptions;
+  const sampling = { temperature, top_p: topP, top_k: topK, seed, presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty };
+  const given = { ...sampling, max_tokens: maxOutputTokens, stop: stopSequences, min_p: minP, repetition_penalty: repetitionPenalty };
+  const request = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return [{ ...request, messages: messagesOf(options.prompt) }, abortSignal ? { signal: abortSignal } : {}];
+}
+
+function messagesOf(prompt: LanguageModelV4Prompt): ChatMessage[] {
+  return prompt.map(({ role, content }) => {
+    if (typeof content === "string") return { role, content };
+    const texts = content.map((part) => {
+      if (part.type === "text") return part.text;
+      // What a model thought is no part of what it said.
+      if (part.type === "reasoning") return "";
+      throw new UnsupportedFunctionalityError({ functionality: `a part of type "${part.type}" in a message: phi-wasm reads text only` });
+    });
+    return { role, content: texts.join("") };
+  });
+}
+
+/** What a call asks for that has no effect. */
+function warningsOf({ tools, responseFormat }: LanguageModelV4CallOptions): { type: "unsupported"; feature: string }[] {
+  const features = [...(tools?.length ? ["tools"] : []), ...(responseFormat?.type === "json" ? ["responseFormat"] : [])];
+  return features.map((feature) => ({ type: "unsupported", feature }));
+}
+
+function finishOf(raw: FinishReason): LanguageModelV4FinishReason {
+  return { unified: raw === "cancelled" ? "other" : raw, raw };
+}
+
+function usageOf({ prompt_tokens, completion_tokens, prompt_tokens_details: { cached_tokens } }: Usage): LanguageModelV4Usage {
+  return {
+    inputTokens: { total: prompt_tokens, noCache: prompt_tokens - cached_tokens, cacheRead: cached_tokens, cacheWrite: undefined },
+    outputTokens: { total: completion_tokens, text: completion_tokens, reasoning: undefined },
+  };
+}
+
+/** The SDK knows an abort by what the signal gives as its reason. */
+function asAbort(error: unknown, signal: AbortSignal | undefined): unknown {
+  const isAbort = signal?.aborted && (error === undefined || (error instanceof PhiError && error.code === "cancelled"));
+  return isAbort ? signal.reason : (error ?? new PhiError("cancelled", "the answer was cancelled"));
+}

@@ -1,0 +1,88 @@
+// What every call of this package throws: a sentence for people and a stable code for programs.
+
+import type { Code as EngineCode } from "../../pkg/simd/phi_wasm.js";
+
+/** What goes wrong: the engine's codes, storage's, and those of starting it at all. */
+export type Code = EngineCode | "storage-full" | "storage-lost" | "in-use" | "no-browser" | "no-worker";
+
+/** An error in a form that survives the way between threads. */
+export interface PlainError {
+  code: Code;
+  message: string;
+  /** With "storage-full": the bytes that are missing. */
+  missing?: number;
+}
+
+/** The base of all, and the class of those that belong to no group: "cancelled", "out-of-memory", "no-browser", "no-worker", "internal". */
+export class PhiError extends Error {
+  override readonly name: string = "PhiError";
+
+  constructor(
+    readonly code: Code,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The browser's storage is full, was cleared, is held by another tab, or cannot be read. */
+export class StorageError extends PhiError {
+  override readonly name = "StorageError";
+
+  constructor(
+    code: Code,
+    message: string,
+    /** With "storage-full": the bytes that are missing. */
+    readonly missing?: number,
+  ) {
+    super(code, message);
+  }
+}
+
+/** The model's server cannot be reached, or does not give what was asked for. */
+export class NetworkError extends PhiError {
+  override readonly name = "NetworkError";
+}
+
+/** The files are no model that the engine can run. */
+export class ModelError extends PhiError {
+  override readonly name = "ModelError";
+}
+
+/** There is no GPU, or it fails. */
+export class GpuError extends PhiError {
+  override readonly name = "GpuError";
+}
+
+/** What was asked for cannot be: an option, a prompt, a token. */
+export class InputError extends PhiError {
+  override readonly name = "InputError";
+}
+
+const GROUPS: [typeof PhiError, Code[]][] = [
+  [StorageError, ["storage-full", "storage-lost", "in-use", "io"]],
+  [NetworkError, ["network", "not-found"]],
+  [ModelError, ["not-a-model", "truncated", "malformed", "corrupt", "unsupported-architecture", "unsupported-tensor", "missing-tensor"]],
+  [ModelError, ["wrong-shape", "bad-config", "bad-tokenizer", "bad-template"]],
+  [GpuError, ["no-gpu", "gpu-failed", "gpu-lost"]],
+  [InputError, ["prompt-too-long", "context-full", "bad-token", "bad-option"]],
+];
+
+/** The error of the class that its code belongs to. */
+export function phiError({ code, message, missing }: PlainError): PhiError {
+  if (missing !== undefined) return new StorageError(code, message, missing);
+  const [group] = GROUPS.find(([, codes]) => codes.includes(code)) ?? [PhiError];
+  return new group(code, message);
+}
+
+/** Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault of ours, or of the browser's. */
+export function plain(error: unknown): PlainError {
+  const { code, message, missing } = (error ?? {}) as Partial<PlainError>;
+  // The browser's own errors have numbers for codes.
+  if (typeof code === "string" && message) return { code, message, ...(missing !== undefined && { missing }) };
+  return { code: "internal", message: `the engine stopped unexpectedly (${message ?? String(error)}): load the model again` };
+}
+
+export function cancelled(what: string): PhiError {
+  return new PhiError("cancelled", `${what} was cancelled`);
+}

@@ -1,0 +1,104 @@
+// Addresses of Hugging Face repositories, turned into addresses of files at one commit: what a download began with it also ends with.
+
+import { cancelled, InputError, ModelError, NetworkError } from "./errors.js";
+import { keep, recall } from "./notes.js";
+import { listModels } from "./storage/index.js";
+
+const HOSTS = ["huggingface.co", "hf.co"];
+
+/** A repository, or a folder or file of one, at a branch, tag or commit. */
+interface Place {
+  origin: string;
+  id: string;
+  revision: string;
+  /** Of the folder or file within; empty for the repository itself. */
+  path: string;
+  isFile: boolean;
+}
+
+/** What the hub says about a revision. */
+interface Revision {
+  sha: string;
+  siblings: { rfilename: string }[];
+}
+
+/** The address that a model's files can be read from; any other than a repository's stays as it is. */
+export async function pinned(address: string, signal?: AbortSignal): Promise<string> {
+  const place = parse(new URL(address));
+  if (!place) return address;
+  const notes = await remembered();
+  const known = notes[address];
+  // Any commit to a repository changes its head: what is stored, perhaps in part, is not fetched anew for that.
+  if (known && (await isStored(known))) return known;
+  const revision = await ask(place, signal).catch((error) => {
+    // Without storage, the browser's own cache may hold the files.
+    if (known && error instanceof NetworkError && error.code === "network") return undefined;
+    throw error;
+  });
+  if (!revision) return known!;
+  const found = `${place.origin}/${place.id}/resolve/${revision.sha}/${choose(place, revision)}`;
+  await keep("hub", JSON.stringify({ ...notes, [address]: found }));
+  return found;
+}
+
+function parse({ host, origin, pathname }: URL): Place | undefined {
+  if (!HOSTS.includes(host)) return undefined;
+  const parts = pathname.split("/").filter(Boolean);
+  const kind = ["tree", "blob", "resolve"].find((kind) => parts[1] === kind || parts[2] === kind);
+  const id = kind ? parts.slice(0, parts.indexOf(kind)) : parts;
+  // The files themselves, at a commit, need no look at the hub; neither does what is no model's page.
+  if (id.length < 1 || id.length > 2 || ["api", "datasets", "spaces"].includes(id[0]!)) return undefined;
+  const [revision = "main", ...within] = kind ? parts.slice(id.length + 1) : [];
+  const path = within.join("/");
+  const isFile = kind === "blob" || (kind === "resolve" && path !== "" && !pathname.endsWith("/"));
+  if (kind === "resolve" && /^[0-9a-f]{40}$/.test(revision)) return undefined;
+  return { origin, id: id.join("/"), revision, path, isFile };
+}
+
+async function ask({ origin, id, revision }: Place, signal?: AbortSignal): Promise<Revision> {
+  const address = `${origin}/api/models/${id}/revision/${revision}`;
+  const response = await fetch(address, { signal: signal ?? null, cache: "no-store" }).catch((error: Error) => {
+    if (signal?.aborted) throw cancelled("loading");
+    throw new NetworkError("network", `${address} cannot be reached (${error.message}): check the network and load again`);
+  });
+  const repository = `${origin}/${id} at ${decodeURIComponent(revision)}`;
+  // The hub does not tell strangers which of its repositories there are.
+  if ([401, 403, 404].includes(response.status)) {
+    throw new NetworkError("not-found", `${repository} is not there or not for everyone (the hub answers ${response.status}): check the address`);
+  }
+  if (!response.ok) throw new NetworkError("network", `the hub answers ${response.status} for ${repository}: try again later`);
+  return response.json();
+}
+
+/** Of a repository's files, the one to name, or the folder with its slash. */
+function choose({ origin, id, path, isFile }: Place, { siblings }: Revision): string {
+  const files = siblings.map(({ rfilename }) => rfilename);
+  const folder = path === "" || isFile ? "" : `${path}/`;
+  const decoded = decodeURIComponent(isFile ? path : folder);
+  if (isFile) {
+    if (files.includes(decoded)) return path;
+    throw new NetworkError("not-found", `${decoded} is not in ${origin}/${id}: check the address`);
+  }
+  const here = files.filter((file) => file.startsWith(decoded) && !file.slice(decoded.length).includes("/")).map((file) => file.slice(decoded.length));
+  if (here.some((file) => file.endsWith(".safetensors"))) return folder;
+  // A split model is named by its first part.
+  const models = here.filter((file) => file.endsWith(".gguf") && !/-(?!00001-)\d{5}-of-\d{5}\.gguf$/.test(file));
+  if (models.length === 1) return folder + encodeURIComponent(models[0]!);
+  const where = `${origin}/${id}${decoded && `, ${decoded}`}`;
+  if (models.length === 0) throw new ModelError("not-a-model", `${where} has neither safetensors nor a GGUF: give the address of a model`);
+  throw new InputError("bad-option", `${where} has several models: give the address of one, with /blob/main/ before ${models.join(" or ")}`);
+}
+
+async function remembered(): Promise<Record<string, string>> {
+  try {
+    return JSON.parse(await recall("hub"));
+  } catch {
+    return {};
+  }
+}
+
+/** Whether storage holds something of what is at an address. */
+async function isStored(address: string): Promise<boolean> {
+  const stored = await listModels().catch(() => []);
+  return stored.some(({ source }) => source.startsWith(address));
+}

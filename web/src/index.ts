@@ -1,0 +1,19 @@
+// What `phi-wasm` exports.
+
+export { type ChatCompletions, Phi } from "./client.js";
+export { type Code, GpuError, InputError, ModelError, NetworkError, PhiError, StorageError } from "./errors.js";
+export type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatMessage,
+  ChatRequest,
+  Completion,
+  CompletionChunk,
+  CompletionRequest,
+  FinishReason,
+  TextPart,
+  Usage,
+} from "./openai.js";
+export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
+export type { Backend, BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Progress, Stats } from "./types.js";
+export { type Variant, VARIANTS } from "./variant.js";

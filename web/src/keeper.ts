@@ -1,0 +1,30 @@
+// The storage of a model while it is loaded.
+
+import type { Vault } from "../../pkg/simd/phi_wasm.js";
+import { holdModel } from "./storage/lock.js";
+import { openVault } from "./storage/open.js";
+
+/** How long to wait for another tab that loads the same model, in milliseconds: as long as a download may take. */
+const PATIENCE = 3_600_000;
+
+/** Opens a model's vault, once no other tab has it; undefined where this browser keeps nothing, since memory has the model already. */
+export async function openKeeper(id: string): Promise<Vault | undefined> {
+  const release = await holdModel(id, { patience: PATIENCE });
+  try {
+    const vault = await openVault(id, 0);
+    if (vault.kind === "memory") {
+      release();
+      return undefined;
+    }
+    const close = vault.close.bind(vault);
+    return Object.assign(vault, {
+      async close() {
+        await close();
+        release();
+      },
+    }) as Vault;
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

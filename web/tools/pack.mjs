@@ -1,0 +1,216 @@
+// Builds the package that is published, pkg/npm, and its tarball beside it, from web/src and the wasm modules in pkg/.
+//
+//   node pack.mjs [--json]
+//
+// --json prints what was made and its sizes for programs.
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "rolldown";
+
+const WEB = fileURLToPath(new URL("../", import.meta.url));
+const ROOT = dirname(dirname(WEB + "."));
+const OUT = join(ROOT, "pkg/npm");
+
+const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"];
+/** Those that the package's scripts carry, too: what every browser runs, and the best. More would only weigh on bundles that cannot be split. */
+const INLINE = ["simd", "threads-relaxed"];
+/** Bytes, by gzip: all scripts that a page may need when its bundler finds the package's files. */
+const MOST_JS = 40 << 10;
+
+/** Files by name that the package consists of, and the node modules whose code is in them. */
+const files = new Map();
+const bundled = new Set();
+
+const { license, version } = cargoPackage();
+await makeScripts();
+makeTypes();
+makeRest();
+writeAll();
+const sizes = report();
+const tarball = pack();
+if (process.argv.includes("--json")) console.log(JSON.stringify({ folder: OUT, tarball, version, sizes }));
+else console.log(relative(process.cwd(), tarball));
+
+// ------------------------------------------------------------------------------------------------ making
+
+function cargoPackage() {
+  const text = readFileSync(join(ROOT, "Cargo.toml"), "utf8").split("\n[")[0];
+  return Object.fromEntries([...text.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]));
+}
+
+/** What tells one build from another: the version, and a hash of all that page and worker are made from. */
+function buildVersion() {
+  const hash = createHash("sha256");
+  const sources = readdirSync(join(WEB, "src"), { recursive: true }).filter((file) => file.endsWith(".ts")).sort();
+  for (const file of sources) hash.update(readFileSync(join(WEB, "src", file)));
+  for (const variant of VARIANTS) hash.update(readFileSync(moduleOf(variant)));
+  return `${version}+${hash.digest("hex").slice(0, 12)}`;
+}
+
+function moduleOf(variant) {
+  const file = join(ROOT, "pkg", variant, "phi_wasm_bg.wasm");
+  if (!existsSync(file)) throw new Error(`pkg/${variant} is not there: \`cargo xtask build\` makes it`);
+  return file;
+}
+
+async function makeScripts() {
+  const common = replace("version.ts", { '"source"': JSON.stringify(buildVersion()) });
+  // The page gives the module: bundlers would look for this one.
+  const noModule = replace("phi_wasm.js", { "new URL('phi_wasm_bg.wasm', import.meta.url)": "undefined" });
+  await bundle("worker", [common, sharedBindings(), noModule], { codeSplitting: false });
+  add("inline-worker.js", asModule(files.get("worker.js")));
+  for (const variant of INLINE) {
+    add(`inline-${variant}.js`, asModule(gzipSync(readFileSync(moduleOf(variant)), { level: 9 }).toString("base64")));
+  }
+  const own = { './worker.ts': "./worker.js" };
+  for (const variant of VARIANTS) own[`../../pkg/${variant}/phi_wasm_bg.wasm`] = `./${variant}.wasm`;
+  // These stay as they are, for the bundlers of those who use the package.
+  await bundle("index", [common, replace("addresses.ts", own), inlineModules()], { chunkFileNames: "[name].js" });
+  for (const entry of ["react", "ai-sdk"]) await bundle(entry, [common]);
+}
+
+function asModule(text) {
+  return `export default ${JSON.stringify(text.toString())};\n`;
+}
+
+/** One entry and what it imports; the package's own entries and other packages stay outside, unless they are the entry's parts. */
+async function bundle(entry, plugins, output = {}) {
+  const external = (id) => id.startsWith("./inline-") || (entry !== "index" && entry !== "worker" && (id === "./index.js" || !/^[./]/.test(id)));
+  const { output: chunks } = await build({
+    input: { [entry]: join(WEB, "src", `${entry}.ts`) },
+    platform: "browser",
+    external: (id, importer) => importer !== undefined && external(id),
+    plugins,
+    write: false,
+    output: { format: "es", minify: true, ...output },
+    onLog: (level, log) => level !== "info" && fail(log.message),
+  });
+  for (const chunk of chunks) {
+    add(chunk.fileName, quoted(chunk.code));
+    for (const id of chunk.moduleIds) if (id.includes("node_modules")) bundled.add(id.replace(/(.*node_modules\/(@[^/]+\/)?[^/]+)\/.*/, "$1"));
+  }
+}
+
+/** Bundlers look for addresses in quotes; the minifier prefers backticks. */
+function quoted(code) {
+  return code.replace(/`(\.\/[\w.-]+|module)`/g, '"$1"');
+}
+
+/** Puts other texts into one source file, each of which must be there once. */
+function replace(file, texts) {
+  return {
+    name: `replace in ${file}`,
+    transform(code, id) {
+      if (!id.endsWith(`/${file}`)) return null;
+      for (const [from, to] of Object.entries(texts)) {
+        if (code.split(from).length !== 2) fail(`${file} does not have ${from} once`);
+        code = code.replace(from, () => to);
+      }
+      return code;
+    },
+  };
+}
+
+/** Bindings that differ in nothing but the order in which they name their parts are one. */
+function sharedBindings() {
+  const parts = /^import .*|^\s*"\.\/snippets\/.*/gm;
+  const text = (variant) => readFileSync(join(ROOT, "pkg", variant, "phi_wasm.js"), "utf8").replace(/^\s*(\/\/|\/?\*).*$/gm, "");
+  const named = (variant) => text(variant).match(parts).map((line) => line.replace(/import\d+/, "").trim()).sort().join("\n");
+  const isSame = (a, b) => named(a) === named(b) && text(a).replace(parts, "") === text(b).replace(parts, "");
+  const of = (variant) => join(ROOT, "pkg", variant, "phi_wasm.js");
+  const same = new Map([["relaxed", "simd"], ["threads-relaxed", "threads"]].filter((pair) => isSame(...pair)).map((pair) => pair.map(of)));
+  return { name: "shared bindings", resolveId: (id, importer) => same.get(join(dirname(importer ?? ""), id)) ?? null };
+}
+
+/** The package's own `inline.ts`. */
+function inlineModules() {
+  const load = (name) => `() => import("./inline-${name}.js")`;
+  const modules = INLINE.map((variant) => `${JSON.stringify(variant)}: ${load(variant)}`);
+  const code = `export const script = ${load("worker")};\nexport const modules = { ${modules.join(", ")} };\n`;
+  return { name: "inline", load: (id) => (id === join(WEB, "src/inline.ts") ? code : null) };
+}
+
+/** Declarations, as the compiler writes them, of the entries and all that they name. */
+function makeTypes() {
+  const folder = mkdtempSync(join(tmpdir(), "phi-types-"));
+  execFileSync(join(WEB, "node_modules/.bin/tsc"), ["--project", join(WEB, "tsconfig.package.json"), "--outDir", folder], { stdio: "inherit" });
+  const waiting = ["index", "react", "ai-sdk"];
+  for (const name of waiting) {
+    // The engine's types stand beside the Rust code, and in the bindings of each variant.
+    const text = readFileSync(join(folder, "web/src", `${name}.d.ts`), "utf8").replaceAll("../../pkg/simd/phi_wasm.js", "./engine.js");
+    add(`${name}.d.ts`, text);
+    for (const [, path] of text.matchAll(/"(\.\.?\/.*?)\.js"/g)) {
+      const found = join(dirname(name), path);
+      if (found !== "engine" && !waiting.includes(found)) waiting.push(found);
+    }
+  }
+  add("engine.d.ts", readFileSync(join(ROOT, "crate/web/types.ts"), "utf8"));
+  rmSync(folder, { recursive: true });
+}
+
+function makeRest() {
+  for (const variant of VARIANTS) add(`${variant}.wasm`, readFileSync(moduleOf(variant)));
+  const manifest = JSON.parse(readFileSync(join(WEB, "package/package.json"), "utf8"));
+  if (manifest.license !== license) fail(`package.json says ${manifest.license}, and Cargo.toml ${license}`);
+  add("package.json", `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  add("README.md", readFileSync(join(WEB, "package/README.md")));
+  add("THIRD-PARTY.txt", [...bundled].sort().map(thirdParty).join("\n\n"));
+}
+
+/** The licence of a node module whose code is in the package's scripts. */
+function thirdParty(folder) {
+  const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const licence = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+  return `${name} ${version}\n\n${readFileSync(join(folder, licence ?? fail(`${name} has no licence`)), "utf8").trim()}\n`;
+}
+
+function add(name, content) {
+  files.set(name, Buffer.from(content));
+}
+
+function writeAll() {
+  rmSync(OUT, { recursive: true, force: true });
+  for (const [name, content] of files) {
+    mkdirSync(dirname(join(OUT, name)), { recursive: true });
+    writeFileSync(join(OUT, name), content);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ sizes
+
+/** Prints what weighs how much; fails when a page would have to fetch more than it may. */
+function report() {
+  const scripts = [...files].filter(([name]) => name.endsWith(".js") && !name.startsWith("inline-"));
+  const js = Object.fromEntries(scripts.map(([name, content]) => [name, gzipSync(content, { level: 9 }).length]));
+  const all = Object.values(js).reduce((sum, size) => sum + size);
+  const inline = Object.fromEntries([...files].filter(([name]) => name.startsWith("inline-")).map(([name, { length }]) => [name, length]));
+  const wasm = Object.fromEntries(VARIANTS.map((variant) => [variant, brotli(files.get(`${variant}.wasm`))]));
+  console.error(`scripts, gzip: ${all} bytes of at most ${MOST_JS} (${list(js)})`);
+  console.error(`instead of files that are not found: ${list(inline)}`);
+  console.error(`modules, brotli: ${list(wasm)}`);
+  if (all > MOST_JS) fail(`the package's scripts are ${all} bytes by gzip, and must be at most ${MOST_JS}`);
+  return { js: all, inline, wasm };
+}
+
+function brotli(bytes) {
+  return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }).length;
+}
+
+function list(sizes) {
+  return Object.entries(sizes).map(([name, size]) => `${name} ${size}`).join(", ");
+}
+
+function pack() {
+  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", dirname(OUT)], { cwd: OUT, encoding: "utf8" }));
+  return join(dirname(OUT), filename);
+}
+
+function fail(message) {
+  throw new Error(message);
+}

@@ -1,0 +1,76 @@
+// What the app needs without a network: its own files (the service worker keeps them) and the engine's module for this browser.
+
+import { Workbox } from "workbox-window";
+import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
+import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
+import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
+import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
+import { settings } from "../state/settings.svelte.js";
+
+const MODULES: Record<string, string> = { simd, relaxed, threads, "threads-relaxed": threadsRelaxed };
+
+function urls(): string[] {
+  return Object.values(MODULES).map((url) => new URL(url, document.baseURI).href);
+}
+
+/** Said to the service worker, which answers on the port that comes along. */
+export type ToServiceWorker = { kind: "isolate"; on: boolean };
+
+class Offline {
+  /** The app opens without a network. */
+  ready = $state(false);
+  /** A newer version waits for the tabs to close. */
+  newer = $state(false);
+  #workbox: Workbox | undefined;
+  #module = "";
+
+  /** Which module the engine takes is its own choice; hearing of it here says what to keep. */
+  wasmUrl = (variant: string): string => (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
+
+  async start(): Promise<void> {
+    if (!("serviceWorker" in navigator) || import.meta.env.DEV) return;
+    this.#workbox = new Workbox("./service-worker.js");
+    this.#workbox.addEventListener("waiting", () => (this.newer = true));
+    this.#workbox.addEventListener("controlling", ({ isUpdate }) => isUpdate && location.reload());
+    await this.#workbox.register();
+    await navigator.serviceWorker.ready;
+    await this.tell({ kind: "isolate", on: settings.isolate });
+    await this.#check();
+  }
+
+  /** Changes to the newer version at once. */
+  update(): void {
+    this.#workbox?.messageSkipWaiting();
+  }
+
+  async tell(message: ToServiceWorker): Promise<void> {
+    const { active } = await navigator.serviceWorker.ready;
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = resolve;
+      active?.postMessage(message, [port2]);
+    });
+  }
+
+  /** The engine's module was perhaps fetched before the service worker was there: it is fetched through it once more. */
+  async keepEngine(): Promise<void> {
+    if (!this.#workbox || !this.#module) return;
+    await navigator.serviceWorker.ready;
+    if (!(await caches.match(this.#module))) await fetch(this.#module);
+    await this.#tidy();
+    await this.#check();
+  }
+
+  /** Modules of earlier versions go. */
+  async #tidy(): Promise<void> {
+    const cache = await caches.open("phi-wasm-engine");
+    for (const request of await cache.keys()) if (request.url.endsWith(".wasm") && !urls().includes(request.url)) await cache.delete(request);
+  }
+
+  async #check(): Promise<void> {
+    const kept = await Promise.all((this.#module ? [this.#module] : urls()).map((url) => caches.match(url)));
+    this.ready = kept.some(Boolean);
+  }
+}
+
+export const offline = new Offline();

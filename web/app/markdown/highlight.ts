@@ -1,0 +1,16 @@
+// Colours for code. The highlighter arrives with the first fence that closes, and each language is known by its short names too.
+
+import type { HLJSApi } from "highlight.js";
+
+let loading: Promise<HLJSApi> | undefined;
+
+/** Colours a finished block of code in place, if its language is known. */
+export async function highlight(code: HTMLElement): Promise<void> {
+  const language = code.dataset.language?.toLowerCase();
+  if (!language) return;
+  loading ??= import("./languages.js").then(({ hljs }) => hljs);
+  const hljs = await loading;
+  if (!hljs.getLanguage(language)) return;
+  // The highlighter escapes all text, so what it gives is markup of its own and nothing else.
+  code.innerHTML = hljs.highlight(code.textContent ?? "", { language, ignoreIllegals: true }).value;
+}

@@ -1,0 +1,65 @@
+// Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that makes a request.
+
+import DOMPurify from "dompurify";
+import { Marked, type Token, type Tokens } from "marked";
+
+const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => escapes[character]!);
+}
+
+const marked = new Marked({
+  gfm: true,
+  renderer: {
+    // An image's address could carry the conversation to a stranger: it is shown, not fetched.
+    image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
+    html: ({ text }) => escape(text),
+    code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+  },
+});
+
+const ALLOWED_TAGS = "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" ");
+const ALLOWED_ATTR = ["href", "title", "align", "start", "class", "data-language"];
+
+/** Links leave the app in a tab of their own that learns nothing of where it came from; tables can be scrolled by themselves. */
+function finish(fragment: DocumentFragment): DocumentFragment {
+  for (const link of fragment.querySelectorAll("a")) {
+    if (!/^(https?|mailto):/.test(link.getAttribute("href") ?? "")) link.removeAttribute("href");
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+  }
+  for (const table of fragment.querySelectorAll("table")) {
+    const scroller = document.createElement("div");
+    scroller.className = "table";
+    scroller.tabIndex = 0;
+    table.replaceWith(scroller);
+    scroller.append(table);
+  }
+  // A page has one first heading, and it is not the model's.
+  for (const heading of fragment.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
+    const lower = document.createElement(`h${Math.min(6, Number(heading.tagName[1]) + 2)}`);
+    lower.append(...heading.childNodes);
+    heading.replaceWith(lower);
+  }
+  return fragment;
+}
+
+/** The blocks of a text: paragraphs, lists, fences … */
+export function blocksOf(markdown: string): Token[] {
+  return marked.lexer(markdown);
+}
+
+export function renderBlock(token: Token): DocumentFragment {
+  const html = marked.parser([token]);
+  return finish(DOMPurify.sanitize(html, { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true }));
+}
+
+/** A fence that has its last line already; code that is indented has no fence. */
+export function isClosedFence(token: Token): boolean {
+  const { raw, codeBlockStyle } = token as Tokens.Code;
+  if (codeBlockStyle === "indented") return true;
+  const fence = /^ {0,3}(`{3,}|~{3,})/.exec(raw)?.[1] ?? "```";
+  return new RegExp(`\\n {0,3}${fence[0]}{${fence.length},}[ \\t]*\\n*$`).test(raw);
+}

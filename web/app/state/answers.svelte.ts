@@ -1,0 +1,136 @@
+// The answer that is being written. There is one at a time, because there is one model; it goes on while another conversation is read.
+
+import type { ChatCompletionChunk, ChatRequest } from "../../src/index.js";
+import { keepAwake } from "../browser/awake.js";
+import { keepMessage } from "../data/database.js";
+import { contentOf, continuation, fit, promptRoom, type Turn } from "../data/prompt.js";
+import type { Message, Style } from "../data/types.js";
+import { words } from "../words/words.svelte.js";
+import type { Chat } from "./chat.svelte.js";
+import { engine } from "./engine.svelte.js";
+import { type Problem, problemOf } from "./problems.js";
+import { status } from "./toasts.svelte.js";
+
+/** A killed tab costs no more of an answer than this. */
+const SAVE_EVERY = 1_000;
+
+interface Current {
+  chat: Chat;
+  message: Message;
+  controller: AbortController;
+}
+
+class Answers {
+  current: Current | undefined = $state.raw();
+  /** Tokens of the prompt read so far, before the first word comes. */
+  prefill: { done: number; total: number } | undefined = $state.raw();
+  /** What went wrong with the latest answer. */
+  problem: { message: string; problem: Problem } | undefined = $state.raw();
+  #counted = new Map<string, number>();
+
+  async write(chat: Chat, message: Message): Promise<void> {
+    await this.#run(chat, message, []);
+  }
+
+  /** Goes on with an answer that was stopped, cut or interrupted. */
+  async resume(chat: Chat, message: Message): Promise<void> {
+    message.state = "writing";
+    const more = message.content ? continuation(message.content) : [];
+    // The model begins a new turn, and the first word of a turn has no space before it.
+    if (/\S$/.test(message.content)) message.content += " ";
+    await this.#run(chat, message, more);
+  }
+
+  stop(): void {
+    this.current?.controller.abort();
+  }
+
+  /** Whether some tab is writing this message. */
+  async isHeld(message: string): Promise<boolean> {
+    const { held = [] } = await navigator.locks.query();
+    return held.some(({ name }) => name === lockOf(message));
+  }
+
+  /** Tokens of a text; each text is counted once. */
+  async count(text: string): Promise<number> {
+    const known = this.#counted.get(text);
+    if (known !== undefined) return known;
+    const { length } = await engine.phi!.tokenize(text);
+    this.#counted.set(text, length);
+    return length;
+  }
+
+  async #run(chat: Chat, message: Message, more: Turn[]): Promise<void> {
+    const current = { chat, message, controller: new AbortController() };
+    this.current = current;
+    this.prefill = this.problem = undefined;
+    message.model = engine.choice?.name ?? "";
+    message.notes = [];
+    status.say(words.t.status.answering);
+    const rest = keepAwake();
+    const saving = setInterval(() => void keepMessage($state.snapshot(message)), SAVE_EVERY);
+    try {
+      await navigator.locks.request(lockOf(message.id), () => this.#write(current, more));
+      status.say(message.state === "stopped" ? words.t.status.stopped : words.t.status.answered);
+    } catch (error) {
+      message.state = "failed";
+      this.problem = { message: message.id, problem: problemOf(error) };
+      status.say(this.problem.problem.title);
+    } finally {
+      clearInterval(saving);
+      rest();
+      this.current = this.prefill = undefined;
+      engine.refresh();
+      await keepMessage($state.snapshot(message));
+    }
+  }
+
+  async #write({ chat, message, controller }: Current, more: Turn[]): Promise<void> {
+    const request = await this.#request(chat, message, more);
+    const chunks = await engine.phi!.chat.completions.create(
+      { ...request, stream: true },
+      {
+        signal: controller.signal,
+        onPrefill: (done, total) => (this.prefill = { done, total }),
+        onNotice: (sentence) => message.notes?.push(sentence),
+      },
+    );
+    let finish: ChatCompletionChunk["choices"][0]["finish_reason"] = null;
+    for await (const { choices } of chunks) {
+      const [choice] = choices;
+      if (choice?.delta.content) message.content += choice.delta.content;
+      finish = choice?.finish_reason ?? finish;
+    }
+    message.state = finish === "length" ? "cut" : finish === "cancelled" ? "stopped" : "done";
+    await this.#figure(message);
+  }
+
+  async #request(chat: Chat, message: Message, more: Turn[]): Promise<Omit<ChatRequest, "stream">> {
+    const { instructions, style } = chat.conversation;
+    const branch = chat.upTo(message.id).slice(0, -1);
+    const turns: Turn[] = [...branch.map((turn) => ({ role: turn.role, content: contentOf(turn) })), ...more];
+    const room = promptRoom(engine.description!.ctxLen, style.longest);
+    const fitted = await fit(instructions.trim(), turns, room, (text) => this.count(text));
+    if (fitted.left > 0) message.notes?.push(words.t.chat.leftOut(fitted.left));
+    return { messages: fitted.turns, ...sampling(style) };
+  }
+
+  async #figure(message: Message): Promise<void> {
+    const stats = await engine.phi?.stats();
+    if (!stats) return;
+    const { generatedTokens, decodeTps, promptTokens, cachedTokens, prefillTps, backend } = stats;
+    message.figures = { tokens: generatedTokens, tokensPerSecond: decodeTps, promptTokens, cachedTokens, prefillPerSecond: prefillTps, backend };
+  }
+}
+
+/** Greedy answers need nothing else. */
+function sampling({ temperature, topP, minP, repetitionPenalty, longest }: Style) {
+  const always = { max_tokens: longest, temperature };
+  return temperature === 0 ? always : { ...always, top_p: topP, min_p: minP, repetition_penalty: repetitionPenalty };
+}
+
+function lockOf(message: string): string {
+  return `phi-wasm-app/answer/${message}`;
+}
+
+export const answers = new Answers();

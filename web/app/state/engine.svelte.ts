@@ -1,0 +1,111 @@
+// The model: loading it, pausing that, and what is known of it once it is there.
+
+import { type Description, Phi, type Progress } from "../../src/index.js";
+import { keepAwake } from "../browser/awake.js";
+import { offline } from "../browser/offline.svelte.js";
+import { words } from "../words/words.svelte.js";
+import { type Problem, problemOf } from "./problems.js";
+import { set, settings } from "./settings.svelte.js";
+import { status } from "./toasts.svelte.js";
+
+export interface Choice {
+  source: string | File[] | FileSystemDirectoryHandle;
+  name: string;
+  /** Whether it is in this browser's storage already, whole. */
+  stored: boolean;
+}
+
+type Phase = "empty" | "loading" | "paused" | "ready" | "failed";
+
+/** A context that leaves room on devices that killed the tab before. */
+const CAREFUL_CONTEXT = 1024;
+
+class Engine {
+  phase: Phase = $state("empty");
+  choice: Choice | undefined = $state.raw();
+  progress: Progress | undefined = $state.raw();
+  description: Description | undefined = $state.raw();
+  problem: Problem | undefined = $state.raw();
+  /** What the engine has said about what it does instead. */
+  notice = $state("");
+  phi: Phi | undefined;
+  #loading: AbortController | undefined;
+
+  readonly ready = $derived(this.phase === "ready");
+  readonly busy = $derived(this.phase === "loading");
+
+  async load(choice: Choice): Promise<void> {
+    await this.unload();
+    const controller = new AbortController();
+    this.#loading = controller;
+    this.choice = choice;
+    this.phase = "loading";
+    status.say(words.t.status.loading(choice.name));
+    const rest = keepAwake();
+    set("loading", choice.name);
+    try {
+      const phi = await Phi.load({ ...this.#options(), model: choice.source, signal: controller.signal });
+      if (controller.signal.aborted) return void (await phi.unload());
+      this.#loaded(phi, choice);
+    } catch (error) {
+      if (this.#loading === controller) this.#failed(error, controller.signal.aborted);
+    } finally {
+      set("loading", "");
+      rest();
+    }
+  }
+
+  /** What was stored stays; loading the same again goes on from there. */
+  pause(): void {
+    this.#loading?.abort();
+  }
+
+  async resume(): Promise<void> {
+    if (this.choice) await this.load(this.choice);
+  }
+
+  /** Gives memory and locks back. */
+  async unload(): Promise<void> {
+    this.#loading?.abort();
+    this.#loading = undefined;
+    const { phi } = this;
+    this.phi = undefined;
+    this.phase = "empty";
+    this.choice = this.progress = this.description = this.problem = undefined;
+    this.notice = "";
+    await phi?.unload();
+  }
+
+  /** What computes can change with every answer. */
+  refresh(): void {
+    this.description = this.phi?.description;
+  }
+
+  #options() {
+    const contextLength = settings.careful ? CAREFUL_CONTEXT : settings.contextLength;
+    return {
+      backend: settings.compute,
+      ...(contextLength > 0 && { contextLength }),
+      wasmUrl: offline.wasmUrl,
+      onProgress: (progress: Progress) => (this.progress = progress),
+      onNotice: (sentence: string) => (this.notice = sentence),
+    };
+  }
+
+  #loaded(phi: Phi, choice: Choice): void {
+    this.phi = phi;
+    this.description = phi.description;
+    this.notice = phi.description.notice ?? this.notice;
+    this.phase = "ready";
+    status.say(words.t.status.loaded(choice.name));
+    void offline.keepEngine();
+  }
+
+  #failed(error: unknown, paused: boolean): void {
+    this.phase = paused ? "paused" : "failed";
+    if (!paused) this.problem = problemOf(error);
+    status.say(paused ? words.t.status.paused : this.problem!.title);
+  }
+}
+
+export const engine = new Engine();

@@ -1,0 +1,55 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+import { VitePWA } from "vite-plugin-pwa";
+
+const icon = (sizes: string, purpose?: "maskable") => ({
+  src: `icon-${purpose ? `${purpose}-` : ""}${sizes}.png`,
+  sizes: `${sizes}x${sizes}`,
+  type: "image/png",
+  ...(purpose && { purpose }),
+});
+
+// The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from elsewhere.
+export default defineConfig({
+  root: import.meta.dirname,
+  base: "./",
+  build: {
+    outDir: "../dist",
+    emptyOutDir: true,
+    target: "es2022",
+    // Files of their own pass the strictest policy; data addresses do not.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  worker: { format: "es" },
+  plugins: [
+    svelte(),
+    VitePWA({
+      strategies: "injectManifest",
+      srcDir: ".",
+      filename: "service-worker.ts",
+      // The app registers it itself, with a say in when a newer version takes over.
+      injectRegister: false,
+      injectManifest: {
+        globPatterns: ["index.html", "*.{svg,png}", "assets/*.{js,css}"],
+        // The engine's modules are megabytes, and each browser needs one of four: they are kept when they are first used.
+        globIgnores: ["**/*.wasm", "lab/**"],
+        maximumFileSizeToCacheInBytes: 1_000_000,
+      },
+      manifest: {
+        id: "./",
+        name: "Phi: a language model on this device",
+        short_name: "Phi",
+        description: "A language model that runs whole on this device. It works offline, and nothing you type leaves it.",
+        lang: "en",
+        start_url: "./",
+        scope: "./",
+        display: "standalone",
+        background_color: "#fbfaf8",
+        theme_color: "#fbfaf8",
+        categories: ["productivity", "utilities"],
+        icons: [icon("192"), icon("512"), icon("512", "maskable")],
+      },
+    }),
+  ],
+});

@@ -73,7 +73,7 @@ pub struct Origin<S> {
 
 enum Model<S> {
     Converted(S),
-    Other { checkpoint: Checkpoint<S>, hold: Hold },
+    Other { checkpoint: Box<Checkpoint<S>>, hold: Hold },
 }
 
 impl<S: Source> Origin<S> {
@@ -120,7 +120,13 @@ impl<S: Source> Origin<S> {
         }
         let (files, units) = laid_out(&plan, made);
         let entries = files.iter().map(|(name, size)| (name.clone(), FileEntry { size: *size, sha256: Vec::new() })).collect();
-        Ok(Origin { files, units, manifest: plan.manifest(entries), manifest_text: None, model: Model::Other { checkpoint, hold } })
+        Ok(Origin {
+            files,
+            units,
+            manifest: plan.manifest(entries),
+            manifest_text: None,
+            model: Model::Other { checkpoint: Box::new(checkpoint), hold },
+        })
     }
 
     /// What messages call it.

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { launch } from "../../web/tools/browser.mjs";
-import { serveFolder } from "../../web/tools/serve.mjs";
-import { pack, serveModels } from "./samples.mjs";
-import { ANSWERS, MODEL } from "./setting.mjs";
-import { makeTinyModel } from "./tiny.mjs";
+import { launch } from "../../../web/tools/browser.mjs";
+import { serveFolder } from "../../../web/tools/serve.mjs";
+import { pack, serveModels } from "../samples.mjs";
+import { ANSWERS, MODEL } from "../setting.mjs";
+import { makeTinyModel } from "../tiny.mjs";
 
 const [{ messages, answer }, story] = ANSWERS;
 

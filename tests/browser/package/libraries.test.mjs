@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { launch } from "../../web/tools/browser.mjs";
-import { serveFolder } from "../../web/tools/serve.mjs";
-import { project, run, serveModels } from "./samples.mjs";
-import { ANSWERS, MODEL } from "./setting.mjs";
+import { launch } from "../../../web/tools/browser.mjs";
+import { serveFolder } from "../../../web/tools/serve.mjs";
+import { project, run, serveModels } from "../samples.mjs";
+import { ANSWERS, MODEL } from "../setting.mjs";
 
 const [{ messages, answer }, story] = ANSWERS;
 const QUESTION = messages.at(-1).content;

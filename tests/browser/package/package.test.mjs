@@ -5,12 +5,12 @@ import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../../web/tools/browser.mjs";
-import { serveFolder } from "../../web/tools/serve.mjs";
-import { develop, pack, project, run, serveModels } from "./samples.mjs";
-import { ANSWERS, MODEL } from "./setting.mjs";
+import { launch } from "../../../web/tools/browser.mjs";
+import { serveFolder } from "../../../web/tools/serve.mjs";
+import { develop, pack, project, run, serveModels } from "../samples.mjs";
+import { ANSWERS, MODEL } from "../setting.mjs";
 
-const WEB = fileURLToPath(new URL("../../web", import.meta.url));
+const WEB = fileURLToPath(new URL("../../../web", import.meta.url));
 const [{ messages, answer }] = ANSWERS;
 
 let models, browser;

@@ -23,9 +23,12 @@ function strikeAt(worker, method, calls) {
       // The method itself stays beneath, however often this is done.
       const original = (self.originals ??= {})[method] ??= GPUDevice.prototype[method];
       let made = 0;
+      // On a busy machine the engine may call a device before it hears that it is lost.
+      const lost = new WeakSet();
       self.struck = 0;
       GPUDevice.prototype[method] = function (...details) {
-        if (calls.includes(made++)) {
+        if (!lost.has(this) && calls.includes(made++)) {
+          lost.add(this);
           this.destroy();
           self.struck++;
         }

@@ -2,7 +2,9 @@
 #![cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::cell::Cell;
+#[path = "common/watched.rs"]
+mod watched;
+
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +18,7 @@ use phi_wasm::weights::write::{Options, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source};
 use pollster::block_on;
 use tempfile::TempDir;
+use watched::Watched;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
@@ -187,34 +190,6 @@ fn a_changed_byte_is_found_when_it_is_read() {
     assert_eq!(error.code, Code::Corrupt, "{error}");
 }
 
-/// Fails after some reads.
-struct Failing {
-    source: MemorySource,
-    left: Cell<u32>,
-}
-
-impl Source for Failing {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-
-    fn entry(&self) -> Option<&str> {
-        self.source.entry()
-    }
-
-    async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.source.size(file).await
-    }
-
-    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        if self.left.get() == 0 {
-            return Err(Error::new(Code::Network, "the cable was cut"));
-        }
-        self.left.set(self.left.get() - 1);
-        self.source.read(file, offset, into).await
-    }
-}
-
 fn tiny_phi() -> MemorySource {
     let read = |name: &str| (name.to_owned(), fs::read(Path::new(GOLDEN).join("tiny-phi").join(name)).unwrap());
     MemorySource::directory([read("config.json"), read("model.safetensors")])
@@ -224,7 +199,7 @@ fn tiny_phi() -> MemorySource {
 fn whatever_goes_wrong_leaves_nothing_behind() {
     for reads in [0, 1, 5, 12, 20] {
         let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let source = Failing { source: tiny_phi(), left: Cell::new(reads) };
+        let source = Watched::new(tiny_phi(), reads);
         let error = to(&here.path().join("model"), source, Bits::Four).unwrap_err();
         assert_eq!(error.code, Code::Network, "{error}");
         assert_eq!(names(here.path()), [""; 0], "after {reads} reads");

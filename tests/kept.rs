@@ -2,6 +2,9 @@
 #![cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "common/watched.rs"]
+mod watched;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +19,7 @@ use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
 use phi_wasm::weights::{DirSource, Hold, MemorySource, Source};
 use pollster::block_on;
 use tempfile::TempDir;
+use watched::Watched;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
@@ -60,48 +64,9 @@ fn model_files(vault: &MemoryVault) -> Files {
         .collect()
 }
 
-/// Counts what is read of it, and may fail.
-#[derive(Clone)]
-struct Watched {
-    source: MemorySource,
-    read: Rc<Cell<u64>>,
-    /// Reads until the cable is cut.
-    left: Rc<Cell<u32>>,
-}
-
-impl Watched {
-    fn new(files: &Files) -> Watched {
-        let source = MemorySource::directory(files.clone());
-        Watched { source, read: Rc::default(), left: Rc::new(Cell::new(u32::MAX)) }
-    }
-}
-
-impl Source for Watched {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-
-    fn entry(&self) -> Option<&str> {
-        self.source.entry()
-    }
-
-    async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.source.size(file).await
-    }
-
-    async fn version(&self, file: &str) -> Result<String> {
-        let bytes = &self.source.files[file];
-        Ok(format!("{} {}", bytes.len(), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>()))
-    }
-
-    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        if self.left.get() == 0 {
-            return Err(Error::new(Code::Network, "the cable was cut"));
-        }
-        self.left.set(self.left.get() - 1);
-        self.read.set(self.read.get() + into.len() as u64);
-        self.source.read(file, offset, into).await
-    }
+/// A source of these files that nothing cuts.
+fn watched(files: &Files) -> Watched {
+    Watched::new(MemorySource::directory(files.clone()), u32::MAX)
 }
 
 /// A vault whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.
@@ -208,8 +173,8 @@ fn a_converted_model_is_copied() {
 fn a_complete_model_needs_no_source() {
     let files = converted("tiny-phi", Bits::Four);
     let vault = MemoryVault::default();
-    keep(Watched::new(&files), vault.clone(), Bits::Four).unwrap();
-    let nowhere = Watched::new(&Files::new());
+    keep(watched(&files), vault.clone(), Bits::Four).unwrap();
+    let nowhere = watched(&Files::new());
     nowhere.left.set(0);
     let kept = keep(nowhere, vault, Bits::Four).unwrap();
     assert!(kept.stored().complete);
@@ -242,7 +207,7 @@ fn the_first_load_sees_the_model_itself() {
 fn until_it_lives(files: &Files, vault: &MemoryVault, power_cut: bool, read: &Rc<Cell<u64>>) -> u32 {
     let mut deaths = 0;
     for step in 0.. {
-        let mut source = Watched::new(files);
+        let mut source = watched(files);
         source.read = read.clone();
         let mortal = Mortal::new(vault, 3 + step * 5 % 17, power_cut);
         match keep(source, mortal, Bits::Four) {
@@ -281,10 +246,10 @@ fn kills_cost_what_was_being_made_and_nothing_else() {
 fn a_cut_line_is_taken_up_again() {
     let files = in_small_chunks(converted("tiny-phi", Bits::Four));
     let vault = MemoryVault::default();
-    let source = Watched::new(&files);
+    let source = watched(&files);
     source.left.set(20);
     assert_eq!(keep(source, vault.clone(), Bits::Four).err().unwrap().code, Code::Network);
-    keep(Watched::new(&files), vault.clone(), Bits::Four).unwrap();
+    keep(watched(&files), vault.clone(), Bits::Four).unwrap();
     assert!(model_files(&vault) == files);
 }
 
@@ -300,7 +265,7 @@ fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let header = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
     weights[8 + header] ^= 1;
     let changed = in_small_chunks(changed);
-    let source = Watched::new(&changed);
+    let source = watched(&changed);
     let read = source.read.clone();
     let kept = keep(source, vault.clone(), Bits::Four).unwrap();
     assert!(read.get() < bytes(&changed) - 10_000, "{} bytes of {} were fetched again", read.get(), bytes(&changed));
@@ -366,7 +331,7 @@ impl Vault for Full {
 
 #[test]
 fn room_is_made_before_anything_comes() {
-    let source = Watched::new(&converted("tiny-phi", Bits::Four));
+    let source = watched(&converted("tiny-phi", Bits::Four));
     let read = source.read.clone();
     assert_eq!(keep(source, Full(MemoryVault::default()), Bits::Four).err().unwrap().code, Code::StorageFull);
     assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());

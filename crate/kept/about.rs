@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::vault::Vault;
 use crate::clock;
 use crate::error::Result;
+use crate::weights::store::LARGEST_JSON;
 
 /// The file's name.
 pub const FILE: &str = "about.json";
@@ -51,7 +52,7 @@ impl About {
 
     /// What a vault says; `None` when that cannot be read.
     pub(super) async fn read(vault: &impl Vault) -> Result<Option<About>> {
-        let Some(size) = vault.size(FILE).await?.filter(|&size| size == SIZE as u64) else { return Ok(None) };
+        let Some(size) = vault.size(FILE).await?.filter(|size| (SIZE as u64..=LARGEST_JSON).contains(size)) else { return Ok(None) };
         let mut text = vec![0; size as usize];
         vault.read(FILE, 0, &mut text).await?;
         Ok(serde_json::from_slice(&text).ok())

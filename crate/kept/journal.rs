@@ -58,20 +58,22 @@ pub async fn open(vault: &impl Vault, layout: &Tag, units: usize) -> Result<Vec<
     }
     vault.resize(FILE, 0).await?;
     vault.resize(FILE, size).await?;
-    vault.write(FILE, 0, &record(0, layout)).await?;
-    vault.flush(FILE).await?;
+    put(vault, 0, &record(0, layout)).await?;
     Ok(vec![None; units])
 }
 
 /// Notes that a unit, whose bytes are safe, is there.
 pub async fn note(vault: &impl Vault, unit: usize, tag: &Tag) -> Result<()> {
     let place = 1 + unit as u64;
-    vault.write(FILE, place * RECORD as u64, &record(place, tag)).await?;
-    vault.flush(FILE).await
+    put(vault, place, &record(place, tag)).await
 }
 
 /// Notes that it is not.
 pub async fn strike(vault: &impl Vault, unit: usize) -> Result<()> {
-    vault.write(FILE, (1 + unit as u64) * RECORD as u64, &[0; RECORD]).await?;
+    put(vault, 1 + unit as u64, &[0; RECORD]).await
+}
+
+async fn put(vault: &impl Vault, place: u64, record: &[u8; RECORD]) -> Result<()> {
+    vault.write(FILE, place * RECORD as u64, record).await?;
     vault.flush(FILE).await
 }

@@ -58,7 +58,10 @@ struct Inner<S, V> {
     about: RefCell<About>,
     stored: Cell<Stored>,
     growth: Option<Growth<S>>,
-    manifest: RefCell<Manifest>,
+    /// Without hashes as long as nobody has them.
+    manifest: Manifest,
+    /// The manifest as a file.
+    text: Vec<u8>,
     /// Why some of what was kept had to be fetched again.
     notice: Option<String>,
     /// Hears of everything that comes.
@@ -86,26 +89,13 @@ impl<S: Source, V: Vault> Kept<S, V> {
     /// # Errors
     /// As [`crate::weights::Checkpoint::open`], and the vault's: `storage-full` above all.
     pub async fn open(source: S, vault: V, hold: impl Into<Hold>) -> Result<Kept<S, V>> {
-        let name = source.name();
-        if let Some(manifest) = complete(&vault).await? {
-            let total = total(&manifest);
-            let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, total));
-            about.finish();
-            about.write(&vault).await?;
-            let stored = Cell::new(Stored { bytes: total, total, complete: true });
-            let (about, manifest) = (RefCell::new(about), RefCell::new(manifest));
-            return Ok(Kept(Rc::new(Inner {
-                vault,
-                name,
-                about,
-                stored,
-                growth: None,
-                manifest,
-                notice: None,
-                listener: RefCell::default(),
-            })));
-        }
-        Kept::begin(source, vault, hold.into()).await
+        let Some((manifest, text)) = complete(&vault).await? else { return Kept::begin(source, vault, hold.into()).await };
+        let bytes = total(&manifest);
+        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
+        about.finish();
+        about.write(&vault).await?;
+        let stored = Stored { bytes, total: bytes, complete: true };
+        Ok(Kept::of(Inner::new(vault, source.name(), about, stored, (manifest, text))))
     }
 
     async fn begin(source: S, vault: V, hold: Hold) -> Result<Kept<S, V>> {
@@ -113,18 +103,21 @@ impl<S: Source, V: Vault> Kept<S, V> {
         let name = origin.name();
         discard(&origin, &vault).await?;
         let (have, changed) = present(&origin, &vault).await?;
-        let total = total(&origin.manifest);
         let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have).map(|(unit, _)| unit.bytes()).sum();
-        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, total));
-        about.grow(total, bytes);
+        let stored = Stored { bytes, total: total(&origin.manifest), complete: false };
+        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, stored.total));
+        about.grow(stored.total, stored.bytes);
         about.write(&vault).await?;
         reserve(&origin, &vault).await?;
         let megabytes = changed as f64 / 1e6;
         let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
-        let manifest = RefCell::new(origin.manifest.clone());
-        let growth = Some(Growth { runs: runs(&origin), have: RefCell::new(have), order: order(&origin), next: Cell::new(0), origin });
-        let stored = Cell::new(Stored { bytes, total, complete: false });
-        Ok(Kept(Rc::new(Inner { vault, name, about: RefCell::new(about), stored, growth, manifest, notice, listener: RefCell::default() })))
+        let manifest = (origin.manifest.clone(), origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()));
+        let growth = Growth { runs: runs(&origin), have: RefCell::new(have), order: order(&origin), next: Cell::new(0), origin };
+        Ok(Kept::of(Inner { growth: Some(growth), notice, ..Inner::new(vault, name, about, stored, manifest) }))
+    }
+
+    fn of(inner: Inner<S, V>) -> Kept<S, V> {
+        Kept(Rc::new(inner))
     }
 
     /// How much is there.
@@ -154,25 +147,22 @@ impl<S: Source, V: Vault> Kept<S, V> {
         }
         let text = match &growth.origin.manifest_text {
             Some(text) => text.clone(),
-            None => {
-                let files = hashes(&inner.vault, &growth.origin.files).await?;
-                inner.manifest.borrow_mut().files = files;
-                serde_json::to_vec(&*inner.manifest.borrow()).expect("a manifest is plain data")
-            }
+            None => Manifest { files: hashes(&inner.vault, &growth.origin.files).await?, ..inner.manifest.clone() }.to_json(),
         };
         inner.vault.resize(MANIFEST, text.len() as u64).await?;
         inner.vault.write(MANIFEST, 0, &text).await?;
         inner.vault.flush(MANIFEST).await?;
         inner.stored.set(Stored { complete: true, ..self.stored() });
-        let mut about = inner.about.borrow().clone();
-        about.finish();
-        about.write(&inner.vault).await?;
-        inner.about.replace(about);
-        Ok(())
+        inner.tell(About::finish).await
     }
 }
 
 impl<S: Source, V: Vault> Inner<S, V> {
+    fn new(vault: V, name: String, about: About, stored: Stored, (manifest, text): (Manifest, Vec<u8>)) -> Inner<S, V> {
+        let (about, stored, listener) = (RefCell::new(about), Cell::new(stored), RefCell::default());
+        Inner { vault, name, about, stored, growth: None, manifest, text, notice: None, listener }
+    }
+
     /// Has a unit kept, unless it is, after those that the source has before it.
     async fn get(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
         while !growth.have.borrow()[unit] {
@@ -204,19 +194,29 @@ impl<S: Source, V: Vault> Inner<S, V> {
 
     /// Gets again whatever some bad chunks were made of: how many bytes that is.
     async fn repair(&self, bad: &[(String, u64, u64)]) -> Result<u64> {
-        let Some(growth) = &self.growth else { return Ok(0) };
-        let before = self.stored.get().bytes;
+        let (Some(growth), mut repaired) = (&self.growth, 0) else { return Ok(0) };
         let runs = bad.iter().flat_map(|(file, at, len)| {
             let runs = growth.runs.get(file).map_or(&[][..], Vec::as_slice);
             runs.iter().filter(move |(start, size, _)| *start < at + len && *at < start + size)
         });
         // In the order in which the source has them.
         for unit in runs.map(|&(_, _, unit)| unit).collect::<BTreeSet<_>>() {
-            journal::strike(&self.vault, unit).await?;
-            growth.have.borrow_mut()[unit] = false;
+            if growth.have.borrow()[unit] {
+                self.lose(growth, unit).await?;
+            }
             self.make(growth, unit).await?;
+            repaired += growth.origin.units[unit].bytes();
         }
-        Ok(self.stored.get().bytes - before)
+        Ok(repaired)
+    }
+
+    /// Forgets a unit that the vault has.
+    async fn lose(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
+        journal::strike(&self.vault, unit).await?;
+        growth.have.borrow_mut()[unit] = false;
+        let stored = self.stored.get();
+        self.stored.set(Stored { bytes: stored.bytes - growth.origin.units[unit].bytes(), ..stored });
+        Ok(())
     }
 
     async fn count(&self, bytes: u64) -> Result<()> {
@@ -230,8 +230,13 @@ impl<S: Source, V: Vault> Inner<S, V> {
         if now.bytes / TELL == before.bytes / TELL {
             return Ok(());
         }
+        self.tell(|about| about.grow(now.total, now.bytes)).await
+    }
+
+    /// Changes what the vault says of the model.
+    async fn tell(&self, change: impl FnOnce(&mut About)) -> Result<()> {
         let mut about = self.about.borrow().clone();
-        about.grow(now.total, now.bytes);
+        change(&mut about);
         about.write(&self.vault).await?;
         self.about.replace(about);
         Ok(())
@@ -252,20 +257,18 @@ impl<S: Source, V: Vault> Source for Kept<S, V> {
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        let manifest = self.0.manifest.borrow();
         if file == MANIFEST {
-            return Ok(Some(serde_json::to_vec(&*manifest).expect("a manifest is plain data").len() as u64));
+            return Ok(Some(self.0.text.len() as u64));
         }
-        Ok(manifest.files.get(file).map(|entry| entry.size))
+        Ok(self.0.manifest.files.get(file).map(|entry| entry.size))
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         let inner = &*self.0;
         if file == MANIFEST {
-            let text = serde_json::to_vec(&*inner.manifest.borrow()).expect("a manifest is plain data");
             let end = offset.saturating_add(into.len() as u64);
-            let Some(part) = text.get(offset as usize..end as usize) else {
-                return Err(truncated(file, &inner.name, text.len() as u64, end));
+            let Some(part) = inner.text.get(offset as usize..end as usize) else {
+                return Err(truncated(file, &inner.name, inner.text.len() as u64, end));
             };
             into.copy_from_slice(part);
             return Ok(());
@@ -295,23 +298,23 @@ fn total(manifest: &Manifest) -> u64 {
     manifest.files.values().map(|entry| entry.size).sum()
 }
 
-/// The manifest of a model that is complete.
-async fn complete(vault: &impl Vault) -> Result<Option<Manifest>> {
-    let Some(manifest) = manifest(vault).await? else { return Ok(None) };
+/// The manifest of a model that is complete, and its text.
+async fn complete(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
+    let Some((manifest, text)) = manifest(vault).await? else { return Ok(None) };
     for (file, entry) in &manifest.files {
         if vault.size(file).await? != Some(entry.size) {
             return Ok(None);
         }
     }
-    Ok(Some(manifest))
+    Ok(Some((manifest, text)))
 }
 
 /// The manifest that a vault has, if it can be read: one that was cut while it was written makes nothing complete.
-async fn manifest(vault: &impl Vault) -> Result<Option<Manifest>> {
+async fn manifest(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
     let Some(size) = vault.size(MANIFEST).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
     let mut text = vec![0; size as usize];
     vault.read(MANIFEST, 0, &mut text).await?;
-    Ok(Manifest::parse(&text).ok())
+    Ok(Manifest::parse(&text).ok().map(|manifest| (manifest, text)))
 }
 
 /// Which units of a model the vault has, and bytes of others that it had of another state of the model.
@@ -341,7 +344,7 @@ async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(V
 
 /// Removes files of another state of the model that this one does not have.
 async fn discard<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
-    let Some(old) = manifest(vault).await? else { return Ok(()) };
+    let Some((old, _)) = manifest(vault).await? else { return Ok(()) };
     for file in old.files.keys().filter(|&old| origin.files.iter().all(|(file, _)| file != old)) {
         vault.remove(file).await?;
     }
@@ -379,17 +382,23 @@ fn order<S>(origin: &Origin<S>) -> Vec<usize> {
 /// The hashes of files whose source has none.
 async fn hashes(vault: &impl Vault, files: &[(String, u64)]) -> Result<BTreeMap<String, FileEntry>> {
     let mut entries = BTreeMap::new();
-    let mut bytes = Vec::new();
     for (file, size) in files {
-        let mut sha256 = Vec::new();
-        for at in (0..*size).step_by(CHUNK as usize) {
-            bytes.resize((size - at).min(CHUNK) as usize, 0);
-            vault.read(file, at, &mut bytes).await?;
-            sha256.push(chunk_hash(&bytes));
-        }
+        let sha256 = chunk_hashes(vault, file, *size, CHUNK, &mut |_| {}).await?;
         entries.insert(file.clone(), FileEntry { size: *size, sha256 });
     }
     Ok(entries)
+}
+
+/// A file's hashes, chunk by chunk. `progress` hears how many bytes were hashed since it last heard.
+async fn chunk_hashes(vault: &impl Vault, file: &str, size: u64, chunk: u64, progress: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
+    let (mut hashes, mut bytes) = (Vec::new(), Vec::new());
+    for at in (0..size).step_by(chunk as usize) {
+        bytes.resize((size - at).min(chunk) as usize, 0);
+        vault.read(file, at, &mut bytes).await?;
+        hashes.push(chunk_hash(&bytes));
+        progress(bytes.len() as u64);
+    }
+    Ok(hashes)
 }
 
 /// What checking found.
@@ -412,7 +421,7 @@ pub async fn check<S: Source, V: Vault + Clone>(
     hold: impl Into<Hold>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Checked> {
-    let Some(manifest) = complete(&vault).await? else {
+    let Some((manifest, _)) = complete(&vault).await? else {
         fail!(Code::NotFound, "{}: not all of it is kept; load it first", vault.name());
     };
     let bad = bad_chunks(&vault, &manifest, progress).await?;
@@ -432,19 +441,17 @@ pub async fn check<S: Source, V: Vault + Clone>(
     Ok(Checked { bad: bad.len() as u64, repaired })
 }
 
+/// Files, first bytes and lengths of the chunks that are not what the manifest says.
 async fn bad_chunks(vault: &impl Vault, manifest: &Manifest, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<(String, u64, u64)>> {
-    let (total, mut done, mut bad, mut bytes) = (total(manifest), 0, Vec::new(), Vec::new());
-    for (file, entry) in &manifest.files {
-        for (index, sha256) in entry.sha256.iter().enumerate() {
-            let at = index as u64 * manifest.chunk;
-            bytes.resize((entry.size - at).min(manifest.chunk) as usize, 0);
-            vault.read(file, at, &mut bytes).await?;
-            if chunk_hash(&bytes) != *sha256 {
-                bad.push((file.clone(), at, bytes.len() as u64));
-            }
-            done += bytes.len() as u64;
+    let (total, mut done, mut bad) = (total(manifest), 0, Vec::new());
+    for (file, FileEntry { size, sha256 }) in &manifest.files {
+        let mut count = |bytes| {
+            done += bytes;
             progress(done, total);
-        }
+        };
+        let found = chunk_hashes(vault, file, *size, manifest.chunk, &mut count).await?;
+        let wrong = (0..).step_by(manifest.chunk as usize).zip(found.iter().zip(sha256)).filter(|(_, (found, said))| found != said);
+        bad.extend(wrong.map(|(at, _)| (file.clone(), at, manifest.chunk.min(size - at))));
     }
     Ok(bad)
 }

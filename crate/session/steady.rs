@@ -154,8 +154,11 @@ impl<H: Host> Steady<H> {
     async fn load(&mut self) -> Result<()> {
         let loaded = self.load_somewhere().await;
         if let Err(error) = self.host.settle(loaded.is_ok()).await {
-            let notice = format!("The model is not kept: {}", error.message);
-            self.notice = Some(self.notice.take().map_or(notice.clone(), |before| format!("{before} {notice}")));
+            let kept = format!("The model is not kept: {}", error.message);
+            self.notice = Some(match self.notice.take() {
+                Some(before) => format!("{before} {kept}"),
+                None => kept,
+            });
         }
         loaded
     }

@@ -18,7 +18,7 @@ use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
-use crate::kept::{self, Kept, Stored};
+use crate::kept::{self, Checked, Kept, Stored};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
@@ -91,20 +91,17 @@ impl PhiEngine {
         Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
-    /// Hashes a model that is kept again, and gets what is bad from its source once more; options as for `load`.
-    pub async fn check(options: JsLoadOptions, on_progress: OnProgress, open_vault: OpenVault) -> std::result::Result<JsChecked, JsValue> {
-        let model = js::get(&options, "model");
-        let options: Options = from_js("load options", &options)?;
-        let hold = options.for_session().map_err(thrown)?.hold;
-        let keeper = Keeper::of(&model, hold, open_vault).map_err(thrown)?;
-        let Some(vault) = vault::open(&keeper.open, &keeper.id).await.map_err(thrown)? else {
-            return Err(thrown(Error::new(Code::NotFound, "nothing is kept here, so there is nothing to check")));
-        };
-        let on_progress: Function = on_progress.unchecked_into();
-        let mut hashed = |done, total| report(&on_progress, &Told { phase: "checking", done, total, stored: None });
-        let checked = kept::check(origin(&model).map_err(thrown)?, vault.clone(), hold, &mut hashed).await;
-        vault.let_go().await.map_err(thrown)?;
-        Ok(to_js(&checked.map_err(thrown)?).unchecked_into())
+    /// Hashes the model with this id, which is kept, again, and gets what is bad once more from `source`, the address that it came from.
+    pub async fn check(
+        id: &str,
+        source: JsValue,
+        on_progress: OnProgress,
+        open_vault: OpenVault,
+    ) -> std::result::Result<JsChecked, JsValue> {
+        kept_again(id, &source, on_progress.unchecked_ref(), &open_vault)
+            .await
+            .map(|checked| to_js(&checked).unchecked_into())
+            .map_err(thrown)
     }
 
     /// The tokens of a text, without special ones.
@@ -275,6 +272,32 @@ fn report(on_progress: &Function, told: &Told) {
     drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
 }
 
+/// What a model that is held in some way is kept under.
+fn id_of(origin: &Origin, hold: Hold) -> String {
+    let which = match origin {
+        Origin::Http(source) => source.name(),
+        Origin::Files(files) => files.identity(),
+    };
+    let mut id = chunk_hash(format!("{which} {hold:?}").as_bytes());
+    id.truncate(32);
+    id
+}
+
+async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_vault: &OpenVault) -> Result<Checked> {
+    let origin = origin(source)?;
+    // Nothing but the id tells how the weights are held.
+    let Some(hold) = Bits::ALL.into_iter().map(Hold::from).find(|&hold| id_of(&origin, hold) == id) else {
+        fail!(Code::NotFound, "{} does not make the model {id}; load it again instead", origin.name());
+    };
+    let Some(vault) = vault::open(open_vault, id).await? else {
+        fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
+    };
+    let mut hashed = |done, total| report(on_progress, &Told { phase: "checking", done, total, stored: None });
+    let checked = kept::check(origin, vault.clone(), hold, &mut hashed).await;
+    vault.let_go().await?;
+    checked
+}
+
 /// What keeps a page's model.
 struct Keeper {
     open: OpenVault,
@@ -291,12 +314,7 @@ struct Keeper {
 impl Keeper {
     /// Of a model that is held in some way.
     fn of(model: &JsValue, hold: Hold, open: OpenVault) -> Result<Keeper> {
-        let which = match origin(model)? {
-            Origin::Http(source) => source.name(),
-            Origin::Files(files) => files.identity(),
-        };
-        let mut id = chunk_hash(format!("{which} {hold:?}").as_bytes());
-        id.truncate(32);
+        let id = id_of(&origin(model)?, hold);
         Ok(Keeper { open, id, hold, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
     }
 

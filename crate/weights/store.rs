@@ -99,6 +99,11 @@ pub(super) fn hash_text(hash: &[u8]) -> String {
 }
 
 impl Manifest {
+    /// The manifest as a file.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a manifest is plain data")
+    }
+
     /// Reads and checks a manifest.
     ///
     /// # Errors

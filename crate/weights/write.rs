@@ -129,7 +129,7 @@ impl<S: Source> Checkpoint<S> {
                 report.count(item.kind(), item.weights(), item.bytes(), fit);
             }
         }
-        let manifest = serde_json::to_vec(&plan.manifest(out.finish())).expect("a manifest is plain data");
+        let manifest = plan.manifest(out.finish()).to_json();
         target.begin(MANIFEST)?;
         target.append(&manifest)?;
         let files = Manifest::parse(&manifest)?.files;

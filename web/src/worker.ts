@@ -5,7 +5,7 @@ import { plain } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { keep, recall } from "./notes.js";
 import type { Event, Failure, FromHelper, Hello, Help, Reply, Request } from "./protocol.js";
-import type { Checked, Description, Progress } from "./types.js";
+import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
 import { VERSION } from "./version.js";
 
@@ -110,21 +110,9 @@ async function load({ id, options, storage }: Request & { kind: "load" }): Promi
   return loaded().describe();
 }
 
-/** Hashes a kept model again. Its id tells how its weights are held, which nothing else does: the right one of these is looked for. */
-async function check({ id, model, source }: Request & { kind: "check" }): Promise<Checked> {
-  for (const bits of [4, 5, 8, 16, 32] as const) {
-    let isIt = false;
-    const open = async (found: string) => {
-      isIt = found === model;
-      return isIt ? openKeeper(model) : undefined;
-    };
-    const onProgress = (progress: Progress) => say({ id, kind: "progress", progress });
-    const checked = await ready().PhiEngine.check({ model: source, bits }, onProgress, open).catch((error) => {
-      if (isIt) throw error;
-    });
-    if (checked) return checked;
-  }
-  throw { code: "not-found", message: `${source} does not make the model ${model}: load it again instead` };
+/** Hashes a kept model again. */
+function check({ id, model, source }: Request & { kind: "check" }): Promise<Checked> {
+  return ready().PhiEngine.check(model, source, (progress) => say({ id, kind: "progress", progress }), openKeeper);
 }
 
 async function generate(request: Request & { kind: "chat" | "complete" }): Promise<Description> {

@@ -2,8 +2,8 @@
 
 import type { Code as EngineCode } from "../../pkg/simd/phi_wasm.js";
 
-/** What goes wrong: the engine's codes, storage's, and those of starting it at all. */
-export type Code = EngineCode | "storage-full" | "storage-lost" | "in-use" | "no-browser" | "no-worker";
+/** What goes wrong: the engine's codes, and those of starting it at all. */
+export type Code = EngineCode | "no-browser" | "no-worker";
 
 /** An error in a form that survives the way between threads. */
 export interface PlainError {

@@ -2,7 +2,7 @@
 
 import type { Vault } from "../../pkg/simd/phi_wasm.js";
 import { holdModel } from "./storage/lock.js";
-import { openVault } from "./storage/open.js";
+import { openStorage } from "./storage/open.js";
 
 /** How long to wait for another tab that loads the same model, in milliseconds: as long as a download may take. */
 const PATIENCE = 3_600_000;
@@ -11,8 +11,8 @@ const PATIENCE = 3_600_000;
 export async function openKeeper(id: string): Promise<Vault | undefined> {
   const release = await holdModel(id, { patience: PATIENCE });
   try {
-    const vault = await openVault(id, 0);
-    if (vault.kind === "memory") {
+    const vault = await openStorage(id, 0);
+    if (!vault) {
       release();
       return undefined;
     }

@@ -1,5 +1,6 @@
 // Files in this thread's memory, where a browser keeps nothing: they are gone when the page is.
 
+import { openStorage } from "./open.js";
 import { BLOCK, endsEarly, noSuchFile, pieces, type Refusal, StorageFault, type Vault } from "./vault.js";
 
 interface MemoryFile {
@@ -72,4 +73,10 @@ function newBlock(): Uint8Array {
   } catch {
     throw new StorageFault("storage-full", "this tab has no memory left to keep the model in: close other tabs, or take a smaller model");
   }
+}
+
+/** As `openStorage`; where that has nothing, this thread's memory. */
+export async function openVault(id: string, bytes: number): Promise<Vault> {
+  const refused: Refusal[] = [];
+  return (await openStorage(id, bytes, refused)) ?? new MemoryVault(refused);
 }

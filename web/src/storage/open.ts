@@ -1,7 +1,6 @@
 // The best storage that there is for a model.
 
 import { IndexedDbVault } from "./indexeddb.js";
-import { MemoryVault } from "./memory.js";
 import { OpfsVault } from "./opfs.js";
 import { onShelves } from "./shelf.js";
 import { failed, type Refusal, StorageFault, type Vault, why } from "./vault.js";
@@ -9,13 +8,13 @@ import { failed, type Refusal, StorageFault, type Vault, why } from "./vault.js"
 const KINDS = { opfs: OpfsVault, indexeddb: IndexedDbVault };
 
 /**
- * Opens the storage of one model that needs `bytes` in all: where it lies already, else the best that this browser gives, at the worst this
- * thread's memory; `refused` then tells why there was nothing better. For a dedicated worker that holds the model (`holdModel`).
+ * Opens the storage of one model that needs `bytes` in all: where it lies already, else the best that this browser gives, if it gives any;
+ * `refused` then has why there was nothing better. For a dedicated worker that holds the model (`holdModel`).
  */
-export async function openVault(id: string, bytes: number): Promise<Vault> {
+export async function openStorage(id: string, bytes: number, refused: Refusal[] = []): Promise<Vault | undefined> {
   const taken = await takenUp(id);
   const liesInDatabase = taken.indexeddb > 0 && taken.opfs === 0;
-  const refused: Refusal[] = liesInDatabase ? [{ kind: "opfs", why: "the model lies in IndexedDB already" }] : [];
+  if (liesInDatabase) refused.push({ kind: "opfs", why: "the model lies in IndexedDB already" });
   for (const kind of liesInDatabase ? (["indexeddb"] as const) : (["opfs", "indexeddb"] as const)) {
     const vault = await KINDS[kind].open(id, refused).catch((error: Error) => {
       if (isFinal(error)) throw error;
@@ -32,7 +31,7 @@ export async function openVault(id: string, bytes: number): Promise<Vault> {
       throw error;
     }
   }
-  return new MemoryVault(refused);
+  return undefined;
 }
 
 /** Bytes that a model takes up in each kind of storage. */

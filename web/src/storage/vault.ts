@@ -1,5 +1,7 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
+import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
+
 /** From the best to the poorest. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
 
@@ -10,27 +12,15 @@ export interface Refusal {
 }
 
 /**
- * One model's files, random access, in a worker. Methods return a value at once where the storage can (OPFS, from a file's second touch on)
- * and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}.
+ * What the engine sees of one model's files, in a worker, and what only we see. Methods return a value at once where the storage can (OPFS,
+ * from a file's second touch on) and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}. A write makes its file,
+ * and makes it longer, as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the
+ * browser refuses. After a flush storage had not been cleared so far. A file that is not there is removed already.
  */
-export interface Vault {
+export interface Vault extends Omit<EngineVault, "kind"> {
   readonly kind: StorageKind;
   /** Why it is not of a better kind. */
   readonly refused: readonly Refusal[];
-  /** Bytes of a file; undefined where there is none. */
-  size(file: string): number | undefined | Promise<number | undefined>;
-  /** Fills `into` from byte `at` on. While that takes a promise, wasm memory that is not shared must not grow, or the promise rejects. */
-  read(file: string, at: number, into: Uint8Array): void | Promise<void>;
-  /** Makes the file, and makes it longer, as needed; no bytes make it no longer. */
-  write(file: string, at: number, bytes: Uint8Array): void | Promise<void>;
-  /** Makes, lengthens (by zeros) or cuts a file. What is longer has room from now on, or this is where the browser refuses. */
-  resize(file: string, size: number): void | Promise<void>;
-  /** Once it is done, what was written outlives a crash, and storage had not been cleared so far. */
-  flush(file: string): void | Promise<void>;
-  /** A file that is not there is removed already. */
-  remove(file: string): void | Promise<void>;
-  /** Lets go of everything. */
-  close(): void | Promise<void>;
 }
 
 export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled";

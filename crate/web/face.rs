@@ -10,7 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::source::{Origin, PageSource};
+use super::source::{self, PageSource};
 use super::vault::{self, JsVault, OpenVault};
 use super::{helpers, js, pipelines, subgroups};
 use crate::bench::{self, Plan};
@@ -234,7 +234,7 @@ impl Host for Page {
         let origin = origin(&self.model)?;
         match &self.keeper {
             Some(keeper) => keeper.source(origin, &self.on_progress).await,
-            None => Ok(PageSource::Passing(origin)),
+            None => Ok(origin),
         }
     }
 
@@ -273,10 +273,11 @@ fn report(on_progress: &Function, told: &Told) {
 }
 
 /// What a model that is held in some way is kept under.
-fn id_of(origin: &Origin, hold: Hold) -> String {
+fn id_of(origin: &PageSource, hold: Hold) -> String {
     let which = match origin {
-        Origin::Http(source) => source.name(),
-        Origin::Files(files) => files.identity(),
+        PageSource::Stored(stored) => return stored.id.clone(),
+        PageSource::Files(files) => files.identity(),
+        other => other.name(),
     };
     let mut id = chunk_hash(format!("{which} {hold:?}").as_bytes());
     id.truncate(32);
@@ -305,7 +306,7 @@ struct Keeper {
     id: String,
     hold: Hold,
     /// While it is loaded.
-    kept: RefCell<Option<(Kept<Origin, JsVault>, JsVault)>>,
+    kept: RefCell<Option<(Kept<PageSource, JsVault>, JsVault)>>,
     /// Which storage it was, and what it had to say.
     storage: RefCell<Option<String>>,
     notice: RefCell<Option<String>>,
@@ -318,13 +319,13 @@ impl Keeper {
         Ok(Keeper { open, id, hold, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
     }
 
-    async fn source(&self, origin: Origin, on_progress: &Function) -> Result<PageSource> {
-        let phase = if matches!(origin, Origin::Http(_)) { "downloading" } else { "loading" };
+    async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
+        let phase = if matches!(origin, PageSource::Http(_)) { "downloading" } else { "loading" };
         let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
         if let Some(kept) = known {
             return Ok(PageSource::Kept(kept));
         }
-        let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(PageSource::Passing(origin)) };
+        let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(origin) };
         self.storage.replace(Some(vault.storage()));
         match Kept::open(origin, vault.clone(), self.hold).await {
             Ok(kept) => {
@@ -355,13 +356,17 @@ struct Told {
     stored: Option<u64>,
 }
 
-/// What the page named: an address, or files.
-fn origin(model: &JsValue) -> Result<Origin> {
+/// What the page named: an address, files, or what is stored.
+fn origin(model: &JsValue) -> Result<PageSource> {
     if let Some(address) = model.as_string() {
-        return Ok(Origin::Http(HttpSource::new(&address)?));
+        return Ok(PageSource::Http(HttpSource::new(&address)?));
     }
-    match FileSource::of(model) {
-        Some(files) => Ok(Origin::Files(files)),
+    if let Some(files) = FileSource::of(model) {
+        return Ok(PageSource::Files(files));
+    }
+    let [id, name] = ["stored", "name"].map(|name| js::get(model, name).as_string());
+    match id.zip(name) {
+        Some((id, name)) => Ok(PageSource::Stored(source::Stored { id, name })),
         None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
     }
 }

@@ -3,67 +3,95 @@
 use super::files::FileSource;
 use super::http::HttpSource;
 use super::vault::JsVault;
-use crate::error::Result;
+use crate::error::{Code, Result, fail};
 use crate::kept::Kept;
 use crate::weights::source::Source;
 
-/// A server's files, or the user's.
-#[derive(Debug)]
-pub enum Origin {
+/// A server's files, the user's, or what the browser's storage has of either. One type, so that a module holds one copy of what loads it.
+pub enum PageSource {
     /// Behind an address.
     Http(HttpSource),
     /// Picked by the user.
     Files(FileSource),
+    /// Nowhere but in storage.
+    Stored(Stored),
+    /// One of the others, kept.
+    Kept(Kept<PageSource, JsVault>),
 }
 
-/// The same, kept or not.
-pub enum PageSource {
-    /// As it comes.
-    Passing(Origin),
-    /// By way of the browser's storage.
-    Kept(Kept<Origin, JsVault>),
+/// A model that is all in storage, so that nobody asks where it came from.
+pub struct Stored {
+    /// What it is kept under.
+    pub id: String,
+    /// What messages call it.
+    pub name: String,
 }
 
-/// Asks whichever of an enum's two it is.
-macro_rules! either {
-    ($name:ident { $one:ident, $other:ident }) => {
-        impl Source for $name {
-            fn name(&self) -> String {
-                either!(@ $name { $one, $other } self, source => source.name())
-            }
+impl Source for Stored {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
 
-            fn entry(&self) -> Option<&str> {
-                either!(@ $name { $one, $other } self, source => source.entry())
-            }
+    fn entry(&self) -> Option<&str> {
+        None
+    }
 
-            async fn list(&self) -> Result<Option<Vec<String>>> {
-                either!(@ $name { $one, $other } self, source => source.list().await)
-            }
+    async fn size(&self, _file: &str) -> Result<Option<u64>> {
+        fail!(Code::NotFound, "{} is not all in the browser's storage; load it from where it came from", self.name)
+    }
 
-            fn checked(&self) -> bool {
-                either!(@ $name { $one, $other } self, source => source.checked())
-            }
+    async fn read(&self, file: &str, _offset: u64, _into: &mut [u8]) -> Result<()> {
+        self.size(file).await.map(drop)
+    }
+}
 
-            async fn version(&self, file: &str) -> Result<String> {
-                either!(@ $name { $one, $other } self, source => source.version(file).await)
-            }
-
-            async fn size(&self, file: &str) -> Result<Option<u64>> {
-                either!(@ $name { $one, $other } self, source => source.size(file).await)
-            }
-
-            async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-                either!(@ $name { $one, $other } self, source => source.read(file, offset, into).await)
-            }
-        }
-    };
-    (@ $name:ident { $one:ident, $other:ident } $self:ident, $source:ident => $does:expr) => {
+/// Asks whichever it is.
+macro_rules! whichever {
+    ($self:ident, $source:ident => $does:expr) => {
         match $self {
-            $name::$one($source) => $does,
-            $name::$other($source) => $does,
+            PageSource::Http($source) => $does,
+            PageSource::Files($source) => $does,
+            PageSource::Stored($source) => $does,
+            PageSource::Kept($source) => $does,
+        }
+    };
+    // In a box: what a kept model asks for may be one of ours again.
+    ($self:ident, $source:ident => await $does:expr) => {
+        match $self {
+            PageSource::Http($source) => $does.await,
+            PageSource::Files($source) => $does.await,
+            PageSource::Stored($source) => $does.await,
+            PageSource::Kept($source) => Box::pin($does).await,
         }
     };
 }
 
-either!(Origin { Http, Files });
-either!(PageSource { Passing, Kept });
+impl Source for PageSource {
+    fn name(&self) -> String {
+        whichever!(self, source => source.name())
+    }
+
+    fn entry(&self) -> Option<&str> {
+        whichever!(self, source => source.entry())
+    }
+
+    async fn list(&self) -> Result<Option<Vec<String>>> {
+        whichever!(self, source => await source.list())
+    }
+
+    fn checked(&self) -> bool {
+        whichever!(self, source => source.checked())
+    }
+
+    async fn version(&self, file: &str) -> Result<String> {
+        whichever!(self, source => await source.version(file))
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        whichever!(self, source => await source.size(file))
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        whichever!(self, source => await source.read(file, offset, into))
+    }
+}

@@ -8,8 +8,8 @@ export type Code =
 export type Backend = "auto" | "gpu" | "cpu";
 
 export interface LoadOptions {
-  /** The address of a file or of a directory (ending in "/"), or the files themselves. */
-  model: string | Blob | File[];
+  /** The address of a file or of a directory (ending in "/"), the files themselves, or the id of a model that is all in storage. */
+  model: string | Blob | File[] | { stored: string; name: string };
   backend?: Backend;
   /** How weights that come unquantised are held; 4 unless said otherwise. */
   bits?: 4 | 5 | 8 | 16 | 32;

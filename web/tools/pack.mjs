@@ -22,6 +22,8 @@ const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"];
 const INLINE = ["simd", "threads-relaxed"];
 /** Bytes, by gzip: all scripts that a page may need when its bundler finds the package's files. */
 const MOST_JS = 40 << 10;
+/** Bytes, by brotli: a module. A page fetches one. */
+const MOST_WASM = 900 << 10;
 
 /** Files by name that the package consists of, and the node modules whose code is in them. */
 const files = new Map();
@@ -193,8 +195,11 @@ function report() {
   const wasm = Object.fromEntries(VARIANTS.map((variant) => [variant, brotli(files.get(`${variant}.wasm`))]));
   console.error(`scripts, gzip: ${all} bytes of at most ${MOST_JS} (${list(js)})`);
   console.error(`instead of files that are not found: ${list(inline)}`);
-  console.error(`modules, brotli: ${list(wasm)}`);
+  console.error(`modules, brotli, of at most ${MOST_WASM}: ${list(wasm)}`);
   if (all > MOST_JS) fail(`the package's scripts are ${all} bytes by gzip, and must be at most ${MOST_JS}`);
+  for (const [name, size] of Object.entries(wasm)) {
+    if (size > MOST_WASM) fail(`${name}.wasm is ${size} bytes by brotli, and must be at most ${MOST_WASM}`);
+  }
   return { js: all, inline, wasm };
 }
 

@@ -1,22 +1,23 @@
 //! pkg/ and web/dist: cargo, wasm-bindgen, wasm-opt, vite.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::place::Place;
-use crate::{setup, sh};
+use crate::{imports, setup, sh};
 
 /// `wasm-pack.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Plan {
-    /// For every build.
+    /// For every build, and all its crates.
+    rustflags: Vec<String>,
     wasm_opt: Vec<String>,
     build: Vec<Variant>,
 }
@@ -81,17 +82,18 @@ fn package(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     let wasm = wasm_of(place, variant);
     let options = [&plan.wasm_opt[..], &variant.wasm_opt].concat();
     let [files, stamp] = ["d", "made-from"].map(|kind| place.target.join(format!("pkg-{}.{kind}", variant.name)));
-    let recipe = format!("{variant:?} {options:?} {THREADS:?}");
+    let recipe = format!("{variant:?} {:?} {options:?} {THREADS:?}", plan.rustflags);
     // Cargo keeps one module for all variants that share a target directory, so it cannot tell that nothing has changed.
     if wasm.is_file() && fs::read_to_string(&stamp).is_ok_and(|last| digest(place, &recipe, &files).is_some_and(|now| now == last)) {
         return Ok(());
     }
     fs::write(&stamp, "").context("the target directory cannot be written")?;
     let start = SystemTime::now();
-    let built = compile(place, variant)?;
+    let built = compile(place, plan, variant)?;
     fs::copy(built.with_extension("d"), &files).context("cargo's list of source files cannot be copied")?;
     let mut bindgen = place.command("wasm-bindgen");
     sh::run(bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built))?;
+    imports::rename(&wasm, &out.join("phi_wasm.js"))?;
     let smaller = out.join("optimised.wasm");
     let wasm_opt = place.web().join("node_modules/.bin/wasm-opt");
     sh::run(place.command(wasm_opt).args(&options).arg(&wasm).arg("--output").arg(&smaller))?;
@@ -129,10 +131,11 @@ fn sources(list: &Path) -> Option<Vec<PathBuf>> {
 }
 
 /// What cargo makes of a variant.
-fn compile(place: &Place, variant: &Variant) -> Result<PathBuf> {
+fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
     let mut cargo = place.command("cargo");
-    cargo.args(["rustc", "--release", "--lib", "--crate-type=cdylib", "--target=wasm32-unknown-unknown"]);
-    cargo.args(["--no-default-features", "--features=gpu,web"]).env("RUSTFLAGS", format!("-Ctarget-feature={}", variant.target_features));
+    cargo.args(["rustc", "--profile=browser", "--lib", "--crate-type=cdylib", "--target=wasm32-unknown-unknown"]);
+    let flags = [&plan.rustflags[..], &[format!("-Ctarget-feature={}", variant.target_features)], &unnamed(place)?].concat();
+    cargo.args(["--no-default-features", "--features=gpu,web"]).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     let mut target = place.target.clone();
     if variant.threads {
         // A directory of its own: build scripts that look for RUSTC_BOOTSTRAP would make cargo compile everything anew at each change.
@@ -147,7 +150,15 @@ fn compile(place: &Place, variant: &Variant) -> Result<PathBuf> {
         cargo.args(THREADS.map(|argument| format!("-Clink-arg={argument}")));
     }
     sh::run(&mut cargo)?;
-    Ok(target.join("wasm32-unknown-unknown/release/phi_wasm.wasm"))
+    Ok(target.join("wasm32-unknown-unknown/browser/phi_wasm.wasm"))
+}
+
+/// Flags that keep this machine's folders out of the names of source files, which panics tell.
+fn unnamed(place: &Place) -> Result<[String; 2]> {
+    let sysroot = sh::output(place.command("rustc").args(["--print=sysroot"]))?;
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let registry = cargo_home.context("there is no home directory")?.join("registry/src");
+    Ok([format!("--remap-path-prefix={}=rust", sysroot.trim()), format!("--remap-path-prefix={}=crates", registry.display())])
 }
 
 fn wasm_of(place: &Place, variant: &Variant) -> PathBuf {

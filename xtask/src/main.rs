@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod imports;
 mod place;
 mod setup;
 mod sh;

@@ -1,0 +1,146 @@
+//! Plain names for what a module imports. wasm-bindgen ends each with a hash, which is a third of its script by gzip, since no compressor
+//! can make anything of it, and hides from compressors that the scripts of two modules are nearly the same.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use wasmparser::{Imports, Parser, Payload};
+
+/// Letters of a hash.
+const HASH: usize = 16;
+
+/// Renames what a module imports, in it and in its script.
+pub fn rename(wasm: &Path, script: &Path) -> Result<()> {
+    let (module, text) = (fs::read(wasm)?, fs::read_to_string(script)?);
+    let names = plain(&names(&module)?);
+    let renamed = |old: &str| names.get(old).cloned().unwrap_or_else(|| old.to_owned());
+    fs::write(wasm, with_imports(&module, renamed)?).context("the renamed module cannot be written")?;
+    let mut script_now = text;
+    for (old, new) in &names {
+        ensure!(script_now.matches(old).count() == 1, "{old} is not once in {}", script.display());
+        script_now = script_now.replace(old, new);
+    }
+    fs::write(script, script_now).context("the renamed script cannot be written")
+}
+
+/// The names of all imports that end with a hash.
+fn names(module: &[u8]) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for_each_import(module, |_, name, _| {
+        names.extend(without_hash(name).is_some().then(|| name.to_owned()));
+    })?;
+    Ok(names)
+}
+
+fn without_hash(name: &str) -> Option<&str> {
+    let (plain, hash) = name.rsplit_once('_')?;
+    (hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(plain)
+}
+
+/// Old names and new ones: without the hash, and with a number where that leaves several the same.
+fn plain(names: &BTreeSet<String>) -> HashMap<String, String> {
+    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut plain = HashMap::new();
+    for (name, base) in names.iter().filter_map(|name| Some((name, without_hash(name)?))) {
+        let before = taken.entry(base).or_default();
+        plain.insert(name.clone(), if *before == 0 { base.to_owned() } else { format!("{base}${before}") });
+        *before += 1;
+    }
+    plain
+}
+
+/// The module with other names; everything else stays as it is.
+fn with_imports(module: &[u8], renamed: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+    let (mut count, mut imports) = (0, Vec::new());
+    let section = for_each_import(module, |from, name, what| {
+        count += 1;
+        string(&mut imports, from);
+        string(&mut imports, &renamed(name));
+        imports.extend(what);
+    })?;
+    let mut content = Vec::new();
+    number(&mut content, count);
+    content.extend(imports);
+    // A section is its kind, its length and its content.
+    let mut length = Vec::new();
+    number(&mut length, section.len());
+    ensure!(module[..section.start].ends_with(&length), "the length of the module's imports is not written as expected");
+    let mut all = module[..section.start - length.len()].to_vec();
+    number(&mut all, content.len());
+    all.extend(content);
+    all.extend(&module[section.end..]);
+    Ok(all)
+}
+
+/// Tells of each import: its module, its name, and what it is, as bytes. Where their section lies.
+fn for_each_import(module: &[u8], mut tell: impl FnMut(&str, &str, &[u8])) -> Result<Range<usize>> {
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::ImportSection(reader) = payload? else { continue };
+        let section = reader.range();
+        let mut found = Vec::new();
+        for group in reader.into_iter_with_offsets() {
+            let (at, Imports::Single(_, import)) = group? else { bail!("the module has imports in groups, which nothing here makes") };
+            found.push((at, import.module, import.name));
+        }
+        let ends = found.iter().skip(1).map(|(at, ..)| *at).chain([section.end]);
+        for (&(at, from, name), end) in found.iter().zip(ends) {
+            tell(from, name, &module[at + size(from) + size(name)..end]);
+        }
+        return Ok(section);
+    }
+    bail!("the module imports nothing")
+}
+
+/// Bytes of a text with its length before it.
+fn size(text: &str) -> usize {
+    let mut bytes = Vec::new();
+    string(&mut bytes, text);
+    bytes.len()
+}
+
+fn string(into: &mut Vec<u8>, text: &str) {
+    number(into, text.len());
+    into.extend(text.as_bytes());
+}
+
+/// LEB128.
+fn number(into: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        into.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    into.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_hashes_and_stay_different() {
+        let names: Vec<_> = ["set_0123456789abcdef", "set_fedcba9876543210", "get_0123456789abcdef", "plain"].map(str::to_owned).into();
+        let renamed = plain(&names.iter().cloned().collect());
+        assert_eq!(renamed.len(), 3);
+        let new = |old: &str| renamed[old].as_str();
+        assert_eq!([new(&names[0]), new(&names[1]), new(&names[2])], ["set", "set$1", "get"]);
+    }
+
+    #[test]
+    fn a_module_keeps_all_but_its_names() -> Result<()> {
+        // (module (import "m" "f_0123456789abcdef" (func)) (import "m" "g" (memory 1)) (func) (export "e" (func 1)))
+        let before = [
+            b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0".as_slice(),
+            b"\x02\x1f\x02\x01m\x12f_0123456789abcdef\0\0\x01m\x01g\x02\0\x01",
+            b"\x03\x02\x01\0\x07\x05\x01\x01e\0\x01\x0a\x04\x01\x02\0\x0b",
+        ]
+        .concat();
+        let names = plain(&names(&before)?);
+        let after = with_imports(&before, |old| names.get(old).cloned().unwrap_or_else(|| old.to_owned()))?;
+        let expected = [&before[..14], b"\x02\x0e\x02\x01m\x01f\0\0\x01m\x01g\x02\0\x01", &before[47..]].concat();
+        assert_eq!(after, expected);
+        Ok(())
+    }
+}

@@ -11,11 +11,9 @@ export class Helpers {
     readonly onFailure: (why: string) => void,
   ) {}
 
-  /** Starts what is missing to `count`, and resolves once all are ready; rejects when one does not start. */
-  async seeTo(count: number, help: Help): Promise<void> {
-    const starting: Promise<void>[] = [];
-    while (this.#workers.length < count) starting.push(this.#start(help));
-    await Promise.all(starting);
+  /** Has a helper at each of these lines to the engine, those that there are counted, and resolves once all are ready; rejects when one does not start. */
+  async seeTo(lines: MessagePort[]): Promise<void> {
+    await Promise.all(lines.slice(this.#workers.length).map((line) => this.#start(line)));
   }
 
   /** Ends them. */
@@ -23,7 +21,7 @@ export class Helpers {
     for (const worker of this.#workers.splice(0)) worker.terminate();
   }
 
-  #start(help: Help): Promise<void> {
+  #start(line: MessagePort): Promise<void> {
     const worker = this.start();
     this.#workers.push(worker);
     return new Promise((resolve, reject) => {
@@ -44,7 +42,7 @@ export class Helpers {
         event.preventDefault();
         fail(event.message || "its script did not load");
       };
-      worker.postMessage(help);
+      worker.postMessage({ kind: "help", line } satisfies Help, [line]);
     });
   }
 }

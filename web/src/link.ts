@@ -90,9 +90,9 @@ export class Link {
     this.#worker.postMessage(request, bytes);
   }
 
-  async #help({ id, count, help }: Reply & { kind: "helpers" }): Promise<void> {
+  async #help({ id, lines }: Reply & { kind: "helpers" }): Promise<void> {
     if (this.#over) return;
-    const failure = await this.#helpers.seeTo(count, help).then(
+    const failure = await this.#helpers.seeTo(lines).then(
       () => ({}),
       (error: Error) => ({ failure: error.message }),
     );

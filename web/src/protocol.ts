@@ -22,9 +22,17 @@ export type Request =
   /** `id` is the load that asked for helpers: they are ready, or this is why not. */
   | { id: number; kind: "helpers"; failure?: string };
 
-/** Instead of a request: the worker becomes a helper of the engine that has this module and memory, and takes no further message. */
+/** Instead of a request: the worker becomes a helper of the engine at the other end of this line, and takes no further message. */
 export interface Help {
   kind: "help";
+  line: MessagePort;
+}
+
+/**
+ * What helpers get from the engine. The page never has it: a browser gives memory back when nobody holds it, and a page that held it would
+ * have to collect its rubbish first.
+ */
+export interface Shared {
   variant: Variant;
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
@@ -50,8 +58,8 @@ export type Reply =
   /** Loading again, after a device was lost, tells of its progress under the first load's id. */
   | { id: number; kind: "progress"; progress: Progress }
   | { id: number; kind: "event"; event: Event }
-  /** The engine wants `count` helpers. */
-  | { id: number; kind: "helpers"; count: number; help: Help }
+  /** The engine wants as many helpers as these are lines. */
+  | { id: number; kind: "helpers"; lines: MessagePort[] }
   | { id: number; kind: "loaded"; description: Description }
   | { id: number; kind: "tokens"; tokens: Uint32Array }
   | { id: number; kind: "checked"; checked: Checked }

@@ -4,7 +4,8 @@
 import { plain } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { keep, recall } from "./notes.js";
-import type { Event, Failure, FromHelper, Hello, Help, Reply, Request } from "./protocol.js";
+import type { Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared } from "./protocol.js";
+import type { Refusal } from "./storage/vault.js";
 import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
 import { VERSION } from "./version.js";
@@ -34,7 +35,7 @@ let engine: PhiEngine | undefined;
 let queue: Promise<void> = Promise.resolve();
 
 self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
-  if (request.kind === "help") void help(request);
+  if (request.kind === "help") request.line.onmessage = ({ data }: MessageEvent<Shared>) => void help(data);
   else if (request.kind === "stop") stopped.add(request.id);
   else if (request.kind === "helpers") helpersCame(request.failure);
   else queue = queue.then(() => answer(request));
@@ -102,12 +103,23 @@ async function load({ id, options, storage }: Request & { kind: "load" }): Promi
   const startHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) =>
     new Promise<void>((resolve, reject) => {
       helpersCame = (failure) => (failure ? reject(new Error(failure)) : resolve());
-      say({ id, kind: "helpers", count, help: { kind: "help", variant, module, memory } });
+      const lines = Array.from({ length: count }, () => {
+        const { port1, port2 } = new MessageChannel();
+        port1.postMessage({ variant, module, memory } satisfies Shared);
+        return port2;
+      });
+      say({ id, kind: "helpers", lines }, lines);
     });
   const all = { knownGpus: await recall("gpus"), ...options };
-  engine = await PhiEngine.load(all, (progress) => say({ id, kind: "progress", progress }), startHelpers, storage === "none" ? undefined : openKeeper);
+  const refused: Refusal[] = [];
+  const openVault = storage === "none" ? undefined : (id: string) => openKeeper(id, refused);
+  engine = await PhiEngine.load(all, (progress) => say({ id, kind: "progress", progress }), startHelpers, openVault);
   await keep("gpus", await engine.tunedGpus());
-  return loaded().describe();
+  const description = await loaded().describe();
+  if (!openVault || description.storage !== "none") return description;
+  const why = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
+  const notice = `This browser keeps no model (${why}), so it is fetched again the next time.`;
+  return { ...description, notice: [description.notice, notice].filter(Boolean).join(" ") };
 }
 
 /** Hashes a kept model again. */
@@ -131,7 +143,7 @@ async function generate(request: Request & { kind: "chat" | "complete" }): Promi
 }
 
 /** Computes for another worker until the page ends this one. */
-async function help({ variant, module, memory }: Help): Promise<void> {
+async function help({ variant, module, memory }: Shared): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
   try {
     const threaded = (await BINDINGS[variant]()) as Threaded;
@@ -152,8 +164,8 @@ function loaded(): PhiEngine {
   return engine;
 }
 
-function say(reply: Reply): void {
-  self.postMessage(reply);
+function say(reply: Reply, parts: Transferable[] = []): void {
+  self.postMessage(reply, { transfer: parts });
 }
 
 /** Resolves after the messages that already wait have been handled; a promise alone would not let them in. */

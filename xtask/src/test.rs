@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
     ("the page in Chromium, Firefox and WebKit", page),
+    ("the package as its users have it", package),
 ];
 
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
@@ -103,7 +104,26 @@ fn wasm_pack_build(place: &Place) -> Result<()> {
 }
 
 fn page(place: &Place) -> Result<()> {
-    sh::show(node_tests(place, "tests/browser")?.env("PHI_SMOLLM2", place.model()))
+    let mut node = node_tests(place, "tests/browser")?;
+    sh::show(node.env("PHI_SMOLLM2", place.model()).env("PHI_FULL_SIZE", full_size(place)?))
+}
+
+/// What `phi bench --json` says of a model.
+#[derive(Deserialize)]
+struct Benched {
+    file: PathBuf,
+}
+
+/// A synthetic model of Phi-4-mini's size, written unless it is there.
+fn full_size(place: &Place) -> Result<PathBuf> {
+    let mut cargo = place.command("cargo");
+    cargo.args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--json", "--cache"]).arg(&place.cache);
+    let said = sh::output(&mut cargo)?;
+    Ok(serde_json::from_str::<Benched>(&said).context("phi bench says nothing of its model")?.file)
+}
+
+fn package(place: &Place) -> Result<()> {
+    sh::show(node_tests(place, "tests/browser/package")?.env("PHI_SMOLLM2", place.model()))
 }
 
 /// Node's test runner over a folder's files, one after another.

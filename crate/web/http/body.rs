@@ -1,9 +1,9 @@
 //! One response of a server.
 
-use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Function, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, Response};
+use web_sys::{AbortController, Headers, ReadableStream, Request, RequestCache, RequestInit, Response};
 
 use super::WINDOW;
 use crate::error::{Code, Error, Result, fail};
@@ -13,6 +13,13 @@ use crate::web::js;
 const PATIENCE: i32 = 30_000;
 /// Gaps up to this size are read and thrown away: cheaper than a new request.
 const GAP: u64 = 1 << 16;
+
+#[wasm_bindgen(module = "/crate/web/http/body.js")]
+extern "C" {
+    /// What gives a promise of a body's next piece at each call, in place of the one before.
+    #[wasm_bindgen(js_name = piecesOf)]
+    fn pieces_of(body: &ReadableStream) -> Function;
+}
 
 /// What a server says of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +50,7 @@ pub struct Body {
     pub total: Option<u64>,
     /// Which state of the file it is, likewise.
     pub tag: Option<String>,
-    reader: ReadableStreamDefaultReader,
+    pieces: Function,
     abort: AbortController,
     /// Bytes that have arrived; `position` is where they begin.
     piece: Uint8Array,
@@ -80,7 +87,6 @@ impl Body {
             (status, _) => return Err(refusal(address, status)),
         };
         let Some(stream) = response.body() else { return Err(Failure::Final(senseless(address, "no body"))) };
-        let reader = stream.get_reader().unchecked_into();
         Ok(Body {
             file: file.to_owned(),
             address: address.to_owned(),
@@ -88,7 +94,7 @@ impl Body {
             end,
             total,
             tag: header(&headers, "etag").or_else(|| header(&headers, "last-modified")),
-            reader,
+            pieces: pieces_of(&stream),
             abort,
             piece: Uint8Array::new_with_length(0),
             window: WINDOW.0,
@@ -138,12 +144,15 @@ impl Body {
         self.position += u64::from(bytes);
     }
 
-    /// What arrives next; an error when the connection ends before the response does, or nothing comes.
+    /// What arrives next, in place of what came before; an error when the connection ends before the response does, or nothing comes.
     pub async fn next_piece(&mut self) -> Result<Uint8Array> {
         let patience = js::Timer::start(&self.abort, PATIENCE);
-        let result = JsFuture::from(self.reader.read()).await;
+        let piece = match self.pieces.call0(&JsValue::UNDEFINED) {
+            Ok(promise) => JsFuture::from(promise.unchecked_into::<Promise>()).await,
+            Err(thrown) => Err(thrown),
+        };
         drop(patience);
-        let piece = result.ok().and_then(|result| js::get(&result, "value").dyn_into::<Uint8Array>().ok());
+        let piece = piece.ok().and_then(|piece| piece.dyn_into::<Uint8Array>().ok());
         let room = self.end - self.position;
         match piece {
             Some(piece) if u64::from(piece.length()) <= room => Ok(piece),

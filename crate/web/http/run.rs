@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use super::body::{Attempt, Body, Failure, State, senseless};
@@ -24,12 +24,14 @@ pub struct Run {
     /// Where the block after those that were asked for begins.
     next: u64,
     blocks: VecDeque<Block>,
+    /// Arrays of blocks that were read, for those to come: a browser would put off collecting them.
+    spare: Vec<Uint8Array>,
 }
 
 impl Run {
     /// One that begins at `next`.
     pub fn new(file: &str, address: String, state: State, next: u64) -> Run {
-        Run { file: file.to_owned(), address, state, next, blocks: VecDeque::new() }
+        Run { file: file.to_owned(), address, state, next, blocks: VecDeque::new(), spare: Vec::new() }
     }
 
     /// Whether a place in this state of a file is in a block that was asked for, or begins the next one.
@@ -40,24 +42,28 @@ impl Run {
 
     /// Copies the bytes from `at` on, as many as one block holds: at least one. A run that fails is given up.
     pub async fn read(&mut self, at: u64, into: &mut [u8]) -> Attempt<usize> {
-        while self.blocks.front().is_some_and(|block| block.end <= at) {
-            self.blocks.pop_front();
+        while let Some(block) = self.blocks.pop_front_if(|block| block.end <= at) {
+            // Something may still come for one that nobody waited for.
+            self.spare.extend(block.was_read.then_some(block.array));
         }
         while self.blocks.len() < BESIDE && self.next < self.state.size {
             let end = (self.next + WINDOW.1).min(self.state.size);
-            self.blocks.push_back(Block::fetch(&self.file, &self.address, self.next, end, &self.state));
+            let length = (end - self.next) as u32;
+            let array = self.spare.pop().filter(|array| array.length() == length).unwrap_or_else(|| Uint8Array::new_with_length(length));
+            self.blocks.push_back(Block::fetch(&self.file, &self.address, self.next, array, &self.state));
             self.next = end;
         }
-        let Some(block) = self.blocks.front() else {
+        let Some(block) = self.blocks.front_mut() else {
             return Err(Failure::Final(Error::new(Code::Internal, "a run was read beyond its end")));
         };
-        let bytes = JsFuture::from(block.bytes.clone()).await.ok();
-        let Some(bytes) = bytes.and_then(|bytes| bytes.dyn_into::<Uint8Array>().ok()) else {
+        let filled = JsFuture::from(block.filled.clone()).await.is_ok_and(|filled| filled.is_truthy());
+        if !filled {
             return Err(block.failure.borrow_mut().take().unwrap_or_else(|| Failure::Passing(senseless(&self.address, "nothing"))));
-        };
+        }
+        block.was_read = true;
         let count = into.len().min((block.end - at) as usize);
         let from = (at - block.start) as u32;
-        bytes.subarray(from, from + count as u32).copy_to(&mut into[..count]);
+        block.array.subarray(from, from + count as u32).copy_to(&mut into[..count]);
         Ok(count)
     }
 }
@@ -67,31 +73,32 @@ impl Run {
 struct Block {
     start: u64,
     end: u64,
-    /// Of an array of all of them, or of null.
-    bytes: Promise,
-    /// Why it is null.
+    array: Uint8Array,
+    /// Of whether they are all in the array.
+    filled: Promise,
+    was_read: bool,
+    /// Why they are not.
     failure: Rc<RefCell<Option<Failure>>>,
     /// Ends the download when the block is dropped.
     _wanted: Rc<()>,
 }
 
 impl Block {
-    fn fetch(file: &str, address: &str, start: u64, end: u64, state: &State) -> Block {
+    /// Fills an array with the file's bytes from `start` on.
+    fn fetch(file: &str, address: &str, start: u64, array: Uint8Array, state: &State) -> Block {
+        let end = start + u64::from(array.length());
         let (failure, wanted) = (Rc::default(), Rc::new(()));
         let (file, address, state) = (file.to_owned(), address.to_owned(), state.clone());
         let (why, still): (Rc<RefCell<Option<Failure>>>, _) = (Rc::clone(&failure), Rc::downgrade(&wanted));
-        let bytes = future_to_promise(async move {
-            let all = Uint8Array::new_with_length((end - start) as u32);
+        let all = array.clone();
+        let filled = future_to_promise(async move {
+            let outcome = fill(&file, &address, start, &all, &state, &still).await;
             // Never rejected: nobody may be waiting for it any more.
-            Ok(match fill(&file, &address, start, &all, &state, &still).await {
-                Ok(()) => all.into(),
-                Err(failure) => {
-                    why.replace(Some(failure));
-                    JsValue::NULL
-                }
-            })
+            let filled = outcome.is_ok();
+            why.replace(outcome.err());
+            Ok(JsValue::from(filled))
         });
-        Block { start, end, bytes, failure, _wanted: wanted }
+        Block { start, end, array, filled, was_read: false, failure, _wanted: wanted }
     }
 }
 

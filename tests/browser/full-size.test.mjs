@@ -1,0 +1,203 @@
+// A model of Phi-4-mini's full size: from a server into storage, from there onto the backend, and what that takes of memory and time.
+// Its weights are pseudo-random, so it is its size that is tested; what it answers has no sense.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { Hub } from "./hub.mjs";
+import { servePage } from "./setting.mjs";
+import { Device } from "./storage-lab.mjs";
+
+/** The first file of the synthetic model; `cargo xtask test` writes it and sets this. */
+const MODEL = process.env.PHI_FULL_SIZE;
+if (!MODEL) throw new Error("PHI_FULL_SIZE must name the synthetic model's first file: `cargo xtask test` writes it and sets it");
+
+/** Bytes by which the JavaScript heaps of all threads may grow, whatever the model's size. */
+const HEAP_GROWTH = 64 << 20;
+/** Tokens of context, and bytes that they take: keys and values of 8 heads of 128 in 32 layers, in f16. */
+const CONTEXT = 4096;
+const CACHE = CONTEXT * 2 * 8 * 128 * 32 * 2;
+/** Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the engine's working memory, the heaps. */
+const PROCESS_SLACK = 640 << 20;
+
+const size = readdirSync(dirname(MODEL)).reduce((sum, file) => sum + statSync(join(dirname(MODEL), file)).size, 0);
+
+let site, hub, device;
+before(async () => ([site, hub, device] = await Promise.all([servePage(), Hub.open(dirname(MODEL)), new Device("chromium").start()])));
+after(async () => {
+  await device?.end();
+  site?.close();
+  hub?.close();
+});
+
+/** Looks at a tab's memory every so often; `peak` has the most that was seen. */
+class Watch {
+  peak = { heap: 0, process: 0 };
+  #going = true;
+
+  static async of(tab) {
+    const watch = new Watch();
+    watch.tab = tab;
+    watch.page = await tab.createCDPSession();
+    watch.done = watch.#look();
+    return watch;
+  }
+
+  async end() {
+    this.#going = false;
+    await this.done;
+    return this.peak;
+  }
+
+  async #look() {
+    while (this.#going) {
+      const threads = [this.page, ...this.tab.workers().map(({ client }) => client)];
+      // A worker may end meanwhile.
+      const heaps = await Promise.all(threads.map((thread) => heap(thread).catch(() => 0)));
+      this.peak.heap = Math.max(this.peak.heap, heaps.reduce((sum, bytes) => sum + bytes));
+      this.peak.process = Math.max(this.peak.process, largestRenderer(device.browser.process().pid));
+      await setTimeout(100);
+    }
+  }
+}
+
+/** Bytes that a thread's objects take, and the buffers that are JavaScript's. */
+async function heap(thread) {
+  const { usedSize, backingStorageSize } = await thread.send("Runtime.getHeapUsage");
+  return usedSize + backingStorageSize;
+}
+
+/** Bytes in memory of the largest process that draws and runs pages, of the browser with this id. */
+function largestRenderer(browser) {
+  const parents = new Map();
+  const sizes = new Map();
+  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${id}/status`, "utf8");
+      parents.set(Number(id), Number(/^PPid:\s+(\d+)/m.exec(status)[1]));
+      if (readFileSync(`/proc/${id}/cmdline`, "utf8").includes("--type=renderer")) sizes.set(Number(id), 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0));
+    } catch {
+      // It has ended.
+    }
+  }
+  const isOurs = (id) => id === browser || (parents.has(id) && isOurs(parents.get(id)));
+  return Math.max(0, ...[...sizes].filter(([id]) => isOurs(id)).map(([, bytes]) => bytes));
+}
+
+/** A process with nothing of the test before. */
+afterEach(async () => {
+  await device.browser.close();
+  await device.start();
+});
+
+async function openTab() {
+  const tab = await device.browser.newPage();
+  tab.setDefaultTimeout(600_000);
+  await tab.goto(site.address);
+  return tab;
+}
+
+/** Loads the model: what it is, and how that went. */
+function load(tab) {
+  return tab.evaluate(async (model, contextLength) => {
+    const heard = [];
+    const start = performance.now();
+    const onProgress = ({ phase, done }) => heard.push({ phase, done, at: performance.now() });
+    self.phi = await Phi.load({ model, backend: "cpu", contextLength, onProgress });
+    return { description: phi.description, seconds: (performance.now() - start) / 1e3, heard };
+  }, hub.address + basename(MODEL), CONTEXT);
+}
+
+/** The same, and the most memory that it took, which may not be more than it must. */
+async function loadWatched(tab, t) {
+  const watch = await Watch.of(tab);
+  const outcome = await load(tab);
+  const { heap, process } = await watch.end();
+  t.diagnostic(`JavaScript's heaps took at most ${megabytes(heap)}, the process ${megabytes(process)}`);
+  assert.equal(outcome.description.storage, "opfs");
+  assert.equal(await answer(tab), 4);
+  assert.ok(heap < HEAP_GROWTH, `JavaScript's heaps took ${heap} bytes`);
+  assert.ok(process < size + CACHE + PROCESS_SLACK, `the tab's process took ${process} bytes`);
+  return outcome;
+}
+
+/** Has the system forget what it holds of files, so that they come from the disk as they do on a phone; whether it may be told to. */
+function forgetFiles() {
+  try {
+    execFileSync("sync");
+    writeFileSync("/proc/sys/vm/drop_caches", "3");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Bytes a second of the kept model's weights, read by the page's worker in pieces of a chunk and put nowhere. */
+function rawRate(tab) {
+  return tab.workers()[0].evaluate(async () => {
+    const all = await (await navigator.storage.getDirectory()).getDirectoryHandle("phi-wasm");
+    const into = new Uint8Array(8 << 20);
+    let [bytes, seconds] = [0, 0];
+    for await (const folder of all.values()) {
+      for await (const [name, file] of folder.entries()) {
+        if (!name.endsWith(".safetensors")) continue;
+        const access = await file.createSyncAccessHandle();
+        const start = performance.now();
+        for (let at = 0, count; (count = access.read(into, { at })) > 0; at += count) bytes += count;
+        seconds += (performance.now() - start) / 1e3;
+        access.close();
+      }
+    }
+    return { bytes, rate: bytes / seconds };
+  });
+}
+
+const answer = (tab) => tab.evaluate(async () => (await phi.complete({ prompt: "One two three", max_tokens: 4 })).usage.completion_tokens);
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+
+describe(`a model of ${megabytes(size)}`, () => {
+  it("is downloaded, kept and answers", async (t) => {
+    const tab = await openTab();
+    const { seconds } = await loadWatched(tab, t);
+    t.diagnostic(`downloaded, turned into our form, kept and loaded in ${seconds.toFixed(1)} s`);
+  });
+
+  it("comes from storage when the server is gone", async (t) => {
+    hub.close();
+    const tab = await openTab();
+    const { heard } = await loadWatched(tab, t);
+    assert.ok(heard.every(({ phase }) => phase === "loading"), JSON.stringify(heard[0]));
+  });
+
+  it("gives its memory back when it is unloaded, without a wait for rubbish to be collected", async (t) => {
+    const tab = await openTab();
+    await load(tab);
+    const before = largestRenderer(device.browser.process().pid);
+    await tab.evaluate(() => phi.unload());
+    const end = Date.now() + 5000;
+    let after = before;
+    while (after > before - size && Date.now() < end) {
+      await setTimeout(100);
+      after = largestRenderer(device.browser.process().pid);
+    }
+    t.diagnostic(`${megabytes(before)} before, ${megabytes(after)} after`);
+    assert.ok(after < before - size, `the process has ${after} bytes of ${before}`);
+  });
+
+  it("is read about as fast as storage can be", async (t) => {
+    const tab = await openTab();
+    const from = forgetFiles() ? "the disk" : "the system's memory of the disk, which only root may clear";
+    const { seconds, heard } = await load(tab);
+    forgetFiles();
+    const { bytes, rate } = await rawRate(tab);
+    const [first, last] = [heard[0], heard.at(-1)];
+    const loading = (last.done - first.done) / ((last.at - first.at) / 1e3);
+    t.diagnostic(`${megabytes(bytes)} from ${from} onto the CPU in ${seconds.toFixed(1)} s, of which weights at ${megabytes(loading)}/s`);
+    t.diagnostic(`that is ${((100 * loading) / rate).toFixed(0)} % of the ${megabytes(rate)}/s at which a worker of the page reads the files`);
+    assert.ok(bytes > 0.9 * size, `only ${bytes} bytes of weights are kept`);
+  });
+});

@@ -574,5 +574,16 @@ describe("the app on a slow line, and its upkeep", () => {
     assert.equal(await page.tab.evaluate(() => localStorage.length), 0);
   });
 
+  it("opens a file of the user's own once, and has it by itself the next time", async () => {
+    const [chooser] = await Promise.all([page.tab.waitForFileChooser(), page.press("Open a file")]);
+    await chooser.accept([MODEL]);
+    await page.loaded();
+    await page.reload();
+    await page.loaded();
+    await page.go("chat");
+    await page.setUp({ preset: "precise" });
+    assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
+  });
+
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
 });

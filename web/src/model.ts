@@ -1,14 +1,17 @@
-// What callers name as a model, turned into what the engine reads: an address or files.
+// What callers name as a model, turned into what the engine reads: an address, files or what is stored.
 
 import { InputError } from "./errors.js";
 import { pinned } from "./hub.js";
 import { whole } from "./start.js";
+import type { EngineOptions } from "./protocol.js";
+import type { StoredModel } from "./storage/index.js";
 import type { LoadOptions } from "./types.js";
 
-export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<string | Blob | File[]> {
+export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<EngineOptions["model"]> {
   if (typeof model === "string" && model !== "") return pinned(addressOf(model), signal);
   if (model instanceof Blob || (Array.isArray(model) && model.every((file) => file instanceof File))) return model;
   if (isHandle(model)) return model.kind === "file" ? (await model.getFile()) : filesOf(model);
+  if (isStored(model)) return fromStorage(model);
   throw new InputError("bad-option", "model is neither an address nor files: give one of them");
 }
 
@@ -22,6 +25,17 @@ function addressOf(model: string): string {
 
 function isHandle(model: unknown): model is FileSystemDirectoryHandle | FileSystemFileHandle {
   return typeof FileSystemHandle !== "undefined" && model instanceof FileSystemHandle;
+}
+
+function isStored(model: unknown): model is StoredModel {
+  return typeof model === "object" && model !== null && "id" in model && "storedBytes" in model;
+}
+
+/** Where it is when all of it is stored, else where it came from. */
+function fromStorage({ id, name, source, complete }: StoredModel): EngineOptions["model"] {
+  if (complete) return { stored: id, name: source || name };
+  if (/^https?:/.test(source)) return source;
+  throw new InputError("bad-option", `${name} is not all stored, and it came from files: choose them again`);
 }
 
 async function filesOf(folder: FileSystemDirectoryHandle): Promise<File[]> {

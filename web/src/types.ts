@@ -2,6 +2,7 @@
 // values (crate/web/types.ts) and arrive with the generated bindings.
 
 import type { Backend, Progress as EngineProgress } from "../../pkg/simd/phi_wasm.js";
+import type { StoredModel } from "./storage/index.js";
 import type { Variant } from "./variant.js";
 
 export type { Backend, BenchFigures, Checked, Description, Stats } from "../../pkg/simd/phi_wasm.js";
@@ -9,9 +10,10 @@ export type { Backend, BenchFigures, Checked, Description, Stats } from "../../p
 export interface LoadOptions {
   /**
    * Where the model is: the address of a converted model's folder, of a Hugging Face repository ("https://huggingface.co/org/name", perhaps
-   * "/tree/branch") or of a GGUF file, split or not; or files that the user picked, or the handle of a folder or file.
+   * "/tree/branch") or of a GGUF file, split or not; or files that the user picked, or the handle of a folder or file; or one of those that
+   * `Phi.listModels` tells of.
    */
-  model: string | Blob | File[] | FileSystemDirectoryHandle | FileSystemFileHandle;
+  model: string | Blob | File[] | FileSystemDirectoryHandle | FileSystemFileHandle | StoredModel;
   /** "auto" takes the GPU where there is one that computes rightly, and says so where it cannot. */
   backend?: Backend;
   /** Tokens of a conversation to have room for; the model's own number, at most 4096, unless said otherwise. */

@@ -305,6 +305,34 @@ describe("loading", () => {
   });
 });
 
+describe("a model that is stored", () => {
+  it("is loaded by its entry in the list, and nobody picks its files again", async () => {
+    const { said, storage, gone, begun } = await tab.evaluate(async (address) => {
+      const names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+      const files = await Promise.all(names.map(async (name) => new File([await (await fetch(address + name)).blob()], name)));
+      const said = [];
+      const use = async (model) => {
+        const phi = await Phi.load({ model, backend: "cpu" });
+        said.push((await phi.complete({ prompt: "abc", max_tokens: 8 })).choices[0].text);
+        const { storage } = phi.description;
+        await phi.unload();
+        return storage;
+      };
+      await use(files);
+      const [entry] = await Phi.listModels();
+      const storage = await use(entry);
+      await Phi.deleteModel(entry.id);
+      return { said, storage, gone: await failure(use(entry)), begun: await failure(use({ ...entry, complete: false })) };
+    }, tinySite.address);
+    assert.equal(storage, "opfs");
+    assert.equal(said[1], said[0]);
+    assert.deepEqual([gone?.name, gone?.code], ["NetworkError", "not-found"], gone?.message);
+    assert.match(gone.message, /not all in the browser's storage/);
+    assert.equal(begun?.code, "bad-option");
+    assert.match(begun.message, /choose them again/);
+  });
+});
+
 /** What is asked → the class, the code and the sentence of the error. */
 const ERRORS = [
   ["a file that is not there", { load: "nowhere.gguf" }, ["NetworkError", "not-found", /nowhere\.gguf is not there/]],

@@ -1,6 +1,6 @@
 // The model: loading it, pausing that, and what is known of it once it is there.
 
-import { type Description, Phi, type Progress } from "../../src/index.js";
+import { type Description, Phi, type Progress, type StoredModel } from "../../src/index.js";
 import { keepAwake } from "../browser/awake.js";
 import { offline } from "../browser/offline.svelte.js";
 import { words } from "../words/words.svelte.js";
@@ -9,7 +9,7 @@ import { set, settings } from "./settings.svelte.js";
 import { status } from "./toasts.svelte.js";
 
 export interface Choice {
-  source: string | File[] | FileSystemDirectoryHandle;
+  source: string | File[] | FileSystemDirectoryHandle | StoredModel;
   name: string;
   /** Whether it is in this browser's storage already, whole. */
   stored: boolean;

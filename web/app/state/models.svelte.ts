@@ -30,9 +30,9 @@ function withoutRevision(address: string): string {
   return address.replace(/\/(resolve|tree|blob)\/[^/]+/, "").replace(/\/$/, "");
 }
 
-/** Models that came from files are named by those, and the browser asks the user before it opens a file again. */
-export function hasAddress({ source }: StoredModel): boolean {
-  return /^https?:/.test(source);
+/** Whether a model can be loaded without asking the user for its files again: it is whole, or named by an address. */
+export function isAtHand({ source, complete }: StoredModel): boolean {
+  return complete || /^https?:/.test(source);
 }
 
 class Models {
@@ -49,19 +49,19 @@ class Models {
     return this.stored.find(({ source }) => withoutRevision(source) === withoutRevision(address));
   }
 
-  /** Whole in this browser and named by an address: loading them needs neither network nor user. The latest used comes first. */
+  /** Whole in this browser: loading them needs neither network nor user. The latest used comes first. */
   get loadable(): StoredModel[] {
-    return this.stored.filter((model) => model.complete && hasAddress(model));
+    return this.stored.filter(({ complete }) => complete);
   }
 
   offer(offer: Offer): Choice {
     const stored = this.find(addressOf(offer));
-    return { source: stored?.source ?? addressOf(offer), name: offer.name, stored: stored?.complete ?? false };
+    return { source: stored ?? addressOf(offer), name: offer.name, stored: stored?.complete ?? false };
   }
 
-  fromStorage({ source, name, complete }: StoredModel): Choice {
-    const offer = OFFERS.find((offer) => withoutRevision(addressOf(offer)) === withoutRevision(source));
-    return { source, name: offer?.name ?? name, stored: complete };
+  fromStorage(model: StoredModel): Choice {
+    const offer = OFFERS.find((offer) => withoutRevision(addressOf(offer)) === withoutRevision(model.source));
+    return { source: model, name: offer?.name ?? model.name, stored: model.complete };
   }
 }
 

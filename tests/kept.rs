@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use phi_wasm::convert::convert;
 use phi_wasm::error::{Code, Error, Result};
-use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryVault, Vault, check};
+use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryVault, Published, Vault, check};
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
 use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
 use phi_wasm::weights::{DirSource, Hold, MemorySource, Source};
@@ -222,11 +222,7 @@ fn until_it_lives(files: &Files, vault: &MemoryVault, power_cut: bool, read: &Rc
 
 #[test]
 fn kills_cost_what_was_being_made_and_nothing_else() {
-    let tiny = fs::read_dir(Path::new(GOLDEN).join("tiny-phi")).unwrap().map(|item| item.unwrap().path());
-    let tiny: Files = tiny
-        .filter(|path| path.is_file())
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
-        .collect();
+    let tiny = tiny_phi();
     let (whole, chopped) = (converted("tiny-phi", Bits::Four), in_small_chunks(converted("tiny-phi", Bits::Four)));
     for (files, expected, what) in [(tiny, whole, "a foreign model"), (chopped.clone(), chopped, "a converted one")] {
         for power_cut in [false, true] {
@@ -296,6 +292,60 @@ fn a_chunk_that_lies_is_corrupt() {
     files.get_mut("model.safetensors").unwrap()[9000] ^= 1;
     let vault = MemoryVault::default();
     assert_eq!(keep(MemorySource::directory(files), vault, Bits::Four).err().unwrap().code, Code::Corrupt);
+}
+
+/// A model's only file of weights, and its bytes.
+const WEIGHTS: &str = "model.safetensors";
+
+fn tiny_phi() -> Files {
+    let files = fs::read_dir(Path::new(GOLDEN).join("tiny-phi")).unwrap().map(|item| item.unwrap().path()).filter(|path| path.is_file());
+    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+}
+
+fn published<S: Source>(source: S, sha256: &str) -> Published<S> {
+    Published::new(source, [(WEIGHTS.to_owned(), sha256.to_owned())].into())
+}
+
+#[test]
+fn what_comes_is_compared_with_what_its_publisher_says() {
+    let files = tiny_phi();
+    let right = chunk_hash(&files[WEIGHTS]);
+    let vault = MemoryVault::default();
+    let error = keep(published(watched(&files), &right.replace(&right[..1], "x")), vault.clone(), Bits::Four).err().unwrap();
+    assert_eq!(error.code, Code::Corrupt, "{error}");
+    assert!(error.message.contains("publisher"), "{error}");
+    // Nobody knows what is wrong, so all of it comes again.
+    let source = watched(&files);
+    let read = source.read.clone();
+    keep(published(source, &right.to_uppercase()), vault.clone(), Bits::Four).unwrap();
+    assert!(read.get() >= files[WEIGHTS].len() as u64);
+    assert!(model_files(&vault) == converted("tiny-phi", Bits::Four));
+}
+
+#[test]
+fn hashing_survives_kills() {
+    let files = tiny_phi();
+    let weights = &files[WEIGHTS];
+    let (half, size) = (weights.len() / 2, weights.len() as u64);
+    for (sha256, outcome) in [(chunk_hash(weights), None), (chunk_hash(b"something else"), Some(Code::Corrupt))] {
+        let first = published(watched(&files), &sha256);
+        let mut bytes = vec![0; half];
+        block_on(first.read(WEIGHTS, 0, &mut bytes)).unwrap();
+        let source = watched(&files);
+        let read = source.read.clone();
+        let second = published(source, &sha256);
+        second.go_on_hashing(&first.hashed());
+        // The ends of a file are asked for, and what lies between is hashed as well, once.
+        for (at, len) in [(0, 100), (half as u64 + 50, 10), (size - 10, 10)] {
+            block_on(second.read(WEIGHTS, at, &mut bytes[..len])).unwrap();
+        }
+        assert_eq!(block_on(second.compare()).err().map(|error| error.code), outcome);
+        assert_eq!(read.get(), 100 + size - half as u64);
+        // Of another file nothing is taken up.
+        let other = published(watched(&files), &chunk_hash(b"another"));
+        other.go_on_hashing(&first.hashed());
+        assert_eq!(other.hashed(), published(watched(&files), &chunk_hash(b"another")).hashed());
+    }
 }
 
 /// A vault without room.

@@ -12,6 +12,7 @@
 mod about;
 mod journal;
 mod origin;
+mod published;
 pub mod vault;
 
 use std::cell::{Cell, RefCell};
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub use about::{About, FILE as ABOUT};
 use origin::{Extent, Origin, Unit};
+pub use published::Published;
 pub use vault::{MemoryVault, Vault};
 
 use crate::error::{Code, Result, fail};
@@ -31,6 +33,11 @@ use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, 
 
 /// Bytes after which `about.json` is told how many have come.
 const TELL: u64 = 8 << 20;
+
+/// How far the hashes of the source's files have come.
+const HASHED: &str = "hashed";
+/// Bytes of which it has a multiple.
+const PAGE: usize = 4096;
 
 /// How much of a model is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +110,9 @@ impl<S: Source, V: Vault> Kept<S, V> {
         let name = origin.name();
         discard(&origin, &vault).await?;
         let (have, changed) = present(&origin, &vault).await?;
+        if let Some(hashed) = read_all(&vault, HASHED).await? {
+            origin.source().go_on_hashing(&hashed);
+        }
         let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have).map(|(unit, _)| unit.bytes()).sum();
         let stored = Stored { bytes, total: total(&origin.manifest), complete: false };
         let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, stored.total));
@@ -145,13 +155,12 @@ impl<S: Source, V: Vault> Kept<S, V> {
         for unit in 0..growth.origin.units.len() {
             inner.get(growth, unit).await?;
         }
+        inner.compare(growth).await?;
         let text = match &growth.origin.manifest_text {
             Some(text) => text.clone(),
             None => Manifest { files: hashes(&inner.vault, &growth.origin.files).await?, ..inner.manifest.clone() }.to_json(),
         };
-        inner.vault.resize(MANIFEST, text.len() as u64).await?;
-        inner.vault.write(MANIFEST, 0, &text).await?;
-        inner.vault.flush(MANIFEST).await?;
+        write_all(&inner.vault, MANIFEST, &text).await?;
         inner.stored.set(Stored { complete: true, ..self.stored() });
         inner.tell(About::finish).await
     }
@@ -192,6 +201,18 @@ impl<S: Source, V: Vault> Inner<S, V> {
         self.count(bytes.len() as u64).await
     }
 
+    /// Has the source compare what came of it with what it should be. Nobody knows which of it is wrong, so nothing stays then.
+    async fn compare(&self, growth: &Growth<S>) -> Result<()> {
+        let compared = growth.origin.source().compare().await;
+        if compared.as_ref().is_err_and(|error| error.code == Code::Corrupt) {
+            self.vault.remove(journal::FILE).await?;
+            self.stored.set(Stored { bytes: 0, ..self.stored.get() });
+            self.tell(|about| about.grow(self.stored.get().total, 0)).await?;
+        }
+        self.vault.remove(HASHED).await?;
+        compared
+    }
+
     /// Gets again whatever some bad chunks were made of: how many bytes that is.
     async fn repair(&self, bad: &[(String, u64, u64)]) -> Result<u64> {
         let (Some(growth), mut repaired) = (&self.growth, 0) else { return Ok(0) };
@@ -229,6 +250,12 @@ impl<S: Source, V: Vault> Inner<S, V> {
         }
         if now.bytes / TELL == before.bytes / TELL {
             return Ok(());
+        }
+        let hashed = self.growth.as_ref().map(|growth| growth.origin.source().hashed()).filter(|hashed| !hashed.is_empty());
+        if let Some(mut hashed) = hashed {
+            // Of one size, so that nothing but its bytes changes: a kill leaves the old ones or the new ones.
+            hashed.resize(hashed.len().next_multiple_of(PAGE), b' ');
+            write_all(&self.vault, HASHED, &hashed).await?;
         }
         self.tell(|about| about.grow(now.total, now.bytes)).await
     }
@@ -311,10 +338,23 @@ async fn complete(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
 
 /// The manifest that a vault has, if it can be read: one that was cut while it was written makes nothing complete.
 async fn manifest(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
-    let Some(size) = vault.size(MANIFEST).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
-    let mut text = vec![0; size as usize];
-    vault.read(MANIFEST, 0, &mut text).await?;
+    let Some(text) = read_all(vault, MANIFEST).await? else { return Ok(None) };
     Ok(Manifest::parse(&text).ok().map(|manifest| (manifest, text)))
+}
+
+/// A small file, unless it is not there or empty.
+async fn read_all(vault: &impl Vault, file: &str) -> Result<Option<Vec<u8>>> {
+    let Some(size) = vault.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
+    let mut bytes = vec![0; size as usize];
+    vault.read(file, 0, &mut bytes).await?;
+    Ok(Some(bytes))
+}
+
+/// Makes a file these bytes.
+async fn write_all(vault: &impl Vault, file: &str, bytes: &[u8]) -> Result<()> {
+    vault.resize(file, bytes.len() as u64).await?;
+    vault.write(file, 0, bytes).await?;
+    vault.flush(file).await
 }
 
 /// Which units of a model the vault has, and bytes of others that it had of another state of the model.

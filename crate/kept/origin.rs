@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::journal::{Tag, tag};
-use super::{about, journal};
+use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
 use crate::weights::checkpoint::Hold;
@@ -16,7 +16,7 @@ use crate::weights::source::{Source, read_all};
 use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 
 /// Names that a kept model has for itself.
-const OURS: [&str; 3] = [journal::FILE, about::FILE, MANIFEST];
+const OURS: [&str; 4] = [journal::FILE, about::FILE, HASHED, MANIFEST];
 
 /// A run of bytes in a file of the kept model.
 #[derive(Clone, Debug)]
@@ -131,9 +131,14 @@ impl<S: Source> Origin<S> {
 
     /// What messages call it.
     pub fn name(&self) -> String {
+        self.source().name()
+    }
+
+    /// Where its bytes come from.
+    pub fn source(&self) -> &S {
         match &self.model {
-            Model::Converted(source) => source.name(),
-            Model::Other { checkpoint, .. } => checkpoint.source_name(),
+            Model::Converted(source) => source,
+            Model::Other { checkpoint, .. } => checkpoint.source(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What JavaScript calls, in a worker: computing holds its thread until a step is done.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use js_sys::{Function, JSON, Promise, Reflect};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -18,7 +19,7 @@ use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
-use crate::kept::{self, Checked, Kept, Stored};
+use crate::kept::{self, Checked, Kept, Published, Stored};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
 use crate::text::template::Message;
@@ -84,7 +85,7 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
-        let keeper = open_vault.map(|open| Keeper::of(&model, load.hold, open)).transpose().map_err(thrown)?;
+        let keeper = open_vault.map(|open| Keeper::of(&model, load.hold, options.sha256.clone(), open)).transpose().map_err(thrown)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune });
         let on_progress = on_progress.unchecked_into();
         let page = Page { model, keeper, threads: options.threads, tune, start_helpers, on_progress };
@@ -188,6 +189,8 @@ struct Options {
     retune: bool,
     #[serde(default)]
     known_gpus: String,
+    #[serde(default)]
+    sha256: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -305,6 +308,8 @@ struct Keeper {
     /// The vault's.
     id: String,
     hold: Hold,
+    /// What its files' publisher says of them, by name.
+    sha256: BTreeMap<String, String>,
     /// While it is loaded.
     kept: RefCell<Option<(Kept<PageSource, JsVault>, JsVault)>>,
     /// Which storage it was, and what it had to say.
@@ -314,9 +319,9 @@ struct Keeper {
 
 impl Keeper {
     /// Of a model that is held in some way.
-    fn of(model: &JsValue, hold: Hold, open: OpenVault) -> Result<Keeper> {
+    fn of(model: &JsValue, hold: Hold, sha256: BTreeMap<String, String>, open: OpenVault) -> Result<Keeper> {
         let id = id_of(&origin(model)?, hold);
-        Ok(Keeper { open, id, hold, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
+        Ok(Keeper { open, id, hold, sha256, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
@@ -327,6 +332,8 @@ impl Keeper {
         }
         let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(origin) };
         self.storage.replace(Some(vault.storage()));
+        let origin =
+            if self.sha256.is_empty() { origin } else { PageSource::Published(Box::new(Published::new(origin, self.sha256.clone()))) };
         match Kept::open(origin, vault.clone(), self.hold).await {
             Ok(kept) => {
                 self.notice.replace(kept.notice().map(str::to_owned));

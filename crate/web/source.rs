@@ -4,7 +4,7 @@ use super::files::FileSource;
 use super::http::HttpSource;
 use super::vault::JsVault;
 use crate::error::{Code, Result, fail};
-use crate::kept::Kept;
+use crate::kept::{Kept, Published};
 use crate::weights::source::Source;
 
 /// A server's files, the user's, or what the browser's storage has of either. One type, so that a module holds one copy of what loads it.
@@ -15,6 +15,8 @@ pub enum PageSource {
     Files(FileSource),
     /// Nowhere but in storage.
     Stored(Stored),
+    /// One of the others, some of whose files are hashed while they come.
+    Published(Box<Published<PageSource>>),
     /// One of the others, kept.
     Kept(Kept<PageSource, JsVault>),
 }
@@ -52,15 +54,17 @@ macro_rules! whichever {
             PageSource::Http($source) => $does,
             PageSource::Files($source) => $does,
             PageSource::Stored($source) => $does,
+            PageSource::Published($source) => $does,
             PageSource::Kept($source) => $does,
         }
     };
-    // In a box: what a kept model asks for may be one of ours again.
+    // In a box: what these two ask is one of ours again.
     ($self:ident, $source:ident => await $does:expr) => {
         match $self {
             PageSource::Http($source) => $does.await,
             PageSource::Files($source) => $does.await,
             PageSource::Stored($source) => $does.await,
+            PageSource::Published($source) => Box::pin($does).await,
             PageSource::Kept($source) => Box::pin($does).await,
         }
     };
@@ -85,6 +89,18 @@ impl Source for PageSource {
 
     async fn version(&self, file: &str) -> Result<String> {
         whichever!(self, source => await source.version(file))
+    }
+
+    fn hashed(&self) -> Vec<u8> {
+        whichever!(self, source => source.hashed())
+    }
+
+    fn go_on_hashing(&self, hashed: &[u8]) {
+        whichever!(self, source => source.go_on_hashing(hashed));
+    }
+
+    async fn compare(&self) -> Result<()> {
+        whichever!(self, source => await source.compare())
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {

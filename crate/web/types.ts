@@ -23,6 +23,8 @@ export interface LoadOptions {
   retune?: boolean;
   /** What `tunedGpus` gave. */
   knownGpus?: string;
+  /** The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that is kept is compared with them. */
+  sha256?: Record<string, string>;
 }
 
 /** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */

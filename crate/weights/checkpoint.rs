@@ -135,9 +135,9 @@ impl<S: Source> Checkpoint<S> {
         self.store.source.version(file).await
     }
 
-    /// Where the model lies, for messages.
-    pub fn source_name(&self) -> String {
-        self.store.name()
+    /// Where the model lies.
+    pub fn source(&self) -> &S {
+        &self.store.source
     }
 
     async fn open_directory(mut store: Store<S>) -> Result<Checkpoint<S>> {

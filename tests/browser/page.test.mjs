@@ -51,7 +51,9 @@ for (const kind of BROWSERS) {
           assert.equal(stats.finish, "cancelled");
           assert.ok(text.length < 1000, `${text.length} characters after the stop`);
           await page.startOver("");
-          assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+          await page.tab.$eval("#longest", (field) => (field.value = "3"));
+          const next = await page.ask(ANSWERS[0].messages[0].content);
+          assert.ok(next.text.length > 3 && ANSWERS[0].answer.startsWith(next.text), next.text);
         });
 
         it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));

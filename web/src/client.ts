@@ -41,11 +41,11 @@ export class Phi {
     requireBrowser();
     const { signal, storage = "auto" } = options;
     if (signal?.aborted) throw cancelled("loading");
-    const model = await resolveModel(options.model, signal);
+    const resolved = await resolveModel(options.model, signal);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
     return working(options, "loading", async (link) => {
-      const { description } = await link.answer({ kind: "load", options: forEngine(model, options), storage }, "loaded");
+      const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(options) }, storage }, "loaded");
       if (description.notice) options.onNotice?.(description.notice);
       return new Phi(link);
     });
@@ -182,9 +182,9 @@ function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
   return stats;
 }
 
-function forEngine(model: EngineOptions["model"], { backend, bits, contextLength, kv, threads, retune }: LoadOptions): EngineOptions {
+function forEngine({ backend, bits, contextLength, kv, threads, retune }: LoadOptions): Omit<EngineOptions, "model"> {
   const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune };
-  return { model, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) };
+  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }
 
 /** Storage's own errors, as this package throws them. */

@@ -19,24 +19,38 @@ interface Place {
 /** What the hub says about a revision. */
 interface Revision {
   sha: string;
-  siblings: { rfilename: string }[];
+  siblings: { rfilename: string; lfs?: { sha256: string } | null }[];
+}
+
+/** Where a model's files are, for good. */
+export interface Pinned {
+  address: string;
+  /** The SHA-256 of its large files, by their names at that address. */
+  sha256: Record<string, string>;
 }
 
 /** The address that a model's files can be read from; any other than a repository's stays as it is. */
-export async function pinned(address: string, signal?: AbortSignal): Promise<string> {
+export async function pinned(address: string, signal?: AbortSignal): Promise<Pinned> {
   const place = parse(new URL(address));
-  if (!place) return address;
   const notes = await remembered();
+  // A download that goes on is named by where it came from.
+  if (!place) return Object.values(notes).find((known) => known.address === address) ?? { address, sha256: {} };
   const known = notes[address];
   // Any commit to a repository changes its head: what is stored, perhaps in part, is not fetched anew for that.
-  if (known && (await isStored(known))) return known;
+  if (known && (await isStored(known.address))) return known;
   const revision = await ask(place, signal).catch((error) => {
     // Without storage, the browser's own cache may hold the files.
     if (known && error instanceof NetworkError && error.code === "network") return undefined;
     throw error;
   });
   if (!revision) return known!;
-  const found = `${place.origin}/${place.id}/resolve/${revision.sha}/${choose(place, revision)}`;
+  const path = choose(place, revision);
+  const folder = decodeURIComponent(path).replace(/[^/]*$/, "");
+  const large = revision.siblings.filter(({ rfilename, lfs }) => lfs && rfilename.startsWith(folder));
+  const found = {
+    address: `${place.origin}/${place.id}/resolve/${revision.sha}/${path}`,
+    sha256: Object.fromEntries(large.map(({ rfilename, lfs }) => [rfilename.slice(folder.length), lfs!.sha256])),
+  };
   await keep("hub", JSON.stringify({ ...notes, [address]: found }));
   return found;
 }
@@ -56,7 +70,7 @@ function parse({ host, origin, pathname }: URL): Place | undefined {
 }
 
 async function ask({ origin, id, revision }: Place, signal?: AbortSignal): Promise<Revision> {
-  const address = `${origin}/api/models/${id}/revision/${revision}`;
+  const address = `${origin}/api/models/${id}/revision/${revision}?blobs=true`;
   const response = await fetch(address, { signal: signal ?? null, cache: "no-store" }).catch((error: Error) => {
     if (signal?.aborted) throw cancelled("loading");
     throw new NetworkError("network", `${address} cannot be reached (${error.message}): check the network and load again`);
@@ -89,7 +103,7 @@ function choose({ origin, id, path, isFile }: Place, { siblings }: Revision): st
   throw new InputError("bad-option", `${where} has several models: give the address of one, with /blob/main/ before ${models.join(" or ")}`);
 }
 
-async function remembered(): Promise<Record<string, string>> {
+async function remembered(): Promise<Record<string, Pinned>> {
   try {
     return JSON.parse(await recall("hub"));
   } catch {

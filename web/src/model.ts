@@ -7,12 +7,19 @@ import type { EngineOptions } from "./protocol.js";
 import type { StoredModel } from "./storage/index.js";
 import type { LoadOptions } from "./types.js";
 
-export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<EngineOptions["model"]> {
-  if (typeof model === "string" && model !== "") return pinned(addressOf(model), signal);
-  if (model instanceof Blob || (Array.isArray(model) && model.every((file) => file instanceof File))) return model;
-  if (isHandle(model)) return model.kind === "file" ? (await model.getFile()) : filesOf(model);
-  if (isStored(model)) return fromStorage(model);
+type Resolved = Pick<EngineOptions, "model" | "sha256">;
+
+export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<Resolved> {
+  if (typeof model === "string" && model !== "") return at(addressOf(model), signal);
+  if (model instanceof Blob || (Array.isArray(model) && model.every((file) => file instanceof File))) return { model };
+  if (isHandle(model)) return { model: model.kind === "file" ? await model.getFile() : await filesOf(model) };
+  if (isStored(model)) return fromStorage(model, signal);
   throw new InputError("bad-option", "model is neither an address nor files: give one of them");
+}
+
+async function at(place: string, signal?: AbortSignal): Promise<Resolved> {
+  const { address, sha256 } = await pinned(place, signal);
+  return { model: address, sha256 };
 }
 
 function addressOf(model: string): string {
@@ -32,9 +39,9 @@ function isStored(model: unknown): model is StoredModel {
 }
 
 /** Where it is when all of it is stored, else where it came from. */
-function fromStorage({ id, name, source, complete }: StoredModel): EngineOptions["model"] {
-  if (complete) return { stored: id, name: source || name };
-  if (/^https?:/.test(source)) return source;
+async function fromStorage({ id, name, source, complete }: StoredModel, signal?: AbortSignal): Promise<Resolved> {
+  if (complete) return { model: { stored: id, name: source || name } };
+  if (/^https?:/.test(source)) return at(source, signal);
   throw new InputError("bad-option", `${name} is not all stored, and it came from files: choose them again`);
 }
 

@@ -1,7 +1,8 @@
 // The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a model.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../../web/tools/browser.mjs";
@@ -375,7 +376,7 @@ const GGUFS = ["a.Q4_0.gguf", "a.Q8_0.gguf"];
 const SPLIT = ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"];
 
 /** A page for which the hub has one repository of these files, the tiny model's at one commit; `status` is what its API answers. */
-async function openWithHub({ siblings = SAFETENSORS, status = 200 }) {
+async function openWithHub({ siblings = SAFETENSORS, status = 200, sha256 }) {
   const tab = await openTab();
   const standIn = (hub, api, status, files) => {
     const { fetch } = self;
@@ -389,7 +390,7 @@ async function openWithHub({ siblings = SAFETENSORS, status = 200 }) {
       return fetch(new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what));
     };
   };
-  const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename })) };
+  const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename, ...(sha256 && rfilename.endsWith(".safetensors") && { lfs: { sha256 } }) })) };
   const stand = (thread) => thread.evaluate(standIn, HUB, api, status, tinySite.address);
   tab.on("workercreated", stand);
   await stand(tab);
@@ -454,6 +455,24 @@ describe("the address of a repository", () => {
     assert.deepEqual([error.name, error.code], ["NetworkError", "not-found"]);
     await tab.close();
   });
+
+  for (const isRight of [true, false]) {
+    it(`has files that are compared with the hub's SHA-256, which is ${isRight ? "right" : "wrong"}`, async () => {
+      const sha256 = createHash("sha256").update(isRight ? readFileSync(join(tiny.folder, "model.safetensors")) : "other bytes").digest("hex");
+      const tab = await openWithHub({ sha256 });
+      const { error, models } = await tab.evaluate(async (model) => {
+        await caches.delete("phi-wasm");
+        const loading = Phi.load({ model, backend: "cpu" });
+        const error = await failure(loading);
+        if (!error) await (await loading).unload();
+        const models = await Phi.listModels();
+        for (const { id } of models) await Phi.deleteModel(id);
+        return { error, models: models.map(({ complete }) => complete) };
+      }, `${HUB}/org/tiny`);
+      assert.deepEqual([error?.code, models], isRight ? [undefined, [true]] : ["corrupt", [false]], error?.message);
+      await tab.close();
+    });
+  }
 
   it("stays at the commit that is stored, until that is deleted", async () => {
     const tab = await openWithHub({});

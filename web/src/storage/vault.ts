@@ -51,7 +51,7 @@ export const ABOUT = "about.json";
 export const LOCK = "lock";
 
 /** Files that belong to the keeping of a model and not to the model. */
-export const OWN_FILES: readonly string[] = [ABOUT, "journal", LOCK];
+export const OWN_FILES: readonly string[] = [ABOUT, "journal", "hashed", LOCK];
 
 /** How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms. */
 export const PATIENCE = 2000;

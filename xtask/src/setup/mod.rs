@@ -27,8 +27,11 @@ pub fn everything(place: &Place) -> Result<()> {
     model::fetch(place)?;
     model::rotate(place)?;
     wasmtime(place)?;
-    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, "its build and test commands are tested too")?;
-    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, "wasm-bindgen's tests drive Firefox through it, and Debian has none")
+    // These two only start other programs and need not be fast: without optimising they compile in half the time.
+    let plain = ["--debug"];
+    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &plain, "its build and test commands are tested too")?;
+    let why = "wasm-bindgen's tests drive Firefox through it, and Debian has none";
+    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &plain, why)
 }
 
 /// What `build` needs.
@@ -37,13 +40,8 @@ pub fn for_build(place: &Place) -> Result<()> {
     rust_target("wasm32-wasip1", "the WASI module is built for it")?;
     rust_source()?;
     let version = &place.wasm_bindgen_version;
-    install(
-        place,
-        "wasm-bindgen",
-        "wasm-bindgen-cli",
-        version,
-        "it writes the JavaScript beside the wasm, and its version must be Cargo.lock's",
-    )?;
+    let why = "it writes the JavaScript beside the wasm, and its version must be Cargo.lock's";
+    install(place, "wasm-bindgen", "wasm-bindgen-cli", version, &[], why)?;
     node()?;
     npm_packages(place)
 }
@@ -73,7 +71,7 @@ fn rust_source() -> Result<()> {
 }
 
 /// `cargo install` into the cache, under the version's own name.
-fn install(place: &Place, name: &str, package: &str, version: &str, why: &str) -> Result<()> {
+fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&str], why: &str) -> Result<()> {
     let root = place.tool(name, version);
     if root.join("bin").join(name).is_file() {
         return Ok(());
@@ -83,6 +81,7 @@ fn install(place: &Place, name: &str, package: &str, version: &str, why: &str) -
         Command::new("cargo")
             .args(["install", package, "--version", &format!("={version}"), "--root"])
             .arg(&root)
+            .args(options)
             .current_dir(&place.cache)
             .env_remove("CARGO_TARGET_DIR"),
     )

@@ -1,0 +1,158 @@
+//! Files whose SHA-256 their publisher tells: hashed while they come, from front to back, and compared when all of them is there.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::digest::common::hazmat::SerializableState;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Code, Result, fail};
+use crate::weights::source::Source;
+use crate::weights::store::hash_text;
+
+/// What nobody asked for and lies between what was asked for is read up to this many bytes, so that it is hashed, too. A file with a larger
+/// gap is not compared.
+const GAP: u64 = 64 << 20;
+/// Bytes that are read for it at once.
+const PIECE: u64 = 1 << 20;
+
+/// A source some of whose files are hashed.
+pub struct Published<S> {
+    source: S,
+    tallies: RefCell<BTreeMap<String, Tally>>,
+}
+
+/// How far the hash of a file has come.
+#[derive(Clone)]
+struct Tally {
+    /// In hexadecimal.
+    expected: String,
+    /// Bytes that went into it.
+    done: u64,
+    hasher: Sha256,
+}
+
+/// The same, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    expected: String,
+    done: u64,
+    state: Vec<u8>,
+}
+
+impl Tally {
+    fn new(expected: String) -> Tally {
+        Tally { expected, done: 0, hasher: Sha256::new() }
+    }
+
+    /// Takes what is new of some bytes, unless something is missing before them.
+    fn take(&mut self, at: u64, bytes: &[u8]) {
+        let known = self.done.checked_sub(at).and_then(|known| bytes.get(known as usize..));
+        if let Some(new) = known {
+            self.hasher.update(new);
+            self.done += new.len() as u64;
+        }
+    }
+}
+
+impl<S: Source> Published<S> {
+    /// Hashes files of a source whose SHA-256 are these, by name, in hexadecimal.
+    pub fn new(source: S, sha256: BTreeMap<String, String>) -> Published<S> {
+        let tallies = sha256.into_iter().map(|(file, expected)| (file, Tally::new(expected.to_ascii_lowercase())));
+        Published { source, tallies: RefCell::new(tallies.collect()) }
+    }
+
+    /// Hashes what lies before `offset` and nobody has asked for.
+    async fn catch_up(&self, file: &str, offset: u64) -> Result<()> {
+        let mut piece = Vec::new();
+        while let Some(done) = self.done(file).filter(|done| (1..=GAP).contains(&offset.saturating_sub(*done))) {
+            piece.resize((offset - done).min(PIECE) as usize, 0);
+            self.source.read(file, done, &mut piece).await?;
+            self.take(file, done, &piece);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a file that are hashed, if it is one of those that are.
+    fn done(&self, file: &str) -> Option<u64> {
+        self.tallies.borrow().get(file).map(|tally| tally.done)
+    }
+
+    fn take(&self, file: &str, at: u64, bytes: &[u8]) {
+        if let Some(tally) = self.tallies.borrow_mut().get_mut(file) {
+            tally.take(at, bytes);
+        }
+    }
+}
+
+impl<S: Source> Source for Published<S> {
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.source.entry()
+    }
+
+    async fn list(&self) -> Result<Option<Vec<String>>> {
+        self.source.list().await
+    }
+
+    fn checked(&self) -> bool {
+        self.source.checked()
+    }
+
+    async fn version(&self, file: &str) -> Result<String> {
+        self.source.version(file).await
+    }
+
+    async fn size(&self, file: &str) -> Result<Option<u64>> {
+        self.source.size(file).await
+    }
+
+    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.catch_up(file, offset).await?;
+        self.source.read(file, offset, into).await?;
+        self.take(file, offset, into);
+        Ok(())
+    }
+
+    fn hashed(&self) -> Vec<u8> {
+        let tallies = self.tallies.borrow();
+        let kept = |tally: &Tally| Kept { expected: tally.expected.clone(), done: tally.done, state: tally.hasher.serialize().to_vec() };
+        let all: BTreeMap<&String, Kept> = tallies.iter().map(|(file, tally)| (file, kept(tally))).collect();
+        if all.is_empty() { Vec::new() } else { serde_json::to_vec(&all).expect("plain data turns into JSON") }
+    }
+
+    fn go_on_hashing(&self, hashed: &[u8]) {
+        let Ok(all) = serde_json::from_slice::<BTreeMap<String, Kept>>(hashed) else { return };
+        let mut tallies = self.tallies.borrow_mut();
+        for (file, kept) in all {
+            let state = kept.state.as_slice().try_into().ok().and_then(|state| Sha256::deserialize(state).ok());
+            if let (Some(hasher), Some(tally)) = (state, tallies.get_mut(&file))
+                && kept.expected == tally.expected
+                && kept.done > tally.done
+            {
+                *tally = Tally { hasher, done: kept.done, ..tally.clone() };
+            }
+        }
+    }
+
+    async fn compare(&self) -> Result<()> {
+        let files: Vec<_> = self.tallies.borrow().keys().cloned().collect();
+        for file in files {
+            let size = self.source.size(&file).await?.unwrap_or(0);
+            self.catch_up(&file, size).await?;
+            let Some(tally) = self.tallies.borrow().get(&file).cloned().filter(|tally| tally.done == size) else { continue };
+            if hash_text(&tally.hasher.finalize()) != tally.expected {
+                fail!(
+                    Code::Corrupt,
+                    "{file} in {} is not what its publisher's SHA-256 says; load it again, and report it if that does not help",
+                    self.name()
+                );
+            }
+        }
+        Ok(())
+    }
+}

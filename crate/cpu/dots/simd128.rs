@@ -10,6 +10,10 @@ use crate::cpu::lanes::simd128::Simd128;
 #[derive(Clone, Copy)]
 pub struct Simd128Dots;
 
+/// Sums of products with nibbles: of those at the bottom of their words, of those four bits up, which count 16 times as much, and of those
+/// eight bits up.
+pub type Sums = [v128; 3];
+
 /// Sums of a line of bytes: two for each of the upper two rows, two for each of the others.
 pub type ByteSums = [v128; 2];
 
@@ -41,7 +45,7 @@ pub fn total_of_bytes([a, b]: ByteSums) -> Simd128 {
 
 impl Dots for Simd128Dots {
     type Lanes = Simd128;
-    type Sums = v128;
+    type Sums = Sums;
     type ByteSums = ByteSums;
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
@@ -49,17 +53,29 @@ impl Dots for Simd128Dots {
     }
 
     methods! {
-        fn none() -> v128 = i32x4_splat(0);
-        fn dot(sums: v128, line: v128, x: *const u8) -> v128 = {
+        fn none() -> Sums = [i32x4_splat(0); 3];
+        fn dot(sums: Sums, line: v128, x: *const u8) -> Sums = {
             let (x, nibble) = (v128_load(x.cast()), u16x8_splat(15));
             let even = i32x4_dot_i16x8(v128_and(line, nibble), word::<0>(x));
             let odd = i32x4_dot_i16x8(v128_and(u16x8_shr(line, 8), nibble), word::<1>(x));
             let low = i32x4_add(even, odd);
             let even = i32x4_dot_i16x8(v128_and(u16x8_shr(line, 4), nibble), word::<2>(x));
             let odd = i32x4_dot_i16x8(u16x8_shr(line, 12), word::<3>(x));
-            i32x4_add(i32x4_add(sums, low), i32x4_add(even, odd))
+            [i32x4_add(i32x4_add(sums[0], low), i32x4_add(even, odd)), sums[1], sums[2]]
         };
-        fn total(sums: v128, plus: i32) -> Simd128 = Simd128::of(i32x4_add(sums, i32x4_splat(plus)));
+        // For one token nothing shares the work of shifting nibbles down: two of four stay where they are, and their sums are shifted.
+        fn dot_lines(sums: Sums, line: v128, x: *const u8) -> Sums = {
+            let x = v128_load(x.cast());
+            let bottom = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x000f)), word::<0>(x));
+            let top = i32x4_dot_i16x8(u16x8_shr(line, 12), word::<3>(x));
+            let sixteens = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x00f0)), word::<2>(x));
+            let more = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x0f00)), word::<1>(x));
+            [i32x4_add(i32x4_add(sums[0], bottom), top), i32x4_add(sums[1], sixteens), i32x4_add(sums[2], more)]
+        };
+        fn total(sums: Sums, plus: i32) -> Simd128 = {
+            let higher = i32x4_add(i32x4_shr(sums[1], 4), i32x4_shr(sums[2], 8));
+            Simd128::of(i32x4_add(i32x4_add(sums[0], i32x4_splat(plus)), higher))
+        };
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = dot_bytes(sums, lines, x);

@@ -40,7 +40,8 @@ pub trait Host {
     /// Opens the model's files.
     async fn source(&self) -> Result<Self::Source>;
 
-    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a notice: a model that was loaded can answer.
+    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a notice, since a model that was loaded can answer,
+    /// unless it is `corrupt`.
     ///
     /// # Errors
     /// Those of completing what is kept of a model.
@@ -154,6 +155,10 @@ impl<H: Host> Steady<H> {
     async fn load(&mut self) -> Result<()> {
         let loaded = self.load_somewhere().await;
         if let Err(error) = self.host.settle(loaded.is_ok()).await {
+            if error.code == Code::Corrupt {
+                self.device = None; // What it said would have no sense.
+                return loaded.and(Err(error));
+            }
             let kept = format!("The model is not kept: {}", error.message);
             self.notice = Some(match self.notice.take() {
                 Some(before) => format!("{before} {kept}"),

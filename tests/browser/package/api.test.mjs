@@ -308,7 +308,7 @@ describe("loading", () => {
 
 describe("a model that is stored", () => {
   it("is loaded by its entry in the list, and nobody picks its files again", async () => {
-    const { said, storage, gone, begun } = await tab.evaluate(async (address) => {
+    const { said, storage, gone, begun, left } = await tab.evaluate(async (address) => {
       const names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
       const files = await Promise.all(names.map(async (name) => new File([await (await fetch(address + name)).blob()], name)));
       const said = [];
@@ -323,8 +323,10 @@ describe("a model that is stored", () => {
       const [entry] = await Phi.listModels();
       const storage = await use(entry);
       await Phi.deleteModel(entry.id);
-      return { said, storage, gone: await failure(use(entry)), begun: await failure(use({ ...entry, complete: false })) };
+      const [gone, begun] = [await failure(use(entry)), await failure(use({ ...entry, complete: false }))];
+      return { said, storage, gone, begun, left: await Phi.listModels() };
     }, tinySite.address);
+    assert.deepEqual(left, []);
     assert.equal(storage, "opfs");
     assert.equal(said[1], said[0]);
     assert.deepEqual([gone?.name, gone?.code], ["NetworkError", "not-found"], gone?.message);

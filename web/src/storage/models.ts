@@ -3,7 +3,7 @@
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
 import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js";
-import { failed, inUse, isCalled, lost, OWN_FILES, PATIENCE, StorageFault, type StorageKind } from "./vault.js";
+import { failed, inUse, isCalled, LOCK, lost, OWN_FILES, PATIENCE, StorageFault, type StorageKind } from "./vault.js";
 
 export interface StoredModel {
   id: string;
@@ -27,7 +27,10 @@ export function listModels(): Promise<StoredModel[]> {
     const found = new Map<string, StoredModel>();
     for (const shelf of shelves) {
       for (const id of await shelf.models()) {
-        const model = await describe(shelf, id);
+        const files = await shelf.files(id);
+        // One that was never found leaves a place and nothing in it.
+        if (files.every(({ name }) => name === LOCK)) continue;
+        const model = await describe(shelf, id, files);
         if (!found.get(id)?.complete) found.set(id, model);
       }
     }
@@ -35,8 +38,7 @@ export function listModels(): Promise<StoredModel[]> {
   });
 }
 
-async function describe(shelf: Shelf, id: string): Promise<StoredModel> {
-  const files = await shelf.files(id);
+async function describe(shelf: Shelf, id: string, files: StoredFile[]): Promise<StoredModel> {
   const about = await readAbout(files);
   const { name = id, source = "", bytes = 0, stored = 0, complete = false, created = 0, used = created } = about ?? {};
   return { id, name, source, bytes, storedBytes: stored, complete, lastUsed: new Date(used), kind: shelf.kind };

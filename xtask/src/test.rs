@@ -117,7 +117,9 @@ struct Benched {
 /// A synthetic model of Phi-4-mini's size, written unless it is there.
 fn full_size(place: &Place) -> Result<PathBuf> {
     let mut cargo = place.command("cargo");
-    cargo.args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--json", "--cache"]).arg(&place.cache);
+    cargo
+        .args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"])
+        .arg(&place.cache);
     let said = sh::output(&mut cargo)?;
     Ok(serde_json::from_str::<Benched>(&said).context("phi bench says nothing of its model")?.file)
 }

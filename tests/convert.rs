@@ -199,7 +199,8 @@ fn tiny_phi() -> MemorySource {
 fn whatever_goes_wrong_leaves_nothing_behind() {
     for reads in [0, 1, 5, 12, 20] {
         let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let source = Watched::new(tiny_phi(), reads);
+        let source = Watched::new(tiny_phi());
+        source.left.set(reads);
         let error = to(&here.path().join("model"), source, Bits::Four).unwrap_err();
         assert_eq!(error.code, Code::Network, "{error}");
         assert_eq!(names(here.path()), [""; 0], "after {reads} reads");

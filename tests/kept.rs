@@ -65,8 +65,8 @@ fn model_files(vault: &MemoryVault) -> Files {
 }
 
 /// A source of these files that nothing cuts.
-fn watched(files: &Files) -> Watched {
-    Watched::new(MemorySource::directory(files.clone()), u32::MAX)
+fn watched(files: &Files) -> Watched<MemorySource> {
+    Watched::new(MemorySource::directory(files.clone()))
 }
 
 /// A vault whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.

@@ -3,14 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::vault::Vault;
+use super::{PAGE, read_all, write_over};
 use crate::clock;
 use crate::error::Result;
-use crate::weights::store::LARGEST_JSON;
 
 /// The file's name.
 pub const FILE: &str = "about.json";
-/// The file's size: what is written fills it up with blanks, so that it is replaced in one small write.
-const SIZE: usize = 4096;
 /// The version that we write.
 const VERSION: u32 = 1;
 
@@ -52,20 +50,11 @@ impl About {
 
     /// What a vault says; `None` when that cannot be read.
     pub(super) async fn read(vault: &impl Vault) -> Result<Option<About>> {
-        let Some(size) = vault.size(FILE).await?.filter(|size| (SIZE as u64..=LARGEST_JSON).contains(size)) else { return Ok(None) };
-        let mut text = vec![0; size as usize];
-        vault.read(FILE, 0, &mut text).await?;
-        Ok(serde_json::from_slice(&text).ok())
+        let text = read_all(vault, FILE).await?.filter(|text| text.len() >= PAGE);
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
     pub(super) async fn write(&self, vault: &impl Vault) -> Result<()> {
-        let mut text = serde_json::to_vec(self).expect("plain data turns into JSON");
-        // An address may be long; then the file is, too.
-        text.resize(text.len().max(SIZE), b' ');
-        if vault.size(FILE).await? != Some(text.len() as u64) {
-            vault.resize(FILE, text.len() as u64).await?;
-        }
-        vault.write(FILE, 0, &text).await?;
-        vault.flush(FILE).await
+        write_over(vault, FILE, serde_json::to_vec(self).expect("plain data turns into JSON")).await
     }
 }

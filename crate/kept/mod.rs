@@ -36,7 +36,7 @@ const TELL: u64 = 8 << 20;
 
 /// How far the hashes of the source's files have come.
 const HASHED: &str = "hashed";
-/// Bytes of which it has a multiple.
+/// Bytes of which files that are written over have a multiple.
 const PAGE: usize = 4096;
 
 /// How much of a model is there.
@@ -252,10 +252,8 @@ impl<S: Source, V: Vault> Inner<S, V> {
             return Ok(());
         }
         let hashed = self.growth.as_ref().map(|growth| growth.origin.source().hashed()).filter(|hashed| !hashed.is_empty());
-        if let Some(mut hashed) = hashed {
-            // Of one size, so that nothing but its bytes changes: a kill leaves the old ones or the new ones.
-            hashed.resize(hashed.len().next_multiple_of(PAGE), b' ');
-            write_all(&self.vault, HASHED, &hashed).await?;
+        if let Some(hashed) = hashed {
+            write_over(&self.vault, HASHED, hashed).await?;
         }
         self.tell(|about| about.grow(now.total, now.bytes)).await
     }
@@ -350,9 +348,17 @@ async fn read_all(vault: &impl Vault, file: &str) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Makes a file this JSON, with blanks behind it, so that writing it again changes nothing but its bytes: a kill leaves the old ones or the new.
+async fn write_over(vault: &impl Vault, file: &str, mut text: Vec<u8>) -> Result<()> {
+    text.resize(text.len().next_multiple_of(PAGE), b' ');
+    write_all(vault, file, &text).await
+}
+
 /// Makes a file these bytes.
 async fn write_all(vault: &impl Vault, file: &str, bytes: &[u8]) -> Result<()> {
-    vault.resize(file, bytes.len() as u64).await?;
+    if vault.size(file).await? != Some(bytes.len() as u64) {
+        vault.resize(file, bytes.len() as u64).await?;
+    }
     vault.write(file, 0, bytes).await?;
     vault.flush(file).await
 }

@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { heap, tabBytes } from "../../web/tools/memory.mjs";
 import { Hub } from "./hub.mjs";
 import { servePage } from "./setting.mjs";
 import { Device } from "./storage-lab.mjs";
@@ -58,33 +59,10 @@ class Watch {
       // A worker may end meanwhile.
       const heaps = await Promise.all(threads.map((thread) => heap(thread).catch(() => 0)));
       this.peak.heap = Math.max(this.peak.heap, heaps.reduce((sum, bytes) => sum + bytes));
-      this.peak.process = Math.max(this.peak.process, largestRenderer(device.browser.process().pid));
+      this.peak.process = Math.max(this.peak.process, tabBytes(device.browser, "VmRSS"));
       await setTimeout(100);
     }
   }
-}
-
-/** Bytes that a thread's objects take, and the buffers that are JavaScript's. */
-async function heap(thread) {
-  const { usedSize, backingStorageSize } = await thread.send("Runtime.getHeapUsage");
-  return usedSize + backingStorageSize;
-}
-
-/** Bytes in memory of the largest process that draws and runs pages, of the browser with this id. */
-function largestRenderer(browser) {
-  const parents = new Map();
-  const sizes = new Map();
-  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const status = readFileSync(`/proc/${id}/status`, "utf8");
-      parents.set(Number(id), Number(/^PPid:\s+(\d+)/m.exec(status)[1]));
-      if (readFileSync(`/proc/${id}/cmdline`, "utf8").includes("--type=renderer")) sizes.set(Number(id), 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0));
-    } catch {
-      // It has ended.
-    }
-  }
-  const isOurs = (id) => id === browser || (parents.has(id) && isOurs(parents.get(id)));
-  return Math.max(0, ...[...sizes].filter(([id]) => isOurs(id)).map(([, bytes]) => bytes));
 }
 
 /** A process with nothing of the test before. */
@@ -176,13 +154,13 @@ describe(`a model of ${megabytes(size)}`, () => {
   it("gives its memory back when it is unloaded, without a wait for rubbish to be collected", async (t) => {
     const tab = await openTab();
     await load(tab);
-    const before = largestRenderer(device.browser.process().pid);
+    const before = tabBytes(device.browser, "VmRSS");
     await tab.evaluate(() => phi.unload());
     const end = Date.now() + 5000;
     let after = before;
     while (after > before - size && Date.now() < end) {
       await setTimeout(100);
-      after = largestRenderer(device.browser.process().pid);
+      after = tabBytes(device.browser, "VmRSS");
     }
     t.diagnostic(`${megabytes(before)} before, ${megabytes(after)} after`);
     assert.ok(after < before - size, `the process has ${after} bytes of ${before}`);

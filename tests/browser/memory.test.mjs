@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
+import { heap } from "../../web/tools/memory.mjs";
 import { Page } from "../../web/tools/page.mjs";
 import { servePage } from "./setting.mjs";
 import { makeTinyModel } from "./tiny.mjs";
@@ -36,10 +37,9 @@ async function living(cdp, name) {
 }
 
 /** Bytes that a thread's JavaScript needs after collecting rubbish. */
-async function heap(cdp) {
+async function needed(cdp) {
   await cdp.send("HeapProfiler.collectGarbage");
-  const { usedSize, backingStorageSize } = await cdp.send("Runtime.getHeapUsage");
-  return usedSize + backingStorageSize;
+  return heap(cdp);
 }
 
 /** What page and engine hold between two conversations. */
@@ -48,7 +48,7 @@ async function measure(page, watch) {
   const engine = page.tab.workers()[0].client;
   const exact = {};
   for (const name of ["WebAssembly.Memory", ...OF_THE_GPU]) exact[name] = await living(engine, name);
-  return { exact, heaps: { page: await heap(watch), engine: await heap(engine) } };
+  return { exact, heaps: { page: await needed(watch), engine: await needed(engine) } };
 }
 
 const ROUNDS = 10;

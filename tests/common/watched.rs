@@ -1,28 +1,41 @@
-//! A source that counts what is read of it, and whose line is cut after some reads.
+//! A source that counts what is read of it, and whose line is cut after some reads or some bytes.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use phi_wasm::error::{Code, Error, Result};
-use phi_wasm::weights::{MemorySource, Source};
+use phi_wasm::weights::Source;
 
-#[derive(Clone)]
-pub struct Watched {
-    pub source: MemorySource,
-    /// Bytes that were read.
+/// Clones share the source and its counts.
+pub struct Watched<S> {
+    pub source: Rc<S>,
+    /// Bytes that were asked for.
     pub read: Rc<Cell<u64>>,
+    /// The most that was asked for at once.
+    pub largest: Rc<Cell<usize>>,
     /// Reads until the line is cut.
     pub left: Rc<Cell<u32>>,
+    /// How many bytes may be asked for before the line is cut.
+    pub breaks_after: Rc<Cell<u64>>,
 }
 
-impl Watched {
-    /// One whose line is cut after so many reads.
-    pub fn new(source: MemorySource, reads: u32) -> Watched {
-        Watched { source, read: Rc::default(), left: Rc::new(Cell::new(reads)) }
+impl<S> Watched<S> {
+    /// One whose line is not cut.
+    pub fn new(source: S) -> Watched<S> {
+        let (left, breaks_after) = (Rc::new(Cell::new(u32::MAX)), Rc::new(Cell::new(u64::MAX)));
+        Watched { source: Rc::new(source), read: Rc::default(), largest: Rc::default(), left, breaks_after }
     }
 }
 
-impl Source for Watched {
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Watched<S> {
+        let Watched { source, read, largest, left, breaks_after } = self;
+        let (source, left, breaks_after) = (Rc::clone(source), Rc::clone(left), Rc::clone(breaks_after));
+        Watched { source, read: Rc::clone(read), largest: Rc::clone(largest), left, breaks_after }
+    }
+}
+
+impl<S: Source> Source for Watched<S> {
     fn name(&self) -> String {
         self.source.name()
     }
@@ -35,17 +48,13 @@ impl Source for Watched {
         self.source.size(file).await
     }
 
-    async fn version(&self, file: &str) -> Result<String> {
-        let bytes = &self.source.files[file];
-        Ok(format!("{} {}", bytes.len(), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>()))
-    }
-
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        if self.left.get() == 0 {
-            return Err(Error::new(Code::Network, "the cable was cut"));
+        self.largest.set(self.largest.get().max(into.len()));
+        self.read.set(self.read.get() + into.len() as u64);
+        if self.left.get() == 0 || self.read.get() > self.breaks_after.get() {
+            return Err(Error::new(Code::Network, "the line was cut"));
         }
         self.left.set(self.left.get() - 1);
-        self.read.set(self.read.get() + into.len() as u64);
         self.source.read(file, offset, into).await
     }
 }

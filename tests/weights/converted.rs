@@ -9,7 +9,8 @@ use phi_wasm::weights::{Bits, Hold, MemorySource};
 use pollster::block_on;
 use safetensors::Dtype;
 
-use crate::make::{LLAMA_GGUF, Watched, code, everything, open, safetensors, whole};
+use crate::make::{LLAMA_GGUF, code, everything, open, safetensors, whole};
+use crate::watched::Watched;
 
 /// The golden Llama, written by the words of the format's description, with small chunks.
 fn converted(kind: Kind) -> MemorySource {
@@ -83,14 +84,14 @@ fn what_was_converted_reads_the_same() {
 #[test]
 fn each_chunk_is_fetched_about_once() {
     let watched = Watched::new(converted(Kind::Q4Min));
-    let model = open(&watched).unwrap();
-    let opened = watched.bytes_read.get();
+    let model = open(watched.clone()).unwrap();
+    let opened = watched.read.get();
     everything(&model).unwrap();
-    let fetched = watched.bytes_read.get() - opened;
+    let fetched = watched.read.get() - opened;
     // Chunks are as small as the tensors here, so that some are fetched again for what follows; in a real file few are.
     let size = watched.source.files["model.safetensors"].len() as u64;
     assert!(fetched >= size && fetched < size * 14 / 10, "{fetched} of {size}");
-    assert!(watched.largest_read.get() <= watched.source.files[MANIFEST].len());
+    assert!(watched.largest.get() <= watched.source.files[MANIFEST].len());
 }
 
 #[test]

@@ -9,3 +9,5 @@ mod make;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod mutated;
 mod reading;
+#[path = "../common/watched.rs"]
+mod watched;

@@ -1,6 +1,5 @@
 //! Models made in memory, and what they should read as.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use phi_wasm::backend::{Backend, Limits};
@@ -246,42 +245,5 @@ impl Backend for Memory {
 
     fn describe(&self) -> String {
         "memory".to_owned()
-    }
-}
-
-/// A source that counts, and can break down after some bytes.
-pub struct Watched<S> {
-    pub source: S,
-    pub largest_read: Cell<usize>,
-    pub bytes_read: Cell<u64>,
-    pub breaks_after: Cell<u64>,
-}
-
-impl<S> Watched<S> {
-    pub fn new(source: S) -> Watched<S> {
-        Watched { source, largest_read: Cell::new(0), bytes_read: Cell::new(0), breaks_after: Cell::new(u64::MAX) }
-    }
-}
-
-impl<S: Source> Source for &Watched<S> {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-
-    fn entry(&self) -> Option<&str> {
-        self.source.entry()
-    }
-
-    async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.source.size(file).await
-    }
-
-    async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.largest_read.set(self.largest_read.get().max(into.len()));
-        self.bytes_read.set(self.bytes_read.get() + into.len() as u64);
-        if self.bytes_read.get() > self.breaks_after.get() {
-            return Err(Error::new(Code::Network, "the connection was cut"));
-        }
-        self.source.read(file, offset, into).await
     }
 }

@@ -13,9 +13,10 @@ use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::make::{
-    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, TINY_PHI, Watched,
-    everything, floats, llama_directory, open, safetensors, unpack, whole,
+    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, TINY_PHI, everything,
+    floats, llama_directory, open, safetensors, unpack, whole,
 };
+use crate::watched::Watched;
 
 #[test]
 fn a_llama_is_the_same_from_safetensors_and_from_gguf() {
@@ -253,7 +254,7 @@ fn load<S: Source>(model: &Checkpoint<S>, backend: &mut Memory) -> Result<u64> {
 #[test]
 fn what_fails_half_way_leaves_nothing_behind() {
     let watched = Watched::new(llama_directory());
-    let model = open(&watched).unwrap();
+    let model = open(watched.clone()).unwrap();
     let mut backend = Memory { max_buffer: 1000, ..Memory::default() };
     let read = load(&model, &mut backend).unwrap();
     let vectors: u64 = model.config.vectors().iter().map(|(_, len)| 2 * *len as u64).sum();
@@ -267,7 +268,7 @@ fn what_fails_half_way_leaves_nothing_behind() {
     }
     for bytes in (0..read).step_by(997) {
         let mut backend = Memory { max_buffer: 1000, ..Memory::default() };
-        watched.breaks_after.set(watched.bytes_read.get() + bytes);
+        watched.breaks_after.set(watched.read.get() + bytes);
         assert_eq!(load(&model, &mut backend).unwrap_err().code, Code::Network);
         assert!(backend.buffers.is_empty(), "after {bytes} bytes");
     }
@@ -314,7 +315,7 @@ fn large_matrices_stream() {
         }
     }
     let watched = Watched::new(Large(header.bytes()));
-    let model = open(&watched).unwrap();
+    let model = open(watched.clone()).unwrap();
     let mut panels = 0;
     let count = &mut |_, _| {
         panels += 1;
@@ -322,7 +323,7 @@ fn large_matrices_stream() {
     };
     block_on(model.panels(EMBED_TOKENS, [16384, 1024], Bits::Four, count)).unwrap();
     assert_eq!(panels, 16, "64 MB in panels of 4 MiB");
-    assert_eq!(watched.largest_read.get(), 4 << 20);
+    assert_eq!(watched.largest.get(), 4 << 20);
 }
 
 #[test]

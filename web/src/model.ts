@@ -2,8 +2,8 @@
 
 import { InputError } from "./errors.js";
 import { pinned } from "./hub.js";
-import { whole } from "./start.js";
 import type { EngineOptions } from "./protocol.js";
+import { whole } from "./start.js";
 import type { StoredModel } from "./storage/index.js";
 import type { LoadOptions } from "./types.js";
 

@@ -14,23 +14,21 @@ const HASH: usize = 16;
 
 /// Renames what a module imports, in it and in its script.
 pub fn rename(wasm: &Path, script: &Path) -> Result<()> {
-    let (module, text) = (fs::read(wasm)?, fs::read_to_string(script)?);
+    let (module, mut text) = (fs::read(wasm)?, fs::read_to_string(script)?);
     let names = plain(&names(&module)?);
-    let renamed = |old: &str| names.get(old).cloned().unwrap_or_else(|| old.to_owned());
-    fs::write(wasm, with_imports(&module, renamed)?).context("the renamed module cannot be written")?;
-    let mut script_now = text;
+    fs::write(wasm, with_imports(&module, &names)?).context("the renamed module cannot be written")?;
     for (old, new) in &names {
-        ensure!(script_now.matches(old).count() == 1, "{old} is not once in {}", script.display());
-        script_now = script_now.replace(old, new);
+        ensure!(text.matches(old).count() == 1, "{old} is not once in {}", script.display());
+        text = text.replace(old, new);
     }
-    fs::write(script, script_now).context("the renamed script cannot be written")
+    fs::write(script, text).context("the renamed script cannot be written")
 }
 
-/// The names of all imports that end with a hash.
+/// The names of all imports.
 fn names(module: &[u8]) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for_each_import(module, |_, name, _| {
-        names.extend(without_hash(name).is_some().then(|| name.to_owned()));
+        names.insert(name.to_owned());
     })?;
     Ok(names)
 }
@@ -40,7 +38,7 @@ fn without_hash(name: &str) -> Option<&str> {
     (hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(plain)
 }
 
-/// Old names and new ones: without the hash, and with a number where that leaves several the same.
+/// Old names that end with a hash, and new ones: without it, and with a number where that leaves several the same.
 fn plain(names: &BTreeSet<String>) -> HashMap<String, String> {
     let mut taken: HashMap<&str, usize> = HashMap::new();
     let mut plain = HashMap::new();
@@ -53,12 +51,12 @@ fn plain(names: &BTreeSet<String>) -> HashMap<String, String> {
 }
 
 /// The module with other names; everything else stays as it is.
-fn with_imports(module: &[u8], renamed: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+fn with_imports(module: &[u8], renamed: &HashMap<String, String>) -> Result<Vec<u8>> {
     let (mut count, mut imports) = (0, Vec::new());
     let section = for_each_import(module, |from, name, what| {
         count += 1;
         string(&mut imports, from);
-        string(&mut imports, &renamed(name));
+        string(&mut imports, renamed.get(name).map_or(name, String::as_str));
         imports.extend(what);
     })?;
     let mut content = Vec::new();
@@ -85,7 +83,8 @@ fn for_each_import(module: &[u8], mut tell: impl FnMut(&str, &str, &[u8])) -> Re
             let (at, Imports::Single(_, import)) = group? else { bail!("the module has imports in groups, which nothing here makes") };
             found.push((at, import.module, import.name));
         }
-        let ends = found.iter().skip(1).map(|(at, ..)| *at).chain([section.end]);
+        // Each ends where the next begins.
+        let ends = found.iter().map(|(start, _, _)| *start).skip(1).chain([section.end]);
         for (&(at, from, name), end) in found.iter().zip(ends) {
             tell(from, name, &module[at + size(from) + size(name)..end]);
         }
@@ -137,8 +136,7 @@ mod tests {
             b"\x03\x02\x01\0\x07\x05\x01\x01e\0\x01\x0a\x04\x01\x02\0\x0b",
         ]
         .concat();
-        let names = plain(&names(&before)?);
-        let after = with_imports(&before, |old| names.get(old).cloned().unwrap_or_else(|| old.to_owned()))?;
+        let after = with_imports(&before, &plain(&names(&before)?))?;
         let expected = [&before[..14], b"\x02\x0e\x02\x01m\x01f\0\0\x01m\x01g\x02\0\x01", &before[47..]].concat();
         assert_eq!(after, expected);
         Ok(())

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::bench::record::Record;
 use crate::place::Place;
 use crate::{build, setup, sh};
 
@@ -28,7 +29,7 @@ const STEPS: &[Step] = &[
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
     ("the page in Chromium, Firefox and WebKit", page),
-    ("the package as its users have it", package),
+    ("the package as its users have it", |place| sh::show(&mut node_tests(place, "tests/browser/package")?)),
 ];
 
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
@@ -79,8 +80,7 @@ fn relaxed(place: &Place) -> Result<()> {
 fn wasi_module(place: &Place) -> Result<()> {
     cargo(place, &["build", "--bin=phi", WASI])?;
     let mut node = node_tests(place, "tests/wasi")?;
-    node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python());
-    sh::show(node.env("PHI_SMOLLM2", place.model()))
+    sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
 }
 
 /// wasm-bindgen-test in headless Chromium, by way of wasm-pack: that way works, too, then.
@@ -104,31 +104,20 @@ fn wasm_pack_build(place: &Place) -> Result<()> {
 }
 
 fn page(place: &Place) -> Result<()> {
-    let mut node = node_tests(place, "tests/browser")?;
-    sh::show(node.env("PHI_SMOLLM2", place.model()).env("PHI_FULL_SIZE", full_size(place)?))
-}
-
-/// What `phi bench --json` says of a model.
-#[derive(Deserialize)]
-struct Benched {
-    file: PathBuf,
+    sh::show(node_tests(place, "tests/browser")?.env("PHI_FULL_SIZE", full_size(place)?))
 }
 
 /// A synthetic model of Phi-4-mini's size, written unless it is there.
-fn full_size(place: &Place) -> Result<PathBuf> {
+fn full_size(place: &Place) -> Result<String> {
     let mut cargo = place.command("cargo");
     cargo
         .args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"])
         .arg(&place.cache);
     let said = sh::output(&mut cargo)?;
-    Ok(serde_json::from_str::<Benched>(&said).context("phi bench says nothing of its model")?.file)
+    Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }
 
-fn package(place: &Place) -> Result<()> {
-    sh::show(node_tests(place, "tests/browser/package")?.env("PHI_SMOLLM2", place.model()))
-}
-
-/// Node's test runner over a folder's files, one after another.
+/// Node's test runner over a folder's files, one after another, with the demo model.
 fn node_tests(place: &Place, folder: &str) -> Result<Command> {
     let mut files = Vec::new();
     for item in fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))? {
@@ -137,7 +126,7 @@ fn node_tests(place: &Place, folder: &str) -> Result<Command> {
     }
     files.sort();
     let mut node = place.command("node");
-    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]).args(files);
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]).args(files).env("PHI_SMOLLM2", place.model());
     Ok(node)
 }
 

@@ -4,7 +4,7 @@ mod bars;
 mod gpu;
 mod machine;
 mod plot;
-mod record;
+pub mod record;
 mod report;
 mod runs;
 

@@ -97,6 +97,10 @@ impl Vault for Mortal {
         self.vault.name()
     }
 
+    async fn ask_for_room(&self, bytes: u64) -> Result<()> {
+        self.vault.ask_for_room(bytes).await
+    }
+
     async fn size(&self, file: &str) -> Result<Option<u64>> {
         self.vault.size(file).await
     }
@@ -348,41 +352,57 @@ fn hashing_survives_kills() {
     }
 }
 
-/// A vault without room.
+/// A vault without room, which it says when it is asked, or else when a file shall have its size.
 #[derive(Clone)]
-struct Full(MemoryVault);
+struct Full {
+    vault: MemoryVault,
+    says: bool,
+    /// Bytes that were asked for.
+    asked: Rc<Cell<u64>>,
+}
 
 impl Vault for Full {
     fn name(&self) -> String {
-        self.0.name()
+        self.vault.name()
+    }
+    async fn ask_for_room(&self, bytes: u64) -> Result<()> {
+        self.asked.set(bytes);
+        if self.says { Err(Error::new(Code::StorageFull, "no room")) } else { Ok(()) }
     }
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.0.size(file).await
+        self.vault.size(file).await
     }
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.0.read(file, offset, into).await
+        self.vault.read(file, offset, into).await
     }
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.0.write(file, offset, bytes).await
+        self.vault.write(file, offset, bytes).await
     }
     async fn resize(&self, file: &str, size: u64) -> Result<()> {
         if size > 10_000 {
             return Err(Error::new(Code::StorageFull, "no room"));
         }
-        self.0.resize(file, size).await
+        self.vault.resize(file, size).await
     }
     async fn remove(&self, file: &str) -> Result<()> {
-        self.0.remove(file).await
+        self.vault.remove(file).await
     }
     async fn flush(&self, file: &str) -> Result<()> {
-        self.0.flush(file).await
+        self.vault.flush(file).await
     }
 }
 
 #[test]
-fn room_is_made_before_anything_comes() {
-    let source = watched(&converted("tiny-phi", Bits::Four));
-    let read = source.read.clone();
-    assert_eq!(keep(source, Full(MemoryVault::default()), Bits::Four).err().unwrap().code, Code::StorageFull);
-    assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());
+fn room_for_the_whole_is_made_before_anything_comes() {
+    let files = converted("tiny-phi", Bits::Four);
+    let wanted = Manifest::parse(&files[MANIFEST]).unwrap().files;
+    for says in [true, false] {
+        let (source, vault) = (watched(&files), MemoryVault::default());
+        let (read, asked) = (source.read.clone(), Rc::default());
+        let full = Full { vault: vault.clone(), says, asked: Rc::clone(&asked) };
+        assert_eq!(keep(source, full, Bits::Four).err().unwrap().code, Code::StorageFull);
+        assert_eq!(asked.get(), wanted.values().map(|entry| entry.size).sum::<u64>());
+        assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());
+        assert!(!says || wanted.keys().all(|file| !vault.files.borrow().contains_key(file)));
+    }
 }

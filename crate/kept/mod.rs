@@ -399,10 +399,19 @@ async fn discard<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()
 
 /// Makes room for all files, before the first byte comes.
 async fn reserve<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
+    let mut wanting = Vec::new();
     for (file, size) in &origin.files {
-        if vault.size(file).await? != Some(*size) {
-            vault.resize(file, *size).await?;
+        let there = vault.size(file).await?;
+        if there != Some(*size) {
+            wanting.push((file, *size, size.saturating_sub(there.unwrap_or(0))));
         }
+    }
+    let more = wanting.iter().map(|(_, _, more)| more).sum();
+    if more > 0 {
+        vault.ask_for_room(more).await?;
+    }
+    for (file, size, _) in wanting {
+        vault.resize(file, size).await?;
     }
     Ok(())
 }

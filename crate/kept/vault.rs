@@ -13,10 +13,13 @@ pub trait Vault {
     /// What messages call it.
     fn name(&self) -> String;
 
-    /// Bytes of a file, or `None` when it is not there.
+    /// Finds out whether there is room for that many bytes more.
     ///
     /// # Errors
-    /// Of every method: `io`, and `storage-lost` when the storage was cleared meanwhile.
+    /// Of every method: `io`, and `storage-lost` when the storage was cleared meanwhile. Of this one `storage-full`, too.
+    async fn ask_for_room(&self, bytes: u64) -> Result<()>;
+
+    /// Bytes of a file, or `None` when it is not there.
     async fn size(&self, file: &str) -> Result<Option<u64>>;
 
     /// Fills `into` with the file's bytes from `offset` on.
@@ -51,6 +54,10 @@ pub struct MemoryVault {
 impl Vault for MemoryVault {
     fn name(&self) -> String {
         "memory".to_owned()
+    }
+
+    async fn ask_for_room(&self, _bytes: u64) -> Result<()> {
+        Ok(())
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {

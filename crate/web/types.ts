@@ -43,6 +43,8 @@ export interface Progress {
 /** Files of one model in the browser's storage. Methods return what they promise at once where they can. Errors have a `code`. */
 export interface Vault {
   readonly kind: "opfs" | "indexeddb";
+  /** Rejects with `storage-full` where there is no room for that many bytes more, as far as the browser can tell. */
+  askForRoom(bytes: number): Promise<void>;
   /** Bytes of a file; undefined when it is not there. */
   size(file: string): number | undefined | Promise<number | undefined>;
   /** Fills `into`, which may be a view of shared memory. */

@@ -19,6 +19,8 @@ extern "C" {
     pub type JsVault;
     #[wasm_bindgen(method, getter)]
     fn kind(this: &JsVault) -> String;
+    #[wasm_bindgen(method, catch, js_name = askForRoom)]
+    fn ask(this: &JsVault, bytes: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn size(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -62,6 +64,10 @@ impl JsVault {
 impl Vault for JsVault {
     fn name(&self) -> String {
         "the browser's storage".to_owned()
+    }
+
+    async fn ask_for_room(&self, bytes: u64) -> Result<()> {
+        settled(self.ask(bytes as f64)).await.map(drop)
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {

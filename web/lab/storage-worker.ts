@@ -1,6 +1,6 @@
 // The worker of a test: what it is told, it does with a vault, and compares with an array in memory.
 
-import { holdModel, openVault, type Vault } from "../src/storage/index.js";
+import { holdModel, openStorage, type Refusal, type Vault } from "../src/storage/index.js";
 
 const MIB = 1 << 20;
 
@@ -130,16 +130,18 @@ async function rates({ file, size, piece }: Filling): Promise<{ written: number;
 }
 
 const COMMANDS = {
-  async open({ id, bytes = 0, patience = 0 }: { id: string; bytes?: number; patience?: number }) {
+  /** Tells what kind of storage there is, if any, and why it is no better. */
+  async open({ id, patience = 0 }: { id: string; patience?: number }) {
     release = await holdModel(id, { patience });
-    try {
-      vault = await openVault(id, bytes);
-    } catch (error) {
+    const refused: Refusal[] = [];
+    const opened = await openStorage(id, refused).catch((error) => {
       release();
       throw error;
-    }
-    return { kind: vault.kind, refused: vault.refused };
+    });
+    if (opened) vault = opened;
+    return { kind: opened?.kind ?? "none", refused };
   },
+  ask: async ({ bytes }: { bytes: number }) => vault.askForRoom(bytes),
   async close() {
     await vault.close();
     release();

@@ -1,9 +1,8 @@
 // The storage of a model while it is loaded.
 
-import type { Vault } from "../../pkg/simd/phi_wasm.js";
 import { holdModel } from "./storage/lock.js";
 import { openStorage } from "./storage/open.js";
-import type { Refusal } from "./storage/vault.js";
+import type { Refusal, Vault } from "./storage/vault.js";
 
 /** How long to wait for another tab that loads the same model, in milliseconds: as long as a download may take. */
 const PATIENCE = 3_600_000;
@@ -15,7 +14,7 @@ const PATIENCE = 3_600_000;
 export async function openKeeper(id: string, refused?: Refusal[]): Promise<Vault | undefined> {
   const release = await holdModel(id, { patience: PATIENCE });
   try {
-    const vault = await openStorage(id, 0, refused);
+    const vault = await openStorage(id, refused);
     if (!vault) {
       release();
       return undefined;
@@ -26,7 +25,7 @@ export async function openKeeper(id: string, refused?: Refusal[]): Promise<Vault
         await close();
         release();
       },
-    }) as Vault;
+    });
   } catch (error) {
     release();
     throw error;

@@ -1,9 +1,10 @@
 //! pkg/ and web/dist: cargo, wasm-bindgen, wasm-opt, vite.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -64,9 +65,7 @@ fn plan(place: &Place) -> Result<Plan> {
 pub fn all(place: &Place) -> Result<()> {
     setup::for_build(place)?;
     let plan = plan(place)?;
-    for variant in &plan.build {
-        package(place, &plan, variant)?;
-    }
+    packages(place, &plan)?;
     sh::run(Command::new("npm").args(["run", "--silent", "build"]).current_dir(place.web()))?;
     for variant in &plan.build {
         let wasm = wasm_of(place, variant);
@@ -74,6 +73,17 @@ pub fn all(place: &Place) -> Result<()> {
     }
     eprintln!("web/dist: {:.2} MB in all", size_of_tree(&place.web().join("dist"))? as f64 / 1e6);
     Ok(())
+}
+
+/// Those with threads beside those without, whose target directories differ: for most of its time a build keeps one core busy, no more.
+fn packages(place: &Place, plan: &Plan) -> Result<()> {
+    let some =
+        |threads| plan.build.iter().filter(move |variant| variant.threads == threads).try_for_each(|variant| package(place, plan, variant));
+    thread::scope(|scope| {
+        let others = scope.spawn(|| some(true));
+        let outcome = some(false);
+        outcome.and(others.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 /// One wasm module with its JavaScript and types.

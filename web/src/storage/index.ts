@@ -3,7 +3,6 @@
 export { type StorageEstimate, storageEstimate } from "./estimate.js";
 export { holdModel, type Waiting } from "./lock.js";
 export { deleteModel, exportModel, listModels, type StoredModel } from "./models.js";
-export { openVault } from "./memory.js";
 export { openStorage } from "./open.js";
 export { persist } from "./room.js";
 export { type Refusal, type StorageCode, StorageFault, type StorageKind, type Vault } from "./vault.js";

@@ -2,7 +2,7 @@
 
 import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, openDB } from "idb";
 import { askForRoom, isRefusal, refusedRoom } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, isCalled, lost, noSuchFile, pause, pieces, PLACE, type Refusal, type StorageFault, type Vault } from "./vault.js";
+import { BLOCK, checkThere, endsEarly, failed, isCalled, lost, noSuchFile, pause, pieces, PLACE, type StorageFault, type Vault } from "./vault.js";
 
 interface Schema extends DBSchema {
   /** [model, file] → its size. */
@@ -60,18 +60,14 @@ export class IndexedDbVault implements Vault {
   #database!: Database;
   #ended = false;
 
-  private constructor(
-    readonly id: string,
-    readonly refused: readonly Refusal[],
-  ) {}
+  private constructor(readonly id: string) {}
 
-  static async open(id: string, refused: readonly Refusal[] = []): Promise<IndexedDbVault> {
-    const vault = new IndexedDbVault(id, refused);
+  static async open(id: string): Promise<IndexedDbVault> {
+    const vault = new IndexedDbVault(id);
     vault.#database = await openDatabase(() => (vault.#ended = true));
     return vault;
   }
 
-  /** Throws where there is no room for that much more, if the browser can tell. */
   askForRoom(bytes: number): Promise<void> {
     return askForRoom(bytes);
   }

@@ -8,28 +8,21 @@ import { failed, type Refusal, StorageFault, type Vault, why } from "./vault.js"
 const KINDS = { opfs: OpfsVault, indexeddb: IndexedDbVault };
 
 /**
- * Opens the storage of one model that needs `bytes` in all: where it lies already, else the best that this browser gives, if it gives any;
- * `refused` then has why there was nothing better. For a dedicated worker that holds the model (`holdModel`).
+ * Opens the storage of one model: where it lies already, else the best that this browser gives, if it gives any; `refused` then has why
+ * there was nothing better. For a dedicated worker that holds the model (`holdModel`).
  */
-export async function openStorage(id: string, bytes: number, refused: Refusal[] = []): Promise<Vault | undefined> {
+export async function openStorage(id: string, refused: Refusal[] = []): Promise<Vault | undefined> {
   const taken = await takenUp(id);
   const liesInDatabase = taken.indexeddb > 0 && taken.opfs === 0;
   if (liesInDatabase) refused.push({ kind: "opfs", why: "the model lies in IndexedDB already" });
   for (const kind of liesInDatabase ? (["indexeddb"] as const) : (["opfs", "indexeddb"] as const)) {
-    const vault = await KINDS[kind].open(id, refused).catch((error: Error) => {
+    const vault = await KINDS[kind].open(id).catch((error: Error) => {
       if (isFinal(error)) throw error;
       // What lies there would be fetched again into another storage.
       if (taken[kind] > 0) throw failed("what is stored of the model", error);
       refused.push({ kind, why: why(error.cause ?? error) });
     });
-    if (!vault) continue;
-    try {
-      await vault.askForRoom(bytes - taken[kind]);
-      return vault;
-    } catch (error) {
-      await vault.close();
-      throw error;
-    }
+    if (vault) return vault;
   }
   return undefined;
 }

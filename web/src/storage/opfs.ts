@@ -1,7 +1,7 @@
 // Files of the origin-private file system by synchronous handles, the fastest storage of browsers.
 
 import { full, isRefusal } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, inUse, isCalled, LOCK, lost, noSuchFile, PATIENCE, pause, PLACE, type Refusal, type Vault } from "./vault.js";
+import { BLOCK, checkThere, endsEarly, failed, inUse, isCalled, LOCK, lost, noSuchFile, PATIENCE, pause, PLACE, type Vault } from "./vault.js";
 
 /** What a synchronous handle is asked; older browsers answer some of it by promises. */
 interface Handle {
@@ -25,28 +25,24 @@ export class OpfsVault implements Vault {
   /** What bytes in shared memory go through, where handles do not take them. */
   #scratch: Uint8Array | undefined;
 
-  private constructor(
-    folder: FileSystemDirectoryHandle,
-    readonly refused: readonly Refusal[],
-  ) {
+  private constructor(folder: FileSystemDirectoryHandle) {
     this.#folder = folder;
   }
 
   /** Makes the model's directory and takes hold of it; throws where this browser, or this thread of it, has no such files. */
-  static async open(id: string, refused: readonly Refusal[] = []): Promise<OpfsVault> {
+  static async open(id: string): Promise<OpfsVault> {
     if (!navigator.storage?.getDirectory) throw new Error("this browser has no file system of its own");
     if (!handlesAreSynchronous()) throw new Error("this browser's files have no synchronous handles");
     const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, { create: true });
-    const vault = new OpfsVault(await models.getDirectoryHandle(id, { create: true }), refused);
+    const vault = new OpfsVault(await models.getDirectoryHandle(id, { create: true }));
     const lock = await vault.#with(LOCK, true, (handle) => handle!);
     await lock.truncate(0); // A kill while room was asked for leaves it long.
     if (!takesSharedMemory(lock)) vault.#scratch = new Uint8Array(BLOCK);
     return vault;
   }
 
-  /** Throws where there is no room for that much more. A file of zeros asks for real; the browser's estimates are guesses. */
+  /** A file of zeros asks for real; the browser's estimates are guesses. */
   async askForRoom(bytes: number): Promise<void> {
-    if (bytes <= 0) return;
     try {
       await this.#with(LOCK, true, (lock) => lock!.truncate(bytes), bytes);
     } finally {

@@ -2,7 +2,7 @@
 
 import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
 
-/** From the best to the poorest. */
+/** From the best to the poorest; what is in memory is gone when the page is. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
 
 /** A kind of storage that could not be taken, and why. */
@@ -12,16 +12,12 @@ export interface Refusal {
 }
 
 /**
- * What the engine sees of one model's files, in a worker, and what only we see. Methods return a value at once where the storage can (OPFS,
- * from a file's second touch on) and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}. A write makes its file,
- * and makes it longer, as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the
- * browser refuses. After a flush storage had not been cleared so far. A file that is not there is removed already.
+ * What the engine sees of one model's files, in a worker. Methods return a value at once where the storage can (OPFS, from a file's second
+ * touch on) and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}. A write makes its file, and makes it longer,
+ * as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the browser refuses. After a
+ * flush storage had not been cleared so far. A file that is not there is removed already.
  */
-export interface Vault extends Omit<EngineVault, "kind"> {
-  readonly kind: StorageKind;
-  /** Why it is not of a better kind. */
-  readonly refused: readonly Refusal[];
-}
+export type Vault = EngineVault;
 
 export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled";
 

@@ -6,6 +6,9 @@ use crate::error::Result;
 /// What a module that uses subgroups begins with.
 pub(super) const ENABLE_SUBGROUPS: &str = include_str!("../../shaders/lib/enable_subgroups.wgsl");
 
+/// Why there may be no adapter at all.
+pub(super) const NO_ADAPTER: &str = "this browser offers none";
+
 /// All adapters, for a choice by name: browsers offer one.
 pub(super) async fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
     instance.enumerate_adapters(wgpu::Backends::BROWSER_WEBGPU).await

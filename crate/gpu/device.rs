@@ -182,7 +182,7 @@ async fn find(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::A
         let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
         return match instance.request_adapter(&request).await {
             Ok(adapter) => Ok(adapter),
-            Err(error) => fail!(Code::NoGpu, "there is no GPU to use ({error}); run on the CPU"),
+            Err(_) => fail!(Code::NoGpu, "there is no GPU to use: {}; run on the CPU", platform::NO_ADAPTER),
         };
     };
     let mut names = Vec::new();

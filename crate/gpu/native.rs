@@ -8,6 +8,9 @@ use crate::error::{Code, Result, fail};
 /// What a module that uses subgroups begins with: nothing, wgpu asks for a device feature instead.
 pub(super) const ENABLE_SUBGROUPS: &str = "";
 
+/// Why there may be no adapter at all.
+pub(super) const NO_ADAPTER: &str = "no driver for Vulkan, Metal or Direct3D 12 offers one";
+
 /// All adapters, for a choice by name.
 pub(super) async fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
     instance.enumerate_adapters(wgpu::Backends::PRIMARY).await

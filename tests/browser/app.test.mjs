@@ -1,7 +1,7 @@
 // The chat app in real browsers, as a person uses it: first run, conversations, what leaves the page, keyboard and screen reader.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -60,6 +60,17 @@ let folder;
 before(() => (folder = mkdtempSync(join(tmpdir(), "phi-app-"))));
 after(() => rmSync(folder, { recursive: true }));
 
+/** The app in a browser of its own, from a server of its own. */
+async function openApp(kind, more) {
+  const [site, browser] = await Promise.all([serve({ models: dirname(MODEL) }), launch(kind, more)]);
+  const close = async () => {
+    await browser.close();
+    site.server.closeAllConnections();
+    site.server.close();
+  };
+  return { site, page: await AppPage.open(browser, site.address), close };
+}
+
 /** The path of a file with this content. */
 function file(name, content) {
   const path = join(folder, name);
@@ -75,17 +86,9 @@ async function importFile(page, path) {
 
 for (const kind of BROWSERS) {
   describe(`the app in ${kind}`, () => {
-    let site, browser, page;
-    before(async () => {
-      site = await serve({ models: dirname(MODEL) });
-      browser = await launch(kind);
-      page = await AppPage.open(browser, site.address);
-    });
-    after(async () => {
-      await browser?.close();
-      site?.server.closeAllConnections();
-      site?.server.close();
-    });
+    let site, page, close;
+    before(async () => ({ site, page, close } = await openApp(kind)));
+    after(() => close());
 
     it("explains itself on the first run and fetches no model by itself", async () => {
       assert.match(page.tab.url(), /#\/welcome$/);
@@ -296,18 +299,91 @@ for (const kind of BROWSERS) {
   });
 }
 
+describe("the app in webkit, the poorest browser", () => {
+  let site, page, close;
+  before(async () => ({ site, page, close } = await openApp("webkit")));
+  after(() => close());
+
+  const askCapital = async () => {
+    await page.go("chat");
+    await page.setUp({ preset: "precise" });
+    return page.ask(CAPITAL.messages[0].content);
+  };
+
+  it("loads the small model, keeps it in the database, and answers", async () => {
+    await page.load(SMALL);
+    const answer = await askCapital();
+    assert.equal(text(answer), CAPITAL.answer);
+    assert.match(answer.about, /CPU, SIMD128, 1 thread$/);
+    await page.go("models");
+    await page.tab.waitForSelector("[data-model]");
+    assert.match(await page.tab.$eval("main", (main) => main.textContent), /Models lie in the browser’s database/);
+  });
+
+  it("answers with the server gone", async () => {
+    await page.offlineReady();
+    site.server.closeAllConnections();
+    await new Promise((resolve) => site.server.close(resolve));
+    await page.reload();
+    await page.loaded();
+    assert.equal(text(await askCapital()), CAPITAL.answer);
+    assert.equal((await page.titles()).length, 2);
+  });
+});
+
+for (const kind of ["chromium", "firefox"]) {
+  describe(`the app in a ${kind} that keeps nothing for it`, () => {
+    let page, close;
+    before(async () => {
+      // What users choose who block what sites store.
+      const userDataDir = mkdtempSync(join(folder, "profile-"));
+      const chosen = { profile: { default_content_setting_values: { cookies: 2 } } };
+      if (kind === "chromium") mkdirSync(join(userDataDir, "Default"));
+      if (kind === "chromium") writeFileSync(join(userDataDir, "Default/Preferences"), JSON.stringify(chosen));
+      const extraPrefsFirefox = { "network.cookie.cookieBehavior": 2, "dom.webgpu.enabled": false };
+      ({ page, close } = await openApp(kind === "chromium" ? "chromium without WebGPU" : kind, { userDataDir, extraPrefsFirefox }));
+    });
+    after(() => close());
+
+    it("says so from the start", async () => {
+      assert.match(await page.tab.$eval(".nothing-kept", (note) => note.textContent), /conversations and models are gone when it is closed/);
+    });
+
+    it("answers all the same, and says why the model is not kept", async () => {
+      await page.load(SMALL);
+      await page.go("chat");
+      await page.setUp({ preset: "precise" });
+      assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
+      assert.deepEqual(await page.titles(), [CAPITAL.messages[0].content]);
+      await page.go("models");
+      assert.match(await page.tab.$eval("main", (main) => main.textContent), /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/);
+    });
+
+    it("finds, takes in, throws away and wipes conversations as ever", async () => {
+      await importFile(page, file("long.json", exported("Cats", "Of cats", "They purr")));
+      await page.tab.type("#search", "purr");
+      await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].map(({ textContent }) => textContent).join() === "Cats");
+      await page.openChat("Cats");
+      assert.equal(text((await page.messages()).at(-1)), "They purr");
+      await page.go("privacy");
+      await page.tab.click("#wipe");
+      await page.tab.waitForSelector("dialog[open]");
+      await Promise.all([page.tab.waitForNavigation(), page.tab.click("#confirm-wipe")]);
+      await page.tab.waitForSelector('main[data-screen="welcome"]');
+      assert.deepEqual(await page.titles(), []);
+    });
+
+    it("leaves the browser without complaints", () => {
+      // Firefox tells pages of the workers that it refuses them, whatever they do with the refusal.
+      assert.deepEqual(page.complaints.filter((complaint) => !/ServiceWorker|service worker/.test(complaint)), []);
+    });
+  });
+}
+
 describe("the app for those who do not use a mouse or do not see", () => {
-  let site, browser, page;
-  before(async () => {
-    site = await serve({ models: dirname(MODEL) });
-    browser = await launch("chromium without WebGPU");
-    page = await AppPage.open(browser, site.address);
-  });
-  after(async () => {
-    await browser?.close();
-    site?.server.closeAllConnections();
-    site?.server.close();
-  });
+  let page, close;
+  before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
+  after(() => close());
 
   /** What axe finds against the page as it is now. */
   async function violations() {

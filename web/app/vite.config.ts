@@ -20,6 +20,8 @@ export default defineConfig({
     // Files of their own pass the strictest policy; data addresses do not.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Of the libraries in its scripts.
+    license: { fileName: "licences.md" },
   },
   worker: { format: "es" },
   plugins: [

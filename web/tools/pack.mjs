@@ -12,6 +12,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "rolldown";
+import { thirdParty } from "./licences.mjs";
 
 const WEB = fileURLToPath(new URL("../", import.meta.url));
 const ROOT = dirname(dirname(WEB + "."));
@@ -162,14 +163,8 @@ function makeRest() {
   if (manifest.license !== license) fail(`package.json says ${manifest.license}, and Cargo.toml ${license}`);
   add("package.json", `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
   add("README.md", readFileSync(join(WEB, "package/README.md")));
-  add("THIRD-PARTY.txt", [...bundled].sort().map(thirdParty).join("\n\n"));
-}
-
-/** The licence of a node module whose code is in the package's scripts. */
-function thirdParty(folder) {
-  const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const licence = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
-  return `${name} ${version}\n\n${readFileSync(join(folder, licence ?? fail(`${name} has no licence`)), "utf8").trim()}\n`;
+  for (const file of ["LICENSE-APACHE", "LICENSE-MIT"]) add(file, readFileSync(join(ROOT, file)));
+  add("THIRD-PARTY.txt", thirdParty([...bundled], ROOT));
 }
 
 function add(name, content) {

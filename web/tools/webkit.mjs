@@ -1,9 +1,9 @@
-// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of Puppeteer's face as page.mjs uses.
+// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of Puppeteer's face as our pages' drivers use.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { Builder, By } from "selenium-webdriver";
+import { Builder, By, Key } from "selenium-webdriver";
 
 /** Starts it; `close` ends it and all that it stands on. */
 export async function launchWebKit() {
@@ -58,13 +58,18 @@ async function listening(port) {
   throw new Error(`WebKitWebDriver does not answer on port ${port}`);
 }
 
-/** The one tab that a session has. Its console cannot be read. */
+/** The one tab that a session has. Its console and its requests cannot be read, nor can it be closed by itself. */
 class Tab {
   #session;
   #timeout = 30_000;
+  keyboard = { press: (key) => this.#session.actions().sendKeys(Key[key.toUpperCase()]).perform() };
 
   constructor(session) {
     this.#session = session;
+  }
+
+  setViewport({ width, height }) {
+    return this.#session.manage().window().setRect({ width, height });
   }
 
   setDefaultTimeout(milliseconds) {
@@ -81,6 +86,14 @@ class Tab {
     await this.#session.findElement(By.css(selector)).click();
   }
 
+  async select(selector, value) {
+    await this.click(`${selector} option[value="${value}"]`);
+  }
+
+  async reload() {
+    await this.#session.navigate().refresh();
+  }
+
   async type(selector, text) {
     await this.#session.findElement(By.css(selector)).sendKeys(text);
   }
@@ -93,15 +106,16 @@ class Tab {
     return this.#session.executeScript(`const [selector, ...rest] = arguments; return (${run})(document.querySelector(selector), ...rest)`, selector, ...args);
   }
 
-  $$eval(selector, run) {
-    return this.#session.executeScript(`return (${run})([...document.querySelectorAll(arguments[0])])`, selector);
+  $$eval(selector, run, ...args) {
+    return this.#session.executeScript(`const [selector, ...rest] = arguments; return (${run})([...document.querySelectorAll(selector)], ...rest)`, selector, ...args);
   }
 
-  waitForSelector(selector) {
-    return this.#session.wait(() => this.evaluate((selector) => document.querySelector(selector) !== null, selector), this.#timeout);
+  waitForSelector(selector, { hidden = false, timeout = this.#timeout } = {}) {
+    const isThere = (selector) => document.querySelector(selector) !== null;
+    return this.#session.wait(() => this.evaluate(isThere, selector).then((there) => there !== hidden), timeout);
   }
 
-  waitForFunction(run) {
-    return this.#session.wait(() => this.evaluate(run).then(Boolean), this.#timeout);
+  waitForFunction(run, _options, ...args) {
+    return this.#session.wait(() => this.evaluate(run, ...args).then(Boolean), this.#timeout);
   }
 }

@@ -19,6 +19,8 @@ export type ToServiceWorker = { kind: "isolate"; on: boolean };
 class Offline {
   /** The app opens without a network. */
   ready = $state(false);
+  /** Whether this browser can have it so. */
+  possible = $state("serviceWorker" in navigator);
   /** A newer version waits for the tabs to close. */
   newer = $state(false);
   #workbox: Workbox | undefined;
@@ -28,11 +30,17 @@ class Offline {
   wasmUrl = (variant: string): string => (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
 
   async start(): Promise<void> {
-    if (!("serviceWorker" in navigator) || import.meta.env.DEV) return;
-    this.#workbox = new Workbox("./service-worker.js");
-    this.#workbox.addEventListener("waiting", () => (this.newer = true));
-    this.#workbox.addEventListener("controlling", ({ isUpdate }) => isUpdate && location.reload());
-    await this.#workbox.register();
+    if (!this.possible || import.meta.env.DEV) return;
+    const workbox = new Workbox("./service-worker.js");
+    workbox.addEventListener("waiting", () => (this.newer = true));
+    workbox.addEventListener("controlling", ({ isUpdate }) => isUpdate && location.reload());
+    try {
+      await workbox.register();
+    } catch {
+      this.possible = false; // Where the user blocks what sites store.
+      return;
+    }
+    this.#workbox = workbox;
     await navigator.serviceWorker.ready;
     await this.tell({ kind: "isolate", on: settings.isolate });
     await this.#check();
@@ -44,6 +52,7 @@ class Offline {
   }
 
   async tell(message: ToServiceWorker): Promise<void> {
+    if (!this.#workbox) return;
     const { active } = await navigator.serviceWorker.ready;
     await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
@@ -59,6 +68,16 @@ class Offline {
     if (!(await caches.match(this.#module))) await fetch(this.#module);
     await this.#tidy();
     await this.#check();
+  }
+
+  /** Takes all of this off the device. */
+  async wipe(): Promise<void> {
+    try {
+      for (const name of await caches.keys()) await caches.delete(name);
+      for (const worker of await navigator.serviceWorker.getRegistrations()) await worker.unregister();
+    } catch {
+      // Nothing was kept.
+    }
   }
 
   /** Modules of earlier versions go. */

@@ -2,6 +2,7 @@
 
 import type { ChatCompletionChunk, ChatRequest } from "../../src/index.js";
 import { keepAwake } from "../browser/awake.js";
+import { held, isHeld } from "../browser/tabs.js";
 import { keepMessage } from "../data/database.js";
 import { contentOf, continuation, fit, promptRoom, type Turn } from "../data/prompt.js";
 import type { Message, Style } from "../data/types.js";
@@ -46,9 +47,8 @@ class Answers {
   }
 
   /** Whether some tab is writing this message. */
-  async isHeld(message: string): Promise<boolean> {
-    const { held = [] } = await navigator.locks.query();
-    return held.some(({ name }) => name === lockOf(message));
+  isHeld(message: string): Promise<boolean> {
+    return isHeld(lockOf(message));
   }
 
   /** Tokens of a text; each text is counted once. */
@@ -70,7 +70,7 @@ class Answers {
     const rest = keepAwake();
     const saving = setInterval(() => void keepMessage($state.snapshot(message)), SAVE_EVERY);
     try {
-      await navigator.locks.request(lockOf(message.id), () => this.#write(current, more));
+      await held(lockOf(message.id), () => this.#write(current, more));
       status.say(message.state === "stopped" ? words.t.status.stopped : words.t.status.answered);
     } catch (error) {
       message.state = "failed";

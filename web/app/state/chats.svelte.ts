@@ -1,6 +1,7 @@
 // The list of conversations: grouped by date, searched, renamed, thrown away and brought back.
 
-import { allConversations, keepConversation, keepMany, messagesOf, removeConversation, searchMessages } from "../data/database.js";
+import { channel } from "../browser/tabs.js";
+import { allConversations, isKept, keepConversation, keepMany, messagesOf, removeConversation, searchMessages } from "../data/database.js";
 import { fromJson, toJson } from "../data/exchange.js";
 import type { Conversation } from "../data/types.js";
 import { words } from "../words/words.svelte.js";
@@ -15,12 +16,14 @@ const DAY = 86_400_000;
 
 class Chats {
   all: Conversation[] = $state([]);
+  /** False where all of them are gone when the page is closed. */
+  kept = $state(true);
   query = $state("");
   /** The passages that a search has found, by conversation; undefined while there is no search. */
   found: Map<string, string> | undefined = $state.raw();
   #search: AbortController | undefined;
   /** Tells the app's other tabs that something has changed. */
-  #channel = new BroadcastChannel("phi-wasm-chats");
+  #tell = channel("phi-wasm-chats", () => void this.read());
 
   readonly shown = $derived.by(() => {
     const there = this.all.filter(({ deleted }) => !deleted).sort((a, b) => b.updated - a.updated);
@@ -31,12 +34,9 @@ class Chats {
 
   readonly groups = $derived(groupByDate(this.shown));
 
-  constructor() {
-    this.#channel.onmessage = () => void this.read();
-  }
-
   async read(): Promise<void> {
     this.all = await allConversations();
+    this.kept = await isKept();
   }
 
   /** What was thrown away before the app was closed goes for good now. */
@@ -53,7 +53,7 @@ class Chats {
     await keepConversation(plain);
     if (!this.all.some(({ id }) => id === plain.id)) this.all.push(plain);
     else this.all = this.all.map((other) => (other.id === plain.id ? plain : other));
-    this.#channel.postMessage("changed");
+    this.#tell("changed");
   }
 
   async rename(id: string, title: string): Promise<void> {
@@ -95,7 +95,7 @@ class Chats {
     const { conversations, messages } = fromJson(text);
     await keepMany(conversations, messages);
     await this.read();
-    this.#channel.postMessage("changed");
+    this.#tell("changed");
     return conversations.length;
   }
 }

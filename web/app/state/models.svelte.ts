@@ -38,6 +38,7 @@ export function isAtHand({ source, complete }: StoredModel): boolean {
 class Models {
   stored: StoredModel[] = $state.raw([]);
   known = $state(false);
+  readonly storedBytes = $derived(this.stored.reduce((sum, { storedBytes }) => sum + storedBytes, 0));
 
   async refresh(): Promise<void> {
     this.stored = await Phi.listModels();

@@ -8,6 +8,7 @@ export const de: Words = {
   close: "Schließen",
   cancel: "Abbrechen",
   skip: "Zum Gespräch springen",
+  nothingKept: "Dieser Browser behält nichts für diese Seite: Gespräche und Modelle sind weg, wenn sie geschlossen wird. Sie bleiben, wenn Sie dieser Seite erlauben, Daten zu speichern.",
 
   screens: { welcome: "Willkommen", chat: "Gespräch", models: "Modelle und Speicher", settings: "Einstellungen", privacy: "Datenschutz" },
 
@@ -240,6 +241,7 @@ export const de: Words = {
     app: "App",
     offlineReady: "Die App ist auf diesem Gerät und öffnet sich ohne Netz.",
     offlineNotYet: "Die App öffnet sich ohne Netz, sobald ein Modell gestartet war.",
+    offlineNever: "Die App braucht das Netz, um sich zu öffnen: Dieser Browser behält ihre Dateien nicht.",
     install: "App installieren",
   },
 

@@ -8,6 +8,7 @@ export const en = {
   close: "Close",
   cancel: "Cancel",
   skip: "Skip to the conversation",
+  nothingKept: "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
 
   screens: { welcome: "Welcome", chat: "Chat", models: "Models and storage", settings: "Settings", privacy: "Privacy" },
 
@@ -240,6 +241,7 @@ export const en = {
     app: "App",
     offlineReady: "The app is on this device and opens without a network.",
     offlineNotYet: "The app opens without a network once a model has been loaded.",
+    offlineNever: "The app needs the network to open: this browser keeps none of its files.",
     install: "Install the app",
   },
 

@@ -10,10 +10,19 @@ export interface Waiting {
   signal?: AbortSignal | undefined;
 }
 
-/** Takes hold of a model and returns what lets go of it; where a browser has no locks (insecure pages), everyone may have it. */
+/** Takes hold of a model and returns what lets go of it; where a browser has no locks (insecure pages, blocked storage), everyone may have it. */
 export async function holdModel(id: string, { patience = 0, signal }: Waiting = {}): Promise<() => void> {
-  if (!navigator.locks) return () => {};
+  if (!(await hasLocks())) return () => {};
   return (await request(id, { ifAvailable: true })) ?? (await wait(id, patience, signal));
+}
+
+async function hasLocks(): Promise<boolean> {
+  try {
+    await navigator.locks.query();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function wait(id: string, patience: number, signal?: AbortSignal): Promise<() => void> {

@@ -10,10 +10,11 @@ mod backends;
 mod perplexity;
 
 use perplexity::perplexity;
+use phi_wasm::Code;
 use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu")]
 use phi_wasm::gpu::Choice;
-use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session};
+use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session, Stats};
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::source::DirSource;
 use safetensors::SafeTensors;
@@ -81,7 +82,31 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
 
     let options = GenerateOptions { max_tokens: 40, ..GenerateOptions::default() };
     let expected_text = session.tokenizer().decode(&expected, true).unwrap();
-    let mut answer = session.chat(&chat(name), &options).unwrap();
+    let (text, stats) = said(session, &chat(name), &options).await;
+    assert_eq!(text, expected_text, "{name}");
+    assert_eq!(stats.generated_tokens, expected.len(), "{name}");
+    assert_eq!(stats.finish, if ended { Finish::Stop } else { Finish::Length }, "{name}");
+    let whole = session.engine().tokens().to_vec();
+    let begun = ids(&format!("{name}.prompt")).len();
+    assert!(expected.starts_with(&whole[begun..]), "{name}: the tokens behind the text");
+    goes_on(session, name, &expected).await;
+}
+
+/// The rest of an answer of which a half is there already.
+async fn goes_on<B: Backend>(session: &mut Session<B>, name: &str, expected: &[u32]) {
+    let text = |ids| session.tokenizer().decode(ids, true).unwrap();
+    let half = expected.len() / 2;
+    let (begun, whole) = (text(&expected[..half]), text(expected));
+    let messages = [chat(name), vec![Message::assistant(&begun)]].concat();
+    let options = GenerateOptions { max_tokens: expected.len() - half, continue_final: true, ..GenerateOptions::default() };
+    assert_eq!(begun + &said(session, &messages, &options).await.0, whole, "{name}, from its middle");
+    let refused = session.chat(&chat(name), &options).err().unwrap();
+    assert_eq!(refused.code, Code::BadOption, "{refused}");
+}
+
+/// A whole answer.
+async fn said<B: Backend>(session: &mut Session<B>, messages: &[Message], options: &GenerateOptions) -> (String, Stats) {
+    let mut answer = session.chat(messages, options).unwrap();
     let mut text = String::new();
     let stats = loop {
         match answer.next().await.unwrap().expect("an answer ends with its figures") {
@@ -92,12 +117,7 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
         }
     };
     assert_eq!(answer.next().await.unwrap(), None);
-    assert_eq!(text, expected_text, "{name}");
-    assert_eq!(stats.generated_tokens, expected.len(), "{name}");
-    assert_eq!(stats.finish, if ended { Finish::Stop } else { Finish::Length }, "{name}");
-    let whole = session.engine().tokens().to_vec();
-    let begun = ids(&format!("{name}.prompt")).len();
-    assert!(expected.starts_with(&whole[begun..]), "{name}: the tokens behind the text");
+    (text, stats)
 }
 
 #[test]

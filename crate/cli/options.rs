@@ -127,6 +127,7 @@ impl SamplingArgs {
     pub fn options(&self) -> GenerateOptions {
         GenerateOptions {
             max_tokens: self.max_tokens,
+            continue_final: false,
             sampling: Sampling {
                 temperature: self.temperature,
                 top_k: self.top_k,

@@ -22,11 +22,13 @@ pub struct GenerateOptions {
     pub sampling: Sampling,
     /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
+    /// Whether the conversation's last message is the beginning of the answer, which goes on from there.
+    pub continue_final: bool,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new() }
+        GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new(), continue_final: false }
     }
 }
 

@@ -135,10 +135,14 @@ impl<B: Backend> Session<B> {
     }
 
     fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Course> {
-        let prompt = self.template()?.render(messages, true)?;
+        let (template, tokenizer) = (self.template()?, &self.words.tokenizer);
+        let (prompt, stream) = if options.continue_final {
+            (template.open_end(messages)?, TextStream::continuing(&options.stop))
+        } else {
+            (template.render(messages, true)?, TextStream::new(tokenizer, &options.stop))
+        };
         // The template writes its own BOS where the model wants one.
-        let ids = self.words.tokenizer.encode(&prompt, false)?;
-        let stream = TextStream::new(&self.words.tokenizer, &options.stop);
+        let ids = tokenizer.encode(&prompt, false)?;
         self.begin(&ids, stream, options)
     }
 

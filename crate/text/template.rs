@@ -168,6 +168,17 @@ impl ChatTemplate {
             None => Error::new(Code::BadTemplate, format!("the chat template fails: {e}; use another template, or none")),
         })
     }
+
+    /// The conversation as text that ends within its last message, the beginning of the model's answer.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`] when that is not the model's, and as [`ChatTemplate::render`].
+    pub fn open_end(&self, messages: &[Message]) -> Result<String> {
+        match messages.split_last() {
+            Some((begun, before)) if begun.role == "assistant" => Ok(self.render(before, true)? + &begun.content),
+            _ => fail!(Code::BadOption, "the last message is not the assistant's, so there is no answer to go on with; ask without that"),
+        }
+    }
 }
 
 fn does_not_compile(error: &minijinja::Error) -> Error {

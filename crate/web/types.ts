@@ -121,6 +121,8 @@ export interface GenerateOptions {
   sampling?: Sampling;
   /** Texts that end the answer; they are not part of it. */
   stop?: string[];
+  /** The last message is the beginning of the answer, which goes on from there. */
+  continueFinal?: boolean;
 }
 
 /** Figures of one answer. */

@@ -25,6 +25,8 @@ fn chats_are_as_the_models_were_trained() {
         phi4_template.render(&chat, true).unwrap(),
         "<|system|>You help.<|end|><|user|>hi<|end|><|assistant|>Hello.<|end|><|user|>2+2?<|end|><|assistant|>"
     );
+    assert_eq!(phi4_template.open_end(&chat[1..3]).unwrap(), "<|user|>hi<|end|><|assistant|>Hello.");
+    assert_eq!(phi4_template.open_end(&chat[1..2]).unwrap_err().code, Code::BadOption);
     assert_eq!(phi4_template.render(&chat[1..3], false).unwrap(), "<|user|>hi<|end|><|assistant|>Hello.<|end|><|endoftext|>");
     let pieces = Tokenizer::from_vocabulary(phi3_like()).unwrap();
     assert_eq!(BuiltIn::for_tokenizer(&pieces), Some(BuiltIn::Phi3));

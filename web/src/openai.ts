@@ -45,6 +45,8 @@ export interface Sampling {
 export interface ChatRequest extends Sampling {
   messages: ChatMessage[];
   max_completion_tokens?: number | null;
+  /** Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is the rest of it. */
+  continue_final_message?: boolean | null;
 }
 
 /** Continues a text as it stands, without the chat template. */
@@ -177,6 +179,7 @@ export function optionsOf(request: ChatRequest | CompletionRequest): GenerateOpt
     maxTokens,
     sampling: given({ temperature, topK, topP, minP, seed, ...penalties }),
     stop: typeof stop === "string" ? [stop] : stop,
+    continueFinal: "continue_final_message" in request ? request.continue_final_message : null,
   });
 }
 

@@ -117,6 +117,16 @@ describe("with a real model", () => {
     assert.deepEqual([stopped.choices[0].finish_reason, stopped.choices[0].message.content], ["stop", "The capital of"]);
   });
 
+  it("an answer that was begun is gone on with", async () => {
+    const at = story.answer.indexOf(" ", story.answer.length / 2);
+    const [rest, refused] = await tab.evaluate(async (messages, begun) => {
+      const create = (messages) => phi.chat.completions.create({ messages, continue_final_message: true });
+      return [await create([...messages, { role: "assistant", content: begun }]), await failure(create(messages))];
+    }, story.messages, story.answer.slice(0, at));
+    assert.equal(rest.choices[0].message.content, story.answer.slice(at));
+    assert.equal(refused.code, "bad-option");
+  });
+
   it("a seed makes sampling the same again", async () => {
     const [one, same, other] = await tab.evaluate(async (messages) => {
       const say = async (seed) => (await phi.chat.completions.create({ messages, seed, temperature: 1.5, top_p: 0.99, max_tokens: 24 })).choices[0].message.content;

@@ -23,7 +23,10 @@ export function promptRoom(contextLength: number, longest: number): number {
   return contextLength - Math.min(longest, Math.floor(contextLength / 2));
 }
 
-/** As many of the latest turns as find room, and how many older ones do not. Instructions always stay, and so does the question. */
+/**
+ * As many of the latest turns as find room, and how many older ones do not. Instructions always stay, and so does the question, with the
+ * beginning of its answer, if there is one.
+ */
 export async function fit(instructions: string, turns: Turn[], room: number, count: (text: string) => Promise<number>): Promise<{ turns: Turn[]; left: number }> {
   const system: Turn[] = instructions ? [{ role: "system", content: instructions }] : [];
   // A token is a byte at least: what fits in bytes need not be counted.
@@ -31,18 +34,11 @@ export async function fit(instructions: string, turns: Turn[], room: number, cou
   if (most <= room) return { turns: [...system, ...turns], left: 0 };
   const sizes = await Promise.all(turns.map(async ({ content }) => (await count(content)) + TEMPLATE_TOKENS));
   const fixed = instructions ? (await count(instructions)) + TEMPLATE_TOKENS : 0;
+  const last = turns.length - (turns.at(-1)?.role === "assistant" ? 2 : 1);
   let left = 0;
   const total = () => fixed + sizes.slice(left).reduce((sum, size) => sum + size, 0);
-  while (total() > room && left < turns.length - 1) left = Math.min(left + STEP, turns.length - 1);
+  while (total() > room && left < last) left = Math.min(left + STEP, last);
   // A conversation begins with the user.
-  if (left > 0 && turns[left]!.role !== "user" && left < turns.length - 1) left++;
+  if (left > 0 && turns[left]!.role !== "user" && left < last) left++;
   return { turns: [...system, ...turns.slice(left)], left };
-}
-
-/** Asks for the rest of an answer that broke off. */
-export function continuation(partial: string): Turn[] {
-  return [
-    { role: "assistant", content: partial },
-    { role: "user", content: "Continue your answer exactly where it breaks off. Do not repeat anything." },
-  ];
 }

@@ -4,7 +4,7 @@ import type { ChatCompletionChunk, ChatRequest } from "../../src/index.js";
 import { keepAwake } from "../browser/awake.js";
 import { held, isHeld } from "../browser/tabs.js";
 import { keepMessage } from "../data/database.js";
-import { contentOf, continuation, fit, promptRoom, type Turn } from "../data/prompt.js";
+import { contentOf, fit, promptRoom, type Turn } from "../data/prompt.js";
 import type { Message, Style } from "../data/types.js";
 import { words } from "../words/words.svelte.js";
 import type { Chat } from "./chat.svelte.js";
@@ -30,16 +30,13 @@ class Answers {
   #counted = new Map<string, number>();
 
   async write(chat: Chat, message: Message): Promise<void> {
-    await this.#run(chat, message, []);
+    await this.#run(chat, message);
   }
 
   /** Goes on with an answer that was stopped, cut or interrupted. */
   async resume(chat: Chat, message: Message): Promise<void> {
     message.state = "writing";
-    const more = message.content ? continuation(message.content) : [];
-    // The model begins a new turn, and the first word of a turn has no space before it.
-    if (/\S$/.test(message.content)) message.content += " ";
-    await this.#run(chat, message, more);
+    await this.#run(chat, message);
   }
 
   stop(): void {
@@ -60,7 +57,7 @@ class Answers {
     return length;
   }
 
-  async #run(chat: Chat, message: Message, more: Turn[]): Promise<void> {
+  async #run(chat: Chat, message: Message): Promise<void> {
     const current = { chat, message, controller: new AbortController() };
     this.current = current;
     this.prefill = this.problem = undefined;
@@ -70,7 +67,7 @@ class Answers {
     const rest = keepAwake();
     const saving = setInterval(() => void keepMessage($state.snapshot(message)), SAVE_EVERY);
     try {
-      await held(lockOf(message.id), () => this.#write(current, more));
+      await held(lockOf(message.id), () => this.#write(current));
       status.say(message.state === "stopped" ? words.t.status.stopped : words.t.status.answered);
     } catch (error) {
       message.state = "failed";
@@ -85,8 +82,8 @@ class Answers {
     }
   }
 
-  async #write({ chat, message, controller }: Current, more: Turn[]): Promise<void> {
-    const request = await this.#request(chat, message, more);
+  async #write({ chat, message, controller }: Current): Promise<void> {
+    const request = await this.#request(chat, message);
     const chunks = await engine.phi!.chat.completions.create(
       { ...request, stream: true },
       {
@@ -105,14 +102,15 @@ class Answers {
     await this.#figure(message);
   }
 
-  async #request(chat: Chat, message: Message, more: Turn[]): Promise<Omit<ChatRequest, "stream">> {
+  async #request(chat: Chat, message: Message): Promise<Omit<ChatRequest, "stream">> {
     const { instructions, style } = chat.conversation;
-    const branch = chat.upTo(message.id).slice(0, -1);
-    const turns: Turn[] = [...branch.map((turn) => ({ role: turn.role, content: contentOf(turn) })), ...more];
+    const begun = message.content !== "";
+    const branch = chat.upTo(message.id).slice(0, begun ? undefined : -1);
+    const turns: Turn[] = branch.map((turn) => ({ role: turn.role, content: contentOf(turn) }));
     const room = promptRoom(engine.description!.ctxLen, style.longest);
     const fitted = await fit(instructions.trim(), turns, room, (text) => this.count(text));
     if (fitted.left > 0) message.notes?.push(words.t.chat.leftOut(fitted.left));
-    return { messages: fitted.turns, ...sampling(style) };
+    return { messages: fitted.turns, continue_final_message: begun, ...sampling(style) };
   }
 
   async #figure(message: Message): Promise<void> {

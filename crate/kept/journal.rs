@@ -1,19 +1,30 @@
 //! Which units a vault holds: a file of fixed records, one for each unit, written after the unit's bytes are safe.
 //!
-//! A record names what its unit was made from, so that one made from other bytes, or torn by a kill while it was written, does not count.
+//! A record names what its unit was made from, and the hash of its bytes, so that one made from others, or torn by a kill while it was written,
+//! does not count, and one that storage has lost a bit of is found out.
 
 use sha2::{Digest, Sha256};
 
 use super::vault::Vault;
 use crate::error::Result;
+use crate::weights::store::chunk_hash;
 
 /// The journal's name.
 pub const FILE: &str = "journal";
-/// Bytes of a record: a tag, and the beginning of its hash.
-const RECORD: usize = 32;
+/// Bytes of a record: two tags, and the beginning of their hash.
+const RECORD: usize = 64;
 
-/// What a unit is made from, in short.
+/// Bytes in short.
 pub type Tag = [u8; 24];
+
+/// A unit that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it was made from.
+    pub origin: Tag,
+    /// Its bytes, as [`digest`] has them.
+    pub digest: Tag,
+}
 
 /// The tag of some bytes.
 pub fn tag(parts: &[&[u8]]) -> Tag {
@@ -25,47 +36,58 @@ pub fn tag(parts: &[&[u8]]) -> Tag {
     first(&hasher.finalize())
 }
 
+/// What a unit's bytes are remembered by.
+pub fn digest(bytes: &[u8]) -> Tag {
+    digest_of(&chunk_hash(bytes))
+}
+
+/// The same, of bytes whose SHA-256 is known.
+pub fn digest_of(sha256: &str) -> Tag {
+    tag(&[sha256.as_bytes()])
+}
+
 fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| hash[i])
 }
 
-/// A tag and its check, as the journal holds them; the place is hashed in, so that a record counts nowhere else.
-fn record(place: u64, tag: &Tag) -> [u8; RECORD] {
-    let check: [u8; 8] = first(&Sha256::new().chain_update(place.to_le_bytes()).chain_update(tag).finalize());
+/// An entry and its check, as the journal holds them; the place is hashed in, so that a record counts nowhere else.
+fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
+    let check: [u8; 16] = first(&Sha256::new().chain_update(place.to_le_bytes()).chain_update(origin).chain_update(digest).finalize());
     let mut record = [0; RECORD];
-    record[..tag.len()].copy_from_slice(tag);
-    record[tag.len()..].copy_from_slice(&check);
+    record[..24].copy_from_slice(origin);
+    record[24..48].copy_from_slice(digest);
+    record[48..].copy_from_slice(&check);
     record
 }
 
-/// The tags of the units that a vault holds, `None` for those that it does not. The layout's own tag comes first: a journal of another
-/// layout is none, and begun anew.
-pub async fn open(vault: &impl Vault, layout: &Tag, units: usize) -> Result<Vec<Option<Tag>>> {
+/// The units that a vault holds, `None` for those that it does not. The layout's own tag comes first: a journal of another layout is none, and
+/// begun anew.
+pub async fn open(vault: &impl Vault, layout: &Tag, units: usize) -> Result<Vec<Option<Entry>>> {
     let size = (RECORD * (1 + units)) as u64;
     let mut bytes = vec![0; size as usize];
     if vault.size(FILE).await? == Some(size) {
         vault.read(FILE, 0, &mut bytes).await?;
     }
     let (records, _) = bytes.as_chunks::<RECORD>();
-    let tags = records.iter().enumerate().map(|(place, found)| {
-        let tag = first(found);
-        (record(place as u64, &tag) == *found).then_some(tag)
+    let entries = records.iter().enumerate().map(|(place, found)| {
+        let entry = Entry { origin: first(found), digest: first(&found[24..]) };
+        (record(place as u64, &entry) == *found).then_some(entry)
     });
-    let mut tags: Vec<_> = tags.collect();
-    if tags[0] == Some(*layout) {
-        tags.remove(0);
-        return Ok(tags);
+    let (mut entries, head) = (entries.collect::<Vec<_>>(), Entry { origin: *layout, digest: *layout });
+    if entries[0] == Some(head) {
+        entries.remove(0);
+        return Ok(entries);
     }
     vault.resize(FILE, 0).await?;
     vault.resize(FILE, size).await?;
-    put(vault, 0, &record(0, layout)).await?;
+    put(vault, 0, &record(0, &head)).await?;
     Ok(vec![None; units])
 }
 
 /// Notes that a unit, whose bytes are safe, is there.
-pub async fn note(vault: &impl Vault, unit: usize, tag: &Tag) -> Result<()> {
+pub async fn note(vault: &impl Vault, unit: usize, entry: &Entry) -> Result<()> {
     let place = 1 + unit as u64;
-    put(vault, place, &record(place, tag)).await
+    put(vault, place, &record(place, entry)).await
 }
 
 /// Notes that it is not.

@@ -3,8 +3,8 @@
 //!
 //! A [`Vault`] holds the files of [`crate::weights::store`], preallocated, beside a journal and `about.json`. They fill up unit by unit:
 //! chunks of a converted model, panels of any other ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then
-//! noted, so that a kill at any moment costs the units in the making and nothing else. The manifest is written last and makes the model
-//! complete: from then on nobody asks where it came from.
+//! noted with its hash, so that a kill at any moment costs the units in the making and nothing else, and what was there before is hashed again
+//! before it is used. The manifest is written last and makes the model complete: from then on nobody asks where it came from.
 //!
 //! Units come in the order in which the source has them, so that a server is read from front to back; what is asked for later than it comes
 //! is read from the vault by then.
@@ -16,13 +16,14 @@ mod published;
 pub mod vault;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Serialize;
 
 pub use about::{About, FILE as ABOUT};
-use origin::{Extent, Origin, Unit};
+use journal::Tag;
+use origin::{Extent, Origin};
 pub use published::Published;
 pub use vault::{MemoryVault, Vault};
 
@@ -78,10 +79,21 @@ struct Inner<S, V> {
 /// Hears how much is there.
 type Listener = Rc<dyn Fn(Stored)>;
 
+/// Whether a unit is in the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Have {
+    No,
+    /// It was at the start, with this digest; nobody has looked since.
+    Found(Tag),
+    Yes,
+}
+
 /// What a model needs that is not complete.
 struct Growth<S> {
     origin: Origin<S>,
-    have: RefCell<Vec<bool>>,
+    have: RefCell<Vec<Have>>,
+    /// Bytes that were there, and not as they were written.
+    rotten: Cell<u64>,
     /// The units as the source has them, and how many of them are there or were seen to.
     order: Vec<usize>,
     next: Cell<usize>,
@@ -113,7 +125,7 @@ impl<S: Source, V: Vault> Kept<S, V> {
         if let Some(hashed) = read_all(&vault, HASHED).await? {
             origin.source().go_on_hashing(&hashed);
         }
-        let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have).map(|(unit, _)| unit.bytes()).sum();
+        let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have != Have::No).map(|(unit, _)| unit.bytes()).sum();
         let stored = Stored { bytes, total: total(&origin.manifest), complete: false };
         let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, stored.total));
         about.grow(stored.total, stored.bytes);
@@ -122,7 +134,14 @@ impl<S: Source, V: Vault> Kept<S, V> {
         let megabytes = changed as f64 / 1e6;
         let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
         let manifest = (origin.manifest.clone(), origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()));
-        let growth = Growth { runs: runs(&origin), have: RefCell::new(have), order: order(&origin), next: Cell::new(0), origin };
+        let growth = Growth {
+            runs: runs(&origin),
+            have: RefCell::new(have),
+            rotten: Cell::new(0),
+            order: order(&origin),
+            next: Cell::new(0),
+            origin,
+        };
         Ok(Kept::of(Inner { growth: Some(growth), notice, ..Inner::new(vault, name, about, stored, manifest) }))
     }
 
@@ -174,16 +193,34 @@ impl<S: Source, V: Vault> Inner<S, V> {
 
     /// Has a unit kept, unless it is, after those that the source has before it.
     async fn get(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
-        while !growth.have.borrow()[unit] {
+        self.look(growth, unit).await?;
+        while growth.has(unit) == Have::No {
             let next = growth.order.get(growth.next.get()).copied();
             growth.next.set(growth.next.get() + 1);
             let next = next.unwrap_or(unit);
-            let missing = !growth.have.borrow()[next];
-            if missing {
+            if growth.has(next) == Have::No {
                 self.make(growth, next).await?;
             }
         }
         Ok(())
+    }
+
+    /// Hashes a unit that was there at the start, and makes it again if it is not what was written.
+    async fn look(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
+        let (Have::Found(digest), Origin { files, units, .. }) = (growth.has(unit), &growth.origin) else { return Ok(()) };
+        let mut bytes = Vec::new();
+        for Extent { file, at, len } in &units[unit].extents {
+            let start = bytes.len();
+            bytes.resize(start + *len as usize, 0);
+            self.vault.read(&files[*file].0, *at, &mut bytes[start..]).await?;
+        }
+        if journal::digest(&bytes) == digest {
+            growth.have.borrow_mut()[unit] = Have::Yes;
+            return Ok(());
+        }
+        self.lose(growth, unit).await?;
+        growth.rotten.set(growth.rotten.get() + units[unit].bytes());
+        self.make(growth, unit).await
     }
 
     async fn make(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
@@ -196,8 +233,8 @@ impl<S: Source, V: Vault> Inner<S, V> {
             rest = later;
         }
         self.vault.flush(&files[units[unit].extents[0].file].0).await?;
-        journal::note(&self.vault, unit, &units[unit].tag).await?;
-        growth.have.borrow_mut()[unit] = true;
+        journal::note(&self.vault, unit, &units[unit].entry(&bytes)).await?;
+        growth.have.borrow_mut()[unit] = Have::Yes;
         self.count(bytes.len() as u64).await
     }
 
@@ -213,28 +250,10 @@ impl<S: Source, V: Vault> Inner<S, V> {
         compared
     }
 
-    /// Gets again whatever some bad chunks were made of: how many bytes that is.
-    async fn repair(&self, bad: &[(String, u64, u64)]) -> Result<u64> {
-        let (Some(growth), mut repaired) = (&self.growth, 0) else { return Ok(0) };
-        let runs = bad.iter().flat_map(|(file, at, len)| {
-            let runs = growth.runs.get(file).map_or(&[][..], Vec::as_slice);
-            runs.iter().filter(move |(start, size, _)| *start < at + len && *at < start + size)
-        });
-        // In the order in which the source has them.
-        for unit in runs.map(|&(_, _, unit)| unit).collect::<BTreeSet<_>>() {
-            if growth.have.borrow()[unit] {
-                self.lose(growth, unit).await?;
-            }
-            self.make(growth, unit).await?;
-            repaired += growth.origin.units[unit].bytes();
-        }
-        Ok(repaired)
-    }
-
     /// Forgets a unit that the vault has.
     async fn lose(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
         journal::strike(&self.vault, unit).await?;
-        growth.have.borrow_mut()[unit] = false;
+        growth.have.borrow_mut()[unit] = Have::No;
         let stored = self.stored.get();
         self.stored.set(Stored { bytes: stored.bytes - growth.origin.units[unit].bytes(), ..stored });
         Ok(())
@@ -265,6 +284,12 @@ impl<S: Source, V: Vault> Inner<S, V> {
         about.write(&self.vault).await?;
         self.about.replace(about);
         Ok(())
+    }
+}
+
+impl<S> Growth<S> {
+    fn has(&self, unit: usize) -> Have {
+        self.have.borrow()[unit]
     }
 }
 
@@ -313,12 +338,6 @@ impl<S: Source, V: Vault> Source for Kept<S, V> {
     }
 }
 
-impl Unit {
-    fn bytes(&self) -> u64 {
-        self.extents.iter().map(|extent| extent.len).sum()
-    }
-}
-
 fn total(manifest: &Manifest) -> u64 {
     manifest.files.values().map(|entry| entry.size).sum()
 }
@@ -364,7 +383,7 @@ async fn write_all(vault: &impl Vault, file: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// Which units of a model the vault has, and bytes of others that it had of another state of the model.
-async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(Vec<bool>, u64)> {
+async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(Vec<Have>, u64)> {
     let layout =
         journal::tag(&[format!("{:?} {:?}", origin.files, origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()).as_bytes()]);
     let found = journal::open(vault, &layout, origin.units.len()).await?;
@@ -372,13 +391,13 @@ async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(V
     for (file, _) in &origin.files {
         sizes.push(vault.size(file).await?.unwrap_or(0));
     }
-    let (mut have, mut changed) = (vec![false; found.len()], 0);
-    for (index, (unit, tag)) in origin.units.iter().zip(found).enumerate() {
+    let (mut have, mut changed) = (vec![Have::No; found.len()], 0);
+    for (index, (unit, entry)) in origin.units.iter().zip(found).enumerate() {
         let whole = unit.extents.iter().all(|Extent { file, at, len }| at + len <= sizes[*file]);
-        match tag {
-            Some(tag) if tag == unit.tag && whole => have[index] = true,
-            Some(tag) => {
-                changed += if tag == unit.tag { 0 } else { unit.bytes() };
+        match entry {
+            Some(entry) if entry.origin == unit.tag && whole => have[index] = Have::Found(entry.digest),
+            Some(entry) => {
+                changed += if entry.origin == unit.tag { 0 } else { unit.bytes() };
                 // The file will have its size again, and then nothing else would tell.
                 journal::strike(vault, index).await?;
             }
@@ -465,7 +484,8 @@ pub struct Checked {
     pub repaired: u64,
 }
 
-/// Hashes a complete model again. Where a chunk is bad, what it is made of is got from the source once more, and nothing else is.
+/// Hashes a complete model again. Where a chunk is bad, the units in it that are not what was written are got from the source once more, and
+/// nothing else is.
 /// `progress` hears how many bytes of how many were hashed.
 ///
 /// # Errors
@@ -484,7 +504,7 @@ pub async fn check<S: Source, V: Vault + Clone>(
         return Ok(Checked::default());
     }
     let kept = Kept::begin(source, vault.clone(), hold.into()).await?;
-    let repaired = kept.0.repair(&bad).await?;
+    kept.finish().await?;
     for (file, at, len) in &bad {
         let mut bytes = vec![0; *len as usize];
         vault.read(file, *at, &mut bytes).await?;
@@ -492,7 +512,7 @@ pub async fn check<S: Source, V: Vault + Clone>(
             fail!(Code::Corrupt, "{file} in {}: the source no longer has what was kept; delete the model and load it again", vault.name());
         }
     }
-    kept.finish().await?;
+    let repaired = kept.0.growth.as_ref().map_or(0, |growth| growth.rotten.get());
     Ok(Checked { bad: bad.len() as u64, repaired })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::journal::{Tag, tag};
+use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
@@ -74,6 +74,22 @@ pub struct Origin<S> {
 enum Model<S> {
     Converted(S),
     Other { checkpoint: Box<Checkpoint<S>>, hold: Hold },
+}
+
+impl Unit {
+    pub fn bytes(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.len).sum()
+    }
+
+    /// What it is noted as, once [`Origin::make`] has given these bytes.
+    pub fn entry(&self, bytes: &[u8]) -> Entry {
+        let digest = match &self.content {
+            // They have been hashed.
+            Content::Chunk { sha256, .. } => digest_of(sha256),
+            _ => digest(bytes),
+        };
+        Entry { origin: self.tag, digest }
+    }
 }
 
 impl<S: Source> Origin<S> {

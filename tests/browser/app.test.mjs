@@ -367,11 +367,7 @@ for (const kind of ["chromium", "firefox"]) {
       await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].map(({ textContent }) => textContent).join() === "Cats");
       await page.openChat("Cats");
       assert.equal(text((await page.messages()).at(-1)), "They purr");
-      await page.go("privacy");
-      await page.tab.click("#wipe");
-      await page.tab.waitForSelector("dialog[open]");
-      await Promise.all([page.tab.waitForNavigation(), page.tab.click("#confirm-wipe")]);
-      await page.tab.waitForSelector('main[data-screen="welcome"]');
+      await page.wipe();
       assert.deepEqual(await page.titles(), []);
     });
 
@@ -641,11 +637,7 @@ describe("the app on a slow line, and its upkeep", () => {
   });
 
   it("leaves nothing behind when everything is deleted", async () => {
-    await page.go("privacy");
-    await page.tab.click("#wipe");
-    await page.tab.waitForSelector("dialog[open]");
-    await Promise.all([page.tab.waitForNavigation(), page.tab.click("#confirm-wipe")]);
-    await page.tab.waitForSelector('main[data-screen="welcome"]');
+    await page.wipe();
     assert.deepEqual(await page.titles(), []);
     assert.equal(await page.tab.evaluate(() => localStorage.length), 0);
   });

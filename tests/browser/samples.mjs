@@ -11,7 +11,7 @@ import { MODEL } from "./setting.mjs";
 const SAMPLES = fileURLToPath(new URL("samples", import.meta.url));
 const WEB = fileURLToPath(new URL("../../web", import.meta.url));
 /** Outside the checkout: what bundlers weigh is fetched once. */
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "phi-wasm/samples");
+const CACHE = join(process.env.PHI_WASM_CACHE ?? join(homedir(), ".cache/phi-wasm"), "samples");
 
 let packed;
 /** Builds the package: its folder, its tarball, the sizes of its parts. */

@@ -213,6 +213,15 @@ export class AppPage {
     return found.jsonValue();
   }
 
+  /** Deletes everything that the app has kept. */
+  async wipe() {
+    await this.go("privacy");
+    await this.tab.click("#wipe");
+    await this.tab.waitForSelector("dialog[open]");
+    await Promise.all([this.tab.waitForNavigation(), this.tab.click("#confirm-wipe")]);
+    await this.tab.waitForSelector('main[data-screen="welcome"]');
+  }
+
   async reload() {
     await this.tab.reload();
     await this.tab.waitForSelector("main > *");

@@ -93,6 +93,8 @@ impl Place {
         let ours = [self.wasm_bindgen(), self.wasm_pack()].into_iter().chain(env::split_paths(&path));
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", env::join_paths(ours).unwrap_or(path));
+        // Mesa's drivers complain in a line for each device where nobody is logged in.
+        command.env("XDG_RUNTIME_DIR", env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(|| env::temp_dir().into()));
         command
     }
 }

@@ -10,6 +10,7 @@
 //! is read from the vault by then.
 
 mod about;
+mod check;
 mod journal;
 mod origin;
 mod published;
@@ -19,15 +20,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde::Serialize;
-
 pub use about::{About, FILE as ABOUT};
+pub use check::{Checked, check};
 use journal::Tag;
 use origin::{Extent, Origin};
 pub use published::Published;
 pub use vault::{MemoryVault, Vault};
 
-use crate::error::{Code, Result, fail};
+use crate::error::{Code, Result};
 use crate::weights::checkpoint::Hold;
 use crate::weights::source::{Source, truncated};
 use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
@@ -473,60 +473,4 @@ async fn chunk_hashes(vault: &impl Vault, file: &str, size: u64, chunk: u64, pro
         progress(bytes.len() as u64);
     }
     Ok(hashes)
-}
-
-/// What checking found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Checked {
-    /// Chunks whose bytes were not what they were written as.
-    pub bad: u64,
-    /// Bytes that were fetched again for them.
-    pub repaired: u64,
-}
-
-/// Hashes a complete model again. Where a chunk is bad, the units in it that are not what was written are got from the source once more, and
-/// nothing else is.
-/// `progress` hears how many bytes of how many were hashed.
-///
-/// # Errors
-/// `not-found` for a model that is not complete, those of reading, and `corrupt` when the source no longer has what was kept.
-pub async fn check<S: Source, V: Vault + Clone>(
-    source: S,
-    vault: V,
-    hold: impl Into<Hold>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Checked> {
-    let Some((manifest, _)) = complete(&vault).await? else {
-        fail!(Code::NotFound, "{}: not all of it is kept; load it first", vault.name());
-    };
-    let bad = bad_chunks(&vault, &manifest, progress).await?;
-    if bad.is_empty() {
-        return Ok(Checked::default());
-    }
-    let kept = Kept::begin(source, vault.clone(), hold.into()).await?;
-    kept.finish().await?;
-    for (file, at, len) in &bad {
-        let mut bytes = vec![0; *len as usize];
-        vault.read(file, *at, &mut bytes).await?;
-        if chunk_hash(&bytes) != manifest.files[file].sha256[(at / manifest.chunk) as usize] {
-            fail!(Code::Corrupt, "{file} in {}: the source no longer has what was kept; delete the model and load it again", vault.name());
-        }
-    }
-    let repaired = kept.0.growth.as_ref().map_or(0, |growth| growth.rotten.get());
-    Ok(Checked { bad: bad.len() as u64, repaired })
-}
-
-/// Files, first bytes and lengths of the chunks that are not what the manifest says.
-async fn bad_chunks(vault: &impl Vault, manifest: &Manifest, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<(String, u64, u64)>> {
-    let (total, mut done, mut bad) = (total(manifest), 0, Vec::new());
-    for (file, FileEntry { size, sha256 }) in &manifest.files {
-        let mut count = |bytes| {
-            done += bytes;
-            progress(done, total);
-        };
-        let found = chunk_hashes(vault, file, *size, manifest.chunk, &mut count).await?;
-        let wrong = (0..).step_by(manifest.chunk as usize).zip(found.iter().zip(sha256)).filter(|(_, (found, said))| found != said);
-        bad.extend(wrong.map(|(at, _)| (file.clone(), at, manifest.chunk.min(size - at))));
-    }
-    Ok(bad)
 }

@@ -64,13 +64,20 @@ after(() => rmSync(folder, { recursive: true }));
 
 /** The app in a browser of its own, from a server of its own. */
 async function openApp(kind, more) {
-  const [site, browser] = await Promise.all([serve({ models: dirname(MODEL) }), launch(kind, more)]);
+  const site = await serve({ models: dirname(MODEL) });
+  let browser;
   const close = async () => {
-    await browser.close();
+    await browser?.close();
     site.server.closeAllConnections();
     site.server.close();
   };
-  return { site, page: await AppPage.open(browser, site.address), close };
+  try {
+    browser = await launch(kind, more);
+    return { site, page: await AppPage.open(browser, site.address), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** The path of a file with this content. */
@@ -90,7 +97,7 @@ for (const kind of BROWSERS) {
   describe(`the app in ${kind}`, () => {
     let site, page, close;
     before(async () => ({ site, page, close } = await openApp(kind)));
-    after(() => close());
+    after(() => close?.());
 
     it("explains itself on the first run and fetches no model by itself", async () => {
       assert.match(page.tab.url(), /#\/welcome$/);
@@ -304,7 +311,7 @@ for (const kind of BROWSERS) {
 describe("the app in webkit, the poorest browser", () => {
   let site, page, close;
   before(async () => ({ site, page, close } = await openApp("webkit")));
-  after(() => close());
+  after(() => close?.());
 
   const askCapital = async () => {
     await page.go("chat");
@@ -344,7 +351,7 @@ for (const kind of ["chromium", "firefox"]) {
       const extraPrefsFirefox = { "network.cookie.cookieBehavior": 2, "dom.webgpu.enabled": false };
       ({ page, close } = await openApp(kind === "chromium" ? "chromium without WebGPU" : kind, { userDataDir, extraPrefsFirefox }));
     });
-    after(() => close());
+    after(() => close?.());
 
     it("says so from the start", async () => {
       assert.match(await page.tab.$eval(".nothing-kept", (note) => note.textContent), /conversations and models are gone when it is closed/);
@@ -380,7 +387,7 @@ for (const kind of ["chromium", "firefox"]) {
 describe("the app for those who do not use a mouse or do not see", () => {
   let page, close;
   before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
-  after(() => close());
+  after(() => close?.());
 
   /** What axe finds against the page as it is now. */
   async function violations() {

@@ -235,13 +235,16 @@ describe("storage that is cleared while a model is in use", () => {
 
     it("is told as lost in the middle of a write, too", async () => {
       const lab = await Lab.open(device.browser, site.address, ...without);
-      await lab.ask("open", { id: ID });
-      await lab.begin("fill", { file: "model.safetensors", seed: 6, size: 1024 * MIB, piece: MIB });
-      while (!(await lab.flushed()));
-      await lab.tab.evaluate(() => void fetch("/clear"));
-      await assert.rejects(lab.outcome(), { code: "storage-lost" });
-      await lab.start(...without);
-      await lab.ask("delete", { id: ID });
+      // Firefox leaves about every fifth of them without an answer.
+      for (let round = 0; round < 8; round++) {
+        await lab.ask("open", { id: ID });
+        await lab.begin("fill", { file: "model.safetensors", seed: 6, size: 1024 * MIB, piece: MIB });
+        while (!(await lab.flushed()));
+        await lab.tab.evaluate(() => void fetch("/clear"));
+        await assert.rejects(lab.outcome(), { code: "storage-lost" });
+        await lab.start(...without);
+        await lab.ask("delete", { id: ID });
+      }
     });
   });
 });

@@ -1,6 +1,7 @@
 // Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in memory until the page is closed.
 
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
+import { type Wait, waitOn } from "../../src/storage/indexeddb.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
 
 interface Schema extends DBSchema {
@@ -58,30 +59,32 @@ export function deleteDatabase(): Promise<void> {
 
 class DatabaseBase implements Base {
   readonly #database: IDBPDatabase<Schema>;
+  readonly #wait: Wait;
 
   constructor(database: IDBPDatabase<Schema>) {
     this.#database = database;
+    this.#wait = waitOn(database);
   }
 
   get<N extends Name>(store: N, key: string): Promise<Value<N> | undefined> {
-    return this.#database.get(store, key);
+    return this.#wait(this.#database.get(store, key));
   }
 
   all<N extends Name>(store: N): Promise<Value<N>[]> {
-    return this.#database.getAll(store);
+    return this.#wait(this.#database.getAll(store));
   }
 
   count(store: Name): Promise<number> {
-    return this.#database.count(store);
+    return this.#wait(this.#database.count(store));
   }
 
   messagesOf(conversation: string): Promise<Message[]> {
-    return this.#database.getAllFromIndex("messages", "conversation", conversation);
+    return this.#wait(this.#database.getAllFromIndex("messages", "conversation", conversation));
   }
 
   async eachMessage(visit: (message: Message) => boolean): Promise<void> {
-    let cursor = await this.#database.transaction("messages").store.openCursor();
-    while (cursor && visit(cursor.value)) cursor = await cursor.continue();
+    let cursor = await this.#wait(this.#database.transaction("messages").store.openCursor());
+    while (cursor && visit(cursor.value)) cursor = await this.#wait(cursor.continue());
   }
 
   async change(changes: Change[]): Promise<void> {
@@ -90,14 +93,14 @@ class DatabaseBase implements Base {
       const store = transaction.objectStore(change.store);
       void ("put" in change ? store.put(change.put) : store.delete(change.remove));
     }
-    await transaction.done;
+    await this.#wait(transaction.done);
   }
 
   async replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void> {
     const transaction = this.#database.transaction(NAMES, "readwrite");
     const held = transaction.objectStore(store);
-    await held.put(next(await held.get(key)));
-    await transaction.done;
+    await this.#wait(held.put(next(await this.#wait(held.get(key)))));
+    await this.#wait(transaction.done);
   }
 
   close(): void {

@@ -16,19 +16,27 @@ export type Database = IDBPDatabase<Schema>;
 /** Once a write is reported as done, it is on the disk: IndexedDB has no other way to ask for that. */
 const WRITE = { durability: "strict" } as const;
 
-/** Opens the database, and makes it if need be. `onEnd` hears that the browser, or another tab, closed it. */
-export function openDatabase(onEnd = () => {}): Promise<Database> {
+/** Opens the database, and makes it if need be; another tab that wants to remove it may. */
+export function openDatabase(): Promise<Database> {
   return openDB<Schema>(PLACE, 1, {
     upgrade(database) {
       database.createObjectStore("files");
       database.createObjectStore("blocks");
     },
-    blocking(_current, _wanted, event) {
-      (event.target as IDBDatabase).close();
-      onEnd();
-    },
-    terminated: onEnd,
+    blocking: (_current, _wanted, event) => (event.target as IDBDatabase).close(),
   });
+}
+
+/** Waits for work on a database, or throws what a closed one throws. */
+export type Wait = <T>(work: Promise<T>) => Promise<T>;
+
+/** How to wait for work on this database: when a browser closes one to clear storage, Firefox leaves what waits for it without an answer. */
+export function waitOn<S extends DBSchema>(database: IDBPDatabase<S>): Wait {
+  const closed = new Promise<never>((_, reject) => {
+    database.addEventListener("close", () => reject(new DOMException("The browser has closed the database.", "InvalidStateError")));
+  });
+  closed.catch(() => {}); // Nothing may be waiting.
+  return (work) => Promise.race([work, closed]);
 }
 
 /** Whether a database can be opened. */
@@ -57,15 +65,19 @@ export function keysOf(...path: (string | number)[]): IDBKeyRange {
 
 export class IndexedDbVault implements Vault {
   readonly kind = "indexeddb";
-  #database!: Database;
-  #ended = false;
+  readonly #database: Database;
+  readonly #wait: Wait;
 
-  private constructor(readonly id: string) {}
+  private constructor(
+    readonly id: string,
+    database: Database,
+  ) {
+    this.#database = database;
+    this.#wait = waitOn(database);
+  }
 
   static async open(id: string): Promise<IndexedDbVault> {
-    const vault = new IndexedDbVault(id);
-    vault.#database = await openDatabase(() => (vault.#ended = true));
-    return vault;
+    return new IndexedDbVault(id, await openDatabase());
   }
 
   askForRoom(bytes: number): Promise<void> {
@@ -160,7 +172,7 @@ export class IndexedDbVault implements Vault {
   /** Does `work` and says what an exception of the browser means; `wanted` is how many bytes it may add. */
   async #explained<T>(file: string, wanted: number, work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await this.#wait(work());
     } catch (error) {
       if (isCalled(error, "StorageFault")) throw error;
       if (isRefusal(error)) throw await this.#refused(wanted);
@@ -170,7 +182,7 @@ export class IndexedDbVault implements Vault {
 
   async #refused(wanted: number): Promise<StorageFault> {
     // After a refusal Firefox lets nothing but deletions into the next transaction: this is it.
-    await this.#database.delete("files", [this.id, ""]).catch(() => {});
+    await this.#wait(this.#database.delete("files", [this.id, ""])).catch(() => {});
     return refusedRoom(wanted);
   }
 
@@ -178,9 +190,9 @@ export class IndexedDbVault implements Vault {
   async #isCleared(): Promise<boolean> {
     // A browser may say that it closed the database a moment after the last transactions have failed.
     for (let tries = 0; tries < 10; tries++, await pause(50)) {
-      if (this.#ended) return true;
       try {
-        if ((await this.#database.count("files", keysOf(this.id))) === 0) return true;
+        const files = await this.#wait(this.#database.count("files", keysOf(this.id)));
+        if (files === 0) return true;
       } catch (error) {
         if (isCalled(error, "InvalidStateError")) return true;
       }

@@ -90,7 +90,7 @@ async function tar(about: About, files: StoredFile[], onEnd: () => void): Promis
   const pack = async (file: StoredFile) => {
     const entry = controller.add({ name: `${folder}/${file.name}`, type: "file", size: file.size, mtime: new Date(about.created), mode: 0o644 });
     await file.stream().pipeTo(entry, { preventAbort: true }).catch((error) => {
-      throw isCalled(error, "NotFoundError", "NotReadableError") ? lost(file.name) : error;
+      throw isCalled(error, "NotFoundError", "NotReadableError", "InvalidStateError") ? lost(file.name) : error;
     });
   };
   const packAll = async () => {

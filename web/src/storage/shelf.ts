@@ -1,6 +1,6 @@
 // Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
 
-import { type Database, databaseExists, keysOf, openDatabase } from "./indexeddb.js";
+import { type Database, databaseExists, keysOf, openDatabase, type Wait, waitOn } from "./indexeddb.js";
 import { patiently } from "./opfs.js";
 import { BLOCK, isCalled, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
 
@@ -92,9 +92,11 @@ class OpfsShelf implements Shelf {
 class IndexedDbShelf implements Shelf {
   readonly kind = "indexeddb";
   readonly #database: Database;
+  readonly #wait: Wait;
 
   private constructor(database: Database) {
     this.#database = database;
+    this.#wait = waitOn(database);
   }
 
   static async open(): Promise<IndexedDbShelf | undefined> {
@@ -106,31 +108,28 @@ class IndexedDbShelf implements Shelf {
   }
 
   async models(): Promise<string[]> {
-    const keys = await this.#database.getAllKeys("files");
+    const keys = await this.#wait(this.#database.getAllKeys("files"));
     return [...new Set(keys.map(([id]) => id))];
   }
 
   async files(id: string): Promise<StoredFile[]> {
-    const keys = await this.#database.getAllKeys("files", keysOf(id));
+    const keys = await this.#wait(this.#database.getAllKeys("files", keysOf(id)));
     return Promise.all(
       keys.map(async ([, name]) => {
-        const size = (await this.#database.get("files", [id, name])) ?? 0;
+        const size = (await this.#wait(this.#database.get("files", [id, name]))) ?? 0;
         return { name, size, stream: () => this.#stream(id, name, size) };
       }),
     );
   }
 
   async taken(id: string): Promise<number> {
-    return BLOCK * (await this.#database.count("blocks", keysOf(id)));
+    return BLOCK * (await this.#wait(this.#database.count("blocks", keysOf(id))));
   }
 
   async remove(id: string): Promise<void> {
     const transaction = this.#database.transaction(["files", "blocks"], "readwrite");
-    await Promise.all([
-      transaction.objectStore("files").delete(keysOf(id)),
-      transaction.objectStore("blocks").delete(keysOf(id)),
-      transaction.done,
-    ]);
+    const requests = [transaction.objectStore("files").delete(keysOf(id)), transaction.objectStore("blocks").delete(keysOf(id)), transaction.done];
+    await this.#wait(Promise.all(requests));
   }
 
   close(): void {
@@ -143,9 +142,9 @@ class IndexedDbShelf implements Shelf {
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
       const length = Math.min(size - number * BLOCK, BLOCK);
       if (length <= 0) return controller.close();
-      if ((await this.#database.get("files", [id, file])) === undefined) throw lost(file);
+      if ((await this.#wait(this.#database.get("files", [id, file]))) === undefined) throw lost(file);
       const block = new Uint8Array(length);
-      block.set((await this.#database.get("blocks", [id, file, number++]))?.subarray(0, length) ?? []);
+      block.set((await this.#wait(this.#database.get("blocks", [id, file, number++])))?.subarray(0, length) ?? []);
       controller.enqueue(block);
     };
     return new ReadableStream({ pull });

@@ -69,7 +69,8 @@ pub fn norm() -> Vec<Case> {
     table.map(make_case).into()
 }
 
-pub fn matmul() -> Vec<Case> {
+/// Products with few tokens.
+pub fn matvec() -> Vec<Case> {
     #[rustfmt::skip]
     let table = [
         // tokens, rows, cols, parts, add
@@ -83,14 +84,27 @@ pub fn matmul() -> Vec<Case> {
         (5,        6,    576,  1,     false),
         (5,        37,   1088, 2,     true),
         (8,        130,  192,  1,     false),
+    ];
+    products(&table)
+}
+
+/// Products with more tokens.
+pub fn matmul() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, rows, cols, parts, add
         (17,       66,   96,   3,     true),
         (33,       130,  576,  2,     false),
         (70,       3,    192,  1,     true),
         (70,       514,  96,   4,     false),
     ];
+    products(&table)
+}
+
+fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in Kind::ALL {
-        for (tokens, rows, cols, parts, add) in table {
+        for &(tokens, rows, cols, parts, add) in table {
             let mut make = Make::new();
             let w = make.matrix(kind, rows, cols, parts);
             let (x, out) = (make.floats(tokens * cols), make.output(tokens * rows));

@@ -35,7 +35,7 @@ async_test! {
         check(cases::norm()).await;
     }
     async fn matmul() {
-        check(cases::matmul()).await;
+        check([cases::matvec(), cases::matmul()].concat()).await;
     }
     async fn rope() {
         check(cases::rope()).await;
@@ -78,7 +78,7 @@ async_test! {
 
     async fn the_number_of_threads_changes_no_bit() {
         let options = |threads| CpuOptions { threads, simd: Simd::Auto };
-        let cases: Vec<Case> = [cases::matmul(), cases::attend(), cases::program()].into_iter().flatten().collect();
+        let cases: Vec<Case> = [cases::matvec(), cases::matmul(), cases::attend(), cases::program()].concat();
         let (mut one, mut several) = (Cpu::new(options(1)).unwrap(), Cpu::new(all().pop().unwrap()).unwrap());
         for case in &cases {
             assert!(runner::outputs(&mut one, case).await == runner::outputs(&mut several, case).await, "{}", case.name);

@@ -15,14 +15,24 @@ use crate::runner::{self, Precision};
 const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept, together: true };
 
 fn all() -> Vec<Case> {
-    let single = [cases::embed(), cases::norm(), cases::matmul(), cases::rope(), cases::attend(), cases::swiglu(), cases::argmax()];
+    [by_workgroups(), cases::matmul(), cases::attend()].concat()
+}
+
+/// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have their workgroups' size for themselves.
+fn by_workgroups() -> Vec<Case> {
+    let single = [cases::embed(), cases::norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
     let together = [cases::normed(), cases::attend_token(), cases::program()];
     [single.concat(), together.concat()].concat()
 }
 
-/// Some rows, where all would take long and tell little more.
-fn few() -> Vec<Case> {
-    all().into_iter().step_by(5).collect()
+/// What multiplies weights.
+fn products() -> Vec<Case> {
+    [cases::matvec(), cases::matmul(), cases::normed(), cases::program()].concat()
+}
+
+/// Each so-manieth case from `first` on, where all would take long and tell little more.
+fn some(cases: Vec<Case>, first: usize, each: usize) -> Vec<Case> {
+    cases.into_iter().skip(first).step_by(each).collect()
 }
 
 async fn check(cases: &[Case], f16: Choice, dots: Choice, subgroups: Choice, workgroup: Option<u32>) {
@@ -46,35 +56,35 @@ async_test! {
         check(&all(), Choice::Off, Choice::Off, Choice::Off, None).await;
     }
     async fn f32_with_subgroups() {
-        check(&all(), Choice::Off, Choice::Off, Choice::On, None).await;
+        check(&by_workgroups(), Choice::Off, Choice::Off, Choice::On, None).await;
     }
     async fn integer_dots() {
-        check(&all(), Choice::Off, Choice::On, Choice::Off, None).await;
+        check(&products(), Choice::Off, Choice::On, Choice::Off, None).await;
     }
     async fn integer_dots_for_few_tokens() {
         platform::make_ready().await;
         let options = GpuOptions { f16: Choice::Off, dots: Choice::On, few_dots: true, quads: Some(2), ..GpuOptions::default() };
         let mut gpu = Gpu::new(options).await.unwrap();
         let precision = precision(gpu.tuning());
-        runner::check(&mut gpu, &[cases::matmul(), cases::normed()].concat(), precision).await;
+        runner::check(&mut gpu, &[cases::matvec(), cases::normed()].concat(), precision).await;
     }
     async fn odd_workgroups() {
-        for (subgroups, workgroup) in [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)] {
-            check(&few(), Choice::Off, Choice::Auto, subgroups, Some(workgroup)).await;
+        let sizes = [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)];
+        for (first, (subgroups, workgroup)) in sizes.into_iter().enumerate() {
+            check(&some(by_workgroups(), first, 5), Choice::Off, Choice::Auto, subgroups, Some(workgroup)).await;
         }
     }
     async fn several_quads() {
         platform::make_ready().await;
-        for (quads, subgroups) in [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)] {
+        for (first, (quads, subgroups)) in [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)].into_iter().enumerate() {
             let options = GpuOptions { f16: Choice::Off, subgroups, quads: Some(quads), ..GpuOptions::default() };
             let mut gpu = Gpu::new(options).await.unwrap();
             let precision = precision(gpu.tuning());
-            let some = [cases::matmul(), cases::normed()].concat().into_iter().step_by(3);
-            runner::check(&mut gpu, &some.collect::<Vec<_>>(), precision).await;
+            runner::check(&mut gpu, &some([cases::matvec(), cases::normed()].concat(), first, 3), precision).await;
         }
     }
     async fn all_that_the_adapter_has() {
-        check(&few(), Choice::Auto, Choice::Auto, Choice::Auto, Some(64)).await;
+        check(&some(all(), 0, 5), Choice::Auto, Choice::Auto, Choice::Auto, Some(64)).await;
     }
 }
 
@@ -134,7 +144,7 @@ pub mod platform {
             check(&all(), Choice::On, Choice::Off, Choice::Off, None).await;
         }
         async fn f16_with_subgroups() {
-            check(&all(), Choice::On, Choice::Off, Choice::On, None).await;
+            check(&by_workgroups(), Choice::On, Choice::Off, Choice::On, None).await;
         }
     }
 }

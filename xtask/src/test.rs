@@ -117,7 +117,7 @@ fn full_size(place: &Place) -> Result<String> {
     Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }
 
-/// Node's test runner over a folder's files, one after another, with the demo model.
+/// Node's test runner over a folder's files, two at a time, with the demo model.
 fn node_tests(place: &Place, folder: &str) -> Result<Command> {
     let mut files = Vec::new();
     for item in fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))? {
@@ -126,7 +126,7 @@ fn node_tests(place: &Place, folder: &str) -> Result<Command> {
     }
     files.sort();
     let mut node = place.command("node");
-    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]).args(files).env("PHI_SMOLLM2", place.model());
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]).args(files).env("PHI_SMOLLM2", place.model());
     Ok(node)
 }
 

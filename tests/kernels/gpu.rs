@@ -30,7 +30,7 @@ fn products() -> Vec<Case> {
     [cases::matvec(), cases::matmul(), cases::normed(), cases::program()].concat()
 }
 
-/// Each so-manieth case from `first` on, where all would take long and tell little more.
+/// One case in `each`, from `first` on, where all would take long and tell little more; other settings begin at others.
 fn some(cases: Vec<Case>, first: usize, each: usize) -> Vec<Case> {
     cases.into_iter().skip(first).step_by(each).collect()
 }

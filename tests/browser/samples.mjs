@@ -1,4 +1,4 @@
-// The package as its users have it: packed, installed from its tarball into a sample project, bundled, served.
+// The package as its users have it: installed from its tarball into a sample project, bundled, served.
 
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -9,15 +9,17 @@ import { serveFolder } from "../../web/tools/serve.mjs";
 import { MODEL } from "./setting.mjs";
 
 const SAMPLES = fileURLToPath(new URL("samples", import.meta.url));
-const WEB = fileURLToPath(new URL("../../web", import.meta.url));
+const PKG = fileURLToPath(new URL("../../pkg", import.meta.url));
 /** Outside the checkout: what bundlers weigh is fetched once. */
 const CACHE = join(process.env.PHI_WASM_CACHE ?? join(homedir(), ".cache/phi-wasm"), "samples");
 
-let packed;
-/** Builds the package: its folder, its tarball, the sizes of its parts. */
-export function pack() {
-  packed ??= JSON.parse(execFileSync("node", [join(WEB, "tools/pack.mjs"), "--json"], { encoding: "utf8" }));
-  return packed;
+/** The package as `npm run pack` left it: its folder and its tarball. Files of tests run side by side, so none makes it. */
+export function packed() {
+  const folder = join(PKG, "npm");
+  const manifest = join(folder, "package.json");
+  if (!existsSync(manifest)) throw new Error("pkg/npm is not there: `npm run pack` in web/ makes it");
+  const { name, version } = JSON.parse(readFileSync(manifest, "utf8"));
+  return { folder, tarball: join(PKG, `${name}-${version}.tgz`) };
 }
 
 /** A sample project with all that it depends on, and the packed package; its folder. */
@@ -33,7 +35,7 @@ export function project(sample) {
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, manifest);
   }
-  install(folder, pack().tarball);
+  install(folder, packed().tarball);
   return folder;
 }
 

@@ -1,8 +1,6 @@
 // Builds the package that is published, pkg/npm, and its tarball beside it, from web/src and the wasm modules in pkg/.
 //
-//   node pack.mjs [--json]
-//
-// --json prints what was made and its sizes for programs.
+//   node pack.mjs
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,7 +8,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzipSync } from "node:zlib";
 import { build } from "rolldown";
 import { thirdParty } from "./licences.mjs";
 
@@ -35,10 +34,8 @@ await makeScripts();
 makeTypes();
 makeRest();
 writeAll();
-const sizes = report();
-const tarball = pack();
-if (process.argv.includes("--json")) console.log(JSON.stringify({ folder: OUT, tarball, version, sizes }));
-else console.log(relative(process.cwd(), tarball));
+await report();
+console.log(relative(process.cwd(), pack()));
 
 // ------------------------------------------------------------------------------------------------ making
 
@@ -182,12 +179,12 @@ function writeAll() {
 // ------------------------------------------------------------------------------------------------ sizes
 
 /** Prints what weighs how much; fails when a page would have to fetch more than it may. */
-function report() {
+async function report() {
   const scripts = [...files].filter(([name]) => name.endsWith(".js") && !name.startsWith("inline-"));
   const js = Object.fromEntries(scripts.map(([name, content]) => [name, gzipSync(content, { level: 9 }).length]));
   const all = Object.values(js).reduce((sum, size) => sum + size);
   const inline = Object.fromEntries([...files].filter(([name]) => name.startsWith("inline-")).map(([name, { length }]) => [name, length]));
-  const wasm = Object.fromEntries(VARIANTS.map((variant) => [variant, brotli(files.get(`${variant}.wasm`))]));
+  const wasm = Object.fromEntries(await Promise.all(VARIANTS.map(async (variant) => [variant, await brotli(files.get(`${variant}.wasm`))])));
   console.error(`scripts, gzip: ${all} bytes of at most ${MOST_JS} (${list(js)})`);
   console.error(`instead of files that are not found: ${list(inline)}`);
   console.error(`modules, brotli, of at most ${MOST_WASM}: ${list(wasm)}`);
@@ -195,11 +192,12 @@ function report() {
   for (const [name, size] of Object.entries(wasm)) {
     if (size > MOST_WASM) fail(`${name}.wasm is ${size} bytes by brotli, and must be at most ${MOST_WASM}`);
   }
-  return { js: all, inline, wasm };
 }
 
-function brotli(bytes) {
-  return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }).length;
+/** Bytes of a file at brotli's best, on a thread of its own: a module takes seconds. */
+async function brotli(bytes) {
+  const params = { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  return (await promisify(brotliCompress)(bytes, { params })).length;
 }
 
 function list(sizes) {

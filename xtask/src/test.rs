@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
     ("the page in Chromium, Firefox and WebKit", page),
+    ("the npm package", |place| sh::show(place.command("npm").args(["run", "--silent", "pack"]).current_dir(place.web()))),
     ("the package as its users have it", |place| sh::show(&mut node_tests(place, "tests/browser/package")?)),
 ];
 

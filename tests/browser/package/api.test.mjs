@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { pack, serveModels } from "../samples.mjs";
+import { packed, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 import { makeTinyModel } from "../tiny.mjs";
 
@@ -18,7 +18,7 @@ before(async () => {
   tiny = makeTinyModel();
   writeFileSync(join(tiny.folder, "words.gguf"), "These are words. ".repeat(999));
   [site, models, tinySite, browser] = await Promise.all([
-    serveFolder(pack().folder),
+    serveFolder(packed().folder),
     serveModels(),
     serveFolder(tiny.folder, { shared: true }),
     launch("chromium without WebGPU"),

@@ -3,18 +3,20 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launch } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { project, run, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 
+const TSC = fileURLToPath(new URL("../../../web/node_modules/.bin/tsc", import.meta.url));
 const [{ messages, answer }, story] = ANSWERS;
 const QUESTION = messages.at(-1).content;
 const LONG = "Tell me a long story about the sea.";
 
-let site, models, model, browser;
+let folder, site, models, model, browser;
 before(async () => {
-  const folder = project("libraries");
+  folder = project("libraries");
   run(folder, join(folder, "node_modules/.bin/esbuild"), "react.jsx", "ai.js", "--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist");
   [site, models, browser] = await Promise.all([serveFolder(folder), serveModels(), launch("chromium without WebGPU")]);
   model = `${models.address}${basename(MODEL)}`;
@@ -212,5 +214,12 @@ describe("the AI SDK's provider", () => {
       return text;
     }, model, QUESTION);
     assert.equal(text, answer);
+  });
+});
+
+describe("the package and its libraries", () => {
+  it("have types that a strict compiler takes", () => {
+    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--target", "es2022", "--lib", "es2023,dom,dom.iterable,dom.asynciterable"];
+    run(folder, TSC, ...options, "types.ts");
   });
 });

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { heap } from "../../web/tools/memory.mjs";
 import { Device, Lab, makeFolder, serveLab } from "./storage-lab.mjs";
 
 const MIB = 1 << 20;
@@ -329,6 +330,31 @@ describe("a model that lies in IndexedDB", () => {
     assert.equal(await lab.ask("check", wishes), -1);
     assert.equal((await lab.ask("open", { id: OTHER })).kind, "opfs");
     await device.end();
+  });
+});
+
+describe("a large model that is taken out", () => {
+  onDevices(KEPT.filter(([browser]) => browser === "chromium"), (device, without) => {
+    it("is not held in memory", async (test) => {
+      const size = 128 * MIB;
+      const lab = await Lab.open(device.browser, site.address, ...without);
+      await lab.ask("open", { id: ID });
+      await lab.ask("fill", { file: "model.safetensors", seed: 3, size, piece: 8 * MIB });
+      await lab.ask("writeText", { file: "about.json", text: about({ bytes: size, stored: size, complete: true }) });
+      const cdp = await lab.tab.createCDPSession();
+      const needed = async () => (await cdp.send("HeapProfiler.collectGarbage"), heap(cdp));
+      const before = await needed();
+      let most = before;
+      let over = false;
+      await lab.begin("readThrough", { id: ID });
+      const outcome = lab.outcome().finally(() => (over = true));
+      while (!over) most = Math.max(most, await needed());
+      assert.ok((await outcome) > size);
+      test.diagnostic(`${((most - before) / MIB).toFixed(1)} MiB at the most for ${size / MIB} MiB`);
+      assert.ok(most - before < size / 4, `${most - before} bytes were held of ${size}`);
+      await lab.ask("close");
+      await lab.ask("delete", { id: ID });
+    });
   });
 });
 

@@ -21,6 +21,15 @@ const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
     const body = await new Response(await exportModel(id)).blob();
     return (await fetch(to, { method: "POST", body })).status;
   },
+  /** Reads the archive without keeping any of it; its bytes. */
+  readThrough: async ({ id }: { id: string }) => {
+    let bytes = 0;
+    for (const reader = (await exportModel(id)).getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) return bytes;
+      bytes += value.length;
+    }
+  },
   fetch: ({ address }: { address: string }) => fetch(address).then(({ status }) => status),
   /** A new worker, without these features. */
   start: async ({ without = [] }: { without?: string[] }) => lab.start(without),

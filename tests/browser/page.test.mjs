@@ -32,12 +32,16 @@ for (const kind of BROWSERS) {
           assert.equal(await page.device(), backend);
         });
 
+        // Where a CPU plays the GPU, a token takes a second or so: no whole story is told there.
+        const longest = kind === "chromium" && backend === "gpu" ? 16 : 1000;
         for (const { name, messages, answer } of ANSWERS) {
           it(`answers ${name} as the reference does`, async () => {
             await page.startOver(messages.find(({ role }) => role === "system")?.content ?? "");
+            await page.tab.$eval("#longest", (field, longest) => (field.value = longest), longest);
             const { text, stats } = await page.ask(messages.at(-1).content);
-            assert.equal(text, answer);
-            assert.equal(stats.finish, "stop");
+            const isCut = stats.generatedTokens === longest;
+            assert.equal(text, isCut ? answer.slice(0, Math.max(text.length, longest)) : answer);
+            assert.equal(stats.finish, isCut ? "length" : "stop");
             assert.ok(stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0, JSON.stringify(stats));
           });
         }

@@ -214,6 +214,10 @@ async_test! {
     async fn gpu_drawn_tokens() {
         drawn_tokens_are_the_samplers(backends::gpu(Choice::Off, Choice::Auto).await).await;
     }
+    // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
+    async fn gpu_without_integer_dots() {
+        four_bits_are_their_values(async || backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
+    }
 }
 
 /// The same model whose matrices hold, in f32, exactly what they are worth when packed.
@@ -284,8 +288,6 @@ on_backend!(portable, backends::portable(), Bits::ThirtyTwo, CPU, ROUNDED);
 on_backend!(simd, backends::simd(), Bits::ThirtyTwo, CPU, ROUNDED);
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 on_backend!(gpu, backends::gpu(Choice::Off, Choice::Auto), Bits::ThirtyTwo, GPU, ROUNDED);
-#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-on_backend!(gpu_in_floats, backends::gpu(Choice::Off, Choice::Off), Bits::ThirtyTwo, GPU, DEQUANTISED);
 // 16 bits, as weights of 32 are never multiplied in halves.
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 on_backend!(

@@ -1,10 +1,9 @@
 //! pkg/ and web/dist: cargo, wasm-bindgen, wasm-opt, vite.
 
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -79,11 +78,7 @@ pub fn all(place: &Place) -> Result<()> {
 fn packages(place: &Place, plan: &Plan) -> Result<()> {
     let some =
         |threads| plan.build.iter().filter(move |variant| variant.threads == threads).try_for_each(|variant| package(place, plan, variant));
-    thread::scope(|scope| {
-        let others = scope.spawn(|| some(true));
-        let outcome = some(false);
-        outcome.and(others.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
+    sh::both(|| some(false), || some(true))
 }
 
 /// One wasm module with its JavaScript and types.

@@ -2,10 +2,21 @@
 
 use std::env;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
+
+/// Does one thing beside another, both to their end: each leaves a core idle for long. An error is the first one's, if both fail.
+pub fn both(one: impl FnOnce() -> Result<()>, other: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let outcome = one();
+        outcome.and(other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
 
 /// Runs a command on the way to something else: what it prints goes to stderr. An error names it.
 pub fn run(command: &mut Command) -> Result<()> {

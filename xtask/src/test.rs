@@ -25,7 +25,6 @@ const STEPS: &[Step] = &[
     ("relaxed SIMD under wasmtime", relaxed),
     ("the WASI module", wasi_module),
     ("browser tests", browser),
-    ("golden tests on Firefox's GPU", golden_in_firefox),
     ("the package and the page", build::all),
     ("wasm-pack build", wasm_pack_build),
     ("the page in Chromium, Firefox and WebKit", page),
@@ -84,10 +83,17 @@ fn wasi_module(place: &Place) -> Result<()> {
     sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
 }
 
-/// wasm-bindgen-test in headless Chromium, by way of wasm-pack: that way works, too, then.
+/// wasm-bindgen-test in headless browsers, by way of wasm-pack: that way works, too, then. The golden tests beside all others.
 fn browser(place: &Place) -> Result<()> {
-    let driver = chromedriver()?;
-    sh::show(place.command("wasm-pack").args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(driver))
+    let golden = || in_chromium(place, "g*").and_then(|()| golden_in_firefox(place));
+    sh::both(|| in_chromium(place, "[!g]*"), golden)
+}
+
+/// The tests whose files' names are so.
+fn in_chromium(place: &Place, names: &str) -> Result<()> {
+    let mut wasm_pack = place.command("wasm-pack");
+    wasm_pack.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
+    sh::show(wasm_pack.args(["--", "--lib", "--bins", "--test"]).arg(names))
 }
 
 /// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
-import { heap } from "../../web/tools/memory.mjs";
+import { needed } from "../../web/tools/memory.mjs";
 import { Page } from "../../web/tools/page.mjs";
 import { servePage } from "./setting.mjs";
 import { makeTinyModel } from "./tiny.mjs";
@@ -34,12 +34,6 @@ async function living(cdp, name) {
   const { result } = await cdp.send("Runtime.callFunctionOn", { objectId: objects.objectId, functionDeclaration: count, returnByValue: true });
   await cdp.send("Runtime.releaseObjectGroup", group);
   return result.value;
-}
-
-/** Bytes that a thread's JavaScript needs after collecting rubbish. */
-async function needed(cdp) {
-  await cdp.send("HeapProfiler.collectGarbage");
-  return heap(cdp);
 }
 
 /** What page and engine hold between two conversations. */

@@ -10,6 +10,9 @@ interface FromWorker {
   outcome?: Outcome;
 }
 
+/** The archive that is being read. */
+let archive: { reader: ReadableStreamDefaultReader<Uint8Array>; bytes: number } | undefined;
+
 /** What the page's thread can do by itself. */
 const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
   list: async () => (await listModels()).map((model) => ({ ...model, lastUsed: model.lastUsed.getTime() })),
@@ -21,14 +24,15 @@ const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
     const body = await new Response(await exportModel(id)).blob();
     return (await fetch(to, { method: "POST", body })).status;
   },
-  /** Reads the archive without keeping any of it; its bytes. */
-  readThrough: async ({ id }: { id: string }) => {
-    let bytes = 0;
-    for (const reader = (await exportModel(id)).getReader(); ; ) {
-      const { done, value } = await reader.read();
-      if (done) return bytes;
-      bytes += value.length;
+  /** Reads on in the archive, keeping none of it, until so many bytes were read or there are no more; the bytes read so far. */
+  readOn: async ({ id, until }: { id: string; until: number }) => {
+    archive ??= { reader: (await exportModel(id)).getReader(), bytes: 0 };
+    while (archive.bytes < until) {
+      const { done, value } = await archive.reader.read();
+      if (done) break;
+      archive.bytes += value.length;
     }
+    return archive.bytes;
   },
   fetch: ({ address }: { address: string }) => fetch(address).then(({ status }) => status),
   /** A new worker, without these features. */

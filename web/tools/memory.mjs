@@ -8,6 +8,12 @@ export async function heap(thread) {
   return usedSize + backingStorageSize;
 }
 
+/** The same after collecting rubbish: what the thread needs. */
+export async function needed(thread) {
+  await thread.send("HeapProfiler.collectGarbage");
+  return heap(thread);
+}
+
 /** Bytes in memory of the largest tab of a browser, where the system tells: now ("VmRSS"), or the most that there were ("VmHWM"). */
 export function tabBytes(browser, which) {
   const root = browser.process().pid;

@@ -1,56 +1,25 @@
 // The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a model.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { launch } from "../../../web/tools/browser.mjs";
-import { serveFolder } from "../../../web/tools/serve.mjs";
-import { packed, serveModels } from "../samples.mjs";
+import { serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
-import { makeTinyModel } from "../tiny.mjs";
+import { openHost } from "./host.mjs";
 
 const [{ messages, answer }, story] = ANSWERS;
 
-let site, models, tiny, tinySite, browser, tab;
+let host, models, tab;
 before(async () => {
-  tiny = makeTinyModel();
-  writeFileSync(join(tiny.folder, "words.gguf"), "These are words. ".repeat(999));
-  [site, models, tinySite, browser] = await Promise.all([
-    serveFolder(packed().folder),
-    serveModels(),
-    serveFolder(tiny.folder, { shared: true }),
-    launch("chromium without WebGPU"),
-  ]);
-  tab = await openTab();
+  [host, models] = await Promise.all([openHost(), serveModels()]);
+  writeFileSync(join(host.folder, "words.gguf"), "These are words. ".repeat(999));
+  tab = await host.openTab();
 });
 after(async () => {
-  await browser?.close();
-  for (const open of [site, models, tinySite]) open?.close();
-  tiny?.remove();
+  await host?.close();
+  models?.close();
 });
-
-/** A page of the package's origin, whichever, with the package's exports as globals. */
-async function openTab() {
-  const tab = await browser.newPage();
-  tab.setDefaultTimeout(120_000);
-  await tab.goto(`${site.address}package.json`);
-  await tab.evaluate(async () => {
-    Object.assign(self, await import("/index.js"));
-    /** What a promise rejects with, in a form that can leave the page. */
-    self.failure = (promise) => promise.then(
-      () => null,
-      (error) => ({ name: error.name, code: error.code, message: error.message, isPhi: error instanceof PhiError }),
-    );
-    self.all = async (pieces) => {
-      const list = [];
-      for await (const piece of await pieces) list.push(piece);
-      return list;
-    };
-  });
-  return tab;
-}
 
 const load = (tab, model, options = {}) =>
   tab.evaluate(async (model, options) => {
@@ -182,7 +151,7 @@ describe("with a real model", () => {
 });
 
 describe("an abort", () => {
-  before(() => load(tab, tinySite.address));
+  before(() => load(tab, host.tiny));
   /** More than the engine reads at once. */
   const long = "word ".repeat(300);
 
@@ -242,7 +211,7 @@ describe("an abort", () => {
   });
 
   it("while loading rejects, and leaves no worker", async () => {
-    const tab = await openTab();
+    const tab = await host.openTab();
     const errors = await tab.evaluate(async (model) => {
       const abort = new AbortController();
       const later = await failure(Phi.load({ model, backend: "cpu", storage: "none", signal: abort.signal, onProgress: () => abort.abort() }));
@@ -255,8 +224,8 @@ describe("an abort", () => {
   });
 
   it("by unloading rejects what is under way, and all that comes later", async () => {
-    const tab = await openTab();
-    await load(tab, tinySite.address);
+    const tab = await host.openTab();
+    await load(tab, host.tiny);
     const errors = await tab.evaluate(async () => {
       const ask = () => phi.complete({ prompt: "abc", max_tokens: 1500 });
       const during = failure(ask());
@@ -287,7 +256,7 @@ describe("loading", () => {
       const notices = [];
       await (await Phi.load({ model, storage: "none", onNotice: (sentence) => notices.push(sentence) })).unload();
       return notices;
-    }, tinySite.address);
+    }, host.tiny);
     assert.match(notices.join(), /^The CPU answers: /);
   });
 
@@ -310,7 +279,7 @@ describe("loading", () => {
       }
       const aFile = await folder.getFileHandle("config.json");
       return { said, failure: await failure(Phi.load({ model: aFile, backend: "cpu", storage: "none" })) };
-    }, tinySite.address);
+    }, host.tiny);
     assert.equal(new Set(tokens.said).size, 1, tokens.said.join(" | "));
     assert.equal(tokens.failure.name, "ModelError", JSON.stringify(tokens.failure));
   });
@@ -335,7 +304,7 @@ describe("a model that is stored", () => {
       await Phi.deleteModel(entry.id);
       const [gone, begun] = [await failure(use(entry)), await failure(use({ ...entry, complete: false }))];
       return { said, storage, gone, begun, left: await Phi.listModels() };
-    }, tinySite.address);
+    }, host.tiny);
     assert.deepEqual(left, []);
     assert.equal(storage, "opfs");
     assert.equal(said[1], said[0]);
@@ -362,10 +331,10 @@ const ERRORS = [
 ];
 
 describe("an error", () => {
-  before(() => load(tab, tinySite.address));
+  before(() => load(tab, host.tiny));
   for (const [what, { load: model, ...request }, [name, code, sentence]] of ERRORS) {
     it(`of ${what}`, async () => {
-      const address = model && !model.includes(":") ? `${tinySite.address}${model}` : model;
+      const address = model && !model.includes(":") ? `${host.tiny}${model}` : model;
       const error = await tab.evaluate((address, request) => {
         const asked = { messages: [{ role: "user", content: "abc" }], max_tokens: 2, ...request };
         return failure(address === undefined ? phi.chat.completions.create(asked) : Phi.load({ model: address, backend: "cpu", storage: "none" }));
@@ -378,135 +347,6 @@ describe("an error", () => {
   it("ends a stream, too", async () => {
     const error = await tab.evaluate(() => failure(all(phi.chat.completions.create({ messages: [{ role: "user", content: "a".repeat(5000) }], stream: true }))));
     assert.equal(error?.code, "prompt-too-long");
-  });
-});
-
-const HUB = "https://huggingface.co";
-const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-const SAFETENSORS = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
-const GGUFS = ["a.Q4_0.gguf", "a.Q8_0.gguf"];
-const SPLIT = ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"];
-
-/** A page for which the hub has one repository of these files, the tiny model's at one commit; `status` is what its API answers. */
-async function openWithHub({ siblings = SAFETENSORS, status = 200, sha256 }) {
-  const tab = await openTab();
-  const standIn = (hub, api, status, files) => {
-    const { fetch } = self;
-    self.asked = [];
-    self.fetch = (what, options) => {
-      const { href, origin, pathname } = new URL(what.url ?? what, location.href);
-      if (origin !== hub) return fetch(what, options);
-      self.asked.push(pathname);
-      if (self.isGone) return Promise.reject(new TypeError("the hub is gone"));
-      if (pathname.startsWith("/api/")) return Promise.resolve(new Response(JSON.stringify({ ...api, sha: self.head ?? api.sha }), { status }));
-      return fetch(new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what));
-    };
-  };
-  const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename, ...(sha256 && rfilename.endsWith(".safetensors") && { lfs: { sha256 } }) })) };
-  const stand = (thread) => thread.evaluate(standIn, HUB, api, status, tinySite.address);
-  tab.on("workercreated", stand);
-  await stand(tab);
-  return tab;
-}
-
-/** An address → what the repository has, the revision that is asked for, and what the engine reads then or the error. */
-const ADDRESSES = [
-  ["", SAFETENSORS, "main", ""],
-  ["/", SAFETENSORS, "main", ""],
-  ["/tree/v2", SAFETENSORS, "v2", ""],
-  ["/tree/main/sub", SAFETENSORS.map((file) => `sub/${file}`), "main", "sub/"],
-  ["/blob/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
-  ["/resolve/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
-  ["", SPLIT, "main", "b-00001-of-00002.gguf"],
-  ["", GGUFS, "main", { code: "bad-option", message: /several models.*a\.Q4_0\.gguf or a\.Q8_0\.gguf/ }],
-  ["", ["README.md"], "main", { code: "not-a-model", message: /neither safetensors nor a GGUF/ }],
-  ["/blob/main/c.gguf", GGUFS, "main", { code: "not-found", message: /c\.gguf is not in/ }],
-];
-
-describe("the address of a repository", () => {
-  for (const [path, siblings, revision, becomes] of ADDRESSES) {
-    const outcome = typeof becomes === "string" ? `/${becomes} of a commit` : becomes.code;
-    it(`org/tiny${path} with ${siblings.join(", ")} becomes ${outcome}`, async () => {
-      const tab = await openWithHub({ siblings });
-      const { asked, found, error } = await tab.evaluate(async (model) => {
-        await caches.delete("phi-wasm");
-        const loading = Phi.load({ model, backend: "cpu", storage: "none" });
-        const error = await failure(loading);
-        return { asked: self.asked, error, found: error ? error.message : (await loading).description.model };
-      }, `${HUB}/org/tiny${path}`);
-      assert.deepEqual(asked, [`/api/models/org/tiny/revision/${revision}`]);
-      // The stand-in has no GGUF; the error then names what was looked for.
-      if (typeof becomes === "string") assert.ok(found.includes(`${HUB}/org/tiny/resolve/${COMMIT}/${becomes}`), found);
-      else assert.deepEqual([error?.code, becomes.message.test(error?.message)], [becomes.code, true], error?.message);
-      await tab.close();
-    });
-  }
-
-  it("is the model's, which answers, and whose commit is remembered where the hub is gone", async () => {
-    const tab = await openWithHub({});
-    const said = await tab.evaluate(async (model) => {
-      await caches.delete("phi-wasm");
-      const said = [];
-      for (const isGone of [false, true]) {
-        self.isGone = isGone;
-        const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
-        const { usage } = await phi.complete({ prompt: "abc", max_tokens: 4 });
-        await phi.unload();
-        said.push([phi.description.model, usage.completion_tokens]);
-      }
-      return said;
-    }, `${HUB}/org/tiny`);
-    const expected = [`${HUB}/org/tiny/resolve/${COMMIT}/`, 4];
-    assert.deepEqual(said, [expected, expected]);
-    await tab.close();
-  });
-
-  it("that the hub does not know is not found", async () => {
-    const tab = await openWithHub({ siblings: [], status: 401 });
-    const error = await tab.evaluate((model) => failure(Phi.load({ model, storage: "none" })), `${HUB}/org/none`);
-    assert.deepEqual([error.name, error.code], ["NetworkError", "not-found"]);
-    await tab.close();
-  });
-
-  for (const isRight of [true, false]) {
-    it(`has files that are compared with the hub's SHA-256, which is ${isRight ? "right" : "wrong"}`, async () => {
-      const sha256 = createHash("sha256").update(isRight ? readFileSync(join(tiny.folder, "model.safetensors")) : "other bytes").digest("hex");
-      const tab = await openWithHub({ sha256 });
-      const { error, models } = await tab.evaluate(async (model) => {
-        await caches.delete("phi-wasm");
-        const loading = Phi.load({ model, backend: "cpu" });
-        const error = await failure(loading);
-        if (!error) await (await loading).unload();
-        const models = await Phi.listModels();
-        for (const { id } of models) await Phi.deleteModel(id);
-        return { error, models: models.map(({ complete }) => complete) };
-      }, `${HUB}/org/tiny`);
-      assert.deepEqual([error?.code, models], isRight ? [undefined, [true]] : ["corrupt", [false]], error?.message);
-      await tab.close();
-    });
-  }
-
-  it("stays at the commit that is stored, until that is deleted", async () => {
-    const tab = await openWithHub({});
-    const models = await tab.evaluate(async (model) => {
-      await caches.delete("phi-wasm");
-      const models = [];
-      const load = async () => {
-        const phi = await Phi.load({ model, backend: "cpu" });
-        models.push(phi.description.model);
-        await phi.unload();
-      };
-      await load();
-      self.head = "f".repeat(40);
-      await load();
-      const [{ id }] = await Phi.listModels();
-      await Phi.deleteModel(id);
-      await load();
-      for (const { id } of await Phi.listModels()) await Phi.deleteModel(id);
-      return models;
-    }, `${HUB}/org/tiny`);
-    assert.deepEqual(models, [COMMIT, COMMIT, "f".repeat(40)].map((commit) => `${HUB}/org/tiny/resolve/${commit}/`));
-    await tab.close();
   });
 });
 
@@ -525,10 +365,10 @@ describe("a model that is kept", () => {
       await Phi.deleteModel(id);
       const gone = await failure(Phi.checkModel(id));
       return { storage, listed, checked, phases: [...new Set(progress.map(({ phase }) => phase))], tar: tar.length, usage, estimate, left: await Phi.listModels(), gone };
-    }, tinySite.address);
+    }, host.tiny);
     const [{ id, source, bytes, storedBytes, complete }] = seen.listed;
     assert.match(id, /^[0-9a-f]{32}$/);
-    assert.deepEqual([seen.storage, seen.listed.length, source, complete], ["opfs", 1, tinySite.address, true]);
+    assert.deepEqual([seen.storage, seen.listed.length, source, complete], ["opfs", 1, host.tiny, true]);
     assert.ok(bytes > 500_000 && bytes === storedBytes, `${storedBytes} of ${bytes}`);
     assert.deepEqual(seen.checked, { bad: 0, repaired: 0 });
     assert.deepEqual(seen.phases, ["checking"]);

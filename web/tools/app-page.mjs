@@ -216,7 +216,7 @@ export class AppPage {
   /** Deletes everything that the app has kept. */
   async wipe() {
     await this.go("privacy");
-    await this.tab.click("#wipe");
+    await this.tab.locator("#wipe").click();
     await this.tab.waitForSelector("dialog[open]");
     await Promise.all([this.tab.waitForNavigation(), this.tab.click("#confirm-wipe")]);
     await this.tab.waitForSelector('main[data-screen="welcome"]');

@@ -14,8 +14,13 @@ interface Schema extends DBSchema {
 const KEYS = { conversations: "id", messages: "id", drafts: "conversation", contacts: "host" } as const;
 const NAMES = ["conversations", "messages", "drafts", "contacts"] as const;
 
-type Name = (typeof NAMES)[number];
-type Value<N extends Name> = Schema[N]["value"];
+export type Name = (typeof NAMES)[number];
+export type Value<N extends Name> = Schema[N]["value"];
+
+/** What something is found by in its store. */
+export function keyOf<N extends Name>(store: N, value: Value<N>): string {
+  return (value as unknown as Record<string, string>)[KEYS[store]]!;
+}
 
 /** What is to be there, or no longer to be there. */
 export type Change = { [N in Name]: { store: N } & ({ put: Value<N> } | { remove: string }) }[Name];
@@ -36,7 +41,7 @@ export interface Base {
 
 const NAME = "phi-wasm-chats";
 
-/** The database; `onEnd` hears that the browser has closed it. Rejects where the browser keeps none. */
+/** The database; `onEnd` hears that it is closed: by the browser, or for another tab that removes it. Rejects where the browser keeps none. */
 export async function openDatabase(onEnd: () => void): Promise<Base> {
   const database = await openDB<Schema>(NAME, 1, {
     upgrade(db) {
@@ -45,8 +50,8 @@ export async function openDatabase(onEnd: () => void): Promise<Base> {
       db.createObjectStore("drafts", { keyPath: KEYS.drafts });
       db.createObjectStore("contacts", { keyPath: KEYS.contacts });
     },
-    // A newer version of the app in another tab wants to upgrade: let it.
-    blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
+    // Another tab wants to remove it, or, with a newer version of the app, to upgrade it: let it.
+    blocking: (_current, _blocked, event) => ((event.target as IDBDatabase).close(), onEnd()),
     terminated: onEnd,
   });
   return new DatabaseBase(database);
@@ -135,7 +140,7 @@ export class MemoryBase implements Base {
     for (const change of changes) {
       const store = this.#stores[change.store] as Map<string, unknown>;
       if ("remove" in change) store.delete(change.remove);
-      else store.set((change.put as unknown as Record<string, string>)[KEYS[change.store]]!, structuredClone(change.put));
+      else store.set(keyOf(change.store, change.put), structuredClone(change.put));
     }
   }
 

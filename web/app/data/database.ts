@@ -1,12 +1,72 @@
 // Everything that is asked of kept conversations.
 
-import { type Base, type Change, deleteDatabase, MemoryBase, openDatabase } from "./base.js";
+import { isCalled } from "../../src/storage/vault.js";
+import { type Base, type Change, deleteDatabase, keyOf, MemoryBase, type Name, openDatabase, type Value } from "./base.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
+import { Unwritten } from "./unwritten.js";
 
 let opened: Promise<Base> | undefined;
+/** Whether there was a database once: then it is waited for, and memory does not stand in for it. */
+let hasDatabase = false;
+const unwritten = new Unwritten();
+let writing = Promise.resolve();
+let sealed = false;
+let hear: (refusal: unknown) => void = () => {};
 
 function base(): Promise<Base> {
-  return (opened ??= openDatabase(() => (opened = undefined)).catch(() => new MemoryBase()));
+  return (opened ??= open());
+}
+
+async function open(): Promise<Base> {
+  try {
+    const database = await openDatabase(() => (opened = undefined));
+    hasDatabase = true;
+    return database;
+  } catch (error) {
+    if (!hasDatabase) return new MemoryBase();
+    opened = undefined;
+    throw error;
+  }
+}
+
+/** Does something with the database; one that was closed is opened anew. */
+async function withBase<T>(act: (base: Base) => Promise<T>): Promise<T> {
+  const from = base();
+  try {
+    return await act(await from);
+  } catch (error) {
+    if (!isCalled(error, "InvalidStateError", "AbortError")) throw error;
+    if (opened === from) opened = undefined;
+    return act(await base());
+  }
+}
+
+/** `heard` is told why the browser refuses to keep something, and undefined once all of it is kept. */
+export function watchKeeping(heard: (refusal: unknown) => void): void {
+  hear = heard;
+}
+
+/** Has changes written, in their order. What is refused is tried again with whatever comes next. */
+function keep(changes: Change[]): Promise<void> {
+  unwritten.add(changes);
+  return keepOn();
+}
+
+/** Tries to write what is not written yet. */
+export function keepOn(): Promise<void> {
+  return (writing = writing.then(write));
+}
+
+async function write(): Promise<void> {
+  const changes = unwritten.all;
+  if (changes.length === 0 || sealed) return;
+  try {
+    await withBase((base) => base.change(changes));
+    unwritten.written(changes);
+    hear(undefined);
+  } catch (error) {
+    hear(error);
+  }
 }
 
 /** Whether anything outlives this page. */
@@ -15,46 +75,58 @@ export async function isKept(): Promise<boolean> {
 }
 
 export async function allConversations(): Promise<Conversation[]> {
-  return (await base()).all("conversations");
+  return unwritten.over("conversations", await withBase((base) => base.all("conversations")));
 }
 
 export async function messagesOf(conversation: string): Promise<Message[]> {
-  return (await base()).messagesOf(conversation);
+  const messages = unwritten.over("messages", await withBase((base) => base.messagesOf(conversation)));
+  return messages.filter((message) => message.conversation === conversation);
 }
 
-export async function keepConversation(conversation: Conversation): Promise<void> {
-  await (await base()).change([{ store: "conversations", put: conversation }]);
+/** Whether it is still there: browsers clear what they keep when the user or a full disk wants it. */
+export async function hasConversation(id: string): Promise<boolean> {
+  return (await find("conversations", id)) !== undefined;
 }
 
-export async function keepMessage(message: Message): Promise<void> {
-  await (await base()).change([{ store: "messages", put: message }]);
+export function keepConversation(conversation: Conversation): Promise<void> {
+  return keep([{ store: "conversations", put: conversation }]);
 }
 
-/** All at once or none, for imports. */
-export async function keepMany(conversations: Conversation[], messages: Message[]): Promise<void> {
-  const changes: Change[] = [
-    ...conversations.map((put) => ({ store: "conversations", put }) as const),
-    ...messages.map((put) => ({ store: "messages", put }) as const),
-  ];
-  await (await base()).change(changes);
+export function keepMessage(message: Message): Promise<void> {
+  return keep([{ store: "messages", put: message }]);
+}
+
+export function keepWhole(conversation: Conversation, messages: Message[]): Promise<void> {
+  return keep(puts([conversation], messages));
+}
+
+/** All at once, or none and the reason is thrown. */
+export async function takeIn(conversations: Conversation[], messages: Message[]): Promise<void> {
+  await withBase((base) => base.change(puts(conversations, messages)));
+}
+
+function puts(conversations: Conversation[], messages: Message[]): Change[] {
+  return [...conversations.map((put) => ({ store: "conversations", put }) as const), ...messages.map((put) => ({ store: "messages", put }) as const)];
 }
 
 /** For good. */
 export async function removeConversation(id: string): Promise<void> {
   const messages = await messagesOf(id);
   const changes: Change[] = messages.map(({ id }) => ({ store: "messages", remove: id }));
-  await (await base()).change([...changes, { store: "conversations", remove: id }, { store: "drafts", remove: id }]);
+  await keep([...changes, { store: "conversations", remove: id }, { store: "drafts", remove: id }]);
 }
 
 /** The conversations in which one message holds all the words, with the place in one of them to show. */
 export async function searchMessages(query: string, signal: AbortSignal): Promise<Map<string, string>> {
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const found = new Map<string, string>();
-  await (await base()).eachMessage(({ conversation, content }) => {
+  const look = ({ conversation, content }: Message) => {
     const lower = content.toLocaleLowerCase();
     if (!found.has(conversation) && words.every((word) => lower.includes(word))) found.set(conversation, excerpt(content, lower.indexOf(words[0]!)));
     return !signal.aborted;
-  });
+  };
+  unwritten.over("messages", []).forEach(look);
+  await withBase((base) => base.eachMessage(look));
   return found;
 }
 
@@ -63,28 +135,41 @@ function excerpt(content: string, at: number): string {
   return `${start > 0 ? "…" : ""}${content.slice(start, at + 60).replace(/\s+/g, " ").trim()}`;
 }
 
-export async function readDraft(conversation: string): Promise<Draft | undefined> {
-  return (await base()).get("drafts", conversation);
+export function readDraft(conversation: string): Promise<Draft | undefined> {
+  return find("drafts", conversation);
 }
 
-export async function keepDraft(draft: Draft): Promise<void> {
+async function find<N extends Name>(store: N, key: string): Promise<Value<N> | undefined> {
+  const kept = await withBase((base) => base.get(store, key));
+  return unwritten.over(store, kept ? [kept] : []).find((value) => keyOf(store, value) === key);
+}
+
+export function keepDraft(draft: Draft): Promise<void> {
   const empty = draft.text === "" && draft.attachments.length === 0;
-  await (await base()).change([{ store: "drafts", ...(empty ? { remove: draft.conversation } : { put: draft }) }]);
+  return keep([{ store: "drafts", ...(empty ? { remove: draft.conversation } : { put: draft }) }]);
 }
 
-export async function contacts(): Promise<Contact[]> {
-  return (await base()).all("contacts");
+export function contacts(): Promise<Contact[]> {
+  return withBase((base) => base.all("contacts"));
 }
 
 /** One more request to a host. */
 export async function noteContact(host: string): Promise<void> {
-  await (await base()).replace("contacts", host, (known) => ({ host, requests: (known?.requests ?? 0) + 1, last: Date.now() }));
+  const oneMore = (known?: Contact) => ({ host, requests: (known?.requests ?? 0) + 1, last: Date.now() });
+  await withBase((base) => base.replace("contacts", host, oneMore)).catch((error) => hear(error));
 }
 
-export async function countKept(): Promise<{ conversations: number; messages: number; drafts: number }> {
-  const from = await base();
-  const [conversations, messages, drafts] = await Promise.all([from.count("conversations"), from.count("messages"), from.count("drafts")]);
-  return { conversations, messages, drafts };
+export function countKept(): Promise<{ conversations: number; messages: number; drafts: number }> {
+  return withBase(async (base) => {
+    const [conversations, messages, drafts] = await Promise.all([base.count("conversations"), base.count("messages"), base.count("drafts")]);
+    return { conversations, messages, drafts };
+  });
+}
+
+/** Writes nothing from now on: everything is about to be removed, by this tab or another one. */
+export async function seal(): Promise<void> {
+  sealed = true;
+  await writing;
 }
 
 /** Removes everything; waits until other tabs have let go of it. */
@@ -93,4 +178,10 @@ export async function wipeDatabase(): Promise<void> {
   (await opened)?.close();
   opened = undefined;
   if (kept) await deleteDatabase();
+}
+
+/** Writes again: not everything could be removed. */
+export function unseal(): void {
+  sealed = false;
+  void keepOn();
 }

@@ -15,8 +15,8 @@ export interface Exchange {
 
 /** Why a file is not taken. The app has a sentence for each. */
 export class ImportError extends Error {
-  constructor(readonly reason: "not-json" | "not-ours" | "newer" | "broken") {
-    super(reason);
+  constructor(readonly reason: "not-json" | "not-ours" | "newer" | "broken" | "refused", cause?: unknown) {
+    super(reason, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 // One conversation that is open: its branches, and how they grow.
 
-import { keepMessage, messagesOf } from "../data/database.js";
+import { hasConversation, keepMessage, keepWhole, messagesOf } from "../data/database.js";
 import { type Place, shownPath } from "../data/tree.js";
 import { type Attachment, type Conversation, type Message, newId, ROOT } from "../data/types.js";
 import { answers } from "./answers.svelte.js";
@@ -63,6 +63,7 @@ export class Chat {
 
   /** Goes on with an answer that broke off. */
   async resume(message: Message): Promise<void> {
+    await this.#restore();
     await answers.resume(this, message);
   }
 
@@ -86,6 +87,12 @@ export class Chat {
     return this.messages.find((message) => message.id === id);
   }
 
+  /** Keeps all of it anew where the browser has cleared it meanwhile: who goes on with a conversation wants it. */
+  async #restore(): Promise<void> {
+    if (await hasConversation(this.conversation.id).catch(() => false)) return;
+    await keepWhole($state.snapshot(this.conversation), $state.snapshot(this.messages));
+  }
+
   async #branch(parent: string | null, content: string, attachments: Attachment[]): Promise<void> {
     const question = this.#add({ parent, role: "user", content, attachments: $state.snapshot(attachments), state: "done" });
     this.begun = true;
@@ -97,6 +104,7 @@ export class Chat {
   async #answer(parent: string): Promise<void> {
     const answer = this.#add({ parent, role: "assistant", content: "", attachments: [], state: "writing" });
     this.conversation.updated = Date.now();
+    await this.#restore();
     await this.keep();
     await answers.write(this, answer);
   }

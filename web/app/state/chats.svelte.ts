@@ -1,10 +1,11 @@
 // The list of conversations: grouped by date, searched, renamed, thrown away and brought back.
 
 import { channel } from "../browser/tabs.js";
-import { allConversations, isKept, keepConversation, keepMany, messagesOf, removeConversation, searchMessages } from "../data/database.js";
-import { fromJson, toJson } from "../data/exchange.js";
+import { allConversations, isKept, keepConversation, messagesOf, removeConversation, searchMessages, takeIn, watchKeeping } from "../data/database.js";
+import { fromJson, ImportError, toJson } from "../data/exchange.js";
 import type { Conversation } from "../data/types.js";
 import { words } from "../words/words.svelte.js";
+import { type Problem, refusalOf } from "./problems.js";
 import { toasts } from "./toasts.svelte.js";
 
 export interface Group {
@@ -18,6 +19,8 @@ class Chats {
   all: Conversation[] = $state([]);
   /** False where all of them are gone when the page is closed. */
   kept = $state(true);
+  /** Why the browser does not take what is new, while it does not. */
+  refusal: Problem | undefined = $state.raw();
   query = $state("");
   /** The passages that a search has found, by conversation; undefined while there is no search. */
   found: Map<string, string> | undefined = $state.raw();
@@ -33,6 +36,10 @@ class Chats {
   });
 
   readonly groups = $derived(groupByDate(this.shown));
+
+  constructor() {
+    watchKeeping((error) => (this.refusal = error === undefined ? undefined : refusalOf(error)));
+  }
 
   async read(): Promise<void> {
     this.all = await allConversations();
@@ -93,7 +100,9 @@ class Chats {
   /** How many came. Throws an ImportError. */
   async importJson(text: string): Promise<number> {
     const { conversations, messages } = fromJson(text);
-    await keepMany(conversations, messages);
+    await takeIn(conversations, messages).catch((cause) => {
+      throw new ImportError("refused", cause);
+    });
     await this.read();
     this.#tell("changed");
     return conversations.length;

@@ -1,5 +1,7 @@
 // What goes wrong, by name, with the one thing to do about it.
 
+import { isRefusal } from "../../src/storage/room.js";
+import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
 export type Action = "retry" | "cpu" | "smaller" | "storage" | "choose" | "new-chat" | "reload";
@@ -38,4 +40,10 @@ export function problemOf(error: unknown): Problem {
   const titles: Record<string, string> = words.t.problems;
   const name = code === "network" && !navigator.onLine ? "offline" : code;
   return { code, title: titles[name] ?? words.t.problems.internal, detail: message, action: ACTIONS[code] ?? "retry" };
+}
+
+/** Why the browser does not take what is new. */
+export function refusalOf(error: unknown): Problem {
+  const isFull = isRefusal(error);
+  return { code: isFull ? "storage-full" : "not-written", title: words.t.notWritten, detail: why(error), action: isFull ? "storage" : "retry" };
 }

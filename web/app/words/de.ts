@@ -9,6 +9,7 @@ export const de: Words = {
   cancel: "Abbrechen",
   skip: "Zum Gespräch springen",
   nothingKept: "Dieser Browser behält nichts für diese Seite: Gespräche und Modelle sind weg, wenn sie geschlossen wird. Sie bleiben, wenn Sie dieser Seite erlauben, Daten zu speichern.",
+  notWritten: "Neues wird nicht mehr behalten: Es ist weg, wenn diese Seite geschlossen wird.",
 
   screens: { welcome: "Willkommen", chat: "Gespräch", models: "Modelle und Speicher", settings: "Einstellungen", privacy: "Datenschutz" },
 
@@ -237,6 +238,7 @@ export const de: Words = {
       "not-ours": "Diese Datei enthält keine Gespräche dieser App. Wählen Sie eine, die sie gesichert hat.",
       newer: "Eine neuere Fassung der App hat diese Datei geschrieben. Bringen Sie die App auf den neuesten Stand, und lesen Sie sie dann ein.",
       broken: "Diese Datei ist beschädigt: Teile ihrer Gespräche fehlen.",
+      refused: "Der Browser hat nichts davon angenommen: Sein Speicher ist voll oder versagt. Schaffen Sie Platz, und lesen Sie die Datei noch einmal ein.",
     },
     app: "App",
     offlineReady: "Die App ist auf diesem Gerät und öffnet sich ohne Netz.",

@@ -9,6 +9,7 @@ export const en = {
   cancel: "Cancel",
   skip: "Skip to the conversation",
   nothingKept: "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
+  notWritten: "What is new is not being kept: it is gone when this page is closed.",
 
   screens: { welcome: "Welcome", chat: "Chat", models: "Models and storage", settings: "Settings", privacy: "Privacy" },
 
@@ -237,6 +238,7 @@ export const en = {
       "not-ours": "This file holds no conversations of this app. Choose one that it has exported.",
       newer: "A newer version of this app wrote this file. Update the app, then import again.",
       broken: "This file is damaged: parts of its conversations are missing.",
+      refused: "This browser took none of it: its storage is full or failed. Free some space, then import again.",
     },
     app: "App",
     offlineReady: "The app is on this device and opens without a network.",

@@ -1,0 +1,117 @@
+// What the chat app keeps where the browser takes it away or takes nothing more, and what is left when everything is deleted.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { AppPage } from "../../web/tools/app-page.mjs";
+import { exported, file, importFile, openApp, SMALL } from "./app.mjs";
+import { ANSWERS } from "./setting.mjs";
+
+const [{ messages: [{ content: CAPITAL }] }, { messages: [{ content: STORY }] }] = ANSWERS;
+
+/** Everything in the app's database; null if there is none. */
+function kept(page) {
+  return page.tab.evaluate(async () => {
+    const NAME = "phi-wasm-chats";
+    if (!(await indexedDB.databases()).some(({ name }) => name === NAME)) return null;
+    const outcome = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const database = await outcome(indexedDB.open(NAME));
+    const stores = [...database.objectStoreNames];
+    const transaction = database.transaction(stores);
+    const all = await Promise.all(stores.map(async (store) => [store, await outcome(transaction.objectStore(store).getAll())]));
+    database.close();
+    return Object.fromEntries(all);
+  });
+}
+
+/** Removes the app's database under it. */
+function removeDatabase(page) {
+  return page.tab.evaluate(() => new Promise((resolve) => (indexedDB.deleteDatabase("phi-wasm-chats").onsuccess = () => resolve())));
+}
+
+for (const kind of ["chromium without WebGPU", "firefox"]) {
+  describe(`what the app keeps in ${kind}`, () => {
+    let site, page, close;
+    before(async () => {
+      ({ site, page, close } = await openApp(kind, { extraPrefsFirefox: { "dom.webgpu.enabled": false } }));
+      await page.load(SMALL);
+      await page.go("chat");
+      await page.setUp({ preset: "precise" });
+    });
+    after(() => close?.());
+
+    it("is all of a conversation that goes on after the browser has cleared it", async () => {
+      await page.ask(CAPITAL);
+      await removeDatabase(page);
+      await page.ask(CAPITAL);
+      const shown = await page.messages();
+      await page.reload();
+      await page.openChat(CAPITAL);
+      assert.equal(shown.length, 4);
+      await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 4);
+      assert.deepEqual((await page.messages()).map(({ text }) => text), shown.map(({ text }) => text));
+      await page.loaded();
+    });
+
+    if (kind !== "firefox") {
+      it("waits while there is no room, says so, is shown meanwhile, and is written once there is", async () => {
+        const browser = await page.tab.createCDPSession();
+        const { origin } = new URL(site.address);
+        await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+        // Chromium remembers for half a minute how much room there was, but not of a database that it has cleared.
+        await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+        await page.ask(CAPITAL);
+        assert.equal((await page.problem())?.code, "storage-full");
+        assert.deepEqual((await kept(page))?.messages ?? [], []);
+        const shown = await page.messages();
+        assert.equal(shown.length, 6);
+        await importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr")));
+        await page.tab.waitForFunction(() => document.querySelector(".toasts").textContent.includes("This browser took none of it"));
+        assert.equal((await page.titles()).length, 1);
+        await page.go("chat");
+        await page.openChat(CAPITAL);
+        await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 6);
+        assert.deepEqual(await page.messages(), shown);
+        await browser.send("Storage.overrideQuotaForOrigin", { origin });
+        await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+        await page.tab.type("#question", "Is there room now?");
+        await page.tab.waitForSelector("[data-code]", { hidden: true });
+        assert.equal((await kept(page)).messages.length, 6);
+        await page.clearDraft();
+      });
+    }
+
+    it("is not the answer in a conversation that another tab throws away: that is stopped", async () => {
+      const other = await AppPage.open(page.tab.browser(), site.address);
+      await page.tab.bringToFront();
+      await page.go("chat");
+      await page.say(STORY);
+      await page.tab.waitForSelector("#stop");
+      const [title] = await page.titles();
+      await other.tab.bringToFront();
+      await other.openChat(title);
+      await other.menu(title, "Delete");
+      await page.tab.bringToFront();
+      await page.tab.waitForSelector("#stop", { hidden: true });
+      await other.tab.close();
+    });
+
+    it("is nothing once another tab has deleted everything, even if an answer was under way", async () => {
+      const other = await AppPage.open(page.tab.browser(), site.address);
+      await page.tab.bringToFront();
+      await page.go("chat");
+      await page.say(STORY);
+      await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent);
+      await other.tab.bringToFront();
+      await Promise.all([page.tab.waitForNavigation(), other.wipe()]);
+      for (const tab of [page, other]) {
+        await tab.tab.bringToFront();
+        await tab.tab.waitForSelector('main[data-screen="welcome"]');
+        for (const [store, rows] of Object.entries((await kept(tab)) ?? {})) assert.deepEqual(rows, [], store);
+        assert.equal(await tab.tab.evaluate(() => localStorage.length), 0);
+        await tab.go("models");
+        assert.match(await tab.tab.$eval("main", (main) => main.textContent), /No model is kept on this device/);
+      }
+      assert.deepEqual([...page.complaints, ...other.complaints], []);
+    });
+  });
+}

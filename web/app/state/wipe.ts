@@ -9,6 +9,9 @@ import { engine } from "./engine.svelte.js";
 import { models } from "./models.svelte.js";
 import { wipeSettings } from "./settings.svelte.js";
 
+/** Milliseconds: a tab that has not deleted everything by then was killed. */
+const LONGEST = 30_000;
+
 type Step = "begun" | "done" | "failed";
 
 class Wipe {
@@ -39,7 +42,7 @@ class Wipe {
   }
 
   async #heard(step: Step): Promise<void> {
-    if (step === "begun") return letGo();
+    if (step === "begun") return letGo().finally(() => setTimeout(beginAnew, LONGEST));
     // What this tab may have noted since the other one wiped it.
     if (step === "done") wipeSettings();
     beginAnew();

@@ -85,7 +85,7 @@ describe("an adapter that", () => {
   for (const { adapter, change, refused, backend, notice } of CASES) {
     it(adapter, async () => {
       const page = await Page.open(browser, site.address, { model: site.model });
-      atStart(page, (worker) => changeAdapters(worker, change));
+      await atStart(page, (worker) => changeAdapters(worker, change));
       const said = await page.load();
       assert.deepEqual(await page.tab.workers()[0].evaluate(() => self.refused), refused);
       assert.match(said[2] ?? "", notice ?? /^$/);

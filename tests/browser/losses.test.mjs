@@ -58,7 +58,7 @@ describe("a GPU that is lost", () => {
 
   it("while the model is loaded costs only time", async () => {
     // Far beyond the buffers of the check, and before the last of the weights'.
-    atStart(page, (worker) => strikeAt(worker, "createBuffer", [400]));
+    await atStart(page, (worker) => strikeAt(worker, "createBuffer", [400]));
     await page.load();
     assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
     assert.equal(await page.device(), "gpu");

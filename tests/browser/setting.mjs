@@ -17,10 +17,18 @@ export async function servePage({ isolated = true, models = dirname(MODEL) } = {
   return { address: `${address}lab/`, model: `/models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
 }
 
-/** Has `act` done to the engine's worker as soon as it begins, long before its module is there and looks for a GPU. */
-export function atStart(page, act) {
+/** Has `act` done to the engine's worker before that is told anything. */
+export async function atStart(page, act) {
+  await page.tab.evaluate(() => {
+    const { postMessage } = Worker.prototype;
+    const changed = new Promise((resolve) => (self.workerIsChanged = resolve));
+    Worker.prototype.postMessage = function (...message) {
+      void changed.then(() => postMessage.apply(this, message));
+    };
+  });
   page.tab.once("workercreated", async (worker) => {
     while (!(await worker.evaluate(() => "GPUDevice" in self))); // A worker that has just begun has nothing yet.
     await act(worker);
+    await page.tab.evaluate(() => self.workerIsChanged());
   });
 }

@@ -5,15 +5,14 @@ import { clientsClaim } from "workbox-core";
 import { addPlugins, cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
 import { registerRoute } from "workbox-routing";
 import { CacheFirst } from "workbox-strategies";
-import type { ToServiceWorker } from "./browser/offline.svelte.js";
+import { CONTACTS, ENGINE_CACHE, type ToServiceWorker } from "./browser/service.js";
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
 
-const ENGINE_CACHE = "phi-wasm-engine";
 const CHOICES = "phi-wasm-choices";
 /** Its presence in the cache of choices is the choice. */
 const ISOLATE = new URL("choice/isolate", self.registration.scope).href;
-const CONTACTS = new BroadcastChannel("phi-wasm-contacts");
+const contacts = new BroadcastChannel(CONTACTS);
 
 let isolate: Promise<boolean> | undefined;
 
@@ -36,7 +35,7 @@ const isolating = {
 
 self.addEventListener("fetch", ({ request }) => {
   const { host } = new URL(request.url);
-  if (host && host !== self.location.host) CONTACTS.postMessage(host);
+  if (host && host !== self.location.host) contacts.postMessage(host);
 });
 
 self.addEventListener("message", (event) => {

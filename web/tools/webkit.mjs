@@ -79,7 +79,7 @@ class Tab {
   on() {}
 
   goto(address) {
-    return this.#session.get(address);
+    return this.#renewed(() => this.#session.get(address));
   }
 
   async click(selector) {
@@ -90,8 +90,16 @@ class Tab {
     await this.click(`${selector} option[value="${value}"]`);
   }
 
-  async reload() {
-    await this.#session.navigate().refresh();
+  reload() {
+    return this.#renewed(() => this.#session.navigate().refresh());
+  }
+
+  /** A busy WebKit says that it has navigated while the page before is still there, or the new one's scripts have not run. */
+  async #renewed(navigate) {
+    await this.evaluate(() => void (window.isOld = true));
+    await navigate();
+    const isNew = () => !window.isOld && document.readyState === "complete";
+    await this.#session.wait(() => this.evaluate(isNew).catch(() => false), this.#timeout, "the page to be there");
   }
 
   async type(selector, text) {
@@ -112,10 +120,10 @@ class Tab {
 
   waitForSelector(selector, { hidden = false, timeout = this.#timeout } = {}) {
     const isThere = (selector) => document.querySelector(selector) !== null;
-    return this.#session.wait(() => this.evaluate(isThere, selector).then((there) => there !== hidden), timeout);
+    return this.#session.wait(() => this.evaluate(isThere, selector).then((there) => there !== hidden), timeout, selector);
   }
 
   waitForFunction(run, _options, ...args) {
-    return this.#session.wait(() => this.evaluate(run, ...args).then(Boolean), this.#timeout);
+    return this.#session.wait(() => this.evaluate(run, ...args).then(Boolean), this.#timeout, String(run));
   }
 }

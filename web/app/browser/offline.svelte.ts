@@ -6,15 +6,13 @@ import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
 import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
 import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
 import { settings } from "../state/settings.svelte.js";
+import { ENGINE_CACHE, type ToServiceWorker } from "./service.js";
 
 const MODULES: Record<string, string> = { simd, relaxed, threads, "threads-relaxed": threadsRelaxed };
 
 function urls(): string[] {
   return Object.values(MODULES).map((url) => new URL(url, document.baseURI).href);
 }
-
-/** Said to the service worker, which answers on the port that comes along. */
-export type ToServiceWorker = { kind: "isolate"; on: boolean };
 
 class Offline {
   /** The app opens without a network. */
@@ -41,9 +39,8 @@ class Offline {
       return;
     }
     this.#workbox = workbox;
-    await navigator.serviceWorker.ready;
+    await this.keepEngine();
     await this.tell({ kind: "isolate", on: settings.isolate });
-    await this.#check();
   }
 
   /** Changes to the newer version at once. */
@@ -61,13 +58,19 @@ class Offline {
     });
   }
 
-  /** The engine's module was perhaps fetched before the service worker was there: it is fetched through it once more. */
+  /** The engine's module was perhaps fetched before there was a service worker to keep it, or past one that did not have this page yet: here it is kept. */
   async keepEngine(): Promise<void> {
-    if (!this.#workbox || !this.#module) return;
+    if (!this.#workbox) return;
     await navigator.serviceWorker.ready;
-    if (!(await caches.match(this.#module))) await fetch(this.#module);
-    await this.#tidy();
-    await this.#check();
+    if (this.#module) {
+      const cache = await caches.open(ENGINE_CACHE);
+      // Without a network it is for another time.
+      if (!(await cache.match(this.#module))) await cache.add(this.#module).catch(() => {});
+      // Modules of earlier versions go.
+      for (const { url } of await cache.keys()) if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
+    }
+    const kept = await Promise.all((this.#module ? [this.#module] : urls()).map((url) => caches.match(url)));
+    this.ready = kept.some(Boolean);
   }
 
   /** Takes all of this off the device. */
@@ -78,17 +81,6 @@ class Offline {
     } catch {
       // Nothing was kept.
     }
-  }
-
-  /** Modules of earlier versions go. */
-  async #tidy(): Promise<void> {
-    const cache = await caches.open("phi-wasm-engine");
-    for (const request of await cache.keys()) if (request.url.endsWith(".wasm") && !urls().includes(request.url)) await cache.delete(request);
-  }
-
-  async #check(): Promise<void> {
-    const kept = await Promise.all((this.#module ? [this.#module] : urls()).map((url) => caches.match(url)));
-    this.ready = kept.some(Boolean);
   }
 }
 

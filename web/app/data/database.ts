@@ -9,7 +9,6 @@ let opened: Promise<Base> | undefined;
 /** Whether there was a database once: then it is waited for, and memory does not stand in for it. */
 let hasDatabase = false;
 const unwritten = new Unwritten();
-let writing = Promise.resolve();
 let sealed = false;
 let hear: (refusal: unknown) => void = () => {};
 
@@ -46,27 +45,28 @@ export function watchKeeping(heard: (refusal: unknown) => void): void {
   hear = heard;
 }
 
-/** Has changes written, in their order. What is refused is tried again with whatever comes next. */
+/** Has changes written. What is refused is tried again with whatever comes next. */
 function keep(changes: Change[]): Promise<void> {
   unwritten.add(changes);
   return keepOn();
 }
 
 /** Tries to write what is not written yet. */
-export function keepOn(): Promise<void> {
-  return (writing = writing.then(write));
+export async function keepOn(): Promise<void> {
+  try {
+    await withBase(write);
+    if (unwritten.all.length === 0) hear(undefined);
+  } catch (error) {
+    // A later write may have taken it along.
+    hear(unwritten.all.length === 0 ? undefined : error);
+  }
 }
 
-async function write(): Promise<void> {
+async function write(base: Base): Promise<void> {
   const changes = unwritten.all;
   if (changes.length === 0 || sealed) return;
-  try {
-    await withBase((base) => base.change(changes));
-    unwritten.written(changes);
-    hear(undefined);
-  } catch (error) {
-    hear(error);
-  }
+  await base.change(changes);
+  unwritten.written(changes);
 }
 
 /** Whether anything outlives this page. */
@@ -167,9 +167,8 @@ export function countKept(): Promise<{ conversations: number; messages: number; 
 }
 
 /** Writes nothing from now on: everything is about to be removed, by this tab or another one. */
-export async function seal(): Promise<void> {
+export function seal(): void {
   sealed = true;
-  await writing;
 }
 
 /** Removes everything; waits until other tabs have let go of it. */

@@ -51,8 +51,8 @@ class Wipe {
 
 /** Nothing is written any more, and nothing is in use. */
 async function letGo(): Promise<void> {
+  seal();
   answers.stop();
-  await seal();
   await engine.unload();
 }
 

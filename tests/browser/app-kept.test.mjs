@@ -8,26 +8,6 @@ import { ANSWERS } from "./setting.mjs";
 
 const [{ messages: [{ content: CAPITAL }] }, { messages: [{ content: STORY }] }] = ANSWERS;
 
-/** Everything in the app's database; null if there is none. */
-function kept(page) {
-  return page.tab.evaluate(async () => {
-    const NAME = "phi-wasm-chats";
-    if (!(await indexedDB.databases()).some(({ name }) => name === NAME)) return null;
-    const outcome = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-    const database = await outcome(indexedDB.open(NAME));
-    const stores = [...database.objectStoreNames];
-    const transaction = database.transaction(stores);
-    const all = await Promise.all(stores.map(async (store) => [store, await outcome(transaction.objectStore(store).getAll())]));
-    database.close();
-    return Object.fromEntries(all);
-  });
-}
-
-/** Removes the app's database under it. */
-function removeDatabase(page) {
-  return page.tab.evaluate(() => new Promise((resolve) => (indexedDB.deleteDatabase("phi-wasm-chats").onsuccess = () => resolve())));
-}
-
 for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`what the app keeps in ${kind}`, () => {
     let site, page, close;
@@ -41,7 +21,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
 
     it("is all of a conversation that goes on after the browser has cleared it", async () => {
       await page.ask(CAPITAL);
-      await removeDatabase(page);
+      await page.removeDatabase();
       await page.ask(CAPITAL);
       const shown = await page.messages();
       await page.reload();
@@ -61,7 +41,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
         await page.ask(CAPITAL);
         assert.equal((await page.problem())?.code, "storage-full");
-        assert.deepEqual((await kept(page))?.messages ?? [], []);
+        assert.deepEqual((await page.kept())?.messages ?? [], []);
         const shown = await page.messages();
         assert.equal(shown.length, 6);
         await importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr")));
@@ -75,7 +55,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
         await page.tab.type("#question", "Is there room now?");
         await page.tab.waitForSelector("[data-code]", { hidden: true });
-        assert.equal((await kept(page)).messages.length, 6);
+        assert.equal((await page.kept()).messages.length, 6);
         await page.clearDraft();
       });
     }
@@ -106,7 +86,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       for (const tab of [page, other]) {
         await tab.tab.bringToFront();
         await tab.tab.waitForSelector('main[data-screen="welcome"]');
-        for (const [store, rows] of Object.entries((await kept(tab)) ?? {})) assert.deepEqual(rows, [], store);
+        for (const [store, rows] of Object.entries((await tab.kept()) ?? {})) assert.deepEqual(rows, [], store);
         assert.equal(await tab.tab.evaluate(() => localStorage.length), 0);
         await tab.go("models");
         assert.match(await tab.tab.$eval("main", (main) => main.textContent), /No model is kept on this device/);

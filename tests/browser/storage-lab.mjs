@@ -71,7 +71,6 @@ export class Lab {
   /** A new worker, from which these features are taken. */
   async start(...without) {
     this.without = without;
-    await this.tab.waitForFunction(() => window.lab !== undefined);
     await this.ask("start", { without });
   }
 

@@ -1,5 +1,10 @@
 // The app as a person uses it: choose a model, ask, read, look elsewhere.
 
+import { setTimeout } from "node:timers/promises";
+
+/** Where the app keeps conversations. */
+const DATABASE = "phi-wasm-chats";
+
 const PATIENCE = 60_000;
 /** Models are large. */
 const LOADING = 5 * PATIENCE;
@@ -201,16 +206,31 @@ export class AppPage {
 
   /** Waits in the app's database for something that has words in a field, and that is like an example. */
   async #kept(store, field, example) {
-    const find = async (store, field, example) => {
-      const open = indexedDB.open("phi-wasm-chats");
-      const database = await new Promise((resolve) => (open.onsuccess = () => resolve(open.result)));
-      const get = database.transaction(store).objectStore(store).getAll();
-      const all = await new Promise((resolve) => (get.onsuccess = () => resolve(get.result)));
+    const isIt = (one) => one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]);
+    for (const end = Date.now() + PATIENCE; Date.now() < end; await setTimeout(50)) {
+      const found = (await this.kept())?.[store].find(isIt);
+      if (found) return found;
+    }
+    throw new Error(`nothing like ${JSON.stringify(example)} came into the app's ${store}`);
+  }
+
+  /** Everything in the app's database, by store; null if there is none. */
+  kept() {
+    return this.tab.evaluate(async (name) => {
+      if (!(await indexedDB.databases()).some((database) => database.name === name)) return null;
+      const outcome = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+      const database = await outcome(indexedDB.open(name));
+      const stores = [...database.objectStoreNames];
+      const transaction = database.transaction(stores);
+      const all = await Promise.all(stores.map(async (store) => [store, await outcome(transaction.objectStore(store).getAll())]));
       database.close();
-      return all.find((one) => one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]));
-    };
-    const found = await this.tab.waitForFunction(find, {}, store, field, example);
-    return found.jsonValue();
+      return Object.fromEntries(all);
+    }, DATABASE);
+  }
+
+  /** Removes the app's database under it. */
+  removeDatabase() {
+    return this.tab.evaluate((name) => new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = () => resolve())), DATABASE);
   }
 
   /** Deletes everything that the app has kept. */

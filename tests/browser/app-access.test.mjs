@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { exported, file, HOSTILE, importFile, openApp } from "./app.mjs";
 import { ANSWERS } from "./setting.mjs";
 
-const AXE = readFileSync(createRequire(new URL("../../web/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
+const AXE = readFileSync(createRequire(new URL("../../web/tools/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
 const [CAPITAL] = ANSWERS;
 const PHONE = { width: 390, height: 844 };
 

@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import puppeteer from "puppeteer-core";
-import { launchWebKit } from "./webkit.mjs";
 
 /** What the wasm-bindgen tests start Chromium and Firefox with, too. */
 const { "goog:chromeOptions": CHROMIUM, "moz:firefoxOptions": FIREFOX } = JSON.parse(
@@ -27,8 +26,9 @@ export function findBrowser(kind) {
 }
 
 /** A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit"; `more` are Puppeteer's options for the first three. */
-export function launch(kind, more = {}) {
-  if (kind === "webkit") return launchWebKit();
+export async function launch(kind, more = {}) {
+  // Its driver is among the packages that only tests need.
+  if (kind === "webkit") return (await import("./webkit.mjs")).launchWebKit();
   if (kind === "firefox") {
     const extraPrefsFirefox = { ...FIREFOX.prefs, ...more.extraPrefsFirefox };
     return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, ...more, extraPrefsFirefox });

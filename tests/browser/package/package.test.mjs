@@ -10,7 +10,7 @@ import { serveFolder } from "../../../web/tools/serve.mjs";
 import { develop, packed, project, run, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 
-const WEB = fileURLToPath(new URL("../../../web", import.meta.url));
+const TOOLS = fileURLToPath(new URL("../../../web/tools", import.meta.url));
 const [{ messages, answer }] = ANSWERS;
 
 let models, browser;
@@ -162,7 +162,7 @@ describe("the package as it is", () => {
 
   it("is right by publint and arethetypeswrong", () => {
     const { tarball } = packed();
-    run(WEB, "npx", "--no-install", "publint", "run", tarball, "--strict");
-    run(WEB, "npx", "--no-install", "attw", tarball, "--profile", "esm-only", "--exclude-entrypoints", "worker.js", "*.wasm");
+    run(TOOLS, "npx", "--no-install", "publint", "run", tarball, "--strict");
+    run(TOOLS, "npx", "--no-install", "attw", tarball, "--profile", "esm-only", "--exclude-entrypoints", "worker.js", "*.wasm");
   });
 });

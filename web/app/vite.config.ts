@@ -1,6 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
+import { builtModules } from "../modules.js";
 
 const icon = (sizes: string, purpose?: "maskable") => ({
   src: `icon-${purpose ? `${purpose}-` : ""}${sizes}.png`,
@@ -23,8 +24,9 @@ export default defineConfig({
     // Of the libraries in its scripts.
     license: { fileName: "licences.md" },
   },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [builtModules()] },
   plugins: [
+    builtModules(),
     svelte(),
     VitePWA({
       strategies: "injectManifest",

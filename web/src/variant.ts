@@ -1,5 +1,6 @@
 // Which of the four wasm modules this browser runs: threads where memory can be shared, relaxed SIMD where the engine knows it.
 
+/** The worst first. */
 export const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"] as const;
 export type Variant = (typeof VARIANTS)[number];
 
@@ -23,9 +24,9 @@ function hasThreads(): boolean {
 
 /** The best that there is. */
 export function pick(): Variant {
-  const relaxed = hasRelaxedSimd();
-  if (hasThreads()) return relaxed ? "threads-relaxed" : "threads";
-  return relaxed ? "relaxed" : "simd";
+  const [relaxed, threads] = [hasRelaxedSimd(), hasThreads()];
+  const runs = { simd: true, relaxed, threads, "threads-relaxed": threads && relaxed };
+  return VARIANTS.findLast((variant) => runs[variant]) ?? "simd";
 }
 
 /** For a device that has no room for shared memory after all. */

@@ -1,7 +1,6 @@
 //! pkg/ and web/dist: cargo, wasm-bindgen, wasm-opt, vite.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::SystemTime;
 use std::{env, fs};
 
@@ -63,35 +62,59 @@ fn plan(place: &Place) -> Result<Plan> {
 /// Builds everything that the page needs.
 pub fn all(place: &Place) -> Result<()> {
     setup::for_build(place)?;
+    modules(place)?;
+    site(place)
+}
+
+/// The wasm modules. Those with threads beside those without, whose target directories differ: for most of its time a build keeps one core
+/// busy, no more.
+pub fn modules(place: &Place) -> Result<()> {
     let plan = plan(place)?;
-    packages(place, &plan)?;
-    sh::run(Command::new("npm").args(["run", "--silent", "build"]).current_dir(place.web()))?;
+    let some =
+        |threads| plan.build.iter().filter(move |variant| variant.threads == threads).try_for_each(|variant| module(place, &plan, variant));
+    sh::both(|| some(false), || some(true))?;
     for variant in &plan.build {
         let wasm = wasm_of(place, variant);
         eprintln!("{}: {:.2} MB", wasm.strip_prefix(&place.root).unwrap_or(&wasm).display(), fs::metadata(&wasm)?.len() as f64 / 1e6);
     }
+    Ok(())
+}
+
+/// web/dist, of all modules.
+pub fn site(place: &Place) -> Result<()> {
+    sh::run(place.command("npm").args(["run", "--silent", "build"]).current_dir(place.web()))?;
     eprintln!("web/dist: {:.2} MB in all", size_of_tree(&place.web().join("dist"))? as f64 / 1e6);
     Ok(())
 }
 
-/// Those with threads beside those without, whose target directories differ: for most of its time a build keeps one core busy, no more.
-fn packages(place: &Place, plan: &Plan) -> Result<()> {
-    let some =
-        |threads| plan.build.iter().filter(move |variant| variant.threads == threads).try_for_each(|variant| package(place, plan, variant));
-    sh::both(|| some(false), || some(true))
+/// web/dist with the module that every browser runs, and with those of the others that are built already. `downloads` goes on meanwhile.
+pub fn demo(place: &Place, downloads: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    let plan = plan(place)?;
+    let first = plan.build.first().context("wasm-pack.toml lists no build")?;
+    setup::for_browsers()?;
+    // The tool that comes after the compiler is compiled where that keeps one core busy only.
+    let compiled = || if is_fresh(place, &plan, first) { Ok(()) } else { compile(place, &plan, first).map(drop) };
+    sh::both(|| sh::both(compiled, || setup::wasm_bindgen(place)), || setup::for_site(place).and_then(|()| downloads()))?;
+    module(place, &plan, first)?;
+    let built: Vec<&str> = plan.build.iter().filter(|variant| is_fresh(place, &plan, variant)).map(|variant| &*variant.name).collect();
+    if built.len() < plan.build.len() {
+        eprintln!(
+            "The page has the modules that are built: {}. `cargo xtask build` builds all, faster ones with threads among them.",
+            built.join(", ")
+        );
+    }
+    sh::run(place.command("npm").args(["run", "--silent", "bundle"]).env("PHI_MODULES", built.join(",")).current_dir(place.web()))
 }
 
 /// One wasm module with its JavaScript and types.
-fn package(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
+fn module(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
+    if is_fresh(place, plan, variant) {
+        return Ok(());
+    }
     let out = place.root.join("pkg").join(&variant.name);
     let wasm = wasm_of(place, variant);
     let options = [&plan.wasm_opt[..], &variant.wasm_opt].concat();
-    let [files, stamp] = ["d", "made-from"].map(|kind| place.target.join(format!("pkg-{}.{kind}", variant.name)));
-    let recipe = format!("{variant:?} {:?} {options:?} {THREADS:?}", plan.rustflags);
-    // Cargo keeps one module for all variants that share a target directory, so it cannot tell that nothing has changed.
-    if wasm.is_file() && fs::read_to_string(&stamp).is_ok_and(|last| digest(place, &recipe, &files).is_some_and(|now| now == last)) {
-        return Ok(());
-    }
+    let [files, stamp] = notes(place, variant);
     fs::write(&stamp, "").context("the target directory cannot be written")?;
     let start = SystemTime::now();
     let built = compile(place, plan, variant)?;
@@ -105,12 +128,29 @@ fn package(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     fs::rename(&smaller, &wasm).context("the optimised module cannot be moved into place")?;
     // What was edited meanwhile may or may not be in the module.
     let edited = |file: &PathBuf| fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|time| time >= start);
-    match digest(place, &recipe, &files) {
+    match digest(place, &recipe(plan, variant), &files) {
         Some(made_from) if !sources(&files).unwrap_or_default().iter().any(edited) => {
             fs::write(&stamp, made_from).context("the target directory cannot be written")
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a module is as its sources are. Cargo keeps one for all variants that share a target directory, so it cannot tell.
+fn is_fresh(place: &Place, plan: &Plan, variant: &Variant) -> bool {
+    let [files, stamp] = notes(place, variant);
+    let made_from = fs::read_to_string(stamp).ok();
+    wasm_of(place, variant).is_file() && made_from.is_some_and(|made_from| digest(place, &recipe(plan, variant), &files) == Some(made_from))
+}
+
+/// Where it is noted which files a module was made from, and the digest of them.
+fn notes(place: &Place, variant: &Variant) -> [PathBuf; 2] {
+    ["d", "made-from"].map(|kind| place.target.join(format!("pkg-{}.{kind}", variant.name)))
+}
+
+/// How a module is made.
+fn recipe(plan: &Plan, variant: &Variant) -> String {
+    format!("{variant:?} {:?} {:?} {THREADS:?}", plan.rustflags, plan.wasm_opt)
 }
 
 /// Of all that a variant is made from: the recipe, the compiler, the libraries, and the source files that cargo listed. `None` when one is gone.

@@ -9,16 +9,16 @@ use crate::{build, setup, sh};
 
 /// Serves until it is ended.
 pub fn serve(place: &Place, port: u16) -> Result<()> {
-    setup::model::fetch(place)?;
-    build::all(place)?;
+    build::demo(place, || setup::model::fetch(place))?;
     sh::show(place.command("node").arg("web/tools/serve.mjs").arg(&place.cache).args(["--port", &port.to_string()]))
 }
 
 /// Prints what the page in headless Chromium answers.
 pub fn ask(place: &Place, question: &str, backend: &str, screenshot: Option<&Path>) -> Result<()> {
-    setup::chromium()?;
-    setup::model::fetch(place)?;
-    build::all(place)?;
+    build::demo(place, || {
+        setup::chromium()?;
+        setup::model::fetch(place)
+    })?;
     let mut node = place.command("node");
     node.arg("web/tools/ask.mjs").arg(&place.cache).args(["--backend", backend]);
     if let Some(file) = screenshot {

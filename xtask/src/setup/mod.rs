@@ -19,31 +19,65 @@ pub use packages::{browsers, chromium};
 const WASMTIME: &str = "wasmtime==50.0.1";
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
+/// A folder with npm packages of its own, and what they are for.
+const WEB: (&str, &str) = ("web", "they bundle the page, serve it and drive a browser");
+const NPM_FOLDERS: [(&str, &str); 2] = [WEB, ("web/tools", "they look at the built package and page as others do, and drive WebKit")];
 
 /// All that any chore needs.
 pub fn everything(place: &Place) -> Result<()> {
-    for_build(place)?;
-    browsers()?;
-    model::fetch(place)?;
-    model::rotate(place)?;
-    wasmtime(place)?;
-    // These two only start other programs and need not be fast: without optimising they compile in half the time.
-    let plain = ["--debug"];
-    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &plain, "its build and test commands are tested too")?;
-    let why = "wasm-bindgen's tests drive Firefox through it, and Debian has none";
-    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &plain, why)
+    sh::both(|| for_tests(place), || tools(place))
 }
 
-/// What `build` needs.
+/// What tests need but tools: browsers, packages, models. What the network brings comes in beside what is computed.
+pub fn for_tests(place: &Place) -> Result<()> {
+    rust()?;
+    let downloads = || {
+        npm_packages(place, &NPM_FOLDERS)?;
+        browsers()
+    };
+    let models = || {
+        model::fetch(place)?;
+        model::rotate(place)?;
+        wasmtime(place)
+    };
+    sh::both(downloads, models)
+}
+
+/// Tools that cargo compiles. They only start other programs, or read a module once: hardly optimised they compile in a third of the time.
+pub fn tools(place: &Place) -> Result<()> {
+    wasm_bindgen(place)?;
+    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested too")?;
+    let why = "wasm-bindgen's tests drive Firefox through it, and Debian has none";
+    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &[], why)
+}
+
+/// What building all modules and the page needs.
 pub fn for_build(place: &Place) -> Result<()> {
-    rust_target("wasm32-unknown-unknown", "browsers run it")?;
+    rust()?;
+    sh::both(|| wasm_bindgen(place), || for_site(place))
+}
+
+/// What bundling the page needs.
+pub fn for_site(place: &Place) -> Result<()> {
+    npm_packages(place, &[WEB])
+}
+
+/// What compiling a module without threads needs.
+pub fn for_browsers() -> Result<()> {
+    rust_target("wasm32-unknown-unknown", "browsers run it")
+}
+
+/// What building for browsers and WASI needs of Rust itself.
+fn rust() -> Result<()> {
+    for_browsers()?;
     rust_target("wasm32-wasip1", "the WASI module is built for it")?;
-    rust_source()?;
-    let version = &place.wasm_bindgen_version;
+    rust_source()
+}
+
+/// It speaks with browsers of this machine alone, so without TLS, which would be half of it.
+pub fn wasm_bindgen(place: &Place) -> Result<()> {
     let why = "it writes the JavaScript beside the wasm, and its version must be Cargo.lock's";
-    install(place, "wasm-bindgen", "wasm-bindgen-cli", version, &[], why)?;
-    node()?;
-    npm_packages(place)
+    install(place, "wasm-bindgen", "wasm-bindgen-cli", &place.wasm_bindgen_version, &["--no-default-features"], why)
 }
 
 fn rust_target(target: &str, why: &str) -> Result<()> {
@@ -79,10 +113,12 @@ fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&
     say(&format!("{package} {version}"), why);
     sh::run(
         Command::new("cargo")
-            .args(["install", package, "--version", &format!("={version}"), "--root"])
+            .args(["install", package, "--version", &format!("={version}"), "--debug", "--root"])
             .arg(&root)
             .args(options)
             .current_dir(&place.cache)
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env_remove("CARGO_TARGET_DIR"),
     )
 }
@@ -100,17 +136,21 @@ fn node() -> Result<()> {
     Ok(())
 }
 
-/// `npm ci`, when the lock file is not the one that was installed from last time.
-fn npm_packages(place: &Place) -> Result<()> {
-    let web = place.web();
-    let lock = fs::read(web.join("package-lock.json")).context("web/package-lock.json cannot be read")?;
-    let stamp = web.join("node_modules/.installed-from");
-    if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
-        return Ok(());
+/// `npm ci` in folders whose lock file is not the one that was installed from last time.
+fn npm_packages(place: &Place, folders: &[(&str, &str)]) -> Result<()> {
+    node()?;
+    for (folder, why) in folders {
+        let root = place.root.join(folder);
+        let lock = fs::read(root.join("package-lock.json")).with_context(|| format!("{folder}/package-lock.json cannot be read"))?;
+        let stamp = root.join("node_modules/.installed-from");
+        if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+            continue;
+        }
+        say(&format!("the npm packages of {folder}/"), why);
+        sh::run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&root))?;
+        fs::write(&stamp, lock).with_context(|| format!("{} cannot be written", stamp.display()))?;
     }
-    say("web's npm packages", "they bundle the page, serve it and drive browsers");
-    sh::run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&web))?;
-    fs::write(&stamp, lock).context("web/node_modules cannot be written")
+    Ok(())
 }
 
 /// A Python of our own, so that pip touches nobody else's.

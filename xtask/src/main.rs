@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod imports;
+mod libraries;
 mod place;
 mod setup;
 mod sh;
@@ -39,8 +40,8 @@ enum Chore {
         #[arg(long, default_value_t = 0, conflicts_with = "ask")]
         port: u16,
     },
-    /// Runs every check and every test, the quick ones first
-    Test,
+    /// Runs every check and every test, or those that are named, and tells what they took
+    Test(test::Options),
     /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime and beside its peers
     Bench(bench::Options),
 }
@@ -62,7 +63,7 @@ fn perform(chore: Chore) -> Result<()> {
         Chore::Build => build::all(&place),
         Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
         Chore::Demo { port, .. } => demo::serve(&place, port),
-        Chore::Test => test::all(&place),
+        Chore::Test(options) => test::all(&place, &options),
         Chore::Bench(options) => bench::all(&place, &options),
     }
 }

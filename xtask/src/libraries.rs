@@ -1,0 +1,88 @@
+//! A target directory that checkouts share: `CARGO_TARGET_DIR` in the cache. Compiled libraries in it serve every checkout; what was compiled
+//! of the project's own code serves only the one that it lies in, and would pile up.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::place::Place;
+
+/// Where cargo puts what it compiles, below the target directory: `[FOLDER/][TRIPLE/]PROFILE`.
+const DEPTH: usize = 3;
+/// Folders of a profile.
+const KINDS: [&str; 4] = ["deps", ".fingerprint", "build", "incremental"];
+
+/// Takes everything but libraries out of a target directory in the cache; leaves any other as it is.
+pub fn keep_only(place: &Place) -> Result<()> {
+    if place.target.starts_with(&place.cache) { sweep(&place.target, DEPTH, &place.own_targets) } else { Ok(()) }
+}
+
+fn sweep(folder: &Path, depth: usize, own: &[String]) -> Result<()> {
+    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        let path = item?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !path.is_dir() {
+            continue;
+        }
+        if KINDS.contains(&&*name) {
+            remove(&path, own)?;
+        } else if depth > 0 {
+            sweep(&path, depth - 1, own)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what cargo named after one of these targets.
+fn remove(folder: &Path, own: &[String]) -> Result<()> {
+    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        let path = item?.path();
+        if is_own(&path.file_name().unwrap_or_default().to_string_lossy(), own) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name is `[lib]TARGET-HASH[.ending]` for one of these targets.
+fn is_own(name: &str, own: &[String]) -> bool {
+    let Some((stem, _)) = name.rsplit_once('-') else { return false };
+    let stem = stem.replace('-', "_");
+    own.iter().any(|target| stem == *target || stem.strip_prefix("lib") == Some(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_code_goes_and_libraries_stay() -> Result<()> {
+        let own = ["phi_wasm", "phi", "xtask"].map(str::to_owned);
+        let root = std::env::temp_dir().join(format!("phi-libraries-{}", std::process::id()));
+        let rows = [
+            ("debug/deps/libphi_wasm-0a1b.rlib", false),
+            ("debug/deps/phi_wasm-0a1b.d", false),
+            ("debug/deps/phi-0a1b", false),
+            ("debug/deps/libserde-0a1b.rlib", true),
+            ("debug/deps/libphi_other-0a1b.rlib", true),
+            ("debug/.fingerprint/phi-wasm-0a1b/lib", false),
+            ("debug/.fingerprint/serde-0a1b/lib", true),
+            ("debug/phi", true),
+            ("threads/wasm32-unknown-unknown/browser/deps/phi_wasm-0a1b.wasm", false),
+            ("threads/wasm32-unknown-unknown/browser/deps/libstd-0a1b.rlib", true),
+        ];
+        for (file, _) in rows {
+            let file = root.join(file);
+            fs::create_dir_all(file.parent().context("a folder")?)?;
+            fs::write(file, "")?;
+        }
+        let outcome = sweep(&root, DEPTH, &own);
+        let stay: Vec<bool> = rows.iter().map(|(file, _)| root.join(file).exists()).collect();
+        fs::remove_dir_all(&root)?;
+        outcome?;
+        assert_eq!(stay, rows.map(|(_, stays)| stays));
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The steps: what each is about, what it needs, and how it is done.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::Extent;
+use crate::bench::record::Record;
+use crate::place::Place;
+use crate::{build, setup, sh};
+
+/// One step.
+pub struct Step {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Steps without which it cannot be done.
+    pub needs: &'static [&'static str],
+    pub extent: Extent,
+    pub run: fn(&Place, Extent) -> Result<()>,
+}
+
+/// In the order in which they begin where there is a choice: what much else waits for, and what is long, comes early.
+pub const STEPS: &[Step] = &[
+    step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| cargo(place, &["fmt", "--all", "--check"])),
+    step("set-up", "browsers, packages and the model are installed", &[], Extent::Usual, |place, _| setup::for_tests(place)),
+    step("tools", "tools that cargo installs", &[], Extent::Usual, |place, _| setup::tools(place)),
+    step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
+    step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
+    step("native", "native tests", &["set-up"], Extent::Quick, native),
+    step("site", "the app and the lab, type-checked and bundled", &["modules"], Extent::Usual, |place, _| build::site(place)),
+    step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
+    step("chromium", "kernels and models in headless Chromium", &["set-up", "tools"], Extent::Usual, chromium),
+    step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),
+    step("package", "the npm package is packed", &["modules"], Extent::Usual, package),
+    step("package-tests", "the package as its users have it", &["package"], Extent::Usual, package_tests),
+    step("clippy-wasm", "clippy finds nothing, for browsers and WASI", &["set-up"], Extent::Usual, clippy_wasm),
+    step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
+    step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
+    step("wasi-module", "the WASI module answers", &["set-up"], Extent::Usual, wasi_module),
+    step("wasm-pack", "wasm-pack builds", &["set-up", "tools"], Extent::Usual, wasm_pack_build),
+];
+
+const fn step(
+    name: &'static str,
+    about: &'static str,
+    needs: &'static [&'static str],
+    extent: Extent,
+    run: fn(&Place, Extent) -> Result<()>,
+) -> Step {
+    Step { name, about, needs, extent, run }
+}
+
+impl Step {
+    /// Whether it is run where no steps are named.
+    pub fn is_part_of(&self, extent: Extent) -> bool {
+        self.extent <= extent
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Step { name, about, needs, .. } = self;
+        write!(f, "{name:14}{about}")?;
+        if needs.is_empty() { Ok(()) } else { write!(f, "; needs {}", needs.join(", ")) }
+    }
+}
+
+/// The step of this name.
+pub fn named(name: &str) -> Result<&'static Step> {
+    STEPS
+        .iter()
+        .find(|step| step.name == name)
+        .with_context(|| format!("there is no step \"{name}\": `cargo xtask test --list` names them"))
+}
+
+const BROWSER: &str = "--target=wasm32-unknown-unknown";
+const WASI: &str = "--target=wasm32-wasip1";
+
+fn clippy(place: &Place, _: Extent) -> Result<()> {
+    cargo(place, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"])
+}
+
+fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
+    cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
+    cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
+}
+
+/// With the real model, except in the quick extent. Examples in comments are tests, too, but of another harness.
+fn native(place: &Place, extent: Extent) -> Result<()> {
+    let real: &[&str] = if extent == Extent::Quick { &[] } else { &["--features=real-model-tests"] };
+    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
+    sh::show(cargo.args(["--workspace", "--lib", "--bins", "--tests"]).args(real).args(TIMED))?;
+    self::cargo(place, &["test", "--workspace", "--doc"])
+}
+
+fn wasi(place: &Place, extent: Extent) -> Result<()> {
+    let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
+    let mut cargo = cargo_test(place, extent, "WASM32_WASIP1", &runner);
+    sh::show(cargo.args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
+}
+
+/// For Rust's harness: what each test takes. The option is unstable, and the test's own process must be told that it may have it.
+const TIMED: [&str; 3] = ["--", "-Zunstable-options", "--report-time"];
+
+/// `cargo test` with what tests look for, for a target whose programs start so.
+fn cargo_test(place: &Place, extent: Extent, target: &str, runner: &str) -> Command {
+    let mut command = place.command("cargo");
+    command.arg("test").env("PHI_SMOLLM2", place.model()).env("PHI_ROTATED", place.rotated_model());
+    with_extent(&mut command, extent);
+    command.env(format!("CARGO_TARGET_{target}_RUNNER"), format!("env RUSTC_BOOTSTRAP=1 {runner}"));
+    command
+}
+
+/// Tests that count on PHI_LONG do all that they can.
+fn with_extent(command: &mut Command, extent: Extent) {
+    if extent == Extent::Long {
+        command.env("PHI_LONG", "1");
+    }
+}
+
+/// What cargo says of a file that it made.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
+}
+
+/// The crate's own tests with relaxed SIMD, which is for our crate alone, as in the browser's modules. Wasmtime knows it; node 20 does not.
+fn relaxed(place: &Place, _: Extent) -> Result<()> {
+    let mut cargo = place.command("cargo");
+    cargo.args(["rustc", "--lib", "--profile=test", WASI, "--message-format=json", "--", "-Ctarget-feature=+relaxed-simd"]);
+    let said = sh::output(&mut cargo)?;
+    let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    let tests = artifacts.filter_map(|artifact| artifact.executable).next_back().context("cargo names no test module")?;
+    sh::show(place.command(place.python()).arg("tests/wasi/run.py").arg(tests))
+}
+
+fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
+    cargo(place, &["build", "--bin=phi", WASI])?;
+    let mut node = node_tests(place, "tests/wasi", extent)?;
+    sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
+}
+
+/// wasm-bindgen-test in headless browsers, by way of wasm-pack: that way works, too, then.
+fn chromium(place: &Place, _: Extent) -> Result<()> {
+    let mut wasm_pack = place.command("wasm-pack");
+    wasm_pack.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
+    sh::show(wasm_pack.args(["--", "--lib", "--bins", "--test=*"]))
+}
+
+/// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run
+/// here. They take every kernel through whole models; each alone is tested on lavapipe natively.
+fn firefox(place: &Place, _: Extent) -> Result<()> {
+    let mut wasm_pack = place.command("wasm-pack");
+    wasm_pack.args(["test", "--headless", "--firefox", "--mode=no-install", "--geckodriver"]).arg(place.geckodriver());
+    sh::show(wasm_pack.args(["--", "--test=golden", "--", "--include-ignored", "gpu"]))
+}
+
+/// Unoptimised: that it works is the question, and the libraries are compiled for the tests anyway.
+fn wasm_pack_build(place: &Place, _: Extent) -> Result<()> {
+    let out = place.target.join("wasm-pack");
+    sh::show(place.command("wasm-pack").args(["build", "--dev", "--mode=no-install", "--out-dir"]).arg(out))
+}
+
+fn page(place: &Place, extent: Extent) -> Result<()> {
+    sh::show(node_tests(place, "tests/browser", extent)?.env("PHI_FULL_SIZE", full_size(place)?))
+}
+
+fn package(place: &Place, _: Extent) -> Result<()> {
+    sh::show(place.command("npm").args(["run", "--silent", "pack"]).current_dir(place.web()))
+}
+
+fn package_tests(place: &Place, extent: Extent) -> Result<()> {
+    sh::show(&mut node_tests(place, "tests/browser/package", extent)?)
+}
+
+/// A synthetic model of Phi-4-mini's size, written unless it is there.
+fn full_size(place: &Place) -> Result<String> {
+    let mut cargo = place.command("cargo");
+    cargo
+        .args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"])
+        .arg(&place.cache);
+    let said = sh::output(&mut cargo)?;
+    Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
+}
+
+/// Node's test runner over a folder's files, two at a time, with the demo model.
+fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
+    let mut files = Vec::new();
+    for item in fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))? {
+        let path = item?.path();
+        files.extend(path.to_string_lossy().ends_with(".test.mjs").then_some(path));
+    }
+    files.sort();
+    let mut node = place.command("node");
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]).args(files).env("PHI_SMOLLM2", place.model());
+    with_extent(&mut node, extent);
+    Ok(node)
+}
+
+fn chromedriver() -> Result<PathBuf> {
+    sh::find(&["chromedriver"]).context("there is no chromedriver on the PATH: install the one of your Chromium's version")
+}
+
+fn cargo(place: &Place, arguments: &[&str]) -> Result<()> {
+    sh::show(place.command("cargo").args(arguments))
+}

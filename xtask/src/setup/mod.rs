@@ -43,7 +43,7 @@ pub fn for_tests(place: &Place) -> Result<()> {
     sh::both(downloads, models)
 }
 
-/// Tools that cargo compiles. They only start other programs, or read a module once: hardly optimised they compile in a third of the time.
+/// Tools that cargo compiles. Most of them only start other programs: without optimising they compile in a third of the time.
 pub fn tools(place: &Place) -> Result<()> {
     wasm_bindgen(place)?;
     install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested too")?;
@@ -74,10 +74,13 @@ fn rust() -> Result<()> {
     rust_source()
 }
 
-/// It speaks with browsers of this machine alone, so without TLS, which would be half of it.
+/// It speaks with browsers of this machine alone, so without TLS, which would be half of it; what reads modules is optimised.
 pub fn wasm_bindgen(place: &Place) -> Result<()> {
     let why = "it writes the JavaScript beside the wasm, and its version must be Cargo.lock's";
-    install(place, "wasm-bindgen", "wasm-bindgen-cli", &place.wasm_bindgen_version, &["--no-default-features"], why)
+    let hot =
+        ["walrus", "wasmparser", "wasm-bindgen-cli-support"].map(|package| format!("--config=profile.dev.package.{package}.opt-level=1"));
+    let options: Vec<&str> = ["--no-default-features"].into_iter().chain(hot.iter().map(String::as_str)).collect();
+    install(place, "wasm-bindgen", "wasm-bindgen-cli", &place.wasm_bindgen_version, &options, why)
 }
 
 fn rust_target(target: &str, why: &str) -> Result<()> {
@@ -117,7 +120,6 @@ fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&
             .arg(&root)
             .args(options)
             .current_dir(&place.cache)
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env_remove("CARGO_TARGET_DIR"),
     )

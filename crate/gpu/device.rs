@@ -213,7 +213,7 @@ pub(super) fn name(info: &wgpu::AdapterInfo) -> &str {
     if info.name.is_empty() { "of this browser" } else { &info.name }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

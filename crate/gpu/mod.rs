@@ -404,7 +404,7 @@ impl Backend for Gpu {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

@@ -54,7 +54,7 @@ fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
     Ok(buf)
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::gpu::{Choice, Gpu, GpuOptions};

@@ -122,7 +122,7 @@ pub(super) fn free(gpu: &mut Gpu, w: &Matrix) {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

@@ -1,0 +1,104 @@
+//! The `phi` command, run as a user runs it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use safetensors::SafeTensors;
+
+pub fn phi(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_phi"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Standard output of a command that must succeed.
+pub fn answer(arguments: &[&str], input: &str) -> String {
+    let output = phi(arguments, input);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn tiny_phi() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-phi").to_str().unwrap().to_owned()
+}
+
+/// A file in a directory of this test's own.
+pub fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[test]
+fn logits_are_the_references() {
+    check_logits("cpu", 1e-4);
+}
+
+#[cfg(feature = "gpu-tests")]
+#[test]
+fn logits_of_a_gpu_are_the_references() {
+    check_logits("gpu", 2e-3);
+}
+
+fn check_logits(backend: &str, tolerance: f32) {
+    let golden = include_bytes!("../golden/tiny-phi/golden.safetensors");
+    let golden = SafeTensors::deserialize(golden).unwrap();
+    let ids = golden.tensor("long.ids").unwrap().data().chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap()).to_string());
+    let ids = ids.collect::<Vec<_>>().join(",");
+    let expected = golden.tensor("long.logits").unwrap();
+    let out = scratch(&format!("logits-{backend}.safetensors"));
+    let arguments = ["logits", "--model", &tiny_phi(), "--bits", "32", "--backend", backend, "--ids", &ids, "--out", out.to_str().unwrap()];
+    answer(&arguments, "");
+    let bytes = std::fs::read(&out).unwrap();
+    let written = SafeTensors::deserialize(&bytes).unwrap();
+    let logits = written.tensor("logits").unwrap();
+    assert_eq!(logits.shape(), expected.shape());
+    let floats = |bytes: &[u8]| bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
+    for (ours, theirs) in floats(logits.data()).into_iter().zip(floats(expected.data())) {
+        assert!((ours - theirs).abs() <= tolerance, "{backend}: {ours} instead of {theirs}");
+    }
+}
+
+#[test]
+fn inspect_tells_what_the_files_hold() {
+    let told = answer(&["inspect", &tiny_phi()], "");
+    for part in ["Phi3ForCausalLM", "3 layers", "LongRoPE from 64 on", "model.layers.2.mlp.down_proj.weight", "BF16"] {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+}
+
+#[test]
+fn mistakes_are_one_sentence_with_a_code() {
+    let tiny = tiny_phi();
+    let text = scratch("not-a-model.gguf");
+    std::fs::write(&text, "once upon a time there was a text that was no model at all").unwrap();
+    let out = scratch("never.safetensors");
+    let (text, out) = (text.to_str().unwrap(), out.to_str().unwrap());
+    check_mistakes(&[
+        ("not-found", &["run", "--model", "/no/such/model", "Hello"]),
+        ("not-a-model", &["run", "--model", text, "--backend", "cpu", "Hello"]),
+        ("bad-tokenizer", &["run", "--model", &tiny, "--backend", "cpu", "Hello"]),
+        ("bad-token", &["logits", "--model", &tiny, "--backend", "cpu", "--ids", "1,384", "--out", out]),
+        ("bad-option", &["logits", "--model", &tiny, "--backend", "cpu", "--ctx", "4096", "--ids", "1,2", "--out", out]),
+        ("prompt-too-long", &["logits", "--model", &tiny, "--backend", "cpu", "--ctx", "2", "--ids", "1,2,3", "--out", out]),
+        ("io", &["logits", "--model", &tiny, "--backend", "cpu", "--ids", "1", "--out", "/no/such/directory/logits.safetensors"]),
+    ]);
+    assert!(!Path::new(out).exists(), "a failed command left a file behind");
+}
+
+/// Commands with a mistake and its code. Each is one sentence with its code, and nothing else.
+pub fn check_mistakes(rows: &[(&str, &[&str])]) {
+    for (code, arguments) in rows {
+        let output = phi(arguments, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.trim_end().ends_with(&format!("[{code}]")), "{arguments:?}: {said}");
+        assert!(said.starts_with("phi: ") && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The same on a GPU, and what only a GPU does: whole tokens there, drawn there.
+
+use phi_wasm::engine::DrawOptions;
+use phi_wasm::gpu::Choice;
+use phi_wasm::session::rules;
+use phi_wasm::text::{Sampler, Sampling};
+
+use super::*;
+
+/// Logits of the unquantised model in f32 WGSL, whose `exp`, `cos` and division are allowed a few units in the last place more.
+const GPU: f32 = 2e-3;
+/// Packed weights against the same values unquantised, where activations stay as they are: only the order of sums differs.
+const DEQUANTISED: f32 = 1e-3;
+/// Logits and hidden states where products are computed in half precision. That rounds inputs, products and sums of four to 11 bits:
+/// by up to 2^-8 = 0.004 each where they lie between 8 and 16, as the largest hidden states do. Through three layers it comes to
+/// 0.036 (0.024 for logits, 0.028 with packed weights), where the same weights in single precision stay within 0.00003. Nearly three
+/// times what it comes to.
+const HALVES: f32 = 0.1;
+
+/// Decoding on a device: few kernels in one pass and one submission, little that crosses, and nothing made anew.
+async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) {
+    const TOKENS: u64 = 8;
+    let mut engine = load(tiny_phi(), backend, Bits::Four).await;
+    engine.plan(&[5, 6, 7]).unwrap();
+    assert!(begin_draws(&mut engine, &Sampler::new(&sampling(), [], 0).unwrap()));
+    let mut warm = None;
+    for token in 0..2 + TOKENS {
+        let next = if drawn { engine.draw().await } else { engine.likeliest().await }.unwrap();
+        engine.push(next).unwrap();
+        // The first comes out of the prefill, and the second makes what all others need.
+        if token == 1 {
+            warm = engine.counters();
+        }
+    }
+    let (warm, now) = (warm.unwrap(), engine.counters().unwrap());
+    let layers = u64::from(engine.config().num_hidden_layers);
+    assert!(now.dispatches - warm.dispatches <= TOKENS * (6 * layers + 8), "{warm:?}, then {now:?}");
+    assert_eq!((now.submits - warm.submits, now.passes - warm.passes), (TOKENS, TOKENS));
+    assert!(now.uploaded - warm.uploaded <= TOKENS * 1024 && now.read_back - warm.read_back <= TOKENS * 16, "{warm:?}, then {now:?}");
+    assert_eq!(now.created, warm.created);
+}
+
+fn sampling() -> Sampling {
+    let penalties = Sampling { repetition_penalty: 1.2, presence_penalty: 0.1, frequency_penalty: 0.2, ..Sampling::default() };
+    Sampling { temperature: 1.5, top_k: 60, top_p: 0.9, min_p: 0.01, logit_bias: [(9, 1.0)].into(), seed: Some(3), ..penalties }
+}
+
+fn begin_draws<B: Backend>(engine: &mut Engine<B>, sampler: &Sampler) -> bool {
+    let sampling = sampler.sampling();
+    let (rules, bias, seen) = (rules(sampling), &sampling.logit_bias, sampler.seen());
+    let options = DrawOptions { rules, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
+    engine.begin_draws(options).unwrap()
+}
+
+/// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are those that the sampler draws from the logits.
+async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
+    let mut engine = load(tiny_phi(), backend, Bits::Four).await;
+    let prompt = [5, 6, 7, 5];
+    let mut answers = [Vec::new(), Vec::new()];
+    for (looked_at, answer) in [true, false].into_iter().zip(&mut answers) {
+        let mut sampler = Sampler::new(&sampling(), [], 0).unwrap();
+        sampler.prompt(&prompt);
+        engine.plan(&prompt).unwrap();
+        assert!(begin_draws(&mut engine, &sampler));
+        for _ in 0..20 {
+            let logits = if looked_at { Some(engine.logits().await.unwrap()) } else { None };
+            let token = engine.draw().await.unwrap();
+            if let Some(mut logits) = logits {
+                assert_eq!(token, sampler.sample(&mut logits));
+            }
+            answer.push(token);
+            engine.push(token).unwrap();
+        }
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+async_test! {
+    async fn token_path() {
+        a_token_asks_little_of_the_device(backends::gpu(Choice::Off, Choice::Auto).await, false).await;
+        a_token_asks_little_of_the_device(backends::gpu(Choice::Off, Choice::Auto).await, true).await;
+    }
+    async fn drawn_tokens() {
+        drawn_tokens_are_the_samplers(backends::gpu(Choice::Off, Choice::Auto).await).await;
+    }
+    // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
+    async fn without_integer_dots() {
+        four_bits_are_their_values(async || backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
+    }
+}
+
+on_backend!(in_floats, backends::gpu(Choice::Off, Choice::Auto), Bits::ThirtyTwo, GPU, ROUNDED);
+// 16 bits, as weights of 32 are never multiplied in halves.
+on_backend!(
+    #[cfg_attr(target_family = "wasm", ignore = "Chromium's software adapter has no f16; in Firefox `cargo xtask test` runs it")]
+    in_halves,
+    backends::gpu(Choice::On, Choice::Off),
+    Bits::Sixteen,
+    HALVES,
+    HALVES
+);

@@ -1,0 +1,186 @@
+//! The engine against what transformers computes in float32: `tests/golden/tiny-phi`, a random Phi-4-mini in small.
+//!
+//! The rows at the end run every check on a backend. Tolerances stand at the beginning, of the GPU in `gpu.rs`.
+
+use phi_wasm::backend::Backend;
+use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::op::KvKind;
+use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::layout::Kind;
+use phi_wasm::weights::panel::Panel;
+use phi_wasm::weights::source::MemorySource;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::common::backends;
+use crate::common::tiny_phi::{CONFIG, Golden, tiny_phi};
+
+/// Logits of the unquantised model, float kernels on the CPU.
+const CPU: f32 = 1e-4;
+/// Packed weights against the same values unquantised, where activations become whole numbers of 15 bits, each moving by up to 1/32512 of the largest of its 32. Four times what it
+/// comes to.
+const ROUNDED: f32 = 1e-2;
+
+async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
+    let checkpoint = Checkpoint::open(source).await.unwrap();
+    let options = EngineOptions { hold: bits.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+    Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
+}
+
+/// Logits of every position, `[tokens, vocab]`.
+async fn all_logits<B: Backend>(engine: &mut Engine<B>, ids: &[u32]) -> Vec<f32> {
+    let mut all = Vec::new();
+    engine.plan(ids).unwrap();
+    while engine.pending() > 0 {
+        engine.advance().await.unwrap();
+        engine.chunk_logits(&mut |_, row| all.extend_from_slice(row)).await.unwrap();
+    }
+    all
+}
+
+async fn logits_are_the_references<B: Backend>(backend: B, bits: Bits, tolerance: f32) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, bits).await;
+    // `long` lies beyond the LongRoPE switch, `edge` ends right at it, and going back to `short` must switch back.
+    for case in ["short", "edge", "long", "short"] {
+        let ids = golden.ids(&format!("{case}.ids"));
+        let logits = all_logits(&mut engine, &ids).await;
+        let difference = largest_difference(&logits, &floats(&golden, &format!("{case}.logits")));
+        if difference > tolerance || difference.is_nan() {
+            panic!("{case}: logits differ by {difference}; {}", where_it_begins(&mut engine, &golden, case, tolerance).await);
+        }
+    }
+}
+
+fn floats(golden: &Golden, name: &str) -> Vec<f32> {
+    golden.bytes(name, Dtype::F32).chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+/// The first layer whose hidden states differ.
+async fn where_it_begins<B: Backend>(engine: &mut Engine<B>, golden: &Golden, case: &str, tolerance: f32) -> String {
+    let states = engine.hidden_states(&golden.ids(&format!("{case}.ids"))).await.unwrap();
+    for (layer, state) in states.iter().enumerate() {
+        let difference = largest_difference(state, &floats(golden, &format!("{case}.hidden.{layer}")));
+        if difference > tolerance || difference.is_nan() {
+            return format!("hidden states differ first at {layer}, by {difference}");
+        }
+    }
+    "the hidden states agree, so it is the head".into()
+}
+
+async fn hidden_states_are_the_references<B: Backend>(backend: B, bits: Bits, tolerance: f32) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, bits).await;
+    let states = engine.hidden_states(&golden.ids("long.ids")).await.unwrap();
+    assert_eq!(states.len(), 4, "the embeddings and three layers");
+    for (layer, state) in states.iter().enumerate() {
+        let difference = largest_difference(state, &floats(&golden, &format!("long.hidden.{layer}")));
+        assert!(difference <= tolerance, "hidden state {layer} differs by {difference}");
+    }
+}
+
+async fn greedy_text_crosses_the_switch<B: Backend>(backend: B, bits: Bits) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, bits).await;
+    let expected = golden.ids("greedy.ids");
+    engine.plan(&golden.ids("short.ids")).unwrap();
+    assert_eq!(greedy(&mut engine, expected.len(), &[]).await, expected);
+}
+
+async fn four_bits_are_their_values<B: Backend>(make: impl AsyncFn() -> B, tolerance: f32) {
+    let ids = Golden::tiny_phi().ids("long.ids");
+    for bits in [Bits::Four, Bits::Eight] {
+        let mut packed = load(tiny_phi(), make().await, bits).await;
+        let mut plain = load(with_dequantised_weights(tiny_phi(), bits).await, make().await, Bits::ThirtyTwo).await;
+        let difference = largest_difference(&all_logits(&mut packed, &ids).await, &all_logits(&mut plain, &ids).await);
+        assert!(difference <= tolerance, "{bits:?}: {difference}");
+    }
+}
+
+async fn what_is_cached_changes_nothing<B: Backend>(backend: B, bits: Bits) {
+    let golden = Golden::tiny_phi();
+    let mut engine = load(tiny_phi(), backend, bits).await;
+    let ids = golden.ids("edge.ids");
+    engine.plan(&ids).unwrap();
+    let fresh = engine.logits().await.unwrap();
+    // Another ending, then the first again: 40 tokens come from the cache.
+    let mut other = ids[..40].to_vec();
+    other.extend([5, 6, 7]);
+    engine.plan(&other).unwrap();
+    assert_eq!(engine.pending(), 3);
+    engine.logits().await.unwrap();
+    engine.plan(&ids).unwrap();
+    assert_eq!(engine.pending(), ids.len() - 40);
+    let again = engine.logits().await.unwrap();
+    assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
+}
+
+/// The same model whose matrices hold, in f32, exactly what they are worth when packed.
+async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySource {
+    let checkpoint = Checkpoint::open(source).await.unwrap();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    for (name, shape) in checkpoint.config.matrices() {
+        let mut values = Vec::new();
+        let mut take = |_: usize, panel: Panel| {
+            assert_ne!(panel.kind, Kind::F32);
+            (0..panel.rows).for_each(|row| values.extend(panel.row(row)));
+            Ok(())
+        };
+        checkpoint.panels(&name, shape, bits, &mut take).await.unwrap();
+        tensors.push((name, shape.to_vec(), values));
+    }
+    for (name, len) in checkpoint.config.vectors() {
+        let values = checkpoint.vector(&name, len).await.unwrap();
+        tensors.push((name, vec![len], values));
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, shape, values)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).unwrap()));
+    let file = safetensors::serialize(views, None).unwrap();
+    MemorySource::directory([("config.json", CONFIG.to_vec()), ("model.safetensors", file)])
+}
+
+/// Greedy continuation of what the engine has planned: at most `count` ids, ending before one of `stop`.
+async fn greedy<B: Backend>(engine: &mut Engine<B>, count: usize, stop: &[u32]) -> Vec<u32> {
+    let mut answer = Vec::new();
+    while answer.len() < count {
+        let logits = engine.logits().await.unwrap();
+        // The first of equal logits, as torch's argmax on the CPU.
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
+        assert_eq!(engine.likeliest().await.unwrap(), best, "the choice made where the logits are");
+        answer.push(best);
+        if stop.contains(&best) {
+            break;
+        }
+        engine.push(best).unwrap();
+    }
+    answer
+}
+
+/// The largest absolute difference; NaN where there is one.
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "different lengths");
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, d| if d.is_nan() || worst.is_nan() { f32::NAN } else { d.max(worst) })
+}
+
+/// Every check on one backend: against the reference with weights of these bits, which are the model's own, and with packed ones.
+macro_rules! on_backend {
+    ($(#[$meta:meta])* $name:ident, $make:expr, $bits:expr, $tolerance:expr, $dequantised:expr) => {
+        mod $name {
+            use super::*;
+            async_test! {
+                $(#[$meta])* async fn logits() { logits_are_the_references($make.await, $bits, $tolerance).await }
+                $(#[$meta])* async fn hidden_states() { hidden_states_are_the_references($make.await, $bits, $tolerance).await }
+                $(#[$meta])* async fn greedy() { greedy_text_crosses_the_switch($make.await, $bits).await }
+                $(#[$meta])* async fn dequantised() { four_bits_are_their_values(async || $make.await, $dequantised).await }
+                $(#[$meta])* async fn prefix() { what_is_cached_changes_nothing($make.await, $bits).await }
+            }
+        }
+    };
+}
+
+on_backend!(portable, backends::portable(), Bits::ThirtyTwo, CPU, ROUNDED);
+on_backend!(simd, backends::simd(), Bits::ThirtyTwo, CPU, ROUNDED);
+
+#[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
+mod gpu;

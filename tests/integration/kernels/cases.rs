@@ -1,0 +1,468 @@
+//! The one table of kernel cases: every backend must pass every row. Adding a case is a line.
+//!
+//! Sizes are mostly no multiples of anything that a kernel may tile by. Outputs begin as noise and end a few elements later than they
+//! need to, so that a kernel that skips an element or writes too far is seen.
+
+use std::sync::Arc;
+
+use half::f16;
+use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, Part};
+use phi_wasm::weights::layout::{GROUP, Kind};
+use phi_wasm::weights::panel::{Group, Panel};
+
+use super::host::Host;
+
+/// A list of ops and the memory that it begins with; `Buf(i)` means `memory[i]`.
+#[derive(Clone)]
+pub struct Case {
+    pub name: String,
+    pub memory: Vec<Host>,
+    pub ops: Vec<Op>,
+    /// Buffers that get new contents before the same program runs a second time.
+    pub then: Option<Vec<(Buf, Host)>>,
+    /// For lists of ops, whose errors add up: how many times the tolerance is granted, of a buffer's largest magnitude.
+    pub chained: Option<f64>,
+    /// Buffers that only pass something on to the next op, so that a backend may leave them as they are.
+    pub passing: Vec<Buf>,
+}
+
+pub fn embed() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // rows, vocabulary, width, parts
+        (1,      3,          32,    1),
+        (5,      70,         96,    3),
+        (33,     130,        192,   2),
+    ];
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        for (rows, vocab, width, parts) in table {
+            let mut make = Make::new();
+            let table = make.matrix(kind, vocab, width, parts);
+            // The first and the last row of the vocabulary are asked for too.
+            let ids = make.push(Host::U32((0..rows).map(|row| (row * 31 + vocab - 1) % vocab).collect()));
+            let out = make.output(rows * width);
+            let name = format!("embed {kind:?} {rows} of {vocab}×{width} in {parts} parts");
+            cases.push(make.case(name, vec![Op::Embed { table, ids, out, rows }]));
+        }
+    }
+    cases
+}
+
+pub fn norm() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // rows, first row, width, eps
+        (1,      0,         32,    1e-5),
+        (1,      4,         576,   1e-5),
+        (3,      2,         96,    1e-6),
+        (17,     0,         3072,  1e-5),
+        (70,     1,         192,   0.5),
+    ];
+    let make_case = |(rows, first_row, width, eps): (u32, u32, u32, f32)| {
+        let mut make = Make::new();
+        let (x, weight) = (make.floats((first_row + rows + 1) * width), make.floats(width));
+        let out = make.output(rows * width);
+        let op = Op::Norm { x, weight, out, first_row, rows, width, eps_bits: eps.to_bits() };
+        make.case(format!("norm {rows} rows from {first_row} of {width}"), vec![op])
+    };
+    table.map(make_case).into()
+}
+
+/// Products with few tokens.
+pub fn matvec() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, rows, cols, parts, add
+        (1,        1,    32,   1,     false),
+        (1,        6,    96,   1,     true),
+        (1,        130,  576,  2,     false),
+        (1,        514,  192,  3,     true),
+        (2,        5,    192,  1,     false),
+        (2,        130,  96,   1,     true),
+        (3,        514,  32,   2,     false),
+        (5,        6,    576,  1,     false),
+        (5,        37,   1088, 2,     true),
+        (8,        130,  192,  1,     false),
+    ];
+    products(&table)
+}
+
+/// Products with more tokens.
+pub fn matmul() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, rows, cols, parts, add
+        (17,       66,   96,   3,     true),
+        (33,       130,  576,  2,     false),
+        (70,       3,    192,  1,     true),
+        (70,       514,  96,   4,     false),
+    ];
+    products(&table)
+}
+
+fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        for &(tokens, rows, cols, parts, add) in table {
+            let mut make = Make::new();
+            let w = make.matrix(kind, rows, cols, parts);
+            let (x, out) = (make.floats(tokens * cols), make.output(tokens * rows));
+            let name = format!("matmul {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts{}", if add { ", added" } else { "" });
+            cases.push(make.case(name, vec![Op::Matmul { w, x, out, rows: tokens, add }]));
+        }
+    }
+    cases
+}
+
+pub fn rope() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, n_heads, n_kv_heads, head_dim, rotary_dim, pos, parts
+        (1,        1,       1,          32,       32,         0,   1),
+        (1,        9,       3,          64,       64,         63,  2),
+        (1,        6,       2,          32,       24,         300, 1),
+        (3,        24,      8,          128,      96,         1,   3),
+        (5,        4,       4,          96,       0,          63,  1),
+        (17,       8,       2,          128,      128,        300, 2),
+        (33,       6,       2,          64,       24,         0,   1),
+    ];
+    let mut cases = Vec::new();
+    for kind in [KvKind::F16, KvKind::F32] {
+        for (rows, n_heads, n_kv_heads, head_dim, rotary_dim, pos, parts) in table {
+            let mut make = Make::new();
+            let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let (qkv, angles, step) = (make.floats(rows * heads.qkv_width()), make.angles(rows * rotary_dim), make.step(pos));
+            let caches = make.caches(kind, heads, pos + rows + 3, 0, parts);
+            let op = |cache| Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows };
+            let name = format!(
+                "rope {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, {parts} parts"
+            );
+            cases.push(make.case(name, caches.into_iter().map(op).collect()));
+        }
+    }
+    cases
+}
+
+pub fn attend() -> Vec<Case> {
+    const ALL: u32 = u32::MAX;
+    #[rustfmt::skip]
+    let table = [
+        // tokens, n_heads, n_kv_heads, head_dim, pos, window, parts
+        (1,        1,       1,          32,       0,   ALL,    1),
+        (1,        9,       3,          64,       63,  ALL,    2),
+        (1,        24,      8,          128,      300, ALL,    3),
+        (1,        6,       2,          96,       300, 7,      1),
+        (2,        4,       4,          32,       1,   1,      1),
+        (3,        6,       2,          128,      63,  ALL,    1),
+        (5,        8,       2,          96,       1,   3,      2),
+        (17,       9,       3,          32,       300, 33,     1),
+        (33,       4,       1,          64,       63,  64,     1),
+        (33,       2,       2,          96,       0,   ALL,    2),
+        (70,       6,       2,          32,       0,   5,      1),
+        (70,       3,       1,          128,      1,   ALL,    1),
+        (3,        6,       2,          20,       40,  ALL,    1),
+    ];
+    let mut cases = Vec::new();
+    for kind in [KvKind::F16, KvKind::F32] {
+        for (rows, n_heads, n_kv_heads, head_dim, pos, window, parts) in table {
+            let mut make = Make::new();
+            let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let (qkv, step, out) = (make.floats(rows * heads.qkv_width()), make.step(pos), make.output(rows * heads.q_width()));
+            let caches = make.caches(kind, heads, pos + rows + 5, pos + rows, parts);
+            let op = |cache| Op::Attend { qkv, step, cache, out, heads, window, rows };
+            let name =
+                format!("attend {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, window {window}, {parts} parts");
+            cases.push(make.case(name, caches.into_iter().map(op).collect()));
+        }
+    }
+    cases
+}
+
+pub fn swiglu() -> Vec<Case> {
+    let make_case = |(rows, width): (u32, u32)| {
+        let mut make = Make::new();
+        // From far below to far above where exp overflows.
+        let (n, mut noise) = (2 * rows * width, Noise(3));
+        let gate_up = make.push(Host::F32((0..n).map(|i| noise.float() * if i % 5 == 0 { 120.0 } else { 8.0 }).collect()));
+        let out = make.output(rows * width);
+        make.case(format!("swiglu {rows}×{width}"), vec![Op::Swiglu { gate_up, out, width, rows }])
+    };
+    [(1, 32), (1, 1536), (2, 100), (5, 96), (33, 576), (70, 6)].map(make_case).into()
+}
+
+pub fn argmax() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // width, which are allowed, what the elements are
+        (1,       1,                 1),
+        (70,      1,                 1),
+        (513,     3,                 1),
+        (100_003, 1,                 1),
+        (100_003, 7,                 50_000), // many equals
+        (2000,    0,                 1),
+    ];
+    let mut cases = Vec::new();
+    for (width, every, coarse) in table {
+        let mut make = Make::new();
+        let mut noise = Noise(9);
+        let element = |i: u32| match i % 91 {
+            13 => f32::NAN,
+            17 => f32::NEG_INFINITY,
+            18 => -0.0,
+            _ => (noise.float() * 100_000.0 / coarse as f32).trunc() * 3.0 - 7.0,
+        };
+        let x = make.push(Host::F32((0..width).map(element).collect()));
+        let bit = |i: u32| u32::from(every > 0 && i % every == every - 1) << (i % 32);
+        let word = |word: u32| (32 * word..32 * word + 32).map(bit).fold(0, |all, bit| all | bit);
+        let allowed = make.push(Host::U32((0..width.div_ceil(32)).map(word).collect()));
+        let out = make.push(Host::U32(vec![99, 98]));
+        let name = format!("argmax of {width}, each {every}th allowed");
+        cases.push(make.case(name, vec![Op::Argmax { x, allowed, out, width }]));
+    }
+    cases
+}
+
+/// Ops that a backend may compute together: a norm and the product after it.
+pub fn normed() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // tokens, first row, rows, cols, parts, add, swiglu
+        (1,        0,         1,    32,   1,     false, false),
+        (1,        4,         130,  576,  2,     false, false),
+        (1,        0,         514,  3072, 1,     true,  false),
+        (1,        0,         264,  576,  1,     false, true),
+        (1,        0,         12,   96,   1,     false, true),
+        (2,        0,         264,  192,  2,     false, true),
+        (3,        1,         66,   192,  3,     false, false),
+        (5,        0,         264,  192,  1,     false, true),
+        (8,        0,         130,  576,  1,     true,  false),
+        (9,        0,         264,  96,   1,     false, true),
+    ];
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        for (tokens, first_row, rows, cols, parts, add, swiglu) in table {
+            let mut make = Make::new();
+            let w = make.matrix(kind, rows, cols, parts);
+            let (x, weight) = (make.floats((first_row + tokens) * cols), make.floats(cols));
+            let (h, out, gated) = (make.output(tokens * cols), make.output(tokens * rows), make.output(tokens * rows / 2));
+            let mut ops = vec![
+                Op::Norm { x, weight, out: h, first_row, rows: tokens, width: cols, eps_bits: 1e-5f32.to_bits() },
+                Op::Matmul { w, x: h, out, rows: tokens, add },
+            ];
+            let mut passing = vec![h];
+            if swiglu {
+                ops.push(Op::Swiglu { gate_up: out, out: gated, width: rows / 2, rows: tokens });
+                passing.push(out);
+            }
+            let then = if swiglu { ", swiglu" } else { "" };
+            let name = format!("norm, matmul{then} {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts");
+            // Rounding may go the other way where the norm's last bit differs.
+            cases.push(Case { passing, chained: Some(40.0), ..make.case(name, ops) });
+        }
+    }
+    cases
+}
+
+/// The same: one token's rope and attention.
+pub fn attend_token() -> Vec<Case> {
+    const ALL: u32 = u32::MAX;
+    #[rustfmt::skip]
+    let table = [
+        // n_heads, n_kv_heads, head_dim, rotary_dim, pos,  window, parts
+        (1,         1,          32,       32,         0,    ALL,    1),
+        (9,         3,          64,       64,         63,   ALL,    2),
+        (24,        8,          128,      96,         300,  ALL,    3),
+        (6,         2,          96,       24,         64,   ALL,    1),
+        (6,         2,          96,       0,          300,  7,      1),
+        (4,         4,          32,       16,         1200, 1,      1),
+        (8,         2,          20,       20,         1023, ALL,    2),
+        (4,         1,          64,       64,         2500, 1100,   1),
+        (10,        2,          32,       32,         90,   ALL,    1),
+    ];
+    let mut cases = Vec::new();
+    for kind in [KvKind::F16, KvKind::F32] {
+        for (n_heads, n_kv_heads, head_dim, rotary_dim, pos, window, parts) in table {
+            let mut make = Make::new();
+            let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+            let out = make.output(heads.q_width());
+            let caches = make.caches(kind, heads, pos + 5, pos, parts);
+            let both = |cache| {
+                let rope = Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 };
+                [rope, Op::Attend { qkv, step, cache, out, heads, window, rows: 1 }]
+            };
+            let name = format!(
+                "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, window {window}, {parts} parts"
+            );
+            let case = make.case(name, caches.into_iter().flat_map(both).collect());
+            cases.push(Case { passing: vec![qkv], chained: Some(if kind == KvKind::F16 { 400.0 } else { 20.0 }), ..case });
+        }
+    }
+    cases
+}
+
+/// A whole small model, so that ops see what those before them wrote; run twice, at two positions.
+pub fn program() -> Vec<Case> {
+    let mut cases = Vec::new();
+    #[rustfmt::skip]
+    let table = [
+        (Kind::Q4,    KvKind::F16, 1),
+        (Kind::Q4Min, KvKind::F32, 3),
+        (Kind::F32,   KvKind::F32, 17),
+        (Kind::Q8,    KvKind::F16, 5),
+        (Kind::Q4Min, KvKind::F16, 37),
+    ];
+    for (kind, kv, rows) in table {
+        let mut make = Make::new();
+        let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
+        let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());
+        let (ids, step, angles) = (make.push(Host::U32((0..rows).collect())), make.step(0), make.angles(rows * rotary_dim));
+        let (embedding, qkv_proj) = (make.matrix(kind, vocab, hidden, 2), make.matrix(kind, heads.qkv_width(), hidden, 1));
+        let (o_proj, gate_up_proj) = (make.matrix(kind, hidden, heads.q_width(), 1), make.matrix(kind, 2 * inner, hidden, 2));
+        let (down_proj, weight) = (make.matrix(kind, hidden, inner, 1), make.floats(hidden));
+        let (x, h, qkv) = (make.output(rows * hidden), make.output(rows * hidden), make.output(rows * heads.qkv_width()));
+        let (attended, gate_up, act) = (make.output(rows * heads.q_width()), make.output(2 * rows * inner), make.output(rows * inner));
+        let (last, logits) = (make.output(hidden), make.output(vocab));
+        let cache = make.caches(kv, heads, 3 * rows, 0, 1)[0];
+        let norm = |out, first_row, rows| Op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits };
+        let ops = vec![
+            Op::Embed { table: embedding.clone(), ids, out: x, rows },
+            norm(h, 0, rows),
+            Op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false },
+            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows },
+            Op::Attend { qkv, step, cache, out: attended, heads, window: u32::MAX, rows },
+            Op::Matmul { w: o_proj, x: attended, out: x, rows, add: true },
+            norm(h, 0, rows),
+            Op::Matmul { w: gate_up_proj, x: h, out: gate_up, rows, add: false },
+            Op::Swiglu { gate_up, out: act, width: inner, rows },
+            Op::Matmul { w: down_proj, x: act, out: x, rows, add: true },
+            norm(last, rows - 1, 1),
+            Op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false },
+        ];
+        let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows, twice"), ops);
+        case.passing = vec![h, qkv, gate_up, last];
+        case.then = Some(vec![(step, Host::U32(vec![rows, 0])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
+        // A cached f16 may round the other way, and all that follows sees it.
+        case.chained = Some(if kv == KvKind::F16 { 2000.0 } else { 20.0 });
+        cases.push(case);
+    }
+    cases
+}
+
+/// Makes a case's memory.
+struct Make {
+    noise: Noise,
+    memory: Vec<Host>,
+}
+
+impl Make {
+    fn new() -> Make {
+        Make { noise: Noise(1), memory: Vec::new() }
+    }
+
+    fn case(self, name: String, ops: Vec<Op>) -> Case {
+        Case { name, memory: self.memory, ops, then: None, chained: None, passing: Vec::new() }
+    }
+
+    fn push(&mut self, host: Host) -> Buf {
+        self.memory.push(host);
+        Buf(self.memory.len() as u32 - 1)
+    }
+
+    fn floats(&mut self, n: u32) -> Buf {
+        let values = (0..n).map(|_| self.noise.float()).collect();
+        self.push(Host::F32(values))
+    }
+
+    /// Noise to be overwritten, and some more that must stay.
+    fn output(&mut self, n: u32) -> Buf {
+        self.floats(n + 7)
+    }
+
+    /// Cosines and sines, scaled as LongRoPE does. A buffer cannot be empty.
+    fn angles(&mut self, n: u32) -> Buf {
+        let values = (0..n.max(1)).map(|_| (self.noise.float() * 3.0).cos() * 1.19).collect();
+        self.push(Host::F32(values))
+    }
+
+    /// The position, and a second element that has no meaning.
+    fn step(&mut self, pos: u32) -> Buf {
+        self.push(Host::U32(vec![pos, 0]))
+    }
+
+    /// The cache in `parts` parts: noise in the first `filled` positions, and large numbers that nobody may see in the others.
+    fn caches(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, parts: u32) -> Vec<KvPart> {
+        let each = heads.n_kv_heads.div_ceil(parts);
+        let part = |first_head: u32| {
+            let count = each.min(heads.n_kv_heads - first_head);
+            let (keys, values) = (self.cache(kind, heads, ctx_len, filled, count), self.cache(kind, heads, ctx_len, filled, count));
+            KvPart { keys, values, first_head, heads: count, ctx_len, kind }
+        };
+        (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
+    }
+
+    fn cache(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, count: u32) -> Buf {
+        let element = |i: u32| if i / heads.head_dim % ctx_len < filled { self.noise.float() } else { 100.0 };
+        let values: Vec<f32> = (0..count * ctx_len * heads.head_dim).map(element).collect();
+        self.push(match kind {
+            KvKind::F32 => Host::F32(values),
+            KvKind::F16 => Host::F16(values.into_iter().map(f16::from_f32).collect()),
+        })
+    }
+
+    /// Random weights of about the size that keeps a product's scale, packed part by part.
+    fn matrix(&mut self, kind: Kind, rows: u32, cols: u32, parts: u32) -> Arc<Matrix> {
+        let each = rows.div_ceil(parts).next_multiple_of(4);
+        let mut matrix = Matrix { kind, rows, cols, parts: Vec::new() };
+        for first_row in (0..rows).step_by(each as usize) {
+            let count = each.min(rows - first_row);
+            let panel = self.noise.panel(kind, count as usize, cols as usize);
+            let plane = |halves: &[f16]| Host::Bytes(bytemuck::cast_slice(halves).to_vec());
+            let codes = self.push(Host::Bytes(panel.codes.clone()));
+            let scales = kind.has_scales().then(|| self.push(plane(&panel.scales)));
+            let mins = kind.has_mins().then(|| self.push(plane(&panel.mins)));
+            matrix.parts.push(Part { first_row, rows: count, codes, scales, mins });
+        }
+        Arc::new(matrix)
+    }
+}
+
+/// Numbers that look random and are the same everywhere (splitmix64).
+pub struct Noise(pub u64);
+
+impl Noise {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Between −1 and 1.
+    pub fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Random rows, every code among them, scales of both signs.
+    pub fn panel(&mut self, kind: Kind, rows: usize, cols: usize) -> Panel {
+        let mut panel = Panel::new(kind, rows, cols);
+        let size = 1.0 / (cols as f32).sqrt();
+        let mask = if kind == Kind::Q8 { 0xff } else { 0x0f };
+        for row in 0..rows {
+            if kind.has_scales() {
+                for group in 0..cols / GROUP {
+                    let codes = std::array::from_fn(|_| self.next() as u8 & mask);
+                    let scale = f16::from_f32(self.float() * size * if kind == Kind::Q8 { 0.02 } else { 0.3 });
+                    let min = f16::from_f32(if kind.has_mins() { self.float() * size * 2.0 } else { 0.0 });
+                    panel.set_group(row, group, &Group { codes, scale, min });
+                }
+            } else {
+                let values: Vec<f32> = (0..cols).map(|_| self.float() * size).collect();
+                panel.set_row(row, &values);
+            }
+        }
+        panel
+    }
+}

@@ -1,0 +1,231 @@
+//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs` and `weights/layout.rs`.
+
+use half::f16;
+use phi_wasm::op::{Buf, Heads, KvPart, Matrix, Op};
+use phi_wasm::weights::layout::Kind;
+
+use super::host::{Host, Memory};
+
+/// What activations beside whole-numbered weights are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activations {
+    /// What they are.
+    Kept,
+    /// To the nearest of 16256 steps to either side, up to the largest magnitude of those that are rounded together: in each group of 32,
+    /// where there are at least so many tokens; with fewer not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has.
+    Rounded { from: u32, in_lines: bool },
+}
+
+/// Runs the list.
+pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
+    for op in ops {
+        match *op {
+            Op::Embed { ref table, ids, out, rows } => embed(memory, table, ids, out, rows as usize),
+            Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
+                norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
+            }
+            Op::Matmul { ref w, x, out, rows, add } => {
+                let rounded: &[Vec<usize>] = &match activations {
+                    Activations::Rounded { from, .. } if rows >= from => vec![(0..32).collect()],
+                    Activations::Rounded { in_lines: true, .. } => lines(w.kind),
+                    _ => Vec::new(),
+                };
+                matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
+            }
+            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
+                rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
+            }
+            Op::Attend { qkv, step, cache, out, heads, window, rows } => {
+                attend(memory, qkv, step, cache, out, heads, window as usize, rows as usize);
+            }
+            Op::Argmax { x, allowed, out, width } => {
+                let is_allowed = |i: usize| memory.get(allowed, i / 32) as u32 >> (i % 32) & 1 == 1;
+                let value = |i: usize| if memory.get(x, i).is_nan() { f64::NEG_INFINITY } else { memory.get(x, i) };
+                let places = (0..width as usize).filter(|&i| is_allowed(i));
+                let best = places.reduce(|best, i| if value(i) > value(best) { i } else { best });
+                memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
+            }
+            Op::Draw(_) => unreachable!("draws have a test of their own"),
+            Op::Swiglu { gate_up, out, width, rows } => swiglu(memory, gate_up, out, width as usize, rows as usize),
+        }
+    }
+}
+
+fn embed(memory: &mut Memory, table: &Matrix, ids: Buf, out: Buf, rows: usize) {
+    let table = unpack(memory, table);
+    for row in 0..rows {
+        for (col, &value) in table[memory.get(ids, row) as usize].iter().enumerate() {
+            memory.set(out, row * table[0].len() + col, value, value.abs());
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, rows: usize, width: usize, eps: f64) {
+    for row in 0..rows {
+        let from = (first_row + row) * width;
+        let mean = (0..width).map(|i| memory.get(x, from + i).powi(2)).sum::<f64>() / width as f64;
+        for i in 0..width {
+            let value = memory.get(x, from + i) / (mean + eps).sqrt() * memory.get(weight, i);
+            memory.set(out, row * width + i, value, value.abs());
+        }
+    }
+}
+
+fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool, rounded: &[Vec<usize>]) {
+    let w = unpack(memory, w);
+    let cols = w[0].len();
+    for row in 0..rows {
+        let mut x: Vec<f64> = (0..cols).map(|i| memory.get(x, row * cols + i)).collect();
+        for columns in rounded {
+            x.chunks_exact_mut(32).for_each(|group| round(group, columns));
+        }
+        for (o, weights) in w.iter().enumerate() {
+            let before = if add { memory.get(out, row * w.len() + o) } else { 0.0 };
+            let terms: Vec<f64> = (0..cols).map(|i| weights[i] * x[i]).collect();
+            let magnitude = before.abs() + terms.iter().map(|term| term.abs()).sum::<f64>();
+            memory.set(out, row * w.len() + o, before + terms.iter().sum::<f64>(), magnitude);
+        }
+    }
+}
+
+/// The columns of a group that each line of 16 bytes has: of 8-bit codes four, of 4-bit codes four and those 16 after them.
+fn lines(kind: Kind) -> Vec<Vec<usize>> {
+    match kind {
+        Kind::Q8 => (0..8).map(|line| (4 * line..4 * line + 4).collect()).collect(),
+        _ => (0..4).map(|line| (4 * line..4 * line + 4).chain(4 * line + 16..4 * line + 20).collect()).collect(),
+    }
+}
+
+/// Some columns of a group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
+fn round(group: &mut [f64], columns: &[usize]) {
+    let largest = columns.iter().fold(0f32, |most, &i| most.max(group[i].abs() as f32));
+    let inverse = if largest > 0.0 { 16256.0 / largest } else { 0.0 };
+    for &i in columns {
+        group[i] = f64::from((group[i] as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: usize, rows: usize) {
+    let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
+    let (first, count) = (cache.first_head as usize, cache.heads as usize);
+    let width = heads.qkv_width() as usize;
+    let pos = memory.get(step, 0) as usize;
+    for row in 0..rows {
+        for head in first * (n / kv)..(first + count) * (n / kv) {
+            for (i, (value, magnitude)) in
+                rotated(memory, qkv, row * width + head * dim, angles, row, rotary_dim, dim).into_iter().enumerate()
+            {
+                if i < rotary_dim {
+                    memory.set(qkv, row * width + head * dim + i, value, magnitude);
+                }
+            }
+        }
+        for head in 0..count {
+            let key = row * width + (n + first + head) * dim;
+            let value = row * width + (n + kv + first + head) * dim;
+            let slot = (head * cache.ctx_len as usize + pos + row) * dim;
+            for (i, (rotated, magnitude)) in rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate() {
+                memory.set(cache.keys, slot + i, rotated, magnitude);
+                let v = memory.get(qkv, value + i);
+                memory.set(cache.values, slot + i, v, v.abs());
+            }
+        }
+    }
+}
+
+/// The head at `at`, rotated by a row's angles: values, and magnitudes of their terms.
+fn rotated(memory: &Memory, qkv: Buf, at: usize, angles: Buf, row: usize, rotary_dim: usize, dim: usize) -> Vec<(f64, f64)> {
+    let half = rotary_dim / 2;
+    let element = |i: usize| memory.get(qkv, at + i);
+    let pair = |a: f64, b: f64| (a + b, a.abs() + b.abs());
+    let rotate = |i: usize| {
+        let (cos, sin) = (|j| memory.get(angles, row * rotary_dim + j), |j| memory.get(angles, row * rotary_dim + half + j));
+        match i {
+            _ if i < half => pair(element(i) * cos(i), -element(i + half) * sin(i)),
+            _ if i < rotary_dim => pair(element(i) * cos(i - half), element(i - half) * sin(i - half)),
+            _ => pair(element(i), 0.0),
+        }
+    };
+    (0..dim).map(rotate).collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn attend(memory: &mut Memory, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: usize, rows: usize) {
+    let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
+    let pos = memory.get(step, 0) as usize;
+    for row in 0..rows {
+        let last = pos + row;
+        let seen = (last + 1).saturating_sub(window)..=last;
+        for head in 0..cache.heads as usize * (n / kv) {
+            let query = cache.first_head as usize * (n / kv) + head;
+            let slot = |p: usize, i: usize| (head / (n / kv) * cache.ctx_len as usize + p) * dim + i;
+            let product = |p: usize, i: usize| {
+                memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i) * memory.get(cache.keys, slot(p, i))
+                    / (dim as f64).sqrt()
+            };
+            let scores: Vec<f64> = seen.clone().map(|p| (0..dim).map(|i| product(p, i)).sum()).collect();
+            let doubt = seen.clone().map(|p| (0..dim).map(|i| product(p, i).abs()).sum::<f64>()).fold(1.0, f64::max);
+            let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total: f64 = scores.iter().map(|score| (score - top).exp()).sum();
+            for i in 0..dim {
+                let term = |p: usize| (scores[p - seen.start()] - top).exp() / total * memory.get(cache.values, slot(p, i));
+                let value = seen.clone().map(term).sum();
+                // An error of a score is a relative error of its weight.
+                let magnitude = seen.clone().map(|p| term(p).abs()).sum::<f64>() * (1.0 + doubt);
+                memory.set(out, row * heads.q_width() as usize + query * dim + i, value, magnitude);
+            }
+        }
+    }
+}
+
+fn swiglu(memory: &mut Memory, gate_up: Buf, out: Buf, width: usize, rows: usize) {
+    for row in 0..rows {
+        for i in 0..width {
+            let (gate, up) = (memory.get(gate_up, 2 * row * width + i), memory.get(gate_up, (2 * row + 1) * width + i));
+            let value = gate / (1.0 + (-gate).exp()) * up;
+            // WGSL's exp may err by its argument's size.
+            memory.set(out, row * width + i, value, value.abs() * (1.0 + gate.abs()));
+        }
+    }
+}
+
+/// Every weight of a matrix.
+pub fn unpack(memory: &Memory, matrix: &Matrix) -> Vec<Vec<f64>> {
+    let mut rows = Vec::new();
+    for part in &matrix.parts {
+        assert_eq!(part.first_row as usize, rows.len(), "parts come in order, without gaps");
+        let bytes = |buf: Option<Buf>| match buf.map(|buf| &memory.buffers[buf.0 as usize]) {
+            Some(Host::Bytes(bytes)) => bytes.as_slice(),
+            _ => &[],
+        };
+        let (codes, scales, mins) = (bytes(Some(part.codes)), bytes(part.scales), bytes(part.mins));
+        let cols = matrix.cols as usize;
+        rows.extend(
+            (0..part.rows as usize).map(|row| (0..cols).map(|col| weight(matrix.kind, codes, scales, mins, cols, row, col)).collect()),
+        );
+    }
+    rows
+}
+
+/// One weight, by the table in `weights/layout.rs`.
+fn weight(kind: Kind, codes: &[u8], scales: &[u8], mins: &[u8], cols: usize, row: usize, col: usize) -> f64 {
+    let (quad, group) = (row / 4, quad_group(row, cols, col));
+    let (c, lines) = (col % 32, kind.codes_per_group() / 16);
+    let line = |l: usize, byte: usize| ((quad * (cols / 32) + col / 32) * lines + l) * 16 + row % 4 * 4 + byte;
+    let half = |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
+    let nibble = || f64::from(codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15);
+    match kind {
+        Kind::Q4 => half(scales, group) * (nibble() - 8.0),
+        Kind::Q4Min => half(scales, group) * nibble() + half(mins, group),
+        Kind::Q8 => half(scales, group) * f64::from(codes[line(c / 4, c % 4)] as i8),
+        Kind::F16 => half(codes, line(c / 2, c % 2 * 2) / 2),
+        Kind::F32 => f64::from(f32::from_le_bytes(codes[line(c, 0)..][..4].try_into().unwrap())),
+    }
+}
+
+/// Where a weight's scale lies in its plane.
+fn quad_group(row: usize, cols: usize, col: usize) -> usize {
+    (row / 4 * (cols / 32) + col / 32) * 4 + row % 4
+}

@@ -1,0 +1,147 @@
+//! Who may import whom, and who may name which library. The table is the design; the compiler cannot hold it alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module of the crate, and the modules that it may name.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("clock", &[]),
+    ("random", &[]),
+    ("text", &["error", "random"]),
+    ("op", &["weights"]),
+    ("profile", &[]),
+    ("backend", &["error", "op", "profile"]),
+    ("weights", &["error", "op", "backend"]),
+    ("model", &["error", "op", "backend", "weights"]),
+    ("engine", &["error", "op", "profile", "backend", "random", "weights", "model"]),
+    ("cpu", &["error", "op", "backend", "weights"]),
+    ("gpu", &["error", "op", "profile", "backend", "clock", "weights"]),
+    ("words", &["error", "text", "weights"]),
+    ("session", &["error", "op", "backend", "weights", "engine", "text", "words", "clock"]),
+    ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
+    ("convert", &["error", "op", "weights", "text", "words"]),
+    ("kept", &["error", "weights", "convert", "clock"]),
+    ("web", &["error", "op", "backend", "weights", "kept", "engine", "text", "words", "session", "bench", "cpu", "gpu"]),
+];
+
+/// Of `weights`, the backends and the ops know only how weights lie in memory.
+const ONLY_THE_LAYOUT: &[&str] = &["op", "cpu", "gpu"];
+
+/// A library, and the only modules that may name it.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("wgpu", &["gpu"]),
+    ("wasm_bindgen", &["web"]),
+    ("js_sys", &["web"]),
+    ("web_sys", &["web"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("tokenizers", &["text"]),
+    ("minijinja", &["text"]),
+    ("safetensors", &["weights", "cli"]),
+];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every source file with the top-level module that it belongs to, comments and its own tests removed.
+fn modules() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crate");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 20, "the crate's sources were not found");
+    files
+        .into_iter()
+        .map(|path| {
+            let first = path.strip_prefix(&root).unwrap().components().next().unwrap();
+            let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            (module, path, code)
+        })
+        .collect()
+}
+
+/// What follows `crate::` in a source: `(module, the rest of the path up to a delimiter)`.
+fn imports(code: &str) -> Vec<(String, String)> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    code.split("crate::")
+        .skip(1)
+        .flat_map(|after| {
+            if let Some(list) = after.strip_prefix('{') {
+                let list = list.split("};").next().unwrap_or(list);
+                list.split(',').map(|item| (word(item.trim()), String::new())).collect::<Vec<_>>()
+            } else {
+                let module = word(after);
+                let rest = after[module.len()..].strip_prefix("::").map(word).unwrap_or_default();
+                vec![(module, rest)]
+            }
+        })
+        .filter(|(module, _)| !module.is_empty())
+        .collect()
+}
+
+#[test]
+fn modules_import_only_what_the_design_allows() {
+    let mut seen = BTreeSet::new();
+    for (module, path, code) in modules() {
+        if ["lib", "main", "cli"].contains(&module.as_str()) {
+            continue; // The crate's face, and the command, which sees only what the crate makes public.
+        }
+        let row = MAY_IMPORT.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = row.unwrap_or_else(|| panic!("{}: module {module} has no row in MAY_IMPORT", path.display()));
+        seen.insert(module.clone());
+        for (imported, rest) in imports(&code) {
+            if imported == module || ["Code", "Error", "Result"].contains(&imported.as_str()) {
+                continue;
+            }
+            assert!(allowed.contains(&imported.as_str()), "{}: {module} may not import {imported}", path.display());
+            let layout = ["layout", "panel"].contains(&rest.as_str());
+            let restricted = imported == "weights" && ONLY_THE_LAYOUT.contains(&module.as_str());
+            assert!(!restricted || layout, "{}: {module} may know only how weights lie in memory, not weights::{rest}", path.display());
+        }
+    }
+    let rows: BTreeSet<String> = MAY_IMPORT.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(seen, rows, "MAY_IMPORT lists modules that are gone");
+}
+
+#[test]
+fn libraries_stay_where_they_belong() {
+    for (library, homes) in ONLY_IN {
+        let mut used = false;
+        for (module, path, code) in modules() {
+            let named = code.contains(&format!("{library}::")) || code.contains(&format!("use {library}"));
+            let own = code.contains(&format!("crate::{library}")) || code.contains(&format!("weights::{library}"));
+            if named && !(own && homes.contains(&module.as_str())) {
+                assert!(homes.contains(&module.as_str()), "{}: only {homes:?} may name {library}", path.display());
+            }
+            used |= named;
+        }
+        assert!(used, "{library} is in the table and nobody names it");
+    }
+}
+
+#[test]
+fn plain_wasi_sees_neither_wgpu_nor_javascript() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--target", "wasm32-wasip1", "--edges", "normal", "--prefix", "none", "--package", "phi-wasm"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("tokenizers"), "the tree is not ours: {tree}");
+    for absent in ["wgpu", "wasm-bindgen", "js-sys", "web-sys"] {
+        assert!(!tree.lines().any(|line| line.split(' ').next() == Some(absent)), "wasm32-wasip1 sees {absent}");
+    }
+}

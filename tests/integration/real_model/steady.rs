@@ -1,0 +1,268 @@
+//! Devices that are lost, or have no room, while a real model loads and answers: it goes on, and the text is what it would have been.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use phi_wasm::backend::{Backend, Limits};
+use phi_wasm::cpu::{Cpu, CpuOptions};
+use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
+use phi_wasm::op::{Buf, Op};
+use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
+use phi_wasm::text::template::Message;
+use phi_wasm::weights::source::DirSource;
+use phi_wasm::{Code, Error, Result};
+use pollster::block_on;
+
+/// A backend that has room for so many bytes and takes so many tokens at once.
+struct Narrow<B> {
+    backend: B,
+    room: u64,
+    chunk: usize,
+}
+
+impl<B: Backend> Backend for Narrow<B> {
+    type Program = B::Program;
+    type Later = B::Later;
+
+    fn limits(&self) -> Limits {
+        Limits { chunk: self.chunk, ..self.backend.limits() }
+    }
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
+        let no_room = || Error::new(Code::OutOfMemory, format!("{what}: no room for {bytes} bytes"));
+        self.room = self.room.checked_sub(bytes).ok_or_else(no_room)?;
+        self.backend.alloc(what, bytes)
+    }
+    fn free(&mut self, buf: Buf) {
+        self.backend.free(buf);
+    }
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.backend.write(buf, offset, bytes)
+    }
+    fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program> {
+        self.backend.prepare(ops)
+    }
+    fn run(&mut self, program: &Self::Program) -> Result<()> {
+        self.backend.run(program)
+    }
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later> {
+        self.backend.read_later(buf, offset, length)
+    }
+    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()> {
+        self.backend.fetch(later, into).await
+    }
+    fn works_ahead(&self) -> bool {
+        self.backend.works_ahead()
+    }
+    fn describe(&self) -> String {
+        self.backend.describe()
+    }
+}
+
+fn cpu() -> Result<Cpu> {
+    Cpu::new(CpuOptions::default())
+}
+
+/// What becomes of a host's GPUs, in the test's hands.
+#[derive(Default)]
+struct Fate {
+    opened: Cell<usize>,
+    /// Loads during which the GPU shall be lost.
+    spoiled_loads: Cell<usize>,
+    lose: RefCell<Option<Box<dyn Fn()>>>,
+}
+
+impl Fate {
+    fn strike(&self) {
+        self.lose.borrow().as_ref().expect("a GPU has been opened")();
+    }
+}
+
+struct Unlucky(Rc<Fate>);
+
+fn source() -> Result<DirSource> {
+    DirSource::open(super::smollm2())
+}
+
+impl Host for Unlucky {
+    type Gpu = Narrow<Gpu>;
+    type Cpu = Cpu;
+    type Source = DirSource;
+
+    async fn gpu(&self) -> Result<Narrow<Gpu>> {
+        let gpu = Gpu::new(GpuOptions { f16: Choice::Off, ..GpuOptions::default() }).await?;
+        *self.0.lose.borrow_mut() = Some(Box::new(gpu.losing()));
+        self.0.opened.set(self.0.opened.get() + 1);
+        // The fox's prompt is two chunks.
+        Ok(Narrow { backend: gpu, room: u64::MAX, chunk: 20 })
+    }
+    async fn cpu(&self) -> Result<Cpu> {
+        cpu()
+    }
+    async fn source(&self) -> Result<DirSource> {
+        source()
+    }
+    fn progress(&self, progress: Progress) {
+        let spoiled = &self.0.spoiled_loads;
+        if spoiled.get() > 0 && progress.done > progress.total / 2 {
+            spoiled.set(spoiled.get() - 1);
+            self.0.strike();
+        }
+    }
+}
+
+async fn open(fate: &Rc<Fate>, wanted: Wanted) -> Result<Steady<Unlucky>> {
+    Steady::open(Unlucky(fate.clone()), wanted, LoadOptions::default()).await
+}
+
+/// What an answer has told so far.
+#[derive(Default)]
+struct Heard {
+    text: String,
+    pieces: usize,
+    prefills: usize,
+    notices: Vec<String>,
+    tokens: usize,
+    backend: String,
+}
+
+/// Listens to an answer, and has the GPU lost before every step where `strikes` says so.
+async fn listen<H: Host>(mut answer: SteadyAnswer<'_, H>, fate: &Fate, strikes: impl Fn(&Heard) -> bool) -> Result<Heard> {
+    let mut heard = Heard::default();
+    loop {
+        if strikes(&heard) {
+            fate.strike();
+        }
+        match answer.next().await?.expect("an answer ends with its figures") {
+            Event::Prefill { .. } => heard.prefills += 1,
+            Event::Text { text } => {
+                heard.text.push_str(&text);
+                heard.pieces += 1;
+            }
+            Event::Notice { message } => heard.notices.push(message),
+            Event::Done(stats) => {
+                (heard.tokens, heard.backend) = (stats.generated_tokens, stats.backend);
+                return Ok(heard);
+            }
+        }
+    }
+}
+
+fn fox() -> Vec<Message> {
+    vec![Message::system("You write one short sentence."), Message::user("Write about a fox.")]
+}
+
+/// What transformers answers to that, greedily.
+const FOX: &str = "The majestic and elusive fox, a creature of the night, with a coat that shimmers like the night sky and a tail that can change its color depending on the mood of the night.";
+
+fn short() -> GenerateOptions {
+    GenerateOptions { max_tokens: 10, ..GenerateOptions::default() }
+}
+
+/// No word is missing, wrong or said twice.
+#[track_caller]
+fn assert_told_rightly(heard: &Heard) {
+    assert_eq!(heard.tokens, 10);
+    assert!(heard.text.len() > 30 && FOX.starts_with(&heard.text), "{}", heard.text);
+}
+
+#[test]
+fn an_answer_goes_on_when_its_device_is_lost() {
+    block_on(async {
+        let fate: Rc<Fate> = Rc::default();
+        let mut model = open(&fate, Wanted::Auto).await.unwrap();
+
+        // Before anything is computed, and again within the prompt.
+        let strikes = |heard: &Heard| heard.notices.len() == heard.prefills && heard.prefills < 2;
+        let heard = listen(model.chat(&fox(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
+        assert_told_rightly(&heard);
+        assert!(heard.backend.starts_with("GPU"), "{}", heard.backend);
+        assert_eq!((heard.notices.len(), fate.opened.get()), (2, 3));
+        for notice in heard.notices {
+            assert!(notice.starts_with("The model is loaded again, and the answer goes on: the GPU was lost ("), "{notice}");
+        }
+
+        // Between words, again between words, and a third time while the model is loaded again.
+        let strikes = |heard: &Heard| {
+            fate.spoiled_loads.set(usize::from(heard.notices.len() == 2));
+            heard.pieces == 2 * (heard.notices.len() + 1) && heard.notices.len() < 2
+        };
+        let heard = listen(model.chat(&fox(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
+        assert_told_rightly(&heard);
+        assert_eq!((heard.notices.len(), fate.opened.get()), (3, 5), "{:?}", heard.notices);
+        assert!(heard.notices[2].starts_with("The CPU answers: the GPU was lost 3 times in a row"), "{:?}", heard.notices);
+        assert!(heard.backend.starts_with("CPU"), "{}", heard.backend);
+    });
+}
+
+#[test]
+fn who_insists_on_a_gpu_hears_that_it_is_lost_for_good_and_may_ask_again() {
+    block_on(async {
+        let fate = Rc::default();
+        let mut model = open(&fate, Wanted::Gpu).await.unwrap();
+        let answer = model.chat(&fox(), &short()).await.unwrap();
+        let error = listen(answer, &fate, |_| true).await.err().unwrap();
+        assert!(error.code == Code::GpuLost && error.message.ends_with("load the model again"), "{error}");
+        assert_eq!(fate.opened.get(), 3);
+        let answer = model.chat(&fox(), &short()).await.unwrap();
+        assert_told_rightly(&listen(answer, &fate, |_| false).await.unwrap());
+        assert_eq!(fate.opened.get(), 4);
+    });
+}
+
+#[test]
+fn a_device_lost_while_loading_is_replaced_and_at_last_given_up() {
+    block_on(async {
+        let fate: Rc<Fate> = Rc::default();
+        fate.spoiled_loads.set(2);
+        let mut model = open(&fate, Wanted::Auto).await.unwrap();
+        assert_eq!((fate.opened.get(), model.notice()), (3, None));
+        let answer = model.chat(&fox(), &short()).await.unwrap();
+        assert_told_rightly(&listen(answer, &fate, |_| false).await.unwrap());
+
+        fate.spoiled_loads.set(3);
+        let error = open(&fate, Wanted::Gpu).await.err().unwrap();
+        assert!(error.code == Code::GpuLost && error.message.contains("3 times in a row"), "{error}");
+    });
+}
+
+/// Another CPU stands for its GPU.
+struct Small {
+    room: u64,
+}
+
+impl Host for Small {
+    type Gpu = Narrow<Cpu>;
+    type Cpu = Cpu;
+    type Source = DirSource;
+
+    async fn gpu(&self) -> Result<Narrow<Cpu>> {
+        Ok(Narrow { backend: cpu()?, room: self.room, chunk: 64 })
+    }
+    async fn cpu(&self) -> Result<Cpu> {
+        cpu()
+    }
+    async fn source(&self) -> Result<DirSource> {
+        source()
+    }
+    fn progress(&self, _: Progress) {}
+}
+
+#[test]
+fn a_gpu_without_room_gets_a_shorter_context_or_nothing() {
+    const MIB: u64 = 1 << 20;
+    block_on(async {
+        // The weights take 92 MiB, and SmolLM2's keys and values 22.5 MiB for each 1024 positions.
+        let load = |room, wanted, ctx_len| Steady::open(Small { room }, wanted, LoadOptions { ctx_len, ..LoadOptions::default() });
+        let model = load(160 * MIB, Wanted::Auto, None).await.unwrap();
+        assert_eq!(model.describe().unwrap().ctx_len, 1024);
+        assert!(model.notice().unwrap().starts_with("The context is 1024 tokens: "), "{:?}", model.notice());
+
+        // What somebody asked for stays, and where nothing fits the CPU has the whole context.
+        for (room, ctx_len) in [(160, Some(4096)), (50, None)] {
+            let model = load(room * MIB, Wanted::Auto, ctx_len).await.unwrap();
+            assert_eq!(model.describe().unwrap().ctx_len, 4096);
+            assert!(model.notice().unwrap().starts_with("The CPU answers: "), "{:?}", model.notice());
+        }
+        assert_eq!(load(160 * MIB, Wanted::Gpu, None).await.err().unwrap().code, Code::OutOfMemory);
+    });
+}

@@ -1,0 +1,142 @@
+//! Every element type against what the Python package `gguf` makes of the same bytes.
+
+use half::f16;
+use phi_wasm::weights::blocks::{pack_row, values};
+use phi_wasm::weights::layout::Kind;
+use phi_wasm::weights::panel::Panel;
+use phi_wasm::weights::tensor::Stored;
+use safetensors::SafeTensors;
+
+use super::make::{BLOCKS, floats};
+
+const COLS: usize = 512;
+
+/// How far a weight may be from what the file means, given the 32 weights of its group.
+enum Error {
+    None,
+    /// The scale and the minimum round to f16, once each: 2^-11 of their sum at code 15, which is at most the group's span and
+    /// twice its minimum.
+    HalfScales,
+    /// A 253rd of the group's largest weight.
+    Rounded,
+    /// Two 253rds: rounded to f16 besides.
+    F16,
+}
+
+const TABLE: &[(Stored, &str, Option<Kind>, Kind, Error)] = &[
+    // stored, its name, the kind it becomes by itself, the kind it is packed as here
+    (Stored::F32, "F32", None, Kind::F32, Error::None),
+    (Stored::F16, "F16", None, Kind::F32, Error::None),
+    (Stored::F16, "F16", None, Kind::F16, Error::None),
+    (Stored::BF16, "BF16", None, Kind::F32, Error::None),
+    (Stored::BF16, "BF16", None, Kind::F16, Error::F16),
+    (Stored::F32, "F32", None, Kind::F16, Error::F16),
+    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4, Error::None),
+    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4Min, Error::None),
+    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q8, Error::None),
+    (Stored::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q4Min, Error::None),
+    (Stored::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
+    (Stored::Q5_0, "Q5_0", Some(Kind::Q8), Kind::Q8, Error::None),
+    (Stored::Q5_1, "Q5_1", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (Stored::Q8_0, "Q8_0", Some(Kind::Q8), Kind::Q8, Error::None),
+    (Stored::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q4Min, Error::HalfScales),
+    (Stored::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
+    (Stored::Q5K, "Q5_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (Stored::Q6K, "Q6_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (Stored::Q6K, "Q6_K", Some(Kind::Q8), Kind::F32, Error::None),
+];
+
+#[test]
+fn rows_become_what_the_table_says() {
+    let golden = SafeTensors::deserialize(BLOCKS).unwrap();
+    for (stored, name, natural, kind, error) in TABLE {
+        assert_eq!(&stored.quantised_kind(), natural, "{name}");
+        let bytes = golden.tensor(&format!("{name}.bytes")).unwrap();
+        let row_bytes = bytes.shape()[1];
+        assert_eq!(stored.bytes(COLS as u64), Some(row_bytes as u64), "{name}");
+        let expected = floats(&golden, &format!("{name}.values"));
+        assert_eq!(values(stored, bytes.data()).unwrap(), expected, "{name}");
+
+        // Odd rows of a quad, so that the others must stay zero.
+        let mut panel = Panel::new(*kind, 4, COLS);
+        for (row, bytes) in [1, 3].into_iter().zip(bytes.data().chunks_exact(row_bytes)) {
+            pack_row(stored, bytes, &mut panel, row).unwrap();
+        }
+        assert_eq!(panel.row(0), vec![0.0; COLS], "{name} as {kind:?}");
+        for (row, expected) in [1, 3].into_iter().zip(expected.chunks_exact(COLS)) {
+            for (group, (found, expected)) in panel.row(row).chunks_exact(32).zip(expected.chunks_exact(32)).enumerate() {
+                let bound = bound(error, expected);
+                for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    let off = (found - expected).abs();
+                    assert!(off <= bound, "{name} as {kind:?}, row {row} column {}: {found} for {expected}", group * 32 + column);
+                }
+            }
+        }
+    }
+}
+
+fn bound(error: &Error, group: &[f32]) -> f32 {
+    let largest = group.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    match error {
+        Error::None => 0.0,
+        Error::HalfScales => 3.0 * largest / 2048.0 + 2.0f32.powi(-25) * 16.0,
+        Error::Rounded => largest / 253.0,
+        Error::F16 => largest / 2048.0,
+    }
+}
+
+#[test]
+fn q4k_rounds_its_scales_and_nothing_else() {
+    let golden = SafeTensors::deserialize(BLOCKS).unwrap();
+    let bytes = golden.tensor("Q4_K.bytes").unwrap();
+    let mut panel = Panel::new(Kind::Q4Min, 1, COLS);
+    pack_row(&Stored::Q4K, &bytes.data()[..2 * 144], &mut panel, 0).unwrap();
+    let expected = floats(&golden, "Q4_K.values");
+    for group in 0..COLS / 32 {
+        let found = panel.group(0, group);
+        // Two columns with different codes give scale and minimum back.
+        let column = (1..32).find(|&i| found.codes[i] != found.codes[0]).unwrap();
+        let [one, other] = [0, column].map(|i| (f32::from(found.codes[i]), expected[group * 32 + i]));
+        let scale = (one.1 - other.1) / (one.0 - other.0);
+        let min = one.1 - scale * one.0;
+        let close = |found: f16, exact: f32| (found.to_f32() - exact).abs() <= exact.abs() / 1024.0 + 1e-7;
+        assert!(close(found.scale, scale) && close(found.min, min), "group {group}: {found:?}, {scale}, {min}");
+    }
+}
+
+#[test]
+fn rows_of_zeros_stay_zero() {
+    for (stored, name, _, kind, _) in TABLE {
+        let bytes = vec![0; stored.bytes(COLS as u64).unwrap() as usize];
+        let mut panel = Panel::new(*kind, 4, COLS);
+        pack_row(stored, &bytes, &mut panel, 2).unwrap();
+        assert_eq!(panel.row(2), vec![0.0; COLS], "{name} as {kind:?}");
+    }
+}
+
+#[test]
+fn floats_are_quantised_as_asked() {
+    let golden = SafeTensors::deserialize(BLOCKS).unwrap();
+    let bytes = golden.tensor("F32.bytes").unwrap();
+    let expected = floats(&golden, "F32.values");
+    for (kind, steps) in [(Kind::Q4, 14.0), (Kind::Q4Min, 15.0), (Kind::Q8, 250.0)] {
+        let mut panel = Panel::new(kind, 2, COLS);
+        pack_row(&Stored::F32, &bytes.data()[..COLS * 4], &mut panel, 0).unwrap();
+        for (found, expected) in panel.row(0).chunks_exact(32).zip(expected.chunks_exact(32)) {
+            let largest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+            let squares: f32 = found.iter().zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
+            // Rounding errors are spread evenly over a step: their root mean square is a step / sqrt(12).
+            let step = 2.0 * largest / steps;
+            assert!((squares / 32.0).sqrt() < 1.5 * step / 12f32.sqrt(), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn types_without_weights_are_refused() {
+    for stored in [Stored::U8, Stored::Other("IQ4_XS".to_owned())] {
+        let error = pack_row(&stored, &[0; 64], &mut Panel::new(Kind::F32, 1, 32), 0).unwrap_err();
+        assert_eq!(error.code.as_str(), "unsupported-tensor");
+        assert!(error.message.contains(stored.name()), "{error}");
+    }
+}

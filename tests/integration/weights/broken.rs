@@ -1,0 +1,194 @@
+//! Files that are cut, wrong or no models at all: each with its code.
+
+use phi_wasm::error::{Code, Result};
+use phi_wasm::weights::{MemorySource, Source};
+use safetensors::Dtype;
+
+use super::make::{
+    Gguf, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Meta, PHI3_GGUF, Stored, code, llama_directory, open, safetensors, unpack,
+};
+
+#[test]
+fn a_gguf_cut_anywhere_is_truncated() {
+    for file in [LLAMA_GGUF, PHI3_GGUF] {
+        assert_eq!(code(MemorySource::file("model.gguf", file.to_vec())), None);
+        // The header's every byte, then the data in steps; the last tensor's padding may be missing.
+        for cut in (0..4000).chain((4000..file.len() - 32).step_by(101)) {
+            assert_eq!(code(MemorySource::file("model.gguf", file[..cut].to_vec())), Some(Code::Truncated), "at {cut}");
+        }
+    }
+}
+
+#[test]
+fn safetensors_cut_anywhere_are_truncated() {
+    let file = LLAMA_SAFETENSORS;
+    for cut in (0..3000).chain((3000..file.len()).step_by(101)).chain([file.len() - 1]) {
+        let mut source = llama_directory();
+        source.files.insert("model.safetensors".into(), file[..cut].to_vec());
+        assert_eq!(code(source), Some(Code::Truncated), "at {cut}");
+    }
+    for cut in 0..LLAMA_CONFIG.len() {
+        let mut source = llama_directory();
+        source.files.insert("config.json".into(), LLAMA_CONFIG[..cut].to_vec());
+        assert_eq!(code(source), Some(Code::Truncated), "config.json at {cut}");
+    }
+}
+
+#[test]
+fn what_is_no_model_is_called_so() {
+    let config = ("config.json", LLAMA_CONFIG.to_vec());
+    for (what, expected, source) in [
+        ("text as GGUF", Code::NotAModel, MemorySource::file("model.gguf", b"Once upon a time".to_vec())),
+        ("any file", Code::NotAModel, MemorySource::file("picture.png", vec![0x89, b'P', b'N', b'G', 0, 0, 0, 0])),
+        ("an empty directory", Code::NotAModel, MemorySource::default()),
+        ("no weights", Code::NotAModel, MemorySource::directory([config.clone()])),
+        (
+            "text as safetensors",
+            Code::NotAModel,
+            MemorySource::directory([config.clone(), ("model.safetensors", b"Once upon a time".to_vec())]),
+        ),
+        ("zeros as safetensors", Code::NotAModel, MemorySource::directory([config.clone(), ("model.safetensors", vec![0; 64])])),
+        ("GGUF 1", Code::NotAModel, Gguf { version: 1, ..Gguf::llama() }.file()),
+        ("GGUF 4", Code::NotAModel, Gguf { version: 4, ..Gguf::llama() }.file()),
+        ("big-endian GGUF", Code::NotAModel, Gguf { version: 3 << 24, ..Gguf::llama() }.file()),
+        ("a list as config", Code::BadConfig, with(&config, "config.json", "[]")),
+        ("no JSON as config", Code::Malformed, with(&config, "config.json", "hidden_size: 7")),
+        ("a list as index", Code::Malformed, with(&config, "model.safetensors.index.json", "[1]")),
+        (
+            "a shard that is missing",
+            Code::NotFound,
+            with(&config, "model.safetensors.index.json", r#"{"weight_map": {"a": "b.safetensors"}}"#),
+        ),
+        (
+            "a shard elsewhere",
+            Code::Malformed,
+            with(&config, "model.safetensors.index.json", r#"{"weight_map": {"a": "../b.safetensors"}}"#),
+        ),
+    ] {
+        assert_eq!(code(source), Some(expected), "{what}");
+    }
+    let absent = MemorySource { entry: Some("model.gguf".to_owned()), ..MemorySource::default() };
+    assert_eq!(code(absent), Some(Code::NotFound));
+}
+
+fn with(base: &(&'static str, Vec<u8>), name: &'static str, text: &str) -> MemorySource {
+    let mut source = llama_directory();
+    if name.contains("index") {
+        source.files.remove("model.safetensors");
+    }
+    source.files.insert(base.0.to_owned(), base.1.clone());
+    source.files.insert(name.to_owned(), text.into());
+    source
+}
+
+/// A server: it cannot be listed.
+struct Server;
+
+impl Source for Server {
+    fn name(&self) -> String {
+        "https://example.org/model".to_owned()
+    }
+    fn entry(&self) -> Option<&str> {
+        None
+    }
+    async fn size(&self, _: &str) -> Result<Option<u64>> {
+        Ok(None)
+    }
+    async fn read(&self, _: &str, _: u64, _: &mut [u8]) -> Result<()> {
+        unreachable!("nothing is there")
+    }
+}
+
+#[test]
+fn an_address_with_nothing_behind_is_not_found() {
+    assert_eq!(code(Server), Some(Code::NotFound));
+}
+
+#[test]
+fn every_tensor_is_needed_in_its_shape_and_type() {
+    let names: Vec<String> = Gguf::llama().tensors.into_iter().map(|tensor| tensor.0).collect();
+    for name in &names {
+        let missing = open(Gguf::llama().without(name).file()).err().unwrap();
+        // Without its rows, nothing says how large the vocabulary is but the list of tokens.
+        assert_eq!(missing.code, Code::MissingTensor, "{name}: {missing}");
+        let wide = open(Gguf::llama().with(name, |tensor| tensor.1[0] = 8).file()).err().unwrap();
+        assert_eq!(wide.code, Code::WrongShape, "{name}: {wide}");
+        assert!(wide.message.contains('8') && wide.message.contains("32"), "both shapes are named: {wide}");
+        let (ternary, integers) = (34, 26);
+        for kind in [ternary, integers, 9999] {
+            let unknown = open(Gguf::llama().with(name, |tensor| tensor.2 = kind).file()).err().unwrap();
+            assert_eq!(unknown.code, Code::UnsupportedTensor, "{name}: {unknown}");
+            assert!(unknown.message.contains(name.as_str()), "{unknown}");
+        }
+    }
+    for (at, (name, ..)) in unpack(LLAMA_SAFETENSORS).into_iter().enumerate() {
+        let changed = |change: &dyn Fn(&mut Vec<Stored>)| {
+            let mut tensors = unpack(LLAMA_SAFETENSORS);
+            change(&mut tensors);
+            let mut source = llama_directory();
+            source.files.insert("model.safetensors".into(), safetensors(&tensors));
+            code(source)
+        };
+        assert_eq!(changed(&|tensors| drop(tensors.remove(at))), Some(Code::MissingTensor), "{name}");
+        assert_eq!(changed(&|tensors| tensors[at].2.push(1)), Some(Code::WrongShape), "{name}");
+        assert_eq!(changed(&|tensors| tensors[at].1 = Dtype::I16), Some(Code::UnsupportedTensor), "{name}");
+    }
+}
+
+#[test]
+fn headers_that_contradict_themselves_are_malformed() {
+    let twice = {
+        let mut model = Gguf::llama();
+        model.tensors.push(model.tensors[0].clone());
+        model
+    };
+    let odd_row = Gguf::llama().with("output_norm.weight", |tensor| (tensor.1, tensor.2) = (vec![31], 8));
+    let many = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1; 5]);
+    for (what, model) in [
+        ("a tensor that is there twice", twice),
+        ("a row that is no whole block", odd_row),
+        ("five dimensions", many),
+        ("an alignment of 3", Gguf::llama().meta("general.alignment", Meta::U32(3))),
+        ("one of several parts without a number", Gguf::llama().meta("split.count", Meta::U16(3))),
+    ] {
+        assert_eq!(code(model.file()), Some(Code::Malformed), "{what}");
+    }
+    let huge = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1 << 40, 1 << 40]);
+    assert_eq!(code(huge.file()), Some(Code::Malformed));
+    let long = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1 << 40]);
+    assert_eq!(code(long.file()), Some(Code::Truncated));
+
+    let header = |json: &str| {
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(json.as_bytes());
+        bytes.extend([0; 64]);
+        let mut source = llama_directory();
+        source.files.insert("model.safetensors".into(), bytes);
+        code(source)
+    };
+    for (json, expected) in [
+        (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#, Code::Malformed),
+        (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}"#, Code::Malformed),
+        (r#"{"a": {"dtype": "F32", "shape": [4294967296, 4294967296], "data_offsets": [0, 4]}}"#, Code::Malformed),
+        (r#"{"a": {"dtype": "I8", "shape": [], "data_offsets": [18446744073709551615, 18446744073709551615]}}"#, Code::Malformed),
+        (r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, Code::Malformed),
+        (r#"{"a": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}"#, Code::Truncated),
+        (r#"{"a": 1}"#, Code::Malformed),
+        (r#"{"a": "#, Code::Truncated),
+        (r#"{}"#, Code::MissingTensor),
+    ] {
+        assert_eq!(header(json), Some(expected), "{json}");
+    }
+}
+
+#[test]
+fn parts_must_belong_together() {
+    let part = |number: u16, count: u16| Gguf::llama().meta("split.no", Meta::U16(number)).meta("split.count", Meta::U16(count)).bytes();
+    let name = |number: u16| format!("x-{number:05}-of-00002.gguf");
+    let pair = |first, second| MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), first), (name(2), second)]) };
+    assert_eq!(code(pair(part(0, 2), part(0, 2))), Some(Code::Malformed), "the same part twice");
+    assert_eq!(code(pair(part(0, 2), part(1, 2))), Some(Code::Malformed), "the same tensors twice");
+    assert_eq!(code(pair(part(0, 3), part(1, 3))), Some(Code::Malformed), "parts of another split");
+    let alone = MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), part(0, 2))]) };
+    assert_eq!(code(alone), Some(Code::NotFound), "a part that is missing");
+}

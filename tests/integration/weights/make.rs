@@ -1,0 +1,249 @@
+//! Models made in memory, and what they should read as.
+
+use std::collections::BTreeMap;
+
+use phi_wasm::backend::{Backend, Limits};
+use phi_wasm::error::{Code, Error, Result};
+use phi_wasm::op::{Buf, Op};
+use phi_wasm::weights::gguf::write;
+pub use phi_wasm::weights::gguf::write::Meta;
+use phi_wasm::weights::panel::Panel;
+use phi_wasm::weights::{Checkpoint, Hold, MemorySource, Source};
+use pollster::block_on;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+
+/// A directory of real files; absolute, since a WASI module has no current directory.
+pub const TINY_PHI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-phi");
+pub const LLAMA_CONFIG: &[u8] = include_bytes!("../../golden/weights/llama/config.json");
+pub const LLAMA_SAFETENSORS: &[u8] = include_bytes!("../../golden/weights/llama/model.safetensors");
+pub const LLAMA_GGUF: &[u8] = include_bytes!("../../golden/weights/llama.gguf");
+pub const PHI3_GGUF: &[u8] = include_bytes!("../../golden/weights/phi3.gguf");
+pub const PHI3_VALUES: &[u8] = include_bytes!("../../golden/weights/phi3.values.safetensors");
+pub const BLOCKS: &[u8] = include_bytes!("../../golden/weights/blocks.safetensors");
+
+/// The golden Llama as a Hugging Face directory.
+pub fn llama_directory() -> MemorySource {
+    MemorySource::directory([("config.json", LLAMA_CONFIG.to_vec()), ("model.safetensors", LLAMA_SAFETENSORS.to_vec())])
+}
+
+pub fn open<S: Source>(source: S) -> Result<Checkpoint<S>> {
+    block_on(Checkpoint::open(source))
+}
+
+/// The code with which opening fails, or `None`.
+pub fn code<S: Source>(source: S) -> Option<Code> {
+    open(source).err().map(|error| error.code)
+}
+
+/// All rows of a matrix as one panel, checked to arrive in order, in whole quads.
+pub fn whole<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], hold: impl Into<Hold>) -> Result<Panel> {
+    let hold = hold.into();
+    let mut all = Panel::new(model.kind_of(name, shape, hold)?, shape[0], shape[1]);
+    let (mut next, mut codes, mut scales) = (0, 0, 0);
+    block_on(model.panels(name, shape, hold, &mut |first_row, panel| {
+        assert_eq!(first_row, next, "{name}: panels come in order");
+        assert_eq!(panel.kind, all.kind, "{name}: the kind is known before");
+        assert_eq!(first_row % 4, 0, "{name}: panels are whole quads");
+        next += panel.rows;
+        all.codes[codes..][..panel.codes.len()].copy_from_slice(&panel.codes);
+        all.scales[scales..][..panel.scales.len()].copy_from_slice(&panel.scales);
+        if all.kind.has_mins() {
+            all.mins[scales..][..panel.mins.len()].copy_from_slice(&panel.mins);
+        }
+        codes += panel.codes.len();
+        scales += panel.scales.len();
+        Ok(())
+    }))?;
+    assert_eq!(next, shape[0], "{name}: all rows come");
+    Ok(all)
+}
+
+/// Every matrix and vector of a model as floats, by canonical name.
+pub fn everything<S: Source>(model: &Checkpoint<S>) -> Result<BTreeMap<String, Vec<f32>>> {
+    let mut all = BTreeMap::new();
+    for (name, shape) in model.config.matrices() {
+        let panel = whole(model, &name, shape, Hold::EXACT)?;
+        all.insert(name, (0..panel.rows).flat_map(|row| panel.row(row)).collect());
+    }
+    for (name, len) in model.config.vectors() {
+        let values = block_on(model.vector(&name, len))?;
+        all.insert(name, values);
+    }
+    Ok(all)
+}
+
+/// A golden tensor's floats.
+pub fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let tensor = file.tensor(name).unwrap();
+    assert_eq!(tensor.dtype(), Dtype::F32);
+    tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+/// A tensor of a safetensors file: name, type, shape, bytes.
+pub type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// A safetensors file.
+pub fn safetensors(tensors: &[Stored]) -> Vec<u8> {
+    let views = tensors.iter().map(|(name, dtype, shape, data)| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    serialize(views, None).unwrap()
+}
+
+/// The tensors of a safetensors file, to be changed and written again.
+pub fn unpack(bytes: &[u8]) -> Vec<Stored> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let mut all: Vec<_> = file.tensors().into_iter().map(|(name, t)| (name, t.dtype(), t.shape().to_vec(), t.data().to_vec())).collect();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+/// A tensor to write: name, dimensions in GGUF's order (columns first), the type's number, bytes.
+pub type GgufTensor = (String, Vec<u64>, u32, Vec<u8>);
+
+/// A GGUF file to write.
+#[derive(Clone)]
+pub struct Gguf {
+    pub version: u32,
+    pub meta: Vec<(&'static str, Meta)>,
+    pub tensors: Vec<GgufTensor>,
+}
+
+impl Gguf {
+    /// A Llama of one layer, in f32 zeros, that opens.
+    pub fn llama() -> Gguf {
+        let meta = vec![
+            ("general.architecture", Meta::Text("llama")),
+            ("llama.block_count", Meta::U32(1)),
+            ("llama.context_length", Meta::U32(128)),
+            ("llama.embedding_length", Meta::U32(32)),
+            ("llama.feed_forward_length", Meta::U32(32)),
+            ("llama.attention.head_count", Meta::U32(2)),
+            ("llama.attention.layer_norm_rms_epsilon", Meta::F32(1e-6)),
+            ("tokenizer.ggml.tokens", Meta::Texts(vec!["a".into(), "b".into(), "c".into(), "<|end|>".into()])),
+            ("tokenizer.ggml.token_type", Meta::I32s(vec![1, 1, 1, 3])),
+            ("tokenizer.ggml.eos_token_id", Meta::U32(2)),
+        ];
+        let mut tensors = Vec::new();
+        let mut add = |name: &str, dims: &[u64]| {
+            tensors.push((name.to_owned(), dims.to_vec(), 0, vec![0; 4 * dims.iter().product::<u64>() as usize]))
+        };
+        add("token_embd.weight", &[32, 4]);
+        add("output_norm.weight", &[32]);
+        for name in ["attn_norm", "ffn_norm"] {
+            add(&format!("blk.0.{name}.weight"), &[32]);
+        }
+        for name in ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"] {
+            add(&format!("blk.0.{name}.weight"), &[32, 32]);
+        }
+        Gguf { version: 3, meta, tensors }
+    }
+
+    /// The same with one tensor changed.
+    pub fn with(mut self, name: &str, change: impl FnOnce(&mut GgufTensor)) -> Gguf {
+        change(self.tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap());
+        self
+    }
+
+    /// The same with a metadata value replaced or added.
+    pub fn meta(mut self, key: &'static str, value: Meta) -> Gguf {
+        self.meta.retain(|(other, _)| *other != key);
+        self.meta.push((key, value));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Gguf {
+        self.tensors.retain(|tensor| tensor.0 != name);
+        self.meta.retain(|(key, _)| *key != name);
+        self
+    }
+
+    pub fn file(&self) -> MemorySource {
+        MemorySource::file("model.gguf", self.bytes())
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let tensors = self.tensors.iter();
+        let tensors = tensors.map(|(name, dims, stored, data)| write::Tensor { name, dims, stored: *stored, bytes: data.len() as u64 });
+        let mut out = write::header(self.version, &self.meta, tensors);
+        for (_, _, _, data) in &self.tensors {
+            out.resize(out.len().next_multiple_of(32), 0);
+            out.extend(data);
+        }
+        out
+    }
+}
+
+/// Numbers that look random, the same every time.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as u32
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.next() as u8
+    }
+}
+
+/// A backend that only remembers, and can run out of memory.
+#[derive(Default)]
+pub struct Memory {
+    pub buffers: BTreeMap<u32, Vec<u8>>,
+    pub max_buffer: u64,
+    pub allocations_left: Option<u32>,
+    pub next: u32,
+}
+
+impl Backend for Memory {
+    type Program = ();
+    type Later = Vec<u8>;
+
+    fn limits(&self) -> Limits {
+        Limits { max_buffer: self.max_buffer, chunk: 1 }
+    }
+
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
+        assert!(bytes > 0 && bytes.is_multiple_of(4) && bytes <= self.max_buffer, "{what}: {bytes} bytes");
+        match &mut self.allocations_left {
+            Some(0) => return Err(Error::new(Code::OutOfMemory, what)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.next += 1;
+        self.buffers.insert(self.next, vec![0; bytes as usize]);
+        Ok(Buf(self.next))
+    }
+
+    fn free(&mut self, buf: Buf) {
+        assert!(self.buffers.remove(&buf.0).is_some(), "freed once");
+    }
+
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
+        assert!(offset.is_multiple_of(4) && bytes.len().is_multiple_of(4));
+        self.buffers.get_mut(&buf.0).unwrap()[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn prepare(&mut self, _: &[Op]) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&mut self, (): &()) -> Result<()> {
+        Ok(())
+    }
+
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Vec<u8>> {
+        Ok(self.buffers[&buf.0][offset as usize..][..length].to_vec())
+    }
+
+    async fn fetch(&mut self, later: Vec<u8>, into: &mut [u8]) -> Result<()> {
+        into.copy_from_slice(&later);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+}

@@ -1,0 +1,9 @@
+//! Reading models: every format, every element type, and everything that can be wrong with a file.
+
+mod blocks;
+mod broken;
+mod config;
+mod converted;
+mod make;
+mod mutated;
+mod reading;

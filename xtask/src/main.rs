@@ -42,7 +42,7 @@ enum Chore {
     },
     /// Runs every check and every test, or those that are named, and tells what they took
     Test(test::Options),
-    /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime and beside its peers
+    /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime, beside its peers and an earlier commit
     Bench(bench::Options),
 }
 

@@ -69,6 +69,12 @@ impl Place {
         Ok(Place { wasm_bindgen_version, root, target: metadata.target_directory, cache: cache()?, own_targets })
     }
 
+    /// Another checkout, with the same cache and a target directory of its own.
+    pub fn elsewhere(&self, root: PathBuf) -> Result<Place> {
+        let wasm_bindgen_version = locked_version(&root, "wasm-bindgen").with_context(|| format!("in {}", root.display()))?;
+        Ok(Place { target: root.join("target"), root, cache: self.cache.clone(), wasm_bindgen_version })
+    }
+
     pub fn web(&self) -> PathBuf {
         self.root.join("web")
     }
@@ -113,6 +119,13 @@ impl Place {
         // Mesa's drivers complain in a line for each device where nobody is logged in.
         command.env("XDG_RUNTIME_DIR", env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(|| env::temp_dir().into()));
         command
+    }
+
+    /// Cargo, building into this very target directory, whatever the environment names.
+    pub fn cargo(&self) -> Command {
+        let mut cargo = self.command("cargo");
+        cargo.env("CARGO_TARGET_DIR", &self.target);
+        cargo
     }
 }
 

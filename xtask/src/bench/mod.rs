@@ -1,6 +1,8 @@
-//! Our figures and the peers', side by side, from one run on one machine: as a table, as JSON and as a picture.
+//! Our figures and the peers', or an earlier build's, side by side, from one run on one machine: as a table, as JSON and as a picture.
 
+mod against;
 mod bars;
+mod earlier;
 mod gpu;
 mod machine;
 mod plot;
@@ -10,15 +12,19 @@ mod runs;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use crate::place::Place;
 use crate::{build, setup, sh};
+use against::Comparison;
+use bars::Standing;
 use machine::Machine;
 use record::Record;
-use runs::{MODELS, Run, Who};
+use runs::{MODELS, Model, Run, Who};
 
 /// What to time beside the native engine.
 #[derive(Args)]
@@ -41,6 +47,9 @@ pub struct Options {
     /// wllama in headless Chromium and native llama.cpp, which takes ten minutes to install into the cache; with --gpu its Vulkan build
     #[arg(long)]
     peers: bool,
+    /// Builds an earlier commit too, measures it and this checkout in turn, and tells how many times as fast this checkout is
+    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["gpu", "peers"])]
+    against: Option<String>,
     /// One model only
     #[arg(long, value_enum)]
     only: Option<Only>,
@@ -71,21 +80,42 @@ impl Only {
     }
 }
 
+impl Options {
+    fn models(&self) -> impl Iterator<Item = &'static Model> {
+        let only = self.only;
+        MODELS.iter().filter(move |model| only.is_none_or(|only| only.name() == model.name))
+    }
+
+    /// Only modules for threads have them in the browser; plain WASI has none.
+    fn threads_of(&self, who: &Who) -> impl Iterator<Item = usize> {
+        let several = match who {
+            Who::Native | Who::Wllama { .. } | Who::LlamaCpp { .. } => true,
+            Who::Chromium { variant } => variant.starts_with("threads"),
+            Who::Wasmtime => false,
+        };
+        self.threads.iter().copied().filter(move |&threads| threads == 1 || several)
+    }
+}
+
 /// Builds what is timed, times it, and writes `bench.json` and `bench.svg` into target/bench.
 pub fn all(place: &Place, options: &Options) -> Result<()> {
-    match (&options.pack, &options.read) {
-        (Some(folder), _) => return gpu::pack(place, folder, options.peers),
-        (_, Some(folder)) => return gpu::tell(folder, options.json),
-        _ if options.gpu => return gpu::all(place, options.peers, options.only.map(Only::name), options.json),
-        _ => {}
+    match (&options.pack, &options.read, &options.against) {
+        (Some(folder), _, _) => gpu::pack(place, folder, options.peers),
+        (_, Some(folder), _) => gpu::tell(folder, options.json),
+        _ if options.gpu => gpu::all(place, options.peers, options.only.map(Only::name), options.json),
+        (_, _, Some(commit)) => against::all(place, options, commit),
+        _ => beside_peers(place, options),
     }
+}
+
+fn beside_peers(place: &Place, options: &Options) -> Result<()> {
     let everybody = prepare(place, options)?;
     let mut records = Vec::new();
-    for model in MODELS.iter().filter(|model| options.only.is_none_or(|only| only.name() == model.name)) {
+    for model in options.models() {
         // Our native run comes first: it writes the model and says where it lies.
         let mut file: Option<PathBuf> = None;
         for who in &everybody {
-            for &threads in options.threads.iter().filter(|&&threads| threads == 1 || has_threads(who)) {
+            for threads in options.threads_of(who) {
                 let run = Run { who, model, threads, file: file.as_deref() };
                 match run.measure(place, options.repeat.unwrap_or(model.repeat)) {
                     Ok(record) => records.push(record),
@@ -97,28 +127,32 @@ pub fn all(place: &Place, options: &Options) -> Result<()> {
         }
     }
     record::complete(&mut records);
-    tell(place, &records, options.json)
+    let (machine, standings) = (Machine::describe(place), bars::standings(&records));
+    keep(place, &machine, &records, &standings, &[])?;
+    if options.json {
+        return lines(&records);
+    }
+    println!("{}\n", machine.sentence());
+    print!("{}", report::table(&records, &standings));
+    Ok(())
 }
 
-/// Only modules for threads have them in the browser; plain WASI has none.
-fn has_threads(who: &Who) -> bool {
-    match who {
-        Who::Native | Who::Wllama { .. } | Who::LlamaCpp { .. } => true,
-        Who::Chromium { variant } => variant.starts_with("threads"),
-        Who::Wasmtime => false,
-    }
+/// Cargo, about to build the `phi` that is timed.
+fn phi(place: &Place) -> Command {
+    let mut cargo = place.cargo();
+    cargo.args(["build", "--release", "--bin=phi", "--no-default-features", "--features=cli"]);
+    cargo
 }
 
 fn prepare(place: &Place, options: &Options) -> Result<Vec<Who>> {
-    let phi = ["build", "--release", "--bin=phi", "--no-default-features", "--features=cli"];
-    sh::run(place.command("cargo").args(phi))?;
+    sh::run(&mut phi(place))?;
     let mut everybody = vec![Who::Native];
     if options.peers {
         everybody.push(Who::LlamaCpp { python: setup::peers::llama_cpp(place)? });
     }
     if options.wasi {
         setup::wasmtime(place)?;
-        sh::run(place.command("cargo").args(phi).arg("--target=wasm32-wasip1"))?;
+        sh::run(phi(place).arg("--target=wasm32-wasip1"))?;
         everybody.push(Who::Wasmtime);
     }
     if options.browser || options.peers {
@@ -135,21 +169,52 @@ fn prepare(place: &Place, options: &Options) -> Result<Vec<Who>> {
     Ok(everybody)
 }
 
-fn tell(place: &Place, records: &[Record], as_json: bool) -> Result<()> {
-    let (machine, standings) = (Machine::describe(place), bars::standings(records));
+/// Writes all of it into target/bench; the bars and the picture are about this checkout.
+fn keep(place: &Place, machine: &Machine, records: &[Record], standings: &[Standing], comparisons: &[Comparison]) -> Result<()> {
     let folder = place.target.join("bench");
     fs::create_dir_all(&folder).context("the target directory cannot be written")?;
-    let all = serde_json::json!({ "machine": machine, "records": records, "bars": standings });
-    fs::write(folder.join("bench.json"), format!("{all:#}\n")).context("bench.json cannot be written")?;
-    fs::write(folder.join("bench.svg"), plot::svg(records, &machine)).context("bench.svg cannot be written")?;
-    if as_json {
-        for record in records {
-            println!("{}", serde_json::to_string(record)?);
-        }
-    } else {
-        println!("{}\n", machine.sentence());
-        print!("{}", report::table(records, &standings));
+    let mut all = serde_json::json!({ "machine": machine, "records": records, "bars": standings });
+    if !comparisons.is_empty() {
+        all["against"] = serde_json::to_value(comparisons)?;
     }
+    fs::write(folder.join("bench.json"), format!("{all:#}\n")).context("bench.json cannot be written")?;
+    fs::write(folder.join("bench.svg"), plot::svg(records, machine)).context("bench.svg cannot be written")?;
     eprintln!("{} and bench.svg beside it", folder.join("bench.json").display());
     Ok(())
+}
+
+fn lines(all: &[impl Serialize]) -> Result<()> {
+    for one in all {
+        println!("{}", serde_json::to_string(one)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Bench {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn an_earlier_commit_goes_with_what_can_be_built_of_it() {
+        for (options, fine) in [
+            ("", true),
+            ("--browser --wasi --only smollm2 --threads 1 --repeat 2 --json", true),
+            ("--peers", false),
+            ("--gpu", false),
+            ("--gpu --pack folder", false),
+            ("--gpu --read folder", false),
+        ] {
+            let words = ["bench", "--against", "HEAD"].into_iter().chain(options.split_whitespace());
+            let parsed = Bench::try_parse_from(words).map(|bench| bench.options.against);
+            assert_eq!(parsed.is_ok_and(|commit| commit.as_deref() == Some("HEAD")), fine, "{options}");
+        }
+    }
 }

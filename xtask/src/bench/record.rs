@@ -61,12 +61,7 @@ impl Record {
 
     /// One record of several measurements of the same.
     pub fn median(runs: Vec<Record>) -> Option<Record> {
-        let middle = |figure: fn(&Record) -> f64| {
-            let mut all: Vec<f64> = runs.iter().map(figure).collect();
-            all.sort_by(f64::total_cmp);
-            // Of an even number, the mean of the two in the middle.
-            (all[all.len() / 2] + all[(all.len() - 1) / 2]) / 2.0
-        };
+        let middle = |figure: fn(&Record) -> f64| median(runs.iter().map(figure).collect());
         let one = runs.first()?;
         Some(Record {
             prefill_tps: middle(|run| run.prefill_tps),
@@ -80,6 +75,12 @@ impl Record {
             ..one.clone()
         })
     }
+}
+
+/// Of an even number, the mean of the two in the middle; there must be one.
+pub fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    (all[all.len() / 2] + all[(all.len() - 1) / 2]) / 2.0
 }
 
 /// Fills in what follows from our native runs: what a token reads is the same for everybody, and so is the machine.

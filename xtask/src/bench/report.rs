@@ -53,7 +53,7 @@ fn megabytes(bytes: f64) -> String {
 }
 
 /// Columns side by side; the first `left` ones and the last begin at the same place, the others end there.
-fn aligned<const N: usize>(rows: &[[String; N]], left: usize) -> String {
+pub fn aligned<const N: usize>(rows: &[[String; N]], left: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();

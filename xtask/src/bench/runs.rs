@@ -14,6 +14,7 @@ use crate::{setup, sh};
 const SENTENCE: &str = "The quick brown fox jumps over the lazy dog. ";
 
 /// A model, and how much of it is worth timing.
+#[derive(Clone, Copy)]
 pub struct Model {
     pub name: &'static str,
     /// A synthetic one's shape, else it is SmolLM2.
@@ -70,20 +71,22 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Measures several times and takes the median.
     pub fn measure(&self, place: &Place, repeat: usize) -> Result<Record> {
-        let mut runs = Vec::new();
-        for _ in 0..repeat.max(1) {
-            let idle_before = machine::settle();
-            let said = sh::output(&mut self.command(place)?)?;
-            let line = said.lines().last().unwrap_or_default();
-            let record: Record = serde_json::from_str(line).with_context(|| format!("no figures, but {said:?}"))?;
-            let record = Record { idle_before, ..self.complete(record) };
-            eprintln!("{}: {:.2} prefill, {:.2} decode", self.title(&record), record.prefill_tps, record.decode_tps);
-            if let Some(idle) = idle_before.filter(|&idle| idle < 0.9) {
-                eprintln!("  {:.0} % of the machine was busy with other things: the figures are too low", (1.0 - idle) * 100.0);
-            }
-            runs.push(record);
+        let runs: Result<Vec<Record>> = (0..repeat.max(1)).map(|_| self.once(place, "")).collect();
+        Record::median(runs?).context("nothing was measured")
+    }
+
+    /// One measurement, when the machine has come to rest; `whose` is said beside it.
+    pub fn once(&self, place: &Place, whose: &str) -> Result<Record> {
+        let idle_before = machine::settle();
+        let said = sh::output(&mut self.command(place)?)?;
+        let line = said.lines().last().unwrap_or_default();
+        let record: Record = serde_json::from_str(line).with_context(|| format!("no figures, but {said:?}"))?;
+        let record = Record { idle_before, ..self.complete(record) };
+        eprintln!("{}{whose}: {:.2} prefill, {:.2} decode", self.title(&record), record.prefill_tps, record.decode_tps);
+        if let Some(idle) = idle_before.filter(|&idle| idle < 0.9) {
+            eprintln!("  {:.0} % of the machine was busy with other things: the figures are too low", (1.0 - idle) * 100.0);
         }
-        Record::median(runs).context("nothing was measured")
+        Ok(record)
     }
 
     fn title(&self, record: &Record) -> String {

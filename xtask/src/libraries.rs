@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use crate::place::Place;
+use crate::sh;
 
 /// Where cargo puts what it compiles, below the target directory: `[FOLDER/][TRIPLE/]PROFILE`.
 const DEPTH: usize = 3;
@@ -15,7 +17,33 @@ const KINDS: [&str; 4] = ["deps", ".fingerprint", "build", "incremental"];
 
 /// Takes everything but libraries out of a target directory in the cache; leaves any other as it is.
 pub fn keep_only(place: &Place) -> Result<()> {
-    if place.target.starts_with(&place.cache) { sweep(&place.target, DEPTH, &place.own_targets) } else { Ok(()) }
+    if place.target.starts_with(&place.cache) { sweep(&place.target, DEPTH, &own_targets(place)?) } else { Ok(()) }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    targets: Vec<Target>,
+}
+
+/// What cargo compiles of a package: its library, a command, a crate of tests.
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// What cargo makes of this workspace's own code, by the names of packages and their parts.
+fn own_targets(place: &Place) -> Result<Vec<String>> {
+    let metadata = sh::output(place.command("cargo").args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
+    let names =
+        metadata.packages.into_iter().flat_map(|Package { name, targets }| targets.into_iter().map(|target| target.name).chain([name]));
+    Ok(names.map(|name| name.replace('-', "_")).collect())
 }
 
 fn sweep(folder: &Path, depth: usize, own: &[String]) -> Result<()> {

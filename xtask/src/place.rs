@@ -25,25 +25,11 @@ pub struct Place {
     pub cache: PathBuf,
     /// The wasm-bindgen of Cargo.lock: the command must be of exactly this version.
     pub wasm_bindgen_version: String,
-    /// What cargo makes of this workspace's own code, by name.
-    pub own_targets: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Metadata {
     target_directory: PathBuf,
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    targets: Vec<Target>,
-}
-
-/// What cargo compiles of a package: its library, a command, a crate of tests.
-#[derive(Deserialize)]
-struct Target {
-    name: String,
 }
 
 #[derive(Deserialize)]
@@ -63,10 +49,8 @@ impl Place {
         let root = manifest.parent().context("the xtask folder has no parent")?.to_path_buf();
         let metadata = sh::output(Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]).current_dir(&root))?;
         let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
-        let own_targets =
-            metadata.packages.into_iter().flat_map(|package| package.targets).map(|target| target.name.replace('-', "_")).collect();
         let wasm_bindgen_version = locked_version(&root, "wasm-bindgen")?;
-        Ok(Place { wasm_bindgen_version, root, target: metadata.target_directory, cache: cache()?, own_targets })
+        Ok(Place { wasm_bindgen_version, root, target: metadata.target_directory, cache: cache()? })
     }
 
     /// Another checkout, with the same cache and a target directory of its own.

@@ -154,6 +154,14 @@ impl Gpu {
         move || device.destroy()
     }
 
+    /// The shaders that a list of ops runs through, for tests that choose lists by them.
+    ///
+    /// # Errors
+    /// What [`Backend::prepare`] refuses before it asks the device.
+    pub fn shaders(&self, ops: &[Op]) -> Result<Vec<Shader>> {
+        Ok(lower(ops, &self.tuning, Some(Buf(0)))?.into_iter().map(|dispatch| dispatch.shader).collect())
+    }
+
     /// Whether the adapter is a program on the CPU, which our own CPU kernels outrun.
     pub fn is_software(&self) -> bool {
         self.device.is_software()

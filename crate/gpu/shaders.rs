@@ -186,7 +186,8 @@ impl Shader {
         }
     }
 
-    fn products(self) -> Option<Products> {
+    /// What it multiplies weights in, for kernels that do.
+    pub fn products(self) -> Option<Products> {
         match self {
             Shader::Matvec(_, products, ..) | Shader::Gated(_, products, ..) | Shader::Matmul(_, products) => Some(products),
             _ => None,
@@ -202,7 +203,8 @@ impl Shader {
         }
     }
 
-    fn reduce(self) -> Option<Reduce> {
+    /// How its workgroups add up, for kernels whose do.
+    pub fn reduce(self) -> Option<Reduce> {
         match self {
             Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
             Shader::AttendToken(_, reduce, _) | Shader::Weigh(reduce) | Shader::Draw(reduce) => Some(reduce),

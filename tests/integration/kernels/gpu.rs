@@ -2,7 +2,7 @@
 
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
-use phi_wasm::gpu::{Choice, Gpu, GpuOptions, Real, Tuning};
+use phi_wasm::gpu::{Block, Choice, Gpu, GpuOptions, Products, Real, Reduce, Shader, Tuning};
 use phi_wasm::op::Op;
 
 use super::cases::{self, Case};
@@ -13,20 +13,21 @@ use super::runner::{self, Precision};
 /// 2^-11, but errors of many terms cancel, and no case comes within a factor of two.
 const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept, together: true };
 
+/// Where few are chosen, they are the last with their variant: cases of one op, whose tolerance is the narrowest.
 fn all() -> Vec<Case> {
     [by_workgroups(), cases::matmul(), cases::attend()].concat()
 }
 
 /// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have their workgroups' size for themselves.
 fn by_workgroups() -> Vec<Case> {
+    let together = [cases::program(), cases::attend_token(), cases::normed()];
     let single = [cases::embed(), cases::norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
-    let together = [cases::normed(), cases::attend_token(), cases::program()];
-    [single.concat(), together.concat()].concat()
+    [together.concat(), single.concat()].concat()
 }
 
 /// What multiplies weights.
 fn products() -> Vec<Case> {
-    [cases::matvec(), cases::matmul(), cases::normed(), cases::program()].concat()
+    [cases::program(), cases::normed(), cases::matvec(), cases::matmul()].concat()
 }
 
 /// One case in `each`, from `first` on, where all would take long and tell little more; other settings begin at others.
@@ -34,12 +35,56 @@ fn some(cases: Vec<Case>, first: usize, each: usize) -> Vec<Case> {
     cases.into_iter().skip(first).step_by(each).collect()
 }
 
-async fn check(cases: &[Case], f16: Choice, dots: Choice, subgroups: Choice, workgroup: Option<u32>) {
+/// A variant's name, whichever number of tokens, quads or queries it is made for, unless that is one.
+fn variant(shader: Shader) -> Option<String> {
+    let several = |number: u32| number.min(2);
+    let sized = |block: Block| Block { quads: several(block.quads), tokens: several(block.tokens) };
+    let shader = match shader {
+        Shader::Matvec(kind, products, reduce, input, block) => Shader::Matvec(kind, products, reduce, input, sized(block)),
+        Shader::Gated(kind, products, reduce, block) => Shader::Gated(kind, products, reduce, sized(block)),
+        Shader::AttendToken(kind, reduce, queries) => Shader::AttendToken(kind, reduce, several(queries)),
+        other => other,
+    };
+    Some(format!("{shader:?}"))
+}
+
+/// The kernel's name, of whatever variant.
+fn kernel(shader: Shader) -> Option<String> {
+    Some(shader.name().to_owned())
+}
+
+fn with_subgroups(shader: Shader) -> Option<String> {
+    variant(shader).filter(|_| shader.reduce() == Some(Reduce::Subgroup))
+}
+
+fn with_dots(shader: Shader) -> Option<String> {
+    variant(shader).filter(|_| shader.products() == Some(Products::Dots))
+}
+
+fn of_several_quads(shader: Shader) -> Option<String> {
+    let several = |block: Block| block.quads > 1;
+    variant(shader).filter(|_| matches!(shader, Shader::Matvec(.., block) | Shader::Gated(.., block) if several(block)))
+}
+
+async fn open(options: GpuOptions) -> Gpu {
     platform::make_ready().await;
-    let options = GpuOptions { f16, dots, subgroups, workgroup, ..GpuOptions::default() };
-    let mut gpu = Gpu::new(options).await.unwrap();
+    Gpu::new(options).await.unwrap()
+}
+
+fn in_floats(subgroups: Choice) -> GpuOptions {
+    GpuOptions { f16: Choice::Off, dots: Choice::Off, subgroups, ..GpuOptions::default() }
+}
+
+/// Runs the cases with a shader that `name` has a name for: all others are what other tests run.
+async fn check(gpu: Gpu, cases: Vec<Case>, name: fn(Shader) -> Option<String>) {
+    check_some(gpu, cases, name, 0, 1).await;
+}
+
+async fn check_some(mut gpu: Gpu, cases: Vec<Case>, name: fn(Shader) -> Option<String>, first: usize, each: usize) {
+    let names = |case: &Case| gpu.shaders(&case.ops).unwrap().into_iter().filter_map(name).collect();
+    let cases = some(platform::chosen(cases, names), first, each);
     let precision = precision(gpu.tuning());
-    runner::check(&mut gpu, cases, precision).await;
+    runner::check(&mut gpu, &cases, precision).await;
 }
 
 /// Given its rounded activations, a product in whole numbers errs as in f32.
@@ -52,38 +97,35 @@ fn precision(tuning: Tuning) -> Precision {
 
 async_test! {
     async fn f32_without_subgroups() {
-        check(&all(), Choice::Off, Choice::Off, Choice::Off, None).await;
+        check(open(in_floats(Choice::Off)).await, all(), variant).await;
     }
     async fn f32_with_subgroups() {
-        check(&by_workgroups(), Choice::Off, Choice::Off, Choice::On, None).await;
+        check(open(in_floats(Choice::On)).await, by_workgroups(), with_subgroups).await;
     }
     async fn integer_dots() {
-        check(&products(), Choice::Off, Choice::On, Choice::Off, None).await;
+        let options = GpuOptions { dots: Choice::On, ..in_floats(Choice::Off) };
+        check(open(options).await, products(), with_dots).await;
     }
     async fn integer_dots_for_few_tokens() {
-        platform::make_ready().await;
-        let options = GpuOptions { f16: Choice::Off, dots: Choice::On, few_dots: true, quads: Some(2), ..GpuOptions::default() };
-        let mut gpu = Gpu::new(options).await.unwrap();
-        let precision = precision(gpu.tuning());
-        runner::check(&mut gpu, &[cases::matvec(), cases::normed()].concat(), precision).await;
+        let options = GpuOptions { dots: Choice::On, few_dots: true, quads: Some(2), ..in_floats(Choice::Off) };
+        check(open(options).await, [cases::matvec(), cases::normed()].concat(), with_dots).await;
     }
     async fn odd_workgroups() {
         let sizes = [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)];
         for (first, (subgroups, workgroup)) in sizes.into_iter().enumerate() {
-            check(&some(by_workgroups(), first, 5), Choice::Off, Choice::Auto, subgroups, Some(workgroup)).await;
+            let options = GpuOptions { dots: Choice::Auto, workgroup: Some(workgroup), ..in_floats(subgroups) };
+            check(open(options).await, some(by_workgroups(), first, 5), kernel).await;
         }
     }
     async fn several_quads() {
-        platform::make_ready().await;
         for (first, (quads, subgroups)) in [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)].into_iter().enumerate() {
-            let options = GpuOptions { f16: Choice::Off, subgroups, quads: Some(quads), ..GpuOptions::default() };
-            let mut gpu = Gpu::new(options).await.unwrap();
-            let precision = precision(gpu.tuning());
-            runner::check(&mut gpu, &some([cases::matvec(), cases::normed()].concat(), first, 3), precision).await;
+            let options = GpuOptions { dots: Choice::Auto, quads: Some(quads), ..in_floats(subgroups) };
+            check_some(open(options).await, [cases::matvec(), cases::normed()].concat(), of_several_quads, first, 3).await;
         }
     }
     async fn all_that_the_adapter_has() {
-        check(&some(all(), 0, 5), Choice::Auto, Choice::Auto, Choice::Auto, Some(64)).await;
+        let options = GpuOptions { workgroup: Some(64), ..GpuOptions::default() };
+        check(open(options).await, some(all(), 0, 5), kernel).await;
     }
 }
 
@@ -124,26 +166,56 @@ async_test! {
     }
 }
 
+/// A software GPU in a browser takes minutes for the whole table, which lavapipe has natively. Chromium's has no f16; lavapipe has.
 #[cfg(target_family = "wasm")]
 pub mod platform {
+    use std::collections::BTreeSet;
+
+    use super::Case;
+
     pub async fn make_ready() {
         phi_wasm::web::subgroups::request().await;
     }
+
+    /// Cases that have all names between them, each with one that those after it in the table have not: the larger ones.
+    pub fn chosen(cases: Vec<Case>, names: impl Fn(&Case) -> Vec<String>) -> Vec<Case> {
+        let mut seen = BTreeSet::new();
+        let is_new = |case: &Case| names(case).into_iter().fold(false, |new, name| seen.insert(name) | new);
+        cases.into_iter().rev().filter(is_new).collect()
+    }
+
+    /// Of rows that differ in data alone.
+    pub fn few<T>(rows: Vec<T>) -> Vec<T> {
+        rows.into_iter().skip(1).step_by(4).collect()
+    }
 }
 
-/// Chromium's software adapter has no f16; lavapipe has.
 #[cfg(not(target_family = "wasm"))]
 pub mod platform {
     use super::*;
 
     pub async fn make_ready() {}
 
+    /// Cases that have a name.
+    pub fn chosen(mut cases: Vec<Case>, names: impl Fn(&Case) -> Vec<String>) -> Vec<Case> {
+        cases.retain(|case| !names(case).is_empty());
+        cases
+    }
+
+    pub fn few<T>(rows: Vec<T>) -> Vec<T> {
+        rows
+    }
+
+    fn in_halves(subgroups: Choice) -> GpuOptions {
+        GpuOptions { f16: Choice::On, ..in_floats(subgroups) }
+    }
+
     async_test! {
         async fn f16_without_subgroups() {
-            check(&all(), Choice::On, Choice::Off, Choice::Off, None).await;
+            check(open(in_halves(Choice::Off)).await, all(), variant).await;
         }
         async fn f16_with_subgroups() {
-            check(&by_workgroups(), Choice::On, Choice::Off, Choice::On, None).await;
+            check(open(in_halves(Choice::On)).await, by_workgroups(), with_subgroups).await;
         }
     }
 }

@@ -148,7 +148,7 @@ fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
 fn chromium(place: &Place, _: Extent) -> Result<()> {
     let mut wasm_pack = place.command("wasm-pack");
     wasm_pack.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
-    sh::show(wasm_pack.args(["--", GPU_TESTS, "--lib", "--test=integration"]))
+    sh::show(wasm_pack.args(["--", GPU_TESTS, "--test=integration"]))
 }
 
 /// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run

@@ -5,6 +5,7 @@ import { clientsClaim } from "workbox-core";
 import { addPlugins, cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
 import { registerRoute } from "workbox-routing";
 import { CacheFirst } from "workbox-strategies";
+import { ISOLATED } from "../tools/headers.mjs";
 import { CONTACTS, ENGINE_CACHE, type ToServiceWorker } from "./browser/service.js";
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
@@ -25,8 +26,7 @@ const isolating = {
   handlerWillRespond: async ({ response }: { response: Response }) => {
     if (response.type === "error" || response.type === "opaque" || !(await isolates())) return response;
     const headers = new Headers(response.headers);
-    headers.set("Cross-Origin-Opener-Policy", "same-origin");
-    headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+    for (const [name, value] of Object.entries(ISOLATED)) headers.set(name, value);
     headers.set("Cross-Origin-Resource-Policy", "same-origin");
     const { status, statusText, body } = response;
     return new Response(body, { status, statusText, headers });

@@ -2,6 +2,7 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 import { builtModules } from "../modules.js";
+import { PAGE_POLICY } from "../tools/headers.mjs";
 
 const icon = (sizes: string, purpose?: "maskable") => ({
   src: `icon-${purpose ? `${purpose}-` : ""}${sizes}.png`,
@@ -28,6 +29,7 @@ export default defineConfig({
   plugins: [
     builtModules(),
     svelte(),
+    { name: "policy", transformIndexHtml: (html) => html.replace("%POLICY%", PAGE_POLICY) },
     VitePWA({
       strategies: "injectManifest",
       srcDir: ".",

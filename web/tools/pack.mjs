@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzipSync } from "node:zlib";
 import { build } from "rolldown";
-import { thirdParty } from "./licences.mjs";
+import { licenceFiles } from "./licences.mjs";
 
 const WEB = fileURLToPath(new URL("../", import.meta.url));
 const ROOT = dirname(dirname(WEB + "."));
@@ -160,8 +160,7 @@ function makeRest() {
   if (manifest.license !== license) fail(`package.json says ${manifest.license}, and Cargo.toml ${license}`);
   add("package.json", `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
   add("README.md", readFileSync(join(WEB, "package/README.md")));
-  for (const file of ["LICENSE-APACHE", "LICENSE-MIT"]) add(file, readFileSync(join(ROOT, file)));
-  add("THIRD-PARTY.txt", thirdParty([...bundled], ROOT));
+  for (const [name, content] of Object.entries(licenceFiles([...bundled]))) add(name, content);
 }
 
 function add(name, content) {

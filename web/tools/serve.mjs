@@ -8,38 +8,22 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sirv from "sirv";
+import { ISOLATED, POLICY } from "./headers.mjs";
 
 const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 
-/** The app loads nothing from elsewhere but models from their hub; its page says the same, but workers obey their own response. */
-const POLICY = [
-  "default-src 'self'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "style-src 'self'",
-  "img-src 'self' blob: data:",
-  "font-src 'self'",
-  "connect-src 'self' blob: https://huggingface.co https://*.huggingface.co https://*.hf.co",
-  "worker-src 'self' blob:",
-  "object-src 'none'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
 /** The bare pages load models from wherever tests put them. */
 const BARE = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
 
-/** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. */
-export async function serve({ models, port = 0, isolated = true }) {
-  const page = sirv(PAGE, { dev: true });
+/** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. It lets browsers cache nothing: what works without a network does so by the app. */
+export async function serve({ models, page = PAGE, port = 0, isolated = true }) {
+  const app = sirv(page, { dev: true });
   const files = sirv(models, { dev: true });
   const server = createServer((request, response) => {
     response.setHeader("Content-Security-Policy", request.url.startsWith("/lab/") ? BARE : POLICY);
-    if (isolated) {
-      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-    }
+    if (isolated) for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
     const missing = () => response.writeHead(404, { "Content-Type": "text/plain" }).end("not here\n");
-    if (!request.url.startsWith("/models/")) return page(request, response, missing);
+    if (!request.url.startsWith("/models/")) return app(request, response, missing);
     request.url = request.url.slice("/models".length);
     files(request, response, missing);
   });
@@ -51,7 +35,7 @@ export async function serve({ models, port = 0, isolated = true }) {
 export async function serveFolder(folder, { isolated = false, policy = "", shared = false } = {}) {
   const files = sirv(folder, { dev: true, dotfiles: true });
   const headers = {
-    ...(isolated && { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }),
+    ...(isolated && ISOLATED),
     ...(policy && { "Content-Security-Policy": policy }),
     ...(shared && { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Range", "Access-Control-Expose-Headers": "Content-Range" }),
   };

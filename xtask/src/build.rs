@@ -87,6 +87,11 @@ pub fn site(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// The npm package, of all modules: pkg/npm, and its tarball beside it.
+pub fn package(place: &Place) -> Result<()> {
+    sh::show(place.command("npm").args(["run", "--silent", "pack"]).current_dir(place.web()))
+}
+
 /// web/dist with the module that every browser runs, and with those of the others that are built already. `downloads` goes on meanwhile.
 pub fn demo(place: &Place, downloads: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     let plan = plan(place)?;
@@ -199,7 +204,7 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
 }
 
 /// Flags that keep this machine's folders out of the names of source files, which panics tell.
-fn unnamed(place: &Place) -> Result<[String; 2]> {
+pub fn unnamed(place: &Place) -> Result<[String; 2]> {
     let sysroot = sh::output(place.command("rustc").args(["--print=sysroot"]))?;
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let registry = cargo_home.context("there is no home directory")?.join("registry/src");

@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask setup | build | demo | test | bench`. Each does the set-up that it needs by itself.
+//! The project's chores: `cargo xtask setup | build | demo | test | release | bench`. Each does the set-up that it needs by itself.
 
 mod bench;
 mod build;
@@ -6,6 +6,7 @@ mod demo;
 mod imports;
 mod libraries;
 mod place;
+mod release;
 mod setup;
 mod sh;
 mod test;
@@ -42,6 +43,8 @@ enum Chore {
     },
     /// Runs every check and every test, or those that are named, and tells what they took
     Test(test::Options),
+    /// Writes dist/: the npm package, the app for static hosts, the command for Linux and the WASI module, with licences, checksums and notes
+    Release,
     /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime, beside its peers and an earlier commit
     Bench(bench::Options),
 }
@@ -64,6 +67,7 @@ fn perform(chore: Chore) -> Result<()> {
         Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
         Chore::Demo { port, .. } => demo::serve(&place, port),
         Chore::Test(options) => test::all(&place, &options),
+        Chore::Release => release::make(&place),
         Chore::Bench(options) => bench::all(&place, &options),
     }
 }

@@ -10,6 +10,8 @@ export interface Offer {
   name: string;
   maker: string;
   source: string;
+  /** Where the same lies on its hub, of a source beside the app. */
+  hub?: string;
   /** To download, about. */
   bytes: number;
   /** In milliards, as people name models by. */
@@ -18,7 +20,9 @@ export interface Offer {
   recommended?: boolean;
 }
 
-export const OFFERS: Offer[] = list;
+/** A released app has no models beside it. */
+const withoutModels = import.meta.env.MODE === "release";
+export const OFFERS: Offer[] = list.map((offer) => (withoutModels ? { ...offer, source: offer.hub ?? offer.source } : offer));
 
 /** The address in full; some models lie beside the app. */
 export function addressOf({ source }: Offer): string {

@@ -13,10 +13,12 @@ use anyhow::{Context, Result, bail};
 use crate::place::{GECKODRIVER_VERSION, Place, WASM_PACK_VERSION};
 use crate::sh;
 
-pub use packages::{browsers, chromium};
+pub use packages::{browsers, bubblewrap, chromium, nginx};
 
 /// The wasmtime (from PyPI) that the WASI module is tested with.
 const WASMTIME: &str = "wasmtime==50.0.1";
+/// cargo-zigbuild (from PyPI), which links for an older glibc than this machine's, and the compiler that knows the older ones.
+const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
 /// A folder with npm packages of its own, and what they are for.
@@ -167,14 +169,24 @@ fn python(place: &Place) -> Result<()> {
 
 /// What runs the WASI module outside of node.
 pub fn wasmtime(place: &Place) -> Result<()> {
+    python_tools(place, &[WASMTIME], "the WASI module is tested under it")
+}
+
+/// What a release's native command is built with.
+pub fn zigbuild(place: &Place) -> Result<()> {
+    python_tools(place, &ZIGBUILD, "a release's command must start where glibc is older than here; 400 MB")
+}
+
+/// Packages of exactly these versions.
+fn python_tools(place: &Place, packages: &[&str], why: &str) -> Result<()> {
     python(place)?;
-    let (package, version) = WASMTIME.split_once("==").context("WASMTIME names a version")?;
-    let check = format!("import importlib.metadata as m; assert m.version('{package}') == '{version}'");
-    if sh::succeeds(Command::new(place.python()).args(["-c", &check])) {
+    let asserted = packages.iter().filter_map(|package| package.split_once("=="));
+    let asserted: String = asserted.map(|(name, version)| format!("; assert m.version('{name}') == '{version}'")).collect();
+    if sh::succeeds(Command::new(place.python()).args(["-c", &format!("import importlib.metadata as m{asserted}")])) {
         return Ok(());
     }
-    say(WASMTIME, "the WASI module is tested under it");
-    python_packages(place, &[WASMTIME])
+    say(&packages.join(" and "), why);
+    python_packages(place, packages)
 }
 
 fn python_packages(place: &Place, packages: &[&str]) -> Result<()> {

@@ -1,9 +1,12 @@
 //! Packages of the system: installed on Debian and its kin, asked for elsewhere.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::place::Place;
 use crate::sh;
 
 struct Package {
@@ -39,6 +42,28 @@ pub fn chromium() -> Result<()> {
     ensure(&[CHROMIUM])
 }
 
+/// What runs a command in a root that has nothing else.
+pub fn bubblewrap() -> Result<()> {
+    ensure(&[Package { debian: "bubblewrap", why: "a release's command is tested in an empty root", programs: &["bwrap"] }])
+}
+
+/// The nginx that a release's app is tested under: the system's, or Debian's unpacked into the cache, for the package would start a server.
+pub fn nginx(place: &Place) -> Result<PathBuf> {
+    let folder = place.tool("nginx", "debian");
+    let unpacked = folder.join("usr/sbin/nginx");
+    let there = [PathBuf::from("/usr/sbin/nginx"), unpacked.clone()].into_iter().find(|program| program.is_file());
+    if let Some(program) = sh::find(&["nginx"]).or(there) {
+        return Ok(program);
+    }
+    ensure_debian("nginx")?;
+    eprintln!("Missing: nginx (a release's app is tested under it). Unpacking Debian's into the cache.");
+    fs::create_dir_all(&folder).context("the cache cannot be written")?;
+    sh::run(&mut as_root(&["update"]))?;
+    sh::run(Command::new("apt-get").args(["download", "nginx"]).current_dir(&folder))?;
+    sh::run(Command::new("sh").args(["-c", "dpkg-deb --extract nginx_*.deb ."]).current_dir(&folder))?;
+    Ok(unpacked)
+}
+
 pub(super) fn node() -> Result<()> {
     ensure(&[
         Package { debian: "nodejs", why: "the page's bundler runs on it", programs: &["node"] },
@@ -59,7 +84,7 @@ pub(super) fn compiler() -> Result<()> {
 }
 
 fn ensure(packages: &[Package]) -> Result<()> {
-    let debian = sh::find(&["dpkg-query"]).is_some() && sh::find(&["apt-get"]).is_some();
+    let debian = is_debian();
     let missing: Vec<&Package> = packages.iter().filter(|package| !is_there(package, debian)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -68,12 +93,21 @@ fn ensure(packages: &[Package]) -> Result<()> {
         eprintln!("Missing: {} ({}).", package.debian, package.why);
     }
     let names: Vec<&str> = missing.iter().map(|package| package.debian).collect();
-    if !debian {
-        bail!("install what this system calls {}: only Debian's packages can be installed from here", names.join(", "));
-    }
+    ensure_debian(&names.join(", "))?;
     eprintln!("Installing with apt-get.");
     sh::run(&mut as_root(&["update"]))?;
     sh::run(as_root(&["install", "--yes", "--no-install-recommends"]).args(names))
+}
+
+fn is_debian() -> bool {
+    sh::find(&["dpkg-query"]).is_some() && sh::find(&["apt-get"]).is_some()
+}
+
+fn ensure_debian(names: &str) -> Result<()> {
+    if !is_debian() {
+        bail!("install what this system calls {names}: only Debian's packages can be installed from here");
+    }
+    Ok(())
 }
 
 fn is_there(package: &Package, debian: bool) -> bool {

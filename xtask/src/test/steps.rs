@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Extent;
 use crate::bench::record::Record;
 use crate::place::Place;
-use crate::{build, setup, sh};
+use crate::{build, release, setup, sh};
 
 /// One step.
 pub struct Step {
@@ -35,8 +35,9 @@ pub const STEPS: &[Step] = &[
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
     step("chromium", "kernels and models in headless Chromium", &["set-up", "tools"], Extent::Usual, chromium),
     step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),
-    step("package", "the npm package is packed", &["modules"], Extent::Usual, package),
+    step("package", "the npm package is packed", &["modules"], Extent::Usual, |place, _| build::package(place)),
     step("package-tests", "the package as its users have it", &["package"], Extent::Usual, package_tests),
+    step("release", "a release, unpacked and served elsewhere, answers", &["package"], Extent::Usual, |place, _| release::test(place)),
     step("clippy-wasm", "clippy finds nothing, for browsers and WASI", &["set-up"], Extent::Usual, clippy_wasm),
     step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
     step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
@@ -167,10 +168,6 @@ fn wasm_pack_build(place: &Place, _: Extent) -> Result<()> {
 
 fn page(place: &Place, extent: Extent) -> Result<()> {
     sh::show(node_tests(place, "tests/browser", extent)?.env("PHI_FULL_SIZE", full_size(place)?))
-}
-
-fn package(place: &Place, _: Extent) -> Result<()> {
-    sh::show(place.command("npm").args(["run", "--silent", "pack"]).current_dir(place.web()))
 }
 
 fn package_tests(place: &Place, extent: Extent) -> Result<()> {

@@ -37,6 +37,8 @@ mod real_model;
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 mod shaders;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+mod steady;
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 mod tuning;
 
 tests_run_in_worker!();

@@ -7,6 +7,12 @@ pub mod tiny_phi;
 #[cfg(not(target_os = "unknown"))]
 pub mod watched;
 
+/// Whether `cargo xtask test --long` runs this: what is cut short for its time then is not.
+#[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]
+pub fn is_long() -> bool {
+    std::env::var_os("PHI_LONG").is_some()
+}
+
 /// Once in a test binary: in a browser its tests run in a worker, as the engine does.
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 macro_rules! tests_run_in_worker {

@@ -3,8 +3,6 @@
 mod cli;
 mod quality;
 mod smollm2;
-#[cfg(feature = "gpu-tests")]
-mod steady;
 
 /// SmolLM2-135M-Instruct, a GGUF file of 4.5 bits a weight.
 fn smollm2() -> String {

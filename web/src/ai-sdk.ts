@@ -1,5 +1,6 @@
 // `phi-wasm/ai-sdk`: a provider for the AI SDK (`ai`), in its language models' version 4.
 
+import * as specification from "@ai-sdk/provider";
 import {
   type LanguageModelV4,
   type LanguageModelV4CallOptions,
@@ -17,6 +18,7 @@ import {
   type ChatMessage,
   type ChatRequest,
   type FinishReason,
+  InputError,
   type LoadOptions,
   Phi,
   PhiError,
@@ -40,6 +42,7 @@ export interface PhiProvider extends ProviderV4 {
 
 /** A provider whose models' ids are their addresses; each is loaded once, when it is first asked. */
 export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider {
+  requireVersion4();
   const loaded = new Map<string, Promise<Phi>>();
   const load = (address: string): Promise<Phi> => {
     const phi = loaded.get(address) ?? Phi.load({ ...options, model: address });
@@ -68,7 +71,15 @@ export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider
 
 /** A model that is loaded already. */
 export function phiModel(phi: Phi): LanguageModelV4 {
+  requireVersion4();
   return modelOf(async () => phi, phi.description.model);
+}
+
+/** `ai` 6 comes with version 3, and refuses a model of version 4 in words that name neither `ai` 6 nor a way out. */
+function requireVersion4(): void {
+  if ("NoSuchProviderReferenceError" in specification) return;
+  const way = "npm takes that on Node.js 20: install ai@7, with Node.js 22 or newer";
+  throw new InputError("bad-option", `phi-wasm/ai-sdk needs ai 7 and finds a part of ai 6 or older; ${way}`);
 }
 
 function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {

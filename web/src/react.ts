@@ -92,7 +92,7 @@ export interface ChatWishes extends Omit<ChatRequest, "messages" | "stream" | "s
 
 export interface UseChat {
   messages: Turn[];
-  /** "reading" until the first piece of the answer. */
+  /** "reading" until the first piece of the answer, and again where the model has to read anew what is long by now. */
   status: "idle" | "reading" | "answering";
   /** How much of the prompt has been read, while it is. */
   prefill?: { done: number; total: number };
@@ -130,13 +130,18 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
     let outcome: Partial<UseChat> = {};
     try {
       const all = system ? [{ role: "system", content: system }, ...asked] : asked;
-      const onPrefill = (done: number, total: number) => isMine() && setState({ status: "reading", prefill: { done, total } });
+      let isReading = true;
+      const onPrefill = (done: number, total: number) => {
+        isReading = true;
+        if (isMine()) setState({ status: "reading", prefill: { done, total } });
+      };
       const pieces = await phi.chat.completions.create({ ...request, messages: all, stream: true }, { signal: mine.signal, onPrefill });
       let content = "";
       for await (const { choices } of pieces) {
         const piece = choices[0]?.delta.content;
         if (!piece || !isMine()) continue;
-        if (content === "") setState({ status: "answering" });
+        if (isReading) setState({ status: "answering" });
+        isReading = false;
         content += piece;
         show([...asked, { role: "assistant", content }]);
       }

@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { ENDLESS, EXACT, GOLDEN } from "../golden.mjs";
 import { serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
-import { openHost } from "./host.mjs";
+import { noWorkers, openHost } from "./host.mjs";
 
-const [{ messages, answer }, story] = ANSWERS;
+const [{ messages, answer }] = ANSWERS;
 
 let host, models, tab;
 before(async () => {
@@ -27,15 +28,28 @@ const load = (tab, model, options = {}) =>
     self.phi = await Phi.load({ model, backend: "cpu", storage: "none", ...options });
   }, model, options);
 
-const real = () => `${models.address}${basename(MODEL)}`;
+/** A conversation whose prompt is what the reference read. */
+const golden = [{ role: "user", content: GOLDEN.prompt }];
+/** The reference's answer in two pieces, the first of so many tokens. */
+const cut = (tokens) => {
+  const at = GOLDEN.answer.split("<", tokens + 1).join("<").length;
+  return [GOLDEN.answer.slice(0, at), GOLDEN.answer.slice(at)];
+};
 
-describe("with a real model", () => {
-  before(() => load(tab, real()));
-
-  it("a whole answer has OpenAI's shape, and its figures", async () => {
-    const [whole, stats, model] = await tab.evaluate(async (messages) => {
-      return [await phi.chat.completions.create({ messages, model: "ignored" }), await phi.stats(), phi.description.model];
-    }, messages);
+describe("a real model", () => {
+  it("tells how far its loading has come, and answers in OpenAI's shape, with figures", async () => {
+    const [progress, whole, stats, model] = await tab.evaluate(async (model, messages) => {
+      const progress = [];
+      const phi = await Phi.load({ model, backend: "cpu", storage: "none", onProgress: (step) => progress.push(step) });
+      const whole = await phi.chat.completions.create({ messages, model: "ignored" });
+      await phi.unload();
+      return [progress, whole, await phi.stats(), phi.description.model];
+    }, `${models.address}${basename(MODEL)}`, messages);
+    assert.deepEqual(new Set(progress.map(({ phase }) => phase)), new Set(["downloading"]));
+    assert.ok(progress.every(({ done }, i) => i === 0 || done >= progress[i - 1].done), "it went back");
+    const { done, total } = progress.at(-1);
+    assert.ok(total > 9e7 && done > 0.99 * total && done <= total, `${done} of ${total}`);
+    for (const { bytesPerSecond, secondsLeft } of progress) assert.ok(bytesPerSecond === undefined || (bytesPerSecond >= 0 && !(secondsLeft < 0)));
     const { id, created, choices, usage, ...rest } = whole;
     assert.match(id, /^chatcmpl-[0-9a-f]{24}$/);
     assert.ok(Math.abs(created - Date.now() / 1000) < 3600);
@@ -49,104 +63,121 @@ describe("with a real model", () => {
     });
     assert.ok(stats.decodeTps > 0 && stats.prefillTps > 0 && stats.promptTokens > 10);
   });
+});
 
-  it("a streamed answer comes in pieces that make up the whole", async () => {
+describe("an answer", () => {
+  before(() => load(tab, host.golden, EXACT));
+
+  it("that is streamed comes in pieces that make up the whole", async () => {
     const pieces = await tab.evaluate(async (messages) => {
       const call = { messages, stream: true, stream_options: { include_usage: true } };
       return all(phi.chat.completions.create(call));
-    }, story.messages);
+    }, golden);
     const [usage, last] = [pieces.pop(), pieces.pop()];
     assert.deepEqual(pieces[0].choices, [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null, logprobs: null }]);
-    assert.equal(pieces.map(({ choices }) => choices[0].delta.content).join(""), story.answer);
-    assert.ok(pieces.length > 10, `${pieces.length} pieces`);
+    assert.ok(pieces.map(({ choices }) => choices[0].delta.content).join("").startsWith(GOLDEN.answer));
+    assert.ok(pieces.length > GOLDEN.length, `${pieces.length} pieces`);
     assert.deepEqual(last.choices, [{ index: 0, delta: {}, finish_reason: "stop", logprobs: null }]);
     assert.deepEqual(usage.choices, []);
     assert.equal(usage.usage.total_tokens, usage.usage.prompt_tokens + usage.usage.completion_tokens);
     assert.deepEqual([...new Set([...pieces, last, usage].map(({ id, object }) => `${object} ${id}`))].length, 1);
   });
 
-  it("a conversation that goes on is not read again", async () => {
-    const usage = await tab.evaluate(async (messages, answer) => {
-      await phi.chat.completions.create({ messages });
-      const more = [...messages, { role: "assistant", content: answer }, { role: "user", content: "And of Italy?" }];
+  it("in a conversation that goes on does not need that read again", async () => {
+    const usage = await tab.evaluate(async (messages) => {
+      const { choices } = await phi.chat.completions.create({ messages, max_tokens: 8 });
+      const more = [...messages, choices[0].message, { role: "user", content: "<7><8><9>" }];
       return (await phi.chat.completions.create({ messages: more, max_tokens: 1 })).usage;
-    }, messages, answer);
+    }, golden);
     const cached = usage.prompt_tokens_details.cached_tokens;
-    assert.ok(cached > 20 && cached < usage.prompt_tokens, JSON.stringify(usage));
+    assert.equal(usage.prompt_tokens, GOLDEN.ids.length + 8 + 3);
+    assert.ok(cached > GOLDEN.ids.length && cached < usage.prompt_tokens, JSON.stringify(usage));
   });
 
-  it("max_tokens and stop end an answer, as the engine says", async () => {
-    const [short, newer, stopped] = await tab.evaluate(async (messages) => {
+  it("is ended by max_tokens and stop, as the engine says", async () => {
+    const [begun] = cut(3);
+    const [short, newer, stopped] = await tab.evaluate(async (messages, stop) => {
       const { create } = phi.chat.completions;
-      const requests = [{ max_tokens: 3 }, { max_completion_tokens: 2, max_tokens: null }, { stop: " France" }];
+      const requests = [{ max_tokens: 3 }, { max_completion_tokens: 2, max_tokens: null }, { stop }];
       return Promise.all(requests.map((request) => create({ messages, ...request })));
-    }, messages);
+    }, golden, cut(4)[0].slice(begun.length));
     assert.deepEqual([short.choices[0].finish_reason, short.usage.completion_tokens], ["length", 3]);
     assert.deepEqual([newer.choices[0].finish_reason, newer.usage.completion_tokens], ["length", 2]);
-    assert.deepEqual([stopped.choices[0].finish_reason, stopped.choices[0].message.content], ["stop", "The capital of"]);
+    assert.deepEqual([stopped.choices[0].finish_reason, stopped.choices[0].message.content], ["stop", begun]);
   });
 
-  it("an answer that was begun is gone on with", async () => {
-    const at = story.answer.indexOf(" ", story.answer.length / 2);
-    const [rest, refused] = await tab.evaluate(async (messages, begun) => {
-      const create = (messages) => phi.chat.completions.create({ messages, continue_final_message: true });
+  it("that was begun is gone on with", async () => {
+    const [begun, rest] = cut(20);
+    const [gone, refused] = await tab.evaluate(async (messages, begun, max_tokens) => {
+      const create = (messages) => phi.chat.completions.create({ messages, max_tokens, continue_final_message: true });
       return [await create([...messages, { role: "assistant", content: begun }]), await failure(create(messages))];
-    }, story.messages, story.answer.slice(0, at));
-    assert.equal(rest.choices[0].message.content, story.answer.slice(at));
+    }, golden, begun, GOLDEN.length - 20);
+    assert.equal(gone.choices[0].message.content, rest);
     assert.equal(refused.code, "bad-option");
   });
 
-  it("a seed makes sampling the same again", async () => {
+  it("that is drawn is the same again with its seed", async () => {
     const [one, same, other] = await tab.evaluate(async (messages) => {
-      const say = async (seed) => (await phi.chat.completions.create({ messages, seed, temperature: 1.5, top_p: 0.99, max_tokens: 24 })).choices[0].message.content;
+      const request = { messages, temperature: 1.5, top_p: 0.99, max_tokens: 24 };
+      const say = async (seed) => (await phi.chat.completions.create({ ...request, seed })).choices[0].message.content;
       return [await say(1), await say(1), await say(2)];
-    }, story.messages);
+    }, golden);
     assert.equal(one, same);
     assert.notEqual(one, other);
   });
 
-  it("messages may be lists of parts, and a developer's is the system's", async () => {
-    const content = await tab.evaluate(async (messages) => {
-      const parts = messages.map(({ role, content }) => ({ role: role === "system" ? "developer" : role, content: [{ type: "text", text: content }] }));
-      return (await phi.chat.completions.create({ messages: parts })).choices[0].message.content;
-    }, story.messages);
-    assert.equal(content, story.answer);
+  it("is the same to messages that are lists of parts, and to a developer's that is the system's", async () => {
+    const [system, developer, user] = await tab.evaluate(async (prompt) => {
+      const half = prompt.length / 2;
+      const parts = [prompt.slice(0, half), prompt.slice(half)].map((text) => ({ type: "text", text }));
+      const said = async (role, content) => {
+        const messages = [{ role, content: "<9>" }, { role: "user", content }];
+        return (await phi.chat.completions.create({ messages, max_tokens: 12 })).choices[0].message.content;
+      };
+      return [await said("system", prompt), await said("developer", parts), await said("user", prompt)];
+    }, GOLDEN.prompt);
+    assert.equal(developer, system);
+    assert.notEqual(developer, user);
   });
 
-  it("complete goes on with a text, whole and streamed", async () => {
-    const [whole, pieces] = await tab.evaluate(async (prompt) => {
-      const request = { prompt, max_tokens: 12 };
+  it("by complete goes on with a text, whole and streamed", async () => {
+    const [whole, pieces] = await tab.evaluate(async (prompt, max_tokens) => {
+      const request = { prompt, max_tokens };
       return [await phi.complete(request), await all(phi.complete({ ...request, stream: true }))];
-    }, ANSWERS[0].prompt);
+    }, GOLDEN.prompt, GOLDEN.length);
     assert.equal(whole.object, "text_completion");
-    assert.equal(whole.choices[0].text, answer);
-    assert.equal(pieces.map(({ choices }) => choices[0].text).join(""), answer);
-    assert.equal(pieces.at(-1).choices[0].finish_reason, "stop");
+    assert.equal(whole.choices[0].text, GOLDEN.answer);
+    assert.equal(pieces.map(({ choices }) => choices[0].text).join(""), GOLDEN.answer);
+    assert.equal(pieces.at(-1).choices[0].finish_reason, "length");
   });
 
-  it("two calls at once both answer", async () => {
-    const both = await tab.evaluate((...chats) => {
-      return Promise.all(chats.map(async (messages) => (await phi.chat.completions.create({ messages })).choices[0].message.content));
-    }, messages, story.messages);
-    assert.deepEqual(both, [answer, story.answer]);
+  it("comes to both of two calls at once", async () => {
+    const [begun, rest] = cut(9);
+    const both = await tab.evaluate((prompts, length) => {
+      const said = async ([prompt, given]) => (await phi.complete({ prompt, max_tokens: length - given })).choices[0].text;
+      return Promise.all(prompts.map(said));
+    }, [[GOLDEN.prompt, 0], [GOLDEN.prompt + begun, 9]], GOLDEN.length);
+    assert.deepEqual(both, [GOLDEN.answer, rest]);
   });
 
-  it("tokenize gives the tokens that complete counts", async () => {
-    const [tokens, usage] = await tab.evaluate(async (text) => [await phi.tokenize(text), (await phi.complete({ prompt: text, max_tokens: 1 })).usage], messages[0].content);
-    assert.ok(Array.isArray(tokens) && tokens.every(Number.isInteger), JSON.stringify(tokens));
+  it("counts the tokens that tokenize gives", async () => {
+    const [tokens, usage] = await tab.evaluate(async (prompt) => {
+      return [await phi.tokenize(prompt), (await phi.complete({ prompt, max_tokens: 1 })).usage];
+    }, GOLDEN.prompt);
+    assert.deepEqual(tokens, GOLDEN.ids);
     assert.equal(tokens.length, usage.prompt_tokens);
   });
 
-  it("leaving the loop early ends the answer", async () => {
-    const [finish, next] = await tab.evaluate(async (messages) => {
-      const long = [{ role: "user", content: "Tell me a long story about the sea." }];
-      for await (const { choices } of await phi.chat.completions.create({ messages: long, stream: true })) {
+  it("ends where the loop is left early", async () => {
+    const [stats, next] = await tab.evaluate(async (endless, messages, max_tokens) => {
+      const request = { messages: [{ role: "user", content: endless }], max_tokens: 1500, stream: true };
+      for await (const { choices } of await phi.chat.completions.create(request)) {
         if (choices[0].delta.content) break;
       }
-      const { choices } = await phi.chat.completions.create({ messages });
-      return [choices[0].finish_reason, choices[0].message.content];
-    }, messages);
-    assert.deepEqual([finish, next], ["stop", answer]);
+      const { choices } = await phi.chat.completions.create({ messages, max_tokens });
+      return [await phi.stats(), choices[0].message.content];
+    }, ENDLESS, golden, GOLDEN.length);
+    assert.deepEqual([stats.generatedTokens, next], [GOLDEN.length, GOLDEN.answer]);
   });
 });
 
@@ -216,10 +247,9 @@ describe("an abort", () => {
       const abort = new AbortController();
       const later = await failure(Phi.load({ model, backend: "cpu", storage: "none", signal: abort.signal, onProgress: () => abort.abort() }));
       return [later, await failure(Phi.load({ model, signal: AbortSignal.abort() }))];
-    }, real());
+    }, host.tiny);
     for (const { name, code } of errors) assert.deepEqual([name, code], ["PhiError", "cancelled"]);
-    // A worker that does not end makes this time out.
-    while (tab.workers().length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    await noWorkers(tab);
     await tab.close();
   });
 
@@ -238,19 +268,6 @@ describe("an abort", () => {
 });
 
 describe("loading", () => {
-  it("tells how far it has come", async () => {
-    const progress = await tab.evaluate(async (model) => {
-      const progress = [];
-      await (await Phi.load({ model, backend: "cpu", storage: "none", onProgress: (step) => progress.push(step) })).unload();
-      return progress;
-    }, real());
-    assert.deepEqual(new Set(progress.map(({ phase }) => phase)), new Set(["downloading"]));
-    assert.ok(progress.every(({ done }, i) => i === 0 || done >= progress[i - 1].done), "it went back");
-    const { done, total } = progress.at(-1);
-    assert.ok(total > 9e7 && done > 0.99 * total && done <= total, `${done} of ${total}`);
-    for (const { bytesPerSecond, secondsLeft } of progress) assert.ok(bytesPerSecond === undefined || (bytesPerSecond >= 0 && !(secondsLeft < 0)));
-  });
-
   it("says why the CPU computes", async () => {
     const notices = await tab.evaluate(async (model) => {
       const notices = [];

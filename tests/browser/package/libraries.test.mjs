@@ -3,57 +3,76 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { launch } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { project, run, serveModels } from "../samples.mjs";
-import { ANSWERS, MODEL } from "../setting.mjs";
+import { ENDLESS, EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
+import { compile, nodeProgram, project, run, serveModels } from "../samples.mjs";
+import { MODEL } from "../setting.mjs";
+import { launchChromium, newTab, noWorkers } from "./host.mjs";
 
-const TSC = fileURLToPath(new URL("../../../web/node_modules/.bin/tsc", import.meta.url));
-const [{ messages, answer }, story] = ANSWERS;
-const QUESTION = messages.at(-1).content;
-const LONG = "Tell me a long story about the sea.";
+const { prompt: QUESTION, answer: ANSWER, length: LENGTH } = GOLDEN;
 
-let folder, site, models, model, browser;
+let folder, site, golden, models, large, browser;
 before(async () => {
-  folder = project("libraries");
-  run(folder, join(folder, "node_modules/.bin/esbuild"), "react.jsx", "ai.js", "--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist");
-  [site, models, browser] = await Promise.all([serveFolder(folder), serveModels(), launch("chromium without WebGPU")]);
-  model = `${models.address}${basename(MODEL)}`;
+  golden = makeGoldenModel();
+  const serving = [serveFolder(golden.folder, { shared: true }), serveModels()];
+  [browser, folder, models, large] = await Promise.all([launchChromium(), built(), ...serving]);
+  site = await serveFolder(folder);
 });
 after(async () => {
   await browser?.close();
   site?.close();
   models?.close();
+  large?.close();
+  golden?.remove();
 });
 
-async function open(file, wishes = {}) {
-  const tab = await browser.newPage();
-  tab.setDefaultTimeout(120_000);
+/** Under the Node.js that `ai` 7 asks for: on an older one npm takes `ai` 6. */
+async function built() {
+  const folder = await project("libraries", { node: 22 });
+  const options = ["--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist"];
+  await run(folder, join(folder, "node_modules/.bin/esbuild"), "react.jsx", "ai.js", ...options);
+  return folder;
+}
+
+async function open(file) {
+  const tab = await newTab(browser);
   const complaints = [];
   tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   tab.on("pageerror", (error) => complaints.push(error.message));
-  await tab.goto(`${site.address}${file}?${new URLSearchParams({ model, ...wishes })}`);
+  const wishes = { model: models.address, large: `${large.address}${basename(MODEL)}` };
+  await tab.goto(`${site.address}${file}?${new URLSearchParams(wishes)}`);
   return { tab, complaints };
-}
-
-async function noWorkers(tab) {
-  // A worker that does not end makes this time out.
-  while (tab.workers().length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 describe("the React hooks", () => {
   let tab, complaints;
   before(async () => ({ tab, complaints } = await open("react.html")));
 
-  const until = (status, chat = "idle") => tab.waitForSelector(`main[data-status=${status}][data-chat=${chat}]`);
+  const until = (status) => tab.waitForSelector(`main[data-status=${status}][data-chat=idle]`);
   const said = () => tab.$$eval("main p", (lines) => lines.map((line) => [line.className, line.textContent]));
   const output = () => tab.$eval("output", (line) => JSON.parse(line.textContent));
+  /** From here on, what the hooks are in is seen anew. */
+  const watch = () => tab.evaluate(() => (self.seen = []));
   const send = async (question) => {
+    await watch();
     await tab.type("input", question);
     await tab.keyboard.press("Enter");
-    await tab.waitForSelector("main:not([data-chat=idle])");
   };
+  const ended = () => tab.waitForFunction(() => seen.includes("ready reading") && seen.at(-1) === "ready idle");
+  /** The question was answered as the reference does, and to its end. */
+  const isAnswered = async () => {
+    const [question, [role, text], ...others] = await said();
+    assert.deepEqual([question, role, others], [["user", QUESTION], "assistant", []]);
+    assert.ok(text.startsWith(ANSWER), text);
+    assert.equal((await output()).finish, "stop");
+  };
+  /** Has the page itself press a button as soon as something is there: what it is to end might be over before we hear of it. */
+  const pressAtOnce = (button, selector) =>
+    tab.evaluate((button, selector) => {
+      const look = () => document.querySelector(selector) && (observer.disconnect(), document.querySelector(button).click());
+      const observer = new MutationObserver(look);
+      observer.observe(document.body, { attributes: true, childList: true, subtree: true });
+    }, button, selector);
 
   it("load nothing by themselves", async () => {
     await until("idle");
@@ -68,49 +87,54 @@ describe("the React hooks", () => {
   });
 
   it("pause loading", async () => {
-    await tab.click("#load");
-    await tab.waitForFunction(() => document.querySelector("progress").value > 0);
-    await tab.click("#pause");
-    await until("idle");
+    await watch();
+    await pressAtOnce("#pause", "progress[value]:not([value='0'])");
+    await tab.click("#load-large");
+    await tab.waitForFunction(() => seen.at(-1) === "idle idle");
     await noWorkers(tab);
+    assert.deepEqual(await tab.evaluate(() => seen), ["loading idle", "idle idle"]);
   });
 
   it("load, and answer piece by piece", async () => {
-    await tab.evaluate(() => (self.seen = []));
+    await watch();
     await tab.click("#load");
     await until("ready");
+    assert.deepEqual(await tab.evaluate(() => seen), ["loading idle", "ready idle"]);
     await send(QUESTION);
-    await until("ready");
-    assert.deepEqual(await said(), [["user", QUESTION], ["assistant", answer]]);
-    assert.deepEqual(await tab.evaluate(() => seen), ["loading idle", "ready idle", "ready reading", "ready answering", "ready idle"]);
-    assert.equal((await output()).finish, "stop");
+    await ended();
+    await isAnswered();
+    // Past the context that it was first trained with, this model reads all anew, which may be too short to be shown.
+    const states = await tab.evaluate(() => seen);
+    assert.deepEqual(states.slice(0, 2), ["ready reading", "ready answering"]);
+    assert.deepEqual(states.slice(-2), ["ready answering", "ready idle"]);
   });
 
   it("answer again", async () => {
+    await watch();
     await tab.click("#again");
-    await tab.waitForSelector("main:not([data-chat=idle])");
-    await until("ready");
-    assert.deepEqual(await said(), [["user", QUESTION], ["assistant", answer]]);
+    await ended();
+    await isAnswered();
   });
 
   it("stop an answer, and keep what was said", async () => {
     await tab.click("#clear");
-    await send(LONG);
-    await tab.waitForSelector("p.assistant");
-    await tab.click("#stop");
-    await until("ready");
+    await pressAtOnce("#stop", "p.assistant");
+    await send(ENDLESS);
+    await ended();
     const [, [role, text]] = await said();
     assert.deepEqual([role, (await output()).finish], ["assistant", "cancelled"]);
-    assert.ok(text.length > 0 && text.length < 1000, text);
+    assert.ok(text.length > 0, text);
   });
 
   it("take another conversation while one is answered", async () => {
     await tab.click("#clear");
-    await send(LONG);
-    await tab.click("#clear");
+    await pressAtOnce("#clear", "p.assistant");
+    await send(ENDLESS);
+    await ended();
+    assert.deepEqual(await said(), []);
     await send(QUESTION);
-    await until("ready");
-    assert.deepEqual(await said(), [["user", QUESTION], ["assistant", answer]]);
+    await ended();
+    await isAnswered();
   });
 
   it("end the workers when the model is unloaded, and when the component goes", async () => {
@@ -125,7 +149,7 @@ describe("the React hooks", () => {
   });
 
   it("leave the browser without complaints", () => {
-    // The missing file of the test above is one that the browser itself tells.
+    // Files that are missing, or that a model may lack, are what the browser itself tells.
     assert.deepEqual(complaints.filter((text) => !text.includes("404")), []);
   });
 });
@@ -135,68 +159,85 @@ describe("the AI SDK's provider", () => {
   before(async () => {
     ({ tab } = await open("ai.html"));
     await tab.waitForSelector("body[data-outcome]");
-    await tab.evaluate((address) => {
-      self.provider = createPhi({ backend: "cpu", storage: "none" });
+    await tab.evaluate((address, exact) => {
+      self.provider = createPhi({ backend: "cpu", storage: "none", ...exact });
       self.model = provider(address);
-    }, model);
+    }, models.address, EXACT);
   });
 
   it("loads nothing before it is asked", () => assert.equal(tab.workers().length, 0));
 
   it("generates a text", async () => {
     const result = await tab.evaluate(async (prompt) => {
-      const { text, finishReason, usage, warnings, response } = await generateText({ model, prompt });
-      return { text, finishReason, usage, warnings, modelId: response.modelId };
+      const { text, finishReason, usage, response } = await generateText({ model, prompt });
+      return { text, finishReason, usage, modelId: response.modelId };
     }, QUESTION);
-    assert.deepEqual([result.text, result.finishReason], [answer, "stop"]);
-    assert.ok(result.usage.inputTokens > 10 && result.usage.outputTokens > 3, JSON.stringify(result.usage));
+    assert.ok(result.text.startsWith(ANSWER), result.text);
+    assert.equal(result.finishReason, "stop");
+    assert.equal(result.usage.inputTokens, GOLDEN.ids.length);
+    assert.ok(result.usage.outputTokens > LENGTH, JSON.stringify(result.usage));
     assert.equal(result.usage.totalTokens, result.usage.inputTokens + result.usage.outputTokens);
-    assert.equal(result.modelId, model);
+    assert.equal(result.modelId, models.address);
   });
 
   it("streams a text, of a conversation", async () => {
-    const { pieces, finishReason, usage } = await tab.evaluate(async (messages) => {
-      const [system, ...others] = messages;
-      const result = streamText({ model, system: system.content, messages: others });
+    const { pieces, whole, finishReason, usage } = await tab.evaluate(async (prompt, maxOutputTokens) => {
+      const call = { model, system: "<9>", messages: [{ role: "user", content: "<8>" }, { role: "assistant", content: "<7>" }], maxOutputTokens };
+      call.messages.push({ role: "user", content: prompt });
+      const result = streamText(call);
       const pieces = [];
       for await (const piece of result.textStream) pieces.push(piece);
-      return { pieces, finishReason: await result.finishReason, usage: await result.usage };
-    }, story.messages);
-    assert.equal(pieces.join(""), story.answer);
-    assert.ok(pieces.length > 10, `${pieces.length} pieces`);
-    assert.equal(finishReason, "stop");
-    assert.ok(usage.outputTokens > 10);
+      const { text } = await generateText({ model, prompt: `<4><9><8><7>${prompt}`, maxOutputTokens });
+      return { pieces, whole: text, finishReason: await result.finishReason, usage: await result.usage };
+    }, QUESTION, LENGTH);
+    assert.equal(pieces.join(""), whole);
+    assert.ok(pieces.length > LENGTH / 2, `${pieces.length} pieces`);
+    assert.equal(finishReason, "length");
+    assert.deepEqual([usage.inputTokens, usage.outputTokens], [GOLDEN.ids.length + 4, LENGTH]);
   });
 
   it("keeps to the options of a call", async () => {
-    const { text, finishReason, usage } = await tab.evaluate(async (prompt) => {
-      const { text, finishReason, usage } = await generateText({ model, prompt, maxOutputTokens: 3, temperature: 0, providerOptions: { phi: { repetitionPenalty: 1 } } });
-      return { text, finishReason, usage };
-    }, QUESTION);
-    assert.deepEqual([text, finishReason, usage.outputTokens], ["The capital of", "length", 3]);
+    const [exact, weakened] = await tab.evaluate(async (prompt, maxOutputTokens) => {
+      const said = async (repetitionPenalty) => {
+        const call = { model, prompt, maxOutputTokens, temperature: 0, providerOptions: { phi: { repetitionPenalty } } };
+        const { text, finishReason, usage } = await generateText(call);
+        return [text, finishReason, usage.outputTokens];
+      };
+      return [await said(1), await said(2)];
+    }, QUESTION, LENGTH);
+    assert.deepEqual(exact, [ANSWER, "length", LENGTH]);
+    assert.notEqual(weakened[0], ANSWER);
   });
 
   it("ends an answer by a signal", async () => {
-    const { aborted, text, next } = await tab.evaluate(async (prompt, question) => {
+    const { aborted, text, whole, next } = await tab.evaluate(async (address, exact, endless, prompt, maxOutputTokens) => {
       const abort = new AbortController();
       let aborted = false;
       let text = "";
-      const { textStream } = streamText({ model, prompt, abortSignal: abort.signal, onAbort: () => (aborted = true) });
+      const { textStream } = streamText({ model, prompt: endless, maxOutputTokens: 1900, abortSignal: abort.signal, onAbort: () => (aborted = true) });
       for await (const piece of textStream) {
         text += piece;
         abort.abort();
       }
-      const whole = await generateText({ model, prompt, abortSignal: AbortSignal.timeout(200), maxRetries: 0 }).catch(({ name }) => name);
-      return { aborted, text, whole, next: (await generateText({ model, prompt: question })).text };
-    }, LONG, QUESTION);
-    assert.ok(aborted && text.length > 0 && text.length < 1000, text);
-    assert.equal(next, answer);
+      const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
+      const later = new AbortController();
+      const { completions } = phi.chat;
+      const { create } = completions;
+      completions.create = (request, call) => create(request, { ...call, onPrefill: () => later.abort() });
+      const call = { model: phiModel(phi), prompt: prompt.repeat(9), abortSignal: later.signal, maxRetries: 0 };
+      const whole = await generateText(call).catch(({ name }) => name);
+      await phi.unload();
+      return { aborted, text, whole, next: (await generateText({ model, prompt, maxOutputTokens })).text };
+    }, models.address, EXACT, ENDLESS, QUESTION, LENGTH);
+    assert.ok(aborted && text.length > 0, text);
+    assert.equal(whole, "AbortError");
+    assert.equal(next, ANSWER);
   });
 
   it("says what it cannot do", async () => {
     const [warnings, error] = await tab.evaluate(async (prompt) => {
       const tools = { look: tool({ description: "Looks", inputSchema: jsonSchema({ type: "object", properties: {} }) }) };
-      const { warnings } = await generateText({ model, prompt, tools });
+      const { warnings } = await generateText({ model, prompt, tools, maxOutputTokens: 2 });
       const content = [{ type: "image", image: new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]) }];
       return [warnings, await generateText({ model, messages: [{ role: "user", content }], maxRetries: 0 }).catch(({ message }) => message)];
     }, QUESTION);
@@ -207,19 +248,24 @@ describe("the AI SDK's provider", () => {
   it("takes a model that is loaded already, and unloads its own", async () => {
     await tab.evaluate(() => provider.unload());
     await noWorkers(tab);
-    const text = await tab.evaluate(async (address, prompt) => {
-      const phi = await Phi.load({ model: address, backend: "cpu", storage: "none" });
-      const { text } = await generateText({ model: phiModel(phi), prompt });
+    const text = await tab.evaluate(async (address, exact, prompt, maxOutputTokens) => {
+      const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
+      const { text } = await generateText({ model: phiModel(phi), prompt, maxOutputTokens });
       await phi.unload();
       return text;
-    }, model, QUESTION);
-    assert.equal(text, answer);
+    }, models.address, EXACT, QUESTION, LENGTH);
+    assert.equal(text, ANSWER);
+  });
+
+  it("can be imported on a server, where asking rejects by name", async () => {
+    const script = `import { generateText } from "ai";
+      import { createPhi } from "phi-wasm/ai-sdk";
+      await generateText({ model: createPhi()("/model.gguf"), prompt: "Hello" }).catch(({ code }) => console.log(code));`;
+    const { stdout } = await run(folder, await nodeProgram(22), "--input-type=module", "--eval", script);
+    assert.equal(stdout.trim(), "no-browser");
   });
 });
 
 describe("the package and its libraries", () => {
-  it("have types that a strict compiler takes", () => {
-    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--target", "es2022", "--lib", "es2023,dom,dom.iterable,dom.asynciterable"];
-    run(folder, TSC, ...options, "types.ts");
-  });
+  it("have types that a strict compiler takes", () => compile(folder, "types.ts"));
 });

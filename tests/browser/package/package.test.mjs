@@ -2,34 +2,38 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { develop, packed, project, run, serveModels } from "../samples.mjs";
-import { ANSWERS, MODEL } from "../setting.mjs";
+import { EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
+import { develop, packed, project, run } from "../samples.mjs";
+import { launchChromium, newTab } from "./host.mjs";
 
 const TOOLS = fileURLToPath(new URL("../../../web/tools", import.meta.url));
-const [{ messages, answer }] = ANSWERS;
+const messages = [{ role: "user", content: GOLDEN.prompt }];
 
-let models, browser;
-before(async () => ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])));
+let model, models, browser;
+before(async () => {
+  model = makeGoldenModel();
+  [models, browser] = await Promise.all([serveFolder(model.folder, { shared: true }), launchChromium()]);
+});
 after(async () => {
   await browser?.close();
   models?.close();
+  model?.remove();
 });
 
 /** Opens a sample's page and waits for its outcome; also the addresses of its workers, and what was fetched. */
 async function visit(address, wishes = {}) {
-  const tab = await browser.newPage();
+  const tab = await newTab(browser);
   const fetched = [];
   tab.on("request", (request) => fetched.push(request.url()));
   const url = new URL(address);
-  const model = `${models.address}${basename(MODEL)}`;
-  for (const [name, value] of Object.entries({ model, messages: JSON.stringify(messages), ...wishes })) url.searchParams.set(name, value);
+  const all = { model: models.address, messages: JSON.stringify(messages), most: GOLDEN.length, ...EXACT, ...wishes };
+  for (const [name, value] of Object.entries(all)) url.searchParams.set(name, value);
   await tab.goto(url.href);
-  await tab.waitForSelector("body[data-outcome]", { timeout: 120_000 });
+  await tab.waitForSelector("body[data-outcome]");
   const outcome = await tab.$eval("body", (body) => JSON.parse(body.textContent));
   const workers = tab.workers().map((worker) => worker.url());
   await tab.close();
@@ -39,7 +43,7 @@ async function visit(address, wishes = {}) {
 /** The page answers, with workers from files or blobs, and computes by the module that its headers allow. */
 async function answers(address, { wishes, from, computes }) {
   const seen = await visit(address, wishes);
-  assert.equal(seen.answer, answer, JSON.stringify(seen));
+  assert.equal(seen.answer, GOLDEN.answer, JSON.stringify(seen));
   assert.match(seen.backend, computes);
   assert.deepEqual([...new Set(seen.workers.map((url) => url.split(":")[0]))], [from], seen.workers.join());
   return seen;
@@ -50,52 +54,37 @@ const THREADED = /^CPU, relaxed SIMD, 2 threads$/;
 /** Where the package's files are not found: its scripts carry this one and the best. */
 const PLAIN = /^CPU, SIMD128, 1 thread$/;
 
+const ESBUILD = ["main.js", "--bundle", "--format=esm", "--outdir=dist"];
+
 /** How each project is built, where that leaves its pages, and where its workers then come from. */
 const BUILDS = [
+  { sample: "plain", from: "http", single: SINGLE },
   { sample: "vite", build: ["vite", "build"], out: "dist", from: "http", single: SINGLE },
+  { sample: "esbuild", build: ["esbuild", ...ESBUILD, "--minify"], from: "blob", single: PLAIN },
+  { sample: "esbuild", build: ["esbuild", ...ESBUILD, "--splitting"], from: "blob", single: PLAIN },
   { sample: "webpack", build: ["webpack", "--mode", "production", "--entry", "./main.js"], from: "http", single: SINGLE },
   { sample: "next", build: ["next", "build"], out: "out", from: "http", single: SINGLE },
   { sample: "next", build: ["next", "build", "--webpack"], out: "out", from: "http", single: SINGLE },
-  { sample: "esbuild", build: ["esbuild", "main.js", "--bundle", "--format=esm", "--minify", "--outdir=dist"], from: "blob", single: PLAIN },
-  { sample: "esbuild", build: ["esbuild", "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=dist"], from: "blob", single: PLAIN },
-  { sample: "plain", from: "http", single: SINGLE },
 ];
 
-for (const { sample, build = [], out = ".", from, single } of BUILDS) {
-  describe(`the package in a project for ${[sample, ...build.slice(1)].join(" ")}`, () => {
-    let folder;
-    before(() => {
-      folder = project(sample);
-      if (build.length > 0) run(folder, join(folder, "node_modules/.bin", build[0]), ...build.slice(1));
-    });
-
-    it("answers", async () => {
-      const site = await serveFolder(join(folder, out));
-      const { notices } = await answers(site.address, { from, computes: single });
-      assert.equal(notices.length, single === PLAIN ? 1 : 0, notices.join());
-      site.close();
-    });
-
-    it("answers with threads where they may share memory", async () => {
-      const site = await serveFolder(join(folder, out), { isolated: true });
-      const { workers } = await answers(site.address, { wishes: { threads: 2 }, from, computes: THREADED });
-      assert.equal(workers.length, 2);
-      site.close();
-    });
+/** Folders of the built projects: one after another, while pages of those before are looked at. */
+const folders = new Map();
+for (const { sample, build: [program, ...options] = [] } of BUILDS) {
+  const name = [sample, ...options].join(" ");
+  const before = [...folders.values()].at(-1);
+  const building = Promise.allSettled([before]).then(async () => {
+    const folder = await project(sample, { name: name.replace(/\W+/g, "-") });
+    if (program) await run(folder, join(folder, "node_modules/.bin", program), ...options);
+    return folder;
   });
+  // Whoever waits for the folder hears why there is none.
+  building.catch(() => {});
+  folders.set(name, building);
 }
-
-describe("the package under Vite's development server", () => {
-  it("answers", async () => {
-    const server = await develop(project("vite"), "vite", "--host", "127.0.0.1", "--port", "0");
-    await answers(server.address, { from: "http", computes: SINGLE });
-    server.close();
-  });
-});
 
 describe("the package as it is", () => {
   let folder;
-  before(() => (folder = project("plain")));
+  before(async () => (folder = await folders.get("plain")));
 
   /** No script but from the page's own origin, nothing made of text; the model comes from elsewhere. */
   const strict = () => `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${models.address}`;
@@ -146,11 +135,11 @@ describe("the package as it is", () => {
     });
   }
 
-  it("can be imported on a server, where loading rejects by name", () => {
+  it("can be imported on a server, where loading rejects by name", async () => {
     const script = `const { Phi, PhiError } = await import("phi-wasm");
       await Phi.load({ model: "/model.gguf" }).catch((error) => console.log(error instanceof PhiError, error.code, error.message));`;
-    const said = run(folder, "node", "--input-type=module", "--eval", script);
-    assert.match(said, /^true no-browser phi-wasm computes in a browser/);
+    const { stdout } = await run(folder, "node", "--input-type=module", "--eval", script);
+    assert.match(stdout, /^true no-browser phi-wasm computes in a browser/);
   });
 
   it("has nothing that a strict policy forbids", () => {
@@ -160,9 +149,39 @@ describe("the package as it is", () => {
     }
   });
 
-  it("is right by publint and arethetypeswrong", () => {
+  it("is right by publint and arethetypeswrong", async () => {
     const { tarball } = packed();
-    run(TOOLS, "npx", "--no-install", "publint", "run", tarball, "--strict");
-    run(TOOLS, "npx", "--no-install", "attw", tarball, "--profile", "esm-only", "--exclude-entrypoints", "worker.js", "*.wasm");
+    await run(TOOLS, "npx", "--no-install", "publint", "run", tarball, "--strict");
+    await run(TOOLS, "npx", "--no-install", "attw", tarball, "--profile", "esm-only", "--exclude-entrypoints", "worker.js", "*.wasm");
   });
 });
+
+describe("the package under Vite's development server", () => {
+  it("answers", async () => {
+    const server = await develop(await folders.get("vite build"), "vite", "--host", "127.0.0.1", "--port", "0");
+    await answers(server.address, { from: "http", computes: SINGLE });
+    server.close();
+  });
+});
+
+for (const [index, name] of [...folders.keys()].entries()) {
+  const { out = ".", from, single } = BUILDS[index];
+  describe(`the package in a project for ${name}`, () => {
+    let folder;
+    before(async () => (folder = await folders.get(name)));
+
+    it("answers", async () => {
+      const site = await serveFolder(join(folder, out));
+      const { notices } = await answers(site.address, { from, computes: single });
+      assert.equal(notices.length, single === PLAIN ? 1 : 0, notices.join());
+      site.close();
+    });
+
+    it("answers with threads where they may share memory", async () => {
+      const site = await serveFolder(join(folder, out), { isolated: true });
+      const { workers } = await answers(site.address, { wishes: { threads: 2 }, from, computes: THREADED });
+      assert.equal(workers.length, 2);
+      site.close();
+    });
+  });
+}

@@ -2,7 +2,7 @@
 
 export async function ask(Phi) {
   const wishes = new URLSearchParams(location.search);
-  const [threads, workerUrl, modules] = ["threads", "workerUrl", "modules"].map((name) => wishes.get(name));
+  const [bits, most, threads, workerUrl, modules] = ["bits", "most", "threads", "workerUrl", "modules"].map((name) => wishes.get(name));
   const notices = [];
   try {
     const phi = await Phi.load({
@@ -10,11 +10,13 @@ export async function ask(Phi) {
       backend: "cpu",
       storage: "none",
       onNotice: (sentence) => notices.push(sentence),
+      ...(bits && { bits: Number(bits) }),
       ...(threads && { threads: Number(threads) }),
       ...(workerUrl && { workerUrl }),
       ...(modules && { wasmUrl: (variant) => `${modules}${variant}.wasm` }),
     });
-    const { choices } = await phi.chat.completions.create({ messages: JSON.parse(wishes.get("messages")) });
+    const request = { messages: JSON.parse(wishes.get("messages")), max_tokens: most && Number(most) };
+    const { choices } = await phi.chat.completions.create(request);
     show({ answer: choices[0].message.content, backend: phi.description.backend, notices });
   } catch (error) {
     show({ error: { name: error.name, code: error.code, message: error.message }, notices });

@@ -10,10 +10,10 @@ self.seen = [];
 
 function Chat() {
   const { phi, status, progress, error, load, pause, unload } = usePhi();
-  const chat = useChat(phi, { system: wishes.get("system") ?? undefined, max_tokens: 256 });
+  const chat = useChat(phi, { max_tokens: 1900 });
   const states = `${status} ${chat.status}`;
   if (self.seen.at(-1) !== states) self.seen.push(states);
-  const begin = (model) => load({ model, backend: "cpu", storage: "none" });
+  const begin = (model) => load({ model, backend: "cpu", storage: "none", bits: 32 });
   const send = (event) => {
     event.preventDefault();
     chat.send(new FormData(event.target).get("question"));
@@ -22,6 +22,7 @@ function Chat() {
   return (
     <main data-status={status} data-chat={chat.status}>
       <button id="load" onClick={() => begin(wishes.get("model"))}>Load</button>
+      <button id="load-large" onClick={() => begin(wishes.get("large"))}>Load a large one</button>
       <button id="load-nothing" onClick={() => begin("./nowhere.gguf")}>Load nothing</button>
       <button id="pause" onClick={pause}>Pause</button>
       <button id="unload" onClick={unload}>Unload</button>

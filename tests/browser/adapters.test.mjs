@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { ANSWERS, atStart, servePage } from "./setting.mjs";
+import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
+import { atStart, servePage } from "./setting.mjs";
 
-const [{ messages, answer }] = ANSWERS;
+const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
 
 let site, browser;
-before(async () => ([site, browser] = await Promise.all([servePage(), launch("chromium")])));
+before(async () => ([site, browser] = await Promise.all([servePage({ model: makeRandomModel(TINY) }), launch("chromium")])));
 after(async () => {
   await browser?.close();
   site?.close();

@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { figures } from "../../web/tools/bench/tab.mjs";
+import { makeRandomModel, TINY } from "./random-model.mjs";
 import { servePage } from "./setting.mjs";
 
 describe("bench.html", () => {
   let site;
-  before(async () => (site = await servePage()));
+  before(async () => (site = await servePage({ model: makeRandomModel(TINY) })));
   after(() => site.close());
 
   const time = (wishes) => figures(`${site.address}bench.html?${new URLSearchParams(wishes)}`);

@@ -6,8 +6,11 @@ import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { ANSWERS, MODEL, servePage } from "./setting.mjs";
+import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
+import { servePage } from "./setting.mjs";
 
+const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
+const MODEL = makeRandomModel(TINY);
 const SIZE = statSync(MODEL).size;
 /** Far inside the weights. */
 const MIDDLE = Math.floor(SIZE / 2);
@@ -113,7 +116,7 @@ describe("a model server that", () => {
     const { page, failure } = await load("cut-once");
     assert.equal(failure, null, failure?.message);
     assert.equal(faults.cuts.length, 1, "the server did cut");
-    assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);
+    assert.equal((await page.ask(messages[0].content)).text, answer);
     await page.tab.close();
   });
 

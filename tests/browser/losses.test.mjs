@@ -4,22 +4,23 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { ANSWERS, atStart, servePage } from "./setting.mjs";
+import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
+import { atStart, servePage } from "./setting.mjs";
 
-const [{ messages, answer }] = ANSWERS;
+const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
 const QUESTION = messages.at(-1).content;
 
 let site, browser;
-before(async () => ([site, browser] = await Promise.all([servePage(), launch("chromium")])));
+before(async () => ([site, browser] = await Promise.all([servePage({ model: makeRandomModel(TINY) }), launch("chromium")])));
 after(async () => {
   await browser?.close();
   site?.close();
 });
 
-/** Has the engine's worker lose its device at the given calls of one of a device's methods, counted from now on over all devices. */
-function strikeAt(worker, method, calls) {
+/** Has the engine's worker lose its device at the given calls of one of a device's methods, counted from now on over all devices; `what` they make. */
+function strikeAt(worker, method, calls, what = "") {
   return worker.evaluate(
-    (method, calls) => {
+    (method, calls, what) => {
       // The method itself stays beneath, however often this is done.
       const original = (self.originals ??= {})[method] ??= GPUDevice.prototype[method];
       let made = 0;
@@ -27,7 +28,7 @@ function strikeAt(worker, method, calls) {
       const lost = new WeakSet();
       self.struck = 0;
       GPUDevice.prototype[method] = function (...details) {
-        if (!lost.has(this) && calls.includes(made++)) {
+        if (!lost.has(this) && (details[0]?.label ?? "").startsWith(what) && calls.includes(made++)) {
           lost.add(this);
           this.destroy();
           self.struck++;
@@ -37,6 +38,7 @@ function strikeAt(worker, method, calls) {
     },
     method,
     calls,
+    what,
   );
 }
 
@@ -57,8 +59,7 @@ describe("a GPU that is lost", () => {
   before(async () => (page = await Page.open(browser, site.address, { model: site.model })));
 
   it("while the model is loaded costs only time", async () => {
-    // Far beyond the buffers of the check, and before the last of the weights'.
-    await atStart(page, (worker) => strikeAt(worker, "createBuffer", [400]));
+    await atStart(page, (worker) => strikeAt(worker, "createBuffer", [0], "model.layers.2."));
     await page.load();
     assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
     assert.equal(await page.device(), "gpu");

@@ -11,10 +11,10 @@ if (!MODEL) throw new Error("PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo x
 /** What transformers answers, greedily: see make.py beside the file. */
 export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"));
 
-/** The page's server, for a page that may share memory with threads unless told otherwise; `model` is the address that it shall load. */
-export async function servePage({ isolated = true, models = dirname(MODEL) } = {}) {
+/** The page's server, for a page that may share memory with threads unless told otherwise; `model` is then the address of that file. */
+export async function servePage({ isolated = true, model = MODEL, models = dirname(model) } = {}) {
   const { server, address } = await serve({ models, isolated });
-  return { address: `${address}lab/`, model: `/models/${basename(MODEL)}`, close: () => (server.closeAllConnections(), server.close()) };
+  return { address: `${address}lab/`, model: `/models/${basename(model)}`, close: () => (server.closeAllConnections(), server.close()) };
 }
 
 /** Has `act` done to the engine's worker before that is told anything. */

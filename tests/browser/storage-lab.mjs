@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { setTimeout } from "node:timers/promises";
-import { launch } from "../../web/tools/browser.mjs";
+import { launch, openTab } from "../../web/tools/browser.mjs";
 import { serve } from "../../web/tools/serve.mjs";
+import { until } from "../../web/tools/waiting.mjs";
 
 /** A folder that is removed at the end. */
 export function makeFolder(name) {
@@ -48,7 +48,8 @@ export class Device {
     process.kill(-pid, "SIGKILL");
     await gone;
     // Puppeteer puts Firefox's settings back in its own time.
-    for (let tries = 0; tries < 100 && readdirSync(this.#profile.folder).some((file) => file.endsWith(".puppeteer")); tries++) await setTimeout(50);
+    const borrowed = () => readdirSync(this.#profile.folder).filter((file) => file.endsWith(".puppeteer"));
+    await until((files) => files.length === 0, borrowed, "the end of Puppeteer's own settings");
   }
 
   async end() {
@@ -61,8 +62,7 @@ export class Device {
 export class Lab {
   static async open(browser, address, ...without) {
     const lab = new Lab();
-    lab.tab = await browser.newPage();
-    lab.tab.setDefaultTimeout(120_000);
+    lab.tab = await openTab(browser);
     await lab.tab.goto(`${address}lab/storage.html`);
     await lab.start(...without);
     return lab;

@@ -11,7 +11,7 @@ const WEIGHTS = fileURLToPath(new URL("../golden/tiny-phi", import.meta.url));
 const SPECIALS = ["<pad>", "<s>", "</s>"];
 
 /** The character that stands for each byte in byte-level vocabularies: itself where it can be seen, else one from U+0100 on. */
-function byteTokens() {
+export function byteTokens() {
   const isSeen = (byte) => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
   let others = 0x100;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isSeen(byte) ? byte : others++));

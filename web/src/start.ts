@@ -10,12 +10,15 @@ import { MODULES, startScript } from "./addresses.js";
 import { cancelled, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
+import { pause } from "./storage/vault.js";
 import type { LoadOptions } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";
 
-/** Milliseconds in which a worker says hello. Scripts that are nobody's may start and stay silent. */
+/** Milliseconds after which the next way is tried beside a worker that is silent. Scripts that are nobody's may start and say nothing. */
 const PATIENCE = 20_000;
+/** Milliseconds after which a silent worker is given up. A busy device, or a slow line, starts ours late. */
+const LONGEST = 120_000;
 
 /** A worker that has said hello, and how to start others like it. */
 export interface Found {
@@ -38,19 +41,33 @@ export function whole(address: string | URL): string {
 }
 
 /** The first way to a worker that works. */
-export async function findWorker(wishes: Pick<LoadOptions, "workerUrl" | "signal">): Promise<Found> {
-  const failures: string[] = [];
-  for (const way of ways(wishes.workerUrl)) {
-    try {
-      const start = await way();
-      return { worker: await greeted(start(), wishes.signal), start };
-    } catch (error) {
-      if (wishes.signal?.aborted) throw cancelled("loading");
-      failures.push((error as Error).message);
+export async function findWorker({ workerUrl, signal }: Pick<LoadOptions, "workerUrl" | "signal">): Promise<Found> {
+  const over = new AbortController();
+  const end = () => over.abort();
+  signal?.addEventListener("abort", end, { signal: over.signal });
+  if (signal?.aborted) end();
+  const attempts: Promise<Found>[] = [];
+  try {
+    for (const way of ways(workerUrl)) {
+      const attempt = greet(way, over.signal);
+      attempts.push(attempt);
+      const found = await Promise.race([Promise.any(attempts), attempt, pause(PATIENCE)]).catch(() => undefined);
+      if (found) return found;
     }
+    return await Promise.any(attempts);
+  } catch (error) {
+    if (signal?.aborted) throw cancelled("loading");
+    const failures = (error as AggregateError).errors.map(({ message }: Error) => message);
+    const advice = "serve the package's worker.js from the page's own origin and give its address as workerUrl";
+    throw new PhiError("no-worker", `no worker starts here (${failures.join("; ")}): ${advice}`);
+  } finally {
+    end();
   }
-  const advice = "serve the package's worker.js from the page's own origin and give its address as workerUrl";
-  throw new PhiError("no-worker", `no worker starts here (${failures.join("; ")}): ${advice}`);
+}
+
+async function greet(way: () => Promise<() => Worker>, over: AbortSignal): Promise<Found> {
+  const start = await way();
+  return { worker: await greeted(start(), over), start };
 }
 
 function ways(workerUrl?: string | URL): (() => Promise<() => Worker>)[] {
@@ -72,8 +89,8 @@ async function fromText(script: () => Promise<{ default: string }>): Promise<() 
   };
 }
 
-/** Resolves once the worker has said hello and is of our version. */
-function greeted(worker: Worker, signal?: AbortSignal): Promise<Worker> {
+/** Resolves once the worker has said hello and is of our version; ends it when `over` comes first. */
+function greeted(worker: Worker, over: AbortSignal): Promise<Worker> {
   const heard = new AbortController();
   return new Promise<Worker>((resolve, reject) => {
     const fail = (why: string) => {
@@ -89,10 +106,10 @@ function greeted(worker: Worker, signal?: AbortSignal): Promise<Worker> {
       event.preventDefault();
       fail(event.message || "its script does not load");
     }, listen);
-    signal?.addEventListener("abort", () => fail("cancelled"), listen);
-    const silent = setTimeout(() => fail("its script stays silent"), PATIENCE);
+    const silent = setTimeout(() => fail("its script stays silent"), LONGEST);
     heard.signal.addEventListener("abort", () => clearTimeout(silent));
-    if (signal?.aborted) fail("cancelled");
+    over.addEventListener("abort", () => fail("cancelled"), listen);
+    if (over.aborted) fail("cancelled");
   }).finally(() => heard.abort());
 }
 

@@ -1,13 +1,10 @@
 // The app as a person uses it: choose a model, ask, read, look elsewhere.
 
-import { setTimeout } from "node:timers/promises";
+import { openTab } from "./browser.mjs";
+import { until } from "./waiting.mjs";
 
 /** Where the app keeps conversations. */
 const DATABASE = "phi-wasm-chats";
-
-const PATIENCE = 60_000;
-/** Models are large. */
-const LOADING = 5 * PATIENCE;
 
 export class AppPage {
   /** What the browser complained of; a healthy page leaves it empty. */
@@ -20,9 +17,8 @@ export class AppPage {
   }
 
   static async open(browser, address, { viewport = { width: 1280, height: 800 } } = {}) {
-    const self = new AppPage(await browser.newPage());
+    const self = new AppPage(await openTab(browser));
     const { tab } = self;
-    tab.setDefaultTimeout(PATIENCE);
     await tab.setViewport(viewport);
     tab.on("console", (message) => message.type() === "error" && self.complaints.push(message.text()));
     tab.on("pageerror", (error) => self.complaints.push(error.message));
@@ -56,7 +52,7 @@ export class AppPage {
   }
 
   async loaded() {
-    await this.tab.waitForSelector('a.model[data-phase="ready"], [data-code]', { timeout: LOADING });
+    await this.tab.waitForSelector('a.model[data-phase="ready"], [data-code]');
     const problem = await this.problem();
     if (problem) throw Object.assign(new Error(problem.message), { code: problem.code });
   }
@@ -207,11 +203,7 @@ export class AppPage {
   /** Waits in the app's database for something that has words in a field, and that is like an example. */
   async #kept(store, field, example) {
     const isIt = (one) => one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]);
-    for (const end = Date.now() + PATIENCE; Date.now() < end; await setTimeout(50)) {
-      const found = (await this.kept())?.[store].find(isIt);
-      if (found) return found;
-    }
-    throw new Error(`nothing like ${JSON.stringify(example)} came into the app's ${store}`);
+    return until(Boolean, async () => (await this.kept())?.[store].find(isIt), `something like ${JSON.stringify(example)} in the app's ${store}`);
   }
 
   /** Everything in the app's database, by store; null if there is none. */

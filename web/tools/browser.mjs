@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import puppeteer from "puppeteer-core";
+import { LONGEST } from "./waiting.mjs";
 
 /** What the wasm-bindgen tests start Chromium and Firefox with, too. */
 const { "goog:chromeOptions": CHROMIUM, "moz:firefoxOptions": FIREFOX } = JSON.parse(
@@ -29,10 +30,18 @@ export function findBrowser(kind) {
 export async function launch(kind, more = {}) {
   // Its driver is among the packages that only tests need.
   if (kind === "webkit") return (await import("./webkit.mjs")).launchWebKit();
+  const common = { headless: true, timeout: LONGEST, protocolTimeout: LONGEST };
   if (kind === "firefox") {
     const extraPrefsFirefox = { ...FIREFOX.prefs, ...more.extraPrefsFirefox };
-    return puppeteer.launch({ browser: "firefox", executablePath: findBrowser(kind), headless: true, ...more, extraPrefsFirefox });
+    return puppeteer.launch({ ...common, browser: "firefox", executablePath: findBrowser(kind), ...more, extraPrefsFirefox });
   }
   const args = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
-  return puppeteer.launch({ executablePath: findBrowser("chromium"), headless: true, args, ...more });
+  return puppeteer.launch({ ...common, executablePath: findBrowser("chromium"), args, ...more });
+}
+
+/** A tab in which nothing that is waited for is given up but what hangs. */
+export async function openTab(browser) {
+  const tab = await browser.newPage();
+  tab.setDefaultTimeout(LONGEST);
+  return tab;
 }

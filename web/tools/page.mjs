@@ -1,6 +1,6 @@
 // The page as a person uses it: load, ask, stop, read.
 
-const MINUTES = 60_000;
+import { openTab } from "./browser.mjs";
 
 export class Page {
   /** What the browser complained of; a healthy page leaves it empty. */
@@ -8,8 +8,7 @@ export class Page {
 
   static async open(browser, address, wishes = {}) {
     const self = new Page();
-    self.tab = await browser.newPage();
-    self.tab.setDefaultTimeout(5 * MINUTES);
+    self.tab = await openTab(browser);
     self.tab.on("console", (message) => message.type() === "error" && self.complaints.push(message.text()));
     self.tab.on("pageerror", (error) => self.complaints.push(error.message));
     const url = new URL(address);

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { Builder, By, Key } from "selenium-webdriver";
+import { LONGEST, until } from "./waiting.mjs";
 
 /** Starts it; `close` ends it and all that it stands on. */
 export async function launchWebKit() {
@@ -18,8 +19,9 @@ export async function launchWebKit() {
     const [display] = await once(screen.stdout, "data");
     const port = await freePort();
     driver = await start("WebKitWebDriver", [`--port=${port}`], "inherit", { DISPLAY: `:${String(display).trim()}` });
-    await listening(port);
+    await listening(driver, port);
     session = await new Builder().usingServer(`http://127.0.0.1:${port}`).withCapabilities({ browserName: "MiniBrowser" }).build();
+    await session.manage().setTimeouts({ pageLoad: LONGEST, script: LONGEST });
   } catch (error) {
     await close();
     throw error;
@@ -46,22 +48,19 @@ async function freePort() {
   return port;
 }
 
-async function listening(port) {
-  for (let tries = 0; tries < 100; tries++) {
-    const there = await fetch(`http://127.0.0.1:${port}/status`).then(
-      () => true,
-      () => false,
-    );
-    if (there) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`WebKitWebDriver does not answer on port ${port}`);
+/** Resolves once the driver answers; it does not say so by itself. */
+function listening(driver, port) {
+  const answers = () => {
+    if (driver.exitCode !== null) throw new Error(`WebKitWebDriver ended (${driver.exitCode}) before it answered on port ${port}`);
+    return fetch(`http://127.0.0.1:${port}/status`).then(({ ok }) => ok, () => false);
+  };
+  return until(Boolean, answers, "an answer of WebKitWebDriver");
 }
 
 /** The one tab that a session has. Its console and its requests cannot be read, nor can it be closed by itself. */
 class Tab {
   #session;
-  #timeout = 30_000;
+  #timeout = LONGEST;
   keyboard = { press: (key) => this.#session.actions().sendKeys(Key[key.toUpperCase()]).perform() };
 
   constructor(session) {

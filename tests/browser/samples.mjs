@@ -12,6 +12,8 @@ import { MODEL } from "./setting.mjs";
 
 const SAMPLES = fileURLToPath(new URL("samples", import.meta.url));
 const PKG = fileURLToPath(new URL("../../pkg", import.meta.url));
+/** Where sample projects are made. */
+export const PROJECTS = join(PKG, "samples");
 /** Outside the checkout: what bundlers weigh is fetched once. */
 const CACHE = join(process.env.PHI_WASM_CACHE ?? join(homedir(), ".cache/phi-wasm"), "samples");
 
@@ -54,9 +56,8 @@ export async function project(sample, { name = sample, node = 20, dependencies, 
 
 /** The same without the package. */
 export async function bare(sample, { name = sample, node = 20, dependencies } = {}) {
-  const manifest = JSON.parse(readFileSync(join(SAMPLES, sample, "package.json"), "utf8"));
-  const modules = await installed({ ...manifest, ...(dependencies && { dependencies }) }, node);
-  const folder = join(PKG, "samples", name);
+  const modules = await dependenciesOf(sample, { node, dependencies });
+  const folder = join(PROJECTS, name);
   rmSync(folder, { recursive: true, force: true });
   cpSync(join(SAMPLES, sample), folder, { recursive: true });
   cpSync(join(SAMPLES, "ask.js"), join(folder, "ask.js"));
@@ -67,22 +68,34 @@ export async function bare(sample, { name = sample, node = 20, dependencies } = 
   return folder;
 }
 
-/** A folder in the cache with what a manifest asks for, as npm chooses it under a Node.js. Whoever comes first installs it. */
-async function installed(manifest, node) {
+/** Has a sample's dependencies fetched, unless they are in the cache; where they lie. */
+export function dependenciesOf(sample, { node = 20, dependencies } = {}) {
+  const manifest = JSON.parse(readFileSync(join(SAMPLES, sample, "package.json"), "utf8"));
+  return installed({ ...manifest, ...(dependencies && { dependencies }) }, node);
+}
+
+const installing = new Map();
+
+/** A folder in the cache with what a manifest asks for, as npm chooses it under a Node.js. */
+function installed(manifest, node) {
   const text = JSON.stringify(manifest);
   const key = `${text} ${process.platform} ${process.arch} ${NODES[node]}`;
   const folder = join(CACHE, createHash("sha256").update(key).digest("hex").slice(0, 16));
-  if (existsSync(folder)) return folder;
+  if (!installing.has(folder)) installing.set(folder, existsSync(folder) ? folder : install(text, node, folder));
+  return installing.get(folder);
+}
+
+/** Others may be about the same: whoever has it first puts it in place. */
+async function install(manifest, node, folder) {
   mkdirSync(CACHE, { recursive: true });
   const fresh = mkdtempSync(join(CACHE, "new-"));
-  writeFileSync(join(fresh, "package.json"), text);
+  writeFileSync(join(fresh, "package.json"), manifest);
   await npm(fresh, node, "install", ...QUIET);
   // Npm writes it in place, and copies are links.
   rmSync(join(fresh, "node_modules/.package-lock.json"), { force: true });
   try {
     renameSync(fresh, folder);
   } catch (error) {
-    // Somebody else was faster.
     if (!existsSync(folder)) throw error;
     rmSync(fresh, { recursive: true });
   }

@@ -49,7 +49,7 @@ describe("a real model", () => {
     assert.ok(progress.every(({ done }, i) => i === 0 || done >= progress[i - 1].done), "it went back");
     const { done, total } = progress.at(-1);
     assert.ok(total > 9e7 && done > 0.99 * total && done <= total, `${done} of ${total}`);
-    for (const { bytesPerSecond, secondsLeft } of progress) assert.ok(bytesPerSecond === undefined || (bytesPerSecond >= 0 && !(secondsLeft < 0)));
+    for (const { bytesPerSecond: pace, secondsLeft } of progress) assert.ok(pace === undefined || (pace >= 0 && !(secondsLeft < 0)));
     const { id, created, choices, usage, ...rest } = whole;
     assert.match(id, /^chatcmpl-[0-9a-f]{24}$/);
     assert.ok(Math.abs(created - Date.now() / 1000) < 3600);

@@ -182,9 +182,9 @@ describe("the AI SDK's provider", () => {
 
   it("streams a text, of a conversation", async () => {
     const { pieces, whole, finishReason, usage } = await tab.evaluate(async (prompt, maxOutputTokens) => {
-      const call = { model, system: "<9>", messages: [{ role: "user", content: "<8>" }, { role: "assistant", content: "<7>" }], maxOutputTokens };
-      call.messages.push({ role: "user", content: prompt });
-      const result = streamText(call);
+      const turns = [["user", "<8>"], ["assistant", "<7>"], ["user", prompt]];
+      const messages = turns.map(([role, content]) => ({ role, content }));
+      const result = streamText({ model, system: "<9>", messages, maxOutputTokens });
       const pieces = [];
       for await (const piece of result.textStream) pieces.push(piece);
       const { text } = await generateText({ model, prompt: `<4><9><8><7>${prompt}`, maxOutputTokens });
@@ -214,7 +214,8 @@ describe("the AI SDK's provider", () => {
       const abort = new AbortController();
       let aborted = false;
       let text = "";
-      const { textStream } = streamText({ model, prompt: endless, maxOutputTokens: 1900, abortSignal: abort.signal, onAbort: () => (aborted = true) });
+      const onAbort = () => (aborted = true);
+      const { textStream } = streamText({ model, prompt: endless, maxOutputTokens: 1900, abortSignal: abort.signal, onAbort });
       for await (const piece of textStream) {
         text += piece;
         abort.abort();
@@ -239,7 +240,8 @@ describe("the AI SDK's provider", () => {
       const tools = { look: tool({ description: "Looks", inputSchema: jsonSchema({ type: "object", properties: {} }) }) };
       const { warnings } = await generateText({ model, prompt, tools, maxOutputTokens: 2 });
       const content = [{ type: "image", image: new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]) }];
-      return [warnings, await generateText({ model, messages: [{ role: "user", content }], maxRetries: 0 }).catch(({ message }) => message)];
+      const asked = generateText({ model, messages: [{ role: "user", content }], maxRetries: 0 });
+      return [warnings, await asked.catch(({ message }) => message)];
     }, QUESTION);
     assert.deepEqual(warnings, [{ type: "unsupported", feature: "tools" }]);
     assert.match(error, /phi-wasm reads text only/);

@@ -21,7 +21,8 @@ before(async () => {
     const whole = await all(phi.chat.completions.create({ ...asked, max_tokens }));
     const abort = new AbortController();
     const cancelled = [];
-    for await (const piece of await phi.chat.completions.create({ ...asked, messages: [{ role: "user", content: endless }] }, { signal: abort.signal })) {
+    const long = { ...asked, messages: [{ role: "user", content: endless }] };
+    for await (const piece of await phi.chat.completions.create(long, { signal: abort.signal })) {
       cancelled.push(piece);
       abort.abort();
     }
@@ -33,7 +34,10 @@ after(() => host?.close());
 for (const { version, node } of CLIENTS) {
   describe(`openai ${version}, on Node.js ${node}`, () => {
     let folder;
-    before(async () => (folder = await project("openai", { name: `openai-${version}`, node, dependencies: { openai: `^${version}.0.0` } })));
+    before(async () => {
+      const dependencies = { openai: `^${version}.0.0` };
+      folder = await project("openai", { name: `openai-${version}`, node, dependencies });
+    });
 
     /** What the client's help for streams makes of chunks. */
     const read = async (chunks) => {

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
-import { develop, packed, project, run } from "../samples.mjs";
+import { dependenciesOf, develop, packed, project, run } from "../samples.mjs";
 import { launchChromium, newTab } from "./host.mjs";
 
 const TOOLS = fileURLToPath(new URL("../../../web/tools", import.meta.url));
@@ -66,6 +66,9 @@ const BUILDS = [
   { sample: "next", build: ["next", "build"], out: "out", from: "http", single: SINGLE },
   { sample: "next", build: ["next", "build", "--webpack"], out: "out", from: "http", single: SINGLE },
 ];
+
+// What they depend on is fetched side by side.
+for (const { sample } of BUILDS) void Promise.allSettled([dependenciesOf(sample)]);
 
 /** Folders of the built projects: one after another, while pages of those before are looked at. */
 const folders = new Map();

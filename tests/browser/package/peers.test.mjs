@@ -9,10 +9,11 @@ import { bare, nodeProgram, npm, packed, run } from "../samples.mjs";
 /** The last `ai` that Node.js 20 is enough for. */
 const AI_6 = "^6.0.326";
 
-const FORCED = ["install", "--legacy-peer-deps", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline"];
+const QUICK = ["--no-audit", "--no-fund", "--prefer-offline"];
+const FORCED = ["install", "--legacy-peer-deps", "--no-save", "--no-package-lock", ...QUICK];
 
 /** What npm says that it would install, or why not; a lock file in the folder tells the former. */
-const install = (folder, ...args) => npm(folder, 20, "install", "--package-lock-only", "--no-audit", "--no-fund", "--prefer-offline", ...args);
+const install = (folder, ...args) => npm(folder, 20, "install", "--package-lock-only", ...QUICK, ...args);
 
 describe("the AI SDK on Node.js 20", () => {
   it("is ai 7 beside the package, and npm says that it is for Node.js 22", async () => {

@@ -81,7 +81,7 @@ async_test! {
         let cases: Vec<Case> = [cases::matvec(), cases::matmul(), cases::attend(), cases::program()].concat();
         let (mut one, mut several) = (Cpu::new(options(1)).unwrap(), Cpu::new(all().pop().unwrap()).unwrap());
         for case in &cases {
-            assert!(runner::outputs(&mut one, case).await == runner::outputs(&mut several, case).await, "{}", case.name);
+            assert!(outputs(&mut one, case).await == outputs(&mut several, case).await, "{}", case.name);
         }
     }
 
@@ -130,4 +130,18 @@ async fn run_with(cpu: &mut Cpu, case: &Case, value: u32) -> Result<()> {
         }
     }
     cpu.run(&program)
+}
+
+/// All memory after a case ran.
+async fn outputs(cpu: &mut Cpu, case: &Case) -> Vec<Vec<u8>> {
+    let (handles, program) = runner::load(cpu, case).unwrap();
+    cpu.run(&program).unwrap();
+    let mut all = Vec::new();
+    for (host, buf) in case.memory.iter().zip(handles) {
+        let mut bytes = runner::padded(host);
+        cpu.read(buf, 0, &mut bytes).await.unwrap();
+        cpu.free(buf);
+        all.push(bytes);
+    }
+    all
 }

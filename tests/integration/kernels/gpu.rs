@@ -63,10 +63,6 @@ fn with_dots(shader: Shader) -> Option<String> {
     variant(shader).filter(|_| shader.products() == Some(Products::Dots))
 }
 
-fn with_halves(shader: Shader) -> Option<String> {
-    variant(shader).filter(|_| shader.products() == Some(Products::Floats(Real::F16)))
-}
-
 fn of_several_quads(shader: Shader) -> Option<String> {
     let several = |block: Block| block.quads > 1;
     variant(shader).filter(|_| matches!(shader, Shader::Matvec(.., block) | Shader::Gated(.., block) if several(block)))
@@ -216,6 +212,10 @@ pub mod platform {
 
     fn in_halves(subgroups: Choice) -> GpuOptions {
         GpuOptions { f16: Choice::On, ..in_floats(subgroups) }
+    }
+
+    fn with_halves(shader: Shader) -> Option<String> {
+        variant(shader).filter(|_| shader.products() == Some(Products::Floats(Real::F16)))
     }
 
     async_test! {

@@ -50,21 +50,6 @@ pub fn load<B: Backend>(backend: &mut B, case: &Case) -> Result<(Vec<Buf>, B::Pr
     Ok((handles, program))
 }
 
-/// All memory after a case ran.
-#[cfg(not(target_os = "unknown"))]
-pub async fn outputs<B: Backend>(backend: &mut B, case: &Case) -> Vec<Vec<u8>> {
-    let (handles, program) = load(backend, case).unwrap();
-    backend.run(&program).unwrap();
-    let mut all = Vec::new();
-    for (host, buf) in case.memory.iter().zip(handles) {
-        let mut bytes = padded(host);
-        backend.read(buf, 0, &mut bytes).await.unwrap();
-        backend.free(buf);
-        all.push(bytes);
-    }
-    all
-}
-
 async fn run<B: Backend>(backend: &mut B, case: &Case, precision: Precision) -> std::result::Result<(), String> {
     let (handles, program) = load(backend, case).map_err(|e| e.to_string())?;
     let mut expected = Memory::new(&case.memory);
@@ -121,7 +106,7 @@ fn step(host: &Host, value: f64) -> f64 {
 }
 
 /// A buffer's bytes; their number is a multiple of 4.
-fn padded(host: &Host) -> Vec<u8> {
+pub fn padded(host: &Host) -> Vec<u8> {
     let mut bytes = host.bytes();
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes

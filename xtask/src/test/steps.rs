@@ -37,7 +37,7 @@ pub const STEPS: &[Step] = &[
     step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),
     step("package", "the npm package is packed", &["modules"], Extent::Usual, |place, _| build::package(place)),
     step("package-tests", "the package as its users have it", &["package"], Extent::Usual, package_tests),
-    step("release", "a release, unpacked and served elsewhere, answers", &["package"], Extent::Usual, |place, _| release::test(place)),
+    step("release", "a release, unpacked and served elsewhere, answers", &["package"], Extent::Long, |place, _| release::test(place)),
     step("clippy-wasm", "clippy finds nothing, for browsers and WASI", &["set-up"], Extent::Usual, clippy_wasm),
     step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
     step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),

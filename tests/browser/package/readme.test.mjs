@@ -1,34 +1,31 @@
-// What the package's README shows runs as it stands there: a component, with each React that is named, and a page.
+// What the package's README shows runs as it stands there: the React component with each React that it names, and the page without a bundler.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { codeOf, packed, PROJECTS, project, run, sectionOf, serveModels } from "../samples.mjs";
+import { codeOf, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 import { launchChromium, newTab } from "./host.mjs";
 
 const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
 
-let site, models, browser;
-before(async () => {
-  mkdirSync(PROJECTS, { recursive: true });
-  // One site, which fetches the model once and keeps it.
-  [site, models, browser] = await Promise.all([serveFolder(PROJECTS), serveModels(), launchChromium()]);
-});
+let models, browser;
+before(async () => ([models, browser] = await Promise.all([serveModels(), launchChromium()])));
 after(async () => {
   await browser?.close();
-  for (const served of [site, models]) served?.close();
+  models?.close();
 });
 
-/** Opens a page of the site; what the browser itself complains of meanwhile. */
-async function open(path) {
+/** Opens a page; what the browser itself complains of meanwhile. */
+async function open(address) {
   const tab = await newTab(browser);
   const complaints = [];
   tab.on("pageerror", (error) => complaints.push(error.message));
-  await tab.goto(`${site.address}${path}`);
+  await tab.goto(address);
   return { tab, complaints };
 }
 
@@ -37,11 +34,11 @@ describe("the README's component", () => {
     it(`answers, with React ${react}`, async () => {
       const dependencies = { react: `^${react}.0.0`, "react-dom": `^${react}.0.0` };
       const files = { "Chat.jsx": codeOf("React", "jsx") };
-      const name = `readme-react-${react}`;
-      const folder = await project("readme", { name, dependencies, files });
+      const folder = await project("readme", { name: `readme-react-${react}`, dependencies, files });
       const options = ["--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist"];
       await run(folder, join(folder, "node_modules/.bin/esbuild"), "main.jsx", ...options);
-      const { tab, complaints } = await open(`${name}/?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`);
+      const site = await serveFolder(folder);
+      const { tab, complaints } = await open(`${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`);
       assert.equal(await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react)), react);
       await tab.locator("::-p-aria(Load the model)").click();
       await tab.waitForSelector("input, [role=alert]");
@@ -52,22 +49,25 @@ describe("the README's component", () => {
       assert.deepEqual(lines, [["user", story.messages.at(-1).content], ["assistant", story.answer]]);
       assert.deepEqual(complaints, []);
       await tab.close();
+      site.close();
     });
   }
 });
 
 describe("the README's page without a bundler", () => {
-  const name = "readme-page";
-  const folder = join(PROJECTS, name);
-  before(() => {
+  let folder, site;
+  before(async () => {
+    folder = fileURLToPath(new URL("../../../pkg/samples/readme-page", import.meta.url));
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(join(folder, "models"), { recursive: true });
     cpSync(packed().folder, join(folder, "phi-wasm"), { recursive: true });
     symlinkSync(MODEL, join(folder, "models/model.gguf"));
+    site = await serveFolder(folder);
   });
+  after(() => site?.close());
 
   const answers = async (file) => {
-    const { tab, complaints } = await open(`${name}/${file}`);
+    const { tab, complaints } = await open(`${site.address}${file}`);
     await tab.waitForFunction(() => document.body.textContent !== "");
     assert.equal(await tab.$eval("body", (body) => body.textContent), capital.answer);
     assert.deepEqual(complaints, []);

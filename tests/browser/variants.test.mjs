@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
-import { LONGEST } from "../../web/tools/waiting.mjs";
+import { LONGEST, noWorkers } from "../../web/tools/waiting.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
 import { servePage } from "./setting.mjs";
 
@@ -20,11 +20,6 @@ async function load(browser, site, wishes = {}) {
   const page = await Page.open(browser, site.address, { model: site.model, backend: "cpu", ...wishes });
   const [, facts] = await page.load();
   return { page, backend: facts.split(" · ").at(-1) };
-}
-
-/** Resolves once a tab has ended a worker. */
-function gone(tab, worker) {
-  return new Promise((resolve) => tab.on("workerdestroyed", (other) => other === worker && resolve()));
 }
 
 async function answers(page) {
@@ -52,10 +47,8 @@ describe("the module of", () => {
       assert.equal(page.tab.workers().length, threads, "one worker a thread");
       await answers(page);
       assert.deepEqual(page.complaints, []);
-      const ends = Promise.all(page.tab.workers().map((worker) => gone(page.tab, worker)));
       await page.tab.click("#change");
-      await ends;
-      assert.equal(page.tab.workers().length, 0);
+      await noWorkers(page.tab);
       assert.match((await page.load())[1], new RegExp(backend), "it loads again");
       await page.tab.close();
     });

@@ -13,3 +13,14 @@ export async function until(isAsWanted, look, what) {
     if (performance.now() - start > LONGEST) throw new Error(`${what} did not come; at last there was ${JSON.stringify(seen)}`);
   }
 }
+
+/** Resolves once a tab's workers have ended. */
+export async function noWorkers(tab) {
+  const signal = AbortSignal.timeout(LONGEST);
+  while (tab.workers().length > 0) {
+    await new Promise((resolve, reject) => {
+      tab.once("workerdestroyed", resolve);
+      signal.onabort = () => reject(new Error(`${tab.workers().length} workers do not end`));
+    });
+  }
+}

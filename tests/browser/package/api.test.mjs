@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { noWorkers } from "../../../web/tools/waiting.mjs";
 import { ENDLESS, EXACT, GOLDEN } from "../golden.mjs";
 import { serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
-import { noWorkers, openHost } from "./host.mjs";
+import { openHost } from "./host.mjs";
 
 const [{ messages, answer }] = ANSWERS;
 

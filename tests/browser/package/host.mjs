@@ -1,23 +1,13 @@
 // What tests of the package's API share: a page of the packed package's origin, and small models beside it.
 
-import { launch } from "../../../web/tools/browser.mjs";
+import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { makeGoldenModel } from "../golden.mjs";
 import { packed } from "../samples.mjs";
 import { makeTinyModel } from "../tiny.mjs";
 
-/** Milliseconds: a bound that turns what hangs into a failure. However busy a machine is, nothing else takes that long. */
-export const LONGEST = 10 * 60_000;
-
 /** Chromium, without the GPU that it would have to play. */
-export const launchChromium = () => launch("chromium without WebGPU", { timeout: LONGEST, protocolTimeout: LONGEST });
-
-/** A tab that waits for what is to come. */
-export async function newTab(browser) {
-  const tab = await browser.newPage();
-  tab.setDefaultTimeout(LONGEST);
-  return tab;
-}
+export const launchChromium = () => launch("chromium without WebGPU");
 
 /** A server of the package, a browser, and two models of other origins: their addresses, and the folder that the tiny one lies in. */
 export async function openHost() {
@@ -33,12 +23,12 @@ export async function openHost() {
     for (const model of models) model.remove();
   };
   const [tiny, golden] = served.map(({ address }) => address);
-  return { folder: models[0].folder, tiny, golden, openTab: () => openTab(browser, site), close };
+  return { folder: models[0].folder, tiny, golden, openTab: () => openPage(browser, site), close };
 }
 
 /** A page of the package's origin, whichever, with the package's exports as globals. */
-async function openTab(browser, site) {
-  const tab = await newTab(browser);
+async function openPage(browser, site) {
+  const tab = await openTab(browser);
   await tab.goto(`${site.address}package.json`);
   await tab.evaluate(async () => {
     Object.assign(self, await import("/index.js"));
@@ -54,15 +44,4 @@ async function openTab(browser, site) {
     };
   });
   return tab;
-}
-
-/** Resolves once a page's workers have ended. */
-export async function noWorkers(tab) {
-  const signal = AbortSignal.timeout(LONGEST);
-  while (tab.workers().length > 0) {
-    await new Promise((resolve, reject) => {
-      tab.once("workerdestroyed", resolve);
-      signal.onabort = () => reject(new Error(`${tab.workers().length} workers do not end`));
-    });
-  }
 }

@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
+import { noWorkers } from "../../../web/tools/waiting.mjs";
 import { ENDLESS, EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
 import { compile, nodeProgram, project, run, serveModels } from "../samples.mjs";
 import { MODEL } from "../setting.mjs";
-import { launchChromium, newTab, noWorkers } from "./host.mjs";
+import { launchChromium } from "./host.mjs";
 
 const { prompt: QUESTION, answer: ANSWER, length: LENGTH } = GOLDEN;
 
@@ -35,7 +37,7 @@ async function built() {
 }
 
 async function open(file) {
-  const tab = await newTab(browser);
+  const tab = await openTab(browser);
   const complaints = [];
   tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   tab.on("pageerror", (error) => complaints.push(error.message));

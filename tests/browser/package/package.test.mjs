@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
 import { dependenciesOf, develop, packed, project, run } from "../samples.mjs";
-import { launchChromium, newTab } from "./host.mjs";
+import { launchChromium } from "./host.mjs";
 
 const TOOLS = fileURLToPath(new URL("../../../web/tools", import.meta.url));
 const messages = [{ role: "user", content: GOLDEN.prompt }];
@@ -26,7 +27,7 @@ after(async () => {
 
 /** Opens a sample's page and waits for its outcome; also the addresses of its workers, and what was fetched. */
 async function visit(address, wishes = {}) {
-  const tab = await newTab(browser);
+  const tab = await openTab(browser);
   const fetched = [];
   tab.on("request", (request) => fetched.push(request.url()));
   const url = new URL(address);

@@ -5,10 +5,11 @@ import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { codeOf, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
-import { launchChromium, newTab } from "./host.mjs";
+import { launchChromium } from "./host.mjs";
 
 const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
@@ -22,7 +23,7 @@ after(async () => {
 
 /** Opens a page; what the browser itself complains of meanwhile. */
 async function open(address) {
-  const tab = await newTab(browser);
+  const tab = await openTab(browser);
   const complaints = [];
   tab.on("pageerror", (error) => complaints.push(error.message));
   await tab.goto(address);

@@ -80,14 +80,13 @@ pub fn named(name: &str) -> Result<&'static Step> {
 
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
 const WASI: &str = "--target=wasm32-wasip1";
-const GPU_TESTS: &str = "--features=gpu-tests";
 
 fn clippy(place: &Place, _: Extent) -> Result<()> {
     cargo(place, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"])
 }
 
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
-    cargo(place, &["clippy", "--lib", "--tests", GPU_TESTS, BROWSER, "--", "-Dwarnings"])?;
+    cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
     cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
 }
 
@@ -149,7 +148,7 @@ fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
 fn chromium(place: &Place, _: Extent) -> Result<()> {
     let mut wasm_pack = place.command("wasm-pack");
     wasm_pack.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
-    sh::show(wasm_pack.args(["--", GPU_TESTS, "--test=integration"]))
+    sh::show(wasm_pack.args(["--", "--test=integration"]))
 }
 
 /// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run
@@ -157,7 +156,7 @@ fn chromium(place: &Place, _: Extent) -> Result<()> {
 fn firefox(place: &Place, _: Extent) -> Result<()> {
     let mut wasm_pack = place.command("wasm-pack");
     wasm_pack.args(["test", "--headless", "--firefox", "--mode=no-install", "--geckodriver"]).arg(place.geckodriver());
-    sh::show(wasm_pack.args(["--", GPU_TESTS, "--test=integration", "--", "--include-ignored", "golden::gpu"]))
+    sh::show(wasm_pack.args(["--", "--test=integration", "--", "--include-ignored", "golden::gpu"]))
 }
 
 /// Unoptimised: that it works is the question, and the libraries are compiled for the tests anyway.

@@ -4,11 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, it } from "node:test";
-import { exported, file, HOSTILE, importFile, openApp } from "./app.mjs";
-import { ANSWERS } from "./setting.mjs";
+import { SKY, exported, file, HOSTILE, importFile, openApp } from "./app.mjs";
 
 const AXE = readFileSync(createRequire(new URL("../../web/tools/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
-const [CAPITAL] = ANSWERS;
 const PHONE = { width: 390, height: 844 };
 
 describe("the app for those who do not use a mouse or do not see", () => {
@@ -106,7 +104,7 @@ describe("the app for those who do not use a mouse or do not see", () => {
     await page.tab.keyboard.press("Enter");
     await page.loaded();
     await page.tab.waitForFunction(() => document.activeElement?.id === "question");
-    await page.tab.keyboard.type(CAPITAL.messages[0].content);
+    await page.tab.keyboard.type(SKY.question);
     await page.tab.keyboard.press("Enter");
     await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent.length > 0);
     await page.tab.keyboard.press("Escape");

@@ -3,29 +3,26 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
-import { exported, file, importFile, openApp, SMALL } from "./app.mjs";
-import { ANSWERS } from "./setting.mjs";
-
-const [{ messages: [{ content: CAPITAL }] }, { messages: [{ content: STORY }] }] = ANSWERS;
+import { SKY, ENDLESS, exported, file, importFile, OFFER, openApp } from "./app.mjs";
 
 for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`what the app keeps in ${kind}`, () => {
     let site, page, close;
     before(async () => {
       ({ site, page, close } = await openApp(kind, { extraPrefsFirefox: { "dom.webgpu.enabled": false } }));
-      await page.load(SMALL);
+      await page.load(OFFER);
       await page.go("chat");
       await page.setUp({ preset: "precise" });
     });
     after(() => close?.());
 
     it("is all of a conversation that goes on after the browser has cleared it", async () => {
-      await page.ask(CAPITAL);
+      await page.ask(SKY.question);
       await page.removeDatabase();
-      await page.ask(CAPITAL);
+      await page.ask(SKY.question);
       const shown = await page.messages();
       await page.reload();
-      await page.openChat(CAPITAL);
+      await page.openChat(SKY.question);
       assert.equal(shown.length, 4);
       await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 4);
       assert.deepEqual((await page.messages()).map(({ text }) => text), shown.map(({ text }) => text));
@@ -39,16 +36,15 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
         // Chromium remembers for half a minute how much room there was, but not of a database that it has cleared.
         await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
-        await page.ask(CAPITAL);
+        await page.ask(SKY.question);
         assert.equal((await page.problem())?.code, "storage-full");
         assert.deepEqual((await page.kept())?.messages ?? [], []);
         const shown = await page.messages();
         assert.equal(shown.length, 6);
-        await importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr")));
-        await page.tab.waitForFunction(() => document.querySelector(".toasts").textContent.includes("This browser took none of it"));
+        await page.told("This browser took none of it", () => importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr"))));
         assert.equal((await page.titles()).length, 1);
         await page.go("chat");
-        await page.openChat(CAPITAL);
+        await page.openChat(SKY.question);
         await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 6);
         assert.deepEqual(await page.messages(), shown);
         await browser.send("Storage.overrideQuotaForOrigin", { origin });
@@ -64,7 +60,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       const other = await AppPage.open(page.tab.browser(), site.address);
       await page.tab.bringToFront();
       await page.go("chat");
-      await page.say(STORY);
+      await page.say(ENDLESS.question);
       await page.tab.waitForSelector("#stop");
       const [title] = await page.titles();
       await other.tab.bringToFront();
@@ -72,6 +68,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await other.menu(title, "Delete");
       await page.tab.bringToFront();
       await page.tab.waitForSelector("#stop", { hidden: true });
+      assert.equal(await page.tab.$eval("#status", ({ textContent }) => textContent), "The answer is stopped.");
       await other.tab.close();
     });
 
@@ -79,7 +76,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       const other = await AppPage.open(page.tab.browser(), site.address);
       await page.tab.bringToFront();
       await page.go("chat");
-      await page.say(STORY);
+      await page.say(ENDLESS.question);
       await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent);
       await other.tab.bringToFront();
       await Promise.all([page.tab.waitForNavigation(), other.wipe()]);

@@ -2,77 +2,35 @@
 
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
-import { createServer, request as ask } from "node:http";
 import { dirname } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch } from "../../web/tools/browser.mjs";
 import { serve } from "../../web/tools/serve.mjs";
-import { exported, file, importFile, inOneLine, SMALL, text } from "./app.mjs";
-import { ANSWERS, MODEL } from "./setting.mjs";
+import { SKY, ENDLESS, exported, file, importFile, inOneLine, OFFER, STAND_IN, text } from "./app.mjs";
+import { Hub } from "./hub.mjs";
 
-const [CAPITAL] = ANSWERS;
+const SIZE = statSync(STAND_IN).size;
 
-/** A server in front of a site, at the end of a slow line that can be cut off in the middle of models. */
-async function slowLine(site) {
-  const line = { held: Promise.resolve(), release: () => {}, ranges: [] };
-  const server = createServer((request, response) => {
-    const options = { method: request.method, headers: { ...request.headers, host: new URL(site).host } };
-    const passed = ask(new URL(request.url, site), options, async (answer) => {
-      response.writeHead(answer.statusCode, answer.headers);
-      const slowly = request.url.startsWith("/models/");
-      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
-      if (slowly && to) line.ranges.push([Number(from), Number(to) + 1]);
-      for await (const piece of answer) {
-        if (slowly) await line.held;
-        if (response.destroyed) return answer.destroy();
-        if (slowly) await sleep(2);
-        response.write(piece);
-      }
-      response.end();
-    });
-    passed.on("error", () => response.destroy());
-    request.pipe(passed);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  line.hold = () => (line.held = new Promise((release) => (line.release = release)));
-  line.close = () => (line.release(), server.closeAllConnections(), server.close());
-  line.address = `http://127.0.0.1:${server.address().port}/`;
-  return line;
-}
-
-/** Bytes in at least one of the ranges. */
-function covered(ranges) {
-  let end = 0;
-  let sum = 0;
-  for (const [from, to] of ranges.toSorted(([a], [b]) => a - b)) {
-    sum += Math.max(0, to - Math.max(from, end));
-    end = Math.max(end, to);
-  }
-  return sum;
-}
-
-describe("the app on a slow line, and its upkeep", () => {
-  let site, line, browser, page;
+describe("the app on a line that breaks off, and its upkeep", () => {
+  const hub = new Hub(dirname(STAND_IN));
+  let site, browser, page;
   before(async () => {
-    site = await serve({ models: dirname(MODEL), isolated: false });
-    line = await slowLine(site.address);
+    site = await serve({ models: hub.answer, isolated: false });
     browser = await launch("chromium without WebGPU");
-    page = await AppPage.open(browser, line.address);
+    page = await AppPage.open(browser, site.address);
   });
   after(async () => {
     await browser?.close();
-    line?.close();
     site?.server.closeAllConnections();
     site?.server.close();
   });
 
   it("shows how far a download is, and pauses it", async () => {
-    await page.begin(SMALL);
+    hub.allow(0.8 * SIZE);
+    await page.begin(OFFER);
     await page.tab.waitForFunction(() => [document.querySelector("#loading progress")].some((progress) => progress?.value > 0.6 * progress?.max && progress.max > 1));
-    line.hold();
-    assert.match(await page.tab.$eval("#loading", (card) => card.textContent), /Downloading SmolLM2.*of 9\d.MB/s);
+    assert.match(await page.tab.$eval("#loading", (card) => card.textContent), /Downloading SmolLM2.*of 2\d.MB/s);
     await page.press("Pause");
     await page.tab.waitForSelector('#loading[data-phase="paused"]');
   });
@@ -81,15 +39,15 @@ describe("the app on a slow line, and its upkeep", () => {
     await page.reload();
     await page.go("models");
     await page.tab.waitForFunction(() => / have arrived/.test(document.querySelector("[data-model]")?.textContent));
-    line.release();
-    line.ranges = [];
+    const { sent } = hub;
+    hub.allow(Infinity);
     await page.press("Go on");
     await page.loaded();
-    const [fetched, { size }] = [covered(line.ranges), statSync(MODEL)];
-    assert.ok(fetched < 0.75 * size, `${fetched} bytes of ${size} were fetched again after more than half of them had arrived`);
+    const fetched = hub.sent - sent;
+    assert.ok(fetched < 0.75 * SIZE, `${fetched} bytes of ${SIZE} were fetched again after more than half of them had arrived`);
     await page.go("chat");
     await page.setUp({ preset: "precise" });
-    assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
+    assert.equal(text(await page.ask(SKY.question)), SKY.answer);
   });
 
   it("has several threads where the user wants them and the host says nothing", async () => {
@@ -102,19 +60,19 @@ describe("the app on a slow line, and its upkeep", () => {
     await page.loaded();
     await page.go("chat");
     await page.setUp({ preset: "precise" });
-    const answer = await page.ask(CAPITAL.messages[0].content);
-    assert.equal(text(answer), CAPITAL.answer);
+    const answer = await page.ask(SKY.question);
+    assert.equal(text(answer), SKY.answer);
     assert.match(answer.about, /threads/);
   });
 
   it("keeps the part of an answer that was there when its tab was closed", async () => {
     await page.go("chat");
     await page.setUp({ preset: "precise" });
-    await page.say("Tell me a long story about the sea.");
+    await page.say(ENDLESS.question);
     const kept = await page.keptAnswer("writing");
     await page.tab.close();
-    page = await AppPage.open(browser, line.address);
-    await page.openChat("Tell me a long story about the sea.");
+    page = await AppPage.open(browser, site.address);
+    await page.openChat(ENDLESS.question);
     await page.tab.waitForSelector('article[data-state="interrupted"]');
     assert.ok(inOneLine((await page.messages()).at(-1).text).startsWith(inOneLine(kept)), kept);
     await page.loaded();
@@ -161,13 +119,13 @@ describe("the app on a slow line, and its upkeep", () => {
 
   it("opens a file of the user's own once, and has it by itself the next time", async () => {
     const [chooser] = await Promise.all([page.tab.waitForFileChooser(), page.press("Open a file")]);
-    await chooser.accept([MODEL]);
+    await chooser.accept([STAND_IN]);
     await page.loaded();
     await page.reload();
     await page.loaded();
     await page.go("chat");
     await page.setUp({ preset: "precise" });
-    assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
+    assert.equal(text(await page.ask(SKY.question)), SKY.answer);
   });
 
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));

@@ -2,14 +2,23 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch } from "../../web/tools/browser.mjs";
 import { serve } from "../../web/tools/serve.mjs";
+import { makeRandomModel, RANDOM_ANSWERS, SMALL } from "./random-model.mjs";
 import { MODEL } from "./setting.mjs";
 
-export const SMALL = "smollm2-135m";
+/** The small model that the app offers. In its place its tests have one with random weights, which comes and answers sooner. */
+export const OFFER = "smollm2-135m";
+export const STAND_IN = makeRandomModel(SMALL, basename(MODEL));
+/** Two questions with their answers, the second with instructions, and one whose answer takes longer than a test. */
+export const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.small.map(({ messages, answer }) => ({
+  instructions: messages.find(({ role }) => role === "system")?.content,
+  question: messages.at(-1).content,
+  answer: answer.trim(),
+}));
 
 /** What a model might say to have the page talk to strangers. */
 export const HOSTILE = [
@@ -55,8 +64,8 @@ export const folder = mkdtempSync(join(tmpdir(), "phi-app-"));
 after(() => rmSync(folder, { recursive: true }));
 
 /** The app in a browser of its own, from a server of its own. */
-export async function openApp(kind, more) {
-  const site = await serve({ models: dirname(MODEL) });
+export async function openApp(kind, more, model = STAND_IN) {
+  const site = await serve({ models: dirname(model) });
   let browser;
   const close = async () => {
     await browser?.close();

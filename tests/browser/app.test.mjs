@@ -4,11 +4,17 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { exported, file, folder, HOSTILE, importFile, inOneLine, openApp, SMALL, text } from "./app.mjs";
-import { ANSWERS } from "./setting.mjs";
+import { SKY, ENDLESS, exported, file, folder, HOSTILE, importFile, inOneLine, OFFER, openApp, POEM, text } from "./app.mjs";
+import { ANSWERS, MODEL } from "./setting.mjs";
 
 const BROWSERS = ["chromium without WebGPU", "firefox"];
-const [CAPITAL, STORY] = ANSWERS;
+
+/** A new conversation, without chance, and its first answer. */
+async function askAnew(page, { instructions, question }) {
+  await page.go("chat");
+  await page.setUp({ preset: "precise", instructions });
+  return page.ask(question);
+}
 
 for (const kind of BROWSERS) {
   describe(`the app in ${kind}`, () => {
@@ -25,7 +31,7 @@ for (const kind of BROWSERS) {
     });
 
     it("asks about mobile data before it downloads, and takes no for an answer", async () => {
-      await page.tab.click(`[data-offer="${SMALL}"]`);
+      await page.tab.click(`[data-offer="${OFFER}"]`);
       await page.tab.waitForSelector("dialog[open]");
       assert.match(await page.tab.$eval("dialog[open]", (dialog) => dialog.textContent), /98.MB.*mobile data/s);
       await page.tab.keyboard.press("Escape");
@@ -37,7 +43,7 @@ for (const kind of BROWSERS) {
       await page.go("settings");
       await page.tab.select("#compute", "cpu");
       await page.go("welcome");
-      await page.load(SMALL);
+      await page.load(OFFER);
       await page.tab.waitForSelector("#composer");
       assert.match(await page.tab.$eval("a.model", (link) => link.textContent), /SmolLM2 135M · CPU/);
     });
@@ -45,25 +51,23 @@ for (const kind of BROWSERS) {
     it("answers as the reference does, and asks nobody meanwhile", async () => {
       await page.setUp({ preset: "precise" });
       const before = page.requests.length;
-      const answer = await page.ask(CAPITAL.messages[0].content);
+      const answer = await page.ask(SKY.question);
       // The app's own scripts come from the service worker.
       assert.deepEqual(page.requests.slice(before).filter((address) => !address.startsWith(`${site.address}assets/`)), []);
-      assert.equal(text(answer), CAPITAL.answer);
+      assert.equal(text(answer), SKY.answer);
       assert.equal(answer.state, "done");
       assert.match(answer.about, /tokens\/s · CPU/);
     });
 
     it("follows a conversation's own instructions", async () => {
-      await page.go("chat");
-      await page.setUp({ preset: "precise", instructions: STORY.messages[0].content });
-      assert.equal(text(await page.ask(STORY.messages[1].content)), STORY.answer);
+      assert.equal(text(await askAnew(page, POEM)), POEM.answer);
     });
 
     it("answers again as another version, and shows either", async () => {
       await page.act("assistant", "again");
       const again = await page.answer();
       assert.equal(again.versions, "2/2");
-      assert.equal(text(again), STORY.answer);
+      assert.equal(text(again), POEM.answer);
       await page.press("Earlier version");
       await page.tab.waitForFunction(() => document.querySelector(".versions .figures")?.textContent === "1/2");
     });
@@ -74,21 +78,21 @@ for (const kind of BROWSERS) {
       await page.tab.$eval("article.user textarea", (field) => field.select());
       await page.tab.type("article.user textarea", "Write about a cat.");
       await page.tab.click("article.user button[type=submit]");
-      await page.tab.waitForFunction((other) => (document.querySelector("article.assistant .markdown")?.textContent.trim() || other) !== other, {}, STORY.answer);
+      await page.tab.waitForFunction((other) => (document.querySelector("article.assistant .markdown")?.textContent.trim() || other) !== other, {}, POEM.answer);
       await page.stop();
       await page.answer();
       const [question] = await page.messages();
       assert.equal(question.text, "Write about a cat.");
       assert.equal(question.versions, "2/2");
       await page.press("Earlier version");
-      await page.tab.waitForFunction(() => document.querySelector("article.user .bubble").textContent === "Write about a fox.");
-      assert.equal(text((await page.messages()).at(-1)), STORY.answer);
+      await page.tab.waitForFunction((question) => document.querySelector("article.user .bubble").textContent === question, {}, POEM.question);
+      assert.equal(text((await page.messages()).at(-1)), POEM.answer);
     });
 
     it("stops, and goes on from there", async () => {
       await page.go("chat");
       await page.setUp({ preset: "precise", instructions: "" });
-      await page.say("Tell me a long story about the sea.");
+      await page.say(ENDLESS.question);
       await page.tab.waitForFunction(() => (document.querySelector("article.assistant .markdown")?.textContent.length ?? 0) > 20);
       await page.tab.keyboard.press("Escape");
       const stopped = await page.answer();
@@ -101,9 +105,9 @@ for (const kind of BROWSERS) {
     });
 
     it("finds a conversation by words of an answer", async () => {
-      await page.tab.type("#search", "paris france");
+      await page.tab.type("#search", SKY.answer.match(/\w{3,}/g).reverse().join(" "));
       await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 1);
-      assert.deepEqual(await page.titles(), [CAPITAL.messages[0].content]);
+      assert.deepEqual(await page.titles(), [SKY.question]);
       await page.tab.$eval("#search", (field) => {
         field.value = "";
         field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -113,20 +117,20 @@ for (const kind of BROWSERS) {
 
     it("throws a conversation away and brings it back", async () => {
       const titles = await page.titles();
-      await page.menu(CAPITAL.messages[0].content, "Delete");
-      await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 2);
-      await page.press("Undo");
+      const gone = page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 2);
+      await page.told("Conversation deleted", () => page.menu(SKY.question, "Delete"), "Undo");
+      await gone;
       await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 3);
       assert.deepEqual(await page.titles(), titles);
     });
 
     it("renames a conversation", async () => {
-      await page.menu(CAPITAL.messages[0].content, "Rename");
+      await page.menu(SKY.question, "Rename");
       await page.tab.waitForSelector("nav input");
       await page.tab.$eval("nav input", (field) => field.select());
-      await page.tab.keyboard.type("Capitals");
+      await page.tab.keyboard.type("Why blue");
       await page.tab.keyboard.press("Enter");
-      await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].some(({ textContent }) => textContent === "Capitals"));
+      await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].some(({ textContent }) => textContent === "Why blue"));
     });
 
     it("exports all conversations and takes them back in", async () => {
@@ -139,8 +143,7 @@ for (const kind of BROWSERS) {
     });
 
     it("says what is wrong with a file that it cannot take", async () => {
-      await importFile(page, file("other.json", "{}"));
-      await page.tab.waitForFunction(() => [...document.querySelectorAll(".toast")].some(({ textContent }) => textContent.includes("holds no conversations")));
+      await page.told("holds no conversations", () => importFile(page, file("other.json", "{}")));
       assert.equal((await page.titles()).length, 6);
     });
 
@@ -165,7 +168,7 @@ for (const kind of BROWSERS) {
       await page.go("chat");
       await page.paste("#question", "A short text.");
       assert.equal(await page.tab.$("#composer li"), null);
-      await page.paste("#question", "A long text. ".repeat(400));
+      await page.paste("#question", "A long text. ".repeat(200));
       await page.tab.waitForSelector("#composer li");
       assert.match(await page.tab.$eval("#composer li", (item) => item.textContent), /Pasted text/);
     });
@@ -188,9 +191,9 @@ for (const kind of BROWSERS) {
       await page.tab.waitForSelector("#composer li");
       assert.equal(await page.tab.$eval("#question", (field) => field.value), "Not sent yet");
       assert.deepEqual(await page.titles(), titles);
-      await page.openChat("Capitals");
+      await page.openChat("Why blue");
       await page.tab.waitForSelector("article.assistant");
-      assert.equal(text((await page.messages()).at(-1)), CAPITAL.answer);
+      assert.equal(text((await page.messages()).at(-1)), SKY.answer);
     });
 
     it("marks an answer whose tab was killed, and offers to go on", async () => {
@@ -218,28 +221,39 @@ for (const kind of BROWSERS) {
       await page.tab.waitForSelector("#composer li");
       await page.clearDraft();
       await page.setUp({ preset: "precise" });
-      assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
+      assert.equal(text(await page.ask(SKY.question)), SKY.answer);
     });
 
     it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
   });
 }
 
+describe("the app with the small model that it offers", () => {
+  let page, close;
+  before(async () => ({ page, close } = await openApp("chromium without WebGPU", {}, MODEL)));
+  after(() => close?.());
+
+  it("keeps it, and answers as the reference does", async () => {
+    await page.load(OFFER);
+    for (const { messages, answer } of ANSWERS) {
+      const [{ content: question }, system] = messages.toReversed();
+      assert.equal(text(await askAnew(page, { instructions: system?.content, question })), answer);
+    }
+    await page.go("models");
+    await page.tab.waitForSelector("[data-model]");
+    assert.deepEqual(page.complaints, []);
+  });
+});
+
 describe("the app in webkit, the poorest browser", () => {
   let site, page, close;
   before(async () => ({ site, page, close } = await openApp("webkit")));
   after(() => close?.());
 
-  const askCapital = async () => {
-    await page.go("chat");
-    await page.setUp({ preset: "precise" });
-    return page.ask(CAPITAL.messages[0].content);
-  };
-
   it("loads the small model, keeps it in the database, and answers", async () => {
-    await page.load(SMALL);
-    const answer = await askCapital();
-    assert.equal(text(answer), CAPITAL.answer);
+    await page.load(OFFER);
+    const answer = await askAnew(page, SKY);
+    assert.equal(text(answer), SKY.answer);
     assert.match(answer.about, /CPU, SIMD128, 1 thread$/);
     await page.go("models");
     await page.tab.waitForFunction(() => document.querySelector("[data-model]") && document.querySelector("main").textContent.includes("Models lie in the browser’s database"));
@@ -251,7 +265,7 @@ describe("the app in webkit, the poorest browser", () => {
     await new Promise((resolve) => site.server.close(resolve));
     await page.reload();
     await page.loaded();
-    assert.equal(text(await askCapital()), CAPITAL.answer);
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
     assert.equal((await page.titles()).length, 2);
   });
 });
@@ -275,11 +289,11 @@ for (const kind of ["chromium", "firefox"]) {
     });
 
     it("answers all the same, and says why the model is not kept", async () => {
-      await page.load(SMALL);
+      await page.load(OFFER);
       await page.go("chat");
       await page.setUp({ preset: "precise" });
-      assert.equal(text(await page.ask(CAPITAL.messages[0].content)), CAPITAL.answer);
-      assert.deepEqual(await page.titles(), [CAPITAL.messages[0].content]);
+      assert.equal(text(await page.ask(SKY.question)), SKY.answer);
+      assert.deepEqual(await page.titles(), [SKY.question]);
       await page.go("models");
       assert.match(await page.tab.$eval("main", (main) => main.textContent), /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/);
     });

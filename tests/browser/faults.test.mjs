@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { basename, dirname } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
+import { serve } from "../../web/tools/serve.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
 import { servePage } from "./setting.mjs";
 
@@ -124,5 +126,39 @@ describe("a model server that", () => {
     const page = await Page.open(browser, site.address, { model: "http://127.0.0.1:1/model.gguf", backend: "cpu" });
     await assert.rejects(page.load(), { code: "network", message: /cannot be reached/ });
     await page.tab.close();
+  });
+});
+
+describe("the page's own server", () => {
+  it("may be late with the worker's script: a silent worker is given up only much later than the next way is tried", async () => {
+    const browser = await launch("chromium without WebGPU");
+    const { server, address } = await serve({ models: dirname(MODEL) });
+    const [serveFiles] = server.listeners("request");
+    const asked = new Promise((resolve) => {
+      let isHeld = false;
+      server.removeListener("request", serveFiles).on("request", (request, response) => {
+        const send = () => serveFiles(request, response);
+        // Helpers ask for it again.
+        if (isHeld || !/\/worker-[^/]+\.js$/.test(request.url)) return send();
+        isHeld = true;
+        resolve(send);
+      });
+    });
+    const page = await Page.open(browser, `${address}lab/`, { model: `/models/${basename(MODEL)}`, backend: "cpu" });
+    // The 20 seconds until the next way is tried are over at once.
+    await page.tab.evaluate(() => {
+      const { setTimeout } = window;
+      self.passed = new Promise((resolve) => {
+        window.setTimeout = (act, milliseconds) => (milliseconds === 20_000 ? setTimeout(() => resolve(act())) : setTimeout(act, milliseconds));
+      });
+    });
+    await page.tab.click("#load");
+    const [send] = await Promise.all([asked, page.tab.evaluate(() => self.passed)]);
+    send();
+    await page.loaded();
+    assert.equal((await page.ask(messages[0].content)).text, answer);
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
   });
 });

@@ -7,7 +7,7 @@ import { Page } from "../../web/tools/page.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
 import { ANSWERS, servePage } from "./setting.mjs";
 
-const [SKY, SEA, ENDLESS] = RANDOM_ANSWERS.tiny;
+const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.tiny;
 const PATH = makeRandomModel(TINY);
 
 /** Where the reference's answers are told to their end. Chromium's GPU is played by a CPU and takes a second a token: a few have to do. */
@@ -73,7 +73,7 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
         assert.equal(stats.finish, "cancelled");
         const length = Math.min(text.length, ENDLESS.answer.length);
         assert.equal(text.slice(0, length), ENDLESS.answer.slice(0, length));
-        for (const { messages, answer } of [SKY, SEA]) {
+        for (const { messages, answer } of [SKY, POEM]) {
           await page.startOver(messages.find(({ role }) => role === "system")?.content ?? "");
           assert.equal((await page.ask(messages.at(-1).content)).text, answer);
         }

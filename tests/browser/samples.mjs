@@ -145,14 +145,18 @@ export function compile(folder, file) {
 export async function develop(folder, program, ...args) {
   const env = { ...process.env, NO_COLOR: "1" };
   const child = spawn(join(folder, "node_modules/.bin", program), args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"], env });
-  const close = () => child.kill();
   let said = "";
-  for await (const piece of child.stdout) {
-    said += piece;
-    const [address] = /http:\/\/[^\s]+/.exec(said) ?? [];
-    if (address) return child.stdout.resume(), { address: address.endsWith("/") ? address : `${address}/`, close };
-  }
-  throw new Error(`${program} ended without an address: ${said}`);
+  const address = await new Promise((resolve, reject) => {
+    // It is read to its end: a server that cannot say what it does ends.
+    child.stdout.on("data", (piece) => {
+      said += piece;
+      const [found] = /http:\/\/\S+(?=\s)/.exec(said) ?? [];
+      if (found) resolve(found);
+    });
+    child.once("error", reject);
+    child.once("close", () => reject(new Error(`${program} ended without an address: ${said}`)));
+  });
+  return { address: address.endsWith("/") ? address : `${address}/`, close: () => child.kill() };
 }
 
 /** The demo model on an origin of its own. */

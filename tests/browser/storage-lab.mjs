@@ -52,6 +52,12 @@ export class Device {
     await until((files) => files.length === 0, borrowed, "the end of Puppeteer's own settings");
   }
 
+  /** All but the one that it began with; WebKit has no other. */
+  async closeTabs() {
+    const [, ...tabs] = (await this.browser.pages?.()) ?? [];
+    await Promise.all(tabs.map((tab) => tab.close()));
+  }
+
   async end() {
     await this.browser?.close().catch(() => {});
     this.#profile.remove();

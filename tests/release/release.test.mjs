@@ -20,7 +20,7 @@ const [DIST, MODEL, NGINX] = ["PHI_DIST", "PHI_SMOLLM2", "PHI_NGINX"].map((name)
   return process.env[name];
 });
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const { version } = JSON.parse(execFileSync("cargo", ["metadata", "--no-deps", "--format-version=1"], { cwd: ROOT, encoding: "utf8" })).packages.find(({ name }) => name === "phi-wasm");
+const { version } = cargoMetadata().packages.find(({ name }) => name === "phi-wasm");
 const QUESTION = "What is the capital of France?";
 const ANSWER = "The capital of France is Paris.";
 
@@ -47,6 +47,10 @@ after(() => rmSync(scratch, { recursive: true }));
 
 /** What the page about the standard library says nothing of, so that we do. */
 const LEFT_OUT = ["addr2line", "adler2", "memchr", "miniz_oxide", "object"];
+
+function cargoMetadata() {
+  return JSON.parse(execFileSync("cargo", ["metadata", "--no-deps", "--format-version=1"], { cwd: ROOT, encoding: "utf8" }));
+}
 
 /** The files below a folder, by their paths in it. */
 function filesOf(folder) {
@@ -77,7 +81,8 @@ describe("the files of a release", () => {
       for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) assert.equal(read(name), readFileSync(join(ROOT, name), "utf8"));
       const crates = read("THIRD-PARTY.txt");
       const standard = read("RUST-STANDARD-LIBRARY.html");
-      assert.ok(LEFT_OUT.every((name) => new RegExp(`MIT licence\\namong others: .*\\b${name}\\b`).test(crates)));
+      const [introduction] = crates.split("\n\n");
+      assert.ok(LEFT_OUT.every((name) => introduction.includes(name)), introduction);
       const programs = filesOf(folder).filter((path) => /(^phi|\.wasm)$/.test(path));
       assert.ok(programs.length > 0);
       for (const program of programs) {
@@ -132,8 +137,9 @@ describe("the command for Linux", () => {
 
 describe("the WASI module", () => {
   it("answers", () => {
-    const args = ["--no-warnings", join(ROOT, "tests/wasi/run.mjs"), join(unpacked.wasi, "phi.wasm"), "run", "--model", MODEL, "--temperature", "0", QUESTION];
-    assert.equal(execFileSync("node", args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim(), ANSWER);
+    const module = ["--no-warnings", join(ROOT, "tests/wasi/run.mjs"), join(unpacked.wasi, "phi.wasm")];
+    const args = ["run", "--model", MODEL, "--temperature", "0", QUESTION];
+    assert.equal(execFileSync("node", [...module, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim(), ANSWER);
   });
 });
 
@@ -207,7 +213,8 @@ describe("the app on hosts of others", () => {
     let browser, page;
     before(async () => {
       // No name is found: whatever happens here needs no network.
-      browser = await launch("chromium without WebGPU", { args: ["--no-sandbox", "--disable-blink-features=WebGPU", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*"] });
+      const offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*";
+      browser = await launch("chromium without WebGPU", { args: ["--no-sandbox", "--disable-blink-features=WebGPU", offline] });
       page = await AppPage.open(browser, nginx.address);
     });
     after(() => browser?.close());

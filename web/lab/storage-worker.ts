@@ -55,6 +55,7 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
   const random = dice(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const memory = new Uint8Array(shared ? new SharedArrayBuffer(4 * MIB) : new ArrayBuffer(4 * MIB));
+  const noise = Uint32Array.from({ length: MIB }, () => below(2 ** 32));
   let mirror = new Uint8Array(below(most));
   await vault.remove(file);
   await vault.resize(file, mirror.length);
@@ -74,7 +75,7 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
     const kind = random();
     if (kind < 0.5) {
       const at = below(most - length);
-      for (let i = 0; i < length; i++) view[i] = below(256);
+      view.set(new Uint8Array(noise.buffer, below(noise.byteLength - length), length));
       await vault.write(file, at, view);
       if (length > 0 && at + length > mirror.length) cutOrLengthen(at + length);
       if (length > 0) mirror.set(view, at);

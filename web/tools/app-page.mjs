@@ -151,6 +151,17 @@ export class AppPage {
     await this.tab.$$eval(":popover-open button", (buttons, entry) => buttons.find(({ textContent }) => textContent === entry).click(), entry);
   }
 
+  /** Does what has the app say something at its edge, where it does not stay; resolves once it was there, and presses its button, if one is named. */
+  async told(words, act, button) {
+    const press = (words, button) => {
+      const toast = [...document.querySelectorAll(".toast")].find(({ textContent }) => textContent.includes(words));
+      const pressed = toast && [...toast.querySelectorAll("button")].find(({ textContent }) => textContent === button);
+      pressed?.click();
+      return Boolean(toast && (pressed || !button));
+    };
+    await Promise.all([this.tab.waitForFunction(press, {}, words, button), act()]);
+  }
+
   /** Presses a button that asks for files, and gives it these. */
   async choose(selector, ...paths) {
     // Without a screen some browsers cancel the chooser at once: none is opened.

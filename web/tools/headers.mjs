@@ -1,4 +1,4 @@
-// The headers that the app is served with: by our own server, by the hosts of a release, and in part by the app's page and its service worker.
+// The headers that the app is served with: by our own server, by the hosts of a release, in part by its page and its service worker.
 
 /** What makes a page one that may share memory with threads. */
 export const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };

@@ -1,4 +1,4 @@
-// Writes what hosts are told about a release of the app: `_headers` into its folder, for Netlify and Cloudflare Pages, and `nginx.conf` beside it.
+// Writes what hosts are told of a release of the app: `_headers` into its folder, for Netlify and Cloudflare Pages; `nginx.conf` beside it.
 //
 //   node host-files.mjs APP_FOLDER
 

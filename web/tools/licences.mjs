@@ -1,4 +1,4 @@
-// Whose code is in what is published, and under which licences: that of node modules in scripts, that of Rust's crates in modules and programs.
+// Whose code is in what is published, and under which licences: that of node modules in scripts, of Rust's crates in modules and programs.
 //
 //   node licences.mjs FOLDER TARGET FEATURES [NODE_MODULE…]
 //
@@ -15,11 +15,12 @@ const MODULE = { target: "wasm32-unknown-unknown", features: "gpu,web" };
 
 /** What is linked that is no crate, by target. */
 const LINKED = {
-  "wasm32-wasip1": `It also holds wasi-libc (https://github.com/WebAssembly/wasi-libc), under the MIT or the Apache-2.0 licence with the LLVM exception, which is made
-from musl (MIT), CloudABI's libc (BSD-2-Clause) and dlmalloc (CC0-1.0).
+  "wasm32-wasip1": `It also holds wasi-libc (https://github.com/WebAssembly/wasi-libc), under the MIT licence or the Apache-2.0 licence with the LLVM
+exception. That is made from musl (MIT), CloudABI's libc (BSD-2-Clause) and dlmalloc (CC0-1.0).
 `,
-  "x86_64-unknown-linux-gnu": `It also holds LLVM's libunwind and compiler-rt, under the Apache-2.0 licence with the LLVM exception, and the code with which glibc starts a
-program, under the LGPL-2.1-or-later with the exception that it may be linked into any. glibc itself is the system's.
+  "x86_64-unknown-linux-gnu": `It also holds LLVM's libunwind and compiler-rt, under the Apache-2.0 licence with the LLVM exception, and the
+code with which glibc starts a program, under the LGPL-2.1-or-later with the exception that it may be linked into any. glibc itself is the
+system's.
 `,
 };
 
@@ -35,7 +36,8 @@ export function licenceFiles(modules = [], built = MODULE) {
 
 /** As it comes with the compiler. */
 function standardLibrary() {
-  const file = join(execFileSync("rustc", ["--print", "sysroot"], { cwd: ROOT, encoding: "utf8" }).trim(), "share/doc/rust/COPYRIGHT-library.html");
+  const compiler = execFileSync("rustc", ["--print", "sysroot"], { cwd: ROOT, encoding: "utf8" }).trim();
+  const file = join(compiler, "share/doc/rust/COPYRIGHT-library.html");
   if (!existsSync(file)) throw new Error(`the licences of Rust's standard library are not at ${file}: rustup's Rust has them`);
   return readFileSync(file);
 }
@@ -43,14 +45,16 @@ function standardLibrary() {
 /** Each licence once, with those under it. */
 function thirdParty(modules, { target, features }) {
   const users = new Map();
-  for (const { name, text } of [...modules.map(nodeModule), ...crates(target, features)]) users.set(text, [...(users.get(text) ?? []), name]);
+  const all = [...modules.map(nodeModule), ...crates(target, features)];
+  for (const { name, text } of all) users.set(text, [...(users.get(text) ?? []), name]);
   const sections = [...users].map(([text, names]) => `${names.sort().join(", ")}\n\n${text}\n`).sort();
   return `${INTRODUCTION}${LINKED[target] ?? ""}\n${sections.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
-const INTRODUCTION = `What this is made of, and the licences of that. It also holds Rust's standard library, by the Rust Project's contributors, under the MIT or the
-Apache-2.0 licence, and what that is made of: RUST-STANDARD-LIBRARY.html. That page leaves out what backtraces are read with, all of it under the MIT licence
-among others: addr2line and object by the gimli developers, adler2 by Jonas Schievink, memchr by Andrew Gallant, miniz_oxide by Frommi and others.
+const INTRODUCTION = `What this is made of, and the licences of that. It also holds Rust's standard library, by the Rust Project's contributors, under
+the MIT or the Apache-2.0 licence, and what that is made of: RUST-STANDARD-LIBRARY.html. That page leaves out what backtraces are read with.
+The MIT licence, among others, covers it: addr2line and object by the gimli developers, adler2 by Jonas Schievink, memchr by Andrew Gallant,
+miniz_oxide by Frommi and others.
 `;
 
 function nodeModule(folder) {

@@ -15,10 +15,13 @@ const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 /** The bare pages load models from wherever tests put them. */
 const BARE = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
 
-/** Starts the server; resolves to its address once it listens. `port` 0 takes a free one. It lets browsers cache nothing: what works without a network does so by the app. */
+/**
+ * Starts the server; resolves to its address once it listens. `models` is a folder, or answers in place of one; `port` 0 takes a free one. It
+ * lets browsers cache nothing, so that what works without a network does so by the app.
+ */
 export async function serve({ models, page = PAGE, port = 0, isolated = true }) {
   const app = sirv(page, { dev: true });
-  const files = sirv(models, { dev: true });
+  const files = typeof models === "string" ? sirv(models, { dev: true }) : models;
   const server = createServer((request, response) => {
     response.setHeader("Content-Security-Policy", request.url.startsWith("/lab/") ? BARE : POLICY);
     if (isolated) for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);

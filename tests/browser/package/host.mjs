@@ -6,15 +6,12 @@ import { makeGoldenModel } from "../golden.mjs";
 import { packed } from "../samples.mjs";
 import { makeTinyModel } from "../tiny.mjs";
 
-/** Chromium, without the GPU that it would have to play. */
-export const launchChromium = () => launch("chromium without WebGPU");
-
 /** A server of the package, a browser, and two models of other origins: their addresses, and the folder that the tiny one lies in. */
 export async function openHost() {
   const models = [makeTinyModel(), makeGoldenModel()];
   const [site, browser, ...served] = await Promise.all([
     serveFolder(packed().folder),
-    launchChromium(),
+    launch("chromium without WebGPU"),
     ...models.map(({ folder }) => serveFolder(folder, { shared: true })),
   ]);
   const close = async () => {
@@ -44,4 +41,11 @@ async function openPage(browser, site) {
     };
   });
   return tab;
+}
+
+/** A folder's server for as long as a test runs, however that ends. */
+export async function serveDuring(test, folder, options) {
+  const site = await serveFolder(folder, options);
+  test.after(() => site.close());
+  return site;
 }

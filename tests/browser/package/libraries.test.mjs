@@ -3,13 +3,12 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { openTab } from "../../../web/tools/browser.mjs";
+import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { noWorkers } from "../../../web/tools/waiting.mjs";
 import { ENDLESS, EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
 import { compile, nodeProgram, project, run, serveModels } from "../samples.mjs";
 import { MODEL } from "../setting.mjs";
-import { launchChromium } from "./host.mjs";
 
 const { prompt: QUESTION, answer: ANSWER, length: LENGTH } = GOLDEN;
 
@@ -17,7 +16,7 @@ let folder, site, golden, models, large, browser;
 before(async () => {
   golden = makeGoldenModel();
   const serving = [serveFolder(golden.folder, { shared: true }), serveModels()];
-  [browser, folder, models, large] = await Promise.all([launchChromium(), built(), ...serving]);
+  [browser, folder, models, large] = await Promise.all([launch("chromium without WebGPU"), built(), ...serving]);
   site = await serveFolder(folder);
 });
 after(async () => {

@@ -5,11 +5,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openTab } from "../../../web/tools/browser.mjs";
+import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
 import { EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
 import { dependenciesOf, develop, packed, project, run } from "../samples.mjs";
-import { launchChromium } from "./host.mjs";
+import { serveDuring } from "./host.mjs";
 
 const TOOLS = fileURLToPath(new URL("../../../web/tools", import.meta.url));
 const messages = [{ role: "user", content: GOLDEN.prompt }];
@@ -17,7 +17,7 @@ const messages = [{ role: "user", content: GOLDEN.prompt }];
 let model, models, browser;
 before(async () => {
   model = makeGoldenModel();
-  [models, browser] = await Promise.all([serveFolder(model.folder, { shared: true }), launchChromium()]);
+  [models, browser] = await Promise.all([serveFolder(model.folder, { shared: true }), launch("chromium without WebGPU")]);
 });
 after(async () => {
   await browser?.close();
@@ -94,32 +94,29 @@ describe("the package as it is", () => {
   const strict = () => `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${models.address}`;
 
   for (const isolated of [false, true]) {
-    it(`from another origin, on a page that is ${isolated ? "" : "not "}isolated`, async () => {
-      const [site, other] = await Promise.all([serveFolder(folder, { isolated }), serveFolder(join(folder, "node_modules/phi-wasm"), { shared: true })]);
+    it(`from another origin, on a page that is ${isolated ? "" : "not "}isolated`, async (test) => {
+      const site = await serveDuring(test, folder, { isolated });
+      const other = await serveDuring(test, join(folder, "node_modules/phi-wasm"), { shared: true });
       const wishes = { package: `${other.address}index.js`, ...(isolated && { threads: 2 }) };
       const { fetched } = await answers(site.address, { wishes, from: "blob", computes: isolated ? THREADED : SINGLE });
       assert.ok(!fetched.some((url) => url.includes("inline-threads") || url.includes("inline-simd")), "the module comes from its file");
-      site.close();
-      other.close();
     });
   }
 
-  it("under a strict policy", async () => {
-    const site = await serveFolder(folder, { policy: strict(), isolated: true });
+  it("under a strict policy", async (test) => {
+    const site = await serveDuring(test, folder, { policy: strict(), isolated: true });
     const { notices } = await answers(site.address, { wishes: { threads: 2 }, from: "http", computes: THREADED });
     assert.deepEqual(notices, []);
-    site.close();
   });
 
-  it("by the addresses that the page gives", async () => {
-    const other = await serveFolder(join(folder, "node_modules/phi-wasm"), { shared: true });
-    const policy = `${strict()} ${other.address}; script-src 'self' ${other.address} 'wasm-unsafe-eval'`.replace("script-src 'self' 'wasm-unsafe-eval'; ", "");
-    const site = await serveFolder(folder, { policy });
-    const wishes = { package: `${other.address}index.js`, workerUrl: "/node_modules/phi-wasm/worker.js", modules: "/node_modules/phi-wasm/" };
+  it("by the addresses that the page gives", async (test) => {
+    const other = await serveDuring(test, join(folder, "node_modules/phi-wasm"), { shared: true });
+    const policy = strict().replace("script-src 'self'", `script-src 'self' ${other.address}`).concat(` ${other.address}`);
+    const site = await serveDuring(test, folder, { policy });
+    const own = "/node_modules/phi-wasm/";
+    const wishes = { package: `${other.address}index.js`, workerUrl: `${own}worker.js`, modules: own };
     const { workers } = await answers(site.address, { wishes, from: "http", computes: SINGLE });
     assert.deepEqual(workers, [`${site.address}node_modules/phi-wasm/worker.js`]);
-    site.close();
-    other.close();
   });
 
   /** What is wrong with what the page gives → the sentence that says so. */
@@ -130,12 +127,11 @@ describe("the package as it is", () => {
     ["a module that is none", { modules: "./main.js?" }, /the wasm module does not load \(/],
   ];
   for (const [what, wishes, sentence] of WRONG) {
-    it(`says what is wrong with ${what}`, async () => {
-      const site = await serveFolder(folder);
+    it(`says what is wrong with ${what}`, async (test) => {
+      const site = await serveDuring(test, folder);
       const { error } = await visit(site.address, wishes);
       assert.equal(error?.code, "no-worker", JSON.stringify(error));
       assert.match(error.message, sentence);
-      site.close();
     });
   }
 
@@ -161,10 +157,10 @@ describe("the package as it is", () => {
 });
 
 describe("the package under Vite's development server", () => {
-  it("answers", async () => {
+  it("answers", async (test) => {
     const server = await develop(await folders.get("vite build"), "vite", "--host", "127.0.0.1", "--port", "0");
+    test.after(server.close);
     await answers(server.address, { from: "http", computes: SINGLE });
-    server.close();
   });
 });
 
@@ -174,18 +170,16 @@ for (const [index, name] of [...folders.keys()].entries()) {
     let folder;
     before(async () => (folder = await folders.get(name)));
 
-    it("answers", async () => {
-      const site = await serveFolder(join(folder, out));
+    it("answers", async (test) => {
+      const site = await serveDuring(test, join(folder, out));
       const { notices } = await answers(site.address, { from, computes: single });
       assert.equal(notices.length, single === PLAIN ? 1 : 0, notices.join());
-      site.close();
     });
 
-    it("answers with threads where they may share memory", async () => {
-      const site = await serveFolder(join(folder, out), { isolated: true });
+    it("answers with threads where they may share memory", async (test) => {
+      const site = await serveDuring(test, join(folder, out), { isolated: true });
       const { workers } = await answers(site.address, { wishes: { threads: 2 }, from, computes: THREADED });
       assert.equal(workers.length, 2);
-      site.close();
     });
   });
 }

@@ -1,21 +1,19 @@
-// What the package's README shows runs as it stands there: the React component with each React that it names, and the page without a bundler.
+// What the package's README shows runs as it stands there: a component, with each React that it names, and a page without a bundler.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { openTab } from "../../../web/tools/browser.mjs";
+import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { codeOf, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
+import { codeOf, packed, PROJECTS, project, run, sectionOf, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
-import { launchChromium } from "./host.mjs";
 
 const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
 
 let models, browser;
-before(async () => ([models, browser] = await Promise.all([serveModels(), launchChromium()])));
+before(async () => ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])));
 after(async () => {
   await browser?.close();
   models?.close();
@@ -25,9 +23,11 @@ after(async () => {
 async function open(address) {
   const tab = await openTab(browser);
   const complaints = [];
+  const trouble = new Promise((_, reject) => tab.once("pageerror", reject));
+  trouble.catch(() => {});
   tab.on("pageerror", (error) => complaints.push(error.message));
   await tab.goto(address);
-  return { tab, complaints };
+  return { tab, complaints, trouble };
 }
 
 describe("the README's component", () => {
@@ -58,7 +58,7 @@ describe("the README's component", () => {
 describe("the README's page without a bundler", () => {
   let folder, site;
   before(async () => {
-    folder = fileURLToPath(new URL("../../../pkg/samples/readme-page", import.meta.url));
+    folder = join(PROJECTS, "readme-page");
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(join(folder, "models"), { recursive: true });
     cpSync(packed().folder, join(folder, "phi-wasm"), { recursive: true });
@@ -68,8 +68,8 @@ describe("the README's page without a bundler", () => {
   after(() => site?.close());
 
   const answers = async (file) => {
-    const { tab, complaints } = await open(`${site.address}${file}`);
-    await tab.waitForFunction(() => document.body.textContent !== "");
+    const { tab, complaints, trouble } = await open(`${site.address}${file}`);
+    await Promise.race([trouble, tab.waitForFunction(() => document.body.textContent !== "")]);
     assert.equal(await tab.$eval("body", (body) => body.textContent), capital.answer);
     assert.deepEqual(complaints, []);
     await tab.close();

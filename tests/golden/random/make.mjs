@@ -10,13 +10,13 @@ import { makeRandomModel, SMALL, TINY } from "../../browser/random-model.mjs";
 const ASKED = {
   tiny: [
     ["sky", [["user", "Why is the sky blue?"]]],
-    ["sea", [["system", "You write one short sentence."], ["user", "Write about the sea."]]],
-    ["endless", [["user", "Write about a cat."]], 64],
+    ["poem", [["system", "You write poems."], ["user", "Write about a fox."]]],
+    ["endless", [["user", "What is the sea?"]], 64],
   ],
   small: [
-    ["capital", [["user", "What is the capital of France?"]]],
+    ["sky", [["user", "Why is the sky blue?"]]],
     ["poem", [["system", "You write poems."], ["user", "Write about a fox."]]],
-    ["endless", [["user", "Tell me a long story about the sea."]], 64],
+    ["endless", [["user", "Tell me a story about the horse."]], 64],
   ],
 };
 

@@ -357,10 +357,10 @@ describe("a large model that is taken out", () => {
       await lab.ask("writeText", { file: "about.json", text: about({ bytes: size, stored: size, complete: true }) });
       const thread = await lab.tab.createCDPSession();
       const before = await needed(thread);
-      for (const until of [size / 4, size / 2, (3 * size) / 4, size]) {
+      for (const upTo of [size / 4, size / 2, (3 * size) / 4, size]) {
         // The reading rests while it is measured, but what was asked for ahead of it may still come in: what stays is what is held.
-        const read = await lab.ask("readOn", { id: ID, until });
-        assert.ok(read >= until);
+        const read = await lab.ask("readOn", { id: ID, until: upTo });
+        assert.ok(read >= upTo);
         const held = await until((bytes) => bytes < AHEAD, async () => (await needed(thread)) - before, `fewer than ${AHEAD} bytes held of ${read}`);
         test.diagnostic(`${(held / MIB).toFixed(1)} MiB held after ${(read / MIB).toFixed(1)}`);
       }

@@ -92,10 +92,12 @@ fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
 
 /// With a GPU and the real model, except in the quick extent.
 fn native(place: &Place, extent: Extent) -> Result<()> {
-    let features: &[&str] = if extent == Extent::Quick { &[] } else { &["--features=gpu-tests,real-model-tests"] };
+    let what = if extent == Extent::Quick { &NATIVE[..1] } else { &NATIVE };
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    sh::show(cargo.args(["--workspace"]).args(features).args(TIMED))
+    sh::show(cargo.args(what).args(TIMED))
 }
+
+const NATIVE: [&str; 2] = ["--workspace", "--features=gpu-tests,real-model-tests"];
 
 fn wasi(place: &Place, extent: Extent) -> Result<()> {
     let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
@@ -139,7 +141,7 @@ fn relaxed(place: &Place, _: Extent) -> Result<()> {
 }
 
 fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
-    cargo(place, &["build", "--bin=phi", WASI])?;
+    command_for_tests(place, &[WASI])?;
     let mut node = node_tests(place, "tests/wasi", extent)?;
     sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
 }
@@ -173,13 +175,18 @@ fn package_tests(place: &Place, extent: Extent) -> Result<()> {
     sh::show(&mut node_tests(place, "tests/browser/package", extent)?)
 }
 
+/// `phi` as cargo builds it beside tests. Built by itself, with what libraries have where no tests ask for more, our own one would lie at the
+/// same path, and each would have cargo build the other anew.
+fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
+    sh::show(place.command("cargo").args(["test", "--no-run", "--test=convert_memory"]).args(what))
+}
+
 /// A synthetic model of Phi-4-mini's size, written unless it is there.
 fn full_size(place: &Place) -> Result<String> {
-    let mut cargo = place.command("cargo");
-    cargo
-        .args(["run", "--bin=phi", "--", "bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"])
-        .arg(&place.cache);
-    let said = sh::output(&mut cargo)?;
+    command_for_tests(place, &NATIVE)?;
+    let mut phi = place.command(place.target.join("debug/phi"));
+    phi.args(["bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"]).arg(&place.cache);
+    let said = sh::output(&mut phi)?;
     Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }
 

@@ -31,8 +31,8 @@ enum Chore {
         /// Ask this and print the answer instead of serving
         #[arg(long, value_name = "QUESTION")]
         ask: Option<String>,
-        /// What computes: auto, gpu or cpu
-        #[arg(long, default_value = "auto", value_parser = ["auto", "gpu", "cpu"], requires = "ask")]
+        /// What computes: auto, gpu or cpu; the GPU is one that the CPU plays, and takes a minute
+        #[arg(long, default_value = "cpu", value_parser = ["auto", "gpu", "cpu"], requires = "ask")]
         backend: String,
         /// Also save a picture of the page with its answer
         #[arg(long, value_name = "FILE.png", requires = "ask")]

@@ -85,7 +85,7 @@ async_test! {
     }
     // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
     async fn without_integer_dots() {
-        four_bits_are_their_values(async || backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
+        packed_weights_are_their_values(async || backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
     }
 }
 

@@ -124,14 +124,15 @@ async_test! {
         check(open(options).await, [cases::matvec(), cases::normed()].concat(), with_dots).await;
     }
     async fn odd_workgroups() {
-        let sizes = [(Choice::Off, 1), (Choice::Off, 37), (Choice::On, 5), (Choice::On, 256)];
-        for (first, (subgroups, workgroup)) in sizes.into_iter().enumerate() {
+        let sizes = [(Choice::Off, 37), (Choice::On, 5), (Choice::Off, 1), (Choice::On, 256)];
+        for (first, (subgroups, workgroup)) in platform::few(sizes.into_iter().enumerate().collect()) {
             let options = GpuOptions { dots: Choice::Auto, workgroup: Some(workgroup), ..in_floats(subgroups) };
             check(open(options).await, some(by_workgroups(), first, 5), kernel).await;
         }
     }
     async fn several_quads() {
-        for (first, (quads, subgroups)) in [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)].into_iter().enumerate() {
+        let quads = [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)];
+        for (first, (quads, subgroups)) in platform::few(quads.into_iter().enumerate().collect()) {
             let options = GpuOptions { dots: Choice::Auto, quads: Some(quads), ..in_floats(subgroups) };
             check_some(open(options).await, [cases::matvec(), cases::normed()].concat(), of_several_quads, first, 3).await;
         }
@@ -188,7 +189,7 @@ pub mod platform {
         phi_wasm::web::subgroups::request().await;
     }
 
-    /// Of rows that differ in data alone.
+    /// Of rows that ask the same of one kernel with other data or sizes: every fourth, the second first.
     pub fn few<T>(rows: Vec<T>) -> Vec<T> {
         rows.into_iter().skip(1).step_by(4).collect()
     }

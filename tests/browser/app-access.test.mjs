@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, it } from "node:test";
-import { SKY, exported, file, HOSTILE, importFile, openApp } from "./app.mjs";
+import { exported, file, HOSTILE, importFile, openApp, SKY } from "./app.mjs";
 
 const AXE = readFileSync(createRequire(new URL("../../web/tools/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
 const PHONE = { width: 390, height: 844 };

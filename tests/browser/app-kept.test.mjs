@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
-import { SKY, ENDLESS, exported, file, importFile, OFFER, openApp } from "./app.mjs";
+import { ENDLESS, exported, file, importFile, OFFER, openApp, SKY } from "./app.mjs";
 
 for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`what the app keeps in ${kind}`, () => {

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch } from "../../web/tools/browser.mjs";
 import { serve } from "../../web/tools/serve.mjs";
-import { SKY, ENDLESS, exported, file, importFile, inOneLine, OFFER, STAND_IN, text } from "./app.mjs";
+import { askAnew, ENDLESS, exported, file, importFile, inOneLine, OFFER, SKY, STAND_IN, text } from "./app.mjs";
 import { Hub } from "./hub.mjs";
 
 const SIZE = statSync(STAND_IN).size;
@@ -39,15 +39,14 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.reload();
     await page.go("models");
     await page.tab.waitForFunction(() => / have arrived/.test(document.querySelector("[data-model]")?.textContent));
+    await hub.idle();
     const { sent } = hub;
     hub.allow(Infinity);
     await page.press("Go on");
     await page.loaded();
     const fetched = hub.sent - sent;
     assert.ok(fetched < 0.75 * SIZE, `${fetched} bytes of ${SIZE} were fetched again after more than half of them had arrived`);
-    await page.go("chat");
-    await page.setUp({ preset: "precise" });
-    assert.equal(text(await page.ask(SKY.question)), SKY.answer);
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
   it("has several threads where the user wants them and the host says nothing", async () => {
@@ -58,9 +57,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.reload();
     assert.equal(await page.tab.evaluate(() => crossOriginIsolated), true);
     await page.loaded();
-    await page.go("chat");
-    await page.setUp({ preset: "precise" });
-    const answer = await page.ask(SKY.question);
+    const answer = await askAnew(page, SKY);
     assert.equal(text(answer), SKY.answer);
     assert.match(answer.about, /threads/);
   });
@@ -123,9 +120,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.loaded();
     await page.reload();
     await page.loaded();
-    await page.go("chat");
-    await page.setUp({ preset: "precise" });
-    assert.equal(text(await page.ask(SKY.question)), SKY.answer);
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));

@@ -63,6 +63,13 @@ export const inOneLine = (text) => text.trim().split(/\s+/).join(" ");
 export const folder = mkdtempSync(join(tmpdir(), "phi-app-"));
 after(() => rmSync(folder, { recursive: true }));
 
+/** A new conversation, without chance, and its first answer. */
+export async function askAnew(page, { instructions, question }) {
+  await page.go("chat");
+  await page.setUp({ preset: "precise", instructions });
+  return page.ask(question);
+}
+
 /** The app in a browser of its own, from a server of its own. */
 export async function openApp(kind, more, model = STAND_IN) {
   const site = await serve({ models: dirname(model) });

@@ -4,17 +4,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { SKY, ENDLESS, exported, file, folder, HOSTILE, importFile, inOneLine, OFFER, openApp, POEM, text } from "./app.mjs";
+import { askAnew, ENDLESS, exported, file, folder, HOSTILE, importFile, inOneLine, OFFER, openApp, POEM, SKY, text } from "./app.mjs";
 import { ANSWERS, MODEL } from "./setting.mjs";
 
 const BROWSERS = ["chromium without WebGPU", "firefox"];
-
-/** A new conversation, without chance, and its first answer. */
-async function askAnew(page, { instructions, question }) {
-  await page.go("chat");
-  await page.setUp({ preset: "precise", instructions });
-  return page.ask(question);
-}
 
 for (const kind of BROWSERS) {
   describe(`the app in ${kind}`, () => {
@@ -290,9 +283,7 @@ for (const kind of ["chromium", "firefox"]) {
 
     it("answers all the same, and says why the model is not kept", async () => {
       await page.load(OFFER);
-      await page.go("chat");
-      await page.setUp({ preset: "precise" });
-      assert.equal(text(await page.ask(SKY.question)), SKY.answer);
+      assert.equal(text(await askAnew(page, SKY)), SKY.answer);
       assert.deepEqual(await page.titles(), [SKY.question]);
       await page.go("models");
       assert.match(await page.tab.$eval("main", (main) => main.textContent), /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/);

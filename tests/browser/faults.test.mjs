@@ -130,9 +130,11 @@ describe("a model server that", () => {
 });
 
 describe("the page's own server", () => {
-  it("may be late with the worker's script: a silent worker is given up only much later than the next way is tried", async () => {
+  it("may be late with the worker's script: a silent worker is given up only much later than the next way is tried", async (test) => {
     const browser = await launch("chromium without WebGPU");
+    test.after(() => browser.close());
     const { server, address } = await serve({ models: dirname(MODEL) });
+    test.after(() => (server.closeAllConnections(), server.close()));
     const [serveFiles] = server.listeners("request");
     const asked = new Promise((resolve) => {
       let isHeld = false;
@@ -157,8 +159,5 @@ describe("the page's own server", () => {
     send();
     await page.loaded();
     assert.equal((await page.ask(messages[0].content)).text, answer);
-    await browser.close();
-    server.closeAllConnections();
-    server.close();
   });
 });

@@ -29,7 +29,7 @@ const PROCESS_SLACK = 640 << 20;
 const size = readdirSync(dirname(MODEL)).reduce((sum, file) => sum + statSync(join(dirname(MODEL), file)).size, 0);
 
 /** An idle page collects no rubbish then: memory that came back only by that would not come back. */
-const OPTIONS = { args: ["--no-sandbox", "--js-flags=--no-memory-reducer"] };
+const OPTIONS = { args: ["--js-flags=--no-memory-reducer"] };
 
 let site, hub;
 const device = new Device("chromium without WebGPU");

@@ -126,14 +126,14 @@ describe("a vault", () => {
 
 describe("a browser process that is killed", () => {
   onDevices(KEPT.filter(([browser]) => browser !== "webkit"), (device, without) => {
-    for (const [seed, until] of LONG ? [[1, 2], [2, 17], [3, 40]] : [[2, 17]]) {
-      it(`after ${until} MiB has what was flushed`, async () => {
+    for (const [seed, upTo] of LONG ? [[1, 2], [2, 17], [3, 40]] : [[2, 17]]) {
+      it(`after ${upTo} MiB has what was flushed`, async () => {
         const wishes = { file: "model.safetensors", seed, size: 48 * MIB, piece: MIB };
         const lab = await Lab.open(device.browser, site.address, ...without);
         await lab.ask("open", { id: ID });
         await lab.begin("fill", wishes);
         let flushed = 0;
-        while (flushed < until * MIB) flushed = await lab.flushed();
+        while (flushed < upTo * MIB) flushed = await lab.flushed();
         await device.kill();
         await device.start();
         const next = await Lab.open(device.browser, site.address, ...without);

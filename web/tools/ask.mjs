@@ -9,7 +9,7 @@ import { serve } from "./serve.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { backend: { type: "string", default: "auto" }, screenshot: { type: "string" } },
+  options: { backend: { type: "string", default: "cpu" }, screenshot: { type: "string" } },
 });
 const [models, question] = positionals;
 

@@ -26,17 +26,20 @@ export function findBrowser(kind) {
   return found;
 }
 
-/** A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit"; `more` are Puppeteer's options for the first three. */
-export async function launch(kind, more = {}) {
+/**
+ * A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit". The options are Puppeteer's, for the first
+ * three: arguments and preferences join those that make the browser what it is called.
+ */
+export async function launch(kind, { args = [], extraPrefsFirefox, ...more } = {}) {
   // Its driver is among the packages that only tests need.
   if (kind === "webkit") return (await import("./webkit.mjs")).launchWebKit();
-  const common = { headless: true, timeout: LONGEST, protocolTimeout: LONGEST };
+  const common = { headless: true, timeout: LONGEST, protocolTimeout: LONGEST, ...more };
   if (kind === "firefox") {
-    const extraPrefsFirefox = { ...FIREFOX.prefs, ...more.extraPrefsFirefox };
-    return puppeteer.launch({ ...common, browser: "firefox", executablePath: findBrowser(kind), ...more, extraPrefsFirefox });
+    const preferences = { ...FIREFOX.prefs, ...extraPrefsFirefox };
+    return puppeteer.launch({ ...common, browser: "firefox", executablePath: findBrowser(kind), args, extraPrefsFirefox: preferences });
   }
-  const args = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
-  return puppeteer.launch({ ...common, executablePath: findBrowser("chromium"), args, ...more });
+  const own = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
+  return puppeteer.launch({ ...common, executablePath: findBrowser("chromium"), args: [...own, ...args] });
 }
 
 /** A tab in which nothing that is waited for is given up but what hangs. */

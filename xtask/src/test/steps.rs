@@ -92,12 +92,12 @@ fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
 
 /// With a GPU and the real model, except in the quick extent.
 fn native(place: &Place, extent: Extent) -> Result<()> {
-    let what = if extent == Extent::Quick { &NATIVE[..1] } else { &NATIVE };
+    let features: &[&str] = if extent == Extent::Quick { &[] } else { &[FEATURES] };
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    sh::show(cargo.args(what).args(TIMED))
+    sh::show(cargo.arg("--workspace").args(features).args(TIMED))
 }
 
-const NATIVE: [&str; 2] = ["--workspace", "--features=gpu-tests,real-model-tests"];
+const FEATURES: &str = "--features=gpu-tests,real-model-tests";
 
 fn wasi(place: &Place, extent: Extent) -> Result<()> {
     let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
@@ -178,12 +178,12 @@ fn package_tests(place: &Place, extent: Extent) -> Result<()> {
 /// `phi` as cargo builds it beside tests. Built by itself, with what libraries have where no tests ask for more, our own one would lie at the
 /// same path, and each would have cargo build the other anew.
 fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
-    sh::show(place.command("cargo").args(["test", "--no-run", "--test=convert_memory"]).args(what))
+    cargo(place, &[&["test", "--no-run", "--test=convert_memory"], what].concat())
 }
 
 /// A synthetic model of Phi-4-mini's size, written unless it is there.
 fn full_size(place: &Place) -> Result<String> {
-    command_for_tests(place, &NATIVE)?;
+    command_for_tests(place, &["--workspace", FEATURES])?;
     let mut phi = place.command(place.target.join("debug/phi"));
     phi.args(["bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"]).arg(&place.cache);
     let said = sh::output(&mut phi)?;

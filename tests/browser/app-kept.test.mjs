@@ -56,6 +56,20 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       });
     }
 
+    it("is what was typed while an earlier draft was still being read, after that", async () => {
+      await page.go("chat");
+      await page.tab.type("#question", "Begun before");
+      await page.draftKept();
+      await page.openChat(SKY.question);
+      await page.holdDatabase();
+      await page.go("chat");
+      await page.tab.type("#question", ", and gone on with");
+      await page.releaseDatabase();
+      await page.tab.waitForFunction(() => document.querySelector("#question").value.startsWith("Begun before"));
+      assert.equal(await page.tab.$eval("#question", (field) => field.value), "Begun before, and gone on with");
+      await page.clearDraft();
+    });
+
     it("is not the answer in a conversation that another tab throws away: that is stopped", async () => {
       const other = await AppPage.open(page.tab.browser(), site.address);
       await page.tab.bringToFront();

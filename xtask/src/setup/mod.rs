@@ -21,6 +21,8 @@ const WASMTIME: &str = "wasmtime==50.0.1";
 const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
+/// Where tools are compiled, in the target directory.
+const TOOLS: &str = "tools";
 /// A folder with npm packages of its own, and what they are for.
 const WEB: (&str, &str) = ("web", "they bundle the page, serve it and drive a browser");
 const NPM_FOLDERS: [(&str, &str); 2] = [WEB, ("web/tools", "they look at the built package and page as others do, and drive WebKit")];
@@ -45,12 +47,15 @@ pub fn for_tests(place: &Place) -> Result<()> {
     sh::both(downloads, models)
 }
 
-/// Tools that cargo compiles. Most of them only start other programs: without optimising they compile in a third of the time.
+/// Tools that cargo compiles, all in one folder: they have many libraries in common. Most of them only start other programs: without
+/// optimising they compile in a third of the time.
 pub fn tools(place: &Place) -> Result<()> {
     wasm_bindgen(place)?;
     install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested too")?;
     let why = "wasm-bindgen's tests drive Firefox through it, and Debian has none";
-    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &[], why)
+    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &[], why)?;
+    let built = place.target.join(TOOLS);
+    if built.exists() { fs::remove_dir_all(&built).with_context(|| format!("{} cannot be removed", built.display())) } else { Ok(()) }
 }
 
 /// What building all modules and the page needs.
@@ -123,7 +128,7 @@ fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&
             .args(options)
             .current_dir(&place.cache)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .env_remove("CARGO_TARGET_DIR"),
+            .env("CARGO_TARGET_DIR", place.target.join(TOOLS)),
     )
 }
 

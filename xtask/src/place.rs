@@ -12,8 +12,6 @@ use crate::sh;
 
 /// The wasm-pack that is tested with.
 pub const WASM_PACK_VERSION: &str = "0.15.1";
-/// The geckodriver that Firefox is driven with.
-pub const GECKODRIVER_VERSION: &str = "0.37.1";
 
 /// The directories that every chore works in.
 pub struct Place {
@@ -83,10 +81,6 @@ impl Place {
 
     pub fn wasm_pack(&self) -> PathBuf {
         self.tool("wasm-pack", WASM_PACK_VERSION).join("bin")
-    }
-
-    pub fn geckodriver(&self) -> PathBuf {
-        self.tool("geckodriver", GECKODRIVER_VERSION).join("bin/geckodriver")
     }
 
     /// The Python that pip installs into.

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::place::{GECKODRIVER_VERSION, Place, WASM_PACK_VERSION};
+use crate::place::{Place, WASM_PACK_VERSION};
 use crate::sh;
 
 pub use packages::{browsers, bubblewrap, chromium, nginx};
@@ -21,18 +21,16 @@ const WASMTIME: &str = "wasmtime==50.0.1";
 const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
-/// Where tools are compiled, in the target directory.
-const TOOLS: &str = "tools";
 /// A folder with npm packages of its own, and what they are for.
 const WEB: (&str, &str) = ("web", "they bundle the page, serve it and drive a browser");
 const NPM_FOLDERS: [(&str, &str); 2] = [WEB, ("web/tools", "they look at the built package and page as others do, and drive WebKit")];
 
 /// All that any chore needs.
 pub fn everything(place: &Place) -> Result<()> {
-    sh::both(|| for_tests(place), || tools(place))
+    sh::both(|| for_tests(place), || wasm_bindgen(place))
 }
 
-/// What tests need but tools: browsers, packages, models. What the network brings comes in beside what is computed.
+/// What tests need but wasm-bindgen's commands: browsers, packages, models. What the network brings comes in beside what is computed.
 pub fn for_tests(place: &Place) -> Result<()> {
     rust()?;
     let downloads = || {
@@ -47,15 +45,10 @@ pub fn for_tests(place: &Place) -> Result<()> {
     sh::both(downloads, models)
 }
 
-/// Tools that cargo compiles, all in one folder: they have many libraries in common. Most of them only start other programs: without
-/// optimising they compile in a third of the time.
-pub fn tools(place: &Place) -> Result<()> {
-    wasm_bindgen(place)?;
-    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested too")?;
-    let why = "wasm-bindgen's tests drive Firefox through it, and Debian has none";
-    install(place, "geckodriver", "geckodriver", GECKODRIVER_VERSION, &[], why)?;
-    let built = place.target.join(TOOLS);
-    if built.exists() { fs::remove_dir_all(&built).with_context(|| format!("{} cannot be removed", built.display())) } else { Ok(()) }
+/// wasm-pack, and what it drives Chromium through.
+pub fn wasm_pack(place: &Place) -> Result<()> {
+    packages::chromedriver()?;
+    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested")
 }
 
 /// What building all modules and the page needs.
@@ -114,7 +107,8 @@ fn rust_source() -> Result<()> {
     sh::run(Command::new("rustup").args(["component", "add", "rust-src"]))
 }
 
-/// `cargo install` into the cache, under the version's own name.
+/// `cargo install` into the cache, under the version's own name. Tools mostly start other programs: without optimising they compile in a
+/// third of the time.
 fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&str], why: &str) -> Result<()> {
     let root = place.tool(name, version);
     if root.join("bin").join(name).is_file() {
@@ -128,7 +122,7 @@ fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&
             .args(options)
             .current_dir(&place.cache)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .env("CARGO_TARGET_DIR", place.target.join(TOOLS)),
+            .env_remove("CARGO_TARGET_DIR"),
     )
 }
 

@@ -22,9 +22,8 @@ const CHROMIUM: Package = Package {
     programs: &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
 };
 
-const BROWSERS: [Package; 7] = [
+const BROWSERS: [Package; 6] = [
     CHROMIUM,
-    Package { debian: "chromium-driver", why: "wasm-bindgen's tests drive Chromium through it", programs: &["chromedriver"] },
     Package { debian: "firefox-esr", why: "the page and tests of the GPU run in it too", programs: &["firefox-esr", "firefox"] },
     Package { debian: "webkit2gtk-driver", why: "WebKit: the page runs in it too, as in Safari", programs: &["WebKitWebDriver"] },
     Package { debian: "xvfb", why: "a screen for WebKit, which has no headless mode", programs: &["Xvfb"] },
@@ -40,6 +39,11 @@ pub fn browsers() -> Result<()> {
 /// The browser of `demo --ask`.
 pub fn chromium() -> Result<()> {
     ensure(&[CHROMIUM])
+}
+
+/// What wasm-pack drives Chromium through.
+pub fn chromedriver() -> Result<()> {
+    ensure(&[Package { debian: "chromium-driver", why: "wasm-pack's tests drive Chromium through it", programs: &["chromedriver"] }])
 }
 
 /// What runs a command in a root that has nothing else.

@@ -27,7 +27,7 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| cargo(place, &["fmt", "--all", "--check"])),
     step("set-up", "browsers, packages and the model are installed", &[], Extent::Usual, |place, _| setup::for_tests(place)),
-    step("tools", "tools that cargo installs", &[], Extent::Usual, |place, _| setup::tools(place)),
+    step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| setup::wasm_bindgen(place)),
     step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
     step("native", "native tests", &["set-up"], Extent::Quick, native),
@@ -42,7 +42,7 @@ pub const STEPS: &[Step] = &[
     step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
     step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
     step("wasi-module", "the WASI module answers", &["set-up"], Extent::Usual, wasi_module),
-    step("wasm-pack", "wasm-pack builds", &["set-up", "tools"], Extent::Usual, wasm_pack_build),
+    step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
 const fn step(
@@ -146,25 +146,32 @@ fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
     sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
 }
 
-/// wasm-bindgen-test in headless browsers, by way of wasm-pack: that way works, too, then.
 fn chromium(place: &Place, _: Extent) -> Result<()> {
-    let mut wasm_pack = place.command("wasm-pack");
-    wasm_pack.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
-    sh::show(wasm_pack.args(["--", "--test=integration"]))
+    in_browser(place, "chromium", &[])
 }
 
 /// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run
 /// here. They take every kernel through whole models; each alone is tested on lavapipe natively.
 fn firefox(place: &Place, _: Extent) -> Result<()> {
-    let mut wasm_pack = place.command("wasm-pack");
-    wasm_pack.args(["test", "--headless", "--firefox", "--mode=no-install", "--geckodriver"]).arg(place.geckodriver());
-    sh::show(wasm_pack.args(["--", "--test=integration", "--", "--include-ignored", "golden::gpu"]))
+    in_browser(place, "firefox", &["--", "--include-ignored", "golden::gpu"])
 }
 
-/// Unoptimised: that it works is the question, and the libraries are compiled for the tests anyway.
-fn wasm_pack_build(place: &Place, _: Extent) -> Result<()> {
+/// The crate's wasm-bindgen tests.
+fn in_browser(place: &Place, browser: &str, arguments: &[&str]) -> Result<()> {
+    let runner = format!("node {} {browser}", place.root.join("tests/browser/run.mjs").display());
+    let mut cargo = place.command("cargo");
+    cargo.args(["test", "--test=integration", BROWSER]).args(arguments).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    sh::show(&mut cargo)
+}
+
+/// A build, unoptimised: that it works is the question; and a few tests, which its own way drives Chromium through.
+fn wasm_pack(place: &Place, _: Extent) -> Result<()> {
+    setup::wasm_pack(place)?;
     let out = place.target.join("wasm-pack");
-    sh::show(place.command("wasm-pack").args(["build", "--dev", "--mode=no-install", "--out-dir"]).arg(out))
+    sh::show(place.command("wasm-pack").args(["build", "--dev", "--mode=no-install", "--out-dir"]).arg(out))?;
+    let mut test = place.command("wasm-pack");
+    test.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
+    sh::show(test.args(["--", "--test=integration", "--", "golden::simd"]))
 }
 
 fn page(place: &Place, extent: Extent) -> Result<()> {

@@ -46,7 +46,7 @@ async function measure(page, watch) {
 }
 
 /** Of twenty answers. Chromium's GPU, which a CPU plays, takes a second for each: there it is two hundred where time does not count. */
-const ROUNDS = { gpu: process.env.PHI_LONG ? 10 : 3, cpu: 10 };
+const ROUNDS = { gpu: process.env.PHI_LONG ? 10 : 2, cpu: 10 };
 
 /**
  * Conversations of four questions. The last of each is stopped at its first word, or sampled, and is of another length than in any other

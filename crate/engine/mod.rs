@@ -126,6 +126,11 @@ impl<B: Backend> Engine<B> {
         self.backend.tune(Trials { one: &one, many: &many, after: self.scratch.step }).await
     }
 
+    /// Gives the backend back, for another model. It still holds this one's buffers.
+    pub fn into_backend(self) -> B {
+        self.backend
+    }
+
     /// What the backend found out when the model was loaded, to be kept for the next time.
     pub fn tuned(&self) -> Option<&str> {
         self.backend.tuned()

@@ -17,8 +17,8 @@ const DEQUANTISED: f32 = 1e-3;
 /// times what it comes to.
 const HALVES: f32 = 0.1;
 
-/// Decoding on a device: few kernels in one pass and one submission, little that crosses, and nothing made anew.
-async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) {
+/// Decoding on a device: few kernels in one pass and one submission, little that crosses, and nothing made anew. Gives the device back.
+async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) -> B {
     const TOKENS: u64 = 8;
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
     engine.plan(&[5, 6, 7]).unwrap();
@@ -38,6 +38,7 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) 
     assert_eq!((now.submits - warm.submits, now.passes - warm.passes), (TOKENS, TOKENS));
     assert!(now.uploaded - warm.uploaded <= TOKENS * 1024 && now.read_back - warm.read_back <= TOKENS * 16, "{warm:?}, then {now:?}");
     assert_eq!(now.created, warm.created);
+    engine.into_backend()
 }
 
 fn sampling() -> Sampling {
@@ -78,8 +79,9 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
 async_test! {
     async fn token_path() {
         let mut gpu = backends::gpu(Choice::Off, Choice::Auto).await;
-        a_token_asks_little_of_the_device(&mut gpu, false).await;
-        a_token_asks_little_of_the_device(&mut gpu, true).await;
+        for drawn in [false, true] {
+            gpu = a_token_asks_little_of_the_device(gpu, drawn).await;
+        }
     }
     async fn drawn_tokens() {
         drawn_tokens_are_the_samplers(backends::gpu(Choice::Off, Choice::Auto).await).await;

@@ -61,12 +61,18 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await page.tab.type("#question", "Begun before");
       await page.draftKept();
       await page.openChat(SKY.question);
-      await page.holdDatabase();
+      // Who leaves before it has come takes nothing of it away.
+      await page.holdDrafts();
+      await page.go("chat");
+      await page.openChat(SKY.question);
+      await page.releaseDrafts();
+      await page.holdDrafts();
       await page.go("chat");
       await page.tab.type("#question", ", and gone on with");
-      await page.releaseDatabase();
+      await page.releaseDrafts();
       await page.tab.waitForFunction(() => document.querySelector("#question").value.startsWith("Begun before"));
       assert.equal(await page.tab.$eval("#question", (field) => field.value), "Begun before, and gone on with");
+      await page.draftKept();
       await page.clearDraft();
     });
 

@@ -231,29 +231,28 @@ export class AppPage {
     }, DATABASE);
   }
 
-  /** Has whatever the app wants of its database's drafts wait, as behind a slow disk. */
-  holdDatabase() {
-    return this.tab.evaluate(
-      (name) =>
-        new Promise((resolve) => {
-          indexedDB.open(name).onsuccess = ({ target: { result: database } }) => {
-            const drafts = database.transaction("drafts", "readwrite").objectStore("drafts");
-            // A transaction lasts for as long as something is asked of it.
-            const ask = () => {
-              if (globalThis.holdsDatabase) drafts.count().onsuccess = ask;
-              else database.close();
-              resolve();
-            };
-            globalThis.holdsDatabase = true;
-            drafts.count().onsuccess = ask;
-          };
-        }),
-      DATABASE,
-    );
+  /** Has drafts that the app reads not come until they are released, as from a slow disk. */
+  holdDrafts() {
+    return this.tab.evaluate(() => {
+      const { get } = IDBObjectStore.prototype;
+      const held = [];
+      let isHolding = true;
+      IDBObjectStore.prototype.get = function (key) {
+        const request = get.call(this, key);
+        const hold = (event) => isHolding && held.push(request) && event.stopImmediatePropagation();
+        if (this.name === "drafts") request.addEventListener("success", hold);
+        return request;
+      };
+      globalThis.releaseDrafts = () => {
+        isHolding = false;
+        IDBObjectStore.prototype.get = get;
+        held.forEach((request) => request.dispatchEvent(new Event("success")));
+      };
+    });
   }
 
-  releaseDatabase() {
-    return this.tab.evaluate(() => void (globalThis.holdsDatabase = false));
+  releaseDrafts() {
+    return this.tab.evaluate(() => globalThis.releaseDrafts());
   }
 
   /** Removes the app's database under it. */

@@ -17,22 +17,27 @@ const SAVE_AFTER = 300;
 class Composer {
   text = $state("");
   attachments: Attachment[] = $state([]);
+  /** The conversation that is shown, and the one whose draft is here whole: none while it is being read. */
+  #wanted = "";
   #key = "";
   #saving: ReturnType<typeof setTimeout> | undefined;
 
   /** Fetches the draft of a conversation. `NEW` is the one that has not begun. */
   async open(key: string): Promise<void> {
-    if (key === this.#key) return;
+    if (key === this.#wanted) return;
     const saved = this.#save();
-    this.#key = key;
+    this.#wanted = key;
+    this.#key = "";
     this.text = "";
     this.attachments = [];
     await saved;
     const draft = await readDraft(key);
-    if (this.#key !== key || !draft) return;
+    if (this.#wanted !== key || this.#key === key) return;
+    this.#key = key;
     // Who types sooner than the draft comes goes on with it.
-    this.text = draft.text + this.text;
-    this.attachments = [...draft.attachments, ...this.attachments];
+    if (this.text !== "" || this.attachments.length > 0) this.changed();
+    this.text = (draft?.text ?? "") + this.text;
+    this.attachments = [...(draft?.attachments ?? []), ...this.attachments];
   }
 
   /** Called after every change. */

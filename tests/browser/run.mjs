@@ -60,7 +60,8 @@ try {
       await browser.close();
     }
   } else {
-    [process.exitCode] = await ended;
+    // Who is killed has no code.
+    process.exitCode = (await ended)[0] ?? 1;
   }
 } finally {
   server.kill();

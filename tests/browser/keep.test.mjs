@@ -189,7 +189,7 @@ describe("a download in Chromium", () => {
         hub.allow(SIZE / (isLate ? 6 : 9));
         const tab = await Tab.open(device);
         await tab.begin({ model: address() });
-        await tab.tab.waitForFunction((least) => heard.at(-1)?.stored >= least, {}, stored + (isLate ? 1 : 0));
+        await tab.tab.waitForFunction((least) => heard.at(-1)?.stored >= least, {}, stored + (isLate ? SIZE / 64 : 0));
         const now = await tab.stored();
         // What one life has kept, the next one has.
         assert.ok(now >= stored, `${now} bytes are kept after ${kill} kills; there were ${stored}`);
@@ -197,7 +197,7 @@ describe("a download in Chromium", () => {
         await device.kill();
         await hub.idle();
       }
-      assert.ok(stored > 0 && stored < SIZE, `${stored} bytes were kept after the last kill`);
+      assert.ok(stored >= SIZE / 16 && stored < SIZE, `${stored} bytes were kept after the last kill`);
       hub.allow(Infinity);
       await device.start();
       const tab = await Tab.open(device);

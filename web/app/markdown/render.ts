@@ -2,6 +2,7 @@
 
 import DOMPurify from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
+import { formulas } from "./formulas.js";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
@@ -9,50 +10,71 @@ function escape(text: string): string {
   return text.replace(/[&<>"]/g, (character) => escapes[character]!);
 }
 
-const marked = new Marked({
-  gfm: true,
-  renderer: {
-    // An image's address could carry the conversation to a stranger: it is shown, not fetched.
-    image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
-    html: ({ text }) => escape(text),
-    code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
-    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
-  },
-});
+function parser(grows: boolean): Marked {
+  return new Marked(
+    {
+      gfm: true,
+      renderer: {
+        // An image's address could carry the conversation to a stranger: it is shown, not fetched.
+        image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
+        html: ({ text }) => escape(text),
+        code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
+        checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"}</span> `,
+      },
+    },
+    formulas(grows, escape),
+  );
+}
+
+const whole = parser(false);
+const growing = parser(true);
 
 const ALLOWED_TAGS = "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" ");
 const ALLOWED_ATTR = ["href", "title", "align", "start", "class", "data-language"];
 
-/** Links leave the app in a tab of their own that learns nothing of where it came from; tables can be scrolled by themselves. */
 function finish(fragment: DocumentFragment): DocumentFragment {
-  for (const link of fragment.querySelectorAll("a")) {
-    if (!/^(https?|mailto):/.test(link.getAttribute("href") ?? "")) link.removeAttribute("href");
-    link.target = "_blank";
-    link.rel = "noopener noreferrer";
-  }
-  for (const table of fragment.querySelectorAll("table")) {
-    const scroller = document.createElement("div");
-    scroller.className = "table";
-    scroller.tabIndex = 0;
-    table.replaceWith(scroller);
-    scroller.append(table);
-  }
+  fragment.querySelectorAll("a").forEach(secure);
+  fragment.querySelectorAll("table").forEach(makeScroll);
   // A page has one first heading, and it is not the model's.
   for (const heading of fragment.querySelectorAll("h1, h2, h3, h4, h5, h6")) {
     const lower = document.createElement(`h${Math.min(6, Number(heading.tagName[1]) + 2)}`);
     lower.append(...heading.childNodes);
     heading.replaceWith(lower);
   }
+  for (const box of fragment.querySelectorAll(".box")) box.closest("li")?.classList.add("task");
+  direct(fragment);
   return fragment;
 }
 
-/** The blocks of a text: paragraphs, lists, fences … */
-export function blocksOf(markdown: string): Token[] {
-  return marked.lexer(markdown);
+/** Links leave the app in a tab of their own that learns nothing of where it came from. */
+function secure(link: HTMLAnchorElement): void {
+  if (!/^(https?|mailto):/.test(link.getAttribute("href") ?? "")) link.removeAttribute("href");
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+}
+
+/** What is too wide is scrolled by itself. */
+function makeScroll(table: HTMLTableElement): void {
+  const scroller = document.createElement("div");
+  scroller.className = "table";
+  scroller.tabIndex = 0;
+  table.replaceWith(scroller);
+  scroller.append(table);
+}
+
+/** Each block is written from the side that its words are written from; code and formulas, which say nothing of that, from the left. */
+function direct(fragment: DocumentFragment): void {
+  for (const ltr of fragment.querySelectorAll<HTMLElement>("pre, code, .formula")) ltr.dir = "ltr";
+  for (const block of fragment.children) if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
+}
+
+/** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */
+export function blocksOf(markdown: string, grows: boolean): Token[] {
+  return (grows ? growing : whole).lexer(markdown);
 }
 
 export function renderBlock(token: Token): DocumentFragment {
-  const html = marked.parser([token]);
+  const html = whole.parser([token]);
   return finish(DOMPurify.sanitize(html, { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true }));
 }
 

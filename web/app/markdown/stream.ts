@@ -1,9 +1,10 @@
 // Markdown that grows: finished blocks stay as they are in the page, only the last one is made anew.
 
 import type { Token, Tokens } from "marked";
-import remend from "remend";
+import { isFormula, mended } from "./formulas.js";
 import { highlight } from "./highlight.js";
 import { blocksOf, isClosedFence, renderBlock } from "./render.js";
+import { setFormulas } from "./setting.js";
 
 export interface CodeTools {
   /** Puts what belongs beside a block of code (its language, a button to copy) into its frame. */
@@ -32,7 +33,7 @@ export class MarkdownStream {
     if (!text.startsWith(this.#text) || (this.#finished && text !== this.#text)) this.#clear();
     this.#text = text;
     this.#finished = finished;
-    const blocks = blocksOf(text.slice(this.#tail));
+    const blocks = blocksOf(text.slice(this.#tail), !finished);
     const last = blocks.findLastIndex(({ type }) => type !== "space");
     // What follows a block settles it: a list may go on after an empty line, a paragraph may become a heading or a table.
     for (const [index, block] of blocks.entries()) {
@@ -66,7 +67,8 @@ export class MarkdownStream {
     this.#fence = undefined;
     // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed once more.
     const fragment = document.createDocumentFragment();
-    for (const token of blocksOf(remend(block.raw))) if (token.type !== "space") fragment.append(renderBlock(token));
+    const tokens = block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);
+    for (const token of tokens) if (token.type !== "space") fragment.append(renderBlock(token));
     this.#replace(fragment);
   }
 
@@ -77,6 +79,7 @@ export class MarkdownStream {
       return;
     }
     const pre = document.createElement("pre");
+    pre.dir = "ltr";
     const code = document.createElement("code");
     this.#fence = { start: this.#tail, text: document.createTextNode(text) };
     code.append(this.#fence.text);
@@ -89,6 +92,7 @@ export class MarkdownStream {
     for (const node of this.#open) node.remove();
     this.container.append(...nodes);
     this.#open = nodes;
+    setFormulas(nodes);
   }
 
   #dress(element: HTMLElement): void {

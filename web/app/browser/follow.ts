@@ -7,6 +7,7 @@ const PIN = 48;
 
 export class Follower {
   #pinned = true;
+  #resting = false;
   /** Where the last scroll of ours, or the last that was looked at, ended. */
   #top = 0;
   #observer: ResizeObserver;
@@ -17,7 +18,7 @@ export class Follower {
     /** Whether the end is in view. */
     readonly onchange: (pinned: boolean) => void,
   ) {
-    this.#observer = new ResizeObserver(() => this.#pinned && this.toEnd());
+    this.#observer = new ResizeObserver(() => this.#pinned && !this.#resting && this.toEnd());
     this.#observer.observe(content);
     this.#observer.observe(scroller);
     scroller.addEventListener("scroll", this.#scrolled, { passive: true });
@@ -30,9 +31,9 @@ export class Follower {
     this.#set(true);
   }
 
-  /** Ends following until the reader comes back to the end. */
-  release(): void {
-    this.#set(false);
+  /** Stays where it is, or no longer: who edits something further up is not to be taken away from it. */
+  rest(resting: boolean): void {
+    this.#resting = resting;
   }
 
   close(): void {

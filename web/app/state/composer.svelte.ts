@@ -69,7 +69,7 @@ class Composer {
   async attachFiles(files: Iterable<File>): Promise<void> {
     for (const file of files) {
       const text = file.size <= LARGEST_FILE ? await readText(file) : undefined;
-      if (text === undefined) toasts.show(words.t.composer.notText(file.name));
+      if (text === undefined) toasts.fail(words.t.composer.notText(file.name));
       else this.attach(file.name, text);
     }
   }

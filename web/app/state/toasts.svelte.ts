@@ -3,27 +3,41 @@
 export interface Toast {
   id: number;
   text: string;
+  /** Something did not go well. */
+  bad?: boolean;
   action?: { label: string; act: () => void };
 }
 
-/** Long enough to read; and, where there is a button, to reach it. */
+type Action = NonNullable<Toast["action"]>;
+
+/** Long enough to read; where there is a button, to reach it; and where something is wrong, to think about. */
 const SHOWN_FOR = 4_000;
 const SHOWN_WITH_BUTTON_FOR = 8_000;
+const SHOWN_IF_BAD_FOR = 15_000;
 
 class Toasts {
   all: Toast[] = $state([]);
   #last = 0;
 
   /** `gone` is called when nobody has pressed the button in time. */
-  show(text: string, action?: { label: string; act: () => void }, gone: () => void = () => {}): void {
-    const id = ++this.#last;
-    const timer = setTimeout(() => (this.close(id), gone()), action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR);
-    const act = action && (() => (clearTimeout(timer), this.close(id), action.act()));
-    this.all.push({ id, text, ...(action && act && { action: { label: action.label, act } }) });
+  show(text: string, action?: Action, gone: () => void = () => {}): void {
+    this.#add({ text, ...(action && { action }) }, action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR, gone);
+  }
+
+  /** What did not go well looks and sounds like it, and stays until it is closed, or for longer. */
+  fail(text: string): void {
+    this.#add({ text, bad: true }, SHOWN_IF_BAD_FOR);
   }
 
   close(id: number): void {
     this.all = this.all.filter((toast) => toast.id !== id);
+  }
+
+  #add({ action, ...rest }: Omit<Toast, "id">, time: number, gone: () => void = () => {}): void {
+    const id = ++this.#last;
+    const timer = setTimeout(() => (this.close(id), gone()), time);
+    const pressed = action && { label: action.label, act: () => (clearTimeout(timer), this.close(id), action.act()) };
+    this.all.push({ ...rest, id, ...(pressed && { action: pressed }) });
   }
 }
 

@@ -72,7 +72,7 @@ class Answers {
     } catch (error) {
       message.state = "failed";
       this.problem = { message: message.id, problem: problemOf(error) };
-      status.say(this.problem.problem.title);
+      status.say(words.t.problems[this.problem.problem.name].title);
     } finally {
       clearInterval(saving);
       rest();

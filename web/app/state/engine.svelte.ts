@@ -104,7 +104,7 @@ class Engine {
   #failed(error: unknown, paused: boolean): void {
     this.phase = paused ? "paused" : "failed";
     if (!paused) this.problem = problemOf(error);
-    status.say(paused ? words.t.status.paused : this.problem!.title);
+    status.say(paused ? words.t.status.paused : words.t.problems[this.problem!.name].title);
   }
 }
 

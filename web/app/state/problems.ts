@@ -1,15 +1,25 @@
 // What goes wrong, by name, with the one thing to do about it.
 
+import type { Code } from "../../src/index.js";
 import { isRefusal } from "../../src/storage/room.js";
 import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
 export type Action = "retry" | "cpu" | "smaller" | "storage" | "choose" | "new-chat" | "reload";
 
+/** What the app has words for: the engine's codes, and what it meets itself. */
+export type ProblemName = Code | "offline" | "not-written";
+
+/** A problem in the app's language; without a text where the engine's own sentence says it. */
+export interface Said {
+  title: string;
+  text?: string;
+}
+
 export interface Problem {
   code: string;
-  title: string;
-  /** The engine's own sentence. */
+  name: ProblemName;
+  /** The engine's own sentence, in English. */
   detail: string;
   action: Action;
 }
@@ -37,13 +47,18 @@ const ACTIONS: Record<string, Action> = {
 
 export function problemOf(error: unknown): Problem {
   const { code = "internal", message = String(error) } = error as { code?: string; message?: string };
-  const titles: Record<string, string> = words.t.problems;
-  const name = code === "network" && !navigator.onLine ? "offline" : code;
-  return { code, title: titles[name] ?? words.t.problems.internal, detail: message, action: ACTIONS[code] ?? "retry" };
+  const name = code === "network" && !navigator.onLine ? "offline" : code in words.t.problems ? (code as ProblemName) : "internal";
+  return { code, name, detail: message, action: ACTIONS[code] ?? "retry" };
 }
 
 /** Why the browser does not take what is new. */
 export function refusalOf(error: unknown): Problem {
   const isFull = isRefusal(error);
-  return { code: isFull ? "storage-full" : "not-written", title: words.t.notWritten, detail: why(error), action: isFull ? "storage" : "retry" };
+  return { code: isFull ? "storage-full" : "not-written", name: "not-written", detail: why(error), action: isFull ? "storage" : "retry" };
+}
+
+/** In a line. */
+export function inOneLine({ name, detail }: Problem): string {
+  const { title, text = detail } = words.t.problems[name];
+  return `${title}: ${text}`;
 }

@@ -12,7 +12,16 @@ interface Route {
 
 function parse(hash: string): Route {
   const [, screen = "", id = ""] = hash.split("/");
-  return { screen: SCREENS.find((name) => name === screen) ?? "chat", id: decodeURIComponent(id) };
+  return { screen: SCREENS.find((name) => name === screen) ?? "chat", id: decoded(id) };
+}
+
+/** A broken address names nothing that there is, which is said like any other. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 class Router {

@@ -1,5 +1,7 @@
 // English, and the pattern for every other language.
 
+import type { ProblemName, Said } from "../state/problems.js";
+
 function some(count: number, what: string): string {
   return count === 0 ? `no ${what}s` : count === 1 ? `one ${what}` : `${count} ${what}s`;
 }
@@ -9,7 +11,6 @@ export const en = {
   cancel: "Cancel",
   skip: "Skip to the conversation",
   nothingKept: "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
-  notWritten: "What is new is not being kept: it is gone when this page is closed.",
 
   screens: { welcome: "Welcome", chat: "Chat", models: "Models and storage", settings: "Settings", privacy: "Privacy" },
 
@@ -28,7 +29,7 @@ export const en = {
     about: {
       "phi-4-mini": { title: "Phi-4-mini", text: "Writes, translates, summarises and programs well. Wants a recent computer, or a phone with 8 GB of memory." },
       "smollm2-135m": { title: "SmolLM2, for a quick try", text: "Tiny and fast on any device. It shows how this works, and is often wrong." },
-      "phi-4-mini-original": { title: "Phi-4-mini, from the original weights", text: "Microsoft’s own files, made smaller while they arrive. Three times the download for a little more precision." },
+      "phi-4-mini-original": { title: "Phi-4-mini, from the original weights", text: "Microsoft’s own files. They become 4.5 bits a weight while they arrive, so for three times the download the answers are no better: for those who want nobody’s files but the maker’s." },
     },
     facts: (maker: string, parameters: string, license: string) => `${maker} · ${parameters} billion parameters · ${license} licence`,
     recommended: "Recommended",
@@ -124,6 +125,7 @@ export const en = {
     },
     mayErr: "Models err. Check what matters.",
     elsewhere: "The model is answering in another conversation.",
+    unknown: "There is no conversation at this address: it was deleted, or is kept in another browser. This is a new one.",
   },
 
   composer: {
@@ -300,25 +302,43 @@ export const en = {
     reload: "Reload the app",
   },
 
+  /** By code. The engine's own sentence says the rest, in English. */
   problems: {
-    offline: "This device is offline",
-    network: "The connection broke off",
-    "not-found": "The model is not there",
-    "no-gpu": "This browser has no usable graphics card",
-    "gpu-failed": "The graphics card failed",
-    "gpu-lost": "The graphics card was lost",
-    "out-of-memory": "There is not enough memory",
-    "storage-full": "There is not enough space on this device",
-    "storage-lost": "The browser has cleared the model",
-    "in-use": "Another tab is using this model",
-    corrupt: "Parts of the model are damaged",
-    truncated: "The model is incomplete",
-    "prompt-too-long": "This is longer than the model can read",
-    "context-full": "The conversation is full",
-    "not-a-model": "This is not a model",
-    malformed: "This model’s files are damaged",
-    "unsupported-architecture": "This kind of model is not known here",
-    "unsupported-tensor": "This kind of model is not known here",
-    internal: "Something went wrong",
-  },
+    offline: { title: "This device is offline" },
+    network: { title: "The connection broke off" },
+    "not-found": { title: "The model is not there" },
+    "no-gpu": { title: "This browser has no usable graphics card" },
+    "gpu-failed": { title: "The graphics card failed" },
+    "gpu-lost": { title: "The graphics card was lost" },
+    "out-of-memory": { title: "There is not enough memory" },
+    "storage-full": { title: "There is not enough space on this device" },
+    "storage-lost": { title: "The browser has cleared the model" },
+    "in-use": { title: "Another tab is using this model" },
+    io: { title: "A file cannot be read or written" },
+    corrupt: { title: "Parts of the model are damaged" },
+    truncated: { title: "The model is incomplete" },
+    "prompt-too-long": { title: "This is longer than the model can read" },
+    "context-full": { title: "The conversation is full" },
+    "not-a-model": { title: "This is not a model" },
+    malformed: { title: "This model’s files are damaged" },
+    "missing-tensor": { title: "This model’s files are incomplete" },
+    "wrong-shape": { title: "This model’s files contradict themselves" },
+    "bad-config": { title: "This model’s settings contradict themselves" },
+    "bad-tokenizer": { title: "This model’s vocabulary cannot be read" },
+    "bad-template": { title: "This model’s chat template does not work" },
+    "unsupported-architecture": { title: "This kind of model is not known here" },
+    "unsupported-tensor": { title: "This kind of model is not known here" },
+    "bad-token": { title: "The model was asked for a token that it does not have" },
+    "bad-option": { title: "The model was asked for something that it cannot do" },
+    cancelled: { title: "This was cancelled" },
+    "no-browser": { title: "This browser cannot run models" },
+    "no-worker": { title: "This browser did not start the engine" },
+    "not-written": { title: "What is new is not being kept: it is gone when this page is closed." },
+    internal: { title: "Something went wrong" },
+  } satisfies Record<ProblemName, Said> as Record<ProblemName, Said>,
+
+  /** What the engine says of itself is English already. */
+  notices: [] as [RegExp, (...found: string[]) => string][],
+  backend: (name: string) => name,
+  engineSays: "What the engine says",
 };

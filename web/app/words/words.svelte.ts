@@ -1,15 +1,17 @@
 // The app's languages. English is the pattern: a language that lacks a sentence does not compile.
 
 import { type Language, settings } from "../state/settings.svelte.js";
+import type { ProblemName, Said } from "../state/problems.js";
 import { en } from "./en.js";
 
-export type Words = typeof en;
+/** Of another language: the engine speaks English, so each problem has a sentence that stands for the engine's. */
+export type Words = Omit<typeof en, "problems"> & { problems: Record<ProblemName, Required<Said>> };
 
 /** All but the pattern arrive when they are asked for. */
 const LATER: Record<Exclude<Language, "en">, () => Promise<Words>> = { de: () => import("./de.js").then(({ de }) => de) };
 
 class Dictionary {
-  t: Words = $state.raw(en);
+  t: typeof en = $state.raw(en);
   #number = $derived(new Intl.NumberFormat(settings.language, { maximumFractionDigits: 0 }));
   #decimal = $derived(new Intl.NumberFormat(settings.language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }));
   #day = $derived(new Intl.DateTimeFormat(settings.language, { dateStyle: "medium" }));
@@ -21,6 +23,13 @@ class Dictionary {
   async speak(language: Language): Promise<void> {
     const words = language === "en" ? en : await LATER[language]();
     if (settings.language === language) this.t = words;
+  }
+
+  /** What the engine says of what it does, as far as this language has it. */
+  notice(sentence: string): string {
+    const known = this.t.notices.map(([pattern, say]) => [pattern.exec(sentence), say] as const);
+    const said = known.map(([found, say]) => found && say(...found.slice(1))).filter(Boolean);
+    return said.join(" ") || sentence;
   }
 
   number(value: number): string {

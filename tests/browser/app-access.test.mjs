@@ -24,7 +24,7 @@ describe("the app for those who do not use a mouse or do not see", () => {
   const SCREENS = ["welcome", "chat", "models", "settings", "privacy"];
 
   it("has something to look at", async () => {
-    await importFile(page, file("shown.json", exported("Shown", "Show me code", `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two`)));
+    await importFile(page, file("shown.json", exported("Shown", "Show me code", `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n\n- [x] done\n\n\\[ ${"x + ".repeat(60)}y \\]`)));
     await page.tab.waitForSelector("nav .title");
   });
 
@@ -45,6 +45,7 @@ describe("the app for those who do not use a mouse or do not see", () => {
         }
         await page.openChat("Shown");
         await page.tab.waitForSelector("article.assistant .code .hljs-keyword");
+        await page.tab.waitForSelector("article.assistant math");
         await look("a conversation");
         await page.tab.click("#options");
         await page.tab.waitForSelector("dialog[open]");

@@ -1,7 +1,7 @@
 // `phi-wasm/react`: a model and a conversation as a component's state.
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { type ChatRequest, type LoadOptions, Phi, PhiError, type Progress, type Stats } from "./index.js";
+import { type ChatRequest, InputError, type LoadOptions, Phi, PhiError, type Progress, type Stats } from "./index.js";
 
 export interface PhiState {
   status: "idle" | "loading" | "ready" | "failed";
@@ -100,9 +100,9 @@ export interface UseChat {
   stats?: Stats;
   /** Why the latest answer ended early. */
   error?: Error;
-  /** Asks; resolves when the answer has come to an end. */
+  /** Asks; resolves when the answer has come to an end. Rejects while another one is under way, which goes on. */
   send(text: string): Promise<void>;
-  /** Answers the last question again. */
+  /** Answers the last question again; rejects as `send` does. */
   regenerate(): Promise<void>;
   /** Ends the answer; what was said stays said. */
   stop(): void;
@@ -120,8 +120,8 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
   useEffect(() => stop, [stop]);
 
   const answer = async (asked: Turn[]): Promise<void> => {
-    if (!phi) throw new Error("there is no model to ask yet: load one first");
-    if (answering.current) return;
+    if (!phi) throw new InputError("bad-option", "there is no model to ask yet: load one first");
+    if (answering.current) throw new InputError("bad-option", "the model is still answering: wait until status is \"idle\", or stop it first");
     const mine = new AbortController();
     answering.current = mine;
     const isMine = () => answering.current === mine;

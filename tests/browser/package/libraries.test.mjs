@@ -117,6 +117,17 @@ describe("the React hooks", () => {
     await isAnswered();
   });
 
+  it("say that an answer is under way, and go on with it", async () => {
+    await tab.click("#clear");
+    await pressAtOnce("#again", "p.assistant");
+    await send(QUESTION);
+    await ended();
+    await isAnswered();
+    const { code, message } = await tab.evaluate(() => self.refused);
+    assert.equal(code, "bad-option");
+    assert.match(message, /still answering/);
+  });
+
   it("stop an answer, and keep what was said", async () => {
     await tab.click("#clear");
     await pressAtOnce("#stop", "p.assistant");

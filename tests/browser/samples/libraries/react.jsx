@@ -14,9 +14,10 @@ function Chat() {
   const states = `${status} ${chat.status}`;
   if (self.seen.at(-1) !== states) self.seen.push(states);
   const begin = (model) => load({ model, backend: "cpu", storage: "none", bits: 32 });
+  const refused = ({ code, message }) => (self.refused = { code, message });
   const send = (event) => {
     event.preventDefault();
-    chat.send(new FormData(event.target).get("question"));
+    chat.send(new FormData(event.target).get("question")).catch(refused);
     event.target.reset();
   };
   return (
@@ -31,7 +32,7 @@ function Chat() {
         <input name="question" />
       </form>
       <button id="stop" onClick={chat.stop}>Stop</button>
-      <button id="again" onClick={chat.regenerate}>Again</button>
+      <button id="again" onClick={() => chat.regenerate().catch(refused)}>Again</button>
       <button id="clear" onClick={() => chat.setMessages([])}>Clear</button>
       {chat.messages.map(({ role, content }, index) => (
         <p key={index} className={role}>{content}</p>

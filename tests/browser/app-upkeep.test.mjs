@@ -124,5 +124,29 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
+  it("takes back what it has exported", async () => {
+    await page.go("models");
+    await page.tab.evaluate(() => {
+      // As where the browser lets no page write to the disk.
+      globalThis.showSaveFilePicker = undefined;
+      const make = URL.createObjectURL;
+      URL.createObjectURL = (blob) => make.call(URL, (globalThis.exported = blob));
+      // In place of a person who picks it.
+      HTMLInputElement.prototype.click = function () {
+        const picked = new DataTransfer();
+        picked.items.add(new File([globalThis.exported], "exported.tar"));
+        this.files = picked.files;
+        this.dispatchEvent(new Event("change"));
+      };
+    });
+    await page.tab.click("[data-model] [popovertarget]");
+    await page.tab.waitForSelector(":popover-open");
+    await page.tab.$$eval(":popover-open button", (buttons) => buttons.find(({ textContent }) => textContent === "Export").click());
+    await page.tab.waitForFunction(() => globalThis.exported);
+    await page.press("Open a file");
+    await page.tab.waitForFunction(() => document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("exported.tar"));
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+  });
+
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
 });

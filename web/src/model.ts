@@ -1,5 +1,6 @@
 // What callers name as a model, turned into what the engine reads: an address, files or what is stored.
 
+import { unpacked } from "./archive.js";
 import { InputError } from "./errors.js";
 import { pinned } from "./hub.js";
 import type { EngineOptions } from "./protocol.js";
@@ -11,8 +12,9 @@ type Resolved = Pick<EngineOptions, "model" | "sha256">;
 
 export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<Resolved> {
   if (typeof model === "string" && model !== "") return at(addressOf(model), signal);
-  if (model instanceof Blob || (Array.isArray(model) && model.every((file) => file instanceof File))) return { model };
-  if (isHandle(model)) return { model: model.kind === "file" ? await model.getFile() : await filesOf(model) };
+  if (model instanceof Blob) return { model: await unpacked(model) };
+  if (Array.isArray(model) && model.every((file) => file instanceof File)) return { model: model.length === 1 ? await unpacked(model[0]!) : model };
+  if (isHandle(model)) return { model: model.kind === "file" ? await unpacked(await model.getFile()) : await filesOf(model) };
   if (isStored(model)) return fromStorage(model, signal);
   throw new InputError("bad-option", "model is neither an address nor files: give one of them");
 }

@@ -381,8 +381,18 @@ describe("a model that is kept", () => {
       const tar = new Uint8Array(await new Response(await Phi.exportModel(id)).arrayBuffer());
       const { usage, ...estimate } = await Phi.storageEstimate();
       await Phi.deleteModel(id);
+      const answerOf = async (model) => {
+        const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+        const { choices } = await phi.chat.completions.create({ messages: [{ role: "user", content: "Hello" }], max_tokens: 8 });
+        await phi.unload();
+        return choices[0].message.content;
+      };
+      const archive = new File([tar], "model.tar");
+      const answers = [await answerOf(model), await answerOf(archive), await answerOf([archive]), await answerOf(new Blob([tar]))];
+      const cut = await failure(Phi.load({ model: archive.slice(0, tar.length / 2) }));
+      const changed = await failure(Phi.load({ model: new Blob([tar.slice(0, 100), "x", tar.slice(101)]) }));
       const gone = await failure(Phi.checkModel(id));
-      return { storage, listed, checked, phases: [...new Set(progress.map(({ phase }) => phase))], tar: tar.length, usage, estimate, left: await Phi.listModels(), gone };
+      return { storage, listed, checked, phases: [...new Set(progress.map(({ phase }) => phase))], tar: tar.length, answers, broken: [cut.code, changed.code], usage, estimate, left: await Phi.listModels(), gone };
     }, host.tiny);
     const [{ id, source, bytes, storedBytes, complete }] = seen.listed;
     assert.match(id, /^[0-9a-f]{32}$/);
@@ -391,6 +401,8 @@ describe("a model that is kept", () => {
     assert.deepEqual(seen.checked, { bad: 0, repaired: 0 });
     assert.deepEqual(seen.phases, ["checking"]);
     assert.ok(seen.tar > bytes, `${seen.tar} bytes exported`);
+    assert.deepEqual(seen.answers, seen.answers.map(() => seen.answers[0]));
+    assert.deepEqual(seen.broken, ["truncated", "malformed"]);
     assert.ok(seen.usage > bytes && seen.estimate.quota > 0 && seen.estimate.kind === "opfs", JSON.stringify(seen.estimate));
     assert.deepEqual([seen.left, seen.gone.code], [[], "not-found"]);
   });

@@ -26,7 +26,7 @@ export async function saveStream(name: string, open: () => Promise<ReadableStrea
 }
 
 /** What models are made of. */
-const MODEL_FILES = ".gguf,.safetensors,.json,.jinja";
+const MODEL_FILES = ".gguf,.safetensors,.json,.jinja,.tar";
 
 /** Has the user pick a model's file or its folder; nothing when they do not. */
 export async function pickModel(folder: boolean): Promise<{ source: File[]; name: string; stored: false } | undefined> {

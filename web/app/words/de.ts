@@ -34,7 +34,7 @@ export const de: Words = {
     download: (size) => `${size} laden`,
     goOn: "Weiterladen",
     load: "Starten",
-    own: "Oder nehmen Sie ein Modell, das Sie schon haben: eine GGUF-Datei oder einen Ordner mit safetensors.",
+    own: "Oder nehmen Sie ein Modell, das Sie schon haben: eine GGUF-Datei, einen Ordner mit safetensors oder was Sie hier gesichert haben.",
     openFile: "Datei öffnen",
     openFolder: "Ordner öffnen",
   },

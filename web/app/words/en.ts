@@ -36,7 +36,7 @@ export const en = {
     download: (size: string) => `Download ${size}`,
     goOn: "Go on downloading",
     load: "Load",
-    own: "Or use a model that you have: a GGUF file, or a folder of safetensors.",
+    own: "Or use a model that you have: a GGUF file, a folder of safetensors, or what you have exported here.",
     openFile: "Open a file",
     openFolder: "Open a folder",
   },

@@ -40,6 +40,9 @@ describe("what the app says", () => {
       text: card.querySelector("p").textContent,
       english: [...card.querySelectorAll("[lang=en]")].map((element) => [element.checkVisibility(), element.textContent]),
     }));
+    await page.tab.setViewport({ width: 390, height: 844 });
+    assert.ok(await page.tab.$eval("main", (main) => main.scrollWidth <= main.clientWidth), "the card is cut");
+    await page.tab.setViewport({ width: 1280, height: 800 });
     assert.equal(said.title, "Das ist kein Modell");
     assert.match(said.text, /^Die Datei ist kein Modell, das hier läuft\. Wählen Sie/);
     assert.equal(said.english.length, 1);

@@ -345,5 +345,5 @@ export const de: Words = {
     [/^The module "[\w-]+" computes, for /, () => "Ein langsamerer Teil der App rechnet, denn der schnellere lädt nicht."],
   ],
   backend: (name) => name.replace(/\b(\d+) threads?\b/, (_, count) => (count === "1" ? "ein Thread" : `${count} Threads`)),
-  engineSays: "Was die Rechenmaschine sagt (auf Englisch)",
+  engineSays: "Im Wortlaut, auf Englisch",
 };

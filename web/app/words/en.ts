@@ -340,5 +340,5 @@ export const en = {
   /** What the engine says of itself is English already. */
   notices: [] as [RegExp, (...found: string[]) => string][],
   backend: (name: string) => name,
-  engineSays: "What the engine says",
+  engineSays: "In the engine’s words",
 };

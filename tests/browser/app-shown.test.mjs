@@ -34,11 +34,14 @@ const PLAIN = [
   DEEP,
 ].join("\n\n");
 
+const SUM = `${Array.from({ length: 60 }, (_, index) => `x_{${index}}`).join(" + ")} = y`;
+
 const MESSAGES = {
   Table: ["Make a table", TABLE],
   Tasks: ["Make a list", TASKS],
   Formulas: ["Compute", FORMULAS],
   Plain: ["What is it?", PLAIN],
+  Wide: ["A long one", `Within a line \\(${SUM}\\) and\n\n\\[ ${SUM} \\]\n\n\\[ ${"x".repeat(200)} \\]`],
   Hebrew: [
     "שלום, מה שלומך?",
     "# כותרת\n\nשלום עולם, this is English.\n\n1. ראשון\n2. שני\n\n> ציטוט\n\nAn English paragraph with שלום.\n\n`code` ואז מילים\n\n\\(x\\) ואז עוד\n\n```js\n// הערה\n```\n\n| שם | שנה |\n|---|---|\n| א | 1 |",
@@ -141,6 +144,21 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         ].join("\n"),
       );
       assert.equal(await plain.evaluate((markdown) => markdown.querySelectorAll("math").length), 0);
+    });
+
+    it("breaks a long formula where it can, and scrolls it where it cannot", async () => {
+      const shown = await show("Wide");
+      await page.tab.waitForFunction(() => document.querySelectorAll("article.assistant .formula[data-source]").length === 3);
+      assert.equal(await isWide(), false);
+      const { cut, scroll } = await shown.evaluate((markdown) => {
+        const { right } = markdown.getBoundingClientRect();
+        const [inLine, ...alone] = markdown.querySelectorAll(".formula");
+        return {
+          cut: [...inLine.querySelectorAll("mi")].filter((letter) => letter.getBoundingClientRect().right > right).length,
+          scroll: alone.map((formula) => formula.scrollWidth > formula.clientWidth && getComputedStyle(formula).overflowX),
+        };
+      });
+      assert.deepEqual({ cut, scroll }, { cut: 0, scroll: ["auto", "auto"] });
     });
 
     it("is copied with formulas as they were written", async () => {

@@ -10,8 +10,8 @@ export type { Backend, BenchFigures, Checked, Description, Stats } from "../../p
 export interface LoadOptions {
   /**
    * Where the model is: the address of a converted model's folder, of a Hugging Face repository ("https://huggingface.co/org/name", perhaps
-   * "/tree/branch") or of a GGUF file, split or not; or files that the user picked, or the handle of a folder or file; or one of those that
-   * `Phi.listModels` tells of.
+   * "/tree/branch") or of a GGUF file, split or not; or files that the user picked, or the handle of a folder or file, perhaps an archive
+   * that `Phi.exportModel` gave; or one of those that `Phi.listModels` tells of.
    */
   model: string | Blob | File[] | FileSystemDirectoryHandle | FileSystemFileHandle | StoredModel;
   /** "auto" takes the GPU where there is one that computes rightly, and says so where it cannot. */

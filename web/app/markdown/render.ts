@@ -19,7 +19,7 @@ function parser(grows: boolean): Marked {
         image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
         html: ({ text }) => escape(text),
         code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
-        checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"}</span> `,
+        checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"} </span>`,
       },
     },
     formulas(grows, escape),

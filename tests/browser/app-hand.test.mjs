@@ -29,7 +29,7 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         return { form: [form.top, form.bottom], scroller: [scroller.top, scroller.bottom], shown: field.clientHeight / field.scrollHeight, height: field.clientHeight };
       });
       await page.tab.keyboard.press("Escape");
-      await page.tab.waitForSelector("article.user textarea", { hidden: true });
+      await page.tab.waitForSelector('article.user [data-action="edit"]:focus');
       return places;
     }
 
@@ -60,21 +60,21 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
     });
 
     it("says what failed so that it looks like it, and covers nothing with what it says", async () => {
-      const look = () =>
-        page.tab.evaluate(() => {
-          const [toast, main] = [document.querySelector(".toast"), document.querySelector("main")].map((element) => element.getBoundingClientRect());
-          return { covers: Math.max(0, toast.bottom - main.top), role: document.querySelector(".toast").parentElement.role, colour: getComputedStyle(document.querySelector(".toast")).backgroundColor };
-        });
+      const look = (name) =>
+        page.tab.$eval(name, (toast) => ({
+          covers: Math.max(0, toast.getBoundingClientRect().bottom - document.querySelector("main").getBoundingClientRect().top),
+          role: toast.parentElement.role,
+          colour: getComputedStyle(toast).backgroundColor,
+        }));
       await page.told("imported", () => importFile(page, file(`hand-${shape}.json`, exported("Long", LONG, "An answer.\n\n".repeat(30)))));
-      const good = await look();
+      const good = await look(".toast");
       assert.deepEqual({ ...good, colour: "" }, { covers: 0, role: "status", colour: "" });
-      await page.tab.waitForSelector(".toast", { hidden: true });
       await page.told("holds no conversations", () => importFile(page, file("other.json", "{}")));
-      const bad = await look();
+      const bad = await look(".toast.bad");
       assert.deepEqual({ ...bad, colour: "" }, { covers: 0, role: "alert", colour: "" });
       assert.notEqual(bad.colour, good.colour);
       await page.tab.click(".toast .icon");
-      await page.tab.waitForSelector(".toast", { hidden: true });
+      await page.tab.waitForSelector(".toast.bad", { hidden: true });
     });
 
     it("opens a question for editing in view, with all of its words that find room", async () => {

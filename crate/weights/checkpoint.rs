@@ -1,13 +1,14 @@
 //! A model on its way in: what it is, what it holds, and where each tensor lies.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 
 use super::config::{Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
 use super::gguf::{self, Metadata};
 use super::names::{Naming, pieces};
-use super::safetensors;
+use super::safetensors::{self, Shards};
 use super::source::{Source, parse_json, read_all};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
@@ -156,9 +157,9 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// The safetensors files of a directory.
-    async fn weight_files(store: &Store<S>) -> Result<Option<Vec<String>>> {
+    async fn weight_files(store: &Store<S>) -> Result<Option<Shards>> {
         if store.size(SINGLE).await?.is_some() {
-            return Ok(Some(vec![SINGLE.to_owned()]));
+            return Ok(Some(Shards { files: vec![SINGLE.to_owned()], ..Shards::default() }));
         }
         read_all(store, INDEX, LARGEST_JSON).await?.map(|index| safetensors::shards(INDEX, &index)).transpose()
     }
@@ -180,11 +181,15 @@ impl<S: Source> Checkpoint<S> {
         }
     }
 
-    async fn open_huggingface(store: Store<S>, config: &[u8], files: Vec<String>) -> Result<Checkpoint<S>> {
-        let config = Config::parse(&parse_json(CONFIG, config)?)?;
+    async fn open_huggingface(store: Store<S>, config: &[u8], shards: Shards) -> Result<Checkpoint<S>> {
+        let mut config = Config::parse(&parse_json(CONFIG, config)?)?;
         let mut tensors = BTreeMap::new();
-        for file in files {
-            insert_all(&mut tensors, safetensors::read_header(&store, &file).await?)?;
+        for file in &shards.files {
+            insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards)?;
+        }
+        // As transformers does: fine-tunes that trained the head leave it beside a configuration that says it were tied.
+        if config.tie_word_embeddings && has_own_head(&store, &tensors).await? {
+            config.tie_word_embeddings = false;
         }
         let json = async |file: &str| match read_all(&store, file, LARGEST_JSON).await? {
             Some(bytes) => parse_json::<Value>(file, &bytes).map(Some),
@@ -300,6 +305,39 @@ fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>) -> Resu
         }
     }
     Ok(())
+}
+
+/// The same with an index, which says which copy of a tensor counts: edited models leave those that others supersede.
+fn insert_by_index(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, shards: &Shards) -> Result<()> {
+    for tensor in tensors {
+        let named = shards.of.get(&tensor.name);
+        match into.entry(tensor.name.clone()) {
+            Entry::Vacant(place) => drop(place.insert(tensor)),
+            Entry::Occupied(mut other) if named.is_some_and(|file| **file == *tensor.file) => drop(other.insert(tensor)),
+            Entry::Occupied(other) if named.is_some_and(|file| **file == *other.get().file) => {}
+            Entry::Occupied(other) => fail!(Code::Malformed, "{} is there twice, once in {}", tensor.name, other.get().file),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a head that differs from the embedding. Reads both up to the first difference.
+async fn has_own_head(source: &impl Source, tensors: &BTreeMap<String, Tensor>) -> Result<bool> {
+    const AT_ONCE: u64 = 4 << 20;
+    let (Some(head), Some(embedding)) = (tensors.get(LM_HEAD), tensors.get(EMBED_TOKENS)) else { return Ok(false) };
+    if (&head.stored, &head.shape) != (&embedding.stored, &embedding.shape) {
+        return Ok(true);
+    }
+    for at in (0..head.bytes).step_by(AT_ONCE as usize) {
+        let length = AT_ONCE.min(head.bytes - at) as usize;
+        let (mut one, mut other) = (vec![0; length], vec![0; length]);
+        source.read(&head.file, head.offset + at, &mut one).await?;
+        source.read(&embedding.file, embedding.offset + at, &mut other).await?;
+        if one != other {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a file is part 2 or a later one of a split model.

@@ -96,19 +96,28 @@ fn stored(dtype: &str) -> Stored {
     }
 }
 
-/// The files that an index names, each once.
+/// The files of a model, and which of them has each tensor, where an index says so.
+#[derive(Default)]
+pub struct Shards {
+    /// Each once.
+    pub files: Vec<String>,
+    /// By the tensor's name.
+    pub of: BTreeMap<String, String>,
+}
+
+/// The files that an index names.
 ///
 /// # Errors
 /// `truncated` or `malformed`, also when a name leads out of the directory.
-pub fn shards(file: &str, index: &[u8]) -> Result<Vec<String>> {
+pub fn shards(file: &str, index: &[u8]) -> Result<Shards> {
     let index: Index = parse_json(file, index)?;
-    let mut names: Vec<String> = index.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    for name in &names {
+    let mut files: Vec<String> = index.weight_map.values().cloned().collect();
+    files.sort();
+    files.dedup();
+    for name in &files {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', ':']) {
             fail!(Code::Malformed, "{file}: {name:?} is not the name of a file beside it");
         }
     }
-    Ok(names)
+    Ok(Shards { files, of: index.weight_map })
 }

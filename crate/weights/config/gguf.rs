@@ -113,20 +113,33 @@ impl Keys<'_> {
     }
 
     fn rope(&self, tensors: &FromTensors, max: u32, original: u32) -> Result<Rope> {
-        if let Some([short_factor, long_factor]) = tensors.longrope.clone() {
+        let scaling = self.metadata.text(&format!("{}.rope.scaling.type", self.name));
+        // As in llama.cpp, a factor without a type is a linear one.
+        let linear = match scaling {
+            None | Some("linear") => self.linear_factor(),
+            Some("none" | "longrope") => 1.0,
+            Some(other) => fail!(Code::UnsupportedArchitecture, "rope.scaling.type is {other}; we run none, linear and longrope"),
+        };
+        let scaled = |factors: &[f32]| factors.iter().map(|factor| factor * linear).collect::<Vec<_>>();
+        if let Some([short_factor, long_factor]) = &tensors.longrope {
             let computed = || longrope_attention_factor(f64::from(max) / f64::from(original), original);
             let attention_factor = self.f32("rope.scaling.attn_factor").unwrap_or_else(computed);
-            return Ok(Rope::LongRope { short_factor, long_factor, attention_factor });
+            return Ok(Rope::LongRope { short_factor: scaled(short_factor), long_factor: scaled(long_factor), attention_factor });
         }
-        if let Some(factors) = tensors.factors.clone() {
-            return Ok(Rope::LongRope { short_factor: factors.clone(), long_factor: factors, attention_factor: 1.0 });
+        if let Some(factors) = &tensors.factors {
+            return Ok(Rope::LongRope { short_factor: scaled(factors), long_factor: scaled(factors), attention_factor: 1.0 });
         }
-        match self.metadata.text(&format!("{}.rope.scaling.type", self.name)) {
-            None | Some("none") => Ok(Rope::Plain),
-            Some("linear") => Ok(Rope::Linear { factor: self.f32("rope.scaling.factor").unwrap_or(1.0) }),
+        match scaling {
             Some("longrope") => fail!(Code::MissingTensor, "rope_factors_long.weight and rope_factors_short.weight are missing"),
-            Some(other) => fail!(Code::UnsupportedArchitecture, "rope.scaling.type is {other}; we run none, linear and longrope"),
+            _ if linear == 1.0 => Ok(Rope::Plain),
+            _ => Ok(Rope::Linear { factor: linear }),
         }
+    }
+
+    /// What linear scaling divides by, under its name or the one that older converters gave it; 0 stands for none.
+    fn linear_factor(&self) -> f32 {
+        let factor = self.f32("rope.scaling.factor").or_else(|| self.f32("rope.scale_linear")).unwrap_or(1.0);
+        if factor == 0.0 { 1.0 } else { factor }
     }
 
     fn token(&self, which: &str) -> Option<u32> {

@@ -61,7 +61,7 @@ impl Config {
             original_max_position_embeddings: original,
             sliding_window: if architecture == Architecture::Phi3 { fields.u32("sliding_window")? } else { None },
             tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
-            bos_token_id: fields.u32("bos_token_id")?,
+            bos_token_id: fields.typed("bos_token_id", "a token id", token_id)?.flatten(),
             eos_token_ids: token_ids(map.get("eos_token_id"))?,
         }
         .checked()
@@ -125,36 +125,54 @@ fn number(value: f32) -> Value {
     json!(value.to_string().parse::<f64>().unwrap_or(f64::from(value)))
 }
 
-/// Token ids that are one number, a list, or nothing.
+/// Token ids that are one number, a list, or nothing, for which negative numbers stand too.
 ///
 /// # Errors
 /// `bad-config` for anything else.
 pub fn token_ids(value: Option<&Value>) -> Result<Vec<u32>> {
-    let one = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     let ids = match value {
         None | Some(Value::Null) => Some(Vec::new()),
-        Some(Value::Array(list)) => list.iter().map(one).collect(),
-        Some(single) => one(single).map(|id| vec![id]),
+        Some(Value::Array(list)) => list.iter().map(token_id).collect(),
+        Some(single) => token_id(single).map(|id| vec![id]),
     };
     let Some(ids) = ids else {
         fail!(Code::BadConfig, "eos_token_id must be a token id or a list of them");
     };
-    Ok(ids)
+    Ok(ids.into_iter().flatten().collect())
 }
 
+/// A token id, or that there is none: -1. `None` for anything else.
+fn token_id(value: &Value) -> Option<Option<u32>> {
+    match value.as_i64() {
+        Some(negative) if negative < 0 => Some(None),
+        _ => value.as_u64().and_then(|id| u32::try_from(id).ok()).map(Some),
+    }
+}
+
+/// The computation, by both names that a configuration has for it: transformers goes by `model_type`, others by `architectures`.
 fn architecture(fields: &Fields) -> Result<Architecture> {
     let known = [Architecture::Phi3, Architecture::Llama];
     let class = fields.0.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
-    let found = match (class, fields.str("model_type")) {
-        (Some(class), _) => known.into_iter().find(|one| one.class() == class),
-        (None, Some(model_type)) => known.into_iter().find(|one| one.model_type() == model_type),
+    let model_type = fields.str("model_type");
+    // The first conversions of Llama wrote LLaMAForCausalLM.
+    let by_class = class.map(|name| known.into_iter().find(|one| one.class().eq_ignore_ascii_case(name)));
+    let by_type = model_type.map(|name| known.into_iter().find(|one| one.model_type() == name));
+    match (by_class, by_type) {
+        (Some(Some(found)), None) | (None, Some(Some(found))) => Ok(found),
+        (Some(Some(found)), Some(same)) if same == Some(found) => Ok(found),
+        (Some(Some(found)), Some(_)) => {
+            let (class, other) = (found.class(), model_type.unwrap_or_default());
+            fail!(
+                Code::BadConfig,
+                "model_type is {other}, which is no {class}, as architectures has it; take config.json from where the model comes from"
+            )
+        }
         (None, None) => fail!(Code::BadConfig, "config.json has neither architectures nor model_type"),
-    };
-    let Some(found) = found else {
-        let name = class.or(fields.str("model_type")).unwrap_or_default();
-        fail!(Code::UnsupportedArchitecture, "the architecture is {name}; we run Phi3ForCausalLM and LlamaForCausalLM");
-    };
-    Ok(found)
+        _ => {
+            let name = class.or(model_type).unwrap_or_default();
+            fail!(Code::UnsupportedArchitecture, "the architecture is {name}; we run Phi3ForCausalLM and LlamaForCausalLM")
+        }
+    }
 }
 
 /// Fields that would make the computation another one than ours.
@@ -165,7 +183,8 @@ fn refuse_other_computations(fields: &Fields) -> Result<()> {
         }
     }
     let act = fields.str("hidden_act").unwrap_or("silu");
-    if act != "silu" {
+    // Both are names of one function.
+    if !["silu", "swish"].contains(&act) {
         fail!(Code::UnsupportedArchitecture, "hidden_act is {act}; we run silu");
     }
     if fields.object("quantization_config")?.is_some() {
@@ -177,10 +196,10 @@ fn refuse_other_computations(fields: &Fields) -> Result<()> {
     Ok(())
 }
 
-/// The object that describes RoPE, empty when there is none. As in transformers, the old name wins.
+/// The object that describes RoPE, empty when there is none. As in transformers, the old name wins, unless it says nothing.
 fn rope_object<'a>(fields: &Fields<'a>) -> Result<&'a Map<String, Value>> {
     static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
-    let old = fields.object("rope_scaling")?;
+    let old = fields.object("rope_scaling")?.filter(|old| !old.is_empty());
     Ok(old.or(fields.object("rope_parameters")?).unwrap_or(&NOTHING))
 }
 
@@ -193,7 +212,8 @@ fn lengths(architecture: Architecture, fields: &Fields, rope: &Fields) -> Result
     let max = match (fields.u32("max_position_embeddings")?, original, rope.f64("factor")?) {
         (Some(max), _, _) => max,
         (None, Some(original), Some(factor)) => (f64::from(original) * factor) as u32,
-        (None, _, _) => fields.need("max_position_embeddings")?,
+        (None, _, _) if architecture == Architecture::Phi3 => 4096,
+        (None, _, _) => 2048,
     };
     let default = if architecture == Architecture::Phi3 { 4096 } else { max };
     Ok((max, original.unwrap_or(default)))

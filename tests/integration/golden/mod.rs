@@ -185,5 +185,6 @@ macro_rules! on_backend {
 on_backend!(portable, backends::portable(), Bits::ThirtyTwo, CPU, ROUNDED);
 on_backend!(simd, backends::simd(), Bits::ThirtyTwo, CPU, ROUNDED);
 
+mod cases;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod gpu;

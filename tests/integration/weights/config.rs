@@ -203,6 +203,26 @@ fn phi3_minis_and_llamas_parse() {
 }
 
 #[test]
+fn what_is_left_out_is_as_in_transformers() {
+    let parse = |base: Value, changes: Value| Config::parse(&with(base, changes)).unwrap();
+    let short = json!({ "max_position_embeddings": null, "original_max_position_embeddings": null, "rope_scaling": null });
+    assert_eq!(parse(llama(), short.clone()).max_position_embeddings, 2048);
+    assert_eq!(parse(phi4(), short).max_position_embeddings, 4096);
+    assert_eq!(parse(llama(), json!({ "hidden_act": "swish" })), parse(llama(), json!({})));
+    assert_eq!(parse(llama(), json!({ "architectures": ["LLaMAForCausalLM"], "model_type": "llama" })), parse(llama(), json!({})));
+    // -1 stands for no token.
+    for (eos, ids) in [(json!(-1), &[][..]), (json!([7, -1]), &[7])] {
+        let config = parse(llama(), json!({ "eos_token_id": eos, "bos_token_id": -1 }));
+        assert_eq!((config.eos_token_ids.as_slice(), config.bos_token_id), (ids, None));
+    }
+    // An object that says nothing does not hide the one that does.
+    let linear = json!({ "rope_type": "linear", "factor": 2.5, "rope_theta": 3.0 });
+    let config = parse(llama(), json!({ "rope_scaling": {}, "rope_parameters": linear }));
+    assert_eq!((config.rope, config.rope_theta), (Rope::Linear { factor: 2.5 }, 3.0));
+    assert_eq!(parse(llama(), json!({ "rope_scaling": {} })), parse(llama(), json!({})));
+}
+
+#[test]
 fn what_is_written_parses_to_the_same() {
     let odd =
         with(phi4(), json!({ "num_attention_heads": 32, "partial_rotary_factor": 0.55, "sliding_window": null, "rope_scaling": null }));
@@ -249,12 +269,15 @@ fn numbers_that_do_not_fit_are_named() {
         (BadConfig, "rope_theta", json!({ "rope_theta": [1] })),
         (BadConfig, "partial_rotary_factor", json!({ "partial_rotary_factor": 1.5 })),
         (BadConfig, "partial_rotary_factor", json!({ "partial_rotary_factor": 0.76 })),
-        (BadConfig, "max_position_embeddings", json!({ "max_position_embeddings": null })),
         (BadConfig, "max_position_embeddings", json!({ "max_position_embeddings": 0 })),
         (BadConfig, "original_max_position_embeddings", json!({ "original_max_position_embeddings": 0 })),
         (BadConfig, "attention_factor", json!({ "original_max_position_embeddings": 1 })),
         (BadConfig, "sliding_window", json!({ "sliding_window": 0 })),
         (BadConfig, "eos_token_id", json!({ "eos_token_id": "</s>" })),
+        (BadConfig, "eos_token_id", json!({ "eos_token_id": -1.5 })),
+        (BadConfig, "bos_token_id", json!({ "bos_token_id": "<s>" })),
+        (BadConfig, "model_type is mistral", json!({ "model_type": "mistral" })),
+        (BadConfig, "model_type is llama", json!({ "model_type": "llama" })),
         (BadConfig, "short_factor", rope(json!({ "short_factor": [1.0] }))),
         (BadConfig, "short_factor", rope(json!({ "short_factor": null }))),
         (BadConfig, "long_factor", rope(json!({ "long_factor": vec![0.0; 48] }))),
@@ -301,11 +324,23 @@ fn gguf_metadata_are_checked_like_any_config() {
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(named), "{error}");
     }
-    let linear = Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("linear")).meta("llama.rope.scaling.factor", Meta::F32(4.0));
-    assert_eq!(open(linear.file()).unwrap().config.rope, Rope::Linear { factor: 4.0 });
+    let factor = || Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(4.0));
+    for (what, model, rope) in [
+        ("linear", factor().meta("llama.rope.scaling.type", Meta::Text("linear")), Rope::Linear { factor: 4.0 }),
+        ("no type", factor(), Rope::Linear { factor: 4.0 }),
+        ("the old key", Gguf::llama().meta("llama.rope.scale_linear", Meta::F32(4.0)), Rope::Linear { factor: 4.0 }),
+        ("none", factor().meta("llama.rope.scaling.type", Meta::Text("none")), Rope::Plain),
+        ("no factor", Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("linear")), Rope::Plain),
+        ("0 for none", Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(0.0)), Rope::Plain),
+    ] {
+        assert_eq!(open(model.file()).unwrap().config.rope, rope, "{what}");
+    }
     assert_eq!(open(Gguf::llama().meta("llama.feed_forward_length", Meta::I32s(vec![32])).file()).unwrap().config.intermediate_size, 32);
     let mut factors = Gguf::llama();
     factors.tensors.push(("rope_freqs.weight".into(), vec![8], 0, [2.0f32; 8].map(f32::to_le_bytes).concat()));
     let same = Rope::LongRope { short_factor: vec![2.0; 8], long_factor: vec![2.0; 8], attention_factor: 1.0 };
     assert_eq!(open(factors.file()).unwrap().config.rope, same);
+    let both = factors.meta("llama.rope.scaling.factor", Meta::F32(4.0));
+    let Rope::LongRope { short_factor, .. } = open(both.file()).unwrap().config.rope else { panic!() };
+    assert_eq!(short_factor, [8.0; 8], "frequencies of their own are scaled, too");
 }

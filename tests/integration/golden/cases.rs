@@ -1,0 +1,83 @@
+//! Small models as people's tools leave them, each with the logits that a reference computes: `tests/golden/cases`.
+
+use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::source::MemorySource;
+use serde_json::Value;
+
+use super::{CPU, all_logits, largest_difference, load};
+use crate::common::backends;
+
+macro_rules! case {
+    ($file:literal) => {
+        include_bytes!(concat!("../../golden/cases/", $file)).as_slice()
+    };
+}
+
+/// The case, its files, the one of them that is the model where it is no directory, and the reference's logits.
+type Row = (&'static str, &'static [(&'static str, &'static [u8])], Option<&'static str>, &'static [u8]);
+
+const CASES: &[Row] = &[
+    (
+        "a tied configuration with a head of its own",
+        &[("config.json", case!("tied-with-own-head/config.json")), ("model.safetensors", case!("tied-with-own-head/model.safetensors"))],
+        None,
+        case!("tied-with-own-head/expected.json"),
+    ),
+    (
+        "a tensor in two shards",
+        &[
+            ("config.json", case!("shards-overlap/config.json")),
+            ("model.safetensors.index.json", case!("shards-overlap/model.safetensors.index.json")),
+            ("model-00001-of-00002.safetensors", case!("shards-overlap/model-00001-of-00002.safetensors")),
+            ("model-00002-of-00002.safetensors", case!("shards-overlap/model-00002-of-00002.safetensors")),
+        ],
+        None,
+        case!("shards-overlap/expected.json"),
+    ),
+    (
+        "no max_position_embeddings",
+        &[
+            ("config.json", case!("config-defaults/no-max-position-embeddings.json")),
+            ("model.safetensors", case!("config-defaults/model.safetensors")),
+        ],
+        None,
+        case!("config-defaults/expected.json"),
+    ),
+    (
+        "silu by its other name",
+        &[("config.json", case!("config-defaults/swish.json")), ("model.safetensors", case!("config-defaults/model.safetensors"))],
+        None,
+        case!("config-defaults/expected.json"),
+    ),
+    (
+        "linear scaling under its old key",
+        &[("model.gguf", case!("gguf-rope-scale/scale_linear.gguf"))],
+        Some("model.gguf"),
+        case!("gguf-rope-scale/expected.json"),
+    ),
+    (
+        "a scaling factor without a type",
+        &[("model.gguf", case!("gguf-rope-scale/factor_alone.gguf"))],
+        Some("model.gguf"),
+        case!("gguf-rope-scale/expected.json"),
+    ),
+];
+
+async_test! {
+    async fn models_are_read_as_their_references_read_them() {
+        for (what, files, entry, expected) in CASES {
+            let files = files.iter().map(|(name, bytes)| (*name, bytes.to_vec()));
+            let source = MemorySource { entry: entry.map(str::to_owned), ..MemorySource::directory(files) };
+            let expected: Value = serde_json::from_slice(expected).unwrap();
+            let ids: Vec<u32> = serde_json::from_value(expected["ids"].clone()).unwrap();
+            let mut engine = load(source, backends::portable().await, Bits::ThirtyTwo).await;
+            let logits = all_logits(&mut engine, &ids).await;
+            let rows: Vec<&[f32]> = logits.chunks(logits.len() / ids.len()).collect();
+            let likeliest: Vec<usize> = rows.iter().map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()).collect();
+            assert_eq!(serde_json::to_value(likeliest).unwrap(), expected["argmax"], "{what}");
+            let last: Vec<f32> = serde_json::from_value(expected["last_logits"].clone()).unwrap();
+            let difference = largest_difference(rows[rows.len() - 1], &last);
+            assert!(difference <= CPU, "{what}: logits differ by {difference}");
+        }
+    }
+}

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use crate::error::{Code, Result, fail};
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
+use crate::weights::config::AttentionBias;
 use crate::weights::directory::NewDirectory;
 use crate::weights::source::Source;
 use crate::weights::write::{Options, Report};
@@ -49,6 +50,12 @@ pub async fn convert<S: Source>(
 
 /// The files beside the weights, by name.
 pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    if checkpoint.config.attention_bias != AttentionBias::default() {
+        fail!(
+            Code::UnsupportedArchitecture,
+            "attention_bias: models whose attention has biases run as they are, but our own form has no place for them"
+        );
+    }
     let (tokenizer_json, tokenizer_config, chat_template, generation_config) = match &checkpoint.files {
         TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config } => {
             (tokenizer_json.clone(), tokenizer_config.clone(), chat_template.clone(), generation_config.clone())

@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::op::{Buf, Matrix, Op};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::Hold;
-use crate::weights::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_tensor};
+use crate::weights::config::{AttentionBias, Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
+use crate::weights::load::ONE;
 use crate::weights::source::Source;
 
 /// A model's weights, where a backend holds them.
@@ -25,12 +26,14 @@ pub struct Phi {
 
 #[derive(Debug)]
 struct Layer {
-    input_norm: Buf,      // [hidden_size]
-    qkv: Arc<Matrix>,     // [(n_heads + 2 * n_kv_heads) * head_dim, hidden_size]
-    o: Arc<Matrix>,       // [hidden_size, n_heads * head_dim]
-    post_norm: Buf,       // [hidden_size]
-    gate_up: Arc<Matrix>, // [2 * intermediate_size, hidden_size]
-    down: Arc<Matrix>,    // [hidden_size, intermediate_size]
+    input_norm: Buf,               // [hidden_size]
+    qkv: Arc<Matrix>,              // [(n_heads + 2 * n_kv_heads) * head_dim, hidden_size]
+    qkv_bias: Option<Arc<Matrix>>, // [(n_heads + 2 * n_kv_heads) * head_dim, 32]
+    o: Arc<Matrix>,                // [hidden_size, n_heads * head_dim]
+    o_bias: Option<Arc<Matrix>>,   // [hidden_size, 32]
+    post_norm: Buf,                // [hidden_size]
+    gate_up: Arc<Matrix>,          // [2 * intermediate_size, hidden_size]
+    down: Arc<Matrix>,             // [hidden_size, intermediate_size]
 }
 
 /// Buffers that a step works in, each with room for the largest chunk.
@@ -49,6 +52,8 @@ pub struct Scratch {
     attended: Buf,  // [rows, q_width]
     gate_up: Buf,   // [rows, 2 * intermediate_size]
     activated: Buf, // [rows, intermediate_size]
+    /// `[rows, 32]`, a one and zeros in each row: what biases are multiplied with, where there are any.
+    ones: Option<Buf>,
     /// `[head_rows, vocab_size]`.
     pub logits: Buf,
     /// `[vocab_size / 32]`: the tokens that may be chosen.
@@ -59,8 +64,10 @@ impl Scratch {
     /// Buffers for chunks of up to `rows` tokens, and logits of up to `head_rows` of them at once.
     pub fn allocate<B: Backend>(backend: &mut B, config: &Config, rows: usize, head_rows: usize) -> Result<Scratch> {
         let heads = config.heads();
+        let ones = if config.attention_bias == AttentionBias::default() { None } else { Some(ones(backend, rows)?) };
         let mut floats = |what: &str, rows: usize, width: u32| backend.alloc(what, (rows * width as usize * 4) as u64);
         Ok(Scratch {
+            ones,
             ids: floats("token ids", rows, 1)?,
             step: floats("position", 1, 1)?,
             angles: floats("rotary angles", rows, config.rotary_dim.max(1))?,
@@ -97,10 +104,15 @@ impl Phi {
         let mut layers = Vec::new();
         for index in 0..config.num_hidden_layers {
             let name = |tensor: &str| layer_tensor(index, tensor);
+            let has = config.attention_bias;
+            let qkv_bias = has.qkv.then_some(("self_attn.qkv_proj", qkv_width));
+            let o_bias = has.o.then_some(("self_attn.o_proj", hidden));
             layers.push(Layer {
                 input_norm: vector(checkpoint, backend, &name("input_layernorm"), hidden).await?,
                 qkv: checkpoint.matrix(backend, &name("self_attn.qkv_proj"), [qkv_width, hidden], hold, progress).await?,
+                qkv_bias: bias(checkpoint, backend, index, qkv_bias).await?,
                 o: checkpoint.matrix(backend, &name("self_attn.o_proj"), [hidden, q_width], hold, progress).await?,
+                o_bias: bias(checkpoint, backend, index, o_bias).await?,
                 post_norm: vector(checkpoint, backend, &name("post_attention_layernorm"), hidden).await?,
                 gate_up: checkpoint.matrix(backend, &name("mlp.gate_up_proj"), [2 * inter, hidden], hold, progress).await?,
                 down: checkpoint.matrix(backend, &name("mlp.down_proj"), [hidden, inter], hold, progress).await?,
@@ -176,6 +188,25 @@ async fn vector<S: Source, B: Backend>(checkpoint: &Checkpoint<S>, backend: &mut
     Ok(buf)
 }
 
+/// The bias of a layer's tensor of that name and width, if there is one.
+async fn bias<S: Source, B: Backend>(
+    checkpoint: &Checkpoint<S>,
+    backend: &mut B,
+    layer: u32,
+    of: Option<(&str, usize)>,
+) -> Result<Option<Arc<Matrix>>> {
+    let Some((tensor, len)) = of else { return Ok(None) };
+    checkpoint.bias(backend, &layer_bias(layer, tensor), len).await.map(Some)
+}
+
+/// `[rows, 32]`: what biases are multiplied with.
+fn ones<B: Backend>(backend: &mut B, rows: usize) -> Result<Buf> {
+    let ones = ONE.repeat(rows);
+    let buf = backend.alloc("what biases are multiplied with", (ones.len() * 4) as u64)?;
+    backend.write(buf, 0, bytemuck::cast_slice(&ones))?;
+    Ok(buf)
+}
+
 /// Writes ops down; every method answers with the buffer that holds its result.
 struct Recorder<'a> {
     config: &'a Config,
@@ -194,8 +225,10 @@ impl<'a> Recorder<'a> {
 
         let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
         let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+        r.add(&layer.qkv_bias, scratch, qkv);
         let attended = r.attend(qkv, scratch, cache); // [rows, n_heads * head_dim]
         r.matmul_add(&layer.o, attended, x); // [rows, hidden_size]
+        r.add(&layer.o_bias, scratch, x);
 
         let h = r.norm(x, layer.post_norm, scratch.h, 0); // [rows, hidden_size]
         let gate_up = r.matmul(&layer.gate_up, h, scratch.gate_up); // [rows, 2 * intermediate_size]
@@ -217,6 +250,13 @@ impl<'a> Recorder<'a> {
 
     fn matmul_add(&mut self, w: &Arc<Matrix>, x: Buf, out: Buf) {
         self.ops.push(Op::Matmul { w: w.clone(), x, out, rows: self.rows, add: true });
+    }
+
+    /// Adds a bias, where there is one, to every row.
+    fn add(&mut self, bias: &Option<Arc<Matrix>>, scratch: &Scratch, out: Buf) {
+        if let (Some(bias), Some(ones)) = (bias, scratch.ones) {
+            self.matmul_add(bias, ones, out);
+        }
     }
 
     /// Rotates and remembers, then attends: every part of the cache serves its own heads.

@@ -1,13 +1,13 @@
 //! A model on its way in: what it is, what it holds, and where each tensor lies.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::config::{Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
+use super::config::{AttentionBias, Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
 use super::gguf::{self, Metadata};
-use super::names::{Naming, pieces};
+use super::names::{Naming, is_computed_with, pieces};
 use super::safetensors::{self, Shards};
 use super::source::{Source, parse_json, read_all};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
@@ -123,7 +123,28 @@ impl<S: Source> Checkpoint<S> {
         for (name, length) in checkpoint.config.vectors() {
             checkpoint.place(&name, &[length])?;
         }
+        checkpoint.refuse_unused()?;
         Ok(checkpoint)
+    }
+
+    /// Refuses a tensor of a layer or of the head that nobody uses: without it the model would be another one.
+    fn refuse_unused(&self) -> Result<()> {
+        if self.store.verified.is_some() {
+            // Our own form has what the model had that it was made from.
+            return Ok(());
+        }
+        let (matrices, vectors) = (self.config.matrices(), self.config.vectors());
+        let names = matrices.iter().map(|(name, _)| &name[..]).chain(vectors.iter().map(|(name, _)| &name[..])).chain([LM_HEAD]);
+        let there = |name: &str| self.tensors.contains_key(name);
+        let used: BTreeSet<String> =
+            names.flat_map(|name| pieces(self.naming, &self.config, name, there)).map(|piece| piece.name).collect();
+        match self.tensors.values().find(|tensor| !used.contains(&tensor.name) && is_computed_with(self.naming, &tensor.name)) {
+            None => Ok(()),
+            Some(Tensor { name, file, .. }) => fail!(
+                Code::UnsupportedArchitecture,
+                "{name} in {file}: the model computes with this tensor and we do not, so its answers would be wrong; run a model without it"
+            ),
+        }
     }
 
     /// The tensors as the files hold them, by name.
@@ -191,6 +212,10 @@ impl<S: Source> Checkpoint<S> {
         if config.tie_word_embeddings && has_own_head(&store, &tensors).await? {
             config.tie_word_embeddings = false;
         }
+        // As in transformers, to which what is missing is zero: attention_bias speaks of both, and many have no bias of the output.
+        let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
+        config.attention_bias.qkv &= there.qkv;
+        config.attention_bias.o &= there.o;
         let json = async |file: &str| match read_all(&store, file, LARGEST_JSON).await? {
             Some(bytes) => parse_json::<Value>(file, &bytes).map(Some),
             None => Ok(None),
@@ -346,6 +371,12 @@ fn is_later_part(file: &str) -> bool {
     count.filter(|&count| count <= MOST_SHARDS).and_then(|count| gguf::split_names(file, count)).is_some_and(|names| names[0] != file)
 }
 
+/// Which biases there are, in any layer; those that others lack are missing then.
+fn attention_bias(tensors: &BTreeMap<String, Tensor>, qkv: [&str; 4], o: &str) -> AttentionBias {
+    let has = |end: &str| tensors.keys().any(|name| name.ends_with(end));
+    AttentionBias { qkv: qkv.into_iter().any(has), o: has(o) }
+}
+
 /// Reads the small tensors that are really part of the configuration.
 async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) -> Result<FromTensors> {
     /// No head is wider than this, in pairs.
@@ -367,6 +398,7 @@ async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) 
     Ok(FromTensors {
         vocab_size: tensors.get("token_embd.weight").and_then(|tensor| tensor.shape.first().copied()),
         tied: !tensors.contains_key("output.weight"),
+        attention_bias: attention_bias(tensors, [".attn_q.bias", ".attn_k.bias", ".attn_v.bias", ".attn_qkv.bias"], ".attn_output.bias"),
         longrope,
         factors: read("rope_freqs.weight").await?,
     })

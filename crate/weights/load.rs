@@ -18,6 +18,13 @@ use crate::op::{Buf, Matrix, Part};
 /// Stored bytes that are read at once.
 const PANEL_BYTES: usize = 4 << 20;
 
+/// What [`Checkpoint::bias`] is multiplied with.
+pub(crate) const ONE: [f32; GROUP] = {
+    let mut one = [0.0; GROUP];
+    one[0] = 1.0;
+    one
+};
+
 /// How many bits a weight that comes unquantised is held in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Bits {
@@ -158,10 +165,12 @@ impl<S: Source> Checkpoint<S> {
             unreachable!("vectors are never packed");
         };
         let mut all = Vec::with_capacity(len);
-        for (tensor, _) in pieces {
+        for (tensor, interleaved) in pieces {
             let mut bytes = vec![0; tensor.bytes as usize];
             self.store.read(&tensor.file, tensor.offset, &mut bytes).await?;
-            all.extend(values(&tensor.stored, &bytes)?);
+            let stored = values(&tensor.stored, &bytes)?;
+            let head_dim = self.config.head_dim as usize;
+            all.extend((0..stored.len()).map(|row| stored[if interleaved { interleaved_row(row, head_dim) } else { row }]));
         }
         if all.iter().any(|value| !value.is_finite()) {
             fail!(Code::Malformed, "{name} in {}: {}", self.store.name(), super::quant::NOT_FINITE);
@@ -205,6 +214,26 @@ impl<S: Source> Checkpoint<S> {
             Ok(())
         };
         match self.each_panel(name, shape, hold, &mut write).await {
+            Ok(()) => Ok(Arc::new(matrix)),
+            Err(error) => {
+                free(backend, &matrix);
+                Err(error)
+            }
+        }
+    }
+
+    /// Loads a canonical vector as a matrix `[len, 32]` whose first column it is. Times [`ONE`], that is the vector: a product that adds
+    /// is how a bias is added.
+    ///
+    /// # Errors
+    /// As [`Self::vector`], and `out-of-memory`.
+    pub async fn bias<B: Backend>(&self, backend: &mut B, name: &str, len: usize) -> Result<Arc<Matrix>> {
+        let mut panel = Panel::new(Kind::F32, len, GROUP);
+        for (row, value) in self.vector(name, len).await?.into_iter().enumerate() {
+            panel.set_row(row, &ONE.map(|one| one * value));
+        }
+        let matrix = allocate(backend, name, [len, GROUP], Kind::F32)?;
+        match write_panel(backend, &matrix, 0, &panel) {
             Ok(()) => Ok(Arc::new(matrix)),
             Err(error) => {
                 free(backend, &matrix);

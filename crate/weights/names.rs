@@ -32,6 +32,21 @@ impl Piece {
     }
 }
 
+/// Whether a tensor of this stored name can only be there to change what a model computes: one of a layer or of the head. What else
+/// there is in a Hugging Face checkpoint (of a vision tower, say) transformers passes over; llama.cpp takes all that is in a GGUF.
+pub(super) fn is_computed_with(naming: Naming, name: &str) -> bool {
+    match naming {
+        // Old checkpoints keep the rotary frequencies, which the configuration gives too.
+        Naming::HuggingFace => {
+            !name.contains("rotary_emb.") && ["model.layers.", "model.norm.", "lm_head."].iter().any(|of| name.starts_with(of))
+        }
+        Naming::Gguf => !ROPE_TENSORS.contains(&name) && !name.contains(".attn_rot_embd"),
+    }
+}
+
+/// Tensors of a GGUF file that are part of its configuration.
+const ROPE_TENSORS: [&str; 3] = ["rope_factors_short.weight", "rope_factors_long.weight", "rope_freqs.weight"];
+
 /// The pieces of a canonical tensor, in order. They need not be there.
 pub(super) fn pieces(naming: Naming, config: &Config, name: &str, there: impl Fn(&str) -> bool) -> Vec<Piece> {
     match naming {
@@ -42,7 +57,7 @@ pub(super) fn pieces(naming: Naming, config: &Config, name: &str, there: impl Fn
 
 fn huggingface(config: &Config, name: &str, there: impl Fn(&str) -> bool) -> Vec<Piece> {
     let widths = config.qkv_widths();
-    let split: Vec<(&str, u32)> = if name.ends_with(".qkv_proj.weight") {
+    let split: Vec<(&str, u32)> = if name.ends_with(".qkv_proj.weight") || name.ends_with(".qkv_proj.bias") {
         ["q_proj", "k_proj", "v_proj"].into_iter().zip(widths).collect()
     } else if name.ends_with(".gate_up_proj.weight") {
         ["gate_proj", "up_proj"].into_iter().zip([config.intermediate_size; 2]).collect()
@@ -64,28 +79,30 @@ fn gguf(config: &Config, name: &str, there: impl Fn(&str) -> bool) -> Vec<Piece>
         _ => None,
     };
     let in_layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-    let (None, Some((layer, tensor))) = (whole, in_layer) else {
+    let in_layer = in_layer.and_then(|(layer, rest)| Some((layer, rest.rsplit_once('.')?)));
+    let (None, Some((layer, (tensor, what)))) = (whole, in_layer) else {
         return vec![Piece::whole(whole.unwrap_or(name))];
     };
-    let stored = |tensor: &str| format!("blk.{layer}.{tensor}.weight");
+    // Weights and biases alike: `what` says which.
+    let stored = |tensor: &str| format!("blk.{layer}.{tensor}.{what}");
     match tensor {
-        "self_attn.qkv_proj.weight" if config.architecture == Architecture::Phi3 && there(&stored("attn_qkv")) => {
+        "self_attn.qkv_proj" if config.architecture == Architecture::Phi3 && there(&stored("attn_qkv")) => {
             vec![Piece::whole(stored("attn_qkv"))]
         }
-        "self_attn.qkv_proj.weight" => {
+        "self_attn.qkv_proj" => {
             let interleaved = config.architecture == Architecture::Llama;
             let parts = ["attn_q", "attn_k", "attn_v"].into_iter().zip(config.qkv_widths());
             let piece = |(part, rows)| Piece { interleaved: interleaved && part != "attn_v", ..Piece::part(stored(part), rows) };
             parts.map(piece).collect()
         }
-        "mlp.gate_up_proj.weight" if config.architecture == Architecture::Phi3 && !there(&stored("ffn_gate")) => {
+        "mlp.gate_up_proj" if config.architecture == Architecture::Phi3 && !there(&stored("ffn_gate")) => {
             vec![Piece::whole(stored("ffn_up"))]
         }
-        "mlp.gate_up_proj.weight" => ["ffn_gate", "ffn_up"].map(|part| Piece::part(stored(part), config.intermediate_size)).to_vec(),
-        "self_attn.o_proj.weight" => vec![Piece::whole(stored("attn_output"))],
-        "mlp.down_proj.weight" => vec![Piece::whole(stored("ffn_down"))],
-        "input_layernorm.weight" => vec![Piece::whole(stored("attn_norm"))],
-        "post_attention_layernorm.weight" => vec![Piece::whole(stored("ffn_norm"))],
+        "mlp.gate_up_proj" => ["ffn_gate", "ffn_up"].map(|part| Piece::part(stored(part), config.intermediate_size)).to_vec(),
+        "self_attn.o_proj" => vec![Piece::whole(stored("attn_output"))],
+        "mlp.down_proj" => vec![Piece::whole(stored("ffn_down"))],
+        "input_layernorm" => vec![Piece::whole(stored("attn_norm"))],
+        "post_attention_layernorm" => vec![Piece::whole(stored("ffn_norm"))],
         _ => vec![Piece::whole(name)],
     }
 }

@@ -1,6 +1,6 @@
 //! [`Config`] from a GGUF file's metadata.
 
-use super::{Architecture, Config, Rope, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Config, Rope, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 use crate::weights::gguf::Metadata;
 
@@ -11,6 +11,8 @@ pub(in crate::weights) struct FromTensors {
     pub vocab_size: Option<u64>,
     /// Whether there is no head of its own.
     pub tied: bool,
+    /// Which biases there are.
+    pub attention_bias: AttentionBias,
     /// `rope_factors_short.weight` and `rope_factors_long.weight`.
     pub longrope: Option<[Vec<f32>; 2]>,
     /// `rope_freqs.weight`: Llama 3.1's frequencies as factors, the same at every length.
@@ -69,6 +71,8 @@ impl Config {
             // Converters write 0 for none.
             sliding_window: keys.u32("attention.sliding_window")?.filter(|&window| window != 0),
             tie_word_embeddings: tensors.tied,
+            // Phi-3 has none: there it would be a tensor too many.
+            attention_bias: if architecture == Architecture::Llama { tensors.attention_bias } else { AttentionBias::default() },
             bos_token_id: keys.token("bos"),
             eos_token_ids: keys.stop_tokens(),
         }

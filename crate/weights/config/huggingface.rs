@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, Config, Rope, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Config, Rope, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 
 impl Config {
@@ -20,7 +20,8 @@ impl Config {
         };
         let fields = Fields(map);
         let architecture = architecture(&fields)?;
-        refuse_other_computations(&fields)?;
+        refuse_other_computations(architecture, &fields)?;
+        let attention_bias = fields.bool("attention_bias")?.unwrap_or(false);
         let rope_fields = Fields(rope_object(&fields)?);
 
         let num_attention_heads = fields.need("num_attention_heads")?;
@@ -61,6 +62,7 @@ impl Config {
             original_max_position_embeddings: original,
             sliding_window: if architecture == Architecture::Phi3 { fields.u32("sliding_window")? } else { None },
             tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
+            attention_bias: AttentionBias { qkv: attention_bias, o: attention_bias },
             bos_token_id: fields.typed("bos_token_id", "a token id", token_id)?.flatten(),
             eos_token_ids: token_ids(map.get("eos_token_id"))?,
         }
@@ -87,7 +89,8 @@ impl Config {
             "original_max_position_embeddings": self.original_max_position_embeddings,
             "sliding_window": self.sliding_window,
             "tie_word_embeddings": self.tie_word_embeddings,
-            "attention_bias": false,
+            // Where a checkpoint has no bias of one of the two, it is zero: there is one word for both.
+            "attention_bias": self.attention_bias != AttentionBias::default(),
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_ids,
         });
@@ -176,11 +179,13 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
 }
 
 /// Fields that would make the computation another one than ours.
-fn refuse_other_computations(fields: &Fields) -> Result<()> {
-    for bias in ["attention_bias", "mlp_bias"] {
-        if fields.bool(bias)? == Some(true) {
-            fail!(Code::UnsupportedArchitecture, "{bias} is true; we run models without biases");
-        }
+fn refuse_other_computations(architecture: Architecture, fields: &Fields) -> Result<()> {
+    // Phi-3 has no biases anywhere: a file that says so means something else.
+    if architecture == Architecture::Phi3 && fields.bool("attention_bias")? == Some(true) {
+        fail!(Code::UnsupportedArchitecture, "attention_bias is true; we run models of phi3 without biases");
+    }
+    if fields.bool("mlp_bias")? == Some(true) {
+        fail!(Code::UnsupportedArchitecture, "mlp_bias is true; we run models without biases in their MLPs");
     }
     let act = fields.str("hidden_act").unwrap_or("silu");
     // Both are names of one function.

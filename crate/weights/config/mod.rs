@@ -69,6 +69,15 @@ pub enum Rope {
     },
 }
 
+/// Which of attention's projections have a bias, in every layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttentionBias {
+    /// Queries, keys and values.
+    pub qkv: bool,
+    /// What attention's output goes through.
+    pub o: bool,
+}
+
 /// A model's numbers, by Hugging Face's names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -104,6 +113,8 @@ pub struct Config {
     pub sliding_window: Option<u32>,
     /// Whether `lm_head` is the embedding.
     pub tie_word_embeddings: bool,
+    /// What is added to products of attention.
+    pub attention_bias: AttentionBias,
     /// The token that begins a text.
     pub bos_token_id: Option<u32>,
     /// The tokens that end one. They may lie outside the vocabulary, as in small test models.
@@ -120,6 +131,11 @@ pub const NORM: &str = "model.norm.weight";
 /// Canonical name of a tensor of a layer: `layer_tensor(7, "mlp.down_proj")` is `model.layers.7.mlp.down_proj.weight`.
 pub fn layer_tensor(layer: u32, tensor: &str) -> String {
     format!("model.layers.{layer}.{tensor}.weight")
+}
+
+/// The same of its bias, where it has one.
+pub fn layer_bias(layer: u32, tensor: &str) -> String {
+    format!("model.layers.{layer}.{tensor}.bias")
 }
 
 impl Config {
@@ -150,13 +166,19 @@ impl Config {
         all
     }
 
-    /// The canonical vectors, all norms, that the model has, with their lengths.
+    /// The canonical vectors, norms and biases, that the model has, with their lengths.
     pub fn vectors(&self) -> Vec<(String, usize)> {
-        let hidden = self.hidden_size as usize;
+        let (hidden, qkv) = (self.hidden_size as usize, self.heads().qkv_width() as usize);
         let mut all = Vec::new();
         for layer in 0..self.num_hidden_layers {
             all.push((layer_tensor(layer, "input_layernorm"), hidden));
             all.push((layer_tensor(layer, "post_attention_layernorm"), hidden));
+            if self.attention_bias.qkv {
+                all.push((layer_bias(layer, "self_attn.qkv_proj"), qkv));
+            }
+            if self.attention_bias.o {
+                all.push((layer_bias(layer, "self_attn.o_proj"), hidden));
+            }
         }
         all.push((NORM.to_owned(), hidden));
         all

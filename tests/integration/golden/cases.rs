@@ -50,6 +50,12 @@ const CASES: &[Row] = &[
         case!("config-defaults/expected.json"),
     ),
     (
+        "biases of attention",
+        &[("model.gguf", case!("gguf-attention-bias/model.gguf"))],
+        Some("model.gguf"),
+        case!("gguf-attention-bias/expected.json"),
+    ),
+    (
         "linear scaling under its old key",
         &[("model.gguf", case!("gguf-rope-scale/scale_linear.gguf"))],
         Some("model.gguf"),

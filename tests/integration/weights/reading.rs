@@ -380,3 +380,74 @@ fn tensors_are_listed_as_stored() {
     );
     assert_eq!(model.tensors().count(), 16);
 }
+
+/// The golden Llama with these vectors beside its weights, and attention_bias in its configuration where that is so.
+fn with_vectors(attention_bias: bool, vectors: &[(String, Vec<f32>)]) -> MemorySource {
+    let mut source = llama_directory();
+    let mut config: serde_json::Value = serde_json::from_slice(LLAMA_CONFIG).unwrap();
+    config["attention_bias"] = attention_bias.into();
+    source.files.insert("config.json".into(), config.to_string().into_bytes());
+    let mut tensors = unpack(LLAMA_SAFETENSORS);
+    tensors
+        .extend(vectors.iter().map(|(name, values)| (name.clone(), Dtype::F32, vec![values.len()], bytemuck::cast_slice(values).to_vec())));
+    source.files.insert("model.safetensors".into(), safetensors(&tensors));
+    source
+}
+
+#[test]
+fn biases_of_attention_are_fused_as_the_projections_are() {
+    let config = open(llama_directory()).unwrap().config;
+    let (hidden, qkv) = (config.hidden_size as usize, config.heads().qkv_width() as usize);
+    let kv = (config.num_key_value_heads * config.head_dim) as usize;
+    let values = |from: usize, count: usize| (from..from + count).map(|n| n as f32).collect::<Vec<_>>();
+    let layer = |layer: u32, all: &[(&str, usize, usize)]| -> Vec<(String, Vec<f32>)> {
+        all.iter().map(|&(name, from, count)| (format!("model.layers.{layer}.self_attn.{name}.bias"), values(from, count))).collect()
+    };
+    let parts = [("q_proj", 0, qkv - 2 * kv), ("k_proj", qkv - 2 * kv, kv), ("v_proj", qkv - kv, kv)];
+    let biases: Vec<_> = (0..config.num_hidden_layers).flat_map(|number| layer(number, &parts)).collect();
+    let model = open(with_vectors(true, &biases)).unwrap();
+    assert_eq!(block_on(model.vector("model.layers.1.self_attn.qkv_proj.bias", qkv)).unwrap(), values(0, qkv));
+    assert!((model.config.attention_bias.qkv, model.config.attention_bias.o) == (true, false), "as many have it");
+    let outputs = (0..config.num_hidden_layers).flat_map(|number| layer(number, &[("o_proj", 7, hidden)]));
+    let model = open(with_vectors(true, &biases.iter().cloned().chain(outputs).collect::<Vec<_>>())).unwrap();
+    assert_eq!(block_on(model.vector("model.layers.0.self_attn.o_proj.bias", hidden)).unwrap(), values(7, hidden));
+    let error = open(with_vectors(true, &biases[1..])).err().unwrap();
+    assert_eq!(error.code, Code::MissingTensor, "{error}");
+    assert!(error.message.contains("model.layers.0.self_attn.q_proj.bias"), "{error}");
+}
+
+#[test]
+fn a_tensor_of_a_layer_that_nobody_uses_is_refused_by_name() {
+    let of_gguf = |name: &str| {
+        let mut model = random_gguf();
+        model.tensors.push((name.into(), vec![32], 0, vec![0; 128]));
+        open(model.file()).err()
+    };
+    let of_huggingface = |name: &str| open(with_vectors(false, &[(name.into(), vec![0.0; 32])])).err();
+    for (name, error) in [
+        "blk.0.ffn_up.bias",
+        "blk.0.ffn_gate.bias",
+        "blk.0.attn_q_norm.weight",
+        "blk.1.attn_norm.weight",
+        "output.bias",
+        "output_norm.bias",
+    ]
+    .map(|name| (name, of_gguf(name)))
+    .into_iter()
+    .chain(
+        [
+            "model.layers.0.mlp.down_proj.bias",
+            "model.layers.0.self_attn.q_proj.bias",
+            "model.layers.7.input_layernorm.weight",
+            "lm_head.bias",
+        ]
+        .map(|name| (name, of_huggingface(name))),
+    ) {
+        let error = error.unwrap_or_else(|| panic!("{name} is passed over"));
+        assert_eq!(error.code, Code::UnsupportedArchitecture, "{error}");
+        assert!(error.message.starts_with(name), "{error}");
+    }
+    for name in ["model.layers.0.self_attn.rotary_emb.inv_freq", "vision_tower.layers.0.weight"] {
+        assert_eq!(of_huggingface(name), None, "transformers does not use it either");
+    }
+}

@@ -16,7 +16,7 @@ use half::{bf16, f16};
 
 use super::layout::{GROUP, Kind};
 use super::panel::{Group, Panel};
-use super::quant::{Fit, NOT_FINITE, dequantise, quantise};
+use super::quant::{Fit, NOT_FINITE, SCALE_NOT_FINITE, dequantise, quantise};
 use super::tensor::Stored;
 use crate::error::{Code, Result, fail};
 
@@ -48,18 +48,20 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
 /// Sets a row of a panel from a stored row, exactly where the table above says so. Returns what the others lose.
 ///
 /// # Errors
-/// `unsupported-tensor` for a type without weights, `malformed` for weights that are NaN or infinite, `bad-option` for weights beyond
-/// f16 that shall be held in it.
+/// `unsupported-tensor` for a type without weights, `malformed` for weights or scales that are NaN or infinite, `bad-option` for weights
+/// beyond f16 that shall be held in it.
 pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<Fit> {
     if let Some(exact) = exact_group(stored, panel.kind) {
-        (0..panel.cols / GROUP).for_each(|group| panel.set_group(row, group, &exact(bytes, group)));
+        for group in 0..panel.cols / GROUP {
+            panel.set_group(row, group, &finite(exact(bytes, group))?);
+        }
         return Ok(Fit::default());
     }
     let (values, mut fit) = (values(stored, bytes)?, Fit::default());
+    if values.iter().any(|value| !value.is_finite()) {
+        fail!(Code::Malformed, "{}", if stored.is_float() { NOT_FINITE } else { SCALE_NOT_FINITE });
+    }
     if !panel.kind.has_scales() {
-        if values.iter().any(|value| !value.is_finite()) {
-            fail!(Code::Malformed, "{NOT_FINITE}");
-        }
         panel.set_row(row, &values);
         if panel.kind == Kind::F16 {
             values.iter().for_each(|&value| fit.add(&[value], &[f16::from_f32(value).to_f32()]));
@@ -72,11 +74,19 @@ pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) ->
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
-        let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
+        let held = if rounded { finite(round_to_q8(values))? } else { quantise(values, panel.kind)? };
         fit.add(values, &dequantise(&held, panel.kind));
         panel.set_group(row, group, &held);
     }
     Ok(fit)
+}
+
+/// The group, if what its codes are multiplied with is a number: kernels rely on it.
+fn finite(group: Group) -> Result<Group> {
+    if !(group.scale.is_finite() && group.min.is_finite()) {
+        fail!(Code::Malformed, "{SCALE_NOT_FINITE}");
+    }
+    Ok(group)
 }
 
 /// How to take a group of a row as it is, where the kind can hold it.

@@ -8,7 +8,7 @@ use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
 use super::layout::{GROUP, Kind, Planes, QUAD, planes};
 use super::panel::Panel;
-use super::quant::Fit;
+use super::quant::{Fit, NOT_FINITE, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::tensor::Tensor;
 use crate::backend::Backend;
@@ -173,7 +173,7 @@ impl<S: Source> Checkpoint<S> {
             all.extend((0..stored.len()).map(|row| stored[if interleaved { interleaved_row(row, head_dim) } else { row }]));
         }
         if all.iter().any(|value| !value.is_finite()) {
-            fail!(Code::Malformed, "{name} in {}: {}", self.store.name(), super::quant::NOT_FINITE);
+            fail!(Code::Malformed, "{name} in {}: {NOT_FINITE}", self.store.name());
         }
         Ok(all)
     }
@@ -326,6 +326,10 @@ impl<S: Source> Checkpoint<S> {
                 self.store.read(&tensor.file, tensor.offset + offset, into).await?;
                 read += into.len() as u64;
             }
+        }
+        if let (Some(row), Some(Tensor { name, .. })) = (panel.row_not_finite(), tensors[0]) {
+            let what = if kind.has_scales() { SCALE_NOT_FINITE } else { NOT_FINITE };
+            fail!(Code::Malformed, "{name} row {}: {what}", step.row + row);
         }
         Ok((panel, Origin { bytes: read, fit: Fit::default() }))
     }

@@ -125,6 +125,22 @@ impl Panel {
         values
     }
 
+    /// A row that has a weight, a scale or a minimum which is NaN or infinite.
+    pub fn row_not_finite(&self) -> Option<usize> {
+        let groups = self.cols / GROUP;
+        let row_of = |at: usize, to_a_quad: usize| at / to_a_quad * QUAD + at % QUAD;
+        let word = |word: &[u8]| match self.kind {
+            Kind::F32 => !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite(),
+            _ => [0, 2].into_iter().any(|half| !f16::from_le_bytes([word[half], word[half + 1]]).is_finite()),
+        };
+        if !self.kind.has_scales() {
+            let at = self.codes.chunks_exact(4).position(word)?;
+            return Some(row_of(at, groups * self.kind.codes_per_group() / 4));
+        }
+        let of_plane = |plane: &[f16]| plane.iter().position(|half| !half.is_finite());
+        of_plane(&self.scales).or_else(|| of_plane(&self.mins)).map(|at| row_of(at, groups * QUAD))
+    }
+
     fn float(&self, row: usize, group: usize, column: usize) -> f32 {
         let (byte, _) = self.place(row, group, column);
         let at = &self.codes[byte..];

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::error::{Code, Error, Result, fail};
 
@@ -81,10 +83,31 @@ pub fn truncated(file: &str, source: &str, size: u64, needed: u64) -> Error {
 }
 
 /// A directory, or one file in it, through the file system.
+///
+/// A file stays open once it was looked at, so that one which is replaced meanwhile is read as it was, and one that is written over
+/// meanwhile is refused: half of one model and half of another would answer something. Clones share the open files.
 #[derive(Clone, Debug)]
 pub struct DirSource {
     root: PathBuf,
     entry: Option<String>,
+    open: Arc<Mutex<BTreeMap<String, OpenFile>>>,
+}
+
+/// A file, and what tells whether it is still the one that was opened.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    state: State,
+}
+
+/// Length, and when it was last written, where the system says.
+type State = (u64, Option<SystemTime>);
+
+impl OpenFile {
+    fn state(&self) -> std::io::Result<State> {
+        let about = self.file.metadata()?;
+        Ok((about.len(), about.modified().ok()))
+    }
 }
 
 impl DirSource {
@@ -96,13 +119,29 @@ impl DirSource {
         let path = path.as_ref();
         let about = fs::metadata(path).map_err(|error| file_error(path, &error))?;
         if about.is_dir() {
-            return Ok(DirSource { root: path.to_path_buf(), entry: None });
+            return Ok(DirSource { root: path.to_path_buf(), entry: None, open: Arc::default() });
         }
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             fail!(Code::NotFound, "{}: the file's name is not valid Unicode, rename it", path.display());
         };
         let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(DirSource { root: root.to_path_buf(), entry: Some(name.to_owned()) })
+        Ok(DirSource { root: root.to_path_buf(), entry: Some(name.to_owned()), open: Arc::default() })
+    }
+
+    /// The open files, with this one among them if it is there.
+    fn open_files(&self, file: &str) -> std::io::Result<MutexGuard<'_, BTreeMap<String, OpenFile>>> {
+        // Whoever panicked had no file half read: every read begins with where it reads.
+        let mut files = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !files.contains_key(file) {
+            let path = self.root.join(file);
+            // Looked at first: some systems open a directory, and some say no more than that they may not.
+            if fs::metadata(&path)?.is_file() {
+                let mut opened = OpenFile { file: File::open(&path)?, state: (0, None) };
+                opened.state = opened.state()?;
+                files.insert(file.to_owned(), opened);
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -126,25 +165,31 @@ impl Source for DirSource {
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        let path = self.root.join(file);
-        match fs::metadata(&path) {
-            Ok(about) => Ok(about.is_file().then_some(about.len())),
+        match self.open_files(file) {
+            Ok(files) => Ok(files.get(file).map(|open| open.state.0)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(file_error(&path, &error)),
+            Err(error) => Err(file_error(&self.root.join(file), &error)),
         }
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         let path = self.root.join(file);
-        let mut open = File::open(&path).map_err(|error| file_error(&path, &error))?;
-        open.seek(SeekFrom::Start(offset)).map_err(|error| file_error(&path, &error))?;
-        match open.read_exact(into) {
-            Ok(()) => Ok(()),
+        let failed = |error: std::io::Error| file_error(&path, &error);
+        let mut files = self.open_files(file).map_err(failed)?;
+        let Some(open) = files.get_mut(file) else {
+            return Err(failed(ErrorKind::NotFound.into()));
+        };
+        open.file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let read = open.file.read_exact(into);
+        // After reading: what was written meanwhile shows then.
+        if open.state().map_err(failed)? != open.state {
+            fail!(Code::Io, "{}: the file was written over while the model was read from it; load the model again", path.display());
+        }
+        match read {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                let size = open.metadata().map_or(0, |about| about.len());
-                Err(truncated(file, &self.name(), size, offset.saturating_add(into.len() as u64)))
+                Err(truncated(file, &self.name(), open.state.0, offset.saturating_add(into.len() as u64)))
             }
-            Err(error) => Err(file_error(&path, &error)),
+            other => other.map_err(failed),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every element type against what the Python package `gguf` makes of the same bytes.
 
 use half::f16;
+use phi_wasm::error::Code;
 use phi_wasm::weights::blocks::{pack_row, values};
 use phi_wasm::weights::layout::Kind;
 use phi_wasm::weights::panel::Panel;
@@ -138,5 +139,36 @@ fn types_without_weights_are_refused() {
         let error = pack_row(&stored, &[0; 64], &mut Panel::new(Kind::F32, 1, 32), 0).unwrap_err();
         assert_eq!(error.code.as_str(), "unsupported-tensor");
         assert!(error.message.contains(stored.name()), "{error}");
+    }
+}
+
+#[test]
+fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
+    let golden = SafeTensors::deserialize(BLOCKS).unwrap();
+    // Where a block of each type has its f16 numbers.
+    let places: &[(Stored, &str, &[usize])] = &[
+        (Stored::Q4_0, "Q4_0", &[0]),
+        (Stored::Q4_1, "Q4_1", &[0, 2]),
+        (Stored::Q5_0, "Q5_0", &[0]),
+        (Stored::Q5_1, "Q5_1", &[0, 2]),
+        (Stored::Q8_0, "Q8_0", &[0]),
+        (Stored::Q4K, "Q4_K", &[0, 2]),
+        (Stored::Q5K, "Q5_K", &[0, 2]),
+        (Stored::Q6K, "Q6_K", &[208]),
+    ];
+    for (stored, name, places) in places {
+        let tensor = golden.tensor(&format!("{name}.bytes")).unwrap();
+        let row = &tensor.data()[..tensor.shape()[1]];
+        let (_, block) = stored.block().unwrap();
+        for kind in Kind::ALL {
+            assert!(pack_row(stored, row, &mut Panel::new(kind, 1, COLS), 0).is_ok(), "{name} as {kind:?}");
+            for (at, value) in places.iter().flat_map(|&at| [f16::NAN, f16::INFINITY, f16::NEG_INFINITY].map(|value| (at, value))) {
+                let mut row = row.to_vec();
+                let at = row.len() - block + at;
+                row[at..at + 2].copy_from_slice(&value.to_le_bytes());
+                let error = pack_row(stored, &row, &mut Panel::new(kind, 1, COLS), 0).unwrap_err();
+                assert_eq!(error.code, Code::Malformed, "{name} as {kind:?}, {value} at {at}: {error}");
+            }
+        }
     }
 }

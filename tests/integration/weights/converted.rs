@@ -158,3 +158,32 @@ fn a_manifest_that_contradicts_itself_is_refused() {
         assert_eq!(found, Some(expected), "{what}");
     }
 }
+
+#[test]
+fn a_number_that_is_none_is_found_in_a_converted_model_too() {
+    let (name, shape) = ("model.layers.1.mlp.down_proj.weight", [32, 64]);
+    for (kind, plane, at) in [
+        // The fourth number of a quad's first group of columns is its fourth row's: here that of row 7.
+        (Kind::Q4, "scales", 2 * (4 * 2 + 3)),
+        (Kind::Q8, "scales", 2 * (4 * 2 + 3)),
+        (Kind::Q4Min, "mins", 2 * (4 * 2 + 3)),
+        // Four bytes of each row by turns.
+        (Kind::F16, "codes", 2 * 256 + 4 * 3 + 2),
+        (Kind::F32, "codes", 2 * 512 + 4 * 3 + 2),
+    ] {
+        let mut source = converted(kind);
+        let model = open(source.clone()).unwrap();
+        let tensor = model.tensors().find(|tensor| tensor.name == plane_name(name, plane)).unwrap().clone();
+        assert_eq!(whole(&model, name, shape, kind).map(|panel| panel.kind).unwrap(), kind);
+        let bytes = source.files.get_mut("model.safetensors").unwrap();
+        // The upper half of an f32 infinity is no number in f16 either.
+        bytes[tensor.offset as usize + at..][..2].copy_from_slice(&0x7f80u16.to_le_bytes());
+        let manifest = manifest(&source);
+        source.files.remove(MANIFEST);
+        let files = entries(&source, 1000);
+        set_manifest(&mut source, &Manifest { files, ..manifest });
+        let error = read(source).unwrap_err();
+        assert_eq!(error.code, Code::Malformed, "{kind:?}: {error}");
+        assert!(error.message.contains(name) && error.message.contains("row 7"), "{kind:?}: {error}");
+    }
+}

@@ -11,6 +11,7 @@ use phi_wasm::weights::layout::{Kind, planes};
 use phi_wasm::weights::{Bits, Checkpoint, DirSource, Hold, MemorySource, Source, TextFiles};
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
+use tempfile::TempDir;
 
 use super::make::{
     Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, TINY_PHI, everything,
@@ -449,5 +450,46 @@ fn a_tensor_of_a_layer_that_nobody_uses_is_refused_by_name() {
     }
     for name in ["model.layers.0.self_attn.rotary_emb.inv_freq", "vision_tower.layers.0.weight"] {
         assert_eq!(of_huggingface(name), None, "transformers does not use it either");
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_or_written_over_gives_no_mixture() {
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (path, next) = (dir.path().join("model.gguf"), dir.path().join("next.gguf"));
+    let other = Gguf::llama().with("blk.0.ffn_up.weight", |tensor| tensor.3[0] = 1);
+    fs::write(&path, random_gguf().bytes()).unwrap();
+    fs::write(&next, other.bytes()).unwrap();
+    let model = open(DirSource::open(&path).unwrap()).unwrap();
+    fs::rename(&next, &path).unwrap();
+    assert_eq!(everything(&model).unwrap(), everything(&open(random_gguf().file()).unwrap()).unwrap(), "the model that was opened");
+    let model = open(DirSource::open(&path).unwrap()).unwrap();
+    assert_eq!(everything(&model).unwrap(), everything(&open(other.file()).unwrap()).unwrap(), "the one that has its name now");
+    // As long as before, and not longer: the times tell, which some systems count in steps.
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    while fs::metadata(&path).unwrap().modified().unwrap() == written {
+        fs::write(&path, random_gguf().bytes()).unwrap();
+    }
+    let error = everything(&model).unwrap_err();
+    assert_eq!(error.code, Code::Io, "{error}");
+    assert!(error.message.contains("written over"), "{error}");
+}
+
+#[test]
+fn a_scale_that_is_no_number_is_named_with_its_tensor_and_row() {
+    let blocks = |broken: bool| {
+        let mut bytes: Vec<u8> = (0..32).flat_map(|_| [&half::f16::from_f32(0.5).to_le_bytes()[..], &[3; 32]].concat()).collect();
+        if broken {
+            bytes[5 * 34..][..2].copy_from_slice(&half::f16::NAN.to_le_bytes());
+        }
+        bytes
+    };
+    let model =
+        |broken| open(Gguf::llama().with("blk.0.ffn_up.weight", |tensor| (tensor.2, tensor.3) = (8, blocks(broken))).file()).unwrap();
+    assert!(everything(&model(false)).is_ok());
+    for hold in [Hold::from(Bits::Four), Hold::EXACT] {
+        let error = whole(&model(true), "model.layers.0.mlp.gate_up_proj.weight", [64, 32], hold).unwrap_err();
+        assert_eq!(error.code, Code::Malformed, "{error}");
+        assert!(error.message.starts_with("blk.0.ffn_up.weight row 5: the scale of a group is NaN"), "{error}");
     }
 }

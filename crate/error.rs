@@ -52,7 +52,7 @@ pub enum Code {
     StorageFull,
     /// The browser's storage was cleared while it was used.
     StorageLost,
-    /// Another tab uses the model.
+    /// Another tab uses the model, or somebody else writes it.
     InUse,
     /// A chunk's bytes differ from their published hash.
     Corrupt,

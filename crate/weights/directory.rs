@@ -1,6 +1,6 @@
 //! A directory that comes into being whole or not at all: where a model is written on a disk.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,41 +11,36 @@ use crate::error::{Code, Error, Result, fail};
 #[derive(Debug)]
 pub struct NewDirectory {
     destination: PathBuf,
-    /// Where it is until it is complete.
-    part: PathBuf,
+    part: Part,
     file: Option<(PathBuf, File)>,
     complete: bool,
+}
+
+/// Where a directory is until it is complete, and the lock that keeps others out: it ends with this process, however that ends.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    /// Nothing where a system locks no directories.
+    _lock: Option<File>,
 }
 
 impl NewDirectory {
     /// Begins it: the files go to `DESTINATION.phi-part`.
     ///
     /// # Errors
-    /// `bad-option` for a destination that is a file or a directory with something in it, `io`.
+    /// `bad-option` for a destination that is a file or a directory with something in it, `in-use` where somebody else is making it, `io`.
     pub fn begin(destination: &Path) -> Result<NewDirectory> {
-        let shown = destination.display();
         let Some(name) = destination.file_name() else {
-            fail!(Code::BadOption, "{shown}: name a directory that is to be made");
+            fail!(Code::BadOption, "{}: name a directory that is to be made", destination.display());
         };
-        match fs::read_dir(destination).map(|mut items| items.next().is_some()) {
-            Ok(true) => {
-                fail!(Code::BadOption, "{shown}: the directory is not empty; name a new one, or empty it first")
-            }
-            Ok(false) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if error.kind() == ErrorKind::NotADirectory => fail!(Code::BadOption, "{shown}: there is a file of that name"),
-            Err(error) => return Err(write_error(destination, &error)),
-        }
+        may_become(destination)?;
         let mut part = name.to_owned();
         part.push(".phi-part");
-        let part = destination.with_file_name(part);
-        // A run that was killed left it behind.
-        match fs::remove_dir_all(&part) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(write_error(&part, &error)),
-            _ => {}
-        }
-        fs::create_dir_all(&part).map_err(|error| write_error(&part, &error))?;
-        Ok(NewDirectory { destination: destination.to_owned(), part, file: None, complete: false })
+        let part = Part::claim(destination.with_file_name(part), destination)?;
+        let new = NewDirectory { destination: destination.to_owned(), part, file: None, complete: false };
+        // Somebody may have been complete between the look and the lock.
+        may_become(destination)?;
+        Ok(new)
     }
 
     fn close(&mut self) -> Result<()> {
@@ -58,25 +53,110 @@ impl NewDirectory {
     /// Gives it its name; until then it is removed when this is dropped.
     ///
     /// # Errors
-    /// `io`.
+    /// `in-use` if somebody else has put something there meanwhile, `io`.
     pub fn finish(mut self) -> Result<()> {
         self.close()?;
-        // Not every system renames onto a directory, even an empty one.
-        match fs::remove_dir(&self.destination) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(write_error(&self.destination, &error)),
-            _ => {}
+        // Not every system renames onto a directory, even an empty one. None renames onto one with something in it.
+        let removed = match fs::remove_dir(&self.destination) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        match removed.and_then(|()| fs::rename(&self.part.path, &self.destination)) {
+            Ok(()) => self.complete = true,
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
+                return Err(somebody_else(&self.destination));
+            }
+            Err(error) => return Err(write_error(&self.destination, &error)),
         }
-        fs::rename(&self.part, &self.destination).map_err(|error| write_error(&self.destination, &error))?;
-        self.complete = true;
         Ok(())
     }
+}
+
+/// Whether a directory may be put there.
+fn may_become(destination: &Path) -> Result<()> {
+    let shown = destination.display();
+    match fs::read_dir(destination).map(|mut items| items.next().is_some()) {
+        Ok(true) => fail!(Code::BadOption, "{shown}: the directory is not empty; name a new one, or empty it first"),
+        Ok(false) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => fail!(Code::BadOption, "{shown}: there is a file of that name"),
+        Err(error) => Err(write_error(destination, &error)),
+    }
+}
+
+impl Part {
+    /// Makes it, or takes one that a run which was killed left behind, emptied.
+    fn claim(path: PathBuf, destination: &Path) -> Result<Part> {
+        /// Each time somebody else was complete between two of our steps.
+        const TRIES: usize = 20;
+        let failed = |error: std::io::Error| write_error(&path, &error);
+        for _ in 0..TRIES {
+            fs::create_dir_all(&path).map_err(failed)?;
+            let lock = match lock(&path) {
+                Ok(lock) => lock,
+                Err(TryLockError::WouldBlock) => return Err(somebody_else(destination)),
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::NotFound => continue,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            };
+            if lock.as_ref().is_none_or(|lock| is_still_there(lock, &path)) {
+                empty(&path).map_err(failed)?;
+                return Ok(Part { path, _lock: lock });
+            }
+        }
+        Err(somebody_else(destination))
+    }
+}
+
+/// Locks a directory. Where a system or a disk does not know how, `None`: there the last rename alone tells who was first.
+fn lock(path: &Path) -> std::result::Result<Option<File>, TryLockError> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let directory = File::open(path).map_err(TryLockError::Error)?;
+    match directory.try_lock() {
+        Ok(()) => Ok(Some(directory)),
+        Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Whether what was locked is what has the name now: whoever had the lock before may have renamed or removed it.
+#[cfg(unix)]
+fn is_still_there(lock: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |about: &fs::Metadata| (about.dev(), about.ino());
+    matches!((lock.metadata(), fs::metadata(path)), (Ok(one), Ok(other)) if identity(&one) == identity(&other))
+}
+
+/// Nothing is locked there.
+#[cfg(not(unix))]
+fn is_still_there(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Removes what is in a directory.
+fn empty(path: &Path) -> std::io::Result<()> {
+    for item in fs::read_dir(path)? {
+        let item = item?;
+        if item.file_type()?.is_dir() {
+            fs::remove_dir_all(item.path())?;
+        } else {
+            fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn somebody_else(destination: &Path) -> Error {
+    let shown = destination.display();
+    Error::new(Code::InUse, format!("{shown}: somebody else is writing there; wait until that is done, or name another directory"))
 }
 
 impl Target for NewDirectory {
     fn begin(&mut self, file: &str) -> Result<()> {
         self.close()?;
-        let path = self.part.join(file);
-        let made = File::create(&path).map_err(|error| write_error(&path, &error))?;
+        let path = self.part.path.join(file);
+        let made = File::create_new(&path).map_err(|error| write_error(&path, &error))?;
         self.file = Some((path, made));
         Ok(())
     }
@@ -94,7 +174,7 @@ impl Drop for NewDirectory {
         if !self.complete {
             self.file = None;
             // The error that led here is the one to tell.
-            let _ = fs::remove_dir_all(&self.part);
+            let _ = fs::remove_dir_all(&self.part.path);
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use phi_wasm::convert::{Progress, convert};
 use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint, TextFiles};
+#[cfg(unix)]
+use phi_wasm::weights::directory::NewDirectory;
 use phi_wasm::weights::layout::Kind;
 use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::store::MANIFEST;
@@ -285,4 +287,35 @@ fn an_empty_directory_and_what_a_killed_conversion_left_are_used() {
     to(&destination, tiny_phi(), Bits::Four).unwrap();
     assert_eq!(names(here.path()), ["model"]);
     assert_eq!(names(&destination), ["config.json", "generation_config.json", "model.safetensors", MANIFEST]);
+}
+
+#[test]
+#[cfg(unix)]
+fn two_conversions_to_one_destination_do_not_mix() {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let destination = here.path().join("model");
+    let write = |directory: &mut NewDirectory, text: &str| {
+        directory.begin("file").and_then(|()| directory.append(text.as_bytes())).unwrap();
+    };
+    let mut first = NewDirectory::begin(&destination).unwrap();
+    write(&mut first, "the first one's");
+    let error = NewDirectory::begin(&destination).unwrap_err();
+    assert_eq!(error.code, Code::InUse, "{error}");
+    assert!(error.message.contains("somebody else is writing there"), "{error}");
+    first.finish().unwrap();
+    assert_eq!(fs::read_to_string(destination.join("file")).unwrap(), "the first one's");
+    assert_eq!(names(here.path()), ["model"]);
+    assert_eq!(NewDirectory::begin(&destination).unwrap_err().code, Code::BadOption, "it is there now");
+    assert_eq!(names(here.path()), ["model"]);
+
+    // Whoever gives up leaves the way free, and whoever comes by another way is not written over.
+    fs::remove_dir_all(&destination).unwrap();
+    drop(NewDirectory::begin(&destination).unwrap());
+    let mut second = NewDirectory::begin(&destination).unwrap();
+    write(&mut second, "the second one's");
+    fs::create_dir(&destination).unwrap();
+    fs::write(destination.join("file"), "somebody else's").unwrap();
+    assert_eq!(second.finish().unwrap_err().code, Code::InUse);
+    assert_eq!(fs::read_to_string(destination.join("file")).unwrap(), "somebody else's");
+    assert_eq!(names(here.path()), ["model"]);
 }

@@ -3,13 +3,17 @@
 //! Only the header is read, in chunks that grow until it is whole. Every length in it is checked against the file's size before
 //! anything is allocated, so that a header that lies costs no more than the file is long.
 
+mod metadata;
 pub mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use metadata::Number;
+pub use metadata::{Metadata, Numbers, Value};
+
 use super::source::{Source, truncated};
-use super::tensor::{Stored, Tensor};
+use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Error, Result, fail};
 
 /// The first bytes of every GGUF file.
@@ -18,156 +22,6 @@ pub const MAGIC: &[u8; 4] = b"GGUF";
 const LARGEST_HEADER: u64 = 128 << 20;
 const FIRST_READ: u64 = 64 << 10;
 const DEFAULT_ALIGNMENT: u64 = 32;
-
-/// A metadata value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Any unsigned width.
-    Unsigned(u64),
-    /// Any signed width.
-    Signed(i64),
-    /// Any float width.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// UTF-8.
-    Text(String),
-    /// A list of strings.
-    Texts(Vec<String>),
-    /// A list of numbers or booleans, still as they lie in the file.
-    Numbers(Numbers),
-}
-
-/// A list of numbers of one type.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Numbers {
-    number: Number,
-    bytes: Vec<u8>,
-}
-
-/// The fixed-width types of GGUF metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    F32,
-    Bool,
-    U64,
-    I64,
-    F64,
-}
-
-/// A GGUF file's metadata by key.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metadata(pub BTreeMap<String, Value>);
-
-impl Metadata {
-    /// A string.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        if let Some(Value::Text(text)) = self.0.get(key) { Some(text) } else { None }
-    }
-
-    /// A list of strings, such as `tokenizer.ggml.tokens`.
-    pub fn texts(&self, key: &str) -> Option<&[String]> {
-        if let Some(Value::Texts(texts)) = self.0.get(key) { Some(texts) } else { None }
-    }
-
-    /// A number that is whole and not negative.
-    pub fn unsigned(&self, key: &str) -> Option<u64> {
-        match self.0.get(key)? {
-            Value::Unsigned(value) => Some(*value),
-            Value::Signed(value) => u64::try_from(*value).ok(),
-            _ => None,
-        }
-    }
-
-    /// Any number.
-    pub fn float(&self, key: &str) -> Option<f64> {
-        match self.0.get(key)? {
-            Value::Float(value) => Some(*value),
-            Value::Unsigned(value) => Some(*value as f64),
-            Value::Signed(value) => Some(*value as f64),
-            _ => None,
-        }
-    }
-
-    /// True or false.
-    pub fn bool(&self, key: &str) -> Option<bool> {
-        if let Some(Value::Bool(value)) = self.0.get(key) { Some(*value) } else { None }
-    }
-
-    /// A list of floats, such as `tokenizer.ggml.scores`.
-    pub fn floats(&self, key: &str) -> Option<Vec<f32>> {
-        let Some(Value::Numbers(list)) = self.0.get(key) else { return None };
-        list.values().map(|value| if let Value::Float(value) = value { Some(value as f32) } else { None }).collect()
-    }
-
-    /// A list of integers, such as `tokenizer.ggml.token_type`.
-    pub fn integers(&self, key: &str) -> Option<Vec<i64>> {
-        let Some(Value::Numbers(list)) = self.0.get(key) else { return None };
-        let whole = |value| match value {
-            Value::Unsigned(value) => i64::try_from(value).ok(),
-            Value::Signed(value) => Some(value),
-            _ => None,
-        };
-        list.values().map(whole).collect()
-    }
-}
-
-impl Numbers {
-    fn values(&self) -> impl Iterator<Item = Value> {
-        self.bytes.chunks_exact(self.number.width()).map(|bytes| self.number.value(bytes))
-    }
-}
-
-impl Number {
-    fn from_id(id: u32) -> Option<Number> {
-        Some(match id {
-            0 => Number::U8,
-            1 => Number::I8,
-            2 => Number::U16,
-            3 => Number::I16,
-            4 => Number::U32,
-            5 => Number::I32,
-            6 => Number::F32,
-            7 => Number::Bool,
-            10 => Number::U64,
-            11 => Number::I64,
-            12 => Number::F64,
-            _ => return None,
-        })
-    }
-
-    fn width(self) -> usize {
-        match self {
-            Number::U8 | Number::I8 | Number::Bool => 1,
-            Number::U16 | Number::I16 => 2,
-            Number::U32 | Number::I32 | Number::F32 => 4,
-            Number::U64 | Number::I64 | Number::F64 => 8,
-        }
-    }
-
-    /// The value of `width` little-endian bytes.
-    fn value(self, bytes: &[u8]) -> Value {
-        let mut wide = [0; 8];
-        wide[..bytes.len()].copy_from_slice(bytes);
-        let bits = u64::from_le_bytes(wide);
-        match self {
-            Number::U8 | Number::U16 | Number::U32 | Number::U64 => Value::Unsigned(bits),
-            Number::I8 => Value::Signed(i64::from(bits as i8)),
-            Number::I16 => Value::Signed(i64::from(bits as i16)),
-            Number::I32 => Value::Signed(i64::from(bits as i32)),
-            Number::I64 => Value::Signed(bits as i64),
-            Number::F32 => Value::Float(f64::from(f32::from_bits(bits as u32))),
-            Number::F64 => Value::Float(f64::from_bits(bits)),
-            Number::Bool => Value::Bool(bits != 0),
-        }
-    }
-}
 
 /// What one file's header says.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,9 +105,18 @@ impl<'a> Reader<'a> {
             let key = self.text("a key")?;
             let id = self.u32()?;
             let value = self.value(id, &key)?;
+            if metadata.contains_key(&key) {
+                return Err(Stop::bad(
+                    Code::Malformed,
+                    format!("{}: {key} is there twice; the file is damaged, fetch it again", self.file),
+                ));
+            }
             metadata.insert(key, value);
         }
         let metadata = Metadata(metadata);
+        if let Some((key, wanted)) = metadata.misfit() {
+            return Err(Stop::bad(Code::Malformed, format!("{}: {key} must be {wanted}; the file is damaged, fetch it again", self.file)));
+        }
         let file: Arc<str> = self.file.into();
         let mut found = Vec::new();
         for _ in 0..tensors {
@@ -358,14 +221,14 @@ impl<'a> Reader<'a> {
             return Err(Stop::bad(Code::Malformed, format!("{}: general.alignment is {alignment}; it must be a power of two", self.file)));
         }
         let data = (self.at as u64).next_multiple_of(alignment);
-        for tensor in tensors {
+        for tensor in &mut *tensors {
             tensor.offset = tensor.offset.saturating_add(data);
             let end = tensor.offset.saturating_add(tensor.bytes);
             if end > self.size {
                 return Err(Stop::Short { needed: end });
             }
         }
-        Ok(())
+        apart(tensors).map_err(Stop::Bad)
     }
 }
 

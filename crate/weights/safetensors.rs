@@ -3,24 +3,52 @@
 //! Read here rather than by the crate of that name, whose offsets are `usize`: in a browser that is 32 bits, and shards are
 //! larger than 4 GB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::source::{Source, parse_json, truncated};
-use super::tensor::{Stored, Tensor};
+use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
 
 /// The format's own limit.
 const LARGEST_HEADER: u64 = 100_000_000;
 
-#[derive(Deserialize)]
-struct Header {
-    #[serde(rename = "__metadata__")]
-    _metadata: Option<BTreeMap<String, String>>,
-    #[serde(flatten)]
-    tensors: BTreeMap<String, Entry>,
+/// The tensors of a header, in its order, each name once.
+struct Header(Vec<(String, Entry)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Header, D::Error> {
+        from.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensors by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Header, A::Error> {
+        let (mut names, mut tensors) = (BTreeSet::new(), Vec::new());
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(format_args!("{name} is there twice")));
+            }
+            if name == "__metadata__" {
+                map.next_value::<Option<BTreeMap<String, String>>>()?;
+            } else {
+                tensors.push((name, map.next_value()?));
+            }
+        }
+        Ok(Header(tensors))
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,13 +91,13 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     if json.first() != Some(&b'{') {
         fail!(Code::NotAModel, "{file} in {}: not a safetensors file; it has no header of JSON", source.name());
     }
-    let header: Header = parse_json(file, &json)?;
+    let Header(entries) = parse_json(file, &json)?;
     let name: Arc<str> = file.into();
-    let tensors = header.tensors.into_iter().map(|(tensor, entry)| place(tensor, entry, &name, data));
+    let tensors = entries.into_iter().map(|(tensor, entry)| place(tensor, entry, &name, data));
     let tensors = tensors.collect::<Result<Vec<_>>>()?;
     match tensors.iter().map(|tensor| tensor.offset + tensor.bytes).max() {
         Some(end) if end > size => Err(truncated(file, &source.name(), size, end)),
-        _ => Ok(tensors),
+        _ => apart(&tensors).map(|()| tensors),
     }
 }
 

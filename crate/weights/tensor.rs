@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::layout::Kind;
+use crate::error::{Code, Result, fail};
 
 /// Element types of files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +94,19 @@ impl Stored {
     pub fn is_float(&self) -> bool {
         matches!(self, Stored::F32 | Stored::F16 | Stored::BF16)
     }
+}
+
+/// Refuses tensors of one file that share bytes.
+pub(super) fn apart(tensors: &[Tensor]) -> Result<()> {
+    let mut in_order: Vec<&Tensor> = tensors.iter().filter(|tensor| tensor.bytes > 0).collect();
+    in_order.sort_by_key(|tensor| tensor.offset);
+    for pair in in_order.windows(2) {
+        if pair[0].offset + pair[0].bytes > pair[1].offset {
+            let [one, other] = [pair[0], pair[1]].map(|tensor| &tensor.name);
+            fail!(Code::Malformed, "{}: {one} and {other} lie in the same bytes; the file is damaged, fetch it again", pair[0].file);
+        }
+    }
+    Ok(())
 }
 
 /// A named tensor in a file.

@@ -51,8 +51,6 @@ impl Config {
         }
         let max = keys.need("context_length")?;
         let original = keys.u32("rope.scaling.original_context_length")?.unwrap_or(max);
-        let tokens = metadata.texts("tokenizer.ggml.tokens").map(|tokens| tokens.len() as u64);
-        let vocab_size = tensors.vocab_size.or(tokens).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         Config {
             architecture,
             hidden_size,
@@ -61,9 +59,9 @@ impl Config {
             num_attention_heads,
             num_key_value_heads: keys.u32("attention.head_count_kv")?.unwrap_or(num_attention_heads),
             head_dim,
-            vocab_size,
-            rms_norm_eps: keys.f32("attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
-            rope_theta: keys.f32("rope.freq_base").unwrap_or(10_000.0),
+            vocab_size: keys.vocab_size(tensors.vocab_size)?,
+            rms_norm_eps: keys.f32("attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
+            rope_theta: keys.f32("rope.freq_base")?.unwrap_or(10_000.0),
             rotary_dim: keys.u32("rope.dimension_count")?.unwrap_or(head_dim),
             rope: keys.rope(&tensors, max, original)?,
             max_position_embeddings: max,
@@ -112,22 +110,51 @@ impl Keys<'_> {
         Ok(value)
     }
 
-    fn f32(&self, key: &str) -> Option<f32> {
-        self.metadata.float(&format!("{}.{key}", self.name)).map(|value| value as f32)
+    fn f32(&self, key: &str) -> Result<Option<f32>> {
+        let key = format!("{}.{key}", self.name);
+        if !self.metadata.0.contains_key(&key) {
+            return Ok(None);
+        }
+        let Some(value) = self.metadata.float(&key) else {
+            fail!(Code::BadConfig, "{key} must be a number");
+        };
+        Ok(Some(value as f32))
+    }
+
+    /// The vocabulary's size, for which there are several witnesses: the embedding's rows decide.
+    fn vocab_size(&self, rows: Option<u64>) -> Result<u32> {
+        let tokens = self.metadata.texts("tokenizer.ggml.tokens").map(|tokens| tokens.len() as u64);
+        let told = self.u32("vocab_size")?.map(u64::from);
+        if let Some(rows) = rows {
+            let wrong = told.filter(|&told| told != rows).map(|told| format!("{}.vocab_size is {told}", self.name));
+            // Rows without a token pad the matrix; a token without a row cannot be looked up.
+            let more = tokens.filter(|&tokens| tokens > rows).map(|tokens| format!("tokenizer.ggml.tokens has {tokens}"));
+            if let Some(what) = wrong.or(more) {
+                fail!(
+                    Code::BadConfig,
+                    "{what}, but token_embd.weight has {rows} rows; the file is damaged, take another copy of the model"
+                );
+            }
+        }
+        Ok(rows.or(tokens).and_then(|n| u32::try_from(n).ok()).unwrap_or(0))
     }
 
     fn rope(&self, tensors: &FromTensors, max: u32, original: u32) -> Result<Rope> {
-        let scaling = self.metadata.text(&format!("{}.rope.scaling.type", self.name));
+        let key = format!("{}.rope.scaling.type", self.name);
+        let scaling = self.metadata.text(&key);
+        if scaling.is_none() && self.metadata.0.contains_key(&key) {
+            fail!(Code::BadConfig, "{key} must be a text");
+        }
         // As in llama.cpp, a factor without a type is a linear one.
         let linear = match scaling {
-            None | Some("linear") => self.linear_factor(),
+            None | Some("linear") => self.linear_factor()?,
             Some("none" | "longrope") => 1.0,
             Some(other) => fail!(Code::UnsupportedArchitecture, "rope.scaling.type is {other}; we run none, linear and longrope"),
         };
         let scaled = |factors: &[f32]| factors.iter().map(|factor| factor * linear).collect::<Vec<_>>();
         if let Some([short_factor, long_factor]) = &tensors.longrope {
             let computed = || longrope_attention_factor(f64::from(max) / f64::from(original), original);
-            let attention_factor = self.f32("rope.scaling.attn_factor").unwrap_or_else(computed);
+            let attention_factor = self.f32("rope.scaling.attn_factor")?.unwrap_or_else(computed);
             return Ok(Rope::LongRope { short_factor: scaled(short_factor), long_factor: scaled(long_factor), attention_factor });
         }
         if let Some(factors) = &tensors.factors {
@@ -141,9 +168,10 @@ impl Keys<'_> {
     }
 
     /// What linear scaling divides by, under its name or the one that older converters gave it; 0 stands for none.
-    fn linear_factor(&self) -> f32 {
-        let factor = self.f32("rope.scaling.factor").or_else(|| self.f32("rope.scale_linear")).unwrap_or(1.0);
-        if factor == 0.0 { 1.0 } else { factor }
+    fn linear_factor(&self) -> Result<f32> {
+        let old = self.f32("rope.scale_linear")?;
+        let factor = self.f32("rope.scaling.factor")?.or(old).unwrap_or(1.0);
+        Ok(if factor == 0.0 { 1.0 } else { factor })
     }
 
     fn token(&self, which: &str) -> Option<u32> {

@@ -155,8 +155,10 @@ fn token_id(value: &Value) -> Option<Option<u32>> {
 /// The computation, by both names that a configuration has for it: transformers goes by `model_type`, others by `architectures`.
 fn architecture(fields: &Fields) -> Result<Architecture> {
     let known = [Architecture::Phi3, Architecture::Llama];
-    let class = fields.0.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
-    let model_type = fields.str("model_type");
+    let classes =
+        fields.typed("architectures", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
+    let class = classes.and_then(|classes| classes.first().copied());
+    let model_type = fields.str("model_type")?;
     // The first conversions of Llama wrote LLaMAForCausalLM.
     let by_class = class.map(|name| known.into_iter().find(|one| one.class().eq_ignore_ascii_case(name)));
     let by_type = model_type.map(|name| known.into_iter().find(|one| one.model_type() == name));
@@ -187,7 +189,7 @@ fn refuse_other_computations(architecture: Architecture, fields: &Fields) -> Res
     if fields.bool("mlp_bias")? == Some(true) {
         fail!(Code::UnsupportedArchitecture, "mlp_bias is true; we run models without biases in their MLPs");
     }
-    let act = fields.str("hidden_act").unwrap_or("silu");
+    let act = fields.str("hidden_act")?.unwrap_or("silu");
     // Both are names of one function.
     if !["silu", "swish"].contains(&act) {
         fail!(Code::UnsupportedArchitecture, "hidden_act is {act}; we run silu");
@@ -225,7 +227,7 @@ fn lengths(architecture: Architecture, fields: &Fields, rope: &Fields) -> Result
 }
 
 fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
-    let rope_type = fields.str("rope_type").or(fields.str("type")).unwrap_or("default");
+    let rope_type = fields.str("rope_type")?.or(fields.str("type")?).unwrap_or("default");
     match rope_type {
         "default" => Ok(Rope::Plain),
         "longrope" | "su" => {
@@ -317,7 +319,7 @@ impl<'a> Fields<'a> {
         self.typed(name, "an object", Value::as_object)
     }
 
-    fn str(&self, name: &str) -> Option<&'a str> {
-        self.get(name).and_then(Value::as_str)
+    fn str(&self, name: &str) -> Result<Option<&'a str>> {
+        self.typed(name, "a text", Value::as_str)
     }
 }

@@ -153,6 +153,38 @@ fn headers_that_contradict_themselves_are_malformed() {
     ] {
         assert_eq!(code(model.file()), Some(Code::Malformed), "{what}");
     }
+    let damaged = |model: Gguf| open(model.file()).err().unwrap();
+    for (key, value) in [
+        ("general.alignment", Meta::Text("32")),
+        ("split.count", Meta::Text("1")),
+        ("tokenizer.ggml.model", Meta::U32(1)),
+        ("tokenizer.ggml.pre", Meta::Bool(true)),
+        ("tokenizer.ggml.tokens", Meta::I32s(vec![1, 2, 3, 4])),
+        ("tokenizer.ggml.token_type", Meta::Texts(vec!["normal".into(); 4])),
+        ("tokenizer.ggml.bos_token_id", Meta::Text("<s>")),
+        ("tokenizer.ggml.eos_token_id", Meta::F32(2.0)),
+        ("tokenizer.ggml.add_bos_token", Meta::U32(1)),
+        ("tokenizer.chat_template", Meta::U32(1)),
+    ] {
+        let error = damaged(Gguf::llama().meta(key, value));
+        assert_eq!(error.code, Code::Malformed, "{error}");
+        assert!(error.message.contains(&format!("{key} must be")), "{error}");
+    }
+    let mut keys = Gguf::llama();
+    keys.meta.push(("llama.context_length", Meta::U32(64)));
+    let mut overlapping = Gguf::llama().bytes();
+    // The header's last tensor, ffn_down, ends with its offset: put it where the one before lies.
+    let end = overlapping.windows(17).position(|at| at == b"blk.0.ffn_down.we").unwrap() + "blk.0.ffn_down.weight".len() + 4 + 16 + 4;
+    let before = u64::from_le_bytes(overlapping[end..end + 8].try_into().unwrap()) - 32;
+    overlapping[end..end + 8].copy_from_slice(&before.to_le_bytes());
+    for (named, source) in [
+        ("llama.context_length is there twice", keys.file()),
+        ("blk.0.ffn_up.weight and blk.0.ffn_down.weight", MemorySource::file("model.gguf", overlapping)),
+    ] {
+        let error = open(source).err().unwrap();
+        assert_eq!(error.code, Code::Malformed, "{error}");
+        assert!(error.message.contains(named), "{error}");
+    }
     let huge = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1 << 40, 1 << 40]);
     assert_eq!(code(huge.file()), Some(Code::Malformed));
     let long = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1 << 40]);
@@ -174,6 +206,14 @@ fn headers_that_contradict_themselves_are_malformed() {
         (r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, Code::Malformed),
         (r#"{"a": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}"#, Code::Truncated),
         (r#"{"a": 1}"#, Code::Malformed),
+        (
+            r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            Code::Malformed,
+        ),
+        (
+            r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            Code::Malformed,
+        ),
         (r#"{"a": "#, Code::Truncated),
         (r#"{}"#, Code::MissingTensor),
     ] {

@@ -276,6 +276,10 @@ fn numbers_that_do_not_fit_are_named() {
         (BadConfig, "eos_token_id", json!({ "eos_token_id": "</s>" })),
         (BadConfig, "eos_token_id", json!({ "eos_token_id": -1.5 })),
         (BadConfig, "bos_token_id", json!({ "bos_token_id": "<s>" })),
+        (BadConfig, "hidden_act", json!({ "hidden_act": 7 })),
+        (BadConfig, "model_type", json!({ "model_type": ["phi3"] })),
+        (BadConfig, "architectures", json!({ "architectures": "Phi3ForCausalLM" })),
+        (BadConfig, "rope_type", rope(json!({ "rope_type": 1 }))),
         (BadConfig, "model_type is mistral", json!({ "model_type": "mistral" })),
         (BadConfig, "model_type is llama", json!({ "model_type": "llama" })),
         (BadConfig, "short_factor", rope(json!({ "short_factor": [1.0] }))),
@@ -318,6 +322,12 @@ fn gguf_metadata_are_checked_like_any_config() {
         (BadConfig, "embedding_length", Gguf::llama().meta("llama.attention.head_count", Meta::U32(0))),
         (BadConfig, "num_key_value_heads", Gguf::llama().meta("llama.attention.head_count_kv", Meta::I32s(vec![0]))),
         (BadConfig, "rms_norm_eps", Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::F32(f32::NAN))),
+        (BadConfig, "layer_norm_rms_epsilon", Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::Text("1e-5"))),
+        (BadConfig, "rope.freq_base", Gguf::llama().meta("llama.rope.freq_base", Meta::Bool(true))),
+        (BadConfig, "rope.scaling.type", Gguf::llama().meta("llama.rope.scaling.type", Meta::U32(1))),
+        (BadConfig, "rope.scaling.factor", Gguf::llama().meta("llama.rope.scaling.factor", Meta::Text("4"))),
+        (BadConfig, "vocab_size is 5, but token_embd.weight has 4 rows", Gguf::llama().meta("llama.vocab_size", Meta::U32(5))),
+        (BadConfig, "tokens has 5, but", Gguf::llama().meta("tokenizer.ggml.tokens", Meta::Texts(vec!["a".into(); 5]))),
         (BadConfig, "rope_theta", Gguf::llama().meta("llama.rope.freq_base", Meta::F32(f32::INFINITY))),
     ] {
         let error = open(model.file()).err().unwrap();

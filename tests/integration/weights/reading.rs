@@ -7,6 +7,7 @@ use std::path::Path;
 use phi_wasm::error::{Code, Result};
 use phi_wasm::op::Matrix;
 use phi_wasm::weights::config::{EMBED_TOKENS, LM_HEAD, Rope};
+use phi_wasm::weights::gguf::write;
 use phi_wasm::weights::layout::{Kind, planes};
 use phi_wasm::weights::{Bits, Checkpoint, DirSource, Hold, MemorySource, Source, TextFiles};
 use pollster::block_on;
@@ -315,7 +316,10 @@ fn large_matrices_stream() {
             dims[1] = 16384;
         }
     }
-    let watched = Watched::new(Large(header.bytes()));
+    let length = |dims: &[u64]| 4 * dims.iter().product::<u64>();
+    let tensors = header.tensors.iter();
+    let tensors = tensors.map(|(name, dims, stored, _)| write::Tensor { name, dims, stored: *stored, bytes: length(dims) });
+    let watched = Watched::new(Large(write::header(header.version, &header.meta, tensors)));
     let model = open(watched.clone()).unwrap();
     let mut panels = 0;
     let count = &mut |_, _| {

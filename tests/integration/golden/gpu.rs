@@ -77,11 +77,13 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
 }
 
 async_test! {
-    async fn token_path() {
+    async fn token_path_and_cases() {
         let mut gpu = backends::gpu(Choice::Off, Choice::Auto).await;
         for drawn in [false, true] {
             gpu = a_token_asks_little_of_the_device(gpu, drawn).await;
         }
+        // It is open, and they are small.
+        cases::all(gpu, GPU).await;
     }
     async fn drawn_tokens() {
         drawn_tokens_are_the_samplers(backends::gpu(Choice::Off, Choice::Auto).await).await;

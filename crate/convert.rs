@@ -28,7 +28,7 @@ pub struct Progress {
 ///
 /// # Errors
 /// Those of opening and reading a model, `malformed` for weights that are NaN or infinite, `bad-option` for a destination that is
-/// a file or a directory with something in it, `io` when writing fails.
+/// a file or a directory with something in it, `in-use` where somebody else is writing it, `io` when writing fails.
 pub async fn convert<S: Source>(
     source: S,
     destination: &Path,

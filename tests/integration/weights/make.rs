@@ -173,6 +173,16 @@ impl Gguf {
     }
 }
 
+/// A Llama of one layer with random weights.
+pub fn random_gguf() -> Gguf {
+    let mut dice = Dice(1);
+    let mut model = Gguf::llama();
+    for (_, _, _, data) in &mut model.tensors {
+        data.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&(f32::from(dice.byte()) / 256.0 - 0.5).to_le_bytes()));
+    }
+    model
+}
+
 /// Numbers that look random, the same every time.
 pub struct Dice(pub u64);
 

@@ -128,7 +128,7 @@ async function ask(): Promise<void> {
   say("The model answers.");
   try {
     const instructions = page.instructions.value.trim();
-    const messages = instructions ? [{ role: "system", content: instructions }, ...conversation] : conversation;
+    const messages: ChatMessage[] = instructions ? [{ role: "system", content: instructions }, ...conversation] : conversation;
     const options = { max_tokens: page.longest.valueAsNumber, temperature: page.temperature.valueAsNumber };
     const answer = await phi.chat.completions.create(
       { messages, ...options, stream: true },

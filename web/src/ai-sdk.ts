@@ -150,7 +150,9 @@ function streamOf<T>(parts: AsyncGenerator<T, void>): ReadableStream<T> {
 /** A call's options, as our API takes them. */
 function asked(options: LanguageModelV4CallOptions): [ChatRequest, CallOptions] {
   const { maxOutputTokens, temperature, topP, topK, stopSequences, seed, presencePenalty, frequencyPenalty, abortSignal } = options;
-  const { minP, repetitionPenalty } = (options.providerOptions?.phi ?? {}) as PhiProviderOptions;
+  const { minP, repetitionPenalty, ...others } = (options.providerOptions?.phi ?? {}) as PhiProviderOptions;
+  const [unknown] = Object.keys(others);
+  if (unknown) throw new InputError("bad-option", `${unknown} is no option of providerOptions.phi, which takes minP and repetitionPenalty`);
   const sampling = { temperature, top_p: topP, top_k: topK, seed, presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty };
   const given = { ...sampling, max_tokens: maxOutputTokens, stop: stopSequences, min_p: minP, repetition_penalty: repetitionPenalty };
   const request = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

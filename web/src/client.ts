@@ -1,9 +1,10 @@
 // The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
-import { cancelled, phiError, plain, PhiError } from "./errors.js";
+import { asPhiError, cancelled, phiError } from "./errors.js";
 import { type Ask, Link } from "./link.js";
 import { resolveModel } from "./model.js";
 import * as openai from "./openai.js";
+import * as options from "./options.js";
 import { Pace } from "./pace.js";
 import type { EngineOptions, Event } from "./protocol.js";
 import { findWorker, openModule, requireBrowser } from "./start.js";
@@ -29,24 +30,26 @@ export class Phi {
   private constructor(link: Link) {
     this.#link = link;
     const create = async (request: openai.ChatRequest, call?: CallOptions) => {
-      const ask: Ask = { kind: "chat", messages: openai.messagesOf(request.messages), options: openai.optionsOf(request) };
-      return this.#answer(request, ask, openai.chatShape(this.description.model), call);
+      const asked = openai.chatAsked(request);
+      const ask: Ask = { kind: "chat", messages: openai.messagesOf(asked.messages), options: openai.optionsOf(asked) };
+      return this.#answer(asked, ask, openai.chatShape(this.description.model), options.ofCall(call));
     };
     // What comes out depends on `stream`, which only the overloads can say.
     this.chat = { completions: { create: create as ChatCompletions["create"] } };
   }
 
   /** Loads a model. */
-  static async load(options: LoadOptions): Promise<Phi> {
+  static async load(given: LoadOptions): Promise<Phi> {
     requireBrowser();
-    const { signal, storage = "auto" } = options;
+    const asked = options.ofLoad(given);
+    const { signal, storage = "auto" } = asked;
     if (signal?.aborted) throw cancelled("loading");
-    const resolved = await resolveModel(options.model, signal);
+    const resolved = await resolveModel(asked.model, signal).catch(thrown);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
-    return working(options, "loading", async (link) => {
-      const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(options) }, storage }, "loaded");
-      if (description.notice) options.onNotice?.(description.notice);
+    return working(asked, "loading", async (link) => {
+      const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage }, "loaded");
+      if (description.notice) tell(asked.onNotice, description.notice);
       return new Phi(link);
     });
   }
@@ -61,12 +64,14 @@ export class Phi {
   complete(request: openai.CompletionRequest & { stream?: false | null }, call?: CallOptions): Promise<openai.Completion>;
   complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>>;
   async complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>> {
-    const ask: Ask = { kind: "complete", prompt: request.prompt, options: openai.optionsOf(request) };
-    return this.#answer(request, ask, openai.textShape(this.description.model), call);
+    const asked = openai.completionAsked(request);
+    const ask: Ask = { kind: "complete", prompt: asked.prompt, options: openai.optionsOf(asked) };
+    return this.#answer(asked, ask, openai.textShape(this.description.model), options.ofCall(call));
   }
 
   /** A text's tokens, without any that a conversation begins or ends with. */
   async tokenize(text: string): Promise<number[]> {
+    options.requireText(text);
     return [...(await this.#link.answer({ kind: "tokenize", text }, "tokens")).tokens];
   }
 
@@ -77,6 +82,7 @@ export class Phi {
 
   /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
   async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
+    options.requireCounts({ promptTokens, generateTokens });
     return (await this.#link.answer({ kind: "bench", promptTokens, generateTokens }, "figures")).figures;
   }
 
@@ -91,14 +97,15 @@ export class Phi {
   }
 
   static deleteModel(id: string): Promise<void> {
-    return stored(() => deleteModel(id));
+    return stored(() => deleteModel(options.idOf(id)));
   }
 
   /** Hashes a stored model again, and fetches what is bad from where it came from. */
-  static async checkModel(id: string, options: CheckOptions = {}): Promise<Checked> {
-    const model = (await Phi.listModels()).find((model) => model.id === id);
+  static async checkModel(id: string, given: CheckOptions = {}): Promise<Checked> {
+    const asked = options.ofCheck(given);
+    const model = (await Phi.listModels()).find((model) => model.id === options.idOf(id));
     if (!model) throw phiError({ code: "not-found", message: `the model ${id} is not stored: load it first` });
-    return working({ ...options, variant: "simd" }, "checking", async (link) => {
+    return working({ ...asked, variant: "simd" }, "checking", async (link) => {
       const { checked } = await link.answer({ kind: "check", model: id, source: model.source }, "checked");
       link.close();
       return checked;
@@ -107,7 +114,7 @@ export class Phi {
 
   /** A complete model's files as a tar archive. */
   static exportModel(id: string): Promise<ReadableStream<Uint8Array>> {
-    return stored(() => exportModel(id));
+    return stored(() => exportModel(options.idOf(id)));
   }
 
   /** What this site stores on this device, in all. */
@@ -120,7 +127,7 @@ export class Phi {
     request: openai.Sampling,
     ask: Ask,
     shape: openai.Shape<Chunk, Whole>,
-    call: CallOptions = {},
+    call: CallOptions,
   ): Promise<AsyncIterable<Chunk> | Whole> {
     if (request.stream) return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
     let text = "";
@@ -149,8 +156,8 @@ export class Phi {
     for await (const reply of this.#link.ask(ask, signal)) {
       if (reply.kind !== "event") continue;
       const { event } = reply;
-      if (event.kind === "prefill") onPrefill?.(event.done, event.total);
-      if (event.kind === "notice") onNotice?.(event.message);
+      if (event.kind === "prefill") tell(onPrefill, event.done, event.total);
+      if (event.kind === "notice") tell(onNotice, event.message);
       if (event.kind === "done") this.#stats = statsOf(event);
       yield event;
     }
@@ -168,11 +175,11 @@ async function working<T>(options: StartOptions, what: string, act: (link: Link)
     if (signal?.aborted) abort();
     await openModule(async (variant, wasm) => void (await link.answer({ kind: "open", variant, wasm }, "opened")), variant, options);
     const pace = new Pace();
-    link.onProgress = (progress) => onProgress?.(pace.with(progress));
+    link.onProgress = (progress) => tell(onProgress, pace.with(progress));
     return await act(link);
   } catch (error) {
     link.close();
-    throw error;
+    return thrown(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
@@ -190,9 +197,18 @@ function forEngine({ backend, bits, contextLength, kv, threads, retune }: LoadOp
 /** Storage's own errors, as this package throws them. */
 async function stored<T>(act: () => Promise<T>): Promise<T> {
   requireBrowser();
+  return Promise.resolve().then(act).catch(thrown);
+}
+
+function thrown(error: unknown): never {
+  throw asPhiError(error);
+}
+
+/** A listener that throws must not end what it listens to: the page hears of it as of any other error of its own. */
+function tell<Said extends unknown[]>(listener: ((...said: Said) => void) | undefined, ...said: Said): void {
   try {
-    return await act();
+    listener?.(...said);
   } catch (error) {
-    throw error instanceof PhiError ? error : phiError(plain(error));
+    reportError(error);
   }
 }

@@ -83,6 +83,11 @@ export function plain(error: unknown): PlainError {
   return { code: "internal", message: `the engine stopped unexpectedly (${message ?? String(error)}): load the model again` };
 }
 
+/** Of anything that was thrown, what this package throws. */
+export function asPhiError(error: unknown): PhiError {
+  return error instanceof PhiError ? error : phiError(plain(error));
+}
+
 export function cancelled(what: string): PhiError {
   return new PhiError("cancelled", `${what} was cancelled`);
 }

@@ -1,6 +1,6 @@
 // The shapes of OpenAI's API, and what of them the engine knows under other names.
 
-import { InputError } from "./errors.js";
+import { ANYTHING, type Check, checked, FLAG, isObject, number, refuse, shown, TEXT, wellFormed, whole } from "./check.js";
 import type { GenerateOptions, Message } from "./protocol.js";
 import type { Stats } from "./types.js";
 
@@ -9,9 +9,25 @@ export interface TextPart {
   text: string;
 }
 
+/** What an assistant asked a tool for. */
+export interface ToolCall {
+  id?: string;
+  type?: "function";
+  function: { name: string; /** As JSON, or what that says. */ arguments: string | Record<string, unknown> };
+}
+
+const ROLES = ["system", "developer", "user", "assistant", "tool"] as const;
+
+/** Fields that are not named here go to the chat template as they are. */
 export interface ChatMessage {
-  role: "system" | "developer" | "user" | "assistant" | (string & {});
-  content: string | TextPart[] | null;
+  role: (typeof ROLES)[number];
+  /** May be left out where an assistant calls tools. */
+  content?: string | TextPart[] | null;
+  name?: string | null;
+  tool_calls?: ToolCall[] | null;
+  /** Which call a tool's message answers. */
+  tool_call_id?: string | null;
+  refusal?: string | null;
 }
 
 /** How tokens are chosen and when they end; null is as good as nothing. */
@@ -151,47 +167,160 @@ export function usageOf({ promptTokens, generatedTokens, cachedTokens }: Stats):
 
 /** A conversation as the chat template takes it. */
 export function messagesOf(messages: ChatMessage[]): Message[] {
-  if (!Array.isArray(messages)) throw new InputError("bad-option", "messages is not a list: give the conversation, a { role, content } each");
-  // OpenAI's newer name for the same.
-  return messages.map(({ role, content }) => ({ role: role === "developer" ? "system" : role, content: textOf(content) }));
+  if (!Array.isArray(messages)) refuse("messages is not a list: give the conversation, a { role, content } each");
+  if (messages.length === 0) refuse("messages is empty: give at least one { role, content }");
+  return Array.from(messages, (message, i) => messageOf(`messages[${i}]`, message));
 }
 
-function textOf(content: ChatMessage["content"]): string {
-  if (typeof content === "string" || content === null) return content ?? "";
-  if (!Array.isArray(content)) throw new InputError("bad-option", "a message's content is neither text nor a list of its parts: give one of them");
-  return content.map((part) => {
-    if (part.type !== "text") throw new InputError("bad-option", `a message has a part of type "${part.type}": this engine reads text only`);
-    return part.text;
-  }).join("");
+function messageOf(name: string, message: ChatMessage): Message {
+  const copy = plainOf(name, message);
+  if (!isObject(copy)) refuse(`${name} is ${shown(copy)}: give a { role, content }`);
+  const { role, content, tool_calls, refusal, function_call, audio, ...others } = copy;
+  if (!ROLES.some((known) => known === role)) refuse(`${name}.role is ${shown(role)}: it must be one of ${ROLES.join(", ")}`);
+  if (function_call) refuse(`${name}.function_call is OpenAI's older form: give tool_calls`);
+  if (audio) refuse(`${name}.audio is sound: this engine reads text only`);
+  const calls = tool_calls && callsOf(`${name}.tool_calls`, tool_calls);
+  const text = textOf(`${name}.content`, content ?? refusal);
+  if (text === undefined && !calls) refuse(`${name} has no content: give what is said, which may be empty`);
+  // "developer" is OpenAI's newer name for the same. The engine's own type has the fields that every template knows.
+  return given({ ...others, role: role === "developer" ? "system" : role, content: text, tool_calls: calls }) as unknown as Message;
+}
+
+/** A copy as it can be written down. */
+function plainOf(name: string, value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value) ?? "null", (_, part: unknown) => (typeof part === "string" ? wellFormed(part) : part));
+  } catch (error) {
+    refuse(`${name} is not plain data (${(error as Error).message}): give a { role, content }`);
+  }
+}
+
+function textOf(name: string, content: unknown): string | undefined {
+  if (content === undefined || content === null) return undefined;
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) refuse(`${name} is neither text nor a list of its parts: give one of them`);
+  return content.map(partOf.bind(undefined, name)).join("");
+}
+
+function partOf(name: string, part: unknown): string {
+  const { type, text, refusal } = isObject(part) ? part : {};
+  const said = type === "refusal" ? refusal : text;
+  if (typeof type === "string" && type !== "text" && type !== "refusal") refuse(`${name} has a part of type "${type}": this engine reads text only`);
+  if (typeof type !== "string" || typeof said !== "string") refuse(`${name} has a part without a text: give { type: "text", text }`);
+  return said;
+}
+
+/** Calls of tools as templates take them: what OpenAI's clients send as JSON is an object again. */
+function callsOf(name: string, calls: unknown): unknown[] | undefined {
+  if (!Array.isArray(calls)) refuse(`${name} is not a list: give a { id, type, function } each`);
+  if (calls.length === 0) return undefined;
+  return calls.map((call: unknown, i) => {
+    if (!isObject(call) || !isObject(call.function)) refuse(`${name}[${i}] calls no function: this engine knows tools of the type "function"`);
+    if (typeof call.function.name !== "string") refuse(`${name}[${i}].function.name is ${shown(call.function.name)}: it must be a text`);
+    return { ...call, function: { ...call.function, arguments: argumentsOf(call.function.arguments) } };
+  });
+}
+
+/** What is no object written as JSON stays as the model wrote it. */
+function argumentsOf(written: unknown): unknown {
+  if (typeof written !== "string") return written ?? {};
+  try {
+    const read: unknown = JSON.parse(written || "{}");
+    return isObject(read) ? read : written;
+  } catch {
+    return written;
+  }
 }
 
 /** What OpenAI's API has and this engine has not; each would change what comes out. */
-const UNSUPPORTED = ["tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "audio", "modalities", "suffix", "echo", "best_of"];
+const UNSUPPORTED = [
+  ...["tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "audio", "modalities", "suffix", "echo", "best_of"],
+  ...["reasoning_effort", "verbosity", "web_search_options"],
+];
+/** What OpenAI's API has for its own servers, and what changes nothing here. */
+const IGNORED = [
+  ...["model", "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"],
+  ...["parallel_tool_calls", "prediction"],
+];
+
+/** Bounds of the engine's whole numbers. */
+const U32 = 2 ** 32 - 1;
+
+const SAMPLING: Record<string, Check> = {
+  // More than any context has is as good as no bound.
+  max_tokens: [(value) => typeof value === "number" && value >= 0 && (Number.isInteger(value) || value === Infinity), "a whole number, 0 or more"],
+  temperature: number("a number, 0 or more", (value) => value >= 0),
+  top_p: number("a number from 0 to 1", (value) => value >= 0 && value <= 1),
+  stop: [(value) => [value].flat().every((text) => typeof text === "string"), "a text or a list of texts"],
+  seed: [(value) => Number.isInteger(value) && -(2 ** 63) <= (value as number) && (value as number) < 2 ** 64, "a whole number of 64 bits"],
+  frequency_penalty: number(),
+  presence_penalty: number(),
+  logit_bias: [(value) => isObject(value) && Object.entries(value).every(isBias), "an object of numbers by the ids of tokens"],
+  n: [(value) => value === 1, "1: this engine gives one answer at a time, ask several times"],
+  stream: FLAG,
+  stream_options: [(value) => isObject(value) && ["boolean", "undefined"].includes(typeof value.include_usage), "an object such as { include_usage: true }"],
+  top_k: whole(-1, U32),
+  min_p: number("a number from 0 to 1", (value) => value >= 0 && value <= 1),
+  repetition_penalty: number("a number above 0", (value) => value > 0),
+  response_format: ANYTHING,
+  ...Object.fromEntries(IGNORED.map((name) => [name, ANYTHING])),
+};
+const CHAT = { messages: ANYTHING, max_completion_tokens: SAMPLING.max_tokens!, continue_final_message: FLAG, ...SAMPLING };
+const COMPLETION = { prompt: TEXT, ...SAMPLING };
+
+function isBias([id, bias]: [string, unknown]): boolean {
+  return /^\d+$/.test(id) && Number(id) <= U32 && (bias === -Infinity || (typeof bias === "number" && Number.isFinite(bias)));
+}
+
+export function chatAsked(request: ChatRequest): ChatRequest {
+  return asked("chat.completions.create", request, CHAT);
+}
+
+export function completionAsked(request: CompletionRequest): CompletionRequest {
+  const completion = asked("complete", request, COMPLETION);
+  if (completion.prompt === undefined) refuse("there is no prompt: give the text to go on with");
+  return completion;
+}
+
+/** A request of which all is known, without what asks for nothing. */
+function asked<T extends object>(what: string, request: T, known: Record<string, Check>): T {
+  const isAsked = ([name, value]: [string, unknown]) => {
+    if (!UNSUPPORTED.includes(name)) return true;
+    // Clients send many of these with values that ask for nothing.
+    if (value && value !== "none" && !(Array.isArray(value) && value.length === 0)) refuse(`${name} is not something that this engine can do: leave it out`);
+    return false;
+  };
+  const format = isObject(request) ? request.response_format : undefined;
+  if (format && !(isObject(format) && format.type === "text")) {
+    refuse(`response_format ${shown(isObject(format) ? format.type : format)} is not known: leave it out and ask in words`);
+  }
+  return checked(what, isObject(request) ? (Object.fromEntries(Object.entries(request).filter(isAsked)) as T) : request, known);
+}
 
 /** The options of a request under the engine's names. */
 export function optionsOf(request: ChatRequest | CompletionRequest): GenerateOptions {
-  refuse(request);
-  const { temperature, top_k: topK, top_p: topP, min_p: minP, repetition_penalty: repetitionPenalty, seed } = request;
-  const { presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty, logit_bias: logitBias, stop } = request;
-  const penalties = { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias };
+  const { temperature, top_k, top_p, min_p: minP, repetition_penalty: repetitionPenalty, seed, logit_bias } = request;
+  const { presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty, stop } = request;
+  const penalties = { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias: logit_bias && biasesOf(logit_bias) };
   const maxTokens = ("max_completion_tokens" in request ? request.max_completion_tokens : null) ?? request.max_tokens;
+  // The likeliest token alone reaches the sum 0; others' clients turn top_k off by -1.
+  const [topK, topP] = top_p === 0 ? [1, 1] : [top_k === -1 ? 0 : top_k, top_p];
   return given({
-    maxTokens,
-    sampling: given({ temperature, topK, topP, minP, seed, ...penalties }),
-    stop: typeof stop === "string" ? [stop] : stop,
+    maxTokens: maxTokens && Math.min(maxTokens, U32),
+    sampling: given({ temperature, topK, topP, minP, seed: seed && seedOf(seed), ...penalties }),
+    stop: stop ? [stop].flat().map(wellFormed) : null,
     continueFinal: "continue_final_message" in request ? request.continue_final_message : null,
   });
 }
 
-function refuse(request: ChatRequest | CompletionRequest): void {
-  const all = request as unknown as Record<string, unknown>;
-  // Clients send many of these with values that ask for nothing.
-  const asked = (name: string) => all[name] && all[name] !== "none" && !(Array.isArray(all[name]) && all[name].length === 0);
-  const unsupported = UNSUPPORTED.find(asked);
-  if (unsupported) throw new InputError("bad-option", `${unsupported} is not something that this engine can do: leave it out`);
-  if ((all.n ?? 1) !== 1) throw new InputError("bad-option", `n is ${String(all.n)}: this engine gives one answer at a time, ask several times`);
-  const format = all.response_format as { type?: string } | null | undefined;
-  if (format && format.type !== "text") throw new InputError("bad-option", `response_format "${format.type}" is not known: leave it out and ask in words`);
+/** The engine's seeds have no sign. Negative ones become what their bits say, as far as a number of JavaScript holds them: 53. */
+function seedOf(seed: number): number {
+  return seed < 0 ? Number(BigInt.asUintN(53, BigInt(seed))) : seed;
+}
+
+/** JSON, as which they cross, has no infinity; the engine takes what is too large for its numbers as such. */
+function biasesOf(biases: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(biases).map(([id, bias]) => [id, Math.max(bias, -Number.MAX_VALUE)]));
 }
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], null | undefined> };

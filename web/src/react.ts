@@ -1,7 +1,7 @@
 // `phi-wasm/react`: a model and a conversation as a component's state.
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { type ChatRequest, InputError, type LoadOptions, Phi, PhiError, type Progress, type Stats } from "./index.js";
+import { type ChatMessage, type ChatRequest, InputError, type LoadOptions, Phi, PhiError, type Progress, type Stats } from "./index.js";
 
 export interface PhiState {
   status: "idle" | "loading" | "ready" | "failed";
@@ -99,8 +99,8 @@ export interface UseChat {
   /** Figures of the latest answer. */
   stats?: Stats;
   /** Why the latest answer ended early. */
-  error?: Error;
-  /** Asks; resolves when the answer has come to an end. Rejects while another one is under way, which goes on. */
+  error?: PhiError;
+  /** Asks; resolves when the answer has come to an end. Rejects where there is no model yet, or an answer is under way. */
   send(text: string): Promise<void>;
   /** Answers the last question again; rejects as `send` does. */
   regenerate(): Promise<void>;
@@ -121,7 +121,7 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
 
   const answer = async (asked: Turn[]): Promise<void> => {
     if (!phi) throw new InputError("bad-option", "there is no model to ask yet: load one first");
-    if (answering.current) throw new InputError("bad-option", "the model is still answering: wait until status is \"idle\", or stop it first");
+    if (answering.current) throw new InputError("bad-option", "an answer is under way: wait for its end, or stop it");
     const mine = new AbortController();
     answering.current = mine;
     const isMine = () => answering.current === mine;
@@ -129,7 +129,7 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
     setState({ status: "reading" });
     let outcome: Partial<UseChat> = {};
     try {
-      const all = system ? [{ role: "system", content: system }, ...asked] : asked;
+      const all: ChatMessage[] = system ? [{ role: "system", content: system }, ...asked] : asked;
       let isReading = true;
       const onPrefill = (done: number, total: number) => {
         isReading = true;
@@ -148,7 +148,7 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
       const stats = await phi.stats();
       if (stats) outcome = { stats };
     } catch (error) {
-      outcome = { error: error as Error };
+      outcome = { error: error as PhiError };
     }
     if (!isMine()) return;
     answering.current = null;

@@ -7,7 +7,7 @@
 // `new URL(…, import.meta.url)` alone. What the user gave is not worked around: when it fails, that is the error.
 
 import { MODULES, startScript } from "./addresses.js";
-import { cancelled, PhiError } from "./errors.js";
+import { cancelled, InputError, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
 import { pause } from "./storage/vault.js";
@@ -37,7 +37,11 @@ export function requireBrowser(): void {
 
 /** An address that the user gave, whole. */
 export function whole(address: string | URL): string {
-  return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+  try {
+    return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+  } catch {
+    throw new InputError("bad-option", `${String(address)} is not an address that this page can reach: give one such as https://host/file`);
+  }
 }
 
 /** The first way to a worker that works. */

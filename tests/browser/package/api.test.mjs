@@ -1,7 +1,7 @@
 // The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a model.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { noWorkers } from "../../../web/tools/waiting.mjs";
@@ -200,6 +200,73 @@ describe("an answer", () => {
   });
 });
 
+/** Requests at the edge of what OpenAI's clients send → the request that must give the same. */
+const EDGES = [
+  ["top_p 0 takes the likeliest token", { temperature: 1, top_p: 0 }, { temperature: 0 }],
+  ["top_k -1 keeps all", { temperature: 1, seed: 5, top_k: -1 }, { temperature: 1, seed: 5, top_k: 0 }],
+  ["a negative seed is one", { temperature: 1.5, seed: -1 }, { temperature: 1.5, seed: -1 }],
+  ["null is as good as nothing", { temperature: null, stop: null, seed: null, logit_bias: null, tools: null, n: null }, {}],
+  ["what concerns others' servers changes nothing", { user: "me", metadata: {}, store: true, tool_choice: "none", tools: [] }, {}],
+  ["half an emoji is U+FFFD", { messages: [{ role: "user", content: "Shorten this: hello \\ud83d" }] }, { messages: [{ role: "user", content: "Shorten this: hello \ufffd" }] }],
+  ["half an emoji ends nothing", { stop: "\\ud83d" }, { stop: "\ufffd" }],
+];
+
+describe("a request", () => {
+  before(() => load(tab, host.tiny));
+  for (const [what, request, same] of EDGES) {
+    it(`in which ${what}`, async () => {
+      const said = await tab.evaluate(async (...requests) => {
+        const said = [];
+        for (const request of requests) {
+          // Halves of characters get here as escapes.
+          const read = JSON.parse(request.replaceAll("\\\\ud83d", "\\ud83d"));
+          const { choices, usage } = await phi.chat.completions.create({ messages: [{ role: "user", content: "abc" }], max_tokens: 8, ...read });
+          said.push([choices[0].message.content, usage.prompt_tokens]);
+        }
+        return said;
+      }, JSON.stringify(request), JSON.stringify(same));
+      assert.deepEqual(said[0], said[1]);
+    });
+  }
+
+  it("hears of a listener's own error, and goes on", async () => {
+    const [error, said] = await tab.evaluate(async () => {
+      const heard = new Promise((resolve) => addEventListener("error", (event) => (event.preventDefault(), resolve(event.type)), { once: true }));
+      const onPrefill = () => {
+        throw new Error("mine");
+      };
+      const { usage } = await phi.chat.completions.create({ messages: [{ role: "user", content: "abc" }], max_tokens: 2 }, { onPrefill });
+      return [await heard, usage.completion_tokens];
+    });
+    assert.deepEqual([error, said], ["error", 2]);
+  });
+
+  it("reaches the engine with all that its messages have, and with the arguments of calls as the objects that templates take", async () => {
+    const request = JSON.parse(readFileSync(new URL("../../golden/requests/tool-calls.json", import.meta.url), "utf8"));
+    request.messages.push({ role: "developer", name: "judge", content: [{ type: "text", text: "a" }, { type: "text", text: "b" }], refusal: null, extra: { x: 1 } });
+    const sent = await tab.evaluate(async (request) => {
+      const { postMessage } = Worker.prototype;
+      const sent = new Promise((resolve) => {
+        Worker.prototype.postMessage = function (asked, ...rest) {
+          if (asked.kind === "chat") resolve(asked.messages);
+          postMessage.call(this, asked, ...rest);
+        };
+      });
+      // Whether the template knows tools is its own affair.
+      await failure(phi.chat.completions.create({ ...request, max_tokens: 1 }));
+      Worker.prototype.postMessage = postMessage;
+      return sent;
+    }, request);
+    const call = { id: "call_1", type: "function", function: { name: "multiply", arguments: { a: 6, b: 7 } } };
+    assert.deepEqual(sent, [
+      { role: "user", content: "What is 6 times 7?" },
+      { role: "assistant", tool_calls: [call] },
+      { role: "tool", tool_call_id: "call_1", content: "42" },
+      { role: "system", name: "judge", content: "ab", extra: { x: 1 } },
+    ]);
+  });
+});
+
 describe("an abort", () => {
   before(() => load(tab, host.tiny));
   /** More than the engine reads at once. */
@@ -340,27 +407,86 @@ const ERRORS = [
   ["a model that is nothing", { load: null }, ["InputError", "bad-option", /neither an address nor files/]],
   ["an address that is none", { load: "http://" }, ["InputError", "bad-option", /is not a web address/]],
   ["a prompt that is too long", { messages: [{ role: "user", content: "a".repeat(5000) }] }, ["InputError", "prompt-too-long", /\d+ tokens/]],
+  ["a model's unknown option", { load: "config.json", options: { contextlength: 1024 } }, ["InputError", "bad-option", /^contextlength is no option of Phi\.load/]],
+  ["a model's impossible option", { load: "config.json", options: { bits: 3 } }, ["InputError", "bad-option", /^bits is 3: it must be 4, 5, 8, 16 or 32$/]],
   ["no messages", { messages: undefined }, ["InputError", "bad-option", /messages is not a list/]],
+  ["an empty conversation", { messages: [] }, ["InputError", "bad-option", /^messages is empty/]],
+  ["null among messages", { messages: [{ role: "user", content: "Hi" }, null] }, ["InputError", "bad-option", /^messages\[1\] is null: give a \{ role, content \}$/]],
+  ["an unknown role", { messages: [{ role: "critic", content: "Hi" }] }, ["InputError", "bad-option", /^messages\[0\]\.role is "critic": it must be one of system, developer, user, assistant, tool$/]],
+  ["a message without content", { messages: [{ role: "user", content: null }] }, ["InputError", "bad-option", /^messages\[0\] has no content/]],
+  ["a message that is a number", { messages: [{ role: "user", content: 7 }] }, ["InputError", "bad-option", /^messages\[0\]\.content is neither text nor a list/]],
+  ["calls of tools that are none", { messages: [{ role: "assistant", tool_calls: [{ id: "c" }] }] }, ["InputError", "bad-option", /^messages\[0\]\.tool_calls\[0\] calls no function/]],
+  ["an unknown option", { temprature: 1 }, ["InputError", "bad-option", /^temprature is no option of chat\.completions\.create/]],
+  ["an option outside its range", { top_p: 2 }, ["InputError", "bad-option", /^top_p is 2: it must be a number from 0 to 1$/]],
+  ["an option that is no number", { temperature: Infinity }, ["InputError", "bad-option", /^temperature is Infinity: it must be a number, 0 or more$/]],
+  ["half a seed", { seed: 0.5 }, ["InputError", "bad-option", /^seed is 0\.5: it must be a whole number of 64 bits$/]],
+  ["stop texts that are none", { stop: ["a", 1] }, ["InputError", "bad-option", /^stop is a list: it must be a text or a list of texts$/]],
   ["an image", { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:," } }] }] }, ["InputError", "bad-option", /reads text only/]],
   ["tools", { tools: [{ type: "function", function: { name: "f" } }] }, ["InputError", "bad-option", /^tools is not something/]],
   ["two answers", { n: 2 }, ["InputError", "bad-option", /^n is 2/]],
   ["JSON", { response_format: { type: "json_object" } }, ["InputError", "bad-option", /^response_format "json_object"/]],
-  ["a temperature in words", { temperature: "hot" }, ["InputError", "bad-option", /options are not what is expected/]],
+  ["a temperature in words", { temperature: "hot" }, ["InputError", "bad-option", /^temperature is "hot": it must be a number, 0 or more$/]],
 ];
 
 describe("an error", () => {
   before(() => load(tab, host.tiny));
-  for (const [what, { load: model, ...request }, [name, code, sentence]] of ERRORS) {
+  for (const [what, { load: model, options = {}, ...request }, [name, code, sentence]] of ERRORS) {
     it(`of ${what}`, async () => {
       const address = model && !model.includes(":") ? `${host.tiny}${model}` : model;
-      const error = await tab.evaluate((address, request) => {
+      // What JSON does not hold would not come whole.
+      const wishes = Object.entries(request).map(([name, value]) => [name, value === Infinity ? "Infinity" : value]);
+      const error = await tab.evaluate((address, options, wishes) => {
+        const request = Object.fromEntries(wishes.map(([name, value]) => [name, value === "Infinity" ? Infinity : value]));
         const asked = { messages: [{ role: "user", content: "abc" }], max_tokens: 2, ...request };
-        return failure(address === undefined ? phi.chat.completions.create(asked) : Phi.load({ model: address, backend: "cpu", storage: "none" }));
-      }, address, "messages" in request && !request.messages ? { messages: null } : request);
+        return failure(address === undefined ? phi.chat.completions.create(asked) : Phi.load({ model: address, backend: "cpu", storage: "none", ...options }));
+      }, address, options, "messages" in request && !request.messages ? [["messages", null]] : wishes);
       assert.deepEqual([error?.name, error?.code, error?.isPhi], [name, code, true], error?.message);
       assert.match(error.message, sentence);
     });
   }
+
+  it("of a call that is given nothing, or something else, is the package's own", async () => {
+    const errors = await tab.evaluate(async () => {
+      const id = "0".repeat(32);
+      const calls = [
+        () => Phi.load(),
+        () => Phi.load({ model: "./m.gguf", wasmUrl: () => "http://" }),
+        () => phi.chat.completions.create(),
+        () => phi.chat.completions.create({ messages: [{ role: "user", content: 1n }] }),
+        () => phi.chat.completions.create({ messages: [{ role: "user", content: "a" }] }, { signal: "now" }),
+        () => phi.complete({}),
+        () => phi.tokenize(7),
+        () => phi.bench(-1, 2),
+        () => Phi.deleteModel(),
+        () => Phi.deleteModel("https://huggingface.co/org/name"),
+        () => Phi.exportModel("model.gguf"),
+        () => Phi.checkModel(id),
+        () => Phi.checkModel(id, { onprogress: () => {} }),
+      ];
+      const errors = [];
+      for (const call of calls) errors.push(await failure(Promise.resolve().then(call)));
+      return errors;
+    });
+    const sentences = [
+      /^Phi\.load takes an object of options, and was given undefined$/,
+      /^http:\/\/ is not an address/,
+      /^chat\.completions\.create takes an object of options/,
+      /^messages\[0\] is not plain data/,
+      /^signal is "now": it must be an AbortSignal$/,
+      /^there is no prompt/,
+      /^the text is 7: give a text$/,
+      /^promptTokens is -1: it must be a whole number from 0/,
+      /^undefined is no stored model's id: give one that Phi\.listModels\(\) tells$/,
+      /^https:\/\/huggingface\.co\/org\/name is an address, and no stored model's id/,
+      /^model\.gguf is an address/,
+      /is not stored: load it first$/,
+      /^onprogress is no option of Phi\.checkModel/,
+    ];
+    for (const [i, sentence] of sentences.entries()) {
+      assert.match(errors[i]?.message ?? "none", sentence);
+      assert.ok(errors[i].isPhi, sentence);
+    }
+  });
 
   it("ends a stream, too", async () => {
     const error = await tab.evaluate(() => failure(all(phi.chat.completions.create({ messages: [{ role: "user", content: "a".repeat(5000) }], stream: true }))));

@@ -1,5 +1,6 @@
 // The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a worker.
 
+import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
 import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js";
@@ -97,6 +98,6 @@ async function tar(about: About, files: StoredFile[], onEnd: () => void): Promis
     for (const file of files) await pack(file);
     controller.finalize();
   };
-  packAll().catch((error) => controller.error(error)).finally(onEnd);
+  packAll().catch((error) => controller.error(asPhiError(error))).finally(onEnd);
   return readable;
 }

@@ -1,0 +1,54 @@
+// The options of this package's own calls; those of requests are OpenAI's.
+
+import { ADDRESS, ANYTHING, type Check, checked, FLAG, LISTENER, oneOf, refuse, shown, SIGNAL, whole } from "./check.js";
+import type { CallOptions, CheckOptions, LoadOptions } from "./types.js";
+import { VARIANTS } from "./variant.js";
+
+const CHECK = { onProgress: LISTENER, signal: SIGNAL, workerUrl: ADDRESS, wasmUrl: LISTENER } satisfies Record<keyof CheckOptions, Check>;
+
+const LOAD = {
+  ...CHECK,
+  model: ANYTHING,
+  backend: oneOf("auto", "gpu", "cpu"),
+  contextLength: whole(1, 2 ** 32 - 1),
+  bits: oneOf(4, 5, 8, 16, 32),
+  kv: oneOf("f16", "f32"),
+  threads: whole(0, 64),
+  variant: oneOf(...VARIANTS),
+  storage: oneOf("auto", "none"),
+  retune: FLAG,
+  onNotice: LISTENER,
+} satisfies Record<keyof LoadOptions, Check>;
+
+/** Those of OpenAI's client that concern its line to a server, and so nothing here. */
+const TRANSPORT = Object.fromEntries(["headers", "query", "maxRetries", "idempotencyKey"].map((name) => [name, ANYTHING]));
+const CALL = { signal: SIGNAL, onPrefill: LISTENER, onNotice: LISTENER, ...TRANSPORT };
+
+export function ofLoad(given: LoadOptions): LoadOptions {
+  return checked("Phi.load", given, LOAD);
+}
+
+export function ofCheck(given: CheckOptions): CheckOptions {
+  return checked("Phi.checkModel", given, CHECK);
+}
+
+export function ofCall(given: CallOptions = {}): CallOptions {
+  return checked("a call", given, CALL);
+}
+
+/** A stored model's id, as the engine makes them. */
+export function idOf(id: string): string {
+  if (typeof id === "string" && /^[0-9a-f]{32}$/.test(id)) return id;
+  const what = typeof id === "string" && /[:/.]/.test(id) ? `${id} is an address, and no stored model's id` : `${shown(id)} is no stored model's id`;
+  refuse(`${what}: give one that Phi.listModels() tells`);
+}
+
+export function requireText(text: string): void {
+  if (typeof text !== "string") refuse(`the text is ${shown(text)}: give a text`);
+}
+
+/** Of tokens. */
+export function requireCounts(counts: Record<string, number>): void {
+  const [isRight, words] = whole(0, 2 ** 32 - 1);
+  for (const [name, value] of Object.entries(counts)) if (!isRight(value)) refuse(`${name} is ${shown(value)}: it must be ${words}`);
+}

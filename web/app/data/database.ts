@@ -2,6 +2,7 @@
 
 import { isCalled } from "../../src/storage/vault.js";
 import { type Base, type Change, deleteDatabase, keyOf, MemoryBase, type Name, openDatabase, type Value } from "./base.js";
+import { contactOf, conversationOf, draftOf, messageOf } from "./known.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
 import { Unwritten } from "./unwritten.js";
 
@@ -75,12 +76,17 @@ export async function isKept(): Promise<boolean> {
 }
 
 export async function allConversations(): Promise<Conversation[]> {
-  return unwritten.over("conversations", await withBase((base) => base.all("conversations")));
+  return unwritten.over("conversations", known(await withBase((base) => base.all("conversations")), conversationOf));
 }
 
 export async function messagesOf(conversation: string): Promise<Message[]> {
-  const messages = unwritten.over("messages", await withBase((base) => base.messagesOf(conversation)));
+  const messages = unwritten.over("messages", known(await withBase((base) => base.messagesOf(conversation)), messageOf));
   return messages.filter((message) => message.conversation === conversation);
+}
+
+/** What was kept, as far as it is what it should be: other programs, and earlier versions, may have written there. */
+function known<T>(rows: unknown[], read: (row: unknown) => T | undefined): T[] {
+  return rows.flatMap((row) => read(row) ?? []);
 }
 
 /** Whether it is still there: browsers clear what they keep when the user or a full disk wants it. */
@@ -111,8 +117,10 @@ function puts(conversations: Conversation[], messages: Message[]): Change[] {
 
 /** For good. */
 export async function removeConversation(id: string): Promise<void> {
-  const messages = await messagesOf(id);
-  const changes: Change[] = messages.map(({ id }) => ({ store: "messages", remove: id }));
+  // All of them, whatever they are.
+  const messages = await withBase((base) => base.messagesOf(id));
+  const ids = new Set([...messages, ...(await messagesOf(id))].map(({ id }) => id));
+  const changes: Change[] = [...ids].map((id) => ({ store: "messages", remove: id }));
   await keep([...changes, { store: "conversations", remove: id }, { store: "drafts", remove: id }]);
 }
 
@@ -120,7 +128,8 @@ export async function removeConversation(id: string): Promise<void> {
 export async function searchMessages(query: string, signal: AbortSignal): Promise<Map<string, string>> {
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const found = new Map<string, string>();
-  const look = ({ conversation, content }: Message) => {
+  const look = (row: Message) => {
+    const { conversation, content } = messageOf(row) ?? { conversation: "", content: "" };
     const lower = content.toLocaleLowerCase();
     if (!found.has(conversation) && words.every((word) => lower.includes(word))) found.set(conversation, excerpt(content, lower.indexOf(words[0]!)));
     return !signal.aborted;
@@ -135,8 +144,8 @@ function excerpt(content: string, at: number): string {
   return `${start > 0 ? "…" : ""}${content.slice(start, at + 60).replace(/\s+/g, " ").trim()}`;
 }
 
-export function readDraft(conversation: string): Promise<Draft | undefined> {
-  return find("drafts", conversation);
+export async function readDraft(conversation: string): Promise<Draft | undefined> {
+  return draftOf(await find("drafts", conversation));
 }
 
 async function find<N extends Name>(store: N, key: string): Promise<Value<N> | undefined> {
@@ -149,8 +158,8 @@ export function keepDraft(draft: Draft): Promise<void> {
   return keep([{ store: "drafts", ...(empty ? { remove: draft.conversation } : { put: draft }) }]);
 }
 
-export function contacts(): Promise<Contact[]> {
-  return withBase((base) => base.all("contacts"));
+export async function contacts(): Promise<Contact[]> {
+  return known(await withBase((base) => base.all("contacts")), contactOf);
 }
 
 /** One more request to a host. */

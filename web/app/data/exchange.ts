@@ -1,7 +1,8 @@
 // Conversations as files: JSON that comes back whole, Markdown to read elsewhere.
 
+import { conversationOf, messageOf } from "./known.js";
 import { shownPath } from "./tree.js";
-import { type Conversation, type Message, newId } from "./types.js";
+import { type Conversation, type Message, newId, ROOT } from "./types.js";
 
 const FORMAT = "phi-wasm-chats";
 const VERSION = 1;
@@ -32,23 +33,46 @@ export function toJson(conversations: { conversation: Conversation; messages: Me
 
 /** The conversations of a file under ids of their own, so that nothing that is there is overwritten. */
 export function fromJson(text: string): { conversations: Conversation[]; messages: Message[] } {
-  const exchange = parse(text);
-  const conversations: Conversation[] = [];
-  const messages: Message[] = [];
-  for (const { messages: theirs, ...conversation } of exchange.conversations) {
-    if (!isConversation(conversation) || !Array.isArray(theirs) || !theirs.every(isMessage)) throw new ImportError("broken");
-    const ids = new Map(theirs.map(({ id }) => [id, newId()]));
-    const renamed = (id: string) => ids.get(id) ?? id;
-    const id = newId();
-    const chosen = Object.fromEntries(Object.entries(conversation.chosen).map(([parent, child]) => [renamed(parent), renamed(child)]));
-    const { deleted: _, ...rest } = conversation;
-    conversations.push({ ...rest, id, chosen });
-    for (const message of theirs) messages.push({ ...message, id: renamed(message.id), conversation: id, parent: message.parent && renamed(message.parent) });
-  }
-  return { conversations, messages };
+  const taken = parse(text).conversations.map(renamed);
+  return { conversations: taken.map(({ conversation }) => conversation), messages: taken.flatMap(({ messages }) => messages) };
 }
 
-function parse(text: string): Exchange {
+function broken(what: string): never {
+  throw new ImportError("broken", what);
+}
+
+/** One conversation with its messages, built anew. */
+function renamed(value: unknown): { conversation: Conversation; messages: Message[] } {
+  // Whoever hears of something that is wrong does not return.
+  const { deleted: _, ...conversation } = conversationOf(value, broken)!;
+  const { messages: theirs } = value as { messages: unknown };
+  if (!Array.isArray(theirs)) broken("a conversation has no list of messages");
+  const id = newId();
+  // Whose conversation it is, the place in the file tells.
+  const messages = theirs.map((message: unknown) => messageOf(isObject(message) ? { ...message, conversation: id } : message, broken)!);
+  const ids = new Map(messages.map((message) => [message.id, newId()]));
+  if (ids.size < messages.length) broken("two messages have one id");
+  const own = led(messages).map((message) => ({ ...message, id: ids.get(message.id)!, parent: message.parent && ids.get(message.parent)! }));
+  const chosen = Object.entries(conversation.chosen).flatMap(([parent, child]) => {
+    const [from, to] = [parent === ROOT ? ROOT : ids.get(parent), ids.get(child)];
+    return from && to ? [[from, to]] : [];
+  });
+  return { conversation: { ...conversation, id, chosen: Object.fromEntries(chosen) }, messages: own };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Those that a beginning leads to; others are never shown. */
+function led(messages: Message[]): Message[] {
+  const children = Map.groupBy(messages, ({ parent }) => parent);
+  const found = [...(children.get(null) ?? [])];
+  for (const { id } of found) for (const next of children.get(id) ?? []) found.push(next);
+  return found;
+}
+
+function parse(text: string): { conversations: unknown[] } {
   let value: Partial<Exchange> | null;
   try {
     value = JSON.parse(text) as Partial<Exchange> | null;
@@ -57,23 +81,7 @@ function parse(text: string): Exchange {
   }
   if (value?.format !== FORMAT || !Array.isArray(value.conversations)) throw new ImportError("not-ours");
   if (typeof value.version !== "number" || value.version > VERSION) throw new ImportError("newer");
-  return value as Exchange;
-}
-
-function isConversation(value: Partial<Conversation>): value is Conversation {
-  const texts = [value.title, value.instructions].every((text) => typeof text === "string");
-  const times = [value.created, value.updated].every((time) => Number.isFinite(time));
-  const style = value.style;
-  const numbers = style && [style.temperature, style.topP, style.minP, style.repetitionPenalty, style.longest].every((number) => Number.isFinite(number));
-  return Boolean(texts && times && numbers && typeof value.chosen === "object" && value.chosen);
-}
-
-function isMessage(value: Partial<Message>): value is Message {
-  const texts = [value.id, value.content].every((text) => typeof text === "string");
-  const parent = value.parent === null || typeof value.parent === "string";
-  const isAttachment = (a: { name?: unknown; text?: unknown }) => typeof a.name === "string" && typeof a.text === "string";
-  const attachments = Array.isArray(value.attachments) && value.attachments.every(isAttachment);
-  return texts && parent && attachments && (value.role === "user" || value.role === "assistant") && Number.isFinite(value.created);
+  return { conversations: value.conversations };
 }
 
 /** The branch that is shown, as a document. */

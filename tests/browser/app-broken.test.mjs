@@ -1,0 +1,110 @@
+// What is wrong in a file that is imported, or in the database: it is said, or mended, and takes nothing else along.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { exported, file, importFile, openApp } from "./app.mjs";
+
+/** A well-formed export but for one thing. */
+function broken({ conversation = {}, question = {}, answer = {}, more = [] }) {
+  const whole = exported("Broken", "Question", "Answer");
+  const [only] = whole.conversations;
+  Object.assign(only.messages[0], question);
+  Object.assign(only.messages[1], answer);
+  only.messages.push(...more);
+  return { ...whole, conversations: [{ ...only, ...conversation }] };
+}
+
+const { conversations: [{ style, messages: [QUESTION] }] } = exported("", "Question", "Answer");
+const SAME = [{ id: "z", name: "a.txt", text: "1" }, { id: "z", name: "b.txt", text: "2" }];
+const WITHOUT_ID = SAME.map(({ name, text }) => ({ name, text }));
+const IMPOSSIBLE = { ...style, preset: "nope", temperature: -5, topP: 99, longest: 1e300 };
+
+const FILES = {
+  "a date that is none": broken({ conversation: { updated: -9e15 } }),
+  "attachments of one id": broken({ question: { attachments: SAME } }),
+  "attachments without ids": broken({ question: { attachments: WITHOUT_ID } }),
+  "notes that are no list": broken({ answer: { notes: { length: 1e8 } } }),
+  "no conversation in a conversation's place": { ...broken({}), conversations: [null] },
+  "no message in a message's place": broken({ more: [null] }),
+  "messages of one id": broken({ more: [{ ...QUESTION, content: "Another", created: 2 }] }),
+  "a style that no engine takes": broken({ conversation: { style: IMPOSSIBLE } }),
+  "a message that comes after itself": broken({ question: { id: "root" } }),
+};
+
+describe("the app and what is broken", () => {
+  let page, close;
+  before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
+  after(() => close?.());
+
+  for (const [what, content] of Object.entries(FILES)) {
+    it(`takes nothing of a file with ${what}, and says so`, async () => {
+      await page.told("This file is damaged", () => importFile(page, file("broken.json", content)));
+      assert.deepEqual(await page.titles(), []);
+      const { conversations, messages } = await page.kept();
+      assert.deepEqual([conversations, messages], [[], []]);
+    });
+  }
+
+  it("builds what it takes from the fields that it knows", async () => {
+    const more = { secret: 1, chosen: { root: "q", q: "a", gone: "a" }, deleted: 5 };
+    const content = broken({ conversation: more, answer: { extra: { deep: [] } }, more: [{ ...QUESTION, id: "lost", parent: "nowhere" }] });
+    await importFile(page, file("whole.json", content));
+    await page.openChat("Broken");
+    assert.deepEqual((await page.messages()).map(({ text }) => text.trim()), ["Question", "Answer"]);
+    const { conversations, messages } = await page.kept();
+    assert.deepEqual(Object.keys(conversations[0]).sort(), ["chosen", "created", "id", "instructions", "style", "title", "updated"]);
+    assert.equal(messages.length, 2);
+    for (const message of messages) assert.deepEqual(Object.keys(message).sort(), ["attachments", "content", "conversation", "created", "id", "parent", "role", "state"]);
+    const [question, answer] = messages.sort((a, b) => a.created - b.created);
+    assert.deepEqual(conversations[0].chosen, { root: question.id, [question.id]: answer.id });
+  });
+
+  it("shows every conversation, whatever lies beside it in the database", async () => {
+    const [whole] = exported("Whole", "Question", "Answer").conversations;
+    const row = ({ messages: _, ...conversation }, more) => ({ ...conversation, ...more });
+    const conversations = [
+      row(whole, { id: "whole" }),
+      row(whole, { id: "date", title: "Date", updated: -9e15, created: "long ago" }),
+      row(whole, { id: "attachments", title: "Attachments", style: IMPOSSIBLE }),
+      row(whole, { id: "notes", title: "Notes", chosen: { root: { length: 1e8 } } }),
+      row(whole, { id: "turns", title: "Turns" }),
+      { id: "bare" },
+    ];
+    const [question, answer] = whole.messages;
+    const said = (conversation, more, others = {}) => [
+      { ...question, conversation, id: `${conversation}-q`, ...others },
+      { ...answer, conversation, id: `${conversation}-a`, parent: `${conversation}-q`, ...more },
+    ];
+    const messages = [
+      ...said("whole"),
+      ...said("date", { created: Infinity }),
+      ...said("attachments", {}, { attachments: [...SAME, ...WITHOUT_ID, null] }),
+      ...said("notes", { notes: { length: 1e8 }, figures: 7 }),
+      ...said("turns", { notes: ["Twice", "Twice"] }),
+      { ...question, conversation: "turns", id: "root", parent: null },
+      { ...question, conversation: "turns", id: "around", parent: "around" },
+      { id: "nothing", conversation: "notes" },
+    ];
+    await page.tab.evaluate((stores) => new Promise((resolve, reject) => {
+      const opening = indexedDB.open("phi-wasm-chats");
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction(Object.keys(stores), "readwrite");
+        for (const [store, rows] of Object.entries(stores)) for (const row of rows) transaction.objectStore(store).put(row);
+        transaction.oncomplete = () => resolve(opening.result.close());
+        transaction.onabort = () => reject(transaction.error);
+      };
+    }), { conversations, messages, drafts: [{ conversation: "", text: 5, attachments: null }] });
+    await page.reload();
+    await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 7);
+    assert.deepEqual((await page.titles()).sort(), ["", "Attachments", "Broken", "Date", "Notes", "Turns", "Whole"]);
+    for (const title of ["Attachments", "Date", "Notes", "Turns", "Whole"]) {
+      await page.openChat(title);
+      await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 2);
+      assert.deepEqual((await page.messages()).map(({ text }) => text.trim()), ["Question", "Answer"], title);
+    }
+    await page.tab.type("#search", "Answer");
+    await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 6);
+  });
+
+  it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
+});

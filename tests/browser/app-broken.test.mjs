@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { exported, file, importFile, openApp } from "./app.mjs";
+import { exported, file, importFile, OFFER, openApp } from "./app.mjs";
 
 /** A well-formed export but for one thing. */
 function broken({ conversation = {}, question = {}, answer = {}, more = [] }) {
@@ -107,4 +107,59 @@ describe("the app and what is broken", () => {
   });
 
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
+});
+
+describe("the app on a server that gives a page in place of the engine", () => {
+  let site, page, close, isIll;
+  before(async () => {
+    ({ site, page, close } = await openApp("chromium without WebGPU"));
+    const [serveFiles] = site.server.listeners("request");
+    site.server.removeListener("request", serveFiles).on("request", (request, response) => {
+      if (isIll && request.url.endsWith(".wasm")) response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><p>not this</p>");
+      else serveFiles(request, response);
+    });
+    await page.tab.waitForFunction(() => navigator.serviceWorker.controller);
+  });
+  after(() => close?.());
+
+  const kept = () =>
+    page.tab.evaluate(async () => {
+      const cache = await caches.open("phi-wasm-engine");
+      const all = [];
+      for (const request of await cache.keys()) all.push([(await cache.match(request)).headers.get("Content-Type"), request.url]);
+      return all;
+    });
+
+  it("says so, and keeps nothing of it", async () => {
+    isIll = true;
+    await page.go("models");
+    await assert.rejects(page.load(OFFER), { code: "no-worker" });
+    assert.deepEqual(await kept(), []);
+  });
+
+  it("loads as soon as the server is well again, and keeps the engine", async () => {
+    isIll = false;
+    await page.reload();
+    await page.go("models");
+    await page.load(OFFER);
+    await page.offlineReady();
+    assert.deepEqual((await kept()).map(([type]) => type), ["application/wasm"]);
+  });
+
+  for (const type of ["text/html", "application/wasm"]) {
+    it(`fetches anew what is no engine among what it keeps, even if that claims to be ${type}`, async () => {
+      const [[, url]] = await kept();
+      const before = page.requests.length;
+      await page.tab.evaluate(async (url, type) => {
+        const other = new Response("<!doctype html><p>not this</p>", { headers: { "Content-Type": type } });
+        await (await caches.open("phi-wasm-engine")).put(url, other);
+      }, url, type);
+      await page.reload();
+      await page.loaded();
+      assert.ok(page.requests.slice(before).includes(url));
+      await page.offlineReady();
+      const size = await page.tab.evaluate(async (url) => (await (await caches.match(url)).arrayBuffer()).byteLength, url);
+      assert.ok(size > 1e6, `${size} bytes are kept`);
+    });
+  }
 });

@@ -8,7 +8,14 @@ import { CacheFirst } from "workbox-strategies";
 import { ISOLATED } from "../tools/headers.mjs";
 import { CONTACTS, ENGINE_CACHE, type ToServiceWorker } from "./browser/service.js";
 
-declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
+/** A file of the app, and the SHA-256 that its build wrote down. */
+interface Built {
+  url: string;
+  revision: string | null;
+  integrity: string;
+}
+
+declare const self: ServiceWorkerGlobalScope;
 
 const CHOICES = "phi-wasm-choices";
 /** Its presence in the cache of choices is the choice. */
@@ -42,7 +49,9 @@ self.addEventListener("message", (event) => {
   const message = event.data as ToServiceWorker | { type: string };
   // So spelled by workbox-window.
   if ("type" in message && message.type === "SKIP_WAITING") void self.skipWaiting();
-  if ("kind" in message && message.kind === "isolate") event.waitUntil(choose(message.on).then(() => event.ports[0]?.postMessage("done")));
+  if (!("kind" in message)) return;
+  const done = message.kind === "isolate" ? choose(message.on) : keepModule(message.url, event);
+  event.waitUntil(done.finally(() => event.ports[0]?.postMessage("done")));
 });
 
 async function choose(on: boolean): Promise<void> {
@@ -51,15 +60,42 @@ async function choose(on: boolean): Promise<void> {
   await (on ? cache.put(ISOLATE, new Response()) : cache.delete(ISOLATE));
 }
 
-addPlugins([isolating]);
-precacheAndRoute(self.__WB_MANIFEST);
-cleanupOutdatedCaches();
+const built = self.__WB_MANIFEST as Built[];
+const isModule = ({ url }: Built) => url.endsWith(".wasm");
+/** The hash of each of the engine's modules, by its address. */
+const MODULES = new Map(built.filter(isModule).map(({ url, integrity }) => [new URL(url, self.registration.scope).href, integrity]));
 
-// Engine modules are named by their content: what is here is right. Only the one that this browser takes is ever fetched.
-registerRoute(
-  ({ url, sameOrigin }) => sameOrigin && url.pathname.startsWith(new URL("assets/", self.registration.scope).pathname),
-  new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [isolating] }),
-);
+/** Whether a response is the module that it claims to be. Servers answer with pages, too, where something is missing or nobody has paid. */
+async function isGenuine(address: string, response: Response): Promise<boolean> {
+  if (response.status !== 200 || !isWasm(response)) return false;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
+  return MODULES.get(address) === `sha256-${btoa(String.fromCharCode(...digest))}`;
+}
+
+function isWasm({ headers }: Response): boolean {
+  return headers.get("Content-Type")?.split(";")[0]!.trim() === "application/wasm";
+}
+
+const genuine = {
+  cacheWillUpdate: async ({ request, response }: { request: Request; response: Response }) => ((await isGenuine(request.url, response)) ? response : null),
+  // Who asks for a reload has found that what is here does not compile.
+  cachedResponseWillBeUsed: async ({ request, cachedResponse }: { request: Request; cachedResponse?: Response }) =>
+    cachedResponse && isWasm(cachedResponse) && request.cache !== "reload" ? cachedResponse : null,
+};
+
+// The engine's modules are megabytes, and each browser needs one of four: that is kept when it is first used.
+const engine = new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [genuine, isolating] });
+
+async function keepModule(url: string, event: ExtendableEvent): Promise<void> {
+  // Without a network it is for another time.
+  if (MODULES.has(url)) await Promise.allSettled(engine.handleAll({ event, request: new Request(url) }));
+}
+
+addPlugins([isolating]);
+// What is not as it was built does not get in: installing fails, and is tried again the next time.
+precacheAndRoute(built.filter((file) => !isModule(file)));
+cleanupOutdatedCaches();
+registerRoute(({ url }) => MODULES.has(url.href), engine);
 
 // The first visit, too, is to end with everything on the device.
 clientsClaim();

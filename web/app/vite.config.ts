@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
@@ -10,6 +13,14 @@ const icon = (sizes: string, purpose?: "maskable") => ({
   type: "image/png",
   ...(purpose && { purpose }),
 });
+
+/** Where the build writes to. */
+let folder = "";
+
+/** What the service worker compares with: the SHA-256 of each file. */
+function withHash<Entry extends { url: string }>(entry: Entry): Entry & { integrity: string } {
+  return { ...entry, integrity: `sha256-${createHash("sha256").update(readFileSync(resolve(folder, entry.url))).digest("base64")}` };
+}
 
 // The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from elsewhere.
 export default defineConfig({
@@ -30,6 +41,7 @@ export default defineConfig({
     builtModules(),
     svelte(),
     { name: "policy", transformIndexHtml: (html) => html.replace("%POLICY%", PAGE_POLICY) },
+    { name: "folder", configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)) },
     VitePWA({
       strategies: "injectManifest",
       srcDir: ".",
@@ -37,10 +49,10 @@ export default defineConfig({
       // The app registers it itself, with a say in when a newer version takes over.
       injectRegister: false,
       injectManifest: {
-        globPatterns: ["index.html", "*.{svg,png}", "assets/*.{js,css}"],
-        // The engine's modules are megabytes, and each browser needs one of four: they are kept when they are first used.
-        globIgnores: ["**/*.wasm", "lab/**"],
-        maximumFileSizeToCacheInBytes: 1_000_000,
+        globPatterns: ["index.html", "*.{svg,png}", "assets/*.{js,css,wasm}"],
+        globIgnores: ["lab/**"],
+        maximumFileSizeToCacheInBytes: 10_000_000,
+        manifestTransforms: [(manifest) => ({ manifest: manifest.map(withHash) })],
       },
       manifest: {
         id: "./",

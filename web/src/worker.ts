@@ -77,7 +77,15 @@ async function perform(request: Question): Promise<Reply> {
 async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
   try {
     const bindings = await BINDINGS[variant]();
-    await bindings.default({ module_or_path: typeof wasm === "string" ? await fetched(wasm) : wasm });
+    const init = async (module: Response | ArrayBuffer) => void (await bindings.default({ module_or_path: module }));
+    if (typeof wasm !== "string") await init(wasm);
+    else {
+      // What some cache has kept may be another thing: a server's page of an hour ago.
+      await init(await fetched(wasm, "default")).catch(async (error) => {
+        if (!(error instanceof WebAssembly.CompileError)) throw error;
+        await init(await fetched(wasm, "reload"));
+      });
+    }
     opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
     return { id, kind: "opened" };
   } catch (error) {
@@ -87,11 +95,11 @@ async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<
   }
 }
 
-async function fetched(address: string): Promise<Response> {
+async function fetched(address: string, cache: RequestCache): Promise<Response> {
   const unreachable = (error: Error) => {
     throw new Error(`${address} cannot be reached: ${error.message}`);
   };
-  const response = await fetch(address).catch(unreachable);
+  const response = await fetch(address, { cache }).catch(unreachable);
   if (!response.ok) throw new Error(`${address} answers ${response.status}`);
   return response;
 }

@@ -39,8 +39,8 @@ class Offline {
       return;
     }
     this.#workbox = workbox;
-    await this.keepEngine();
     await this.tell({ kind: "isolate", on: settings.isolate });
+    await this.keepEngine();
   }
 
   /** Changes to the newer version at once. */
@@ -63,9 +63,8 @@ class Offline {
     if (!this.#workbox) return;
     await navigator.serviceWorker.ready;
     if (this.#module) {
+      await this.tell({ kind: "keep", url: this.#module });
       const cache = await caches.open(ENGINE_CACHE);
-      // Without a network it is for another time.
-      if (!(await cache.match(this.#module))) await cache.add(this.#module).catch(() => {});
       // Modules of earlier versions go.
       for (const { url } of await cache.keys()) if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
     }

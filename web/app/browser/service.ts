@@ -7,4 +7,4 @@ export const ENGINE_CACHE = "phi-wasm-engine";
 export const CONTACTS = "phi-wasm-contacts";
 
 /** Said to the service worker, which answers on the port that comes along. */
-export type ToServiceWorker = { kind: "isolate"; on: boolean };
+export type ToServiceWorker = { kind: "isolate"; on: boolean } | { kind: "keep"; url: string };

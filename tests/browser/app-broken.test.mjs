@@ -1,8 +1,8 @@
 // What is wrong in a file that is imported, or in the database: it is said, or mended, and takes nothing else along.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { exported, file, importFile, OFFER, openApp } from "./app.mjs";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { askAnew, ENDLESS, exported, file, importFile, inOneLine, OFFER, openApp, SKY, text } from "./app.mjs";
 
 /** A well-formed export but for one thing. */
 function broken({ conversation = {}, question = {}, answer = {}, more = [] }) {
@@ -162,4 +162,62 @@ describe("the app on a server that gives a page in place of the engine", () => {
       assert.ok(size > 1e6, `${size} bytes are kept`);
     });
   }
+});
+
+describe("the app whose engine ends", () => {
+  let page, close;
+  before(async () => {
+    ({ page, close } = await openApp("chromium without WebGPU"));
+    await page.load(OFFER);
+  });
+  after(() => close?.());
+  // The driver of the browser goes on to list workers that have ended.
+  beforeEach(async () => {
+    await page.reload();
+    await page.loaded();
+  });
+
+  const phase = () => page.tab.$eval("a.model", ({ dataset }) => dataset.phase);
+  const strike = (what) => void page.tab.workers()[0].evaluate(what).catch(() => {});
+
+  it("because it does not stop has the model again by itself", async () => {
+    await page.go("chat");
+    await page.setUp({ preset: "precise", instructions: "" });
+    strike(() => {
+      for (;;);
+    });
+    await page.say(SKY.question);
+    await page.tab.waitForSelector("#stop");
+    await page.stop();
+    await page.tab.waitForSelector('a.model[data-phase="loading"]');
+    assert.equal((await page.answer()).state, "stopped");
+    await page.loaded();
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+  });
+
+  it("says so at once, even if nobody asks it anything, and loads the model again when it is told to", async () => {
+    await page.go("chat");
+    strike(() => self.close());
+    await page.tab.waitForSelector('[data-code="internal"]');
+    assert.equal(await phase(), "failed");
+    await page.press("Load again");
+    await page.loaded();
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+  });
+
+  it("while it answers keeps what was said, and goes on when the model is there again", async () => {
+    await page.go("chat");
+    await page.setUp({ preset: "precise", instructions: "" });
+    await page.say(ENDLESS.question);
+    await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent);
+    strike(() => self.close());
+    await page.tab.waitForSelector('[data-code="internal"]');
+    assert.equal(await page.tab.$$eval("[data-code]", ({ length }) => length), 1);
+    const { state, text } = (await page.messages()).at(-1);
+    assert.equal(state, "failed");
+    assert.ok(inOneLine(ENDLESS.answer).startsWith(inOneLine(text)), text);
+    await page.press("Load again");
+    await page.loaded();
+    await page.tab.waitForSelector('[data-action="continue"]:not([disabled])');
+  });
 });

@@ -1,8 +1,8 @@
 // The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
-import { asPhiError, cancelled, phiError } from "./errors.js";
+import { asPhiError, cancelled, type PhiError, phiError } from "./errors.js";
 import { type Ask, Link } from "./link.js";
-import { resolveModel } from "./model.js";
+import { type Resolved, resolveModel } from "./model.js";
 import * as openai from "./openai.js";
 import * as options from "./options.js";
 import { Pace } from "./pace.js";
@@ -24,11 +24,19 @@ export interface ChatCompletions {
 /** A loaded model. Calls wait for one another; all reject with a {@link PhiError}. */
 export class Phi {
   readonly chat: { readonly completions: ChatCompletions };
-  #link: Link;
+  #link!: Link;
+  /** While the model is loaded again; rejects as that does. */
+  #again: Promise<void> | undefined;
   #stats: Stats | undefined;
+  #unloaded = new AbortController();
+  #asked: LoadOptions;
+  /** The model, at hand or at an address. */
+  #resolved: Resolved;
 
-  private constructor(link: Link) {
-    this.#link = link;
+  private constructor(link: Link, asked: LoadOptions, resolved: Resolved) {
+    this.#asked = asked;
+    this.#resolved = resolved;
+    this.#adopt(link);
     const create = async (request: openai.ChatRequest, call?: CallOptions) => {
       const asked = openai.chatAsked(request);
       const ask: Ask = { kind: "chat", messages: openai.messagesOf(asked.messages), options: openai.optionsOf(asked) };
@@ -47,11 +55,7 @@ export class Phi {
     const resolved = await resolveModel(asked.model, signal).catch(thrown);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
-    return working(asked, "loading", async (link) => {
-      const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage }, "loaded");
-      if (description.notice) tell(asked.onNotice, description.notice);
-      return new Phi(link);
-    });
+    return new Phi(await start(asked, resolved), asked, resolved);
   }
 
   /** What was loaded, and what computes it; that can change from answer to answer. */
@@ -72,7 +76,7 @@ export class Phi {
   /** A text's tokens, without any that a conversation begins or ends with. */
   async tokenize(text: string): Promise<number[]> {
     options.requireText(text);
-    return [...(await this.#link.answer({ kind: "tokenize", text }, "tokens")).tokens];
+    return [...(await (await this.#ready()).answer({ kind: "tokenize", text }, "tokens")).tokens];
   }
 
   /** Figures of the latest answer that came to an end. */
@@ -83,11 +87,12 @@ export class Phi {
   /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
   async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
     options.requireCounts({ promptTokens, generateTokens });
-    return (await this.#link.answer({ kind: "bench", promptTokens, generateTokens }, "figures")).figures;
+    return (await (await this.#ready()).answer({ kind: "bench", promptTokens, generateTokens }, "figures")).figures;
   }
 
   /** Ends the workers, gives their memory back and lets go of the stored model. Whatever they were doing rejects with "cancelled". */
   async unload(): Promise<void> {
+    this.#unloaded.abort();
     this.#link.close();
   }
 
@@ -122,6 +127,28 @@ export class Phi {
     return stored(storageEstimate);
   }
 
+  #adopt(link: Link): void {
+    this.#link = link;
+    link.onEnd = (why, didNotStop) => this.#ended(why, didNotStop);
+  }
+
+  /** The engine has ended by itself. Who wanted no more than to stop it gets the model back, but nothing is fetched for that. */
+  #ended(why: PhiError, didNotStop: boolean): void {
+    const { onFailure, onNotice } = this.#asked;
+    if (!didNotStop || (typeof this.#resolved.model === "string" && this.description.storage === "none")) return tell(onFailure, why);
+    const again = async () => this.#adopt(await start({ ...this.#asked, signal: this.#unloaded.signal }, this.#resolved));
+    this.#again = again().finally(() => (this.#again = undefined));
+    // Whoever asks meanwhile hears of it, and so does everybody later from the link that is over.
+    this.#again.catch(() => {});
+    tell(onNotice, "The engine did not stop when it was told to: it was ended, and the model is loaded again.");
+    tell(onFailure, why, this.#again);
+  }
+
+  async #ready(): Promise<Link> {
+    await this.#again;
+    return this.#link;
+  }
+
   /** The answer in a shape, in pieces or whole. */
   async #answer<Chunk, Whole>(
     request: openai.Sampling,
@@ -153,15 +180,30 @@ export class Phi {
   /** The engine's events; those of an answer that is cancelled before its turn are none. */
   async *#events(ask: Ask, { signal, onPrefill, onNotice }: CallOptions): AsyncGenerator<Event, void> {
     if (signal?.aborted) return;
-    for await (const reply of this.#link.ask(ask, signal)) {
-      if (reply.kind !== "event") continue;
-      const { event } = reply;
-      if (event.kind === "prefill") tell(onPrefill, event.done, event.total);
-      if (event.kind === "notice") tell(onNotice, event.message);
-      if (event.kind === "done") this.#stats = statsOf(event);
-      yield event;
+    try {
+      for await (const reply of (await this.#ready()).ask(ask, signal)) {
+        if (reply.kind !== "event") continue;
+        const { event } = reply;
+        if (event.kind === "prefill") tell(onPrefill, event.done, event.total);
+        if (event.kind === "notice") tell(onNotice, event.message);
+        if (event.kind === "done") this.#stats = statsOf(event);
+        yield event;
+      }
+    } catch (error) {
+      // One that had to be ended for it has stopped, too.
+      if (!signal?.aborted) throw error;
     }
   }
+}
+
+/** Starts an engine and loads a model into it. */
+async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
+  const { storage = "auto" } = asked;
+  return working(asked, "loading", async (link) => {
+    const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage }, "loaded");
+    if (description.notice) tell(asked.onNotice, description.notice);
+    return link;
+  });
 }
 
 /** Starts a worker and has it do something; it ends when that fails or is cancelled. */

@@ -2,12 +2,16 @@
 
 import { PhiError, phiError, type PlainError } from "./errors.js";
 import { Helpers } from "./helpers.js";
-import type { Reply, Request } from "./protocol.js";
+import { watch } from "./life.js";
+import type { Alive, Reply, Request, Trapped } from "./protocol.js";
 import type { Found } from "./start.js";
 import type { Description, Progress } from "./types.js";
 
 /** A request without its id. */
 export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
+
+/** Milliseconds that a worker has to say something after it was told to stop: more than any step takes. */
+const PATIENCE = 10_000;
 
 /** Replies that no other follows. */
 const LAST: Reply["kind"][] = ["opened", "loaded", "tokens", "checked", "figures", "end", "error"];
@@ -16,20 +20,25 @@ export class Link {
   /** What is loaded, as last heard. */
   description: Description | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
+  /** Hears that the workers have ended by themselves, or were ended because they did not stop. */
+  onEnd: ((why: PhiError, didNotStop: boolean) => void) | undefined;
   #worker: Worker;
   #helpers: Helpers;
   #listeners = new Map<number, (reply: Reply) => void>();
   #lastId = 0;
+  /** When the worker said something last. */
+  #heard = 0;
   /** Why there are no workers any more. */
   #over: PhiError | undefined;
+  #watching = new AbortController();
 
   constructor({ worker, start }: Found) {
     this.#worker = worker;
-    this.#helpers = new Helpers(start, (why) => this.#fail(`a thread of the engine failed (${why}): load the model again`));
-    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(data);
+    this.#helpers = new Helpers(start, (why) => this.#fail(why));
+    worker.onmessage = ({ data }: MessageEvent<Reply | Alive | Trapped>) => this.#hear(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#fail(`the engine's worker failed (${event.message || "it does not say why"}): load the model again`);
+      this.#fail(fault(`failed (${event.message || "it does not say why"})`));
     };
   }
 
@@ -39,7 +48,7 @@ export class Link {
     const id = ++this.#lastId;
     const waiting: Reply[] = [];
     let wake = () => {};
-    const stop = () => this.#send({ id, kind: "stop" });
+    const stop = () => this.#stop(id);
     this.#listeners.set(id, (reply) => {
       waiting.push(reply);
       wake();
@@ -78,7 +87,23 @@ export class Link {
     this.#end(why);
   }
 
-  #hear(reply: Reply): void {
+  /** Tells the worker to stop, and ends it where it says nothing more. */
+  #stop(id: number): void {
+    this.#send({ id, kind: "stop" });
+    const told = performance.now();
+    const look = () => {
+      if (this.#over || !this.#listeners.has(id)) return;
+      const silent = performance.now() - Math.max(told, this.#heard);
+      if (silent < PATIENCE) setTimeout(look, PATIENCE - silent);
+      else this.#fail(fault(`did not stop, and said nothing for ${PATIENCE / 1000} seconds`), true);
+    };
+    setTimeout(look, PATIENCE);
+  }
+
+  #hear(reply: Reply | Alive | Trapped): void {
+    this.#heard = performance.now();
+    if (reply.kind === "alive") return watch(reply.life, this.#watching.signal, () => this.#fail(fault("is gone without a word")));
+    if (reply.kind === "trapped") return this.#fail(reply.error);
     if (reply.kind === "helpers") void this.#help(reply);
     else if (reply.kind === "progress") this.onProgress?.(reply.progress);
     else if (reply.kind === "loaded" || reply.kind === "end") this.description = reply.description;
@@ -99,15 +124,22 @@ export class Link {
     this.#send({ id, kind: "helpers", ...failure });
   }
 
-  #fail(message: string): void {
-    this.#end(new PhiError("internal", message));
+  #fail(why: PlainError, didNotStop = false): void {
+    if (this.#over) return;
+    this.#end(phiError(why));
+    this.onEnd?.(this.#over!, didNotStop);
   }
 
   #end(why: PhiError): void {
     this.#over ??= why;
     const { code, message } = this.#over;
+    this.#watching.abort();
     this.#worker.terminate();
     this.#helpers.close();
     for (const [id, listener] of this.#listeners) listener({ id, kind: "error", error: { code, message } });
   }
+}
+
+function fault(what: string): PlainError {
+  return { code: "internal", message: `the engine's worker ${what}: load the model again` };
 }

@@ -8,7 +8,7 @@ import { whole } from "./start.js";
 import type { StoredModel } from "./storage/index.js";
 import type { LoadOptions } from "./types.js";
 
-type Resolved = Pick<EngineOptions, "model" | "sha256">;
+export type Resolved = Pick<EngineOptions, "model" | "sha256">;
 
 export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<Resolved> {
   if (typeof model === "string" && model !== "") return at(addressOf(model), signal);

@@ -18,6 +18,7 @@ const LOAD = {
   storage: oneOf("auto", "none"),
   retune: FLAG,
   onNotice: LISTENER,
+  onFailure: LISTENER,
 } satisfies Record<keyof LoadOptions, Check>;
 
 /** Those of OpenAI's client that concern its line to a server, and so nothing here. */

@@ -44,7 +44,19 @@ export interface Hello {
   version: string;
 }
 
-export type FromHelper = Hello | { kind: "ready" } | { kind: "failed"; message: string };
+/** The next, where browsers have locks: the name of the one that it holds for as long as it lives. */
+export interface Alive {
+  kind: "alive";
+  life: string;
+}
+
+/** A fault that no request hears of, and after which nothing more will come. */
+export interface Trapped {
+  kind: "trapped";
+  error: PlainError;
+}
+
+export type FromHelper = Hello | Alive | Trapped | { kind: "ready" } | { kind: "failed"; message: string };
 
 /** Why a module does not open. Both have an answer, so callers never see them. */
 export type OpenCode = "no-shared-memory" | "no-module";

@@ -11,7 +11,7 @@ export interface PhiState {
   progress?: Progress;
   /** What is not as one would expect, in sentences. */
   notices: string[];
-  /** Why loading failed. */
+  /** Why loading failed, or the engine after that: `load` begins anew. */
   error?: PhiError;
 }
 
@@ -24,12 +24,18 @@ export interface UsePhi extends PhiState {
   unload(): void;
 }
 
+/** A model, and what ends its loading. */
+interface Current {
+  abort: AbortController;
+  phi?: Phi | undefined;
+}
+
 const IDLE: PhiState = { status: "idle", notices: [] };
 
 /** One model. Nothing is loaded until `load` is called: downloads are large, so people should ask for them. */
 export function usePhi(): UsePhi {
   const [state, setState] = useState<PhiState>(IDLE);
-  const current = useRef<{ abort: AbortController; phi?: Phi } | null>(null);
+  const current = useRef<Current | null>(null);
 
   const end = useCallback(() => {
     current.current?.abort.abort();
@@ -41,7 +47,7 @@ export function usePhi(): UsePhi {
   const load = useCallback(
     async (options: LoadOptions): Promise<void> => {
       end();
-      const mine: { abort: AbortController; phi?: Phi } = { abort: new AbortController() };
+      const mine: Current = { abort: new AbortController() };
       current.current = mine;
       // What comes later than the next load, or the component's end, is nobody's any more.
       const change = (change: (state: PhiState) => PhiState) => current.current === mine && setState(change);
@@ -53,6 +59,12 @@ export function usePhi(): UsePhi {
           onProgress: (progress) => {
             options.onProgress?.(progress);
             change((state) => ({ ...state, progress }));
+          },
+          onFailure: (error, again) => {
+            options.onFailure?.(error, again);
+            if (again) return;
+            mine.phi = undefined;
+            change(({ notices }) => ({ status: "failed", notices, error }));
           },
           onNotice: (sentence) => {
             options.onNotice?.(sentence);

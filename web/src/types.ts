@@ -2,6 +2,7 @@
 // values (crate/web/types.ts) and arrive with the generated bindings.
 
 import type { Backend, Progress as EngineProgress } from "../../pkg/simd/phi_wasm.js";
+import type { PhiError } from "./errors.js";
 import type { StoredModel } from "./storage/index.js";
 import type { Variant } from "./variant.js";
 
@@ -34,6 +35,12 @@ export interface LoadOptions {
   onProgress?: (progress: Progress) => void;
   /** Hears, in a sentence, what is not as one would expect: why the CPU computes, or which module had to do. */
   onNotice?: (sentence: string) => void;
+  /**
+   * Hears that the engine of a loaded model has ended by itself, and why; what it was doing rejects, and so does what it is asked later, until
+   * the model is loaded again. That happens by itself where the engine did not stop when it was told to and the model is at hand: then
+   * `again` resolves once it is there, and questions wait for it.
+   */
+  onFailure?: (error: PhiError, again?: Promise<void>) => void;
   /** Pauses: loading rejects with "cancelled", what was stored stays, and loading again goes on from there. */
   signal?: AbortSignal;
   /** Where the package's worker.js lies, if bundler and server keep it where the package cannot find it, or a policy forbids the rest. */

@@ -1,11 +1,12 @@
 // The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
-import { plain } from "./errors.js";
+import { plain, type PlainError } from "./errors.js";
 import { openKeeper } from "./keeper.js";
+import { live } from "./life.js";
 import { keep, recall } from "./notes.js";
-import type { Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared } from "./protocol.js";
-import type { Refusal } from "./storage/vault.js";
+import type { Alive, Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared, Trapped } from "./protocol.js";
+import { pause, type Refusal } from "./storage/vault.js";
 import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
 import { VERSION } from "./version.js";
@@ -24,6 +25,9 @@ const BINDINGS = {
 /** Bytes of a helper's stack, as many as the linker gives the engine's own thread. */
 const STACK = 1 << 20;
 
+/** Milliseconds to wait for a lock; without it nobody learns of this worker's end. */
+const LONGEST = 2000;
+
 type Question = Exclude<Request, { kind: "stop" | "helpers" }>;
 
 const stopped = new Set<number>();
@@ -34,12 +38,18 @@ let opened: { variant: Variant; PhiEngine: Threaded["PhiEngine"] } | undefined;
 let engine: PhiEngine | undefined;
 let queue: Promise<void> = Promise.resolve();
 
+/** No other worker's of this site; insecure pages have no UUIDs. */
+const life = `phi-wasm/worker/${Math.random()}`;
+const alive = live(life).then((isHeld) => isHeld && self.postMessage({ kind: "alive", life } satisfies Alive));
+
 self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
-  if (request.kind === "help") request.line.onmessage = ({ data }: MessageEvent<Shared>) => void help(data);
+  if (request.kind === "help") void serve(request.line);
   else if (request.kind === "stop") stopped.add(request.id);
   else if (request.kind === "helpers") helpersCame(request.failure);
   else queue = queue.then(() => answer(request));
 };
+// A trap in what goes on between two messages is nobody's: the request would wait for ever.
+self.addEventListener("unhandledrejection", ({ reason }) => trapped(plain(reason)));
 self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
 
 async function answer(request: Question): Promise<void> {
@@ -150,16 +160,29 @@ async function generate(request: Request & { kind: "chat" | "complete" }): Promi
   return loaded().describe();
 }
 
-/** Computes for another worker until the page ends this one. */
+/** Computes for the worker at the other end of a line. */
+async function serve(line: MessagePort): Promise<void> {
+  // A thread that computes hears nothing, not even that it has its lock.
+  await Promise.race([alive, pause(LONGEST)]);
+  line.onmessage = ({ data }: MessageEvent<Shared>) => void help(data);
+}
+
+/** Never returns, until the page ends this worker. */
 async function help({ variant, module, memory }: Shared): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
+  const threaded = await BINDINGS[variant]().catch((error) => say({ kind: "failed", message: plain(error).message }));
+  if (!threaded) return;
   try {
-    const threaded = (await BINDINGS[variant]()) as Threaded;
-    threaded.initSync({ module, memory, thread_stack_size: STACK });
-    threaded.help(() => say({ kind: "ready" }));
+    (threaded as Threaded).initSync({ module, memory, thread_stack_size: STACK });
+    (threaded as Threaded).help(() => say({ kind: "ready" }));
   } catch (error) {
-    say({ kind: "failed", message: plain(error).message });
+    // It may have held what the others wait for: nothing of the engine can go on.
+    trapped(plain(error));
   }
+}
+
+function trapped(error: PlainError): void {
+  self.postMessage({ kind: "trapped", error } satisfies Trapped);
 }
 
 function ready(): NonNullable<typeof opened> {

@@ -7,10 +7,10 @@ import { packed } from "../samples.mjs";
 import { makeTinyModel } from "../tiny.mjs";
 
 /** A server of the package, a browser, and two models of other origins: their addresses, and the folder that the tiny one lies in. */
-export async function openHost() {
+export async function openHost({ isolated = false } = {}) {
   const models = [makeTinyModel(), makeGoldenModel()];
   const [site, browser, ...served] = await Promise.all([
-    serveFolder(packed().folder),
+    serveFolder(packed().folder, { isolated }),
     launch("chromium without WebGPU"),
     ...models.map(({ folder }) => serveFolder(folder, { shared: true })),
   ]);

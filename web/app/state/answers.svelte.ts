@@ -71,8 +71,10 @@ class Answers {
       status.say(message.state === "stopped" ? words.t.status.stopped : words.t.status.answered);
     } catch (error) {
       message.state = "failed";
-      this.problem = { message: message.id, problem: problemOf(error) };
-      status.say(words.t.problems[this.problem.problem.name].title);
+      const problem = problemOf(error);
+      // What the engine has ended of is told beside the way to load it again.
+      if (engine.phase !== "failed") this.problem = { message: message.id, problem };
+      status.say(words.t.problems[problem.name].title);
     } finally {
       clearInterval(saving);
       rest();

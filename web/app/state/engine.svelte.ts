@@ -44,7 +44,8 @@ class Engine {
     const rest = keepAwake();
     set("loading", choice.name);
     try {
-      const phi = await Phi.load({ ...this.#options(), model: choice.source, signal: controller.signal });
+      const onFailure = (error: unknown, again?: Promise<void>) => void this.#ended(controller, error, again);
+      const phi = await Phi.load({ ...this.#options(), model: choice.source, signal: controller.signal, onFailure });
       if (controller.signal.aborted) return void (await phi.unload());
       this.#loaded(phi, choice);
     } catch (error) {
@@ -58,6 +59,11 @@ class Engine {
   /** What was stored stays; loading the same again goes on from there. */
   pause(): void {
     this.#loading?.abort();
+    // One that is loaded again by itself.
+    if (this.phi && this.phase === "loading") {
+      void this.phi.unload();
+      this.phase = "paused";
+    }
   }
 
   async resume(): Promise<void> {
@@ -99,6 +105,19 @@ class Engine {
     this.phase = "ready";
     status.say(words.t.status.loaded(choice.name));
     void offline.keepEngine();
+  }
+
+  /** The engine has ended by itself; `again` is while its model is loaded again. */
+  async #ended(controller: AbortController, error: unknown, again?: Promise<void>): Promise<void> {
+    const isMine = () => this.#loading === controller && this.phase !== "paused";
+    if (!isMine()) return;
+    if (!again) return this.#failed(error, false);
+    this.phase = "loading";
+    const failure = await again.then(() => undefined, (error: unknown) => ({ error }));
+    if (!isMine()) return;
+    if (failure) return this.#failed(failure.error, false);
+    this.phase = "ready";
+    this.refresh();
   }
 
   #failed(error: unknown, paused: boolean): void {

@@ -5,7 +5,7 @@ import { isRefusal } from "../../src/storage/room.js";
 import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
-export type Action = "retry" | "cpu" | "smaller" | "storage" | "choose" | "new-chat" | "reload";
+export type Action = "retry" | "cpu" | "smaller" | "storage" | "choose" | "new-chat" | "again";
 
 /** What the app has words for: the engine's codes, and what it meets itself. */
 export type ProblemName = Code | "offline" | "not-written";
@@ -42,7 +42,7 @@ const ACTIONS: Record<string, Action> = {
   "bad-config": "choose",
   "bad-tokenizer": "choose",
   "bad-template": "choose",
-  internal: "reload",
+  internal: "again",
 };
 
 export function problemOf(error: unknown): Problem {

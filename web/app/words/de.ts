@@ -299,6 +299,7 @@ export const de: Words = {
     choose: "Anderes Modell wählen",
     "new-chat": "Neues Gespräch",
     reload: "App neu laden",
+    again: "Modell neu laden",
   },
 
   problems: {

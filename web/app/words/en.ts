@@ -300,6 +300,7 @@ export const en = {
     choose: "Choose another model",
     "new-chat": "New conversation",
     reload: "Reload the app",
+    again: "Load again",
   },
 
   /** By code. The engine's own sentence says the rest, in English. */

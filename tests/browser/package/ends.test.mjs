@@ -1,0 +1,97 @@
+// Engines that end by themselves, or that do not stop when they are told to: the page hears of it, and goes on where it can.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { openHost } from "./host.mjs";
+
+let host, tab;
+before(async () => (host = await openHost({ isolated: true })));
+after(() => host?.close());
+beforeEach(async () => (tab = await host.openTab()));
+afterEach(() => tab.close());
+
+/** Has the next worker run a module of its own before it is told anything. What a debugger runs would not count as the page's: no event tells of its errors. */
+async function changeWorker(module) {
+  await tab.evaluate(() => {
+    const { postMessage } = Worker.prototype;
+    const changed = new Promise((resolve) => (self.workerIsChanged = resolve));
+    Worker.prototype.postMessage = function (...message) {
+      void changed.then(() => postMessage.apply(this, message));
+    };
+  });
+  tab.once("workercreated", async (worker) => {
+    while (!(await worker.evaluate(() => self.onmessage !== null))); // A worker that has just begun has nothing yet.
+    await worker.evaluate(async (module) => void (await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })))), module);
+    await tab.evaluate(() => self.workerIsChanged());
+  });
+}
+
+const load = (options) =>
+  tab.evaluate(async (model, options) => {
+    self.heard = new Promise((resolve) => (self.hear = resolve));
+    self.notices = [];
+    const onFailure = (error, again) => hear([error.code, error.message, again]);
+    self.phi = await Phi.load({ model, backend: "cpu", ...options, onFailure, onNotice: (notice) => notices.push(notice) });
+    return phi.description.backend;
+  }, host.tiny, options);
+
+/** Does something in the engine's worker, which cannot answer any more. */
+function strike(what) {
+  const [engine] = tab.workers();
+  engine.evaluate(what).catch(() => {});
+}
+
+describe("an engine that", () => {
+  for (const variant of ["simd", "threads"]) {
+    it(`traps while it loads, with the module "${variant}", is told of`, async () => {
+      // What a module calls and does not catch unwinds it as a trap does.
+      await changeWorker(`
+        const { fetch } = self;
+        self.fetch = (asked, ...options) => {
+          if (asked instanceof Request) throw new WebAssembly.RuntimeError("unreachable");
+          return fetch(asked, ...options);
+        };`);
+      const error = await tab.evaluate((model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })), host.tiny, variant);
+      assert.deepEqual([error.code, error.isPhi], ["internal", true], error.message);
+      assert.match(error.message, /unreachable\): load the model again$/);
+    });
+  }
+
+  it("is gone without a word is told of, to who waits, to who listens and to who asks later", async () => {
+    assert.match(await load({ storage: "none", threads: 2 }), /2 threads/);
+    const answer = tab.evaluate(() => failure(phi.complete({ prompt: "abc", max_tokens: 1500 })));
+    strike(() => self.close());
+    const [code, message, again] = await tab.evaluate(() => heard);
+    assert.deepEqual([code, again ?? "nothing"], ["internal", "nothing"]);
+    assert.match(message, /worker is gone without a word: load the model again$/);
+    for (const error of [await answer, await tab.evaluate(() => failure(phi.tokenize("abc")))]) assert.deepEqual([error?.code, error?.message], [code, message]);
+  });
+
+  it("does not stop is ended, and its model comes back out of storage", async () => {
+    await load({});
+    const said = await tab.evaluate(async () => (await phi.complete({ prompt: "abc", max_tokens: 8 })).choices[0].text);
+    strike(() => {
+      for (;;);
+    });
+    const [pieces, again, later] = await tab.evaluate(async () => {
+      const abort = new AbortController();
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (...message) {
+        Worker.prototype.postMessage = postMessage;
+        postMessage.apply(this, message);
+        setTimeout(() => abort.abort());
+      };
+      const answer = all(phi.complete({ prompt: "abc", max_tokens: 8, stream: true }, { signal: abort.signal }));
+      const [, , again] = await heard;
+      const pieces = await answer;
+      const later = phi.complete({ prompt: "abc", max_tokens: 8 });
+      return [pieces, (await again) ?? "loaded", (await later).choices[0].text];
+    });
+    assert.deepEqual([pieces.at(-1).choices[0].finish_reason, again, later], ["cancelled", "loaded", said]);
+    assert.match(await tab.evaluate(() => notices.at(-1)), /did not stop when it was told to/);
+    await tab.evaluate(async () => {
+      await phi.unload();
+      for (const { id } of await Phi.listModels()) await Phi.deleteModel(id);
+    });
+  });
+});

@@ -1,11 +1,12 @@
 /// <reference lib="webworker" />
-// Keeps the app on the device, so that it opens without a network; and, where the user has chosen that, sends the headers that allow threads.
+// Keeps the app on the device, so that it opens without a network; and sends its policy, and, where the user has chosen that, the headers that allow
+// threads.
 
 import { clientsClaim } from "workbox-core";
 import { addPlugins, cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
 import { registerRoute } from "workbox-routing";
 import { CacheFirst } from "workbox-strategies";
-import { ISOLATED } from "../tools/headers.mjs";
+import { ISOLATED, POLICY, SEALED } from "../tools/headers.mjs";
 import { CONTACTS, ENGINE_CACHE, type ToServiceWorker } from "./browser/service.js";
 
 /** A file of the app, and the SHA-256 that its build wrote down. */
@@ -28,13 +29,25 @@ function isolates(): Promise<boolean> {
   return (isolate ??= caches.open(CHOICES).then(async (cache) => (await cache.match(ISOLATE)) !== undefined));
 }
 
-/** The page and its workers both need the headers. */
-const isolating = {
-  handlerWillRespond: async ({ response }: { response: Response }) => {
-    if (response.type === "error" || response.type === "opaque" || !(await isolates())) return response;
+const sealed = new URL(SEALED.path.slice(1), self.registration.scope).href;
+
+/** The policy for pages and scripts, whose workers obey what these come with, also from a host that sends none; and what isolates, where that is chosen. */
+async function headersFor(request: Request, { headers }: Response): Promise<Record<string, string>> {
+  const isScriptOrPage = /^text\/(html|javascript)/.test(headers.get("Content-Type") ?? "");
+  const policy = request.url.startsWith(sealed) ? `${POLICY}, ${SEALED.policy}` : POLICY;
+  return {
+    ...(isScriptOrPage && { "Content-Security-Policy": policy }),
+    ...((await isolates()) && { ...ISOLATED, "Cross-Origin-Resource-Policy": "same-origin" }),
+  };
+}
+
+const securing = {
+  handlerWillRespond: async ({ request, response }: { request: Request; response: Response }) => {
+    if (response.type === "error" || response.type === "opaque") return response;
+    const own = Object.entries(await headersFor(request, response));
+    if (own.length === 0) return response;
     const headers = new Headers(response.headers);
-    for (const [name, value] of Object.entries(ISOLATED)) headers.set(name, value);
-    headers.set("Cross-Origin-Resource-Policy", "same-origin");
+    for (const [name, value] of own) headers.set(name, value);
     const { status, statusText, body } = response;
     return new Response(body, { status, statusText, headers });
   },
@@ -84,14 +97,14 @@ const genuine = {
 };
 
 // The engine's modules are megabytes, and each browser needs one of four: that is kept when it is first used.
-const engine = new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [genuine, isolating] });
+const engine = new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [genuine, securing] });
 
 async function keepModule(url: string, event: ExtendableEvent): Promise<void> {
   // Without a network it is for another time.
   if (MODULES.has(url)) await Promise.allSettled(engine.handleAll({ event, request: new Request(url) }));
 }
 
-addPlugins([isolating]);
+addPlugins([securing]);
 // What is not as it was built does not get in: installing fails, and is tried again the next time.
 precacheAndRoute(built.filter((file) => !isModule(file)));
 cleanupOutdatedCaches();

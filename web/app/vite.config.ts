@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
@@ -22,6 +22,13 @@ function withHash<Entry extends { url: string }>(entry: Entry): Entry & { integr
   return { ...entry, integrity: `sha256-${createHash("sha256").update(readFileSync(resolve(folder, entry.url))).digest("base64")}` };
 }
 
+/** The engine's script at a place whose answers have a policy of their own (tools/headers.mjs): who is started from there obeys that. */
+function sealEngine(): void {
+  const script = readdirSync(resolve(folder, "assets")).find((name) => /^worker-.*\.js$/.test(name));
+  mkdirSync(resolve(folder, "sealed"), { recursive: true });
+  writeFileSync(resolve(folder, "sealed/worker.js"), `import "../assets/${script}";\n`);
+}
+
 // The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from elsewhere.
 export default defineConfig({
   root: import.meta.dirname,
@@ -39,9 +46,10 @@ export default defineConfig({
   worker: { format: "es", plugins: () => [builtModules()] },
   plugins: [
     builtModules(),
-    svelte(),
+    // Elements one by one, not as markup: what else would need a policy of its own.
+    svelte({ compilerOptions: { fragments: "tree" } }),
     { name: "policy", transformIndexHtml: (html) => html.replace("%POLICY%", PAGE_POLICY) },
-    { name: "folder", configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)) },
+    { name: "sealed engine", configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)), writeBundle: sealEngine },
     VitePWA({
       strategies: "injectManifest",
       srcDir: ".",
@@ -49,7 +57,7 @@ export default defineConfig({
       // The app registers it itself, with a say in when a newer version takes over.
       injectRegister: false,
       injectManifest: {
-        globPatterns: ["index.html", "*.{svg,png}", "assets/*.{js,css,wasm}"],
+        globPatterns: ["index.html", "*.{svg,png}", "assets/*.{js,css,wasm}", "sealed/*.js"],
         globIgnores: ["lab/**"],
         maximumFileSizeToCacheInBytes: 10_000_000,
         manifestTransforms: [(manifest) => ({ manifest: manifest.map(withHash) })],

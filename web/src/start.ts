@@ -11,6 +11,7 @@ import { cancelled, InputError, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
 import { pause } from "./storage/vault.js";
+import { trustedScript } from "./trusted.js";
 import type { LoadOptions } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";
@@ -75,7 +76,7 @@ async function greet(way: () => Promise<() => Worker>, over: AbortSignal): Promi
 }
 
 function ways(workerUrl?: string | URL): (() => Promise<() => Worker>)[] {
-  if (workerUrl) return [async () => () => new Worker(whole(workerUrl), { type: "module", name: "phi" })];
+  if (workerUrl) return [async () => () => new Worker(trustedScript(whole(workerUrl)), { type: "module", name: "phi" })];
   const { script } = inline;
   return script ? [async () => startScript, () => fromText(script)] : [async () => startScript];
 }
@@ -84,7 +85,7 @@ async function fromText(script: () => Promise<{ default: string }>): Promise<() 
   const text = (await script()).default;
   return () => {
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    const worker = new Worker(address, { type: "module", name: "phi" });
+    const worker = new Worker(trustedScript(address), { type: "module", name: "phi" });
     // By the time it speaks or fails, it has its script.
     const revoke = () => URL.revokeObjectURL(address);
     worker.addEventListener("message", revoke, { once: true });

@@ -14,12 +14,18 @@ const DIRECTIVES = [
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",
+  // Scripts are started, and markup is written, by one policy (src/trusted.ts).
+  "require-trusted-types-for 'script'",
+  "trusted-types phi-wasm",
 ];
 
 /** The app loads nothing from elsewhere but models from their hub. Its page says so too, but workers obey their own response. */
 export const PAGE_POLICY = DIRECTIVES.join("; ");
 /** A page may not say by whom it may be framed: only a header may. */
 export const POLICY = `${PAGE_POLICY}; frame-ancestors 'none'`;
+
+/** A second policy for the engine's script under this path, which is used where the model is on the device: browsers obey both. */
+export const SEALED = { path: "/sealed/", policy: "connect-src 'self'" };
 
 /** What every answer has. */
 export const HEADERS = { ...ISOLATED, "Content-Security-Policy": POLICY };
@@ -32,6 +38,7 @@ export const CACHING = {
   "/index.html": ASK,
   "/service-worker.js": ASK,
   "/manifest.webmanifest": ASK,
+  "/sealed/*": ASK,
 };
 
 /** The kinds of files that a release of the app has. */

@@ -4,7 +4,7 @@
 
 import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
-import { CACHING, HEADERS, TYPES } from "./headers.mjs";
+import { CACHING, HEADERS, SEALED, TYPES } from "./headers.mjs";
 
 const app = resolve(process.argv[2]);
 const extensions = readdirSync(app, { recursive: true }).map((name) => extname(name).slice(1));
@@ -13,9 +13,10 @@ if (unknown.length > 0) throw new Error(`headers.mjs has no type for .${unknown[
 writeFileSync(join(app, "_headers"), netlify());
 writeFileSync(join(dirname(app), "nginx.conf"), nginx());
 
-/** No two rules that match a path set the same header: hosts differ in what they make of that. */
+/** A header that two rules set for a path is sent as both, with a comma: for a policy that means that both are obeyed. No other is set twice. */
 function netlify() {
-  const rules = [["/*", HEADERS], ...Object.entries(CACHING).map(([path, value]) => [path, { "Cache-Control": value }])];
+  const own = (path) => path === `${SEALED.path}*` && { "Content-Security-Policy": SEALED.policy };
+  const rules = [["/*", HEADERS], ...Object.entries(CACHING).map(([path, value]) => [path, { "Cache-Control": value, ...own(path) }])];
   return rules.map(([path, headers]) => `${path}\n${lines(headers, (name, value) => `  ${name}: ${value}`)}`).join("\n");
 }
 
@@ -46,9 +47,14 @@ gzip_vary on;
 gzip_types ${compressed.join(" ")};
 
 set $cache_control "";
-${lines(HEADERS, (name, value) => `add_header ${name} "${value}" always;`)}add_header Cache-Control $cache_control;
+set $sealed "";
+${lines(HEADERS, (name, value) => `add_header ${name} "${value}${name === "Content-Security-Policy" ? "$sealed" : ""}" always;`)}add_header Cache-Control $cache_control;
 
-${lines(CACHING, (path, value) => `location ${location(path)} { set $cache_control "${value}"; }`)}`;
+${lines(CACHING, (path, value) => `location ${location(path)} { set $cache_control "${value}";${sealed(path)} }`)}`;
+}
+
+function sealed(path) {
+  return path === `${SEALED.path}*` ? ` set $sealed ", ${SEALED.policy}";` : "";
 }
 
 function lines(table, line) {

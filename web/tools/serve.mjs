@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sirv from "sirv";
-import { ISOLATED, POLICY } from "./headers.mjs";
+import { ISOLATED, POLICY, SEALED } from "./headers.mjs";
 
 const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 
@@ -23,7 +23,8 @@ export async function serve({ models, page = PAGE, port = 0, isolated = true }) 
   const app = sirv(page, { dev: true });
   const files = typeof models === "string" ? sirv(models, { dev: true }) : models;
   const server = createServer((request, response) => {
-    response.setHeader("Content-Security-Policy", request.url.startsWith("/lab/") ? BARE : POLICY);
+    const policy = request.url.startsWith(SEALED.path) ? `${POLICY}, ${SEALED.policy}` : POLICY;
+    response.setHeader("Content-Security-Policy", request.url.startsWith("/lab/") ? BARE : policy);
     if (isolated) for (const [name, value] of Object.entries(ISOLATED)) response.setHeader(name, value);
     const missing = () => response.writeHead(404, { "Content-Type": "text/plain" }).end("not here\n");
     if (!request.url.startsWith("/models/")) return app(request, response, missing);

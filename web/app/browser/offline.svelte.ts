@@ -5,6 +5,8 @@ import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
 import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
 import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
 import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
+import script from "../../src/worker.ts?worker&url";
+import { trustedScript } from "../../src/trusted.js";
 import { settings } from "../state/settings.svelte.js";
 import { ENGINE_CACHE, type ToServiceWorker } from "./service.js";
 
@@ -27,9 +29,14 @@ class Offline {
   /** Which module the engine takes is its own choice; hearing of it here says what to keep. */
   wasmUrl = (variant: string): string => (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
 
+  /** The engine's script. For a model that is here already it is one that may ask nobody but this site for anything: its answer says so. */
+  workerUrl(isHere: boolean): string {
+    return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI).href;
+  }
+
   async start(): Promise<void> {
     if (!this.possible || import.meta.env.DEV) return;
-    const workbox = new Workbox("./service-worker.js");
+    const workbox = new Workbox(trustedScript("./service-worker.js"));
     workbox.addEventListener("waiting", () => (this.newer = true));
     workbox.addEventListener("controlling", ({ isUpdate }) => isUpdate && location.reload());
     try {

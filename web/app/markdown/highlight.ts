@@ -1,6 +1,7 @@
 // Colours for code. The highlighter arrives with the first fence that closes, and each language is known by its short names too.
 
 import type { HLJSApi } from "highlight.js";
+import { policy } from "../../src/trusted.js";
 
 let loading: Promise<HLJSApi> | undefined;
 
@@ -12,5 +13,6 @@ export async function highlight(code: HTMLElement): Promise<void> {
   const hljs = await loading;
   if (!hljs.getLanguage(language)) return;
   // The highlighter escapes all text, so what it gives is markup of its own and nothing else.
-  code.innerHTML = hljs.highlight(code.textContent ?? "", { language, ignoreIllegals: true }).value;
+  const { value } = hljs.highlight(code.textContent ?? "", { language, ignoreIllegals: true });
+  code.innerHTML = policy()?.createHTML(value) ?? value;
 }

@@ -1,7 +1,8 @@
 // Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that makes a request.
 
-import DOMPurify from "dompurify";
+import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
+import { policy } from "../../src/trusted.js";
 import { formulas } from "./formulas.js";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
@@ -68,6 +69,13 @@ function direct(fragment: DocumentFragment): void {
   for (const block of fragment.children) if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
 }
 
+/** By our policy, where pages may not parse markup as they like. */
+function clean(html: string): DocumentFragment {
+  const trusted = policy() as unknown as Config["TRUSTED_TYPES_POLICY"];
+  const rules = { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true } as const;
+  return trusted ? DOMPurify.sanitize(html, { ...rules, TRUSTED_TYPES_POLICY: trusted }) : DOMPurify.sanitize(html, rules);
+}
+
 /** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */
 export function blocksOf(markdown: string, grows: boolean): Token[] {
   return (grows ? growing : whole).lexer(markdown);
@@ -75,7 +83,7 @@ export function blocksOf(markdown: string, grows: boolean): Token[] {
 
 export function renderBlock(token: Token): DocumentFragment {
   const html = whole.parser([token]);
-  return finish(DOMPurify.sanitize(html, { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true }));
+  return finish(clean(html));
 }
 
 /** A fence that has its last line already; code that is indented has no fence. */

@@ -45,7 +45,7 @@ class Engine {
     set("loading", choice.name);
     try {
       const onFailure = (error: unknown, again?: Promise<void>) => void this.#ended(controller, error, again);
-      const phi = await Phi.load({ ...this.#options(), model: choice.source, signal: controller.signal, onFailure });
+      const phi = await Phi.load({ ...this.#options(), model: choice.source, workerUrl: offline.workerUrl(choice.stored), signal: controller.signal, onFailure });
       if (controller.signal.aborted) return void (await phi.unload());
       this.#loaded(phi, choice);
     } catch (error) {

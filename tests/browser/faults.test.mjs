@@ -51,6 +51,17 @@ function serveFaults() {
     "/forbidden.gguf": (_, response) => response.writeHead(403).end(),
     "/failing.gguf": (_, response) => response.writeHead(500).end(),
     "/page.gguf": (_, response) => response.setHeader("Content-Type", "text/html").end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
+    "/kept.gguf": (_, response) => {
+      response.removeHeader("Access-Control-Allow-Origin");
+      response.end("GGUF");
+    },
+    "/named.gguf": (request, response) => {
+      // A header that is asked for first.
+      response.setHeader("Access-Control-Allow-Headers", "Range, X-Key");
+      if (request.method === "OPTIONS") response.end();
+      else if (request.headers["x-key"] !== "open") response.writeHead(403).end();
+      else send(request, response);
+    },
     "/endless.gguf": (_, response) => response.writeHead(200).end("GGUF"),
     "/truncated.gguf": (request, response) => send(request, response, { size: MIDDLE }),
     "/dying.gguf": (request, response) => send(request, response, { cutAt: MIDDLE }),
@@ -74,7 +85,8 @@ const CASES = [
   ["missing", "not-found", /is not there: the server answers 404; check the address/],
   ["forbidden", "network", /answers 403/],
   ["failing", "network", /answers 500; try again later/],
-  ["page", "not-a-model", /page\.gguf/],
+  ["page", "not-a-model", /page\.gguf: this address gives a web page/],
+  ["kept", "network", /kept\.gguf cannot be reached \(its server answers, but lets no other site read that: it must send Access-Control-Allow-Origin\)/],
   ["endless", "network", /does not say how long/],
   ["truncated", "truncated", new RegExp(`${MIDDLE}.*bytes|bytes.*${MIDDLE}`)],
   ["dying", "network", /connection was cut with \d+ bytes of .* to come; check the network and load again/],
@@ -83,20 +95,23 @@ const CASES = [
 ];
 
 describe("a model server that", () => {
-  let site, faults, browser;
+  let site, plain, faults, browser;
   before(async () => {
-    [site, faults, browser] = await Promise.all([servePage(), serveFaults(), launch("chromium")]);
+    [site, plain, faults, browser] = await Promise.all([servePage(), servePage({ isolated: false }), serveFaults(), launch("chromium")]);
   });
   after(async () => {
     await browser.close();
     faults.server.closeAllConnections();
     faults.server.close();
     site.close();
+    plain.close();
   });
 
   /** Loads from the faulty server; the page must stay usable whatever comes. */
   async function load(path) {
-    const page = await Page.open(browser, site.address, { model: `${faults.address}/${path}.gguf`, backend: "cpu" });
+    // An isolated page is not even told that a server answers.
+    const { address } = path === "kept" ? plain : site;
+    const page = await Page.open(browser, address, { model: `${faults.address}/${path}.gguf`, backend: "cpu" });
     const failure = await page.load().then(
       () => null,
       (error) => error,
@@ -119,6 +134,17 @@ describe("a model server that", () => {
     assert.equal(failure, null, failure?.message);
     assert.equal(faults.cuts.length, 1, "the server did cut");
     assert.equal((await page.ask(messages[0].content)).text, answer);
+    await page.tab.close();
+  });
+
+  it("wants a header is sent it", async () => {
+    const page = await Page.open(browser, site.address, {});
+    const parameters = await page.tab.evaluate(async (model) => {
+      const phi = await Phi.load({ model, backend: "cpu", storage: "none", headers: { "X-Key": "open" } });
+      await phi.unload();
+      return phi.description.parameters;
+    }, `${faults.address}/named.gguf`);
+    assert.ok(parameters > 1000);
     await page.tab.close();
   });
 

@@ -1,6 +1,7 @@
 // The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
 import { asPhiError, cancelled, type PhiError, phiError } from "./errors.js";
+import { alongWith } from "./hub.js";
 import { type Ask, Link } from "./link.js";
 import { type Resolved, resolveModel } from "./model.js";
 import * as openai from "./openai.js";
@@ -52,7 +53,7 @@ export class Phi {
     const asked = options.ofLoad(given);
     const { signal, storage = "auto" } = asked;
     if (signal?.aborted) throw cancelled("loading");
-    const resolved = await resolveModel(asked.model, signal).catch(thrown);
+    const resolved = await resolveModel(asked.model, asked).catch(thrown);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
     return new Phi(await start(asked, resolved), asked, resolved);
@@ -111,7 +112,7 @@ export class Phi {
     const model = (await Phi.listModels()).find((model) => model.id === options.idOf(id));
     if (!model) throw phiError({ code: "not-found", message: `the model ${id} is not stored: load it first` });
     return working({ ...asked, variant: "simd" }, "checking", async (link) => {
-      const { checked } = await link.answer({ kind: "check", model: id, source: model.source }, "checked");
+      const { checked } = await link.answer({ kind: "check", model: id, source: model.source, along: addressAlong(model.source, asked) }, "checked");
       link.close();
       return checked;
     });
@@ -200,7 +201,8 @@ export class Phi {
 async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
   const { storage = "auto" } = asked;
   return working(asked, "loading", async (link) => {
-    const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage }, "loaded");
+    const along = addressAlong(resolved.model, asked);
+    const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along }, "loaded");
     if (description.notice) tell(asked.onNotice, description.notice);
     return link;
   });
@@ -234,6 +236,11 @@ function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
 function forEngine({ backend, bits, contextLength, kv, threads, retune }: LoadOptions): Omit<EngineOptions, "model"> {
   const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
+}
+
+/** What goes along with requests for a model, if it is at an address. */
+function addressAlong(model: unknown, asked: CheckOptions) {
+  return typeof model === "string" && /^https?:/.test(model) ? alongWith(model, asked) : undefined;
 }
 
 /** Storage's own errors, as this package throws them. */

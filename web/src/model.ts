@@ -10,17 +10,19 @@ import type { LoadOptions } from "./types.js";
 
 export type Resolved = Pick<EngineOptions, "model" | "sha256">;
 
-export async function resolveModel(model: LoadOptions["model"], signal?: AbortSignal): Promise<Resolved> {
-  if (typeof model === "string" && model !== "") return at(addressOf(model), signal);
+type Asker = Pick<LoadOptions, "signal" | "token">;
+
+export async function resolveModel(model: LoadOptions["model"], asker: Asker): Promise<Resolved> {
+  if (typeof model === "string" && model !== "") return at(addressOf(model), asker);
   if (model instanceof Blob) return { model: await unpacked(model) };
   if (Array.isArray(model) && model.every((file) => file instanceof File)) return { model: model.length === 1 ? await unpacked(model[0]!) : model };
   if (isHandle(model)) return { model: model.kind === "file" ? await unpacked(await model.getFile()) : await filesOf(model) };
-  if (isStored(model)) return fromStorage(model, signal);
+  if (isStored(model)) return fromStorage(model, asker);
   throw new InputError("bad-option", "model is neither an address nor files: give one of them");
 }
 
-async function at(place: string, signal?: AbortSignal): Promise<Resolved> {
-  const { address, sha256 } = await pinned(place, signal);
+async function at(place: string, asker: Asker): Promise<Resolved> {
+  const { address, sha256 } = await pinned(place, asker);
   return { model: address, sha256 };
 }
 
@@ -41,9 +43,9 @@ function isStored(model: unknown): model is StoredModel {
 }
 
 /** Where it is when all of it is stored, else where it came from. */
-async function fromStorage({ id, name, source, complete }: StoredModel, signal?: AbortSignal): Promise<Resolved> {
+async function fromStorage({ id, name, source, complete }: StoredModel, asker: Asker): Promise<Resolved> {
   if (complete) return { model: { stored: id, name: source || name } };
-  if (/^https?:/.test(source)) return at(source, signal);
+  if (/^https?:/.test(source)) return at(source, asker);
   throw new InputError("bad-option", `${name} is not all stored, and it came from files: choose them again`);
 }
 

@@ -1,10 +1,11 @@
 // The options of this package's own calls; those of requests are OpenAI's.
 
-import { ADDRESS, ANYTHING, type Check, checked, FLAG, LISTENER, oneOf, refuse, shown, SIGNAL, whole } from "./check.js";
+import { ADDRESS, ANYTHING, type Check, checked, FLAG, isObject, LISTENER, oneOf, refuse, shown, SIGNAL, TEXT, whole } from "./check.js";
 import type { CallOptions, CheckOptions, LoadOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
 
-const CHECK = { onProgress: LISTENER, signal: SIGNAL, workerUrl: ADDRESS, wasmUrl: LISTENER } satisfies Record<keyof CheckOptions, Check>;
+const HEADERS: Check = [(value) => isObject(value) && Object.values(value).every((one) => typeof one === "string"), "an object of texts"];
+const CHECK = { token: TEXT, headers: HEADERS, onProgress: LISTENER, signal: SIGNAL, workerUrl: ADDRESS, wasmUrl: LISTENER } satisfies Record<keyof CheckOptions, Check>;
 
 const LOAD = {
   ...CHECK,

@@ -1,6 +1,7 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
 import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message } from "../../pkg/simd/phi_wasm.js";
+import type { Along } from "./asking.js";
 import type { Code, PlainError } from "./errors.js";
 import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
 import type { Variant } from "./variant.js";
@@ -10,9 +11,9 @@ export type { EngineOptions, Event, GenerateOptions, Message, PlainError };
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
   | { id: number; kind: "open"; variant: Variant; wasm: string | ArrayBuffer }
-  | { id: number; kind: "load"; options: EngineOptions; storage: NonNullable<LoadOptions["storage"]> }
+  | { id: number; kind: "load"; options: EngineOptions; storage: NonNullable<LoadOptions["storage"]>; along: Along | undefined }
   /** Hashes a kept model again. */
-  | { id: number; kind: "check"; model: string; source: string }
+  | { id: number; kind: "check"; model: string; source: string; along: Along | undefined }
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
   | { id: number; kind: "complete"; prompt: string; options: GenerateOptions }
   | { id: number; kind: "tokenize"; text: string }

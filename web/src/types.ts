@@ -31,6 +31,10 @@ export interface LoadOptions {
   storage?: "auto" | "none";
   /** Times again which kernels are fastest on this GPU; otherwise that is done once for each GPU, browser and version of the engine. */
   retune?: boolean;
+  /** Of Hugging Face, for repositories that are not for everyone; sent to it alone, and kept nowhere. */
+  token?: string;
+  /** Sent along with the requests for the model's files, to the server of its address alone. */
+  headers?: Record<string, string>;
   /** Hears how far loading has come; also when a lost device makes the model load again. */
   onProgress?: (progress: Progress) => void;
   /** Hears, in a sentence, what is not as one would expect: why the CPU computes, or which module had to do. */
@@ -59,6 +63,9 @@ export interface Progress extends EngineProgress {
 /** For checking a stored model. */
 export interface CheckOptions {
   onProgress?: (progress: Progress) => void;
+  /** As for loading. */
+  token?: string;
+  headers?: Record<string, string>;
   /** Gives up; what was repaired stays repaired. */
   signal?: AbortSignal;
   /** As for loading. */

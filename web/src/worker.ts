@@ -1,6 +1,7 @@
 // The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
+import { askFor, pageMet } from "./asking.js";
 import { plain, type PlainError } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { live } from "./life.js";
@@ -57,10 +58,17 @@ async function answer(request: Question): Promise<void> {
   try {
     say(await perform(request));
   } catch (error) {
-    say({ id, kind: "error", error: plain(error) });
+    say({ id, kind: "error", error: withPage(plain(error)) });
   } finally {
     stopped.delete(id);
   }
+}
+
+/** Where there was a web page, that is why no model was found. */
+function withPage(error: PlainError): PlainError {
+  const page = pageMet();
+  if (!page || !["not-found", "not-a-model"].includes(error.code)) return error;
+  return { code: "not-a-model", message: `${page}: this address gives a web page, and no file of a model: check it, and give the file's own` };
 }
 
 /** Does what is asked for; the last reply. */
@@ -114,8 +122,9 @@ async function fetched(address: string, cache: RequestCache): Promise<Response> 
   return response;
 }
 
-async function load({ id, options, storage }: Request & { kind: "load" }): Promise<Description> {
+async function load({ id, options, storage, along }: Request & { kind: "load" }): Promise<Description> {
   const { PhiEngine, variant } = ready();
+  askFor(along);
   engine?.free();
   engine = undefined;
   const startHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) =>
@@ -141,7 +150,8 @@ async function load({ id, options, storage }: Request & { kind: "load" }): Promi
 }
 
 /** Hashes a kept model again. */
-function check({ id, model, source }: Request & { kind: "check" }): Promise<Checked> {
+function check({ id, model, source, along }: Request & { kind: "check" }): Promise<Checked> {
+  askFor(along);
   return ready().PhiEngine.check(model, source, (progress) => say({ id, kind: "progress", progress }), openKeeper);
 }
 

@@ -46,10 +46,11 @@ describe("an engine that", () => {
     it(`traps while it loads, with the module "${variant}", is told of`, async () => {
       // What a module calls and does not catch unwinds it as a trap does.
       await changeWorker(`
-        const { fetch } = self;
-        self.fetch = (asked, ...options) => {
-          if (asked instanceof Request) throw new WebAssembly.RuntimeError("unreachable");
-          return fetch(asked, ...options);
+        const { setTimeout } = self;
+        self.setTimeout = (act, milliseconds) => {
+          // As it waits for a server.
+          if (milliseconds === 30_000) throw new WebAssembly.RuntimeError("unreachable");
+          return setTimeout(act, milliseconds);
         };`);
       const error = await tab.evaluate((model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })), host.tiny, variant);
       assert.deepEqual([error.code, error.isPhi], ["internal", true], error.message);

@@ -27,9 +27,12 @@ async function openWithHub({ siblings = SAFETENSORS, status = 200, sha256 }) {
       const { href, origin, pathname } = new URL(what.url ?? what, location.href);
       if (origin !== hub) return fetch(what, options);
       self.asked.push(pathname);
+      if (!self.document) new BroadcastChannel("sent").postMessage(what.headers.get("Authorization"));
       if (self.isGone) return Promise.reject(new TypeError("the hub is gone"));
       if (pathname.startsWith("/api/")) return Promise.resolve(new Response(JSON.stringify({ ...api, sha: self.head ?? api.sha }), { status }));
-      return fetch(new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what));
+      const asked = new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what);
+      asked.headers.delete("Authorization");
+      return fetch(asked);
     };
   };
   const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename, ...(sha256 && rfilename.endsWith(".safetensors") && { lfs: { sha256 } }) })) };
@@ -48,6 +51,10 @@ const ADDRESSES = [
   ["/blob/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
   ["/resolve/main/a.Q4_0.gguf", GGUFS, "main", "a.Q4_0.gguf"],
   ["", SPLIT, "main", "b-00001-of-00002.gguf"],
+  ["", ["adapter_config.json", "adapter_model.safetensors", "c.Q4_0.GGUF"], "main", "c.Q4_0.GGUF"],
+  ["", ["c.gguf", "c-lora-f16.gguf"], "main", "c.gguf"],
+  ["", ["c-lora-merged.gguf"], "main", "c-lora-merged.gguf"],
+  ["", ["adapter_config.json", "adapter_model.safetensors"], "main", { code: "not-a-model", message: /has an adapter, and not the model/ }],
   ["", GGUFS, "main", { code: "bad-option", message: /several models.*a\.Q4_0\.gguf or a\.Q8_0\.gguf/ }],
   ["", ["README.md"], "main", { code: "not-a-model", message: /neither safetensors nor a GGUF/ }],
   ["/blob/main/c.gguf", GGUFS, "main", { code: "not-found", message: /c\.gguf is not in/ }],
@@ -71,6 +78,40 @@ describe("the address of a repository", () => {
       await tab.close();
     });
   }
+
+  it("may begin with www.", async () => {
+    const tab = await openWithHub({});
+    const said = await tab.evaluate(async (model) => {
+      await caches.delete("phi-wasm");
+      const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+      await phi.unload();
+      return phi.description.model;
+    }, `${HUB.replace("//", "//www.")}/org/tiny`);
+    assert.equal(said, `${HUB}/org/tiny/resolve/${COMMIT}/`);
+    await tab.close();
+  });
+
+  it("that is not for everyone takes a token, which goes to the hub and to nobody else", async () => {
+    const tab = await openWithHub({});
+    const sent = await tab.evaluate(async ([model, other]) => {
+      await caches.delete("phi-wasm");
+      const { fetch } = self;
+      const sent = [];
+      self.fetch = (what, options) => (sent.push(new Headers(options?.headers).get("Authorization")), fetch(what, options));
+      const heard = new BroadcastChannel("sent");
+      heard.onmessage = ({ data }) => sent.push(data);
+      for (const address of [model, other]) {
+        sent.push(address);
+        await (await Phi.load({ model: address, backend: "cpu", storage: "none", token: "hf_secret" })).unload();
+      }
+      self.fetch = fetch;
+      return sent;
+    }, [`${HUB}/org/tiny`, host.tiny]);
+    const [first, last] = [sent.slice(1, sent.indexOf(host.tiny)), sent.slice(sent.indexOf(host.tiny) + 1)];
+    assert.ok(first.length > 2 && first.every((one) => one === "Bearer hf_secret"), JSON.stringify(sent));
+    assert.deepEqual(last.filter(Boolean), []);
+    await tab.close();
+  });
 
   it("is the model's, which answers, and whose commit is remembered where the hub is gone", async () => {
     const tab = await openWithHub({});

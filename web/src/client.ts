@@ -145,8 +145,9 @@ export class Phi {
     tell(onFailure, why, this.#again);
   }
 
-  async #ready(): Promise<Link> {
-    await this.#again;
+  /** Whoever gives up meanwhile gets the link that is over. */
+  async #ready(signal?: AbortSignal): Promise<Link> {
+    if (this.#again) await Promise.race([this.#again, new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }))]);
     return this.#link;
   }
 
@@ -182,7 +183,7 @@ export class Phi {
   async *#events(ask: Ask, { signal, onPrefill, onNotice }: CallOptions): AsyncGenerator<Event, void> {
     if (signal?.aborted) return;
     try {
-      for await (const reply of (await this.#ready()).ask(ask, signal)) {
+      for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {
         if (reply.kind !== "event") continue;
         const { event } = reply;
         if (event.kind === "prefill") tell(onPrefill, event.done, event.total);

@@ -10,7 +10,7 @@ import type { Description, Progress } from "./types.js";
 /** A request without its id. */
 export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
 
-/** Milliseconds that a worker has to say something after it was told to stop: more than any step takes. */
+/** Milliseconds that a worker has to say something after it was told to stop: longer than any step of the CPU; while a GPU computes it hears. */
 const PATIENCE = 10_000;
 
 /** Replies that no other follows. */
@@ -89,15 +89,15 @@ export class Link {
 
   /** Tells the worker to stop, and ends it where it says nothing more. */
   #stop(id: number): void {
-    this.#send({ id, kind: "stop" });
     const told = performance.now();
-    const look = () => {
-      if (this.#over || !this.#listeners.has(id)) return;
+    this.#send({ id, kind: "stop" });
+    const timer = setInterval(() => {
+      if (this.#over || !this.#listeners.has(id)) return clearInterval(timer);
       const silent = performance.now() - Math.max(told, this.#heard);
-      if (silent < PATIENCE) setTimeout(look, PATIENCE - silent);
-      else this.#fail(fault(`did not stop, and said nothing for ${PATIENCE / 1000} seconds`), true);
-    };
-    setTimeout(look, PATIENCE);
+      if (silent >= PATIENCE) this.#fail(fault(`did not stop, and said nothing for ${PATIENCE / 1000} seconds`), true);
+      // It says that it has heard.
+      else this.#send({ id, kind: "stop" });
+    }, 1000);
   }
 
   #hear(reply: Reply | Alive | Trapped): void {

@@ -68,6 +68,8 @@ export interface Failure extends Omit<PlainError, "code"> {
 
 export type Reply =
   | { id: number; kind: "opened" }
+  /** It was told to stop, and will. */
+  | { id: number; kind: "stopping" }
   /** Loading again, after a device was lost, tells of its progress under the first load's id. */
   | { id: number; kind: "progress"; progress: Progress }
   | { id: number; kind: "event"; event: Event }

@@ -45,13 +45,19 @@ const alive = live(life).then((isHeld) => isHeld && self.postMessage({ kind: "al
 
 self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   if (request.kind === "help") void serve(request.line);
-  else if (request.kind === "stop") stopped.add(request.id);
+  else if (request.kind === "stop") stop(request.id);
   else if (request.kind === "helpers") helpersCame(request.failure);
   else queue = queue.then(() => answer(request));
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
 self.addEventListener("unhandledrejection", ({ reason }) => trapped(plain(reason)));
 self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
+
+/** The page hears that its word has come, however long the step takes that is under way. */
+function stop(id: number): void {
+  stopped.add(id);
+  say({ id, kind: "stopping" });
+}
 
 async function answer(request: Question): Promise<void> {
   const { id } = request;

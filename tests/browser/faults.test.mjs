@@ -187,3 +187,12 @@ describe("the page's own server", () => {
     assert.equal((await page.ask(messages[0].content)).text, answer);
   });
 });
+
+describe("a browser that gives modules no memory", () => {
+  it("is told of as such", async (test) => {
+    const [site, browser] = await Promise.all([servePage(), launch("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=2"] })]);
+    test.after(() => (site.close(), browser.close()));
+    const page = await Page.open(browser, site.address, { model: "/models/none.gguf", backend: "cpu" });
+    await assert.rejects(page.load(), { code: "out-of-memory", message: /^the engine's module gets no memory here/ });
+  });
+});

@@ -125,6 +125,7 @@ export async function openModule(open: Open, wanted: Variant, { wasmUrl, onNotic
     return await withRoom(open, wanted, async (variant) => whole(address(variant)));
   } catch (error) {
     const { code, message } = error as Failure;
+    if (code === "no-shared-memory") throw new PhiError("out-of-memory", `the engine's module gets no memory here (${message}): close other tabs, and load again`);
     if (code !== "no-module") throw error;
     const variant = inline.modules[wanted] ? wanted : "simd";
     if (wasmUrl || !inline.modules[variant]) throw new PhiError("no-worker", `the wasm module does not load (${message}): give its address as wasmUrl`);

@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match pollster::block_on(cli::run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("phi: {error}");
+            cli::output::note(format_args!("phi: {error}"));
             ExitCode::FAILURE
         }
     }

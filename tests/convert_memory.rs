@@ -1,6 +1,6 @@
 //! Converting streams: memory does not grow with the model. Alone in its binary, since it counts all that is allocated.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::{self, File};

@@ -7,6 +7,8 @@ use phi_wasm::backend::Backend;
 use phi_wasm::engine::Engine;
 use phi_wasm::{Code, Error, Result};
 
+use super::output;
+
 /// `PHI_WASM_CACHE`, or a folder of the user's.
 pub fn folder() -> Result<PathBuf> {
     let given = env::var_os("PHI_WASM_CACHE").map(PathBuf::from);
@@ -28,7 +30,7 @@ pub fn keep_tuned<B: Backend>(engine: &Engine<B>) {
         keep(&folder, tuned).map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", folder.join(GPUS).display())))
     });
     if let Err(error) = kept {
-        eprintln!("phi: which of the GPU's kernels are fastest is timed again the next time: {error}");
+        output::note(format_args!("phi: which of the GPU's kernels are fastest is timed again the next time: {error}"));
     }
 }
 

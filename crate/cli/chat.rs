@@ -6,9 +6,9 @@ use clap::Args;
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
-use super::device;
 use super::generate::{print_answer, sentence};
 use super::options::{ModelArgs, SamplingArgs};
+use super::{device, output};
 
 /// Converse in the terminal. An empty line or the end of input ends it; `/new` starts anew.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ impl Chat {
     pub async fn run(self) -> Result<()> {
         let mut model = device::open(&self.model).await?;
         if let Some(loaded) = model.describe() {
-            eprintln!("{} on {}; an empty line ends, /new starts anew.", loaded.model, loaded.backend);
+            output::note(format_args!("{} on {}; an empty line ends, /new starts anew.", loaded.model, loaded.backend));
         }
         let options = self.sampling.options();
         let opening: Vec<Message> = self.system.iter().map(|text| Message::system(text.clone())).collect();
@@ -45,12 +45,13 @@ impl Chat {
                     match asked {
                         Ok((text, stats)) => {
                             messages.push(Message::assistant(text));
-                            eprintln!("{}", sentence(&stats));
+                            output::note(sentence(&stats));
                         }
+                        Err(error) if error.code == Code::Io => return Err(error), // Nobody would see an answer.
                         Err(error) => {
                             // A question too long, say, must not end the conversation.
                             messages.pop();
-                            eprintln!("phi: {error}");
+                            output::note(format_args!("phi: {error}"));
                         }
                     }
                 }
@@ -62,9 +63,8 @@ impl Chat {
 
 fn read_line() -> Result<Option<String>> {
     if std::io::stdin().is_terminal() {
-        eprint!("> ");
         // A prompt that cannot be shown is no reason to stop.
-        let _ = std::io::stderr().flush();
+        let _ = std::io::stderr().write_all(b"> ");
     }
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line).map_err(|e| Error::new(Code::Io, format!("standard input: {e}")))?;

@@ -12,7 +12,7 @@ use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::write::Report;
 
 use super::options::parse_bits;
-use super::progress;
+use super::{output, progress};
 
 /// Convert a model into the form that streams to the GPU and the CPU as it lies in the file.
 #[derive(Debug, Args)]
@@ -37,19 +37,23 @@ impl Convert {
         })
         .await;
         bar.finish_and_clear();
-        print(&report?);
-        println!("{} in {:.1} s", self.destination.display(), start.elapsed().as_secs_f64());
-        Ok(())
+        print(&report?)?;
+        output::line(format_args!("{} in {:.1} s", self.destination.display(), start.elapsed().as_secs_f64()))
     }
 }
 
-fn print(report: &Report) {
-    println!("{:<6} {:>7} {:>14} {:>8} {:>12}  error (rms, of the weights')", "kind", "tensors", "weights", "bits", "size");
+fn print(report: &Report) -> Result<()> {
+    let head = ["kind", "tensors", "weights", "bits", "size"];
+    output::line(format_args!(
+        "{:<6} {:>7} {:>14} {:>8} {:>12}  error (rms, of the weights')",
+        head[0], head[1], head[2], head[3], head[4]
+    ))?;
     for held in &report.kinds {
         let kind = format!("{:?}", held.kind).to_lowercase();
         let error = if held.fit.error > 0.0 { format!("{:.3} %", held.fit.relative_rms() * 100.0) } else { "none".to_owned() };
         let size = HumanBytes(held.bytes).to_string();
-        println!("{kind:<6} {:>7} {:>14} {:>8.2} {size:>12}  {error}", held.tensors, held.weights, held.bits());
+        let (tensors, weights, bits) = (held.tensors, held.weights, held.bits());
+        output::line(format_args!("{kind:<6} {tensors:>7} {weights:>14} {bits:>8.2} {size:>12}  {error}"))?;
     }
-    println!("{} in all", HumanBytes(report.bytes));
+    output::line(format_args!("{} in all", HumanBytes(report.bytes)))
 }

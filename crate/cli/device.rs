@@ -13,7 +13,7 @@ use phi_wasm::weights::source::DirSource;
 use super::cache;
 use super::gpu;
 use super::options::{Choice, ModelArgs};
-use super::progress;
+use super::{output, progress};
 
 /// What a command does once its backend is chosen.
 pub trait Task {
@@ -27,7 +27,7 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     let wanted = wanted(args);
     if wanted != Wanted::Cpu {
         match gpu::open(wanted, &args.compute).await {
-            Err(error) if wanted == Wanted::Auto => eprintln!("phi: computing on the CPU: {error}"),
+            Err(error) if wanted == Wanted::Auto => output::note(format_args!("phi: computing on the CPU: {error}")),
             gpu => return task.on(gpu?).await,
         }
     }
@@ -40,7 +40,7 @@ pub async fn open(args: &ModelArgs) -> Result<Steady<Terminal>> {
     let terminal = Terminal { args: args.clone(), bar: RefCell::default() };
     let steady = Steady::open(terminal, wanted(args), args.load_options(None)).await?;
     if let Some(notice) = steady.notice() {
-        eprintln!("phi: {notice}");
+        output::note(format_args!("phi: {notice}"));
     }
     Ok(steady)
 }

@@ -1,7 +1,5 @@
 //! `phi run`: one prompt, one answer.
 
-use std::io::Write;
-
 use clap::{Args, ValueEnum};
 use phi_wasm::session::{Event, Host, Stats, SteadyAnswer};
 use phi_wasm::text::template::Message;
@@ -9,7 +7,7 @@ use phi_wasm::{Code, Error, Result};
 
 use super::device;
 use super::options::{ModelArgs, SamplingArgs, read_stdin};
-use super::progress;
+use super::{output, progress};
 
 /// Answer one prompt.
 #[derive(Debug, Args)]
@@ -43,8 +41,8 @@ impl Run {
             if self.raw { model.complete(&prompt, &options).await? } else { model.chat(&[Message::user(prompt)], &options).await? };
         let (_, stats) = print_answer(answer).await?;
         match self.stats {
-            Some(StatsForm::Json) => eprintln!("{}", json(&stats)),
-            None => eprintln!("{}", sentence(&stats)),
+            Some(StatsForm::Json) => output::note(json(&stats)),
+            None => output::note(sentence(&stats)),
         }
         Ok(())
     }
@@ -52,7 +50,6 @@ impl Run {
 
 /// Streams an answer to standard output and returns its text and figures.
 pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>) -> Result<(String, Stats)> {
-    let mut out = std::io::stdout();
     let mut whole = String::new();
     let bar = progress::Prefill::new();
     while let Some(event) = answer.next().await? {
@@ -60,15 +57,15 @@ pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>) -> Result<(S
             Event::Prefill { done, total } => bar.show(done, total),
             Event::Notice { message } => {
                 bar.hide();
-                eprintln!("phi: {message}");
+                output::note(format_args!("phi: {message}"));
             }
             Event::Text { text } => {
                 bar.hide();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(stdout_failed)?;
+                output::piece(&text)?;
                 whole.push_str(&text);
             }
             Event::Done(stats) => {
-                writeln!(out).map_err(stdout_failed)?;
+                output::line("")?;
                 return Ok((whole, stats));
             }
         }
@@ -107,8 +104,4 @@ fn json(stats: &Stats) -> serde_json::Value {
         figures["created_after_warmup"] = work.created_after_warmup.into();
     }
     figures
-}
-
-fn stdout_failed(error: std::io::Error) -> Error {
-    Error::new(Code::Io, format!("standard output cannot be written: {error}"))
 }

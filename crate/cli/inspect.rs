@@ -8,6 +8,8 @@ use indicatif::HumanBytes;
 use phi_wasm::Result;
 use phi_wasm::weights::{Checkpoint, Config, DirSource, Rope};
 
+use super::output;
+
 /// Say what a model's files hold: architecture, tensors, kinds and sizes.
 #[derive(Debug, Args)]
 pub struct Inspect {
@@ -19,26 +21,26 @@ impl Inspect {
     /// Does it.
     pub async fn run(self) -> Result<()> {
         let checkpoint = Checkpoint::open(DirSource::open(&self.path)?).await?;
-        println!("{}", describe(&checkpoint.config));
-        println!(
-            "{:.1} M weights, {}; stop tokens {:?}",
+        output::line(describe(&checkpoint.config))?;
+        output::line(format_args!(
+            "{:.1} M weights, {}; stop tokens {:?}\n",
             checkpoint.parameters() as f64 / 1e6,
             HumanBytes(checkpoint.weight_bytes()),
             checkpoint.stop_tokens
-        );
+        ))?;
         let mut kinds: BTreeMap<String, (usize, u64)> = BTreeMap::new();
-        println!("\n{:<52} {:<18} {:<6} {:>12}  file", "tensor", "shape", "kind", "size");
+        output::line(format_args!("{:<52} {:<18} {:<6} {:>12}  file", "tensor", "shape", "kind", "size"))?;
         for tensor in checkpoint.tensors() {
             let shape = format!("{:?}", tensor.shape);
             let size = HumanBytes(tensor.bytes).to_string();
-            println!("{:<52} {shape:<18} {:<6} {size:>12}  {}", tensor.name, tensor.stored.name(), tensor.file);
+            output::line(format_args!("{:<52} {shape:<18} {:<6} {size:>12}  {}", tensor.name, tensor.stored.name(), tensor.file))?;
             let (count, bytes) = kinds.entry(tensor.stored.name().to_owned()).or_default();
             *count += 1;
             *bytes += tensor.bytes;
         }
-        println!();
+        output::line("")?;
         for (kind, (count, bytes)) in kinds {
-            println!("{kind:<6} {count:>5} tensors {:>12}", HumanBytes(bytes).to_string());
+            output::line(format_args!("{kind:<6} {count:>5} tensors {:>12}", HumanBytes(bytes).to_string()))?;
         }
         Ok(())
     }

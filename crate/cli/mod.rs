@@ -11,8 +11,11 @@ mod gpu;
 mod inspect;
 mod logits;
 mod options;
+pub mod output;
 mod perplexity;
 mod progress;
+
+use std::process::exit;
 
 use clap::{Parser, Subcommand};
 use phi_wasm::Result;
@@ -43,9 +46,21 @@ enum Command {
     Inspect(inspect::Inspect),
 }
 
+/// The arguments, unless they ask for help or the version, which is an answer, too, or are none that we know.
+fn parsed() -> Result<Cli> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli),
+        Err(mistake) if mistake.use_stderr() => mistake.exit(),
+        Err(help) => {
+            output::written(help.print())?;
+            exit(0)
+        }
+    }
+}
+
 /// Runs what the arguments ask for.
 pub async fn run() -> Result<()> {
-    match Cli::parse().command {
+    match parsed()?.command {
         Command::Run(run) => run.run().await,
         Command::Chat(chat) => chat.run().await,
         Command::Logits(logits) => logits.run().await,

@@ -9,7 +9,7 @@ use phi_wasm::{Code, Error, Result};
 use super::cache;
 use super::device::{self, Task};
 use super::options::{ModelArgs, read_text};
-use super::progress;
+use super::{output, progress};
 
 /// Measure how well the model predicts a text: exp of the mean negative log likelihood of tokens 2 to n of every window.
 #[derive(Debug, Args)]
@@ -60,8 +60,7 @@ impl Task for Perplexity {
             }
         }
         bar.finish_and_clear();
-        println!("perplexity {:.3} over {scored} tokens", (sum / scored as f64).exp());
-        Ok(())
+        output::line(format_args!("perplexity {:.3} over {scored} tokens", (sum / scored as f64).exp()))
     }
 }
 

@@ -1,20 +1,23 @@
 //! The `phi` command, run as a user runs it.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use safetensors::SafeTensors;
 
+use crate::common::tiny_phi;
+
 pub fn phi(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_phi"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    phi_into(Stdio::piped(), Stdio::piped(), arguments, input)
+}
+
+fn phi_into(stdout: impl Into<Stdio>, stderr: impl Into<Stdio>, arguments: &[&str], input: &str) -> Output {
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_phi")).args(arguments).stdin(Stdio::piped()).stdout(stdout).stderr(stderr).spawn().unwrap();
+    // A command that fails before it reads has said why.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
@@ -32,6 +35,17 @@ fn tiny_phi() -> String {
 /// A file in a directory of this test's own.
 pub fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// The small random model with words, in a directory of this test's own.
+pub fn tiny_chat(name: &str) -> String {
+    let folder = scratch(name);
+    let _ = fs::remove_dir_all(&folder); // An earlier run's.
+    fs::create_dir_all(&folder).unwrap();
+    for (file, bytes) in tiny_phi::tiny_chat().files {
+        fs::write(folder.join(file), bytes).unwrap();
+    }
+    folder.to_str().unwrap().to_owned()
 }
 
 #[test]
@@ -70,6 +84,52 @@ fn inspect_tells_what_the_files_hold() {
     for part in ["Phi3ForCausalLM", "3 layers", "LongRoPE from 64 on", "model.layers.2.mlp.down_proj.weight", "BF16"] {
         assert!(told.contains(part), "no {part:?} in {told}");
     }
+}
+
+/// Every command that prints, with what it reads.
+fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
+    let text = format!("{model}/text.txt");
+    let converted = format!("{model}/converted");
+    fs::write(&text, "word1 word2").unwrap();
+    let cpu = ["--model", model, "--backend", "cpu"];
+    check(&["--help"], "");
+    check(&["inspect", model], "");
+    check(&[&["perplexity"][..], &cpu, &[&text]].concat(), "");
+    check(&[&["bench"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
+    check(&[&["bench", "--json"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
+    check(&[&["run", "--max-tokens", "3"][..], &cpu, &["Hello"]].concat(), "");
+    check(&[&["chat", "--max-tokens", "3"][..], &cpu].concat(), "Hello\n");
+    check(&["convert", model, &converted], "");
+    fs::remove_dir_all(converted).unwrap();
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_end() {
+    all_that_print(&tiny_chat("closed"), |arguments, input| {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let output = phi_into(writer, Stdio::piped(), arguments, input);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !said.contains("phi: ") && !said.contains("panicked"), "{arguments:?}: {said}");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_in_one_sentence() {
+    let model = tiny_chat("full");
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    all_that_print(&model, |arguments, input| {
+        let output = phi_into(full(), Stdio::piped(), arguments, input);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let told: Vec<_> = said.lines().filter(|line| line.starts_with("phi: ")).collect();
+        assert!(matches!(told[..], [one] if one.ends_with("[io]")) && !said.contains("panicked"), "{arguments:?}: {said}");
+    });
+    // What is said beside an answer matters less.
+    let run = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "3", "Hello"];
+    let output = phi_into(Stdio::piped(), full(), &run, "");
+    assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
 }
 
 #[test]

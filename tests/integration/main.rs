@@ -2,7 +2,7 @@
 //! neither a GPU nor other processes, in browsers the engine and its GPU. The rest would be the same WebAssembly as under WASI.
 //!
 //! What a fresh clone on a fresh machine lacks is behind features: `gpu-tests` and `real-model-tests`. `cargo xtask test` sets both.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 #[macro_use]
 mod common;

@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::cache;
 use super::device::{self, Task};
 use super::options::{Choice, ComputeArgs, ModelArgs};
-use super::progress;
+use super::{output, progress};
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
 #[derive(Debug, Args)]
@@ -141,12 +141,13 @@ impl Task for Timing {
             read_bandwidth,
             figures: &figures,
         };
+        let table = figures.profile.as_ref().map(|profile| format!("\n{profile}"));
         if json {
-            println!("{}", serde_json::json!(record));
-            figures.profile.iter().for_each(|profile| eprint!("{profile}"));
+            output::line(serde_json::json!(record))?;
+            table.iter().for_each(|table| output::note(table.trim()));
         } else {
-            print(&record);
-            figures.profile.iter().for_each(|profile| print!("\n{profile}"));
+            print(&record)?;
+            table.iter().try_for_each(output::piece)?;
         }
         Ok(())
     }
@@ -181,12 +182,13 @@ fn of_the_bandwidth(record: &Record<'_>) -> String {
     format!(": {:.0} % of the {:.1} GB/s that {reader}", share * 100.0, most / 1e9)
 }
 
-fn print(record: &Record<'_>) {
+fn print(record: &Record<'_>) -> Result<()> {
     let figures = record.figures;
-    println!("{} on {} ({})", record.model, figures.device, record.host);
-    println!("prefill  {:8.2} tok/s over {} tokens", figures.prefill_tps, HumanCount(figures.prompt_tokens as u64));
-    println!("decode   {:8.2} tok/s over {} tokens", figures.decode_tps, HumanCount(figures.generated_tokens as u64));
-    println!("reads    {} a token{}", HumanBytes(figures.bytes_per_token), of_the_bandwidth(record));
+    let (read, generated) = (HumanCount(figures.prompt_tokens as u64), HumanCount(figures.generated_tokens as u64));
     let peak = figures.peak_bytes.map_or("unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
-    println!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3);
+    output::line(format_args!("{} on {} ({})", record.model, figures.device, record.host))?;
+    output::line(format_args!("prefill  {:8.2} tok/s over {read} tokens", figures.prefill_tps))?;
+    output::line(format_args!("decode   {:8.2} tok/s over {generated} tokens", figures.decode_tps))?;
+    output::line(format_args!("reads    {} a token{}", HumanBytes(figures.bytes_per_token), of_the_bandwidth(record)))?;
+    output::line(format_args!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3))
 }

@@ -71,6 +71,10 @@ pub fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
     Bits::parse(text).ok_or_else(|| format!("{text} is none of 4, 5, 8, 16 and 32"))
 }
 
+fn parse_tokens(text: &str) -> std::result::Result<usize, String> {
+    text.parse().map_err(|_| "it must be a whole number, 1 or more".to_owned())
+}
+
 impl ModelArgs {
     /// Opens the model's files.
     pub fn source(&self) -> Result<DirSource> {
@@ -91,34 +95,34 @@ impl ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
     /// Tokens at the most.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, allow_hyphen_values = true, value_parser = parse_tokens)]
     pub max_tokens: usize,
     /// Randomness; 0 always takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
     pub temperature: f32,
-    /// Sample from the likeliest tokens that together reach this probability.
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest alone, 1 for all.
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
     pub top_p: f32,
-    /// Sample from the K likeliest tokens; 0 for all.
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    /// Sample from the K likeliest tokens; 0 or -1 for all.
+    #[arg(long, value_name = "K", default_value_t = 0, allow_hyphen_values = true, value_parser = Sampling::parse_top_k)]
     pub top_k: usize,
     /// Sample from tokens at least this likely, relative to the likeliest.
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true)]
     pub min_p: f32,
     /// Divide the logits of tokens that were already used; 1 for none.
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_hyphen_values = true)]
     pub repetition_penalty: f32,
     /// Subtract from the logits of tokens that the answer already has.
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
     pub presence_penalty: f32,
     /// Subtract from a token's logit for every time that the answer has it.
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
     pub frequency_penalty: f32,
-    /// Seed: the same one gives the same text on the same backend [default: random].
-    #[arg(long, value_name = "S")]
+    /// Seed, which may be negative: the same one gives the same text on the same backend [default: random].
+    #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = Sampling::parse_seed)]
     pub seed: Option<u64>,
     /// A text that ends the answer; may be given several times.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
 }
 

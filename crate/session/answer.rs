@@ -1,6 +1,7 @@
 //! One answer: its course from the prompt to the last token, what is told of it, and its figures.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::Session;
 use crate::backend::{Backend, Counters};
@@ -8,13 +9,13 @@ use crate::clock;
 use crate::engine::{DrawOptions, Engine};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::Rules;
+use crate::text::options::Options;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
 use crate::words::Words;
 
 /// How to answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     /// Tokens at the most.
     pub max_tokens: usize,
@@ -29,6 +30,23 @@ pub struct GenerateOptions {
 impl Default for GenerateOptions {
     fn default() -> Self {
         GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new(), continue_final: false }
+    }
+}
+
+impl GenerateOptions {
+    /// From JSON as JavaScript has it, with names in camel case. What is left out is as it is by default.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], naming the option, its value and what it may be.
+    pub fn from_json(json: &Value) -> Result<GenerateOptions> {
+        let given = Options::of(json, "the options", &["maxTokens", "sampling", "stop", "continueFinal"])?;
+        let max_tokens = given.whole("maxTokens", 1..=i128::MAX, "a whole number, 1 or more")?;
+        Ok(GenerateOptions {
+            max_tokens: max_tokens.map_or(GenerateOptions::default().max_tokens, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+            sampling: Sampling::from_json(given.get("sampling").unwrap_or(&Value::Null))?,
+            stop: given.texts("stop")?,
+            continue_final: given.flag("continueFinal")?,
+        })
     }
 }
 
@@ -283,7 +301,8 @@ pub fn rules(sampling: &Sampling) -> Rules {
     Rules {
         temperature: sampling.temperature,
         top_k: u32::try_from(sampling.top_k).unwrap_or(u32::MAX),
-        top_p: sampling.top_p,
+        // There, a sum of nothing would be reached before the first token.
+        top_p: sampling.top_p.max(f32::MIN_POSITIVE),
         min_p: sampling.min_p,
         repetition_penalty: sampling.repetition_penalty,
         presence_penalty: sampling.presence_penalty,

@@ -14,6 +14,7 @@ pub mod stream;
 pub mod template;
 pub mod tokenizer;
 
+pub(crate) mod options;
 mod tokenizer_json;
 mod tokens;
 mod vocabulary;

@@ -6,21 +6,22 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::error::{Code, Result, fail};
+use super::options::Options;
+use crate::error::{Code, Error, Result, fail};
 use crate::random;
 
 /// How the next token is chosen. The default is greedy: the likeliest token, always.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
     /// Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
     pub temperature: f32,
     /// Keep the k likeliest tokens; 0 keeps all.
     pub top_k: usize,
-    /// Keep the fewest likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    /// Keep the fewest likeliest tokens whose probabilities reach this sum, one at the least; 1 keeps all.
     pub top_p: f32,
     /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
     pub min_p: f32,
@@ -53,6 +54,45 @@ impl Default for Sampling {
 }
 
 impl Sampling {
+    /// From JSON as JavaScript has it: names in camel case, a seed that may be negative, -1 as well as 0 for all of `topK`. What is
+    /// left out is as it is by default.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], naming the option, its value and what it may be.
+    pub fn from_json(json: &Value) -> Result<Sampling> {
+        const NAMES: [&str; 9] =
+            ["temperature", "topK", "topP", "minP", "repetitionPenalty", "presencePenalty", "frequencyPenalty", "logitBias", "seed"];
+        let (given, default) = (Options::of(json, "sampling", &NAMES)?, Sampling::default());
+        let sampling = Sampling {
+            temperature: given.number("temperature", default.temperature)?,
+            top_k: given.whole("topK", -1..=i128::MAX, TOP_K)?.map_or(default.top_k, top_k),
+            top_p: given.number("topP", default.top_p)?,
+            min_p: given.number("minP", default.min_p)?,
+            repetition_penalty: given.number("repetitionPenalty", default.repetition_penalty)?,
+            presence_penalty: given.number("presencePenalty", default.presence_penalty)?,
+            frequency_penalty: given.number("frequencyPenalty", default.frequency_penalty)?,
+            logit_bias: given.get("logitBias").map(logit_bias).transpose()?.unwrap_or_default(),
+            seed: given.whole("seed", SEEDS, SEED)?.map(|seed| seed as u64),
+        };
+        sampling.validate().map(|()| sampling)
+    }
+
+    /// `top_k` as people write it: 0 or -1 for all.
+    ///
+    /// # Errors
+    /// What it must be, in words.
+    pub fn parse_top_k(text: &str) -> std::result::Result<usize, String> {
+        text.parse().ok().filter(|&number: &i128| number >= -1).map(top_k).ok_or_else(|| format!("it must be {TOP_K}"))
+    }
+
+    /// A seed as people write it. Clients of OpenAI's have signed ones: a negative one is the number with the same bits.
+    ///
+    /// # Errors
+    /// What it must be, in words.
+    pub fn parse_seed(text: &str) -> std::result::Result<u64, String> {
+        text.parse().ok().filter(|seed| SEEDS.contains(seed)).map(|seed: i128| seed as u64).ok_or_else(|| format!("it must be {SEED}"))
+    }
+
     /// Whether every number is in its range.
     ///
     /// # Errors
@@ -60,7 +100,7 @@ impl Sampling {
     pub fn validate(&self) -> Result<()> {
         let ranges = [
             ("temperature", self.temperature, self.temperature >= 0.0, "0 (greedy) or more"),
-            ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("top_p", self.top_p, (0.0..=1.0).contains(&self.top_p), "from 0 (the likeliest token alone) to 1 (all)"),
             ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1"),
             ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0; 1 changes nothing"),
             ("presence_penalty", self.presence_penalty, true, "a number"),
@@ -85,6 +125,25 @@ impl Sampling {
             && self.frequency_penalty == 0.0
             && self.logit_bias.is_empty()
     }
+}
+
+const TOP_K: &str = "a whole number from -1 on; 0 and -1 keep all tokens";
+const SEED: &str = "a whole number from -2^63 to 2^64 - 1";
+const SEEDS: RangeInclusive<i128> = i64::MIN as i128..=u64::MAX as i128;
+
+fn top_k(number: i128) -> usize {
+    usize::try_from(number.max(0)).unwrap_or(usize::MAX)
+}
+
+/// From JSON, where names are texts: `{"17": -100}`.
+fn logit_bias(json: &Value) -> Result<BTreeMap<u32, f32>> {
+    let Value::Object(biases) = json else {
+        fail!(Code::BadOption, "logit_bias is no object; it must be one of numbers by token id, such as {{\"17\": -100}}");
+    };
+    let bad = |id: &str, bias: &Value| {
+        Error::new(Code::BadOption, format!("logit_bias of token {id:?} is {bias}; it must be a number, under the id of a token"))
+    };
+    biases.iter().map(|(id, bias)| id.parse().ok().zip(bias.as_f64().map(|bias| bias as f32)).ok_or_else(|| bad(id, bias))).collect()
 }
 
 /// One token that may still be drawn.

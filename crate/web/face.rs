@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use js_sys::{Function, JSON, Promise, Reflect};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -412,7 +413,8 @@ async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::re
 }
 
 fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
-    if options.is_undefined() { Ok(GenerateOptions::default()) } else { from_js("options", &options) }
+    let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
+    GenerateOptions::from_json(&options).map_err(thrown)
 }
 
 /// Plain data crosses as JSON, which both sides read and write in one call.

@@ -97,9 +97,9 @@ export interface Message {
 export interface Sampling {
   /** Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy. */
   temperature?: number;
-  /** Keep the k likeliest tokens; 0 keeps all. */
+  /** Keep the k likeliest tokens; 0 and -1 keep all. */
   topK?: number;
-  /** Keep the fewest likeliest tokens whose probabilities reach this sum; 1 keeps all. */
+  /** Keep the fewest likeliest tokens whose probabilities reach this sum: at 0 the likeliest alone, at 1 all. */
   topP?: number;
   /** Keep tokens at least this fraction as likely as the likeliest; 0 keeps all. */
   minP?: number;
@@ -111,7 +111,7 @@ export interface Sampling {
   frequencyPenalty?: number;
   /** Added to the logits of single tokens, by id. */
   logitBias?: Record<number, number>;
-  /** The same seed gives the same text on the same backend. */
+  /** The same seed gives the same text on the same backend. It may be negative. */
   seed?: number;
 }
 

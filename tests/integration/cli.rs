@@ -86,6 +86,30 @@ fn inspect_tells_what_the_files_hold() {
     }
 }
 
+#[test]
+fn numbers_may_be_negative_and_at_the_edge() {
+    let model = tiny_chat("numbers");
+    let fixed = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "8"];
+    let likeliest = answer(&[&fixed[..], &["Hi"]].concat(), "");
+    assert_eq!(answer(&[&fixed[..], &["--temperature", "1", "--top-p", "0", "Hi"]].concat(), ""), likeliest);
+    assert!(!answer(&[&fixed[..], &["--presence-penalty", "-.5", "--frequency-penalty", "-1e-3", "Hi"]].concat(), "").is_empty());
+    let drawn = |seed: &str| answer(&[&fixed[..], &["--temperature", "2", "--top-k", "-1", "--seed", seed, "Hi"]].concat(), "");
+    assert_eq!(drawn("-1"), drawn("18446744073709551615"));
+    assert_ne!(drawn("-1"), drawn("-2"));
+    for (range, more) in [
+        ("it must be a whole number from -2^63 to 2^64 - 1", ["--seed", "0.5"]),
+        ("it must be a whole number from -1 on", ["--top-k", "-2"]),
+        ("it must be a whole number, 1 or more", ["--max-tokens", "-1"]),
+    ] {
+        let said = String::from_utf8(phi(&[&fixed[..5], &more, &["Hi"]].concat(), "").stderr).unwrap();
+        assert!(said.contains(range) && said.contains(more[0]), "{said}");
+    }
+    check_mistakes(&[
+        ("bad-option", &[&fixed[..], &["--top-p", "-0.1", "Hi"]].concat()),
+        ("bad-option", &[&fixed[..], &["--temperature", "-1", "Hi"]].concat()),
+    ]);
+}
+
 /// Every command that prints, with what it reads.
 fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     let text = format!("{model}/text.txt");

@@ -37,11 +37,11 @@ export interface Sampling {
   max_tokens?: number | null;
   /** Above 1 bolder, below 1 safer; 0, which it is unless said otherwise, takes the likeliest token. */
   temperature?: number | null;
-  /** Keep the fewest likeliest tokens whose probabilities reach this sum; 1 keeps all. */
+  /** Keep the fewest likeliest tokens whose probabilities reach this sum: at 0 the likeliest alone, at 1 all. */
   top_p?: number | null;
   /** Texts that end the answer; they are not part of it. */
   stop?: string | string[] | null;
-  /** The same seed gives the same text on the same backend. */
+  /** The same seed gives the same text on the same backend. It may be negative. */
   seed?: number | null;
   frequency_penalty?: number | null;
   presence_penalty?: number | null;
@@ -50,7 +50,7 @@ export interface Sampling {
   n?: 1 | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
-  /** Not OpenAI's: keep the k likeliest tokens; 0 keeps all. */
+  /** Not OpenAI's: keep the k likeliest tokens; 0 and -1 keep all. */
   top_k?: number | null;
   /** Not OpenAI's: keep tokens at least this fraction as likely as the likeliest; 0 keeps all. */
   min_p?: number | null;

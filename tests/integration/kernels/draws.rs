@@ -29,6 +29,7 @@ fn rows() -> Vec<Sampling> {
         Sampling { top_p: 0.9, ..base.clone() },
         Sampling { temperature: 9.0, top_p: 0.99, ..base.clone() },
         Sampling { top_p: 0.01, ..base.clone() },
+        Sampling { top_p: 0.0, ..base.clone() },
         Sampling { min_p: 0.1, ..base.clone() },
         Sampling { min_p: 1.0, ..base.clone() },
         Sampling { temperature: 1.3, top_k: 40, top_p: 0.8, min_p: 0.02, ..base.clone() },

@@ -74,14 +74,17 @@ impl Host for Terminal {
         self.args.source()
     }
 
+    /// A bar that went only with the command would take the lines with it that stand there then.
+    async fn settle(&self, _loaded: bool) -> Result<()> {
+        *self.bar.borrow_mut() = None;
+        Ok(())
+    }
+
     fn progress(&self, Progress { done, total }: Progress) {
         let mut bar = self.bar.borrow_mut();
         let shown = bar.get_or_insert_with(|| progress::bytes("loading"));
         shown.set_length(total);
         shown.set_position(done);
-        if done == total {
-            *bar = None;
-        }
     }
 }
 

@@ -16,8 +16,11 @@ pub struct Run {
     model: ModelArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
+    /// What the model is told before the prompt.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    system: Option<String>,
     /// Continue the prompt as it stands, without the chat template.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "system")]
     raw: bool,
     /// Print the figures to standard error in this form.
     #[arg(long, value_enum)]
@@ -37,9 +40,13 @@ impl Run {
         let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
         let mut model = device::open(&self.model).await?;
         let options = self.sampling.options();
-        let answer =
-            if self.raw { model.complete(&prompt, &options).await? } else { model.chat(&[Message::user(prompt)], &options).await? };
-        let (_, stats) = print_answer(answer).await?;
+        let answer = if self.raw {
+            model.complete(&prompt, &options).await?
+        } else {
+            let messages: Vec<_> = self.system.into_iter().map(Message::system).chain([Message::user(prompt)]).collect();
+            model.chat(&messages, &options).await?
+        };
+        let (_, stats) = print_answer(answer, &|| false).await?;
         match self.stats {
             Some(StatsForm::Json) => output::note(json(&stats)),
             None => output::note(sentence(&stats)),
@@ -48,11 +55,16 @@ impl Run {
     }
 }
 
-/// Streams an answer to standard output and returns its text and figures.
-pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>) -> Result<(String, Stats)> {
+/// Streams an answer to standard output, until it is stopped, and returns its text and figures.
+pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>, is_stopped: &dyn Fn() -> bool) -> Result<(String, Stats)> {
     let mut whole = String::new();
     let bar = progress::Prefill::new();
     while let Some(event) = answer.next().await? {
+        if is_stopped() {
+            bar.hide();
+            output::line("")?;
+            return Ok((whole, answer.cancel()));
+        }
         match event {
             Event::Prefill { done, total } => bar.show(done, total),
             Event::Notice { message } => {

@@ -9,11 +9,14 @@ mod generate;
 #[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "no_gpu.rs")]
 mod gpu;
 mod inspect;
+mod lines;
 mod logits;
 mod options;
 pub mod output;
 mod perplexity;
 mod progress;
+#[cfg_attr(target_family = "wasm", path = "no_terminal.rs")]
+mod terminal;
 
 use std::process::exit;
 

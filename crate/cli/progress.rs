@@ -14,10 +14,12 @@ pub fn bytes(what: &'static str) -> ProgressBar {
 
 /// A bar that counts tokens.
 pub fn tokens(what: &'static str, total: usize) -> ProgressBar {
-    let bar = styled(what, "{msg} {bar:30} {pos} of {len} tokens, {eta} left");
+    let bar = styled(what, TOKENS);
     bar.set_length(total as u64);
     bar
 }
+
+const TOKENS: &str = "{msg} {bar:30} {pos} of {len} tokens, {eta} left";
 
 fn styled(what: &'static str, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -43,7 +45,7 @@ pub struct Prefill(ProgressBar);
 impl Prefill {
     /// Not shown yet.
     pub fn new() -> Prefill {
-        Prefill(tokens("reading", 0))
+        Prefill(styled("reading", TOKENS)) // Its length would show it.
     }
 
     /// Tells how far it is.

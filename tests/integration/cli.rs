@@ -110,6 +110,15 @@ fn numbers_may_be_negative_and_at_the_edge() {
     ]);
 }
 
+#[test]
+fn what_the_model_is_told_first_is_part_of_the_prompt() {
+    let model = tiny_chat("told");
+    let output = phi(&["run", "--model", &model, "--backend", "cpu", "--max-tokens", "1", "--stats", "json", "--system", "-ab", "Hi"], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let stats: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(stats["prompt_tokens"], "-ab\nHi\n".len(), "{said}");
+}
+
 /// Every command that prints, with what it reads.
 fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     let text = format!("{model}/text.txt");

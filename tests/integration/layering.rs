@@ -36,6 +36,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("js_sys", &["web"]),
     ("web_sys", &["web"]),
     ("clap", &["cli"]),
+    ("rustyline", &["cli"]),
+    ("signal_hook", &["cli"]),
     ("indicatif", &["cli"]),
     ("tokenizers", &["text"]),
     ("minijinja", &["text"]),

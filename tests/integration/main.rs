@@ -27,6 +27,8 @@ mod weights;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod bench;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod chat;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod cli;
 #[cfg(not(target_family = "wasm"))]
 mod layering;

@@ -44,7 +44,7 @@ fn a_stop_text_ends_the_answer_and_is_not_shown() {
 
 #[test]
 fn a_conversation_remembers() {
-    let input = "My name is Zebedee. Greet me.\nWhat is my name?\n\n";
+    let input = "My name is Zebedee. Greet me.\n\nWhat is my name?\n";
     let said = answer(&["chat", "--model", &smollm2(), "--backend", "cpu", "--max-tokens", "24"], input);
     assert!(said.lines().last().unwrap().contains("Zebedee"), "{said}");
 }

@@ -24,6 +24,6 @@ pub mod text;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
 pub mod web;
 pub mod weights;
-mod words;
+pub mod words;
 
 pub use error::{Code, Error, Result};

@@ -5,6 +5,7 @@ use crate::text::template::ChatTemplate;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::gguf::Metadata;
+use crate::weights::source::Source;
 
 /// Everything about a model's text.
 #[derive(Debug)]
@@ -23,7 +24,19 @@ impl Words {
     /// # Errors
     /// `bad-tokenizer` when there is none or it cannot be read.
     pub fn of<S>(checkpoint: &Checkpoint<S>) -> Result<Words> {
-        let (tokenizer, template_source) = match &checkpoint.files {
+        Words::read(&checkpoint.files, &checkpoint.stop_tokens)
+    }
+
+    /// Reads a model's tokenizer and template without its weights, which need not be there; the stop tokens are the vocabulary's alone.
+    ///
+    /// # Errors
+    /// Those of [`TextFiles::open`] and [`Words::of`].
+    pub async fn open(source: impl Source) -> Result<Words> {
+        Words::read(&TextFiles::open(source).await?, &[])
+    }
+
+    fn read(files: &TextFiles, stop_tokens: &[u32]) -> Result<Words> {
+        let (tokenizer, template_source) = match files {
             TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, .. } => {
                 let Some(json) = tokenizer_json else {
                     fail!(Code::BadTokenizer, "the model has no tokenizer.json; put the one that belongs to it beside config.json");
@@ -36,7 +49,7 @@ impl Words {
             }
         };
         let template = ChatTemplate::for_tokenizer(&tokenizer, template_source.as_deref());
-        let mut stop_tokens = checkpoint.stop_tokens.clone();
+        let mut stop_tokens = stop_tokens.to_vec();
         stop_tokens.extend(tokenizer.end_of_turn_ids());
         stop_tokens.sort_unstable();
         stop_tokens.dedup();

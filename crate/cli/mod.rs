@@ -15,6 +15,7 @@ mod options;
 pub mod output;
 mod perplexity;
 mod progress;
+mod prompt;
 #[cfg_attr(target_family = "wasm", path = "no_terminal.rs")]
 mod terminal;
 
@@ -37,6 +38,10 @@ enum Command {
     Run(generate::Run),
     /// Converse in the terminal.
     Chat(chat::Chat),
+    /// Print a conversation as the model reads it.
+    Prompt(prompt::Prompt),
+    /// Print a text's tokens.
+    Tokenize(prompt::Tokenize),
     /// Write the logits of given token ids to a safetensors file.
     Logits(logits::Logits),
     /// Measure how well the model predicts a text.
@@ -66,6 +71,8 @@ pub async fn run() -> Result<()> {
     match parsed()?.command {
         Command::Run(run) => run.run().await,
         Command::Chat(chat) => chat.run().await,
+        Command::Prompt(prompt) => prompt.run().await,
+        Command::Tokenize(tokenize) => tokenize.run().await,
         Command::Logits(logits) => logits.run().await,
         Command::Perplexity(perplexity) => perplexity.run().await,
         Command::Bench(bench) => bench.run().await,

@@ -18,6 +18,7 @@ use crate::error::{Code, Result, fail};
 pub use super::load::{Bits, Hold, free};
 
 const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
@@ -113,7 +114,7 @@ impl<S: Source> Checkpoint<S> {
     pub async fn open(source: S) -> Result<Checkpoint<S>> {
         let store = Store { source, verified: None };
         let checkpoint = match store.entry().map(str::to_owned) {
-            Some(file) if file.ends_with(".json") || file.ends_with(".safetensors") => Self::open_directory(store).await?,
+            Some(file) if is_of_directory(&file) => Self::open_directory(store).await?,
             Some(file) => Self::open_gguf(store, &file).await?,
             None => Self::open_directory(store).await?,
         };
@@ -171,7 +172,8 @@ impl<S: Source> Checkpoint<S> {
         match (read_all(&store, CONFIG, LARGEST_JSON).await?, files) {
             (Some(config), Some(files)) => Self::open_huggingface(store, &config, files).await,
             (config, _) => {
-                let file = Self::only_gguf(&store, config.is_some()).await?;
+                let lacks = if config.is_some() { format!("neither {SINGLE} nor {INDEX}") } else { format!("no {CONFIG}") };
+                let file = Self::only_gguf(&store, &lacks).await?;
                 Self::open_gguf(store, &file).await
             }
         }
@@ -186,9 +188,8 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// The GGUF model of a directory that is no Hugging Face one.
-    async fn only_gguf(store: &Store<S>, has_config: bool) -> Result<String> {
+    async fn only_gguf(store: &Store<S>, lacks: &str) -> Result<String> {
         let name = store.name();
-        let lacks = if has_config { format!("neither {SINGLE} nor {INDEX}") } else { format!("no {CONFIG}") };
         let Some(files) = store.source.list().await? else {
             fail!(Code::NotFound, "{name}: there is {lacks}; name a model's directory or a GGUF file");
         };
@@ -216,21 +217,26 @@ impl<S: Source> Checkpoint<S> {
         let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
         config.attention_bias.qkv &= there.qkv;
         config.attention_bias.o &= there.o;
-        let json = async |file: &str| match read_all(&store, file, LARGEST_JSON).await? {
+        let (files, own) = Self::texts(&store).await?;
+        let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
+        Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })
+    }
+
+    /// What a Hugging Face directory says about words, and its own tokens that end an answer.
+    async fn texts(store: &Store<S>) -> Result<(TextFiles, Vec<u32>)> {
+        let json = async |file: &str| match read_all(store, file, LARGEST_JSON).await? {
             Some(bytes) => parse_json::<Value>(file, &bytes).map(Some),
             None => Ok(None),
         };
         let generation_config = json("generation_config.json").await?;
         let tokenizer_config = json("tokenizer_config.json").await?;
-        let template = read_all(&store, "chat_template.jinja", LARGEST_JSON).await?;
+        let template = read_all(store, "chat_template.jinja", LARGEST_JSON).await?;
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
             fail!(Code::BadTemplate, "chat_template.jinja in {}: not UTF-8", store.name());
         };
         let own = token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")))?;
-        let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
-        let tokenizer_json = read_all(&store, "tokenizer.json", LARGEST_TEXT).await?;
-        let files = TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config };
-        Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })
+        let tokenizer_json = read_all(store, TOKENIZER, LARGEST_TEXT).await?;
+        Ok((TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config }, own))
     }
 
     async fn open_gguf(store: Store<S>, file: &str) -> Result<Checkpoint<S>> {
@@ -321,6 +327,34 @@ impl<S: Source> Checkpoint<S> {
         }
         Ok(tensor)
     }
+}
+
+impl TextFiles {
+    /// What a model's files say about words. Its weights are not looked for: a `tokenizer.json` will do, or the header of a GGUF file.
+    ///
+    /// # Errors
+    /// `not-found`, `not-a-model`, `bad-template`, those of a GGUF header, and the source's own.
+    pub async fn open<S: Source>(source: S) -> Result<TextFiles> {
+        let store = Store { source, verified: None };
+        let file = match store.entry() {
+            Some(file) if !is_of_directory(file) => file.to_owned(),
+            _ if store.size(TOKENIZER).await?.is_some() => return Ok(Checkpoint::texts(&store).await?.0),
+            _ => Checkpoint::only_gguf(&store, &format!("no {TOKENIZER}")).await?,
+        };
+        let header = gguf::read_header(&store, &file).await?;
+        // Only the first part of several has the whole metadata.
+        let count = header.metadata.unsigned("split.count").filter(|&count| count > 1);
+        let parts = count.and_then(|count| gguf::split_names(&file, count.min(MOST_SHARDS)));
+        match parts.and_then(|parts| parts.into_iter().next()).filter(|first| *first != file) {
+            Some(first) => Ok(TextFiles::Gguf(gguf::read_header(&store, &first).await?.metadata)),
+            None => Ok(TextFiles::Gguf(header.metadata)),
+        }
+    }
+}
+
+/// Whether a file's directory is the model.
+fn is_of_directory(file: &str) -> bool {
+    file.ends_with(".json") || file.ends_with(".safetensors") || file.ends_with(".jinja")
 }
 
 fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>) -> Result<()> {

@@ -87,6 +87,44 @@ fn inspect_tells_what_the_files_hold() {
 }
 
 #[test]
+fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
+    let model = tiny_chat("no-weights");
+    for file in ["config.json", "model.safetensors"] {
+        fs::remove_file(Path::new(&model).join(file)).unwrap();
+    }
+    let shown = |arguments: &[&str], input: &str| answer(&[&[arguments[0], "--model", &model], &arguments[1..]].concat(), input);
+    // An ASCII character is a token, three after its code; the template puts a line feed after each message.
+    assert_eq!(shown(&["prompt", "-"], HELLO), "Hi\nHo\n");
+    assert_eq!(shown(&["prompt", "--ids", "-"], HELLO), "75,108,13,75,114,13\n");
+    let file = format!("{model}/messages.json");
+    fs::write(&file, HELLO).unwrap();
+    assert_eq!(shown(&["prompt", &file], ""), "Hi\nHo\n");
+    assert_eq!(shown(&["tokenize", "Hi <|e|>"], ""), "      75  \"H\"\n     108  \"i\"\n      35  \" \"\n       2  \"<|e|>\"\n");
+    assert_eq!(shown(&["tokenize", "--ids", "-"], "Hi"), "75,108\n");
+    assert_eq!(shown(&["tokenize", "--count", "Hi"], ""), "2\n");
+    // A file of its own goes before the configuration's template.
+    fs::write(Path::new(&model).join("chat_template.jinja"), "<|s|>{{ messages[0].content }}").unwrap();
+    assert_eq!(shown(&["prompt", "--ids", "-"], HELLO), "1,75,108\n");
+
+    let messages = |name: &str, text: &str| {
+        let file = format!("{model}/{name}.json");
+        fs::write(&file, text).unwrap();
+        file
+    };
+    let (cut, slip, empty) = (messages("cut", "[{\"role\""), messages("slip", "[{}\n, x]"), messages("empty", "[]"));
+    let nameless = messages("nameless", "[{\"content\": \"Hi\"}]");
+    let prompt = ["prompt", "--model", &model];
+    for file in [&cut, &slip, &empty, &nameless] {
+        check_mistakes(&[("bad-option", &[&prompt[..], &[file]].concat())]);
+    }
+    let said = |file| String::from_utf8(phi(&[&prompt[..], &[file]].concat(), "").stderr).unwrap();
+    assert!(said(&cut).contains("cut.json is not JSON: it ends too early; "), "{}", said(&cut));
+    assert!(said(&slip).contains("slip.json is not JSON: line 2, column 3; "), "{}", said(&slip));
+    fs::remove_file(Path::new(&model).join("tokenizer.json")).unwrap();
+    check_mistakes(&[("not-a-model", &[&prompt[..], &[&file]].concat()), ("not-found", &["tokenize", "--model", "/no/such/model", "Hi"])]);
+}
+
+#[test]
 fn numbers_may_be_negative_and_at_the_edge() {
     let model = tiny_chat("numbers");
     let fixed = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "8"];
@@ -119,6 +157,8 @@ fn what_the_model_is_told_first_is_part_of_the_prompt() {
     assert_eq!(stats["prompt_tokens"], "-ab\nHi\n".len(), "{said}");
 }
 
+const HELLO: &str = r#"[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]"#;
+
 /// Every command that prints, with what it reads.
 fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     let text = format!("{model}/text.txt");
@@ -127,6 +167,10 @@ fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     let cpu = ["--model", model, "--backend", "cpu"];
     check(&["--help"], "");
     check(&["inspect", model], "");
+    check(&["prompt", "--model", model, "-"], HELLO);
+    check(&["prompt", "--model", model, "--ids", "-"], HELLO);
+    check(&["tokenize", "--model", model, "Hello"], "");
+    check(&["tokenize", "--model", model, "--count", "Hello"], "");
     check(&[&["perplexity"][..], &cpu, &[&text]].concat(), "");
     check(&[&["bench"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
     check(&[&["bench", "--json"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");

@@ -50,6 +50,16 @@ fn a_conversation_remembers() {
 }
 
 #[test]
+fn prompts_are_those_of_transformers() {
+    let model = smollm2();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("../../golden/smollm2/answers.json")).unwrap();
+    for row in rows {
+        let messages = row["messages"].to_string();
+        assert_eq!(answer(&["prompt", "--model", &model, "-"], &messages), row["prompt"].as_str().unwrap());
+    }
+}
+
+#[test]
 fn mistakes_are_one_sentence_with_a_code() {
     let smol = smollm2();
     let cut = scratch("cut.gguf");

@@ -1,0 +1,97 @@
+//! `phi prompt` and `phi tokenize`: what the model is shown. They need its tokenizer's files and no weights.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use phi_wasm::text::template::Message;
+use phi_wasm::weights::DirSource;
+use phi_wasm::words::Words;
+use phi_wasm::{Code, Error, Result};
+use serde_json::Value;
+
+use super::options::{read_stdin, read_text};
+use super::output;
+
+/// Print a conversation as the model reads it: the text that its chat template makes of it, up to where the answer begins.
+#[derive(Debug, Args)]
+pub struct Prompt {
+    /// A GGUF file, or a directory with tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja.
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    /// Print the ids of its tokens instead, separated by commas.
+    #[arg(long)]
+    ids: bool,
+    /// The conversation, or - for standard input: a JSON list of messages, {"role": "user", "content": "…"} each.
+    #[arg(value_name = "MESSAGES.json")]
+    messages: PathBuf,
+}
+
+/// Print a text's tokens: a line for each, with its id and what it stands for.
+#[derive(Debug, Args)]
+pub struct Tokenize {
+    /// A GGUF file, or a directory with tokenizer.json.
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    /// Print their ids alone, separated by commas.
+    #[arg(long, conflicts_with = "count")]
+    ids: bool,
+    /// Print only how many there are.
+    #[arg(long)]
+    count: bool,
+    /// The text, or - for standard input. Control tokens that are spelt in it count as such.
+    text: String,
+}
+
+impl Prompt {
+    /// Does it.
+    pub async fn run(self) -> Result<()> {
+        let messages = conversation(&read_json(&self.messages)?)?;
+        let words = Words::open(DirSource::open(&self.model)?).await?;
+        let prompt = words.template?.render(&messages, true)?;
+        if self.ids {
+            return output::line(joined(&words.tokenizer.encode(&prompt, false)?));
+        }
+        // As it is: a line feed more would be another prompt.
+        output::piece(prompt)
+    }
+}
+
+impl Tokenize {
+    /// Does it.
+    pub async fn run(self) -> Result<()> {
+        let text = if self.text == "-" { read_stdin()? } else { self.text };
+        let tokenizer = Words::open(DirSource::open(&self.model)?).await?.tokenizer;
+        let ids = tokenizer.encode(&text, false)?;
+        if self.count {
+            return output::line(ids.len());
+        }
+        if self.ids {
+            return output::line(joined(&ids));
+        }
+        let piece = |id: u32| String::from_utf8_lossy(tokenizer.token_bytes(id).unwrap_or_default()).into_owned();
+        ids.into_iter().try_for_each(|id| output::line(format_args!("{id:>8}  {:?}", piece(id))))
+    }
+}
+
+/// As `phi logits --ids` takes them.
+fn joined(ids: &[u32]) -> String {
+    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A JSON file of the user's, or standard input.
+fn read_json(path: &Path) -> Result<Value> {
+    let (name, text) =
+        if path == Path::new("-") { ("standard input".to_owned(), read_stdin()?) } else { (path.display().to_string(), read_text(path)?) };
+    serde_json::from_str(&text).map_err(|error| {
+        let why = if error.is_eof() { "it ends too early".to_owned() } else { format!("line {}, column {}", error.line(), error.column()) };
+        Error::new(Code::BadOption, format!("{name} is not JSON: {why}; give a list of messages, a {{\"role\", \"content\"}} each"))
+    })
+}
+
+/// Messages from JSON.
+fn conversation(json: &Value) -> Result<Vec<Message>> {
+    let message = |one: &Value| Some(Message::new(one.get("role")?.as_str()?, one.get("content")?.as_str()?));
+    let all: Option<Vec<Message>> = json.as_array().and_then(|all| all.iter().map(message).collect());
+    let what = "the messages are no list of messages; give a {\"role\", \"content\"} each, both of them texts";
+    all.filter(|all| !all.is_empty()).ok_or_else(|| Error::new(Code::BadOption, what))
+}

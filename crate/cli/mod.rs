@@ -21,7 +21,8 @@ mod terminal;
 
 use std::process::exit;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use phi_wasm::Result;
 
 /// Phi-4-mini and its relatives, on this device alone.
@@ -52,6 +53,11 @@ enum Command {
     Convert(convert::Convert),
     /// Say what a model's files hold.
     Inspect(inspect::Inspect),
+    /// Print a script that has a shell complete the command's options.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// The arguments, unless they ask for help or the version, which is an answer, too, or are none that we know.
@@ -78,5 +84,10 @@ pub async fn run() -> Result<()> {
         Command::Bench(bench) => bench.run().await,
         Command::Convert(convert) => convert.run().await,
         Command::Inspect(inspect) => inspect.run().await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "phi", &mut script);
+            output::piece(String::from_utf8_lossy(&script))
+        }
     }
 }

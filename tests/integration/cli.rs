@@ -157,6 +157,14 @@ fn what_the_model_is_told_first_is_part_of_the_prompt() {
     assert_eq!(stats["prompt_tokens"], "-ab\nHi\n".len(), "{said}");
 }
 
+#[test]
+fn shells_are_told_of_every_command() {
+    for (shell, sign) in [("bash", "complete -F"), ("zsh", "#compdef phi"), ("fish", "complete -c phi")] {
+        let script = answer(&["completions", shell], "");
+        assert!(script.contains(sign) && script.contains("tokenize") && script.contains("presence-penalty"), "{script}");
+    }
+}
+
 const HELLO: &str = r#"[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]"#;
 
 /// Every command that prints, with what it reads.
@@ -166,6 +174,7 @@ fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     fs::write(&text, "word1 word2").unwrap();
     let cpu = ["--model", model, "--backend", "cpu"];
     check(&["--help"], "");
+    check(&["completions", "bash"], "");
     check(&["inspect", model], "");
     check(&["prompt", "--model", model, "-"], HELLO);
     check(&["prompt", "--model", model, "--ids", "-"], HELLO);

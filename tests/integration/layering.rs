@@ -36,6 +36,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("js_sys", &["web"]),
     ("web_sys", &["web"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
     ("rustyline", &["cli"]),
     ("signal_hook", &["cli"]),
     ("indicatif", &["cli"]),

@@ -1,13 +1,13 @@
 // The chat app over time: a slow line, a closed tab, long conversations, models that come and go.
 
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
+import { appendFileSync, cpSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch } from "../../web/tools/browser.mjs";
-import { serve } from "../../web/tools/serve.mjs";
-import { askAnew, ENDLESS, exported, file, importFile, inOneLine, OFFER, SKY, STAND_IN, text } from "./app.mjs";
+import { PAGE, serve } from "../../web/tools/serve.mjs";
+import { askAnew, ENDLESS, exported, file, folder, importFile, inOneLine, OFFER, SKY, STAND_IN, text } from "./app.mjs";
 import { Hub } from "./hub.mjs";
 
 const SIZE = statSync(STAND_IN).size;
@@ -146,6 +146,24 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.press("Open a file");
     await page.tab.waitForFunction(() => document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("exported.tar"));
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+  });
+
+  it("tells once of a newer version, and changes to it when asked", async () => {
+    const copy = join(folder, "app");
+    cpSync(PAGE, copy, { recursive: true });
+    const newer = await serve({ models: folder, page: copy });
+    const app = await AppPage.open(browser, newer.address);
+    await app.offlineReady();
+    appendFileSync(join(copy, "service-worker.js"), "\n// Newer.\n");
+    await app.tab.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
+    await app.tab.waitForSelector(".toast button");
+    assert.equal(await app.tab.$$eval(".toast", (toasts) => toasts.length), 1);
+    await Promise.all([app.tab.waitForNavigation(), app.press("Reload the app")]);
+    await app.tab.waitForFunction(() => navigator.serviceWorker.getRegistration().then(({ active, waiting }) => active?.state === "activated" && !waiting));
+    assert.deepEqual(app.complaints, []);
+    await app.tab.close();
+    newer.server.closeAllConnections();
+    newer.server.close();
   });
 
   it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));

@@ -10,7 +10,8 @@ import { parseArgs } from "node:util";
 import sirv from "sirv";
 import { ISOLATED, POLICY, SEALED } from "./headers.mjs";
 
-const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
+/** The built app. */
+export const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 
 /** The bare pages load models from wherever tests put them. */
 const BARE = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";

@@ -1,5 +1,7 @@
 // Short messages at the edge, some of which can undo what they tell of.
 
+import { untrack } from "svelte";
+
 export interface Toast {
   id: number;
   text: string;
@@ -37,7 +39,8 @@ class Toasts {
     const id = ++this.#last;
     const timer = setTimeout(() => (this.close(id), gone()), time);
     const pressed = action && { label: action.label, act: () => (clearTimeout(timer), this.close(id), action.act()) };
-    this.all.push({ ...rest, id, ...(pressed && { action: pressed }) });
+    // An effect that tells something must not be run again for what is told: it would tell it without end.
+    untrack(() => this.all.push({ ...rest, id, ...(pressed && { action: pressed }) }));
   }
 }
 

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::error::{Code, Result, fail};
+use crate::error::Result;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
-use crate::weights::config::AttentionBias;
 use crate::weights::directory::NewDirectory;
 use crate::weights::source::Source;
 use crate::weights::write::{Options, Report};
@@ -50,25 +49,20 @@ pub async fn convert<S: Source>(
 
 /// The files beside the weights, by name.
 pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    if checkpoint.config.attention_bias != AttentionBias::default() {
-        fail!(
-            Code::UnsupportedArchitecture,
-            "attention_bias: models whose attention has biases run as they are, but our own form has no place for them"
-        );
-    }
     let (tokenizer_json, tokenizer_config, chat_template, generation_config) = match &checkpoint.files {
         TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config } => {
             (tokenizer_json.clone(), tokenizer_config.clone(), chat_template.clone(), generation_config.clone())
         }
         TextFiles::Gguf(metadata) if metadata.texts("tokenizer.ggml.tokens").is_some() => {
             let tokenizer = Words::of(checkpoint)?.tokenizer;
-            let config = json!({
+            let mut config = json!({
                 "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": tokenizer.bos().map(|id| tokenizer.written(Some(id))),
-                "eos_token": tokenizer.eos().map(|id| tokenizer.written(Some(id))),
                 "chat_template": metadata.text("tokenizer.chat_template"),
                 "clean_up_tokenization_spaces": false,
             });
+            for (name, written) in tokenizer.named_tokens() {
+                config[name] = written.as_str().into();
+            }
             (Some(tokenizer.to_json()?), Some(config), None, None)
         }
         TextFiles::Gguf(_) => (None, None, None, None),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phi_wasm::text::template::Message;
+use phi_wasm::text::{Ending, Message};
 use phi_wasm::weights::DirSource;
 use phi_wasm::words::Words;
 use phi_wasm::{Code, Error, Result};
@@ -18,6 +18,9 @@ pub struct Prompt {
     /// A GGUF file, or a directory with tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja.
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
+    /// A JSON list that describes tools, as the template wants it: mostly OpenAI's {"type": "function", "function": …} each.
+    #[arg(long, value_name = "TOOLS.json")]
+    tools: Option<PathBuf>,
     /// Print the ids of its tokens instead, separated by commas.
     #[arg(long)]
     ids: bool,
@@ -45,14 +48,15 @@ pub struct Tokenize {
 impl Prompt {
     /// Does it.
     pub async fn run(self) -> Result<()> {
-        let messages = conversation(&read_json(&self.messages)?)?;
+        let messages = Message::conversation(read_json(&self.messages, "messages, a {\"role\", \"content\"} each")?)?;
+        let tools = self.tools.as_deref().map_or_else(|| Ok(Vec::new()), tools)?;
         let words = Words::open(DirSource::open(&self.model)?).await?;
-        let prompt = words.template?.render(&messages, true)?;
+        let prompt = words.template?.render(&messages, &tools, Ending::Answer)?;
         if self.ids {
-            return output::line(joined(&words.tokenizer.encode(&prompt, false)?));
+            return output::line(joined(&words.tokenizer.encode_prompt(&prompt)?));
         }
         // As it is: a line feed more would be another prompt.
-        output::piece(prompt)
+        output::piece(prompt.text())
     }
 }
 
@@ -78,20 +82,19 @@ fn joined(ids: &[u32]) -> String {
     ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A JSON file of the user's, or standard input.
-fn read_json(path: &Path) -> Result<Value> {
+/// A JSON file of the user's, or standard input, which should be a list of these.
+fn read_json(path: &Path, these: &str) -> Result<Value> {
     let (name, text) =
         if path == Path::new("-") { ("standard input".to_owned(), read_stdin()?) } else { (path.display().to_string(), read_text(path)?) };
     serde_json::from_str(&text).map_err(|error| {
         let why = if error.is_eof() { "it ends too early".to_owned() } else { format!("line {}, column {}", error.line(), error.column()) };
-        Error::new(Code::BadOption, format!("{name} is not JSON: {why}; give a list of messages, a {{\"role\", \"content\"}} each"))
+        Error::new(Code::BadOption, format!("{name} is not JSON: {why}; give a list of {these}"))
     })
 }
 
-/// Messages from JSON.
-fn conversation(json: &Value) -> Result<Vec<Message>> {
-    let message = |one: &Value| Some(Message::new(one.get("role")?.as_str()?, one.get("content")?.as_str()?));
-    let all: Option<Vec<Message>> = json.as_array().and_then(|all| all.iter().map(message).collect());
-    let what = "the messages are no list of messages; give a {\"role\", \"content\"} each, both of them texts";
-    all.filter(|all| !all.is_empty()).ok_or_else(|| Error::new(Code::BadOption, what))
+fn tools(path: &Path) -> Result<Vec<Value>> {
+    match read_json(path, "descriptions of tools")? {
+        Value::Array(tools) => Ok(tools),
+        _ => Err(Error::new(Code::BadOption, format!("{} holds no list; give a list of descriptions of tools", path.display()))),
+    }
 }

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::op::KvKind;
 use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
-use crate::text::template::{ChatTemplate, Message};
+use crate::text::template::{ChatTemplate, Ending, Message};
 use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
 use crate::weights::source::Source;
 use crate::words::Words;
@@ -114,6 +114,11 @@ impl<B: Backend> Session<B> {
         &self.words.tokenizer
     }
 
+    /// The tokenizer, the template and the tokens that end an answer.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
     /// The chat template.
     ///
     /// # Errors
@@ -136,13 +141,13 @@ impl<B: Backend> Session<B> {
 
     fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Course> {
         let (template, tokenizer) = (self.template()?, &self.words.tokenizer);
-        let (prompt, stream) = if options.continue_final {
-            (template.open_end(messages)?, TextStream::continuing(&options.stop))
+        let (ending, stream) = if options.continue_final {
+            (Ending::Continued, TextStream::continuing(&options.stop))
         } else {
-            (template.render(messages, true)?, TextStream::new(tokenizer, &options.stop))
+            (Ending::Answer, TextStream::new(tokenizer, &options.stop))
         };
         // The template writes its own BOS where the model wants one.
-        let ids = tokenizer.encode(&prompt, false)?;
+        let ids = tokenizer.encode_prompt(&template.render(messages, &[], ending)?)?;
         self.begin(&ids, stream, options)
     }
 

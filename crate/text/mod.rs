@@ -7,7 +7,7 @@
 //! - [`sampler`]: from a row of logits to the next id;
 //! - [`stream`]: from ids to pieces of text that may be shown at once.
 //!
-//! Nothing here knows a tensor, a file or a device: bytes come in, and `crate::error` is the only import.
+//! Nothing here knows a tensor, a file or a device: bytes come in.
 
 pub mod sampler;
 pub mod stream;
@@ -21,6 +21,6 @@ mod vocabulary;
 
 pub use sampler::{Sampler, Sampling};
 pub use stream::TextStream;
-pub use template::{BuiltIn, ChatTemplate, Message};
+pub use template::{BuiltIn, ChatTemplate, Ending, Message, Prompt};
 pub use tokenizer::Tokenizer;
 pub use vocabulary::Vocabulary;

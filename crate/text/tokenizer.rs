@@ -8,8 +8,12 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
-use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
+use tokenizers::{
+    AddedToken, DecoderWrapper, Model, NormalizerWrapper, OffsetType, PostProcessorWrapper, PreTokenizer, PreTokenizerWrapper,
+    TokenizerImpl,
+};
 
+use super::template::{Prompt, Spellings};
 use super::tokenizer_json;
 use super::tokens::{Entry, Kind, Spelling, TokenTable};
 use super::vocabulary::Vocabulary;
@@ -35,6 +39,7 @@ pub struct Tokenizer {
     suffix: Vec<u32>,
     bos: Option<u32>,
     eos: Option<u32>,
+    named: Vec<(String, String)>,
 }
 
 /// What both sources of a tokenizer come to.
@@ -56,6 +61,8 @@ pub(super) struct Parts {
     pub suffix: Vec<u32>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
+    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they are written.
+    pub named: Vec<(String, String)>,
 }
 
 impl Tokenizer {
@@ -107,6 +114,7 @@ impl Tokenizer {
             suffix: parts.suffix.clone(),
             bos: parts.bos,
             eos: parts.eos,
+            named: std::mem::take(&mut parts.named),
             encoder: encoder(parts)?,
         })
     }
@@ -120,12 +128,31 @@ impl Tokenizer {
     /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row; [`Code::BadTokenizer`], if the
     /// tokenizer's rules fail on the text.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
-        if longest_blank(text) > MAX_BLANK {
-            fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row; shorten it");
-        }
-        let encoding = self.encoder.encode_fast(text, false).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))?;
+        check_blank(text)?;
+        let encoding = self.encoder.encode_fast(text, false).map_err(|e| cannot_tokenize(&e))?;
         let ids = encoding.get_ids();
         Ok(if add_special { [&self.prefix, ids, &self.suffix].concat() } else { ids.to_vec() })
+    }
+
+    /// The ids of a rendered conversation: the template's control tokens are recognised, those that a message spells stay text.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let Some(mark) = prompt.mark else { return self.encode(&prompt.marked, false) };
+        check_blank(&prompt.marked)?;
+        let encoder = &self.encoder;
+        // The library's own steps, with one between: what is no token of the template's loses its marks.
+        let ids = || -> tokenizers::Result<Vec<u32>> {
+            let mut text = encoder.get_added_vocabulary().extract_and_normalize(encoder.get_normalizer(), &prompt.marked);
+            text.normalize(|piece| piece.replace(mark, "").map(|_| ()))?;
+            if let Some(pre_tokenizer) = encoder.get_pre_tokenizer() {
+                pre_tokenizer.pre_tokenize(&mut text)?;
+            }
+            text.tokenize(|piece| encoder.get_model().tokenize(piece.get()))?;
+            Ok(text.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
+        };
+        ids().map_err(|e| cannot_tokenize(&e))
     }
 
     /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control tokens out.
@@ -186,9 +213,21 @@ impl Tokenizer {
         self.eos
     }
 
-    /// How a control token is written, for the chat template's `bos_token` and `eos_token`; empty for none.
+    /// How a control token is written; empty for none.
     pub fn written(&self, id: Option<u32>) -> String {
         String::from_utf8_lossy(id.and_then(|id| self.token_bytes(id)).unwrap_or_default()).into_owned()
+    }
+
+    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they are written.
+    pub fn named_tokens(&self) -> &[(String, String)] {
+        &self.named
+    }
+
+    /// How added tokens are spelt.
+    pub(super) fn spellings(&self) -> Spellings {
+        let added = self.encoder.get_added_tokens_decoder();
+        let spelt = |special: bool| added.values().filter(|token| token.special == special).map(|token| token.content.clone()).collect();
+        Spellings::new(spelt(true), spelt(false))
     }
 
     /// Ids of the well-known end-of-turn tokens that this vocabulary holds, to be used beside `generation_config`'s own.
@@ -271,9 +310,16 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The longest run of white space, in bytes.
-fn longest_blank(text: &str) -> usize {
-    text.split(|c: char| !c.is_whitespace()).map(str::len).max().unwrap_or(0)
+/// Refuses a run of white space that is too long.
+fn check_blank(text: &str) -> Result<()> {
+    if text.split(|c: char| !c.is_whitespace()).any(|blank| blank.len() > MAX_BLANK) {
+        fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row; shorten it");
+    }
+    Ok(())
+}
+
+fn cannot_tokenize(error: &tokenizers::Error) -> Error {
+    bad(format!("this text cannot be tokenized: {error}"))
 }
 
 /// An error about the tokenizer's files.

@@ -174,6 +174,7 @@ fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
             None => parts.added.push((id, token)),
         }
     }
+    add_named(config, parts);
     parts.bos = named(config, "bos_token", parts);
     parts.eos = named(config, "eos_token", parts);
     for (flag, name, id, place) in
@@ -189,9 +190,35 @@ fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
     Ok(())
 }
 
-/// The id of a token that the configuration names, as a string or as an object with its content.
-fn named(config: &Value, key: &str, parts: &Parts) -> Option<u32> {
-    let text = config[key].as_str().or_else(|| config[key]["content"].as_str())?;
+/// The tokens that a configuration names, in the order in which the reference adds those that the vocabulary lacks.
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Tokens that the configuration names: templates know them by these names, and those that the vocabulary lacks come after it.
+fn add_named(config: &Value, parts: &mut Parts) {
+    let extra = ["additional_special_tokens", "extra_special_tokens"].map(|key| &config[key]);
+    let listed = extra.iter().filter_map(|list| list.as_array()).flatten();
+    let by_name = extra.iter().filter_map(|map| map.as_object()).flatten();
+    let named = NAMED.iter().map(|name| (*name, &config[*name])).chain(by_name.map(|(name, token)| (name.as_str(), token)));
+    parts.named = named.clone().filter_map(|(name, token)| Some((name.to_owned(), content(token)?.to_owned()))).collect();
+    for text in named.map(|(_, token)| token).chain(listed).filter_map(content) {
+        if id_of(text, parts).is_none() {
+            let next = parts.vocab.values().chain(parts.added.iter().map(|(id, _)| id)).max().map_or(0, |last| last + 1);
+            parts.added.push((next, AddedToken::from(text, true)));
+        }
+    }
+}
+
+/// What a token is written as, in the configuration a string or an object with its content.
+fn content(token: &Value) -> Option<&str> {
+    token.as_str().or_else(|| token["content"].as_str()).filter(|text| !text.is_empty())
+}
+
+fn id_of(text: &str, parts: &Parts) -> Option<u32> {
     let added = parts.added.iter().find(|(_, token)| token.content == text).map(|(id, _)| *id);
     added.or_else(|| parts.vocab.get(text).copied())
+}
+
+/// The id of a token that the configuration names.
+fn named(config: &Value, key: &str, parts: &Parts) -> Option<u32> {
+    id_of(content(&config[key])?, parts)
 }

@@ -52,9 +52,10 @@ const MAX_PIECE: usize = 512;
 
 impl Vocabulary {
     /// The parts of a tokenizer. See [`super::Tokenizer::from_vocabulary`].
-    pub(super) fn into_parts(self) -> Result<Parts> {
+    pub(super) fn into_parts(mut self) -> Result<Parts> {
+        self.apply_defaults();
         self.check()?;
-        let mut parts = Parts { added: self.added_tokens(), bos: self.bos, eos: self.eos, ..Parts::default() };
+        let mut parts = Parts { added: self.added_tokens(), bos: self.bos, eos: self.eos, named: self.named_tokens(), ..Parts::default() };
         for (id, token) in self.tokens.iter().enumerate() {
             if self.is_token(id)
                 && let Some(other) = parts.vocab.insert(token.clone(), id as u32)
@@ -76,6 +77,15 @@ impl Vocabulary {
             parts.suffix = self.eos.into_iter().collect();
         }
         Ok(parts)
+    }
+
+    /// SentencePiece's own ids, where a file names none: those of LLaMA's first converters did not.
+    fn apply_defaults(&mut self) {
+        if self.model == "llama" {
+            for (id, default) in [(&mut self.unk, 0), (&mut self.bos, 1), (&mut self.eos, 2)] {
+                *id = id.or((default < self.tokens.len() as u32).then_some(default));
+            }
+        }
     }
 
     /// The lists must be of one length, and the named ids within it.
@@ -108,6 +118,11 @@ impl Vocabulary {
 
     fn is_token(&self, id: usize) -> bool {
         self.kind(id) != UNUSED && !self.tokens[id].is_empty()
+    }
+
+    fn named_tokens(&self) -> Vec<(String, String)> {
+        let ids = [("bos_token", self.bos), ("eos_token", self.eos), ("unk_token", self.unk), ("pad_token", self.pad)];
+        ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), self.tokens.get(id? as usize)?.clone()))).collect()
     }
 
     /// Control tokens are special, user-defined ones are not; both are found in a text before it is split.

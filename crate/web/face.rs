@@ -1,5 +1,6 @@
 //! What JavaScript calls, in a worker: computing holds its thread until a step is done.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -23,10 +24,11 @@ use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
-use crate::text::template::Message;
+use crate::text::{Ending, Message, Prompt};
 use crate::weights::checkpoint::{Bits, Hold};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
+use crate::words::Words;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.ts");
@@ -57,6 +59,9 @@ extern "C" {
     /// Sees to it that workers help this one: `help` says what they do.
     #[wasm_bindgen(typescript_type = "StartHelpers")]
     pub type StartHelpers;
+    /// How to render a conversation; every field may be left out.
+    #[wasm_bindgen(typescript_type = "TemplateOptions | undefined")]
+    pub type JsTemplateOptions;
     /// Hears of an answer's steps, and says whether it shall go on.
     #[wasm_bindgen(typescript_type = "(event: Event) => Promise<boolean> | boolean")]
     pub type OnEvent;
@@ -68,9 +73,27 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
+/// How to render a conversation, as `types.ts` has it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct TemplateOptions {
+    tools: Vec<serde_json::Value>,
+    add_generation_prompt: Option<bool>,
+    continue_final: bool,
+}
+
 /// A loaded model. One call at a time: wait for a promise before the next.
 #[wasm_bindgen]
 pub struct PhiEngine(Steady<Page>);
+
+impl PhiEngine {
+    async fn text_assets(&mut self) -> std::result::Result<&Words, JsValue> {
+        Ok(match self.0.device().await.map_err(thrown)? {
+            Device::Gpu(session) => session.words(),
+            Device::Cpu(session) => session.words(),
+        })
+    }
+}
 
 #[wasm_bindgen]
 impl PhiEngine {
@@ -108,11 +131,27 @@ impl PhiEngine {
 
     /// The tokens of a text, without special ones.
     pub async fn tokenize(&mut self, text: &str) -> std::result::Result<Vec<u32>, JsValue> {
-        match self.0.device().await.map_err(thrown)? {
-            Device::Gpu(session) => session.tokenizer().encode(text, false),
-            Device::Cpu(session) => session.tokenizer().encode(text, false),
-        }
-        .map_err(thrown)
+        self.text_assets().await?.tokenizer.encode(text, false).map_err(thrown)
+    }
+
+    /// The text of tokens, control tokens as they are written.
+    pub async fn detokenize(&mut self, ids: Vec<u32>) -> std::result::Result<String, JsValue> {
+        self.text_assets().await?.tokenizer.decode(&ids, false).map_err(thrown)
+    }
+
+    /// A conversation as the model is to read it.
+    #[wasm_bindgen(js_name = applyChatTemplate)]
+    pub async fn apply_chat_template(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<String, JsValue> {
+        let prompt = prompt(self.text_assets().await?, &messages, &options)?;
+        Ok(prompt.text().into_owned())
+    }
+
+    /// How many tokens a conversation is, with the beginning of the model's answer unless said otherwise.
+    #[wasm_bindgen(js_name = countTokens)]
+    pub async fn count_tokens(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<usize, JsValue> {
+        let assets = self.text_assets().await?;
+        let prompt = prompt(assets, &messages, &options)?;
+        Ok(assets.tokenizer.encode_prompt(&prompt).map_err(thrown)?.len())
     }
 
     /// What was loaded, and what computes it.
@@ -139,7 +178,7 @@ impl PhiEngine {
 
     /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
     pub async fn chat(&mut self, messages: JsMessages, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let messages: Vec<Message> = from_js("messages", &messages)?;
+        let messages = Message::conversation(from_js("messages", &messages)?).map_err(thrown)?;
         tell(self.0.chat(&messages, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
     }
 
@@ -412,6 +451,19 @@ async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::re
     Ok(())
 }
 
+/// A conversation rendered for the model.
+fn prompt(assets: &Words, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
+    let options: TemplateOptions = if options.is_undefined() { TemplateOptions::default() } else { from_js("options", options)? };
+    let messages = Message::conversation(from_js("messages", messages)?).map_err(thrown)?;
+    let ending = match (options.continue_final, options.add_generation_prompt) {
+        (true, _) => Ending::Continued,
+        (false, Some(false)) => Ending::Closed,
+        (false, _) => Ending::Answer,
+    };
+    let template = assets.template.as_ref().map_err(|error| thrown(error.clone()))?;
+    template.render(&messages, &options.tools, ending).map_err(thrown)
+}
+
 fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
     GenerateOptions::from_json(&options).map_err(thrown)
@@ -421,7 +473,29 @@ fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateO
 fn from_js<T: DeserializeOwned>(what: &str, value: &JsValue) -> std::result::Result<T, JsValue> {
     let json = JSON::stringify(value)?;
     let bad = |error| thrown(Error::new(Code::BadOption, format!("the {what} are not what is expected: {error}")));
-    serde_json::from_str(&String::from(json)).map_err(bad)
+    serde_json::from_str(&well_formed(&String::from(json))).map_err(bad)
+}
+
+/// JSON in which halves of a character, which JavaScript's texts may hold and `stringify` writes as escapes, are U+FFFD.
+fn well_formed(json: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(escape) = json[at..].find('\\').map(|found| at + found) {
+        at = escape + 2;
+        // Whole characters stand as they are; of what is escaped, only these halves begin with a D.
+        if json[escape..].starts_with("\\ud") && json[escape + 3..].starts_with(|c: char| c.is_ascii_hexdigit()) {
+            out.push_str(&json[copied..escape]);
+            out.push(char::REPLACEMENT_CHARACTER);
+            at = escape + 6;
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return json.into();
+    }
+    out.push_str(&json[copied..]);
+    out.into()
 }
 
 fn to_js(value: &impl Serialize) -> JsValue {

@@ -71,6 +71,16 @@ export interface Checked {
   repaired: number;
 }
 
+/** How to render a conversation for the model. */
+export interface TemplateOptions {
+  /** Descriptions of tools, in OpenAI's shape as most templates want it. */
+  tools?: object[];
+  /** Whether the beginning of the model's answer comes last: yes, unless said otherwise. */
+  addGenerationPrompt?: boolean;
+  /** End within the last message, the assistant's. */
+  continueFinal?: boolean;
+}
+
 export interface Description {
   /** Where the model came from. */
   model: string;
@@ -88,9 +98,17 @@ export interface Description {
   storage: "opfs" | "indexeddb" | "none";
 }
 
+/** One turn of a conversation, with what else the chat template may ask for. */
 export interface Message {
   role: string;
-  content: string;
+  /** None where the message only calls tools. */
+  content?: string | { type: "text"; text: string }[] | null;
+  name?: string | null;
+  /** An assistant's calls; templates mostly want `function.arguments` as an object. */
+  tool_calls?: object[] | null;
+  /** The call that a tool's message answers. */
+  tool_call_id?: string | null;
+  reasoning_content?: string | null;
 }
 
 /** How tokens are chosen; greedily, unless a temperature is given. */

@@ -229,7 +229,7 @@ impl<S: Source> Checkpoint<S> {
             None => Ok(None),
         };
         let generation_config = json("generation_config.json").await?;
-        let tokenizer_config = json("tokenizer_config.json").await?;
+        let tokenizer_config = with_special_tokens(json("tokenizer_config.json").await?, json("special_tokens_map.json").await?);
         let template = read_all(store, "chat_template.jinja", LARGEST_JSON).await?;
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
             fail!(Code::BadTemplate, "chat_template.jinja in {}: not UTF-8", store.name());
@@ -436,4 +436,16 @@ async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) 
         longrope,
         factors: read("rope_freqs.weight").await?,
     })
+}
+
+/// `tokenizer_config.json` with the tokens that only `special_tokens_map.json` names, where older models have them.
+fn with_special_tokens(config: Option<Value>, map: Option<Value>) -> Option<Value> {
+    let Some(Value::Object(map)) = map else { return config };
+    let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    if let Some(fields) = config.as_object_mut() {
+        for (name, token) in map {
+            fields.entry(name).or_insert(token);
+        }
+    }
+    Some(config)
 }

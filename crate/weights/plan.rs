@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, INDEX, SINGLE};
-use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_tensor};
+use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
 use super::layout::{GROUP, Kind, QUAD, planes};
 use super::load::Hold;
 use super::source::Source;
@@ -73,11 +73,14 @@ fn in_order(config: &Config) -> Vec<Item> {
     let lengths: BTreeMap<_, _> = config.vectors().into_iter().collect();
     let matrix = |name: String| Item::Matrix { shape: shapes[&name], name, kind: Kind::F32 };
     let vector = |name: String| Item::Vector { length: lengths[&name], name };
+    let bias = |name: String| lengths.get(&name).map(|&length| Item::Vector { length, name });
     let mut items = vec![matrix(EMBED_TOKENS.to_owned())];
     for layer in 0..config.num_hidden_layers {
         items.push(vector(layer_tensor(layer, "input_layernorm")));
         items.push(matrix(layer_tensor(layer, "self_attn.qkv_proj")));
+        items.extend(bias(layer_bias(layer, "self_attn.qkv_proj")));
         items.push(matrix(layer_tensor(layer, "self_attn.o_proj")));
+        items.extend(bias(layer_bias(layer, "self_attn.o_proj")));
         items.push(vector(layer_tensor(layer, "post_attention_layernorm")));
         items.push(matrix(layer_tensor(layer, "mlp.gate_up_proj")));
         items.push(matrix(layer_tensor(layer, "mlp.down_proj")));
@@ -159,25 +162,26 @@ fn shard_name(number: usize, count: usize) -> String {
 
 /// `model.safetensors.index.json`.
 fn index(shards: &[Vec<Item>]) -> Value {
-    let mut map = Map::new();
+    let mut map = BTreeMap::new();
     for (number, shard) in shards.iter().enumerate() {
         for (name, ..) in shard.iter().flat_map(Item::planes) {
-            map.insert(name, shard_name(number, shards.len()).into());
+            map.insert(name, shard_name(number, shards.len()));
         }
     }
     let total: u64 = shards.iter().flatten().map(Item::bytes).sum();
     json!({"metadata": {"total_size": total}, "weight_map": map})
 }
 
-/// A file's length and header, padded so that the tensors are aligned to 8 bytes: all their sizes are.
+/// A file's length and header, padded so that the tensors are aligned to 8 bytes: all their sizes are. Names are sorted, so that a
+/// model has one form.
 fn header(shard: &[Item]) -> Vec<u8> {
-    let mut map = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
+    let mut map = BTreeMap::from([("__metadata__".to_owned(), json!({"format": "pt"}))]);
     let mut offset = 0;
     for (name, dtype, shape, bytes) in shard.iter().flat_map(Item::planes) {
-        map.insert(name, json!({"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + bytes]}));
+        map.insert(name, json!({"data_offsets": [offset, offset + bytes], "dtype": dtype, "shape": shape}));
         offset += bytes;
     }
-    let mut text = Value::Object(map).to_string().into_bytes();
+    let mut text = json!(map).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
     [&(text.len() as u64).to_le_bytes(), &text[..]].concat()
 }

@@ -21,7 +21,7 @@ use crate::common::watched::Watched;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 /// A Hugging Face directory and GGUF files, small ones.
-const MODELS: &[&str] = &["tiny-phi", "weights/llama", "weights/llama.gguf", "weights/phi3.gguf"];
+const MODELS: &[&str] = &["tiny-phi", "weights/llama", "weights/llama.gguf", "weights/phi3.gguf", "cases/gguf-attention-bias/model.gguf"];
 
 fn golden(model: &str) -> DirSource {
     DirSource::open(Path::new(GOLDEN).join(model)).unwrap()

@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("clock", &[]),
     ("random", &[]),
-    ("text", &["error", "random"]),
+    ("text", &["error", "random", "clock"]),
     ("op", &["weights"]),
     ("profile", &[]),
     ("backend", &["error", "op", "profile"]),
@@ -42,6 +42,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("tokenizers", &["text"]),
     ("minijinja", &["text"]),
+    ("jiff", &["text", "clock"]),
     ("safetensors", &["weights", "cli"]),
 ];
 

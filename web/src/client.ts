@@ -10,7 +10,7 @@ import { Pace } from "./pace.js";
 import type { EngineOptions, Event } from "./protocol.js";
 import { findWorker, openModule, requireBrowser } from "./start.js";
 import { deleteModel, exportModel, listModels, persist, type StorageEstimate, storageEstimate, type StoredModel } from "./storage/index.js";
-import type { BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Stats } from "./types.js";
+import type { BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, PromptOptions, Stats } from "./types.js";
 import { pick } from "./variant.js";
 
 type StartOptions = CheckOptions & Pick<LoadOptions, "variant" | "onNotice">;
@@ -78,6 +78,23 @@ export class Phi {
   async tokenize(text: string): Promise<number[]> {
     options.requireText(text);
     return [...(await (await this.#ready()).answer({ kind: "tokenize", text }, "tokens")).tokens];
+  }
+
+  /** The text of tokens, control tokens as they are written. */
+  async detokenize(tokens: Iterable<number>): Promise<string> {
+    return (await (await this.#ready()).answer({ kind: "detokenize", tokens: options.tokensOf(tokens) }, "text")).text;
+  }
+
+  /** A conversation as the model reads it. What a message says stays text, even where it is spelt like a control token. */
+  async applyChatTemplate(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<string> {
+    const ask: Ask = { kind: "render", messages: openai.messagesOf(messages), options: options.ofPrompt(wishes) };
+    return (await (await this.#ready()).answer(ask, "text")).text;
+  }
+
+  /** How many tokens a conversation is, as the model reads it. */
+  async countTokens(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<number> {
+    const ask: Ask = { kind: "count", messages: openai.messagesOf(messages), options: options.ofPrompt(wishes) };
+    return (await (await this.#ready()).answer(ask, "counted")).count;
   }
 
   /** Figures of the latest answer that came to an end. */

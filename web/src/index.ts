@@ -15,5 +15,5 @@ export type {
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
-export type { Backend, BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Progress, Stats } from "./types.js";
+export type { Backend, BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Progress, PromptOptions, Stats } from "./types.js";
 export { type Variant, VARIANTS } from "./variant.js";

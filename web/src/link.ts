@@ -14,7 +14,7 @@ export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> :
 const PATIENCE = 10_000;
 
 /** Replies that no other follows. */
-const LAST: Reply["kind"][] = ["opened", "loaded", "tokens", "checked", "figures", "end", "error"];
+const LAST: Reply["kind"][] = ["opened", "loaded", "tokens", "text", "counted", "checked", "figures", "end", "error"];
 
 export class Link {
   /** What is loaded, as last heard. */

@@ -1,7 +1,7 @@
 // The options of this package's own calls; those of requests are OpenAI's.
 
 import { ADDRESS, ANYTHING, type Check, checked, FLAG, isObject, LISTENER, oneOf, refuse, shown, SIGNAL, TEXT, whole } from "./check.js";
-import type { CallOptions, CheckOptions, LoadOptions } from "./types.js";
+import type { CallOptions, CheckOptions, LoadOptions, PromptOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
 
 const HEADERS: Check = [(value) => isObject(value) && Object.values(value).every((one) => typeof one === "string"), "an object of texts"];
@@ -38,6 +38,16 @@ export function ofCall(given: CallOptions = {}): CallOptions {
   return checked("a call", given, CALL);
 }
 
+const PROMPT = {
+  tools: [(value) => Array.isArray(value) && value.every(isObject), "a list of objects, each a tool's description"],
+  addGenerationPrompt: FLAG,
+  continueFinal: FLAG,
+} satisfies Record<keyof PromptOptions, Check>;
+
+export function ofPrompt(given: PromptOptions = {}): PromptOptions {
+  return checked("a chat template", given, PROMPT);
+}
+
 /** A stored model's id, as the engine makes them. */
 export function idOf(id: string): string {
   if (typeof id === "string" && /^[0-9a-f]{32}$/.test(id)) return id;
@@ -47,6 +57,13 @@ export function idOf(id: string): string {
 
 export function requireText(text: string): void {
   if (typeof text !== "string") refuse(`the text is ${shown(text)}: give a text`);
+}
+
+export function tokensOf(ids: Iterable<number>): Uint32Array {
+  const all = typeof ids === "object" && ids !== null && Symbol.iterator in ids ? Array.from(ids) : refuse(`the tokens are ${shown(ids)}: give a list of ids`);
+  const wrong = all.find((id) => !whole(0, 2 ** 32 - 1)[0](id));
+  if (wrong !== undefined) refuse(`${shown(wrong)} is no token's id: give whole numbers, as Phi's tokenize does`);
+  return Uint32Array.from(all);
 }
 
 /** Of tokens. */

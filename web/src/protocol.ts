@@ -1,12 +1,12 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
-import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message } from "../../pkg/simd/phi_wasm.js";
+import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message, TemplateOptions } from "../../pkg/simd/phi_wasm.js";
 import type { Along } from "./asking.js";
 import type { Code, PlainError } from "./errors.js";
 import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
 import type { Variant } from "./variant.js";
 
-export type { EngineOptions, Event, GenerateOptions, Message, PlainError };
+export type { EngineOptions, Event, GenerateOptions, Message, PlainError, TemplateOptions };
 
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
@@ -17,6 +17,9 @@ export type Request =
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
   | { id: number; kind: "complete"; prompt: string; options: GenerateOptions }
   | { id: number; kind: "tokenize"; text: string }
+  | { id: number; kind: "detokenize"; tokens: Uint32Array }
+  | { id: number; kind: "render"; messages: Message[]; options: TemplateOptions }
+  | { id: number; kind: "count"; messages: Message[]; options: TemplateOptions }
   | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
@@ -77,6 +80,8 @@ export type Reply =
   | { id: number; kind: "helpers"; lines: MessagePort[] }
   | { id: number; kind: "loaded"; description: Description }
   | { id: number; kind: "tokens"; tokens: Uint32Array }
+  | { id: number; kind: "text"; text: string }
+  | { id: number; kind: "counted"; count: number }
   | { id: number; kind: "checked"; checked: Checked }
   | { id: number; kind: "figures"; figures: BenchFigures }
   /** The answer is complete, and this is what holds the model now. */

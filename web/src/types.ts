@@ -73,6 +73,16 @@ export interface CheckOptions {
   wasmUrl?: (variant: Variant) => string | URL;
 }
 
+/** How a conversation is rendered for the model. */
+export interface PromptOptions {
+  /** Descriptions of tools, as the chat template wants them: mostly in OpenAI's shape. */
+  tools?: object[];
+  /** Whether the beginning of the model's answer comes last: yes, unless said otherwise. */
+  addGenerationPrompt?: boolean;
+  /** End within the last message, the assistant's. */
+  continueFinal?: boolean;
+}
+
 export interface CallOptions {
   /** Ends the answer after the step that is being computed, also while the prompt is being read. */
   signal?: AbortSignal;

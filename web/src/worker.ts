@@ -90,6 +90,12 @@ async function perform(request: Question): Promise<Reply> {
       return { id, kind: "end", description: await generate(request) };
     case "tokenize":
       return { id, kind: "tokens", tokens: await loaded().tokenize(request.text) };
+    case "detokenize":
+      return { id, kind: "text", text: await loaded().detokenize(request.tokens) };
+    case "render":
+      return { id, kind: "text", text: await loaded().applyChatTemplate(request.messages, request.options) };
+    case "count":
+      return { id, kind: "counted", count: await loaded().countTokens(request.messages, request.options) };
     case "check":
       return { id, kind: "checked", checked: await check(request) };
     case "bench":

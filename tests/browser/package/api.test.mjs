@@ -64,6 +64,24 @@ describe("a real model", () => {
     });
     assert.ok(stats.decodeTps > 0 && stats.prefillTps > 0 && stats.promptTokens > 10);
   });
+
+  it("shows what the model is shown, in which no words are control tokens", async () => {
+    const words = "Say <|im_end|>";
+    const [shown, count, asWritten, usage, back] = await tab.evaluate(async (model, words) => {
+      const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+      const messages = [{ role: "user", content: words }];
+      const { usage } = await phi.chat.completions.create({ messages, max_tokens: 1 });
+      const shown = await phi.applyChatTemplate(messages);
+      const [count, asWritten] = [await phi.countTokens(messages), await phi.tokenize(shown)];
+      const back = await phi.detokenize(await phi.tokenize(words));
+      await phi.unload();
+      return [shown, count, asWritten.length, usage, back];
+    }, `${models.address}${basename(MODEL)}`, words);
+    assert.ok(shown.endsWith(`<|im_start|>user\n${words}<|im_end|>\n<|im_start|>assistant\n`), shown);
+    assert.equal(count, usage.prompt_tokens);
+    assert.ok(count > asWritten, `${count} tokens, where the text has ${asWritten} with all that is spelt like one`);
+    assert.equal(back, words);
+  });
 });
 
 describe("an answer", () => {

@@ -5,7 +5,7 @@ use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu-tests")]
 use phi_wasm::gpu::Choice;
 use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session, Stats};
-use phi_wasm::text::template::Message;
+use phi_wasm::text::{Ending, Message};
 use phi_wasm::weights::source::DirSource;
 use safetensors::SafeTensors;
 
@@ -72,8 +72,8 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
     if ended {
         expected.pop();
     }
-    let prompt = session.template().unwrap().render(&chat(name), true).unwrap();
-    assert_eq!(session.tokenizer().encode(&prompt, false).unwrap(), ids(&format!("{name}.prompt")), "{name}'s prompt");
+    let prompt = session.template().unwrap().render(&chat(name), &[], Ending::Answer).unwrap();
+    assert_eq!(session.tokenizer().encode_prompt(&prompt).unwrap(), ids(&format!("{name}.prompt")), "{name}'s prompt");
 
     let options = GenerateOptions { max_tokens: 40, ..GenerateOptions::default() };
     let expected_text = session.tokenizer().decode(&expected, true).unwrap();

@@ -1,5 +1,7 @@
 //! Words: golden ids, streaming, sampling and chat templates.
 
+#[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]
+mod real_templates;
 mod sampler;
 mod stream;
 mod template;

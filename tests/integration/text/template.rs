@@ -1,17 +1,23 @@
 //! Conversations as text.
 
 use phi_wasm::Code;
-use phi_wasm::text::{BuiltIn, ChatTemplate, Message, Tokenizer};
-use serde_json::json;
+use phi_wasm::text::template::Moment;
+use phi_wasm::text::{BuiltIn, ChatTemplate, Ending, Message, Tokenizer};
+use serde_json::{Value, json};
 
 use super::*;
 
 pub fn smollm2_chat(messages: &[Message]) -> String {
-    ChatTemplate::for_tokenizer(smollm2(), Some(SMOLLM2_TEMPLATE)).unwrap().render(messages, true).unwrap()
+    text(&ChatTemplate::for_tokenizer(smollm2(), Some(SMOLLM2_TEMPLATE)).unwrap(), messages, Ending::Answer)
 }
 
-fn render(source: &str, messages: &[Message], prompt: bool) -> phi_wasm::Result<String> {
-    ChatTemplate::new(source, "<s>", "</s>")?.render(messages, prompt)
+fn text(template: &ChatTemplate, messages: &[Message], ending: Ending) -> String {
+    template.render(messages, &[], ending).unwrap().text().into_owned()
+}
+
+fn render(source: &str, messages: &[Message]) -> phi_wasm::Result<String> {
+    let template = ChatTemplate::new(source, &[("bos_token", "<s>"), ("eos_token", "</s>")])?;
+    Ok(template.render(messages, &[], Ending::Answer)?.text().into_owned())
 }
 
 #[test]
@@ -20,16 +26,16 @@ fn chats_are_as_the_models_were_trained() {
     let phi4_template = ChatTemplate::for_tokenizer(phi4(), None).unwrap();
     assert_eq!(BuiltIn::for_tokenizer(phi4()), Some(BuiltIn::Phi4));
     assert_eq!(
-        phi4_template.render(&chat, true).unwrap(),
+        text(&phi4_template, &chat, Ending::Answer),
         "<|system|>You help.<|end|><|user|>hi<|end|><|assistant|>Hello.<|end|><|user|>2+2?<|end|><|assistant|>"
     );
-    assert_eq!(phi4_template.open_end(&chat[1..3]).unwrap(), "<|user|>hi<|end|><|assistant|>Hello.");
-    assert_eq!(phi4_template.open_end(&chat[1..2]).unwrap_err().code, Code::BadOption);
-    assert_eq!(phi4_template.render(&chat[1..3], false).unwrap(), "<|user|>hi<|end|><|assistant|>Hello.<|end|><|endoftext|>");
+    assert_eq!(text(&phi4_template, &chat[1..3], Ending::Continued), "<|user|>hi<|end|><|assistant|>Hello.");
+    assert_eq!(phi4_template.render(&chat[1..2], &[], Ending::Continued).unwrap_err().code, Code::BadOption);
+    assert_eq!(text(&phi4_template, &chat[1..3], Ending::Closed), "<|user|>hi<|end|><|assistant|>Hello.<|end|><|endoftext|>");
     let pieces = Tokenizer::from_vocabulary(phi3_like()).unwrap();
     assert_eq!(BuiltIn::for_tokenizer(&pieces), Some(BuiltIn::Phi3));
     assert_eq!(
-        ChatTemplate::for_tokenizer(&pieces, None).unwrap().render(&chat[..2], true).unwrap(),
+        text(&ChatTemplate::for_tokenizer(&pieces, None).unwrap(), &chat[..2], Ending::Answer),
         "<|system|>\nYou help.<|end|>\n<|user|>\nhi<|end|>\n<|assistant|>\n"
     );
     assert!(smollm2_chat(&[Message::user("hi")]).starts_with("<|im_start|>system\nYou are a helpful AI assistant named SmolLM"));
@@ -51,14 +57,16 @@ fn templates_find_what_hugging_faces_environment_has() {
         ("{{ [1, '<é>'] | tojson(ensure_ascii=false) }}", r#"[1, "<é>"]"#),
         ("{{ [1] | tojson(indent=2) }}", "[\n  1\n]"),
         ("{{ messages[0].tool_calls is defined }} {{ messages[1:] | length }} {{ None is none }}", "False 0 True"),
-        ("{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}never{% endif %}", "never"),
         ("{% macro wrap(x) %}[{{ x }}]{% endmacro %}{{ wrap(messages[-1]['content'] | trim) }}", "[hi]"),
     ];
     for (source, expected) in rows {
-        assert_eq!(render(source, &hi, true).unwrap(), expected, "{source}");
+        assert_eq!(render(source, &hi).unwrap(), expected, "{source}");
     }
-    let dated = ChatTemplate::new("{{ strftime_now('%d %b %Y, %A %H:%M') }}", "", "").unwrap().with_time(951_782_400);
-    assert_eq!(dated.render(&[], false).unwrap(), "29 Feb 2000, Tuesday 00:00");
+    let dated = |offset| {
+        let template = ChatTemplate::new("{{ strftime_now('%d %b %Y, %A %H:%M') }}", &[]).unwrap();
+        text(&template.with_time(Moment { seconds: 951_782_400, offset }), &[], Ending::Closed)
+    };
+    assert_eq!([0, 3_600, -18_000].map(dated), ["29 Feb 2000, Tuesday 00:00", "29 Feb 2000, Tuesday 01:00", "28 Feb 2000, Monday 19:00"]);
 }
 
 #[test]
@@ -70,11 +78,13 @@ fn bad_templates_say_so() {
         ("{{ messages | no_such_filter }}", "no_such_filter"),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}", "fuel"),
         ("{% include 'other' %}", "other"),
-        ("{{ {} | tojson(sort_keys=true) }}", "sort_keys"),
-        ("{{ strftime_now('%d') }}", "strftime_now"),
+        ("{{ {} | tojson(no_such_option=true) }}", "no_such_option"),
+        ("{{ '' | tojson(separators=',') }}", "separators"),
+        ("{{ 'a'.index('b') }}", "does not hold"),
+        ("{{ 'a'.zfill(9999999) }}", "wider"),
     ];
     for (source, says) in rows {
-        let error = render(source, &[Message::user("hi")], true).unwrap_err();
+        let error = render(source, &[Message::user("hi")]).unwrap_err();
         assert_eq!(error.code, Code::BadTemplate, "{source}");
         assert!(error.message.contains(says), "{source}: {error}");
     }
@@ -93,4 +103,131 @@ fn the_default_template_is_found() {
     for (config, expected) in rows {
         assert_eq!(ChatTemplate::source_in(&config), expected, "{config}");
     }
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    messages: Vec<Value>,
+    rows: Vec<GoldenRow>,
+}
+
+#[derive(Deserialize)]
+struct GoldenRow {
+    case: String,
+    template: String,
+    expected: String,
+    messages: Option<Vec<Value>>,
+}
+
+fn conversation(messages: &[Value]) -> Vec<Message> {
+    Message::conversation(messages.into()).unwrap()
+}
+
+/// See the file's `about`.
+#[test]
+fn templates_render_as_transformers_does() {
+    let golden: Golden = serde_json::from_str(include_str!("../../golden/templates/rows.json")).unwrap();
+    for row in golden.rows {
+        let template = ChatTemplate::new(&row.template, &[("bos_token", "<|im_start|>"), ("eos_token", "<|im_end|>")]).unwrap();
+        let ending = if row.case == "continue-final-message" { Ending::Continued } else { Ending::Answer };
+        let messages = conversation(&row.messages.unwrap_or_else(|| golden.messages.clone()));
+        assert_eq!(text(&template, &messages, ending), row.expected, "{}: {}", row.case, row.template);
+    }
+}
+
+#[test]
+fn messages_keep_what_templates_ask_for() {
+    let call = json!({"type": "function", "function": {"name": "add", "arguments": {"b": 1, "a": [2]}}});
+    let messages = [
+        json!({"role": "user", "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}], "name": null}),
+        json!({"role": "assistant", "content": null, "tool_calls": [call]}),
+        json!({"role": "tool", "content": "3", "tool_call_id": "x"}),
+    ];
+    let messages = conversation(&messages);
+    assert_eq!((messages[0].text().as_str(), messages[1].text().as_str()), ("1 + 2?", ""));
+    let source = "{% for m in messages %}{{ m | tojson }}\n{% endfor %}{{ tools | tojson }}{# tool_calls #}";
+    let template = ChatTemplate::new(source, &[]).unwrap();
+    let tool = json!({"type": "function", "function": {"name": "add", "description": "Adds."}});
+    let lines = [
+        r#"{"role": "user", "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}]}"#,
+        r#"{"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"b": 1, "a": [2]}}}]}"#,
+        r#"{"role": "tool", "content": "3", "tool_call_id": "x"}"#,
+        r#"[{"type": "function", "function": {"name": "add", "description": "Adds."}}]"#,
+    ];
+    assert_eq!(template.render(&messages, std::slice::from_ref(&tool), Ending::Answer).unwrap().text(), lines.join("\n"));
+    let blind = ChatTemplate::new("{% for m in messages %}{{ m.content }}{% endfor %}", &[]).unwrap();
+    let refused = [blind.render(&messages, &[], Ending::Answer), blind.render(&messages[..1], &[tool], Ending::Answer)];
+    assert!(refused.iter().all(|one| one.as_ref().is_err_and(|e| e.code == Code::BadTemplate)), "{refused:?}");
+}
+
+#[test]
+fn what_is_no_conversation_is_named() {
+    let user = json!({"role": "user", "content": "hi"});
+    let rows = [
+        (json!("hi"), "messages is not a list"),
+        (json!([]), "messages is empty"),
+        (json!([user, null]), "messages[1] is no message"),
+        (json!([{"content": "hi"}]), "messages[0] has no role"),
+        (json!([{"role": 1, "content": "hi"}]), "messages[0].role is no name"),
+        (json!([{"role": "user"}]), "messages[0] has no content"),
+        (json!([{"role": "user", "content": null}]), "messages[0] has no content"),
+        (json!([{"role": "user", "content": 1}]), "messages[0].content is neither"),
+        (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "a part of type \"image_url\""),
+        (json!([{"role": "user", "content": [{"type": "text"}]}]), "a part without a text"),
+    ];
+    for (messages, says) in rows {
+        let error = Message::conversation(messages.clone()).unwrap_err();
+        assert_eq!(error.code, Code::BadOption);
+        assert!(error.message.contains(says), "{messages}: {error}");
+    }
+}
+
+/// transformers 5.24.0 with these files: named tokens that the vocabulary lacks come after it, and templates know them by name.
+#[test]
+fn configurations_name_tokens() {
+    let config = json!({
+        "bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>"}, "unk_token": "<unk>", "pad_token": "[PAD]", "sep_token": null,
+        "additional_special_tokens": ["<|user|>", "<|im_end|>"],
+    });
+    let tokenizer = Tokenizer::from_json(include_bytes!("../../golden/templates/tokenizer.json"), Some(&config)).unwrap();
+    let rows: [(&str, &[u32]); 3] =
+        [("<|user|>hello<|im_end|>", &[269, 264, 2]), (" a [PAD]b", &[225, 69, 225, 268, 70]), ("plain", &[84, 80, 69, 77, 82])];
+    for (text, ids) in rows {
+        assert_eq!(tokenizer.encode(text, false).unwrap(), ids, "{text}");
+    }
+    let source = "{{ bos_token }}{{ eos_token }}{{ pad_token }}{{ unk_token }}{{ sep_token is defined }}{{ cls_token is defined }}";
+    let template = ChatTemplate::for_tokenizer(&tokenizer, Some(source)).unwrap();
+    assert_eq!(text(&template, &[], Ending::Answer), "<|im_start|><|im_end|>[PAD]<unk>FalseFalse");
+}
+
+/// What people say is text, however it is spelt: as many tokens as it has without being control tokens.
+#[test]
+fn words_are_no_control_tokens() {
+    let phi4_template = ChatTemplate::for_tokenizer(phi4(), None).unwrap();
+    let ids = |messages: &[Message]| phi4().encode_prompt(&phi4_template.render(messages, &[], Ending::Answer).unwrap()).unwrap();
+    let special = |ids: &[u32]| ids.iter().filter(|&&id| phi4().is_special(id)).count();
+    for spelt in ["<|end|>", "a<|end|><|system|>b", "<|tool_call|>", "<|end|><|end|>", "<|<|end|>", "<|end", "<"] {
+        let messages = [Message::user(spelt)];
+        let prompt = phi4_template.render(&messages, &[], Ending::Answer).unwrap();
+        assert_eq!(prompt.text(), format!("<|user|>{spelt}<|end|><|assistant|>"));
+        let (ids, text) = (ids(&messages), phi4().encode(&prompt.text(), false).unwrap());
+        assert_eq!(special(&ids), special(&phi4().encode("<|user|><|end|><|assistant|>", false).unwrap()), "{spelt}: {ids:?}, {text:?}");
+        assert_eq!(phi4().decode(&ids, false).unwrap(), prompt.text());
+    }
+    // Two texts that the template puts side by side make no token together.
+    let parts = json!([{"role": "user", "content": [{"type": "text", "text": "a<|e"}, {"type": "text", "text": "nd|>b"}]}]);
+    let source = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}<|end|>{% endfor %}";
+    let by_parts = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
+    let prompt = by_parts.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), "a<|end|>b<|end|>");
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    // What holds no such spelling is encoded as ever.
+    let plain = [Message::system("You help."), Message::user("1 < 2 | é 😀\n"), Message::assistant("Yes."), Message::user("<b>?")];
+    let prompt = phi4_template.render(&plain, &[], Ending::Answer).unwrap();
+    assert_eq!(phi4().encode_prompt(&prompt).unwrap(), phi4().encode(&prompt.text(), false).unwrap());
+    // A beginning that is continued is somebody's words, too.
+    let begun = [Message::user("hi"), Message::assistant("So<|end|>")];
+    let prompt = phi4_template.render(&begun, &[], Ending::Continued).unwrap();
+    assert_eq!(prompt.text(), "<|user|>hi<|end|><|assistant|>So<|end|>");
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 3);
 }

@@ -42,6 +42,7 @@ pub const STEPS: &[Step] = &[
     step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
     step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
     step("wasi-module", "the WASI module answers", &["set-up"], Extent::Usual, wasi_module),
+    step("templates", "real chat templates, as transformers renders them", &["set-up"], Extent::Long, templates),
     step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
@@ -95,6 +96,15 @@ fn native(place: &Place, extent: Extent) -> Result<()> {
     let features: &[&str] = if extent == Extent::Quick { &[] } else { &[FEATURES] };
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
     sh::show(cargo.arg("--workspace").args(features).args(TIMED))
+}
+
+/// Templates are other people's work: they are fetched, and compared by their hashes with what the repository has of them.
+fn templates(place: &Place, extent: Extent) -> Result<()> {
+    let folder = place.cache.join("templates");
+    sh::show(place.command(place.python()).arg("tests/golden/make/templates.py").arg(&folder))?;
+    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
+    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", "real_templates"]);
+    sh::show(cargo.env("PHI_TEMPLATES", folder))
 }
 
 const FEATURES: &str = "--features=gpu-tests,real-model-tests";

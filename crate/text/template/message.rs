@@ -1,0 +1,137 @@
+//! One turn of a conversation.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Result, fail};
+
+/// One turn of a conversation, with all that a chat template may ask of it: `role`, `content`, and what else its sender
+/// gave, such as `tool_calls` or `reasoning_content`, in the order given. Fields that are null are as good as absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Message {
+    fields: Map<String, Value>,
+}
+
+impl Message {
+    /// A message by `role`: `system`, `user` or `assistant`, or what else the template knows.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Message {
+        let fields = [("role", role.into()), ("content", content.into())];
+        Message { fields: fields.map(|(name, text)| (name.to_owned(), Value::from(text))).into_iter().collect() }
+    }
+
+    /// What the user says.
+    pub fn user(content: impl Into<String>) -> Message {
+        Message::new("user", content)
+    }
+
+    /// What the model says.
+    pub fn assistant(content: impl Into<String>) -> Message {
+        Message::new("assistant", content)
+    }
+
+    /// What the model is to be.
+    pub fn system(content: impl Into<String>) -> Message {
+        Message::new("system", content)
+    }
+
+    /// A conversation from parsed JSON, a list of messages.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], which names what is no message: no list, an empty one, no role, content that is no text.
+    pub fn conversation(json: Value) -> Result<Vec<Message>> {
+        let Value::Array(all) = json else {
+            fail!(Code::BadOption, "messages is not a list: give the conversation, a {{ role, content }} each");
+        };
+        if all.is_empty() {
+            fail!(Code::BadOption, "messages is empty: give at least one {{ role, content }}");
+        }
+        all.into_iter().enumerate().map(|(i, one)| Message::from_json(&format!("messages[{i}]"), one)).collect()
+    }
+
+    fn from_json(name: &str, json: Value) -> Result<Message> {
+        let Value::Object(mut fields) = json else {
+            fail!(Code::BadOption, "{name} is no message: give a {{ role, content }}");
+        };
+        fields.retain(|_, value| !value.is_null());
+        match fields.get("role") {
+            Some(Value::String(role)) if !role.is_empty() => {}
+            Some(_) => fail!(Code::BadOption, "{name}.role is no name: say who speaks, such as \"user\""),
+            None => fail!(Code::BadOption, "{name} has no role: say who speaks, such as \"user\""),
+        }
+        match fields.get("content") {
+            Some(Value::String(_)) => {}
+            Some(Value::Array(parts)) => parts.iter().try_for_each(|part| check_part(name, part))?,
+            Some(_) => fail!(Code::BadOption, "{name}.content is neither text nor a list of its parts: give one of them"),
+            None if calls(&fields).is_some() => {}
+            None => fail!(Code::BadOption, "{name} has no content: give what is said, which may be empty"),
+        }
+        Ok(Message { fields })
+    }
+
+    /// Who speaks.
+    pub fn role(&self) -> &str {
+        self.fields.get("role").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What is said: the text, or that of all its parts.
+    pub fn text(&self) -> String {
+        match self.fields.get("content") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(parts)) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether the message calls tools.
+    pub fn calls_tools(&self) -> bool {
+        calls(&self.fields).is_some()
+    }
+
+    /// The message with its texts changed: all but its role, and the names of fields that templates look for.
+    pub(super) fn map_texts(&self, change: &impl Fn(&str) -> String) -> Message {
+        let field = |(name, value): (&String, &Value)| match name.as_str() {
+            "role" => (name.clone(), value.clone()),
+            _ => (name.clone(), map_texts(value, change)),
+        };
+        Message { fields: self.fields.iter().map(field).collect() }
+    }
+
+    /// The message with `end` after its last text.
+    pub(super) fn with_end(&self, end: &str) -> Message {
+        let mut fields = self.fields.clone();
+        match fields.get_mut("content") {
+            Some(Value::String(text)) => text.push_str(end),
+            Some(Value::Array(parts)) => {
+                if let Some(Value::String(text)) = parts.iter_mut().rev().find_map(|part| part.get_mut("text")) {
+                    text.push_str(end);
+                }
+            }
+            _ => {
+                fields.insert("content".to_owned(), end.into());
+            }
+        }
+        Message { fields }
+    }
+}
+
+fn calls(fields: &Map<String, Value>) -> Option<&Vec<Value>> {
+    fields.get("tool_calls")?.as_array().filter(|calls| !calls.is_empty())
+}
+
+fn check_part(name: &str, part: &Value) -> Result<()> {
+    match (part["type"].as_str(), part["text"].as_str()) {
+        (Some("text"), Some(_)) => Ok(()),
+        (Some("text") | None, _) => fail!(Code::BadOption, "{name}.content has a part without a text: give {{ type: \"text\", text }}"),
+        (Some(other), _) => fail!(Code::BadOption, "{name}.content has a part of type \"{other}\": this engine reads text only"),
+    }
+}
+
+fn map_texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => change(text).into(),
+        Value::Array(items) => items.iter().map(|item| map_texts(item, change)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), map_texts(value, change))).collect(),
+        _ => value.clone(),
+    }
+}

@@ -1,0 +1,274 @@
+//! A conversation as the one string that the model was trained to see.
+//!
+//! Models bring their template as Jinja, written for Hugging Face's environment: blocks are trimmed, values have Python's
+//! methods, `raise_exception` refuses, and `tojson` writes what Python's `json.dumps` does. The text that comes out
+//! has its control tokens written in it, BOS too: encode it without adding any.
+
+mod json;
+mod message;
+mod prompt;
+mod python;
+mod source;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value, context};
+use serde_json::Value as Json;
+
+pub use message::Message;
+pub use prompt::Prompt;
+pub(super) use prompt::Spellings;
+
+use super::Tokenizer;
+use crate::clock;
+use crate::error::{Code, Error, Result, fail};
+
+/// Templates for files that bring none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// Phi-4-mini: `<|user|>…<|end|><|assistant|>`.
+    Phi4,
+    /// Phi-3-mini and Phi-3.5-mini: the same with line feeds.
+    Phi3,
+}
+
+const PHI4: &str = concat!(
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}",
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
+);
+const PHI3: &str = concat!(
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + '<|end|>\n' }}{% endfor %}",
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
+);
+
+impl BuiltIn {
+    /// The template that a vocabulary's control tokens speak for, if any.
+    pub fn for_tokenizer(tokenizer: &Tokenizer) -> Option<BuiltIn> {
+        let has = |names: &[&str]| names.iter().all(|name| tokenizer.id(name).is_some());
+        if !has(&["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]) {
+            None
+        } else if has(&["<|tool_call|>"]) {
+            Some(BuiltIn::Phi4)
+        } else {
+            Some(BuiltIn::Phi3)
+        }
+    }
+}
+
+/// The instructions that one rendering may take: a template that loops for ever ends here.
+const FUEL: u64 = 10_000_000;
+
+/// The name that errors give the template.
+const NAME: &str = "chat_template";
+
+/// A moment, and how far the clocks of a place are from UTC then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since 1970.
+    pub seconds: i64,
+    /// Seconds that the local time is ahead of UTC.
+    pub offset: i32,
+}
+
+impl Moment {
+    /// The present one, here.
+    fn now() -> Moment {
+        Moment { seconds: (clock::milliseconds_since_1970() / 1e3) as i64, offset: clock::seconds_ahead_of_utc() }
+    }
+}
+
+/// How a rendering ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// With the beginning of the model's answer.
+    #[default]
+    Answer,
+    /// With the last message.
+    Closed,
+    /// Within the last message, the assistant's, which is the beginning of the answer.
+    Continued,
+}
+
+/// A compiled chat template.
+#[derive(Clone, Debug)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    /// Control tokens by the names that templates have for them, such as `bos_token`, as they are written.
+    tokens: Vec<(String, String)>,
+    spellings: Spellings,
+}
+
+impl ChatTemplate {
+    /// Compiles Jinja `source`. `tokens` are the variables that name control tokens, such as `bos_token`, and how these are written.
+    ///
+    /// # Errors
+    /// [`Code::BadTemplate`], with the line that does not compile.
+    pub fn new(source: &str, tokens: &[(&str, &str)]) -> Result<ChatTemplate> {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        python::add_to(&mut environment);
+        environment.add_function("raise_exception", raise_exception);
+        environment.add_function("strftime_now", |format: &str| strftime(Moment::now(), format));
+        environment.add_filter("tojson", json::tojson);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        syntax.map(|syntax| environment.set_syntax(syntax)).map_err(|e| does_not_compile(&e))?;
+        environment.add_template_owned(NAME, source::for_minijinja(source)).map_err(|e| does_not_compile(&e))?;
+        let spellings = Spellings::new(tokens.iter().map(|(_, written)| (*written).to_owned()).collect(), Vec::new());
+        let tokens = tokens.iter().map(|(name, written)| ((*name).to_owned(), (*written).to_owned())).collect();
+        Ok(ChatTemplate { environment, tokens, spellings })
+    }
+
+    /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that its vocabulary speaks for.
+    ///
+    /// # Errors
+    /// [`Code::BadTemplate`], if it does not compile, or there is neither.
+    pub fn for_tokenizer(tokenizer: &Tokenizer, source: Option<&str>) -> Result<ChatTemplate> {
+        let source = match (source, BuiltIn::for_tokenizer(tokenizer)) {
+            (Some(source), _) => source,
+            (None, Some(BuiltIn::Phi4)) => PHI4,
+            (None, Some(BuiltIn::Phi3)) => PHI3,
+            (None, None) => {
+                fail!(
+                    Code::BadTemplate,
+                    "this model has no chat template, and its vocabulary is none that we know one for; prompt it without a template"
+                )
+            }
+        };
+        let mut template = ChatTemplate::new(source, &[])?;
+        template.tokens = tokenizer.named_tokens().to_vec();
+        template.spellings = tokenizer.spellings();
+        Ok(template)
+    }
+
+    /// The default template in a parsed `tokenizer_config.json`, which may hold one, or several with names.
+    pub fn source_in(tokenizer_config: &Json) -> Option<&str> {
+        let template = &tokenizer_config["chat_template"];
+        let named = template.as_array().and_then(|all| all.iter().find(|one| one["name"] == "default").or(all.first()));
+        template.as_str().or_else(|| named?["template"].as_str())
+    }
+
+    /// Has `strftime_now` tell this moment instead of the present one.
+    pub fn with_time(mut self, moment: Moment) -> ChatTemplate {
+        self.environment.add_function("strftime_now", move |format: &str| strftime(moment, format));
+        self
+    }
+
+    /// The conversation as the model is to read it. `tools` are described as the template's authors expect it, mostly in OpenAI's shape.
+    ///
+    /// # Errors
+    /// [`Code::BadTemplate`]: the template refuses the messages, cannot be run, or knows nothing of tools where there are some;
+    /// [`Code::BadOption`], when an answer is to be continued and the last message is not the assistant's.
+    pub fn render(&self, messages: &[Message], tools: &[Json], ending: Ending) -> Result<Prompt> {
+        self.check_tools(messages, tools)?;
+        let mut marks = self.unused_characters(messages);
+        let mark = marks.next();
+        let (marked, is_marked) = self.marked(messages, mark);
+        match ending {
+            Ending::Continued => {
+                let end = marks.next().unwrap_or('\u{f8ff}');
+                let marked = self.continued(marked, tools, end)?;
+                Ok(Prompt { marked, mark: mark.filter(|_| is_marked) })
+            }
+            _ => Ok(Prompt { marked: self.run(&marked, tools, ending == Ending::Answer)?, mark: mark.filter(|_| is_marked) }),
+        }
+    }
+
+    fn run(&self, messages: &[Message], tools: &[Json], add_generation_prompt: bool) -> Result<String> {
+        let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
+        let tokens: BTreeMap<_, Value> = self.tokens.iter().map(|(name, written)| (name.as_str(), written.as_str().into())).collect();
+        let context = context! {
+            messages => Value::from(Serde(messages)),
+            tools => tools,
+            documents => (),
+            add_generation_prompt => add_generation_prompt,
+            ..Value::from(tokens)
+        };
+        let template = self.environment.get_template(NAME).map_err(|e| does_not_compile(&e))?;
+        template.render(context).map_err(|e| match refusal(&e) {
+            Some(message) => Error::new(Code::BadTemplate, format!("the chat template refuses these messages: {message}")),
+            None => Error::new(Code::BadTemplate, format!("the chat template fails: {e}; use another template, or none")),
+        })
+    }
+
+    /// The conversation up to the last message's last word: what the template writes before a mark at its end.
+    fn continued(&self, mut messages: Vec<Message>, tools: &[Json], end: char) -> Result<String> {
+        let Some(begun) = messages.pop().filter(|last| last.role() == "assistant") else {
+            fail!(Code::BadOption, "the last message is not the assistant's, so there is no answer to go on with; ask without that");
+        };
+        // The space shows whether the template trims what is said.
+        messages.push(begun.with_end(&format!("{end} ")));
+        let mut rendered = self.run(&messages, tools, false)?;
+        let Some(at) = rendered.rfind(end) else {
+            fail!(Code::BadTemplate, "the chat template leaves out the answer that is to be continued; ask without that");
+        };
+        let is_trimmed = !rendered[at + end.len_utf8()..].starts_with(' ');
+        rendered.truncate(at);
+        if is_trimmed {
+            rendered.truncate(rendered.trim_end().len());
+        }
+        Ok(rendered)
+    }
+
+    /// The messages with the spellings of tokens marked, and whether there were any.
+    fn marked(&self, messages: &[Message], mark: Option<char>) -> (Vec<Message>, bool) {
+        let Some(mark) = mark else { return (messages.to_vec(), false) };
+        let is_marked = Cell::new(false);
+        let marked = messages.iter().map(|message| {
+            let by_others = !matches!(message.role(), "assistant" | "system" | "developer");
+            message.map_texts(&|text| match self.spellings.mark(text, by_others, mark) {
+                Some(marked) => {
+                    is_marked.set(true);
+                    marked
+                }
+                None => text.to_owned(),
+            })
+        });
+        (marked.collect(), is_marked.get())
+    }
+
+    /// Characters of the private use area that neither the template nor a message has.
+    fn unused_characters(&self, messages: &[Message]) -> impl Iterator<Item = char> {
+        let written = serde_json::to_string(messages).unwrap_or_default();
+        let source = self.environment.get_template(NAME).map(|template| template.source().to_owned()).unwrap_or_default();
+        ('\u{e000}'..='\u{f8ff}').filter(move |&c| !written.contains(c) && !source.contains(c))
+    }
+
+    /// A template that never mentions tools would pass over them in silence.
+    fn check_tools(&self, messages: &[Message], tools: &[Json]) -> Result<()> {
+        let template = self.environment.get_template(NAME).map_err(|e| does_not_compile(&e))?;
+        let knows = |word: &str| template.source().contains(word);
+        if !tools.is_empty() && !knows("tools") {
+            fail!(Code::BadTemplate, "this model's chat template knows nothing of tools; describe them in a system message");
+        }
+        if messages.iter().any(Message::calls_tools) && !knows("tool_calls") {
+            fail!(Code::BadTemplate, "this model's chat template knows nothing of tool_calls; write the call into the message's content");
+        }
+        Ok(())
+    }
+}
+
+fn does_not_compile(error: &minijinja::Error) -> Error {
+    Error::new(Code::BadTemplate, format!("the chat template does not compile: {error}; use another template, or none"))
+}
+
+/// What `raise_exception` starts its message with, so that it can be told from minijinja's own errors.
+const REFUSAL: &str = "raise_exception: ";
+
+fn raise_exception(message: &str) -> std::result::Result<Value, minijinja::Error> {
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{message}")))
+}
+
+fn refusal(error: &minijinja::Error) -> Option<&str> {
+    error.detail()?.strip_prefix(REFUSAL)
+}
+
+fn strftime(moment: Moment, format: &str) -> std::result::Result<String, minijinja::Error> {
+    let zoned = |offset| jiff::Timestamp::from_second(moment.seconds).map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)));
+    jiff::tz::Offset::from_seconds(moment.offset)
+        .and_then(zoned)
+        .and_then(|now| jiff::fmt::strtime::format(format, &now))
+        .map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now({format:?}): {e}")))
+}

@@ -1,0 +1,73 @@
+//! A rendered conversation, in which people's words cannot become control tokens.
+//!
+//! A template writes control tokens as text, and the tokenizer finds them there. What a message says may be spelt like one:
+//! such spellings are marked before the template is rendered, by a character of the private use area that nobody wrote,
+//! so that the tokenizer finds the template's own alone; between these the marks are taken out again.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// A rendered conversation, to be encoded by [`Tokenizer::encode_prompt`](crate::text::Tokenizer::encode_prompt).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    pub(in crate::text) marked: String,
+    pub(in crate::text) mark: Option<char>,
+}
+
+impl Prompt {
+    /// The text, as it reads.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.mark {
+            Some(mark) => self.marked.replace(mark, "").into(),
+            None => self.marked.as_str().into(),
+        }
+    }
+}
+
+/// How a vocabulary's added tokens are spelt, by what a spelling begins with.
+#[derive(Clone, Debug, Default)]
+pub(in crate::text) struct Spellings {
+    all: HashMap<char, Vec<Spelling>>,
+}
+
+#[derive(Clone, Debug)]
+struct Spelling {
+    text: String,
+    is_special: bool,
+}
+
+impl Spellings {
+    /// Those of control tokens, and those of tokens that are text, too: what a template looks for in what the model said.
+    pub fn new(special: Vec<String>, plain: Vec<String>) -> Spellings {
+        let mut all: HashMap<char, Vec<Spelling>> = HashMap::new();
+        for (texts, is_special) in [(special, true), (plain, false)] {
+            // One character cannot be broken by a mark after it.
+            for text in texts.into_iter().filter(|text| text.chars().nth(1).is_some()) {
+                if let Some(first) = text.chars().next() {
+                    all.entry(first).or_default().push(Spelling { text, is_special });
+                }
+            }
+        }
+        Spellings { all }
+    }
+
+    /// A text with a mark in each spelling, after its first character, also where the text ends within one: the template may put
+    /// two texts side by side. `None` where there is none.
+    pub fn mark(&self, text: &str, with_plain: bool, mark: char) -> Option<String> {
+        let begins = |at: usize, first: char| {
+            let rest = &text[at..];
+            let is_spelt = |s: &Spelling| (s.is_special || with_plain) && (rest.starts_with(&s.text) || s.text.starts_with(rest));
+            self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
+        };
+        let mut marked = String::new();
+        let mut copied = 0;
+        for (at, first) in text.char_indices().filter(|&(at, first)| begins(at, first)) {
+            let after = at + first.len_utf8();
+            marked.push_str(&text[copied..after]);
+            marked.push(mark);
+            copied = after;
+        }
+        marked.push_str(&text[copied..]);
+        (copied > 0).then_some(marked)
+    }
+}

@@ -153,7 +153,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     cpSync(PAGE, copy, { recursive: true });
     const newer = await serve({ models: folder, page: copy });
     const app = await AppPage.open(browser, newer.address);
-    await app.offlineReady();
+    await app.tab.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
     appendFileSync(join(copy, "service-worker.js"), "\n// Newer.\n");
     await app.tab.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
     await app.tab.waitForSelector(".toast button");

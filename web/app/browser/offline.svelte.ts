@@ -52,6 +52,8 @@ class Offline {
 
   /** Changes to the newer version at once. */
   update(): void {
+    // Workbox takes it for no update where this page was there before the app's first service worker.
+    this.#workbox?.addEventListener("controlling", () => location.reload());
     this.#workbox?.messageSkipWaiting();
   }
 

@@ -58,8 +58,9 @@ impl BuiltIn {
     }
 }
 
-/// The instructions that one rendering may take: a template that loops for ever ends here.
-const FUEL: u64 = 10_000_000;
+/// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template that loops for ever, or doubles a text
+/// for ever, ends here, and nearly 200 MB of memory are the most that one takes.
+const FUEL: u64 = 3_000_000;
 
 /// The name that errors give the template.
 const NAME: &str = "chat_template";

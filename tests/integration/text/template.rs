@@ -77,6 +77,7 @@ fn bad_templates_say_so() {
         ("{{ nothing.at.all }}", "fails"),
         ("{{ messages | no_such_filter }}", "no_such_filter"),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}", "fuel"),
+        ("{% set all = namespace(s='eight by') %}{% for _ in range(40) %}{% set all.s = all.s ~ all.s %}{% endfor %}", "fuel"),
         ("{% include 'other' %}", "other"),
         ("{{ {} | tojson(no_such_option=true) }}", "no_such_option"),
         ("{{ '' | tojson(separators=',') }}", "separators"),

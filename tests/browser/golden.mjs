@@ -30,17 +30,19 @@ export const ENDLESS = TOKENS[5];
 /** What loads the weights as the reference has them. */
 export const EXACT = { bits: 32 };
 
+/** The first three are control tokens. The others are words that anybody may say, each found whole in the vocabulary. */
 function tokenizer() {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true };
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
+  const words = { type: "Split", pattern: { Regex: "<\\d+>" }, behavior: "Isolated", invert: false };
+  const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
   return {
     version: "1.0",
-    added_tokens: TOKENS.map((content, id) => ({ id, content, special: id < 3, ...flags })),
+    added_tokens: TOKENS.slice(0, 3).map((content, id) => ({ id, content, ...flags })),
     normalizer: null,
-    pre_tokenizer: byteLevel,
+    pre_tokenizer: { type: "Sequence", pretokenizers: [words, byteLevel] },
     post_processor: null,
     decoder: byteLevel,
-    model: { type: "BPE", vocab: Object.fromEntries(TOKENS.map((token, id) => [token, id])), merges: [] },
+    model: { type: "BPE", ignore_merges: true, vocab: Object.fromEntries(TOKENS.map((token, id) => [token, id])), merges: [] },
   };
 }
 

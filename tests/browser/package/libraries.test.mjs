@@ -125,7 +125,7 @@ describe("the React hooks", () => {
     await isAnswered();
     const { code, message } = await tab.evaluate(() => self.refused);
     assert.equal(code, "bad-option");
-    assert.match(message, /still answering/);
+    assert.match(message, /under way/);
   });
 
   it("stop an answer, and keep what was said", async () => {

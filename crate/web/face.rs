@@ -1,11 +1,10 @@
 //! What JavaScript calls, in a worker: computing holds its thread until a step is done.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use js_sys::{Function, JSON, Promise, Reflect};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use js_sys::{Function, Promise};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
@@ -13,18 +12,19 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
+use super::json::{from_js, thrown, to_js};
 use super::source::{self, PageSource};
 use super::vault::{self, JsVault, OpenVault};
 use super::{helpers, js, pipelines, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
-use crate::error::{Code, Error, Result, fail};
+use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
 use crate::op::KvKind;
 use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
-use crate::text::{Ending, Message, Prompt};
+use crate::text::{self, Ending, Message, Prompt};
 use crate::weights::checkpoint::{Bits, Hold};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
@@ -71,15 +71,6 @@ extern "C" {
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
-}
-
-/// How to render a conversation, as `types.ts` has it.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-struct TemplateOptions {
-    tools: Vec<serde_json::Value>,
-    add_generation_prompt: Option<bool>,
-    continue_final: bool,
 }
 
 /// A loaded model. One call at a time: wait for a promise before the next.
@@ -453,61 +444,32 @@ async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::re
 
 /// A conversation rendered for the model.
 fn prompt(assets: &Words, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
-    let options: TemplateOptions = if options.is_undefined() { TemplateOptions::default() } else { from_js("options", options)? };
+    let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
+    let (tools, ending) = template_options(&options).map_err(thrown)?;
     let messages = Message::conversation(from_js("messages", messages)?).map_err(thrown)?;
-    let ending = match (options.continue_final, options.add_generation_prompt) {
-        (true, _) => Ending::Continued,
-        (false, Some(false)) => Ending::Closed,
-        (false, _) => Ending::Answer,
-    };
     let template = assets.template.as_ref().map_err(|error| thrown(error.clone()))?;
-    template.render(&messages, &options.tools, ending).map_err(thrown)
+    template.render(&messages, &tools, ending).map_err(thrown)
+}
+
+/// The tools, and how the prompt ends.
+fn template_options(json: &Value) -> Result<(Vec<Value>, Ending)> {
+    let options = text::options::Options::of(json, "a chat template", &["tools", "addGenerationPrompt", "continueFinal"])?;
+    let tools = match options.get("tools") {
+        None => Vec::new(),
+        Some(Value::Array(tools)) => tools.clone(),
+        Some(_) => fail!(Code::BadOption, "tools is no list; give a description each"),
+    };
+    let ending = if options.flag("continueFinal")? {
+        Ending::Continued
+    } else if options.flag("addGenerationPrompt")? || options.get("addGenerationPrompt").is_none() {
+        Ending::Answer
+    } else {
+        Ending::Closed
+    };
+    Ok((tools, ending))
 }
 
 fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
     GenerateOptions::from_json(&options).map_err(thrown)
-}
-
-/// Plain data crosses as JSON, which both sides read and write in one call.
-fn from_js<T: DeserializeOwned>(what: &str, value: &JsValue) -> std::result::Result<T, JsValue> {
-    let json = JSON::stringify(value)?;
-    let bad = |error| thrown(Error::new(Code::BadOption, format!("the {what} are not what is expected: {error}")));
-    serde_json::from_str(&well_formed(&String::from(json))).map_err(bad)
-}
-
-/// JSON in which halves of a character, which JavaScript's texts may hold and `stringify` writes as escapes, are U+FFFD.
-fn well_formed(json: &str) -> Cow<'_, str> {
-    let mut out = String::new();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(escape) = json[at..].find('\\').map(|found| at + found) {
-        at = escape + 2;
-        // Whole characters stand as they are; of what is escaped, only these halves begin with a D.
-        if json[escape..].starts_with("\\ud") && json[escape + 3..].starts_with(|c: char| c.is_ascii_hexdigit()) {
-            out.push_str(&json[copied..escape]);
-            out.push(char::REPLACEMENT_CHARACTER);
-            at = escape + 6;
-            copied = at;
-        }
-    }
-    if copied == 0 {
-        return json.into();
-    }
-    out.push_str(&json[copied..]);
-    out.into()
-}
-
-fn to_js(value: &impl Serialize) -> JsValue {
-    let json = serde_json::to_string(value).expect("plain data turns into JSON");
-    JSON::parse(&json).expect("serde_json writes JSON")
-}
-
-/// An `Error` as JavaScript throws them.
-fn thrown(error: Error) -> JsValue {
-    let object = js_sys::Error::new(&error.message);
-    object.set_name("PhiError");
-    // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&object, &"code".into(), &error.code.as_str().into());
-    object.into()
 }

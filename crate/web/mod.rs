@@ -6,6 +6,7 @@ pub mod files;
 pub mod helpers;
 pub mod http;
 mod js;
+mod json;
 mod pipelines;
 mod source;
 pub mod subgroups;

@@ -53,8 +53,3 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
-
-/** A text in which halves of characters, as slicing leaves them, are U+FFFD: so does the web wherever it writes a text down. */
-export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, "\uFFFD");
-}

@@ -1,6 +1,6 @@
 // The shapes of OpenAI's API, and what of them the engine knows under other names.
 
-import { ANYTHING, type Check, checked, FLAG, isObject, number, refuse, shown, TEXT, wellFormed, whole } from "./check.js";
+import { ANYTHING, type Check, checked, FLAG, isObject, number, refuse, shown, TEXT, whole } from "./check.js";
 import type { GenerateOptions, Message } from "./protocol.js";
 import type { Stats } from "./types.js";
 
@@ -189,7 +189,7 @@ function messageOf(name: string, message: ChatMessage): Message {
 /** A copy as it can be written down. */
 function plainOf(name: string, value: unknown): unknown {
   try {
-    return JSON.parse(JSON.stringify(value) ?? "null", (_, part: unknown) => (typeof part === "string" ? wellFormed(part) : part));
+    return JSON.parse(JSON.stringify(value) ?? "null");
   } catch (error) {
     refuse(`${name} is not plain data (${(error as Error).message}): give a { role, content }`);
   }
@@ -308,7 +308,7 @@ export function optionsOf(request: ChatRequest | CompletionRequest): GenerateOpt
   return given({
     maxTokens: maxTokens && Math.min(maxTokens, U32),
     sampling: given({ temperature, topK, topP, minP, seed: seed && seedOf(seed), ...penalties }),
-    stop: stop ? [stop].flat().map(wellFormed) : null,
+    stop: stop ? [stop].flat() : null,
     continueFinal: "continue_final_message" in request ? request.continue_final_message : null,
   });
 }

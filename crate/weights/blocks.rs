@@ -53,7 +53,9 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
 pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<Fit> {
     if let Some(exact) = exact_group(stored, panel.kind) {
         for group in 0..panel.cols / GROUP {
-            panel.set_group(row, group, &finite(exact(bytes, group))?);
+            let held = exact(bytes, group);
+            finite(&held)?;
+            panel.set_group(row, group, &held);
         }
         return Ok(Fit::default());
     }
@@ -74,19 +76,20 @@ pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) ->
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
-        let held = if rounded { finite(round_to_q8(values))? } else { quantise(values, panel.kind)? };
+        let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
+        finite(&held)?;
         fit.add(values, &dequantise(&held, panel.kind));
         panel.set_group(row, group, &held);
     }
     Ok(fit)
 }
 
-/// The group, if what its codes are multiplied with is a number: kernels rely on it.
-fn finite(group: Group) -> Result<Group> {
+/// What a group's codes are multiplied with is a number: kernels rely on it.
+fn finite(group: &Group) -> Result<()> {
     if !(group.scale.is_finite() && group.min.is_finite()) {
         fail!(Code::Malformed, "{SCALE_NOT_FINITE}");
     }
-    Ok(group)
+    Ok(())
 }
 
 /// How to take a group of a row as it is, where the kind can hold it.
@@ -151,7 +154,13 @@ fn small_block(stored: &Stored, block: &[u8], values: &mut Vec<f32>) {
 
 /// 16 bytes: columns 0..16 in the low nibbles, 16..32 in the high ones.
 fn nibbles(bytes: &[u8]) -> [u8; GROUP] {
-    std::array::from_fn(|i| if i < 16 { bytes[i] & 15 } else { bytes[i - 16] >> 4 })
+    let mut codes = [0; GROUP];
+    // In two halves, each of which is one instruction: a choice for each byte is not seen to be that.
+    let (low, high) = codes.split_at_mut(GROUP / 2);
+    for ((low, high), byte) in low.iter_mut().zip(high).zip(&bytes[..GROUP / 2]) {
+        (*low, *high) = (byte & 15, byte >> 4);
+    }
+    codes
 }
 
 /// Four bytes of fifth bits, one for each column, then the nibbles.

@@ -14,7 +14,9 @@ pub mod stream;
 pub mod template;
 pub mod tokenizer;
 
+mod encoder;
 pub(crate) mod options;
+mod rules;
 mod tokenizer_json;
 mod tokens;
 mod vocabulary;

@@ -4,22 +4,20 @@
 //! and in constant time a token. A tokenizer comes from either of two sources, which both end in the same [`Parts`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
-use tokenizers::{
-    AddedToken, DecoderWrapper, Model, NormalizerWrapper, OffsetType, PostProcessorWrapper, PreTokenizer, PreTokenizerWrapper,
-    TokenizerImpl,
-};
 
+use super::encoder::Encoder;
+use super::rules::spelling;
 use super::template::{Prompt, Spellings};
 use super::tokenizer_json;
 use super::tokens::{Entry, Kind, Spelling, TokenTable};
 use super::vocabulary::Vocabulary;
 use crate::error::{Code, Error, Result, fail};
-
-type Encoder = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Tokens after which a turn is over, in the models that we read. They count where the vocabulary holds them as special.
 const END_OF_TURN: [&str; 8] =
@@ -32,7 +30,8 @@ const MAX_BLANK: usize = 500_000;
 /// A byte-level or SentencePiece BPE tokenizer.
 #[derive(Clone)]
 pub struct Tokenizer {
-    encoder: Encoder,
+    encoder: Arc<Encoder>,
+    rules: Rules,
     tokens: TokenTable,
     strips_leading_space: bool,
     prefix: Vec<u32>,
@@ -40,6 +39,14 @@ pub struct Tokenizer {
     bos: Option<u32>,
     eos: Option<u32>,
     named: Vec<(String, String)>,
+}
+
+/// What is done to a text and to its tokens, as `tokenizer.json` has it.
+#[derive(Clone, Default)]
+pub(super) struct Rules {
+    pub normalizer: Value,
+    pub pre_tokenizer: Value,
+    pub decoder: Value,
 }
 
 /// What both sources of a tokenizer come to.
@@ -53,9 +60,7 @@ pub(super) struct Parts {
     pub ignore_merges: bool,
     /// Tokens that are found in a text before anything else is done to it, with their ids.
     pub added: Vec<(u32, AddedToken)>,
-    pub normalizer: Option<NormalizerWrapper>,
-    pub pre_tokenizer: Option<PreTokenizerWrapper>,
-    pub decoder: Option<DecoderWrapper>,
+    pub rules: Rules,
     /// Ids that `encode` puts before and after a text when asked for special tokens.
     pub prefix: Vec<u32>,
     pub suffix: Vec<u32>,
@@ -86,7 +91,7 @@ impl Tokenizer {
     }
 
     fn from_parts(mut parts: Parts) -> Result<Tokenizer> {
-        let (spelling, strips_leading_space) = spelling(parts.decoder.as_ref())?;
+        let (spelling, strips_leading_space) = spelling(&parts.rules.decoder)?;
         // The library numbers added tokens itself; in the model's vocabulary they keep the ids that the file gives them.
         for (id, token) in &parts.added {
             if let Some(other) = parts.vocab.insert(token.content.clone(), *id)
@@ -115,7 +120,8 @@ impl Tokenizer {
             bos: parts.bos,
             eos: parts.eos,
             named: std::mem::take(&mut parts.named),
-            encoder: encoder(parts)?,
+            rules: parts.rules.clone(),
+            encoder: Arc::new(Encoder::new(parts)?),
         })
     }
 
@@ -128,10 +134,8 @@ impl Tokenizer {
     /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row; [`Code::BadTokenizer`], if the
     /// tokenizer's rules fail on the text.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
-        check_blank(text)?;
-        let encoding = self.encoder.encode_fast(text, false).map_err(|e| cannot_tokenize(&e))?;
-        let ids = encoding.get_ids();
-        Ok(if add_special { [&self.prefix, ids, &self.suffix].concat() } else { ids.to_vec() })
+        let ids = self.ids(text, None)?;
+        Ok(if add_special { [&self.prefix, &ids[..], &self.suffix].concat() } else { ids })
     }
 
     /// The ids of a rendered conversation: the template's control tokens are recognised, those that a message spells stay text.
@@ -139,20 +143,12 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let Some(mark) = prompt.mark else { return self.encode(&prompt.marked, false) };
-        check_blank(&prompt.marked)?;
-        let encoder = &self.encoder;
-        // The library's own steps, with one between: what is no token of the template's loses its marks.
-        let ids = || -> tokenizers::Result<Vec<u32>> {
-            let mut text = encoder.get_added_vocabulary().extract_and_normalize(encoder.get_normalizer(), &prompt.marked);
-            text.normalize(|piece| piece.replace(mark, "").map(|_| ()))?;
-            if let Some(pre_tokenizer) = encoder.get_pre_tokenizer() {
-                pre_tokenizer.pre_tokenize(&mut text)?;
-            }
-            text.tokenize(|piece| encoder.get_model().tokenize(piece.get()))?;
-            Ok(text.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
-        };
-        ids().map_err(|e| cannot_tokenize(&e))
+        self.ids(&prompt.marked, prompt.mark)
+    }
+
+    fn ids(&self, text: &str, mark: Option<char>) -> Result<Vec<u32>> {
+        check_blank(text)?;
+        self.encoder.ids(text, mark).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))
     }
 
     /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control tokens out.
@@ -195,7 +191,7 @@ impl Tokenizer {
 
     /// The id of the token that is written exactly so: `<|end|>`, or `Ġthe` in a byte-level vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.encoder.token_to_id(token)
+        self.encoder.added.token_to_id(token, &self.encoder.model)
     }
 
     /// Whether `id` is a control token, which is not part of the text.
@@ -225,7 +221,7 @@ impl Tokenizer {
 
     /// How added tokens are spelt.
     pub(super) fn spellings(&self) -> Spellings {
-        let added = self.encoder.get_added_tokens_decoder();
+        let added = self.encoder.added.get_added_tokens_decoder();
         let spelt = |special: bool| added.values().filter(|token| token.special == special).map(|token| token.content.clone()).collect();
         Spellings::new(spelt(true), spelt(false))
     }
@@ -251,10 +247,10 @@ impl Tokenizer {
             truncation: (),
             padding: (),
             added_tokens: Vec<Value>,
-            normalizer: Option<&'a NormalizerWrapper>,
-            pre_tokenizer: Option<&'a PreTokenizerWrapper>,
+            normalizer: &'a Value,
+            pre_tokenizer: &'a Value,
             post_processor: Value,
-            decoder: Option<&'a DecoderWrapper>,
+            decoder: &'a Value,
             model: &'a BPE,
         }
         let file = File {
@@ -262,19 +258,19 @@ impl Tokenizer {
             truncation: (),
             padding: (),
             added_tokens: self.added_tokens(),
-            normalizer: self.encoder.get_normalizer(),
-            pre_tokenizer: self.encoder.get_pre_tokenizer(),
+            normalizer: &self.rules.normalizer,
+            pre_tokenizer: &self.rules.pre_tokenizer,
             post_processor: self.post_processor(),
-            decoder: self.encoder.get_decoder(),
-            model: self.encoder.get_model(),
+            decoder: &self.rules.decoder,
+            model: &self.encoder.model,
         };
         serde_json::to_vec(&file).map_err(|e| bad(format!("tokenizer.json cannot be written: {e}")))
     }
 
     fn added_tokens(&self) -> Vec<Value> {
-        let mut added: Vec<_> = self.encoder.get_added_tokens_decoder().into_iter().collect();
-        added.sort_by_key(|(id, _)| *id);
-        let row = |(id, t): (u32, AddedToken)| {
+        let mut added: Vec<_> = self.encoder.added.get_added_tokens_decoder().iter().collect();
+        added.sort_by_key(|&(id, _)| id);
+        let row = |(id, t): (&u32, &AddedToken)| {
             json!({
                 "id": id, "content": t.content, "single_word": t.single_word, "lstrip": t.lstrip, "rstrip": t.rstrip,
                 "normalized": t.normalized, "special": t.special,
@@ -318,44 +314,9 @@ fn check_blank(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn cannot_tokenize(error: &tokenizers::Error) -> Error {
-    bad(format!("this text cannot be tokenized: {error}"))
-}
-
 /// An error about the tokenizer's files.
 pub(super) fn bad(message: String) -> Error {
     Error::new(Code::BadTokenizer, message)
-}
-
-/// One of the library's components, from its JSON.
-pub(super) fn component<T: serde::de::DeserializeOwned>(json: Value) -> Result<T> {
-    serde_json::from_value(json).map_err(|e| bad(format!("the tokenizer's rules cannot be built: {e}")))
-}
-
-/// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the decoder says both.
-fn spelling(decoder: Option<&DecoderWrapper>) -> Result<(Spelling, bool)> {
-    use tokenizers::pre_tokenizers::metaspace::PrependScheme;
-    let steps = match decoder {
-        Some(DecoderWrapper::Sequence(sequence)) => sequence.get_decoders(),
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    };
-    let mut found = (None, false);
-    for step in steps {
-        match step {
-            DecoderWrapper::ByteLevel(_) => found.0 = Some(Spelling::ByteLevel),
-            DecoderWrapper::ByteFallback(_) => found.0 = Some(Spelling::Pieces),
-            DecoderWrapper::Metaspace(m) => found = (Some(Spelling::Pieces), m.prepend_scheme != PrependScheme::Never),
-            DecoderWrapper::Strip(strip) => found.1 |= strip.content == ' ' && strip.start > 0,
-            _ => {}
-        }
-    }
-    match found {
-        (Some(spelling), strips) => Ok((spelling, strips)),
-        (None, _) => {
-            fail!(Code::BadTokenizer, "this tokenizer's decoder is neither byte-level nor SentencePiece, the two kinds that are read")
-        }
-    }
 }
 
 fn token_table(parts: &Parts, spelling: Spelling) -> Result<TokenTable> {
@@ -371,24 +332,4 @@ fn check_merges(vocab: &Vocab, merges: &Merges) -> Result<()> {
         fail!(Code::BadTokenizer, "the merge {left:?} + {right:?} is longer than any token; the tokenizer's file is damaged");
     }
     Ok(())
-}
-
-fn encoder(parts: Parts) -> Result<Encoder> {
-    let mut builder = BPE::builder()
-        .vocab_and_merges(parts.vocab, parts.merges)
-        .fuse_unk(parts.fuse_unk)
-        .byte_fallback(parts.byte_fallback)
-        .ignore_merges(parts.ignore_merges);
-    if let Some(unk) = parts.unk_token {
-        builder = builder.unk_token(unk);
-    }
-    let model = builder.build().map_err(|e| bad(format!("the tokenizer's model is damaged: {e}; fetch it again")))?;
-    let mut encoder = Encoder::new(model);
-    encoder.with_pre_tokenizer(parts.pre_tokenizer).with_decoder(parts.decoder);
-    let added = parts.added.into_iter().map(|(_, token)| token);
-    encoder
-        .with_normalizer(parts.normalizer)
-        .and_then(|encoder| encoder.add_tokens(added))
-        .map_err(|e| bad(format!("the tokenizer's added tokens are damaged: {e}; fetch it again")))?;
-    Ok(encoder)
 }

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokenizers::AddedToken;
 use tokenizers::models::bpe::Vocab;
 
-use super::tokenizer::{Parts, bad, component};
+use super::rules::added_token;
+use super::tokenizer::{Parts, Rules, bad};
 use crate::error::{Code, Error, Result, fail};
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
-    added_tokens: Vec<Added>,
-    // Values first: the library's own readers panic on a component that is not JSON.
+    added_tokens: Vec<Value>,
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -26,13 +26,6 @@ struct File {
     #[serde(default)]
     decoder: Value,
     model: Model,
-}
-
-#[derive(Deserialize)]
-struct Added {
-    id: u32,
-    #[serde(flatten)]
-    token: AddedToken,
 }
 
 #[derive(Deserialize)]
@@ -91,10 +84,8 @@ pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Part
         fuse_unk: model.fuse_unk,
         byte_fallback: model.byte_fallback,
         ignore_merges: model.ignore_merges,
-        added: file.added_tokens.into_iter().map(|added| (added.id, added.token)).collect(),
-        normalizer: component(check_normalizer(file.normalizer)?)?,
-        pre_tokenizer: component(file.pre_tokenizer)?,
-        decoder: component(file.decoder)?,
+        added: added_tokens(&file.added_tokens)?,
+        rules: Rules { normalizer: file.normalizer, pre_tokenizer: file.pre_tokenizer, decoder: file.decoder },
         ..Parts::default()
     };
     surroundings(&file.post_processor, &mut parts)?;
@@ -124,15 +115,10 @@ fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
     }
 }
 
-/// Refuses what no BPE tokenizer has and the library does not read safely: character maps compiled for Unigram models.
-fn check_normalizer(normalizer: Value) -> Result<Value> {
-    fn is_compiled(one: &Value) -> bool {
-        one["type"] == "Precompiled" || one["normalizers"].as_array().into_iter().flatten().any(is_compiled)
-    }
-    if is_compiled(&normalizer) {
-        fail!(Code::BadTokenizer, "tokenizer.json normalises text by a compiled character map, which we do not read");
-    }
-    Ok(normalizer)
+fn added_tokens(listed: &[Value]) -> Result<Vec<(u32, AddedToken)>> {
+    let read = |one: &Value| Some((u32::try_from(one["id"].as_u64()?).ok()?, added_token(one)?));
+    let damaged = |one| bad(format!("tokenizer.json: the added token {one} cannot be read; fetch the file again"));
+    listed.iter().map(|one| read(one).ok_or_else(|| damaged(one))).collect()
 }
 
 /// What a post-processor puts around a text. Those that only move offsets put nothing.
@@ -165,7 +151,7 @@ fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
 fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
     let known: HashMap<String, usize> = parts.added.iter().enumerate().map(|(i, (_, token))| (token.content.clone(), i)).collect();
     for (id, token) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
-        let read = |token: &Value| Some((id.parse::<u32>().ok()?, AddedToken::deserialize(token).ok()?));
+        let read = |token: &Value| Some((id.parse::<u32>().ok()?, added_token(token)?));
         let Some((id, token)) = read(token) else {
             fail!(Code::BadTokenizer, "tokenizer_config.json: added token {id:?} cannot be read; fetch the file again");
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokenizers::AddedToken;
 
-use super::tokenizer::{Parts, component};
+use super::tokenizer::Parts;
 use super::tokens::byte_piece;
 use crate::error::{Code, Result, fail};
 
@@ -143,8 +143,8 @@ impl Vocabulary {
     fn byte_level(&self, parts: &mut Parts) -> Result<bool> {
         let pre = pre_tokenizer(&self.pre)?;
         parts.merges = self.merges.iter().map(|merge| split_merge(merge)).collect::<Result<_>>()?;
-        parts.pre_tokenizer = component(pre.splits)?;
-        parts.decoder = component(byte_level(false))?;
+        parts.rules.pre_tokenizer = pre.splits;
+        parts.rules.decoder = byte_level(false);
         parts.ignore_merges = pre.ignore_merges;
         Ok(pre.adds_bos)
     }
@@ -165,8 +165,8 @@ impl Vocabulary {
             normalizers.insert(0, json!({"type": "Prepend", "prepend": "▁"}));
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
         }
-        parts.normalizer = component(json!({"type": "Sequence", "normalizers": normalizers}))?;
-        parts.decoder = component(json!({"type": "Sequence", "decoders": decoders}))?;
+        parts.rules.normalizer = json!({"type": "Sequence", "normalizers": normalizers});
+        parts.rules.decoder = json!({"type": "Sequence", "decoders": decoders});
         parts.merges = self.merges_by_score()?;
         parts.unk_token = self.unk.map(|id| self.tokens[id as usize].clone());
         parts.fuse_unk = true;
@@ -336,8 +336,9 @@ fn byte_level(gpt2_words: bool) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper};
+    use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _};
 
+    use super::super::rules::PreTokenizers;
     use super::*;
 
     #[test]
@@ -363,7 +364,7 @@ mod tests {
             ("", "it's 12345 a=b", "it|'|s| |123|45| a|=|b"),
         ];
         for (name, text, words) in rows {
-            let rules = component::<PreTokenizerWrapper>(pre_tokenizer(name).unwrap().splits).unwrap();
+            let rules = PreTokenizers::read(&pre_tokenizer(name).unwrap().splits).unwrap();
             let mut cut = PreTokenizedString::from(text);
             rules.pre_tokenize(&mut cut).unwrap();
             let splits = cut.get_splits(OffsetReferential::Original, OffsetType::Byte);

@@ -228,6 +228,9 @@ fn bad_tokenizer_json_is_refused() {
             with("/pre_tokenizer", json!({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false})),
             "rules",
         ),
+        ("a rule of other tokenizers", with("/pre_tokenizer", json!({"type": "BertPreTokenizer"})), "BertPreTokenizer"),
+        ("half a rule", with("/pre_tokenizer", json!({"type": "Digits"})), "individual_digits"),
+        ("an added token without a text", with("/added_tokens", json!([{"id": 5}])), "added token"),
         (
             "a compiled character map",
             with("/normalizer", json!({"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "AA"}]})),

@@ -1,0 +1,289 @@
+//! What is done to a text before the vocabulary sees it: a tokenizer's rules, each a step of the library's, from their JSON.
+//!
+//! The library reads them too, but its readers take all rules that there are and bring each of them into the module that a phone
+//! fetches. Those that BPE tokenizers have are read here.
+
+use serde_json::Value;
+use tokenizers::normalizers::replace::{Replace, ReplacePattern};
+use tokenizers::normalizers::{self, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Strip, StripAccents};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::delimiter::CharDelimiterSplit;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::pre_tokenizers::punctuation::Punctuation;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::pre_tokenizers::whitespace::{Whitespace, WhitespaceSplit};
+use tokenizers::{AddedToken, NormalizedString, Normalizer, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
+
+use super::tokenizer::bad;
+use super::tokens::Spelling;
+use crate::error::{Code, Error, Result, fail};
+
+/// What changes a text's characters.
+pub(super) struct Normalizers(Vec<Box<dyn Normalizer + Send + Sync>>);
+
+/// What cuts a text into words.
+pub(super) struct PreTokenizers(Vec<Box<dyn PreTokenizer + Send + Sync>>);
+
+impl Normalizers {
+    pub fn read(rules: &Value) -> Result<Normalizers> {
+        let mut steps = Vec::new();
+        each(rules, "normalizers", &mut |rule| normalizer(rule).map(|step| steps.push(step)))?;
+        Ok(Normalizers(steps))
+    }
+}
+
+impl PreTokenizers {
+    pub fn read(rules: &Value) -> Result<PreTokenizers> {
+        let mut steps = Vec::new();
+        each(rules, "pretokenizers", &mut |rule| pre_tokenizer(rule).map(|step| steps.push(step)))?;
+        Ok(PreTokenizers(steps))
+    }
+}
+
+impl Normalizer for Normalizers {
+    fn normalize(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
+        self.0.iter().try_for_each(|step| step.normalize(text))
+    }
+}
+
+impl PreTokenizer for PreTokenizers {
+    fn pre_tokenize(&self, text: &mut PreTokenizedString) -> tokenizers::Result<()> {
+        self.0.iter().try_for_each(|step| step.pre_tokenize(text))
+    }
+}
+
+/// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the decoder says both.
+pub(super) fn spelling(decoder: &Value) -> Result<(Spelling, bool)> {
+    let mut found = (None, false);
+    each(decoder, "decoders", &mut |step| {
+        match kind(step) {
+            "ByteLevel" => found.0 = Some(Spelling::ByteLevel),
+            "ByteFallback" => found.0 = Some(Spelling::Pieces),
+            "Metaspace" => found = (Some(Spelling::Pieces), prepend_scheme(step)? != PrependScheme::Never),
+            "Strip" => found.1 |= step["content"] == " " && step["start"].as_u64().is_some_and(|start| start > 0),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    match found {
+        (Some(spelling), strips) => Ok((spelling, strips)),
+        (None, _) => {
+            fail!(Code::BadTokenizer, "this tokenizer's decoder is neither byte-level nor SentencePiece, the two kinds that are read")
+        }
+    }
+}
+
+/// A token that is found in a text before anything else is done to it. What is not said about it is as the library has it.
+pub(super) fn added_token(json: &Value) -> Option<AddedToken> {
+    let flag = |name: &str| json[name].as_bool().unwrap_or_default();
+    let special = flag("special");
+    Some(AddedToken {
+        content: json["content"].as_str()?.to_owned(),
+        single_word: flag("single_word"),
+        lstrip: flag("lstrip"),
+        rstrip: flag("rstrip"),
+        normalized: json["normalized"].as_bool().unwrap_or(!special),
+        special,
+    })
+}
+
+/// Every rule, those of a sequence one after another.
+fn each<'a>(rule: &'a Value, list: &str, take: &mut impl FnMut(&'a Value) -> Result<()>) -> Result<()> {
+    match rule {
+        Value::Null => Ok(()),
+        _ if kind(rule) == "Sequence" => {
+            let rules = rule[list].as_array().ok_or_else(|| lacks(rule, list))?;
+            rules.iter().try_for_each(|rule| each(rule, list, take))
+        }
+        _ => take(rule),
+    }
+}
+
+fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {
+    Ok(match kind(rule) {
+        "NFC" => Box::new(NFC),
+        "NFD" => Box::new(NFD),
+        "NFKC" => Box::new(NFKC),
+        "NFKD" => Box::new(NFKD),
+        "Lowercase" => Box::new(Lowercase),
+        "StripAccents" => Box::new(StripAccents),
+        "Strip" => Box::new(Strip::new(flag(rule, "strip_left", None)?, flag(rule, "strip_right", None)?)),
+        "Prepend" => Box::new(Prepend::new(text(rule, "prepend")?.to_owned())),
+        "Replace" => {
+            let pattern = match pattern(rule)? {
+                SplitPattern::String(plain) => ReplacePattern::String(plain),
+                SplitPattern::Regex(regex) => ReplacePattern::Regex(regex),
+            };
+            Box::new(Replace::new(pattern, text(rule, "content")?).map_err(cannot_be_built)?)
+        }
+        "ByteLevel" => Box::new(normalizers::ByteLevel::new()),
+        "Precompiled" => fail!(Code::BadTokenizer, "tokenizer.json normalises text by a compiled character map, which we do not read"),
+        other => return unknown(other),
+    })
+}
+
+fn pre_tokenizer(rule: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
+    Ok(match kind(rule) {
+        "ByteLevel" => Box::new(ByteLevel::new(flag(rule, "add_prefix_space", None)?, true, flag(rule, "use_regex", Some(true))?)),
+        "Split" => {
+            let split = Split::new(pattern(rule)?, behavior(rule, None)?, flag(rule, "invert", None)?);
+            Box::new(split.map_err(cannot_be_built)?)
+        }
+        "Metaspace" => Box::new(Metaspace::new(character(rule, "replacement")?, prepend_scheme(rule)?, flag(rule, "split", Some(true))?)),
+        "Digits" => Box::new(Digits::new(flag(rule, "individual_digits", None)?)),
+        "Punctuation" => Box::new(Punctuation::new(behavior(rule, Some(SplitDelimiterBehavior::Isolated))?)),
+        "Whitespace" => Box::new(Whitespace),
+        "WhitespaceSplit" => Box::new(WhitespaceSplit),
+        "CharDelimiterSplit" => Box::new(CharDelimiterSplit::new(character(rule, "delimiter")?)),
+        other => return unknown(other),
+    })
+}
+
+fn kind(rule: &Value) -> &str {
+    rule["type"].as_str().unwrap_or_default()
+}
+
+fn flag(rule: &Value, name: &str, default: Option<bool>) -> Result<bool> {
+    match &rule[name] {
+        Value::Null => default,
+        given => given.as_bool(),
+    }
+    .ok_or_else(|| lacks(rule, name))
+}
+
+fn text<'a>(rule: &'a Value, name: &str) -> Result<&'a str> {
+    rule[name].as_str().ok_or_else(|| lacks(rule, name))
+}
+
+fn character(rule: &Value, name: &str) -> Result<char> {
+    let mut characters = text(rule, name)?.chars();
+    match (characters.next(), characters.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(lacks(rule, name)),
+    }
+}
+
+fn pattern(rule: &Value) -> Result<SplitPattern> {
+    let pattern = &rule["pattern"];
+    match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
+        (Some(plain), None) => Ok(SplitPattern::String(plain.to_owned())),
+        (None, Some(regex)) => Ok(SplitPattern::Regex(regex.to_owned())),
+        _ => Err(lacks(rule, "pattern")),
+    }
+}
+
+fn behavior(rule: &Value, default: Option<SplitDelimiterBehavior>) -> Result<SplitDelimiterBehavior> {
+    match rule["behavior"].as_str() {
+        Some("Removed") => Some(SplitDelimiterBehavior::Removed),
+        Some("Isolated") => Some(SplitDelimiterBehavior::Isolated),
+        Some("MergedWithPrevious") => Some(SplitDelimiterBehavior::MergedWithPrevious),
+        Some("MergedWithNext") => Some(SplitDelimiterBehavior::MergedWithNext),
+        Some("Contiguous") => Some(SplitDelimiterBehavior::Contiguous),
+        Some(_) => None,
+        None => default,
+    }
+    .ok_or_else(|| lacks(rule, "behavior"))
+}
+
+/// Which words get a space before them; files older than the name say only whether any does.
+fn prepend_scheme(rule: &Value) -> Result<PrependScheme> {
+    match rule["prepend_scheme"].as_str() {
+        Some("first") => Ok(PrependScheme::First),
+        Some("never") => Ok(PrependScheme::Never),
+        Some("always") => Ok(PrependScheme::Always),
+        Some(_) => Err(lacks(rule, "prepend_scheme")),
+        None if rule["add_prefix_space"] == false => Ok(PrependScheme::Never),
+        None => Ok(PrependScheme::Always),
+    }
+}
+
+fn lacks(rule: &Value, name: &str) -> Error {
+    bad(format!("the tokenizer's rules are damaged: the {name} of {:?} cannot be read; fetch the tokenizer again", kind(rule)))
+}
+
+fn cannot_be_built(error: tokenizers::Error) -> Error {
+    bad(format!("the tokenizer's rules cannot be built: {error}"))
+}
+
+fn unknown<T>(kind: &str) -> Result<T> {
+    fail!(Code::BadTokenizer, "the tokenizer's rules hold {kind:?}, which BPE tokenizers of the models that we run do not have")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+    use tokenizers::{NormalizerWrapper, OffsetReferential, OffsetType, PreTokenizerWrapper};
+
+    use super::*;
+
+    const TEXTS: [&str; 4] = ["  Ünïcode, it's 1234 ﬁne\u{301}! ", "a-b_c  d\n\n▁e", "", "你好 x"];
+
+    fn cut(rules: &impl PreTokenizer, text: &str) -> Vec<String> {
+        let mut cut = PreTokenizedString::from(text);
+        rules.pre_tokenize(&mut cut).unwrap();
+        cut.get_splits(OffsetReferential::Normalized, OffsetType::Byte).into_iter().map(|(word, _, _)| word.to_owned()).collect()
+    }
+
+    #[test]
+    fn words_are_cut_as_by_the_library_that_reads_its_rules_itself() {
+        let split =
+            |behavior: &str, invert| json!({"type": "Split", "pattern": {"Regex": "\\d|e"}, "behavior": behavior, "invert": invert});
+        let rules = [
+            json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}),
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}),
+            split("Removed", false),
+            split("Isolated", true),
+            split("MergedWithPrevious", false),
+            split("MergedWithNext", false),
+            split("Contiguous", false),
+            json!({"type": "Split", "pattern": {"String": "."}, "behavior": "Isolated", "invert": false}),
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}),
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"}),
+            json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": true}),
+            json!({"type": "Digits", "individual_digits": true}),
+            json!({"type": "Digits", "individual_digits": false}),
+            json!({"type": "Punctuation"}),
+            json!({"type": "Punctuation", "behavior": "Contiguous"}),
+            json!({"type": "Whitespace"}),
+            json!({"type": "WhitespaceSplit"}),
+            json!({"type": "CharDelimiterSplit", "delimiter": "-"}),
+            json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Sequence", "pretokenizers": [split("Isolated", false)]}]}),
+        ];
+        for rule in rules {
+            let reference: PreTokenizerWrapper = serde_json::from_value(rule.clone()).unwrap();
+            let ours = PreTokenizers::read(&rule).unwrap();
+            for text in TEXTS {
+                assert_eq!(cut(&ours, text), cut(&reference, text), "{rule}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_normalised_as_by_the_library_that_reads_its_rules_itself() {
+        let rules = [
+            json!({"type": "NFC"}),
+            json!({"type": "NFD"}),
+            json!({"type": "NFKC"}),
+            json!({"type": "NFKD"}),
+            json!({"type": "Lowercase"}),
+            json!({"type": "ByteLevel"}),
+            json!({"type": "Strip", "strip_left": true, "strip_right": false}),
+            json!({"type": "Prepend", "prepend": "▁"}),
+            json!({"type": "Replace", "pattern": {"String": "."}, "content": "x"}),
+            json!({"type": "Replace", "pattern": {"Regex": " +"}, "content": "▁"}),
+            json!({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}),
+        ];
+        for rule in rules {
+            let reference: NormalizerWrapper = serde_json::from_value(rule.clone()).unwrap();
+            let ours = Normalizers::read(&rule).unwrap();
+            for text in TEXTS {
+                let (mut left, mut right) = (NormalizedString::from(text), NormalizedString::from(text));
+                (ours.normalize(&mut left).unwrap(), reference.normalize(&mut right).unwrap());
+                assert_eq!(left.get(), right.get(), "{rule}: {text:?}");
+            }
+        }
+    }
+}

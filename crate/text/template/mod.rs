@@ -10,7 +10,7 @@ mod prompt;
 mod python;
 mod source;
 
-use std::cell::Cell;
+use std::cell::{Cell, LazyCell};
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
@@ -164,17 +164,14 @@ impl ChatTemplate {
     /// [`Code::BadOption`], when an answer is to be continued and the last message is not the assistant's.
     pub fn render(&self, messages: &[Message], tools: &[Json], ending: Ending) -> Result<Prompt> {
         self.check_tools(messages, tools)?;
-        let mut marks = self.unused_characters(messages);
-        let mark = marks.next();
-        let (marked, is_marked) = self.marked(messages, mark);
-        match ending {
-            Ending::Continued => {
-                let end = marks.next().unwrap_or('\u{f8ff}');
-                let marked = self.continued(marked, tools, end)?;
-                Ok(Prompt { marked, mark: mark.filter(|_| is_marked) })
-            }
-            _ => Ok(Prompt { marked: self.run(&marked, tools, ending == Ending::Answer)?, mark: mark.filter(|_| is_marked) }),
-        }
+        // Looking for them takes time by the length of the conversation, and most have no need.
+        let unused = LazyCell::new(|| self.unused_characters(messages));
+        let (marked, mark) = self.marked(messages, &|| unused[0]);
+        let marked = match ending {
+            Ending::Continued => self.continued(marked, tools, unused[1].unwrap_or('\u{f8ff}'))?,
+            _ => self.run(&marked, tools, ending == Ending::Answer)?,
+        };
+        Ok(Prompt { marked, mark })
     }
 
     fn run(&self, messages: &[Message], tools: &[Json], add_generation_prompt: bool) -> Result<String> {
@@ -213,9 +210,8 @@ impl ChatTemplate {
         Ok(rendered)
     }
 
-    /// The messages with the spellings of tokens marked, and whether there were any.
-    fn marked(&self, messages: &[Message], mark: Option<char>) -> (Vec<Message>, bool) {
-        let Some(mark) = mark else { return (messages.to_vec(), false) };
+    /// The messages with the spellings of tokens marked, and the mark where there were any.
+    fn marked(&self, messages: &[Message], mark: &dyn Fn() -> Option<char>) -> (Vec<Message>, Option<char>) {
         let is_marked = Cell::new(false);
         let marked = messages.iter().map(|message| {
             let by_others = !matches!(message.role(), "assistant" | "system" | "developer");
@@ -227,14 +223,16 @@ impl ChatTemplate {
                 None => text.to_owned(),
             })
         });
-        (marked.collect(), is_marked.get())
+        let marked = marked.collect();
+        (marked, if is_marked.get() { mark() } else { None })
     }
 
-    /// Characters of the private use area that neither the template nor a message has.
-    fn unused_characters(&self, messages: &[Message]) -> impl Iterator<Item = char> {
+    /// Two characters of the private use area that neither the template nor a message has.
+    fn unused_characters(&self, messages: &[Message]) -> [Option<char>; 2] {
         let written = serde_json::to_string(messages).unwrap_or_default();
         let source = self.environment.get_template(NAME).map(|template| template.source().to_owned()).unwrap_or_default();
-        ('\u{e000}'..='\u{f8ff}').filter(move |&c| !written.contains(c) && !source.contains(c))
+        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !source.contains(c));
+        [unused.next(), unused.next()]
     }
 
     /// A template that never mentions tools would pass over them in silence.

@@ -52,8 +52,8 @@ impl Spellings {
     }
 
     /// A text with a mark in each spelling, after its first character, also where the text ends within one: the template may put
-    /// two texts side by side. `None` where there is none.
-    pub fn mark(&self, text: &str, with_plain: bool, mark: char) -> Option<String> {
+    /// two texts side by side. `None` where there is none, for which nobody has to find a mark.
+    pub fn mark(&self, text: &str, with_plain: bool, mark: &dyn Fn() -> Option<char>) -> Option<String> {
         let begins = |at: usize, first: char| {
             let rest = &text[at..];
             let is_spelt = |s: &Spelling| (s.is_special || with_plain) && (rest.starts_with(&s.text) || s.text.starts_with(rest));
@@ -64,10 +64,28 @@ impl Spellings {
         for (at, first) in text.char_indices().filter(|&(at, first)| begins(at, first)) {
             let after = at + first.len_utf8();
             marked.push_str(&text[copied..after]);
-            marked.push(mark);
+            marked.push(mark()?);
             copied = after;
         }
         marked.push_str(&text[copied..]);
         (copied > 0).then_some(marked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_looked_for_where_there_is_something_to_mark() {
+        let spellings = Spellings::new(vec!["<|end|>".to_owned()], vec!["<tool>".to_owned()]);
+        let unneeded = || panic!("nothing is spelt like a token here");
+        for text in ["", "What is 2 < 3?", "<tool>"] {
+            assert_eq!(spellings.mark(text, false, &unneeded), None, "{text}");
+        }
+        let mark = || Some('\u{e000}');
+        assert_eq!(spellings.mark("a<|end|>b", false, &mark).as_deref(), Some("a<\u{e000}|end|>b"));
+        assert_eq!(spellings.mark("<tool>", true, &mark).as_deref(), Some("<\u{e000}tool>"));
+        assert_eq!(spellings.mark("a<|end|>b", false, &|| None), None);
     }
 }

@@ -4,6 +4,7 @@ import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
 import { policy } from "../../src/trusted.js";
 import { formulas } from "./formulas.js";
+import { BoundedLexer } from "./lexer.js";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
@@ -78,7 +79,7 @@ function clean(html: string): DocumentFragment {
 
 /** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */
 export function blocksOf(markdown: string, grows: boolean): Token[] {
-  return (grows ? growing : whole).lexer(markdown);
+  return new BoundedLexer((grows ? growing : whole).defaults).lex(markdown);
 }
 
 export function renderBlock(token: Token): DocumentFragment {

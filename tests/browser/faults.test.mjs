@@ -108,9 +108,7 @@ describe("a model server that", () => {
   });
 
   /** Loads from the faulty server; the page must stay usable whatever comes. */
-  async function load(path) {
-    // An isolated page is not even told that a server answers.
-    const { address } = path === "kept" ? plain : site;
+  async function load(path, { address } = path === "kept" ? plain : site) {
     const page = await Page.open(browser, address, { model: `${faults.address}/${path}.gguf`, backend: "cpu" });
     const failure = await page.load().then(
       () => null,
@@ -128,6 +126,13 @@ describe("a model server that", () => {
       await page.tab.close();
     });
   }
+
+  it("lets no other site read its files is told of on isolated pages, too, which do not even learn that it answers", async () => {
+    const { page, failure } = await load("kept", site);
+    assert.equal(failure?.code, "network", failure?.message);
+    assert.match(failure.message, /cannot be reached \(its server does not answer, or lets no other site read .*: then it must send Access-Control-Allow-Origin\)/);
+    await page.tab.close();
+  });
 
   it("cuts the connection once costs nothing: loading goes on where it ended", async () => {
     const { page, failure } = await load("cut-once");

@@ -9,6 +9,7 @@ export interface Along {
 
 /** Milliseconds that a server has to answer the question whether it is there at all. */
 const PATIENCE = 5000;
+const ALLOW = "it must send Access-Control-Allow-Origin";
 
 let along: Along | undefined;
 /** Addresses at which there are web pages. */
@@ -34,7 +35,7 @@ export function pageMet(): string | undefined {
 
 async function askServer(asked: Request): Promise<Response> {
   const response = await ask(withHeaders(asked)).catch(async (error) => {
-    throw (await isKept(asked)) ? new TypeError("its server answers, but lets no other site read that: it must send Access-Control-Allow-Origin") : error;
+    throw (await whyNot(asked)) ?? error;
   });
   // Servers answer so for whatever they have not: no file of a model is one.
   if (response.status !== 200 || !response.headers.get("Content-Type")?.startsWith("text/html")) return response;
@@ -50,9 +51,17 @@ function withHeaders(asked: Request): Request {
   return new Request(asked, { headers });
 }
 
-/** Whether a server that cannot be read is there all the same: then it keeps what it has from other sites. */
-async function isKept({ url, signal }: Request): Promise<boolean> {
-  if (signal.aborted || new URL(url).origin === self.location.origin) return false;
+/** What a browser does not say of a server of another origin that cannot be asked. */
+async function whyNot({ url, signal }: Request): Promise<TypeError | undefined> {
+  if (signal.aborted || new URL(url).origin === self.location.origin) return undefined;
+  if (await isThere(url)) return new TypeError(`its server answers, but lets no other site read that: ${ALLOW}`);
+  // There the question itself may be kept from an answer that says nothing of this site.
+  if (self.crossOriginIsolated) return new TypeError(`its server does not answer, or lets no other site read what it has: then ${ALLOW}`);
+  return undefined;
+}
+
+/** Whether a server gives an answer, which nobody may read. */
+async function isThere(url: string): Promise<boolean> {
   const enough = new AbortController();
   const timer = setTimeout(() => enough.abort(), PATIENCE);
   try {

@@ -73,7 +73,7 @@ fn told(name: &str) -> String {
 }
 
 /// A value as a message shows it.
-fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

@@ -6,6 +6,8 @@ use minijinja::value::{Kwargs, Rest, ValueOrKwargs, from_args};
 use minijinja::{ErrorKind, State, Value};
 use serde_json::Value as Json;
 
+use super::limits::charge;
+
 type Result<T> = std::result::Result<T, minijinja::Error>;
 
 /// The widest indentation that is written.
@@ -22,7 +24,7 @@ struct Style {
 }
 
 /// `tojson(value, ensure_ascii=false, indent=none, separators=none, sort_keys=false)`.
-pub(super) fn tojson(_: &State, args: Rest<ValueOrKwargs>) -> Result<String> {
+pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>) -> Result<String> {
     let args = args.into_values();
     let (args, named): (&[Value], Kwargs) = from_args(&args)?;
     let argument = |place: usize, name: &str| -> Result<Option<Value>> {
@@ -41,6 +43,7 @@ pub(super) fn tojson(_: &State, args: Rest<ValueOrKwargs>) -> Result<String> {
     named.assert_all_used()?;
     let between_items = if indent.is_some() { "," } else { ", " };
     let (between_items, after_key) = separators.unwrap_or_else(|| (between_items.to_owned(), ": ".to_owned()));
+    charge(state, [value])?;
     let json = serde_json::to_value(value).map_err(|e| invalid(&e.to_string()))?;
     let mut out = String::new();
     Style { indent, between_items, after_key, ascii, sorted }.value(&mut out, &json, 0);

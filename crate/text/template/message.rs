@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Result, fail};
+use crate::text::options::short;
 
 /// One turn of a conversation, with all that a chat template may ask of it: `role`, `content`, and what else its sender
 /// gave, such as `tool_calls` or `reasoning_content`, in the order given. Fields that are null are as good as absent.
@@ -51,7 +52,7 @@ impl Message {
 
     fn from_json(name: &str, json: Value) -> Result<Message> {
         let Value::Object(mut fields) = json else {
-            fail!(Code::BadOption, "{name} is no message: give a {{ role, content }}");
+            fail!(Code::BadOption, "{name} is {}: give a {{ role, content }}", short(&json));
         };
         fields.retain(|_, value| !value.is_null());
         match fields.get("role") {

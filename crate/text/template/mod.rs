@@ -5,6 +5,7 @@
 //! has its control tokens written in it, BOS too: encode it without adding any.
 
 mod json;
+mod limits;
 mod message;
 mod prompt;
 mod python;
@@ -106,14 +107,21 @@ impl ChatTemplate {
     /// Compiles Jinja `source`. `tokens` are the variables that name control tokens, such as `bos_token`, and how these are written.
     ///
     /// # Errors
-    /// [`Code::BadTemplate`], with the line that does not compile.
+    /// [`Code::BadTemplate`], with the line that does not compile, or what is too much of it.
     pub fn new(source: &str, tokens: &[(&str, &str)]) -> Result<ChatTemplate> {
+        limits::check(source)?;
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", |format: &str| strftime(Moment::now(), format));
         environment.add_filter("tojson", json::tojson);
+        environment.set_formatter(|out, state, value| {
+            if value.as_object().is_some() {
+                limits::charge(state, [value])?;
+            }
+            minijinja::escape_formatter(out, state, value)
+        });
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         syntax.map(|syntax| environment.set_syntax(syntax)).map_err(|e| does_not_compile(&e))?;
         environment.add_template_owned(NAME, source::for_minijinja(source)).map_err(|e| does_not_compile(&e))?;

@@ -5,6 +5,7 @@ use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs, from_args}
 use minijinja::{Environment, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 
+use super::limits::charge;
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
@@ -34,7 +35,8 @@ fn is_sequence(value: &Value) -> bool {
 }
 
 /// `text % values`; values are a tuple, or one that is none.
-fn percent(text: &str, values: &Value) -> Result<String> {
+fn percent(state: &State, text: &str, values: &Value) -> Result<String> {
+    charge(state, [values])?;
     match values.downcast_object_ref::<Tuple>() {
         Some(_) => format(FormatStyle::Printf, text, &values.try_iter()?.collect::<Vec<_>>()),
         None => format(FormatStyle::Printf, text, std::slice::from_ref(values)),
@@ -42,6 +44,9 @@ fn percent(text: &str, values: &Value) -> Result<String> {
 }
 
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value> {
+    if matches!(name, "join" | "format" | "count" | "index") {
+        charge(state, args.iter().chain([value]))?;
+    }
     let own = match (value.kind(), value.as_str()) {
         (ValueKind::String, Some(text)) => text_method(text, name, args)?,
         (ValueKind::Seq, _) => sequence_method(value, name, args)?,
@@ -101,7 +106,7 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>> 
     Ok(Some(value))
 }
 
-fn invalid(what: &str) -> minijinja::Error {
+pub(super) fn invalid(what: &str) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, what.to_owned())
 }
 

@@ -31,6 +31,23 @@ pub(super) fn for_minijinja(source: &str) -> String {
     out
 }
 
+/// The statements and expressions of a template's text.
+pub(super) fn constructs(source: &str) -> impl Iterator<Item = &str> {
+    let mut rest = source;
+    std::iter::from_fn(move || {
+        loop {
+            let from_brace = &rest[rest.find('{')?..];
+            let (construct, after) = from_brace.split_at(construct(from_brace));
+            rest = after;
+            if statement(construct) == Some("raw") {
+                rest = &after[end_of_raw(after)..];
+            } else if is_code(construct) {
+                return Some(construct);
+            }
+        }
+    })
+}
+
 /// The function that formats as Python's `%` does: the text, then what is to the right of the operator.
 pub(super) const PERCENT: &str = "__percent";
 
@@ -70,7 +87,7 @@ fn end_of_code(text: &str) -> usize {
 }
 
 /// Bytes of the text literal that `text` begins with, quotes included.
-fn literal(text: &str, quote: u8) -> usize {
+pub(super) fn literal(text: &str, quote: u8) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
     while at < bytes.len() && bytes[at] != quote {

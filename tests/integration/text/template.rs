@@ -83,12 +83,50 @@ fn bad_templates_say_so() {
         ("{{ '' | tojson(separators=',') }}", "separators"),
         ("{{ 'a'.index('b') }}", "does not hold"),
         ("{{ 'a'.zfill(9999999) }}", "wider"),
+        ("{{ 'a'.center(65537) }}", "wider"),
+        ("{{ 'ab' * 200000000 }}", "fuel"),
+        ("{{ range(1000) | join('c' * 1000000) }}", "fuel"),
+        ("{{ ('c' * 1000000).join(range(1000)) }}", "fuel"),
+        ("{{ ('a' * 100000) | replace('a', 'c' * 100000) }}", "fuel"),
+        ("{{ ('a' * 100000).replace('a', 'c' * 100000) }}", "fuel"),
+        ("{{ ('\n' * 100000) | indent(100000, true, true) }}", "fuel"),
     ];
     for (source, says) in rows {
         let error = render(source, &[Message::user("hi")]).unwrap_err();
         assert_eq!(error.code, Code::BadTemplate, "{source}");
         assert!(error.message.contains(says), "{source}: {error}");
     }
+}
+
+/// What is nested takes stack where it is compiled, and time where it is written: more than anybody needs is refused.
+#[test]
+fn templates_are_bounded() {
+    let spaces = |more: usize| " ".repeat(256 * 1024 - 5 + more) + "{{1}}";
+    let sum = |terms: usize| format!("{{{{ '1'{} }}}}", "~1".repeat(terms));
+    let deep = |depth: usize| format!("{{{{ {}1{} | length }}}}", "[".repeat(depth), "]".repeat(depth));
+    let elifs = |count: usize| format!("{{% if false %}}{}{{% else %}}0{{% endif %}}", "{%- elif false %}".repeat(count));
+    let fits = [spaces(0), sum(95), deep(60), elifs(100), format!("{{% raw %}}{{{{ {} {{% endraw %}}", "( ".repeat(1000))];
+    for source in fits {
+        assert!(render(&source, &[]).is_ok(), "{:.60}: {:?}", source, render(&source, &[]));
+    }
+    let too_much = [(spaces(1), "262145 bytes"), (sum(100), "nested too deeply in line 1"), (elifs(101), "101 elif")];
+    for (source, says) in too_much {
+        let error = ChatTemplate::new(&source, &[]).unwrap_err();
+        assert_eq!(error.code, Code::BadTemplate);
+        assert!(error.message.contains(says), "{error}");
+    }
+    assert_eq!(ChatTemplate::new(&deep(600), &[]).unwrap_err().code, Code::BadTemplate);
+    // Eight times a list that holds eight times a list …: small as it lies in memory.
+    let lists: String = (1..8).map(|level| format!("{{% set x{level} = [{}] %}}", format!("x{}, ", level - 1).repeat(8))).collect();
+    let value = format!("{{% set x0 = [1] * 8 %}}{lists}");
+    for written in ["{{ x7 | tojson }}", "{{ x7 }}", "{{ ''.join(x7) }}", "{{ '{}'.format(x7) }}", "{{ '%s' % x7 }}", "{{ x7.count(1) }}"] {
+        let error = render(&(value.clone() + written), &[]).unwrap_err();
+        assert_eq!(error.code, Code::BadTemplate);
+        assert!(error.message.contains("fuel"), "{written}: {error}");
+    }
+    assert_eq!(render(&(value + "{{ x1 | tojson }}{{ x1.index(x0) }}"), &[]).unwrap().len(), 8 * 24 + 8 * 2 + 1);
+    let nested = "{% set all = namespace(x=1) %}{% for _ in range(150) %}{% set all.x = [all.x] %}{% endfor %}{{ all.x | tojson }}";
+    assert!(render(nested, &[]).unwrap_err().message.contains("nested too deeply"));
 }
 
 #[test]
@@ -167,7 +205,8 @@ fn what_is_no_conversation_is_named() {
     let rows = [
         (json!("hi"), "messages is not a list"),
         (json!([]), "messages is empty"),
-        (json!([user, null]), "messages[1] is no message"),
+        (json!([user, null]), "messages[1] is null: give a { role, content }"),
+        (json!([["hi"]]), "messages[0] is a list: give"),
         (json!([{"content": "hi"}]), "messages[0] has no role"),
         (json!([{"role": 1, "content": "hi"}]), "messages[0].role is no name"),
         (json!([{"role": "user"}]), "messages[0] has no content"),

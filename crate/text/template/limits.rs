@@ -1,0 +1,115 @@
+//! What a template may be, looked at before it is compiled.
+//!
+//! The compiler goes into what is nested by calling itself, and so do we: a template that is nested deeply enough takes more stack
+//! than there is. What it may do when it runs is bounded by its fuel.
+
+use minijinja::{State, Value};
+
+use super::source::{constructs, literal};
+use crate::error::{Code, Result, fail};
+
+/// Bytes; the longest in use have twenty thousand.
+const LONGEST: usize = 256 * 1024;
+/// Words and signs that hang on one another in an expression; half as many are operations. Templates in use have fifty.
+const LONGEST_CHAIN: usize = 200;
+/// Each is nested in the one before it. Templates in use have twenty-two.
+const MOST_ELIFS: usize = 100;
+/// Containers within containers that values are written or compared through.
+const DEEPEST: usize = 100;
+
+/// Refuses a template's text that is too long or nested too deeply.
+///
+/// # Errors
+/// [`Code::BadTemplate`], which says what is too much.
+pub(super) fn check(source: &str) -> Result<()> {
+    if source.len() > LONGEST {
+        fail!(Code::BadTemplate, "the chat template has {} bytes, and {LONGEST} are the most that we read", source.len());
+    }
+    let mut elifs = 0;
+    for code in constructs(source) {
+        if chain(code) > LONGEST_CHAIN {
+            let line = source[..code.as_ptr() as usize - source.as_ptr() as usize].lines().count().max(1);
+            fail!(Code::BadTemplate, "the chat template is nested too deeply in line {line}; use another template, or none");
+        }
+        let is_before = |c: char| c.is_whitespace() || "{%-+".contains(c);
+        elifs += usize::from(code.trim_start_matches(is_before).starts_with("elif"));
+    }
+    if elifs > MOST_ELIFS {
+        fail!(Code::BadTemplate, "the chat template has {elifs} elif, and {MOST_ELIFS} are the most that we read");
+    }
+    Ok(())
+}
+
+/// How many words and signs of an expression hang on one another, at the most: what is between commas does not.
+fn chain(code: &str) -> usize {
+    // Of each bracket that is open, the length of the chain before it, and the longest within it.
+    let mut open = vec![(0, 0)];
+    let mut length = 0;
+    let mut at = 0;
+    while let Some(&byte) = code.as_bytes().get(at) {
+        let rest = &code[at..];
+        let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        at += match byte {
+            b'"' | b'\'' => literal(rest, byte),
+            _ => word.max(rest.chars().next().map_or(1, char::len_utf8)),
+        };
+        match byte {
+            b' ' | b'\n' | b'\t' | b'\r' => continue,
+            b',' => length = open.last().map_or(0, |(before, _)| *before),
+            _ => length += 1,
+        }
+        if let Some((_, longest)) = open.last_mut() {
+            *longest = length.max(*longest);
+        }
+        match byte {
+            b'(' | b'[' | b'{' => open.push((length, length)),
+            b')' | b']' | b'}' if open.len() > 1 => {
+                let (_, within) = open.pop().unwrap_or_default();
+                length = within;
+                if let Some((_, longest)) = open.last_mut() {
+                    *longest = within.max(*longest);
+                }
+            }
+            _ => {}
+        }
+    }
+    open.into_iter().map(|(_, longest)| longest).max().unwrap_or(0)
+}
+
+/// Has values pay for each part that writing or comparing them goes through: one that holds another many times, which holds a third
+/// many times, is small in memory and endless on paper.
+pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> std::result::Result<(), minijinja::Error> {
+    values.into_iter().try_for_each(|value| charge_within(state, value, 0))
+}
+
+fn charge_within(state: &State, value: &Value, depth: usize) -> std::result::Result<(), minijinja::Error> {
+    use minijinja::value::ValueKind::{Iterable, Map, Seq};
+    // As minijinja counts: a byte that is written costs a quarter of what an instruction does.
+    state.consume_fuel(4 + value.as_str().map_or(0, |text| text.len() as u64 / 4))?;
+    if !matches!(value.kind(), Seq | Map | Iterable) {
+        return Ok(());
+    }
+    if depth == DEEPEST {
+        return Err(super::python::invalid("the value is nested too deeply"));
+    }
+    for item in value.try_iter()? {
+        if value.kind() == Map {
+            charge_within(state, &value.get_item(&item)?, depth + 1)?;
+        }
+        charge_within(state, &item, depth + 1)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_counted() {
+        let rows = [("{{ a }}", 5), ("{{ [a, b, c, d] }}", 7), ("{{ (a, 'b + c') + d }}", 9), ("{{ not not x }}", 7)];
+        for (code, length) in rows {
+            assert_eq!(chain(code), length, "{code}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::op::KvKind;
 use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
-use crate::text::template::{ChatTemplate, Ending, Message};
+use crate::text::template::{ChatTemplate, Ending, Message, Prompt};
 use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
 use crate::weights::source::Source;
 use crate::words::Words;
@@ -146,13 +146,22 @@ impl<B: Backend> Session<B> {
         } else {
             (Ending::Answer, TextStream::new(tokenizer, &options.stop))
         };
+        let rendered = template.render(messages, &[], ending);
+        if rendered.is_err() {
+            // What no context holds may be too much for the template, too.
+            messages.iter().try_for_each(|message| tokenizer.check_room(&Prompt::plain(message.text()), self.engine.ctx_len()))?;
+        }
+        let prompt = rendered?;
+        tokenizer.check_room(&prompt, self.engine.ctx_len())?;
         // The template writes its own BOS where the model wants one.
-        let ids = tokenizer.encode_prompt(&template.render(messages, &[], ending)?)?;
+        let ids = tokenizer.encode_prompt(&prompt)?;
         self.begin(&ids, stream, options)
     }
 
     fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Course> {
-        let ids = self.words.tokenizer.encode(prompt, true)?;
+        let tokenizer = &self.words.tokenizer;
+        tokenizer.check_room(&Prompt::plain(prompt), self.engine.ctx_len())?;
+        let ids = tokenizer.encode(prompt, true)?;
         self.begin(&ids, TextStream::continuing(&options.stop), options)
     }
 

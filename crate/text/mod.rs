@@ -15,7 +15,9 @@ pub mod template;
 pub mod tokenizer;
 
 mod encoder;
+mod least;
 pub(crate) mod options;
+mod pattern;
 mod rules;
 mod tokenizer_json;
 mod tokens;

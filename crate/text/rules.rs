@@ -1,23 +1,34 @@
 //! What is done to a text before the vocabulary sees it: a tokenizer's rules, each a step of the library's, from their JSON.
 //!
 //! The library reads them too, but its readers take all rules that there are and bring each of them into the module that a phone
-//! fetches. Those that BPE tokenizers have are read here.
+//! fetches. Those that BPE tokenizers have are read here. A tokenizer's file is a stranger's: there are bounds to how many rules
+//! it has and to what a pattern may ask for, looked at before the library builds anything.
 
 use serde_json::Value;
 use tokenizers::normalizers::replace::{Replace, ReplacePattern};
 use tokenizers::normalizers::{self, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Strip, StripAccents};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::delimiter::CharDelimiterSplit;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::punctuation::Punctuation;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::pre_tokenizers::whitespace::{Whitespace, WhitespaceSplit};
 use tokenizers::{AddedToken, NormalizedString, Normalizer, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 
+use super::pattern;
 use super::tokenizer::bad;
 use super::tokens::Spelling;
 use crate::error::{Code, Error, Result, fail};
+
+/// More steps than any tokenizer has.
+const MOST_STEPS: usize = 64;
+
+/// What is done to a text and to its tokens, as `tokenizer.json` has it; null for nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    pub normalizer: Value,
+    pub pre_tokenizer: Value,
+    pub decoder: Value,
+}
 
 /// What changes a text's characters.
 pub(super) struct Normalizers(Vec<Box<dyn Normalizer + Send + Sync>>);
@@ -27,17 +38,13 @@ pub(super) struct PreTokenizers(Vec<Box<dyn PreTokenizer + Send + Sync>>);
 
 impl Normalizers {
     pub fn read(rules: &Value) -> Result<Normalizers> {
-        let mut steps = Vec::new();
-        each(rules, "normalizers", &mut |rule| normalizer(rule).map(|step| steps.push(step)))?;
-        Ok(Normalizers(steps))
+        Ok(Normalizers(steps(rules, "normalizers")?.into_iter().map(normalizer).collect::<Result<_>>()?))
     }
 }
 
 impl PreTokenizers {
     pub fn read(rules: &Value) -> Result<PreTokenizers> {
-        let mut steps = Vec::new();
-        each(rules, "pretokenizers", &mut |rule| pre_tokenizer(rule).map(|step| steps.push(step)))?;
-        Ok(PreTokenizers(steps))
+        Ok(PreTokenizers(steps(rules, "pretokenizers")?.into_iter().map(pre_tokenizer).collect::<Result<_>>()?))
     }
 }
 
@@ -56,16 +63,16 @@ impl PreTokenizer for PreTokenizers {
 /// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the decoder says both.
 pub(super) fn spelling(decoder: &Value) -> Result<(Spelling, bool)> {
     let mut found = (None, false);
-    each(decoder, "decoders", &mut |step| {
+    for step in steps(decoder, "decoders")? {
         match kind(step) {
             "ByteLevel" => found.0 = Some(Spelling::ByteLevel),
             "ByteFallback" => found.0 = Some(Spelling::Pieces),
             "Metaspace" => found = (Some(Spelling::Pieces), prepend_scheme(step)? != PrependScheme::Never),
-            "Strip" => found.1 |= step["content"] == " " && step["start"].as_u64().is_some_and(|start| start > 0),
-            _ => {}
+            "Strip" => found.1 |= step["content"] == " " && step["start"].as_u64() > Some(0),
+            "Fuse" | "Replace" => {}
+            other => return unknown(other),
         }
-        Ok(())
-    })?;
+    }
     match found {
         (Some(spelling), strips) => Ok((spelling, strips)),
         (None, _) => {
@@ -88,16 +95,23 @@ pub(super) fn added_token(json: &Value) -> Option<AddedToken> {
     })
 }
 
-/// Every rule, those of a sequence one after another.
-fn each<'a>(rule: &'a Value, list: &str, take: &mut impl FnMut(&'a Value) -> Result<()>) -> Result<()> {
-    match rule {
-        Value::Null => Ok(()),
-        _ if kind(rule) == "Sequence" => {
-            let rules = rule[list].as_array().ok_or_else(|| lacks(rule, list))?;
-            rules.iter().try_for_each(|rule| each(rule, list, take))
+/// Every rule, those of a sequence, which lie under `list`, in its place.
+pub(super) fn steps<'a>(rule: &'a Value, list: &str) -> Result<Vec<&'a Value>> {
+    let mut found = Vec::new();
+    // What is left to look at, the first at the end.
+    let mut left = if rule.is_null() { Vec::new() } else { vec![rule] };
+    let mut seen = 0;
+    while let Some(next) = left.pop() {
+        seen += 1;
+        if seen > MOST_STEPS {
+            fail!(Code::BadTokenizer, "the tokenizer has more than {MOST_STEPS} {list}; its file is damaged");
         }
-        _ => take(rule),
+        match kind(next) {
+            "Sequence" => left.extend(next[list].as_array().ok_or_else(|| lacks(next, list))?.iter().rev()),
+            _ => found.push(next),
+        }
     }
+    Ok(found)
 }
 
 fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {
@@ -111,14 +125,13 @@ fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {
         "Strip" => Box::new(Strip::new(flag(rule, "strip_left", None)?, flag(rule, "strip_right", None)?)),
         "Prepend" => Box::new(Prepend::new(text(rule, "prepend")?.to_owned())),
         "Replace" => {
-            let pattern = match pattern(rule)? {
+            let pattern = match pattern_of(rule)? {
                 SplitPattern::String(plain) => ReplacePattern::String(plain),
                 SplitPattern::Regex(regex) => ReplacePattern::Regex(regex),
             };
             Box::new(Replace::new(pattern, text(rule, "content")?).map_err(cannot_be_built)?)
         }
         "ByteLevel" => Box::new(normalizers::ByteLevel::new()),
-        "Precompiled" => fail!(Code::BadTokenizer, "tokenizer.json normalises text by a compiled character map, which we do not read"),
         other => return unknown(other),
     })
 }
@@ -127,20 +140,18 @@ fn pre_tokenizer(rule: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
     Ok(match kind(rule) {
         "ByteLevel" => Box::new(ByteLevel::new(flag(rule, "add_prefix_space", None)?, true, flag(rule, "use_regex", Some(true))?)),
         "Split" => {
-            let split = Split::new(pattern(rule)?, behavior(rule, None)?, flag(rule, "invert", None)?);
+            let split = Split::new(pattern_of(rule)?, behavior(rule, None)?, flag(rule, "invert", None)?);
             Box::new(split.map_err(cannot_be_built)?)
         }
         "Metaspace" => Box::new(Metaspace::new(character(rule, "replacement")?, prepend_scheme(rule)?, flag(rule, "split", Some(true))?)),
         "Digits" => Box::new(Digits::new(flag(rule, "individual_digits", None)?)),
         "Punctuation" => Box::new(Punctuation::new(behavior(rule, Some(SplitDelimiterBehavior::Isolated))?)),
-        "Whitespace" => Box::new(Whitespace),
-        "WhitespaceSplit" => Box::new(WhitespaceSplit),
-        "CharDelimiterSplit" => Box::new(CharDelimiterSplit::new(character(rule, "delimiter")?)),
         other => return unknown(other),
     })
 }
 
-fn kind(rule: &Value) -> &str {
+/// What a rule calls itself.
+pub(super) fn kind(rule: &Value) -> &str {
     rule["type"].as_str().unwrap_or_default()
 }
 
@@ -164,11 +175,14 @@ fn character(rule: &Value, name: &str) -> Result<char> {
     }
 }
 
-fn pattern(rule: &Value) -> Result<SplitPattern> {
+fn pattern_of(rule: &Value) -> Result<SplitPattern> {
     let pattern = &rule["pattern"];
     match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
         (Some(plain), None) => Ok(SplitPattern::String(plain.to_owned())),
-        (None, Some(regex)) => Ok(SplitPattern::Regex(regex.to_owned())),
+        (None, Some(regex)) => {
+            pattern::check(regex)?;
+            Ok(SplitPattern::Regex(regex.to_owned()))
+        }
         _ => Err(lacks(rule, "pattern")),
     }
 }
@@ -247,10 +261,7 @@ mod tests {
             json!({"type": "Digits", "individual_digits": false}),
             json!({"type": "Punctuation"}),
             json!({"type": "Punctuation", "behavior": "Contiguous"}),
-            json!({"type": "Whitespace"}),
-            json!({"type": "WhitespaceSplit"}),
-            json!({"type": "CharDelimiterSplit", "delimiter": "-"}),
-            json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Sequence", "pretokenizers": [split("Isolated", false)]}]}),
+            json!({"type": "Sequence", "pretokenizers": [{"type": "Punctuation"}, {"type": "Sequence", "pretokenizers": [split("Isolated", false)]}]}),
         ];
         for rule in rules {
             let reference: PreTokenizerWrapper = serde_json::from_value(rule.clone()).unwrap();

@@ -12,7 +12,8 @@ use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 
 use super::encoder::Encoder;
-use super::rules::spelling;
+use super::least::Least;
+use super::rules::{Rules, spelling};
 use super::template::{Prompt, Spellings};
 use super::tokenizer_json;
 use super::tokens::{Entry, Kind, Spelling, TokenTable};
@@ -33,20 +34,13 @@ pub struct Tokenizer {
     encoder: Arc<Encoder>,
     rules: Rules,
     tokens: TokenTable,
+    least: Option<Least>,
     strips_leading_space: bool,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
     bos: Option<u32>,
     eos: Option<u32>,
     named: Vec<(String, String)>,
-}
-
-/// What is done to a text and to its tokens, as `tokenizer.json` has it.
-#[derive(Clone, Default)]
-pub(super) struct Rules {
-    pub normalizer: Value,
-    pub pre_tokenizer: Value,
-    pub decoder: Value,
 }
 
 /// What both sources of a tokenizer come to.
@@ -113,6 +107,8 @@ impl Tokenizer {
             }
         }
         Ok(Tokenizer {
+            least: Least::of(&parts, spelling),
+            rules: parts.rules.clone(),
             tokens,
             strips_leading_space,
             prefix: parts.prefix.clone(),
@@ -120,7 +116,6 @@ impl Tokenizer {
             bos: parts.bos,
             eos: parts.eos,
             named: std::mem::take(&mut parts.named),
-            rules: parts.rules.clone(),
             encoder: Arc::new(Encoder::new(parts)?),
         })
     }
@@ -149,6 +144,23 @@ impl Tokenizer {
     fn ids(&self, text: &str, mark: Option<char>) -> Result<Vec<u32>> {
         check_blank(text)?;
         self.encoder.ids(text, mark).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))
+    }
+
+    /// Refuses a prompt that cannot fit a context of `ctx_len` tokens, before it is tokenized.
+    ///
+    /// # Errors
+    /// [`Code::PromptTooLong`]. What passes may be too long all the same.
+    pub fn check_room(&self, prompt: &Prompt, ctx_len: usize) -> Result<()> {
+        let least = self.least.as_ref().map_or(0, |least| least.tokens(&prompt.marked, prompt.mark));
+        if least > ctx_len {
+            fail!(
+                Code::PromptTooLong,
+                "the prompt has {} bytes, which are {least} tokens at the least, and the context holds {ctx_len}; \
+                 shorten it or load with a longer context",
+                prompt.text().len()
+            );
+        }
+        Ok(())
     }
 
     /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control tokens out.

@@ -1,6 +1,6 @@
 //! Hugging Face's `tokenizer.json`, with what `tokenizer_config.json` says about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{self, SeqAccess, Visitor};
@@ -9,14 +9,15 @@ use serde_json::Value;
 use tokenizers::AddedToken;
 use tokenizers::models::bpe::Vocab;
 
-use super::rules::added_token;
-use super::tokenizer::{Parts, Rules, bad};
+use super::rules::{Rules, added_token, kind, steps};
+use super::tokenizer::{Parts, bad};
 use crate::error::{Code, Error, Result, fail};
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
     added_tokens: Vec<Value>,
+    // As they are: the library's own readers take what we do not run, and panic on a component that is not JSON.
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -123,26 +124,23 @@ fn added_tokens(listed: &[Value]) -> Result<Vec<(u32, AddedToken)>> {
 
 /// What a post-processor puts around a text. Those that only move offsets put nothing.
 fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
-    match processor["type"].as_str() {
-        None | Some("ByteLevel") => {}
-        Some("Sequence") => {
-            for step in processor["processors"].as_array().into_iter().flatten() {
-                surroundings(step, parts)?;
-            }
-        }
-        Some("TemplateProcessing") => {
-            let mut before = true;
-            for piece in processor["single"].as_array().into_iter().flatten() {
-                if let Some(name) = piece["SpecialToken"]["id"].as_str() {
-                    let ids = processor["special_tokens"][name]["ids"].as_array().into_iter().flatten();
-                    let ids = ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
-                    if before { &mut parts.prefix } else { &mut parts.suffix }.extend(ids);
-                } else {
-                    before = false;
+    for step in steps(processor, "processors")? {
+        match kind(step) {
+            "ByteLevel" => {}
+            "TemplateProcessing" => {
+                let mut before = true;
+                for piece in step["single"].as_array().into_iter().flatten() {
+                    if let Some(name) = piece["SpecialToken"]["id"].as_str() {
+                        let ids = step["special_tokens"][name]["ids"].as_array().into_iter().flatten();
+                        let ids = ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
+                        if before { &mut parts.prefix } else { &mut parts.suffix }.extend(ids);
+                    } else {
+                        before = false;
+                    }
                 }
             }
+            other => fail!(Code::BadTokenizer, "tokenizer.json's post-processor is a {other}, which we do not read"),
         }
-        Some(other) => fail!(Code::BadTokenizer, "tokenizer.json's post-processor is a {other}, which we do not read"),
     }
     Ok(())
 }
@@ -186,10 +184,12 @@ fn add_named(config: &Value, parts: &mut Parts) {
     let by_name = extra.iter().filter_map(|map| map.as_object()).flatten();
     let named = NAMED.iter().map(|name| (*name, &config[*name])).chain(by_name.map(|(name, token)| (name.as_str(), token)));
     parts.named = named.clone().filter_map(|(name, token)| Some((name.to_owned(), content(token)?.to_owned()))).collect();
+    let mut known: HashSet<String> = parts.added.iter().map(|(_, token)| token.content.clone()).collect();
+    let mut next = parts.vocab.values().chain(parts.added.iter().map(|(id, _)| id)).max().map_or(0, |last| last.saturating_add(1));
     for text in named.map(|(_, token)| token).chain(listed).filter_map(content) {
-        if id_of(text, parts).is_none() {
-            let next = parts.vocab.values().chain(parts.added.iter().map(|(id, _)| id)).max().map_or(0, |last| last + 1);
+        if !parts.vocab.contains_key(text) && known.insert(text.to_owned()) {
             parts.added.push((next, AddedToken::from(text, true)));
+            next = next.saturating_add(1);
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::error::{Code, Result, fail};
 
 /// More ids than any vocabulary has; a damaged file must not make us allocate for billions.
-const MAX_IDS: usize = 1 << 22;
+const MAX_IDS: usize = 1 << 20;
+/// Bytes of a token, more than any has.
+const MAX_TOKEN: usize = 1 << 12;
 
 /// What an id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ impl TokenTable {
                     "token {:?} has id {id}, more than any vocabulary holds; the tokenizer's file is damaged",
                     entry.text
                 );
+            }
+            if entry.text.len() > MAX_TOKEN {
+                fail!(Code::BadTokenizer, "token {id} has {} bytes, and {MAX_TOKEN} are the most that we read", entry.text.len());
             }
             if slots.len() <= id {
                 slots.resize_with(id + 1, || None);
@@ -134,7 +139,7 @@ pub(super) fn byte_piece(text: &str) -> Option<u8> {
 
 /// The byte that a character stands for in GPT-2's table: printable Latin-1 is itself, and the other 68 bytes follow
 /// from U+0100 on, in order.
-fn byte_of(c: char) -> Option<u8> {
+pub(super) fn byte_of(c: char) -> Option<u8> {
     Some(match c as u32 {
         b @ (33..=126 | 161..=172 | 174..=255) => b as u8,
         n @ 256..=288 => (n - 256) as u8,

@@ -49,6 +49,8 @@ const UNUSED: i32 = 5;
 
 /// A longer piece is damage: looking for its merges takes the square of its length.
 const MAX_PIECE: usize = 512;
+/// Bytes of all merges together: more than ten times what any vocabulary has.
+const MAX_MERGED: usize = 1 << 26;
 
 impl Vocabulary {
     /// The parts of a tokenizer. See [`super::Tokenizer::from_vocabulary`].
@@ -181,6 +183,7 @@ impl Vocabulary {
         let pieces: HashMap<&str, usize> =
             (0..self.tokens.len()).filter(|&id| is_piece(id)).map(|id| (self.tokens[id].as_str(), id)).collect();
         let mut merges = Vec::new();
+        let mut merged = 0;
         for whole in (0..self.tokens.len()).filter(|&id| is_piece(id)) {
             let text = self.tokens[whole].as_str();
             if text.len() > MAX_PIECE {
@@ -190,10 +193,14 @@ impl Vocabulary {
                     text.len()
                 );
             }
+            if merged > MAX_MERGED {
+                fail!(Code::BadTokenizer, "this file's tokens can be put together in too many ways; it is damaged");
+            }
             for (cut, _) in text.char_indices().skip(1) {
                 let (left, right) = text.split_at(cut);
                 if let (Some(&l), Some(&r)) = (pieces.get(left), pieces.get(right)) {
                     merges.push((whole, l, r));
+                    merged += text.len();
                 }
             }
         }
@@ -257,6 +264,8 @@ const TEKKEN: &str = concat!(
 );
 
 const SEED_CODER: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Patterns in whose matches all of a text is: letters, numbers, white space and the rest.
+pub(super) const COVERING: [&str; 5] = [CL100K, QWEN2, O200K, TEKKEN, SEED_CODER];
 /// Letters of alphabets that know capitals, by their numbers: some are written as others are.
 const DEEPSEEK_LETTERS: &str = concat!(
     "\\s?[",

@@ -237,6 +237,18 @@ fn mistakes_are_one_sentence_with_a_code() {
     assert!(!Path::new(out).exists(), "a failed command left a file behind");
 }
 
+#[test]
+fn a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized() {
+    // The longest token has eight characters.
+    let (model, long) = (tiny_chat("cannot-fit"), "x".repeat(8 * 64 + 1));
+    let run = ["run", "--model", &model, "--backend", "cpu", "--ctx", "64", &long];
+    for arguments in [&run[..], &[&run[..], &["--raw"]].concat()] {
+        let output = phi(arguments, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("tokens at the least, and the context holds 64") && said.trim_end().ends_with("[prompt-too-long]"), "{said}");
+    }
+}
+
 /// Commands with a mistake and its code. Each is one sentence with its code, and nothing else.
 pub fn check_mistakes(rows: &[(&str, &[&str])]) {
     for (code, arguments) in rows {

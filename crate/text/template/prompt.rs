@@ -15,6 +15,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// A text as it stands: what spells a control token is one.
+    pub fn plain(text: impl Into<String>) -> Prompt {
+        Prompt { marked: text.into(), mark: None }
+    }
+
     /// The text, as it reads.
     pub fn text(&self) -> Cow<'_, str> {
         match self.mark {

@@ -1,7 +1,7 @@
 //! Golden ids, what each id is, and files that are damaged.
 
 use phi_wasm::Code;
-use phi_wasm::text::{Message, Tokenizer, Vocabulary};
+use phi_wasm::text::{Message, Prompt, Tokenizer, Vocabulary};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -174,6 +174,47 @@ fn long_runs_neither_hang_nor_lose_text() {
     assert_eq!(error.code, Code::PromptTooLong);
 }
 
+/// What is refused unread could never have fitted, whatever the tokenizer does to a text.
+#[test]
+fn what_cannot_fit_is_refused_before_it_is_tokenized() {
+    let pieces = Tokenizer::from_vocabulary(phi3_like()).unwrap();
+    let changed = |normalizer: Value| {
+        let mut json: Value = serde_json::from_slice(&smollm2().to_json().unwrap()).unwrap();
+        json["normalizer"] = normalizer;
+        Tokenizer::from_json(&serde_json::to_vec(&json).unwrap(), None).unwrap()
+    };
+    let composing = changed(json!({"type": "NFC"}));
+    let dropping = changed(json!({"type": "Replace", "pattern": {"String": "x"}, "content": ""}));
+    let texts = [
+        " ".repeat(5000),
+        "=".repeat(999),
+        "x".repeat(999),
+        "<|end|>  \n".repeat(99),
+        "e\u{301}".repeat(99),
+        "\u{212a}".repeat(9),
+        "▁".repeat(99),
+        "日本語 ".repeat(99),
+    ];
+    for (name, t) in [("phi4", phi4()), ("smollm2", smollm2()), ("pieces", &pieces), ("composing", &composing), ("dropping", &dropping)] {
+        for text in texts.iter().map(String::as_str).chain([SMOLLM2_TEXT, ""]) {
+            let tokens = t.encode(text, false).unwrap().len();
+            assert_eq!(t.check_room(&Prompt::plain(text), tokens), Ok(()), "{name}: {text:.20}");
+        }
+    }
+    for t in [phi4(), smollm2()] {
+        let longest = (0..t.vocab_len() as u32).filter_map(|id| t.token_bytes(id)).map(<[u8]>::len).max().unwrap();
+        let text = "x".repeat(longest * 64);
+        assert_eq!(t.check_room(&Prompt::plain(text.clone()), 64), Ok(()));
+        let error = t.check_room(&Prompt::plain(text + "x"), 64).unwrap_err();
+        assert_eq!(error.code, Code::PromptTooLong);
+        let words = format!("the prompt has {} bytes, which are 65 tokens at the least, and the context holds 64; ", longest * 64 + 1);
+        assert!(error.message.starts_with(&words), "{error}");
+    }
+    // White space goes into Phi-3's control tokens, as much as there is.
+    let controls = format!("<|end|>{}", " \n".repeat(50_000));
+    assert_eq!(pieces.check_room(&Prompt::plain(controls), 5), Ok(()));
+}
+
 #[test]
 fn bad_vocabularies_are_refused() {
     let sp = phi3_like;
@@ -234,8 +275,23 @@ fn bad_tokenizer_json_is_refused() {
         (
             "a compiled character map",
             with("/normalizer", json!({"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "AA"}]})),
-            "compiled",
+            "\"Precompiled\"",
         ),
+        ("a step that is none", with("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [1]})), "hold \"\""),
+        ("words that lose their blanks", with("/pre_tokenizer", json!({"type": "WhitespaceSplit"})), "hold \"WhitespaceSplit\""),
+        ("a decoder of other models", with("/decoder", json!({"type": "WordPiece", "prefix": "##", "cleanup": true})), "\"WordPiece\""),
+        (
+            "too many steps",
+            with("/normalizer", json!({"type": "Sequence", "normalizers": vec![json!({"type": "NFC"}); 64]})),
+            "more than 64",
+        ),
+        (
+            "a pattern that goes back",
+            with("/pre_tokenizer", json!({"type": "Split", "pattern": {"Regex": "(a|b)+(?!c)"}, "behavior": "Isolated", "invert": false})),
+            "may take for ever",
+        ),
+        ("a long token", with("/model/vocab", json!({"a".repeat(4097): 1})), "4097 bytes"),
+        ("an id that is out of the way", with("/model/vocab", json!({"a": 1 << 20})), "more than any vocabulary holds"),
         (
             "an unknown post-processor",
             with("/post_processor", json!({"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 2]})),

@@ -1,0 +1,179 @@
+//! Whether a tokenizer's regular expression is one that we run.
+//!
+//! The library goes through a text once for most patterns. Where one looks ahead or behind, or refers to what it matched
+//! before, it tries one way after the other, and a pattern with many ways through the same words takes for ever.
+
+use crate::error::{Code, Result, fail};
+
+/// Bytes; the longest in use, which lists letters, has under two thousand.
+const LONGEST: usize = 16 * 1024;
+/// Brackets within brackets.
+const DEEPEST: usize = 32;
+/// How often something may be repeated by numbers, repetitions within repetitions multiplied.
+const MOST_TIMES: usize = 1000;
+
+/// What is known of an alternative, or of a group.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// There is more than one way through it: alternatives, or something that is there or not, or more than once.
+    has_ways: bool,
+    /// Something in it that has ways is repeated.
+    repeats_ways: bool,
+    /// It looks around, or refers to what was matched before.
+    goes_back: bool,
+    /// How often it repeats what is in it, by numbers.
+    times: usize,
+}
+
+impl Part {
+    fn add(&mut self, inner: Part) {
+        self.has_ways |= inner.has_ways;
+        self.repeats_ways |= inner.repeats_ways;
+        self.goes_back |= inner.goes_back;
+        self.times = self.times.max(inner.times);
+    }
+}
+
+/// Refuses a pattern that is too long, nested too deeply, repeats too much or may take for ever.
+///
+/// # Errors
+/// [`Code::BadTokenizer`], which says what about the pattern.
+pub(super) fn check(pattern: &str) -> Result<()> {
+    if pattern.len() > LONGEST {
+        fail!(Code::BadTokenizer, "a pattern of the tokenizer has {} bytes, and {LONGEST} are the most that we read", pattern.len());
+    }
+    // Groups that are open, and for each what is known of the one around it.
+    let mut open: Vec<Part> = Vec::new();
+    let mut part = Part::default();
+    let mut atom = Part::default();
+    let bytes = pattern.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let rest = &bytes[at..];
+        at += match byte {
+            b'\\' => {
+                atom = Part::default();
+                part.goes_back |= matches!(rest.get(1), Some(b'1'..=b'9' | b'k' | b'G' | b'K'));
+                2
+            }
+            b'[' => {
+                atom = Part::default();
+                class(rest)
+            }
+            b'(' => {
+                open.push(part);
+                let goes_back = [&b"(?="[..], b"(?!", b"(?<=", b"(?<!", b"(?>", b"(?("].iter().any(|mark| rest.starts_with(mark));
+                part = Part { goes_back, ..Part::default() };
+                if rest.get(1) == Some(&b'?') { 2 } else { 1 }
+            }
+            b')' => {
+                atom = part;
+                part = open.pop().unwrap_or_default();
+                part.add(atom);
+                1
+            }
+            b'|' => {
+                // Alternatives of the whole pattern are tried by themselves.
+                if open.is_empty() {
+                    check_part(part)?;
+                    part = Part::default();
+                } else {
+                    part.has_ways = true;
+                }
+                1
+            }
+            b'*' | b'+' | b'?' | b'{' => {
+                let (length, times, varies) = repetition(rest);
+                atom.repeats_ways |= atom.has_ways && byte != b'?';
+                atom.has_ways |= varies;
+                atom.times = times.saturating_mul(atom.times.max(1));
+                part.add(atom);
+                length
+            }
+            _ => {
+                atom = Part::default();
+                1
+            }
+        };
+        if open.len() > DEEPEST {
+            fail!(Code::BadTokenizer, "a pattern of the tokenizer is nested more than {DEEPEST} deep, which we do not read");
+        }
+    }
+    // A group that never ends is no pattern; the library says so.
+    open.into_iter().for_each(|around| part.add(around));
+    check_part(part)
+}
+
+fn check_part(part: Part) -> Result<()> {
+    if part.times > MOST_TIMES {
+        fail!(Code::BadTokenizer, "a pattern of the tokenizer repeats something more than {MOST_TIMES} times, which we do not read");
+    }
+    if part.goes_back && part.repeats_ways {
+        fail!(Code::BadTokenizer, "a pattern of the tokenizer looks around and repeats what has several ways, which may take for ever");
+    }
+    Ok(())
+}
+
+/// Bytes of a class of characters, and of those within it.
+fn class(text: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 1,
+            b'[' => depth += 1,
+            // The first character of a class may be a bracket.
+            b']' if !matches!(&text[..at], [.., b'['] | [.., b'[', b'^']) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// Bytes of a repetition with its mark for the shortest or the only one; how many times it says, if it does; whether that may vary.
+fn repetition(text: &[u8]) -> (usize, usize, bool) {
+    let end = match text[0] {
+        b'{' => text.iter().position(|&byte| byte == b'}').map_or(1, |end| end + 1),
+        _ => 1,
+    };
+    let numbers = text[..end].split(|byte| !byte.is_ascii_digit()).filter_map(|digits| std::str::from_utf8(digits).ok());
+    let times = numbers.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(usize::MAX)).max();
+    let marks = usize::from(matches!(text.get(end), Some(b'?' | b'+')));
+    (end + marks, times.unwrap_or(1), text[0] != b'{' || text[..end].contains(&b','))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn patterns_are_bounded() {
+        let deep = |depth| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        let rows = [
+            (r"(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\s+(?!\S)|\s+".to_owned(), None),
+            (r"(?=(\d{3})+(?!\d))".to_owned(), None),
+            (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{M}]*[\p{Ll}]+(?i:'s|'t)?|\p{N}{1,3}|[](]+|[^]a-c[d]\]]+(?=\))".to_owned(), None),
+            (r"(?:ab|c){2}(?!d)".to_owned(), Some("several ways")),
+            (r"(?:a+b)+(?!d)".to_owned(), Some("several ways")),
+            (r"x|(?:(?<!d)a?)*".to_owned(), Some("several ways")),
+            ("a{1000}".to_owned(), None),
+            ("a{1001}".to_owned(), Some("more than 1000 times")),
+            ("(?:a{40}b){30}".to_owned(), Some("more than 1000 times")),
+            ("a".repeat(LONGEST), None),
+            ("a".repeat(LONGEST + 1), Some("16385 bytes")),
+            (deep(DEEPEST), None),
+            (deep(DEEPEST + 1), Some("more than 32 deep")),
+        ];
+        for (pattern, refused) in rows {
+            let found = check(&pattern).err().map(|error| error.message);
+            assert_eq!(found.is_some(), refused.is_some(), "{pattern:.60}: {found:?}");
+            assert!(refused.is_none_or(|words| found.as_ref().unwrap().contains(words)), "{pattern:.60}: {found:?}");
+        }
+    }
+}

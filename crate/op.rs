@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::weights::layout::{Kind, Planes, planes};
+use crate::weights::layout::{Kind, planes};
 
 /// A handle of a backend's buffer. The backend that gave it out owns the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,8 +32,7 @@ pub struct Matrix {
 impl Matrix {
     /// Bytes of its planes.
     pub fn bytes(&self) -> u64 {
-        let Planes { codes, scales, mins } = planes(self.kind, self.rows as usize, self.cols as usize);
-        codes + scales + mins
+        planes(self.kind, self.rows as usize, self.cols as usize).bytes()
     }
 }
 

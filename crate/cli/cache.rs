@@ -1,4 +1,4 @@
-//! The folder for what can be made again: synthetic models, and what is known of GPUs.
+//! The folder for what can be made again: synthetic models, and what was measured.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -17,30 +17,40 @@ pub fn folder() -> Result<PathBuf> {
     given.or_else(home).ok_or_else(none)
 }
 
-/// What is known of GPUs; nothing where that cannot be read.
+/// Which kernels are fastest on which GPU.
+pub const GPUS: &str = "gpus.json";
+/// Which of GPU and CPU is faster.
+pub const BACKENDS: &str = "backends.json";
+
+/// What is known; nothing where that cannot be read.
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
-pub fn known_gpus() -> String {
-    folder().ok().and_then(|folder| fs::read_to_string(folder.join(GPUS)).ok()).unwrap_or_default()
+pub fn known(file: &str) -> String {
+    folder().ok().and_then(|folder| fs::read_to_string(folder.join(file)).ok()).unwrap_or_default()
 }
 
-/// Keeps what loading found out, if anything: without it the next load finds it out again.
+/// Keeps what loading found out about a GPU, if anything.
 pub fn keep_tuned<B: Backend>(engine: &Engine<B>) {
-    let Some(tuned) = engine.tuned() else { return };
-    let kept = folder().and_then(|folder| {
-        keep(&folder, tuned).map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", folder.join(GPUS).display())))
-    });
-    if let Err(error) = kept {
-        output::note(format_args!("phi: which of the GPU's kernels are fastest is timed again the next time: {error}"));
+    if let Some(tuned) = engine.tuned() {
+        keep(GPUS, tuned);
     }
 }
 
-const GPUS: &str = "gpus.json";
+/// Keeps what was measured: without it the next load measures it again.
+pub fn keep(file: &str, text: &str) {
+    let kept = folder().and_then(|folder| {
+        write(&folder, file, text)
+            .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", folder.join(file).display())))
+    });
+    if let Err(error) = kept {
+        output::note(format_args!("phi: what was measured is measured again the next time: {error}"));
+    }
+}
 
 /// The file changes whole or not at all.
-fn keep(folder: &Path, tuned: &str) -> io::Result<()> {
+fn write(folder: &Path, file: &str, text: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let unfinished = folder.join(format!("{GPUS}.{}", std::process::id()));
-    let written = fs::write(&unfinished, tuned).and_then(|()| fs::rename(&unfinished, folder.join(GPUS)));
+    let unfinished = folder.join(format!("{file}.{}", std::process::id()));
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, folder.join(file)));
     if written.is_err() {
         let _ = fs::remove_file(&unfinished); // It is of no use; that it stays harms nobody.
     }

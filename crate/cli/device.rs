@@ -7,7 +7,7 @@ use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::engine::Engine;
-use phi_wasm::session::{Host, Progress, Steady, Wanted};
+use phi_wasm::session::{Host, Progress, Rivals, Steady, Verdict, Wanted};
 use phi_wasm::weights::source::DirSource;
 
 use super::cache;
@@ -64,6 +64,16 @@ impl Host for Terminal {
 
     fn loaded(&self, engine: &Engine<gpu::Gpu>) {
         cache::keep_tuned(engine);
+    }
+
+    fn rivals(&self, gpu: &gpu::Gpu) -> Option<Rivals> {
+        gpu::rivals(gpu, &self.args.compute)
+    }
+
+    fn judged(&self, verdict: Verdict, known: String) {
+        *self.bar.borrow_mut() = None;
+        output::note(format_args!("phi: which is faster was measured: {verdict}"));
+        cache::keep(cache::BACKENDS, &known);
     }
 
     async fn cpu(&self) -> Result<Cpu> {

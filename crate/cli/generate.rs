@@ -1,7 +1,7 @@
 //! `phi run`: one prompt, one answer.
 
 use clap::{Args, ValueEnum};
-use phi_wasm::session::{Event, Host, Stats, SteadyAnswer};
+use phi_wasm::session::{Event, Host, Stats, SteadyAnswer, Verdict};
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
@@ -48,7 +48,7 @@ impl Run {
         };
         let (_, stats) = print_answer(answer, &|| false).await?;
         match self.stats {
-            Some(StatsForm::Json) => output::note(json(&stats)),
+            Some(StatsForm::Json) => output::note(json(&stats, model.describe().and_then(|loaded| loaded.measured))),
             None => output::note(sentence(&stats)),
         }
         Ok(())
@@ -95,7 +95,7 @@ pub fn sentence(stats: &Stats) -> String {
 }
 
 /// Figures for programs.
-fn json(stats: &Stats) -> serde_json::Value {
+fn json(stats: &Stats, measured: Option<Verdict>) -> serde_json::Value {
     let mut figures = serde_json::json!({
         "backend": stats.backend,
         "finish": stats.finish,
@@ -107,6 +107,9 @@ fn json(stats: &Stats) -> serde_json::Value {
         "prefill_tps": stats.prefill_tps,
         "decode_tps": stats.decode_tps,
     });
+    if let Some(Verdict { gpu, cpu }) = measured {
+        figures["measured"] = serde_json::json!({ "gpu": gpu, "cpu": cpu });
+    }
     if let Some(work) = stats.work {
         figures["dispatches_per_token"] = work.dispatches_per_token.into();
         figures["submits_per_token"] = work.submits_per_token.into();

@@ -1,7 +1,7 @@
 //! The GPU, in builds that have only the CPU, such as the WASI module.
 
 use phi_wasm::cpu::Cpu;
-use phi_wasm::session::Wanted;
+use phi_wasm::session::{Rivals, Wanted};
 use phi_wasm::{Code, Error, Result};
 
 use super::options::ComputeArgs;
@@ -15,4 +15,9 @@ pub type Gpu = Cpu;
 /// An error.
 pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
     Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend; use --backend cpu"))
+}
+
+/// None.
+pub fn rivals(_gpu: &Gpu, _args: &ComputeArgs) -> Option<Rivals> {
+    None
 }

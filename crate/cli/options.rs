@@ -23,7 +23,7 @@ pub struct ModelArgs {
 /// What computes a model, and how it is held.
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
-    /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU.
+    /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU; `run` and `chat` the faster of both.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
     /// CPU threads; 0 for all cores.
@@ -38,9 +38,13 @@ pub struct ComputeArgs {
     /// How keys and values are cached [default: f16; f32 with --bits 32].
     #[arg(long, value_enum, value_name = "KIND")]
     pub kv: Option<Kv>,
-    /// Time again which of the GPU's kernels are fastest; otherwise that is done once for each GPU, driver and version of phi.
+    /// Time again which of the GPU's kernels are fastest, and whether the CPU is faster; otherwise that is done once for each GPU, driver
+    /// and version of phi.
     #[arg(long)]
     pub retune: bool,
+    /// For tests: `auto` measures a GPU that is a program on the CPU, too.
+    #[arg(long, hide = true)]
+    pub software_gpu: bool,
     /// Whether the GPU times each kernel: an option of `bench` alone.
     #[arg(skip)]
     pub profile: bool,
@@ -49,7 +53,7 @@ pub struct ComputeArgs {
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
-    /// A hardware GPU that passes its check, else the CPU.
+    /// A hardware GPU that passes its check and is no slower than the CPU, else the CPU.
     Auto,
     /// The GPU, or an error.
     Gpu,

@@ -4,10 +4,12 @@
 //! ([`Engine::advance`]) and then has the logits. Whoever drives it may stop between any two calls: the cache stays true.
 
 mod choice;
+mod estimate;
 
 use std::collections::BTreeMap;
 
 pub use choice::DrawOptions;
+pub use estimate::Tokens;
 
 use crate::backend::{Backend, Counters, Trials};
 use crate::error::{Code, Result, fail};

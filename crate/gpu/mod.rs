@@ -167,6 +167,11 @@ impl Gpu {
         self.device.is_software()
     }
 
+    /// Names the device, where it is (as [`Tune::host`]) and what computes on it: what was measured of another says nothing of it.
+    pub fn identity(&self, host: &str) -> String {
+        tune::key(&self.device, host)
+    }
+
     /// The variants in use.
     pub fn tuning(&self) -> Tuning {
         self.tuning

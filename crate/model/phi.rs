@@ -10,6 +10,7 @@ use crate::op::{Buf, Matrix, Op};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::Hold;
 use crate::weights::config::{AttentionBias, Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
+use crate::weights::filler;
 use crate::weights::load::ONE;
 use crate::weights::source::Source;
 
@@ -34,6 +35,13 @@ struct Layer {
     post_norm: Buf,                // [hidden_size]
     gate_up: Arc<Matrix>,          // [2 * intermediate_size, hidden_size]
     down: Arc<Matrix>,             // [hidden_size, intermediate_size]
+}
+
+impl Layer {
+    /// Bytes of its matrices.
+    fn bytes(&self) -> u64 {
+        [&self.qkv, &self.o, &self.gate_up, &self.down].iter().map(|matrix| matrix.bytes()).sum()
+    }
 }
 
 /// Buffers that a step works in, each with room for the largest chunk.
@@ -132,10 +140,38 @@ impl Phi {
         Ok(Phi { config, embedding, layers, norm, head })
     }
 
+    /// The first so many layers, and the head's first so many rows, on another backend: matrices of the same sizes and kinds, of which the
+    /// values mean nothing.
+    pub fn alike<B: Backend>(&self, backend: &mut B, layers: usize, vocab_size: u32) -> Result<Phi> {
+        let config = Config { num_hidden_layers: layers as u32, vocab_size, ..self.config.clone() };
+        let head = filler::matrix(backend, self.head.kind, vocab_size, self.head.cols)?;
+        let mut alike = Vec::new();
+        for layer in self.layers.iter().take(layers) {
+            let mut matrix = |of: &Matrix| filler::matrix(backend, of.kind, of.rows, of.cols);
+            alike.push(Layer {
+                qkv: matrix(&layer.qkv)?,
+                qkv_bias: layer.qkv_bias.as_deref().map(&mut matrix).transpose()?,
+                o: matrix(&layer.o)?,
+                o_bias: layer.o_bias.as_deref().map(&mut matrix).transpose()?,
+                gate_up: matrix(&layer.gate_up)?,
+                down: matrix(&layer.down)?,
+                input_norm: filler::vector(backend, config.hidden_size)?,
+                post_norm: filler::vector(backend, config.hidden_size)?,
+            });
+        }
+        let norm = filler::vector(backend, config.hidden_size)?;
+        Ok(Phi { config, embedding: head.clone(), layers: alike, norm, head })
+    }
+
+    /// Bytes of a layer's weights, and of a row of the head's.
+    pub fn sizes(&self) -> (u64, u64) {
+        let layer = self.layers.first().map_or(0, Layer::bytes);
+        (layer, self.head.bytes() / u64::from(self.head.rows))
+    }
+
     /// Bytes of the weights that each decoded token reads.
     pub fn decode_bytes(&self) -> u64 {
-        let of_layers = self.layers.iter().flat_map(|layer| [&layer.qkv, &layer.o, &layer.gate_up, &layer.down]);
-        of_layers.chain([&self.head]).map(|matrix| matrix.bytes()).sum()
+        self.layers.iter().map(Layer::bytes).sum::<u64>() + self.head.bytes()
     }
 
     /// The ops that take `rows` token ids through all layers: `scratch.ids` to `scratch.x`.

@@ -4,11 +4,13 @@
 
 mod answer;
 mod steady;
+mod verdict;
 
 use serde::Serialize;
 
 pub use answer::{Answer, Event, Finish, GenerateOptions, Stats, WorkPerToken, rules};
 pub use steady::{Device, Host, Steady, SteadyAnswer, Wanted};
+pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;
 use crate::engine::{Engine, EngineOptions};
@@ -60,6 +62,9 @@ pub struct Description {
     pub backend: String,
     /// Positions that the cache has room for.
     pub ctx_len: usize,
+    /// What the choice between GPU and CPU rests on, where they were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Verdict>,
 }
 
 /// A loaded model and one conversation.
@@ -78,20 +83,28 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own code.
     pub async fn open<S: Source>(source: S, backend: B, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
-        let model = source.name();
-        let checkpoint = Checkpoint::open(source).await?;
-        let words = Words::of(&checkpoint)?;
+        Session::load(&Checkpoint::open(source).await?, backend, options, progress).await
+    }
+
+    /// The same of one whose header was read already.
+    async fn load<S: Source>(
+        checkpoint: &Checkpoint<S>,
+        backend: B,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Session<B>> {
+        let words = Words::of(checkpoint)?;
         let total = checkpoint.weight_bytes();
         let mut done = 0;
         let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
-        let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
+        let mut engine = Engine::load(checkpoint, backend, &engine_options, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })
         .await?;
         let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
-        Ok(Session { engine, words, padding, model, parameters: checkpoint.parameters() })
+        Ok(Session { engine, words, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
     }
 
     /// What was loaded.
@@ -101,6 +114,7 @@ impl<B: Backend> Session<B> {
             parameters: self.parameters,
             backend: self.engine.describe_backend(),
             ctx_len: self.engine.ctx_len(),
+            measured: None,
         }
     }
 

@@ -3,11 +3,12 @@
 use serde::Deserialize;
 
 use super::answer::{Course, Event, GenerateOptions, Stats};
-use super::{Description, LoadOptions, Progress, Session};
+use super::{Description, LoadOptions, Progress, Rivals, Session, Verdict};
 use crate::backend::Backend;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::text::template::Message;
+use crate::weights::checkpoint::Checkpoint;
 use crate::weights::source::Source;
 
 /// GPUs that may be lost before an answer is complete; then the CPU has to do.
@@ -34,6 +35,19 @@ pub trait Host {
     /// Hears of a model that has been loaded onto a GPU: what was found out about the GPU may be worth keeping.
     fn loaded(&self, _engine: &Engine<Self::Gpu>) {}
 
+    /// Which GPU and CPU `auto` chooses from, by measuring; where that is nothing it takes the GPU.
+    fn rivals(&self, _gpu: &Self::Gpu) -> Option<Rivals> {
+        None
+    }
+
+    /// Hears what was measured, and what is known with that: to be kept, and told of such rivals the next time.
+    fn judged(&self, _verdict: Verdict, _known: String) {}
+
+    /// Whether a model that has just been loaded can be loaded again without being fetched again.
+    fn is_at_hand(&self) -> bool {
+        true
+    }
+
     /// Makes the CPU ready.
     async fn cpu(&self) -> Result<Self::Cpu>;
 
@@ -57,7 +71,7 @@ pub trait Host {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wanted {
-    /// A GPU that computes rightly, stays and has room; else the CPU.
+    /// A GPU that computes rightly, stays, has room, and is no slower than the CPU; else the CPU.
     #[default]
     Auto,
     /// A GPU, or an error.
@@ -75,6 +89,8 @@ pub struct Steady<H: Host> {
     gpu_ctx_len: Option<usize>,
     /// `None` while it is loaded again, and after that failed.
     device: Option<Device<H>>,
+    /// What was measured, or is known from earlier.
+    verdict: Option<Verdict>,
     /// GPUs lost since loading, or an answer, was last complete.
     losses: u32,
     notice: Option<String>,
@@ -104,7 +120,8 @@ impl<H: Host> Steady<H> {
     /// # Errors
     /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
     pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<Steady<H>> {
-        let mut steady = Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, losses: 0, notice: None };
+        let mut steady =
+            Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, verdict: None, losses: 0, notice: None };
         steady.device().await?;
         Ok(steady)
     }
@@ -116,7 +133,8 @@ impl<H: Host> Steady<H> {
 
     /// What was loaded; `None` where that was lost and could not be loaded again.
     pub fn describe(&self) -> Option<Description> {
-        self.device.as_ref().map(|device| on!(device, session => session.describe()))
+        let description = on!(self.device.as_ref()?, session => session.describe());
+        Some(Description { measured: self.verdict, ..description })
     }
 
     /// Why it is not as was asked for, in a sentence.
@@ -159,25 +177,28 @@ impl<H: Host> Steady<H> {
                 self.device = None; // What it said would have no sense.
                 return loaded.and(Err(error));
             }
-            let kept = format!("The model is not kept: {}", error.message);
-            self.notice = Some(match self.notice.take() {
-                Some(before) => format!("{before} {kept}"),
-                None => kept,
-            });
+            self.note(format!("The model is not kept: {}", error.message));
         }
         loaded
+    }
+
+    fn note(&mut self, sentence: String) {
+        self.notice = Some(match self.notice.take() {
+            Some(before) => format!("{before} {sentence}"),
+            None => sentence,
+        });
     }
 
     async fn load_somewhere(&mut self) -> Result<()> {
         self.device = None; // The next one needs its memory.
         self.notice = None;
-        if self.wanted != Wanted::Cpu {
+        if self.wanted != Wanted::Cpu && !self.is_for_cpu() {
             match self.load_onto_gpu().await {
-                Ok(mut session) => {
-                    self.host.loaded(session.engine());
+                Ok(Some(session)) => {
                     self.device = Some(Device::Gpu(Box::new(session)));
                     return Ok(());
                 }
+                Ok(None) => self.notice = None, // What the GPU lacked is no matter.
                 Err(why) if self.wanted == Wanted::Auto && is_of_the_gpu(&why) => {
                     self.notice = Some(format!("The CPU answers: {}", why.message));
                 }
@@ -185,15 +206,16 @@ impl<H: Host> Steady<H> {
             }
         }
         let cpu = self.host.cpu().await?;
-        self.device = Some(Device::Cpu(Box::new(self.session(cpu, self.options.ctx_len).await?)));
+        let checkpoint = self.checkpoint().await?;
+        self.device = Some(Device::Cpu(Box::new(self.session(&checkpoint, cpu, self.options.ctx_len).await?)));
         Ok(())
     }
 
-    /// Tries as long as there is hope.
-    async fn load_onto_gpu(&mut self) -> Result<Session<H::Gpu>> {
+    /// Tries as long as there is hope. Nothing where the CPU is faster.
+    async fn load_onto_gpu(&mut self) -> Result<Option<Session<H::Gpu>>> {
         while self.losses < MOST_LOSSES {
             let outcome = match self.host.gpu().await {
-                Ok(gpu) => self.session(gpu, self.gpu_ctx_len).await,
+                Ok(gpu) => self.load_if_faster(gpu).await,
                 Err(error) => Err(error),
             };
             match outcome {
@@ -209,9 +231,47 @@ impl<H: Host> Steady<H> {
         fail!(Code::GpuLost, "the GPU was lost {MOST_LOSSES} times in a row; run on the CPU")
     }
 
-    async fn session<B: Backend>(&self, backend: B, ctx_len: Option<usize>) -> Result<Session<B>> {
+    /// Loads onto a GPU, unless the CPU is known to be faster. Where it is not known, that is measured.
+    async fn load_if_faster(&mut self, gpu: H::Gpu) -> Result<Option<Session<H::Gpu>>> {
+        let checkpoint = self.checkpoint().await?;
+        let is_open = self.wanted == Wanted::Auto && self.verdict.is_none();
+        let rivals = if is_open { self.host.rivals(&gpu) } else { None };
+        let bytes = checkpoint.held_bytes(self.options.hold);
+        self.verdict = self.verdict.or_else(|| rivals.as_ref()?.verdict(bytes));
+        if self.is_for_cpu() {
+            return Ok(None);
+        }
+        let mut session = self.session(&checkpoint, gpu, self.gpu_ctx_len).await?;
+        self.host.loaded(session.engine());
+        let Some(rivals) = rivals.filter(|_| self.verdict.is_none()) else { return Ok(Some(session)) };
+        drop(checkpoint);
+        let verdict = match Verdict::measure(session.engine(), self.host.cpu().await).await {
+            Err(error) if is_of_the_gpu(&error) => return Err(error),
+            measured => measured.ok().flatten(),
+        };
+        let Some(verdict) = verdict else { return Ok(Some(session)) };
+        self.verdict = Some(verdict);
+        self.host.judged(verdict, rivals.with(bytes, verdict));
+        if self.is_for_cpu() && !self.host.is_at_hand() {
+            self.note(
+                "The CPU is faster here, and computes from the next load on: now the model would have to be fetched again.".to_owned(),
+            );
+            return Ok(Some(session));
+        }
+        Ok((!self.is_for_cpu()).then_some(session))
+    }
+
+    fn is_for_cpu(&self) -> bool {
+        self.verdict.is_some_and(|verdict| verdict.is_for_cpu())
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint<H::Source>> {
+        Checkpoint::open(self.host.source().await?).await
+    }
+
+    async fn session<B: Backend>(&self, from: &Checkpoint<H::Source>, backend: B, ctx_len: Option<usize>) -> Result<Session<B>> {
         let options = LoadOptions { ctx_len, ..self.options };
-        Session::open(self.host.source().await?, backend, &options, &mut |progress| self.host.progress(progress)).await
+        Session::load(from, backend, &options, &mut |progress| self.host.progress(progress)).await
     }
 
     /// Whether the answer may go on elsewhere after this.

@@ -81,6 +81,13 @@ pub struct Planes {
     pub mins: u64,
 }
 
+impl Planes {
+    /// Of all of them.
+    pub fn bytes(self) -> u64 {
+        self.codes + self.scales + self.mins
+    }
+}
+
 /// Sizes of the planes of `rows` rows (padded to a quad) of `cols` columns.
 pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let groups = (rows.div_ceil(QUAD) * (cols / GROUP)) as u64;

@@ -141,6 +141,12 @@ impl<S: Source> Checkpoint<S> {
         Ok(kind(name, &self.place(name, &shape)?, hold.into()))
     }
 
+    /// Bytes that its matrices take once they are loaded: the same for a model, whatever form it is read from.
+    pub fn held_bytes(&self, hold: Hold) -> u64 {
+        let bytes = |(name, shape): (String, [usize; 2])| Some(planes(self.kind_of(&name, shape, hold).ok()?, shape[0], shape[1]).bytes());
+        self.config.matrices().into_iter().filter_map(bytes).sum()
+    }
+
     /// Bytes that loading the whole model reads.
     pub fn weight_bytes(&self) -> u64 {
         let matrices = self.config.matrices();
@@ -387,7 +393,7 @@ pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
     }
 }
 
-fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [usize; 2], kind: Kind) -> Result<Matrix> {
+pub(super) fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [usize; 2], kind: Kind) -> Result<Matrix> {
     let most = backend.limits().max_buffer;
     // Codes are the largest plane of every kind.
     let quads = (most / planes(kind, QUAD, cols).codes).min(rows.div_ceil(QUAD) as u64) as usize;

@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod checkpoint;
 pub mod config;
 pub mod directory;
+pub(crate) mod filler;
 pub mod gguf;
 pub mod layout;
 pub(crate) mod load;

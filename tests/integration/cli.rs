@@ -78,6 +78,31 @@ fn check_logits(backend: &str, tolerance: f32) {
     }
 }
 
+#[cfg(feature = "gpu-tests")]
+#[test]
+fn which_backend_is_faster_is_measured_once() {
+    let (model, cache) = (tiny_chat("faster"), scratch("faster-cache"));
+    let _ = fs::remove_dir_all(&cache); // An earlier run's.
+    let run = |more: &[&str]| {
+        let fixed = ["run", "--model", &model, "--max-tokens", "3", "--stats", "json", "Hi"];
+        let output = Command::new(env!("CARGO_BIN_EXE_phi")).env("PHI_WASM_CACHE", &cache).args(fixed).args(more).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let stats: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        (
+            said.contains("which is faster was measured: GPU: "),
+            stats["measured"].clone(),
+            stats["backend"].as_str().unwrap()[..3].to_owned(),
+        )
+    };
+    // A GPU in software is left out.
+    assert_eq!(run(&[]), (false, serde_json::Value::Null, "CPU".to_owned()));
+    let (told, measured, backend) = run(&["--software-gpu"]);
+    let [gpu, cpu] = ["gpu", "cpu"].map(|side| measured[side].as_f64().unwrap());
+    assert!(told && (backend == "CPU") == (cpu < gpu), "{measured} {backend}");
+    assert_eq!(run(&["--software-gpu"]), (false, measured, backend));
+    assert!(run(&["--software-gpu", "--retune"]).0);
+}
+
 #[test]
 fn inspect_tells_what_the_files_hold() {
     let told = answer(&["inspect", &tiny_phi()], "");

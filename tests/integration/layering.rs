@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backend", &["error", "op", "profile"]),
     ("weights", &["error", "op", "backend"]),
     ("model", &["error", "op", "backend", "weights"]),
-    ("engine", &["error", "op", "profile", "backend", "random", "weights", "model"]),
+    ("engine", &["error", "op", "profile", "backend", "random", "clock", "weights", "model"]),
     ("cpu", &["error", "op", "backend", "weights"]),
     ("gpu", &["error", "op", "profile", "backend", "clock", "weights"]),
     ("words", &["error", "text", "weights"]),

@@ -42,5 +42,7 @@ mod shaders;
 mod steady;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 mod tuning;
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+mod verdict;
 
 tests_run_in_worker!();

@@ -3,62 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use phi_wasm::backend::{Backend, Limits};
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
-use phi_wasm::op::{Buf, KvKind, Op};
+use phi_wasm::op::KvKind;
 use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, Session, Steady, SteadyAnswer, Wanted};
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::MemorySource;
-use phi_wasm::{Code, Error, Result};
+use phi_wasm::{Code, Result};
 use pollster::block_on;
 
+use crate::common::narrow::Narrow;
 use crate::common::tiny_phi::tiny_chat;
-
-/// A backend that has room for so many bytes and takes so many tokens at once.
-struct Narrow<B> {
-    backend: B,
-    room: u64,
-    chunk: usize,
-}
-
-impl<B: Backend> Backend for Narrow<B> {
-    type Program = B::Program;
-    type Later = B::Later;
-
-    fn limits(&self) -> Limits {
-        Limits { chunk: self.chunk, ..self.backend.limits() }
-    }
-    fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
-        let no_room = || Error::new(Code::OutOfMemory, format!("{what}: no room for {bytes} bytes"));
-        self.room = self.room.checked_sub(bytes).ok_or_else(no_room)?;
-        self.backend.alloc(what, bytes)
-    }
-    fn free(&mut self, buf: Buf) {
-        self.backend.free(buf);
-    }
-    fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.backend.write(buf, offset, bytes)
-    }
-    fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program> {
-        self.backend.prepare(ops)
-    }
-    fn run(&mut self, program: &Self::Program) -> Result<()> {
-        self.backend.run(program)
-    }
-    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later> {
-        self.backend.read_later(buf, offset, length)
-    }
-    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()> {
-        self.backend.fetch(later, into).await
-    }
-    fn works_ahead(&self) -> bool {
-        self.backend.works_ahead()
-    }
-    fn describe(&self) -> String {
-        self.backend.describe()
-    }
-}
 
 fn cpu() -> Result<Cpu> {
     Cpu::new(CpuOptions::default())
@@ -91,7 +46,7 @@ impl Host for Unlucky {
         *self.0.lose.borrow_mut() = Some(Box::new(gpu.losing()));
         self.0.opened.set(self.0.opened.get() + 1);
         // The question is two chunks.
-        Ok(Narrow { backend: gpu, room: u64::MAX, chunk: 20 })
+        Ok(Narrow { chunk: 20, ..Narrow::new(gpu) })
     }
     async fn cpu(&self) -> Result<Cpu> {
         cpu()
@@ -242,7 +197,7 @@ impl Host for Small {
     type Source = MemorySource;
 
     async fn gpu(&self) -> Result<Narrow<Cpu>> {
-        Ok(Narrow { backend: cpu()?, room: self.room, chunk: 64 })
+        Ok(Narrow { room: self.room, chunk: 64, ..Narrow::new(cpu()?) })
     }
     async fn cpu(&self) -> Result<Cpu> {
         cpu()

@@ -1,6 +1,8 @@
 //! What integration tests share: one way to write a test that runs natively, under WASI and in a browser; models; backends.
 
 pub mod backends;
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+pub mod narrow;
 #[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]
 pub mod perplexity;
 pub mod tiny_phi;

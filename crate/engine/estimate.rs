@@ -1,0 +1,136 @@
+//! How long a model would take to read and write, from a few of its layers: here, or on a backend that does not hold it.
+
+use super::Engine;
+use crate::backend::Backend;
+use crate::clock;
+use crate::error::Result;
+use crate::model::kv::{self, LayerCache};
+use crate::model::phi::{Phi, Scratch};
+use crate::op::{Buf, KvKind, Op};
+
+/// Tokens of a prompt that are timed at once: what backends multiply together.
+const ROWS: usize = 64;
+/// The same where that would take too long.
+const FEWEST_ROWS: usize = 8;
+/// Layers that a token is taken through here.
+const LAYERS: usize = 4;
+/// Bytes of the layers that stand for a model's elsewhere: so many come from memory, and not from a cache.
+const LAYER_BYTES: u64 = 64 << 20;
+/// Bytes of the rows that stand for its head's.
+const HEAD_BYTES: u64 = 32 << 20;
+/// Positions that there is room for there.
+const CTX_LEN: usize = 1024;
+
+/// Measurements of a list; the fastest counts.
+const ROUNDS: usize = 3;
+/// Seconds of a measurement, where one run takes less.
+const ROUND: f64 = 0.02;
+/// Runs of a measurement at most.
+const MOST_RUNS: f64 = 10.0;
+/// Seconds after which there is no further measurement of a list.
+const ENOUGH: f64 = 0.12;
+/// Seconds after which a first run counts, whatever it had to make ready.
+const LONG: f64 = 0.5;
+
+/// How much to read, and then to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Tokens of a prompt.
+    pub read: usize,
+    /// Tokens of the answer.
+    pub written: usize,
+}
+
+/// What is timed, and where.
+struct Sample<'a, B> {
+    backend: &'a mut B,
+    model: &'a Phi,
+    scratch: &'a Scratch,
+    cache: &'a [LayerCache],
+    ctx_len: usize,
+    rows: usize,
+    layers: usize,
+}
+
+impl<B: Backend> Engine<B> {
+    /// Seconds that this would take, from a few layers and the head. What the cache held is forgotten.
+    ///
+    /// # Errors
+    /// What running can meet.
+    pub async fn estimate(&mut self, tokens: Tokens) -> Result<f64> {
+        self.leave_ahead();
+        self.cached = 0;
+        let (model, layers) = (&self.model, LAYERS.min(self.cache.len()));
+        let (scratch, cache, ctx_len, rows) = (&self.scratch, &self.cache, self.ctx_len, ROWS.min(self.chunk));
+        Sample { backend: &mut self.backend, model, scratch, cache, ctx_len, rows, layers }.seconds(&self.model, tokens).await
+    }
+
+    /// The same if another backend held the model. It gets as much of it as no cache holds, without its values.
+    ///
+    /// # Errors
+    /// The same, and `out-of-memory`.
+    pub async fn estimate_on<C: Backend>(&self, mut backend: C, tokens: Tokens) -> Result<f64> {
+        let (layer_bytes, row_bytes) = self.model.sizes();
+        let layers = ((LAYER_BYTES + layer_bytes / 2) / layer_bytes.max(1)).clamp(1, self.cache.len() as u64) as usize;
+        let vocab_size = (HEAD_BYTES / row_bytes.max(1)).clamp(1, u64::from(self.config().vocab_size)) as u32;
+        let model = self.model.alike(&mut backend, layers, vocab_size)?;
+        let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
+        let (ctx_len, rows) = (CTX_LEN.min(self.ctx_len), ROWS.min(self.chunk));
+        let cache = kv::allocate(&mut backend, &model.config, ctx_len, kind)?;
+        let scratch = Scratch::allocate(&mut backend, &model.config, rows, 1)?;
+        let sample = Sample { backend: &mut backend, model: &model, scratch: &scratch, cache: &cache, ctx_len, rows, layers };
+        sample.seconds(&self.model, tokens).await
+    }
+}
+
+impl<B: Backend> Sample<'_, B> {
+    /// Seconds that the whole model would take.
+    async fn seconds(mut self, whole: &Phi, Tokens { read, written }: Tokens) -> Result<f64> {
+        let Sample { model, scratch, cache, rows, layers, .. } = self;
+        let choice = Op::Argmax { x: scratch.logits, allowed: scratch.allowed, out: scratch.ids, width: model.config.vocab_size };
+        let mut head = model.record_head(scratch, 0, 1);
+        head.push(choice);
+        let one = self.time(read + written / 2, 1, &model.record_some_layers(scratch, cache, 1, layers)).await? / layers as f64;
+        let head = self.time(0, 1, &head).await?;
+        // At worst, as many take as many times as long: fewer on a slow device.
+        let rows = ((LONG / one.max(1e-6)) as usize).clamp(FEWEST_ROWS.min(rows), rows);
+        let many = self.time(read / 2, rows, &model.record_some_layers(scratch, cache, rows, 1)).await?;
+        let all = f64::from(whole.config.num_hidden_layers);
+        let head = head * f64::from(whole.config.vocab_size) / f64::from(model.config.vocab_size);
+        Ok(read as f64 * many * all / rows as f64 + written as f64 * (one * all + head))
+    }
+
+    /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is room for.
+    async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
+        let position = position.min(self.ctx_len - rows) as u32;
+        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&position))?;
+        time(self.backend, ops, self.scratch.step).await
+    }
+}
+
+/// Seconds that a list takes.
+async fn time<B: Backend>(backend: &mut B, ops: &[Op], after: Buf) -> Result<f64> {
+    let program = backend.prepare(ops)?;
+    backend.ready().await?;
+    let (begun, mut least, mut times) = (clock::seconds(), f64::INFINITY, 1.0);
+    for round in 0..=ROUNDS {
+        let start = clock::seconds();
+        for _ in 0..times as usize {
+            backend.run(&program)?;
+        }
+        backend.read(after, 0, &mut [0; 4]).await?;
+        let end = clock::seconds();
+        let seconds = (end - start) / times;
+        // The first run brings everything in, and the second tells how many make a measurement.
+        if round > 0 || seconds > LONG {
+            least = least.min(seconds);
+            if end - begun > ENOUGH {
+                break;
+            }
+        }
+        if round <= 1 {
+            times = (ROUND / seconds.max(1e-6)).clamp(1.0, MOST_RUNS).floor();
+        }
+    }
+    Ok(least)
+}

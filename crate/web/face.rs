@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use js_sys::{Function, Promise};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -13,17 +12,18 @@ use wasm_bindgen_futures::JsFuture;
 use super::files::FileSource;
 use super::http::HttpSource;
 use super::json::{from_js, thrown, to_js};
+use super::options::Options;
 use super::source::{self, PageSource};
 use super::vault::{self, JsVault, OpenVault};
-use super::{helpers, js, pipelines, subgroups};
+use super::{helpers, js, pipelines, rivals, subgroups};
+use crate::backend::Backend;
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
-use crate::op::KvKind;
-use crate::session::{Description, Device, Event, GenerateOptions, Host, LoadOptions, Progress, Steady, SteadyAnswer, Wanted};
+use crate::session::{Description, Device, Event, GenerateOptions, Host, Progress, Rivals, Steady, SteadyAnswer, Verdict, Wanted};
 use crate::text::{self, Ending, Message, Prompt};
 use crate::weights::checkpoint::{Bits, Hold};
 use crate::weights::source::Source;
@@ -101,9 +101,11 @@ impl PhiEngine {
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
         let keeper = open_vault.map(|open| Keeper::of(&model, load.hold, options.sha256.clone(), open)).transpose().map_err(thrown)?;
-        let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: js::browser(), anew: options.retune });
+        let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
+        let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
-        let page = Page { model, keeper, threads: options.threads, tune, start_helpers, on_progress };
+        let takes_software = options.backend != Wanted::Auto || options.software_gpu;
+        let page = Page { model, keeper, threads: options.threads, takes_software, tune, known, start_helpers, on_progress };
         Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
@@ -147,10 +149,11 @@ impl PhiEngine {
 
     /// What was loaded, and what computes it.
     pub async fn describe(&mut self) -> std::result::Result<JsDescription, JsValue> {
-        let (device, description) = match self.0.device().await.map_err(thrown)? {
-            Device::Gpu(session) => ("gpu", session.describe()),
-            Device::Cpu(session) => ("cpu", session.describe()),
+        let device = match self.0.device().await.map_err(thrown)? {
+            Device::Gpu(_) => "gpu",
+            Device::Cpu(_) => "cpu",
         };
+        let description = self.0.describe();
         let keeper = self.0.host().keeper.as_ref();
         let storage = keeper.and_then(|keeper| keeper.storage.borrow().clone()).unwrap_or_else(|| "none".to_owned());
         let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
@@ -165,6 +168,12 @@ impl PhiEngine {
             Device::Gpu(session) => session.engine().tuned().map(str::to_owned),
             Device::Cpu(_) => None,
         })
+    }
+
+    /// What loading found out about GPU and CPU, to be kept and given as `knownBackends` the next time; nothing where it found out nothing.
+    #[wasm_bindgen(js_name = measuredBackends)]
+    pub fn measured_backends(&self) -> Option<String> {
+        self.0.host().known.news()
     }
 
     /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
@@ -195,40 +204,11 @@ impl PhiEngine {
 #[serde(rename_all = "camelCase")]
 struct Described {
     #[serde(flatten)]
-    description: Description,
+    description: Option<Description>,
     device: &'static str,
     storage: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
-}
-
-/// `LoadOptions` as JavaScript spells them.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Options {
-    /// Read beside it: it may be more than plain data.
-    #[serde(default, rename = "model")]
-    _model: IgnoredAny,
-    #[serde(default)]
-    backend: Wanted,
-    bits: Option<u32>,
-    ctx_len: Option<usize>,
-    kv: Option<Kv>,
-    #[serde(default)]
-    threads: usize,
-    #[serde(default)]
-    retune: bool,
-    #[serde(default)]
-    known_gpus: String,
-    #[serde(default)]
-    sha256: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kv {
-    F16,
-    F32,
 }
 
 /// The page's worker, and what the page gave it.
@@ -236,7 +216,10 @@ struct Page {
     model: JsValue,
     keeper: Option<Keeper>,
     threads: usize,
+    /// Whether a GPU that is a program on the CPU will do.
+    takes_software: bool,
     tune: RefCell<Tune>,
+    known: rivals::Known,
     start_helpers: Option<StartHelpers>,
     on_progress: Function,
 }
@@ -247,9 +230,28 @@ impl Host for Page {
     type Source = PageSource;
 
     async fn gpu(&self) -> Result<Gpu> {
+        let place = format!("{}; {}", js::browser(), subgroups::adapter().await);
+        self.tune.borrow_mut().host = place;
         let (subgroups, tune) = (subgroups::request().await, Some(self.tune.borrow().clone()));
         let compiled = Some(pipelines::compile_beside());
-        Gpu::new(GpuOptions { subgroups, tune, compiled, ..GpuOptions::default() }).await
+        let gpu = Gpu::new(GpuOptions { subgroups, tune, compiled, ..GpuOptions::default() }).await?;
+        if gpu.is_software() && !self.takes_software {
+            fail!(Code::NoGpu, "it is faster than {}", gpu.describe());
+        }
+        Ok(gpu)
+    }
+
+    fn rivals(&self, gpu: &Gpu) -> Option<Rivals> {
+        Some(self.known.of(gpu, &self.tune.borrow().host, self.threads))
+    }
+
+    fn judged(&self, _verdict: Verdict, known: String) {
+        self.known.learn(known);
+    }
+
+    /// What is neither in storage nor on this device comes over the network.
+    fn is_at_hand(&self) -> bool {
+        !self.model.is_string() || self.keeper.as_ref().is_some_and(|keeper| keeper.kept.borrow().is_some())
     }
 
     fn loaded(&self, engine: &Engine<Gpu>) {
@@ -406,23 +408,6 @@ fn origin(model: &JsValue) -> Result<PageSource> {
     match id.zip(name) {
         Some((id, name)) => Ok(PageSource::Stored(source::Stored { id, name })),
         None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
-    }
-}
-
-impl Options {
-    fn for_session(&self) -> Result<LoadOptions> {
-        let bits = match self.bits {
-            None => Bits::default(),
-            Some(bits) => match Bits::ALL.into_iter().find(|known| known.number() == bits) {
-                Some(known) => known,
-                None => fail!(Code::BadOption, "bits is {bits}; it must be 4, 5, 8, 16 or 32"),
-            },
-        };
-        let kv = self.kv.map(|kv| match kv {
-            Kv::F16 => KvKind::F16,
-            Kv::F32 => KvKind::F32,
-        });
-        Ok(LoadOptions { hold: bits.into(), ctx_len: self.ctx_len, kv })
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn start(threads: usize, start: Option<&StartHelpers>) -> Result<()> {
     if threads > MOST {
         fail!(Code::BadOption, "{threads} threads were asked for; a page may have {MOST}");
     }
-    let wanted = if threads > 0 { threads } else { cores().clamp(1, MOST_BY_DEFAULT) };
+    let wanted = wanted(threads);
     let Some(start) = start.filter(|_| wanted > 1) else { return Ok(()) };
     let start: &Function = start.unchecked_ref();
     let started = match start.call3(&JsValue::UNDEFINED, &(wanted - 1).into(), &wasm_bindgen::module(), &wasm_bindgen::memory()) {
@@ -41,6 +41,11 @@ pub async fn start(threads: usize, start: Option<&StartHelpers>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What `threads` means here.
+pub fn wanted(threads: usize) -> usize {
+    if threads > 0 { threads } else { cores().clamp(1, MOST_BY_DEFAULT) }
 }
 
 /// What the browser says of the machine.

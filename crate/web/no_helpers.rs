@@ -7,3 +7,8 @@ use crate::error::Result;
 pub async fn start(_threads: usize, _start: Option<&StartHelpers>) -> Result<()> {
     Ok(())
 }
+
+/// One, whatever is asked for.
+pub fn wanted(_threads: usize) -> usize {
+    1
+}

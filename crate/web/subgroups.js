@@ -17,3 +17,9 @@ export async function requestSubgroups() {
   prototype.requestDevice.asksForSubgroups = true;
   return true;
 }
+
+/** What a browser says of its adapter beside the description that wgpu passes on, and which most keep to themselves. */
+export async function adapterName() {
+  const { vendor, architecture, device } = (await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" }))?.info ?? {};
+  return `${vendor} ${architecture} ${device}`;
+}

@@ -10,6 +10,8 @@ use crate::gpu::Choice;
 extern "C" {
     #[wasm_bindgen(js_name = requestSubgroups)]
     fn request_subgroups() -> Promise;
+    #[wasm_bindgen(js_name = adapterName)]
+    fn adapter_name() -> Promise;
 }
 
 /// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody tries.
@@ -18,4 +20,9 @@ pub async fn request() -> Choice {
         Ok(offered) if offered.is_truthy() => Choice::Auto,
         _ => Choice::Off,
     }
+}
+
+/// Which adapter this browser hands out, as far as it says.
+pub async fn adapter() -> String {
+    JsFuture::from(adapter_name()).await.ok().and_then(|name| name.as_string()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ export type Code =
   | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory"
   | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 
-/** `auto` takes the GPU when there is one that computes rightly, and says so when it cannot. */
+/** `auto` takes the GPU when there is one that computes rightly and is no slower than the CPU, and says so when it cannot. */
 export type Backend = "auto" | "gpu" | "cpu";
 
 export interface LoadOptions {
@@ -19,10 +19,17 @@ export interface LoadOptions {
   kv?: "f16" | "f32";
   /** Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a module with threads. */
   threads?: number;
-  /** Time again which kernels are fastest on this GPU; otherwise that is done once for each GPU, browser and version of the engine. */
+  /**
+   * Time again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise that is done once for each GPU, browser and
+   * version of the engine.
+   */
   retune?: boolean;
+  /** Whether `auto` measures a GPU that is a program on the CPU, too; otherwise it takes the CPU. */
+  softwareGpu?: boolean;
   /** What `tunedGpus` gave. */
   knownGpus?: string;
+  /** What `measuredBackends` gave. */
+  knownBackends?: string;
   /** The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that is kept is compared with them. */
   sha256?: Record<string, string>;
 }
@@ -90,6 +97,8 @@ export interface Description {
   backend: string;
   /** Which of the two that is. */
   device: "gpu" | "cpu";
+  /** Where `auto` has measured both: the seconds of each for 500 tokens read and 200 written, estimated from a few of the model's layers. */
+  measured?: { gpu: number; cpu: number };
   /** Why it is not what was asked for, in a sentence. */
   notice?: string;
   /** Positions that the cache has room for. */

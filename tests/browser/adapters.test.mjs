@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
-import { atStart, servePage } from "./setting.mjs";
+import { atStart, servePage, stopClock } from "./setting.mjs";
 
 const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
 
@@ -85,8 +85,8 @@ const CASES = [
 describe("an adapter that", () => {
   for (const { adapter, change, refused, backend, notice } of CASES) {
     it(adapter, async () => {
-      const page = await Page.open(browser, site.address, { model: site.model });
-      await atStart(page, (worker) => changeAdapters(worker, change));
+      const page = await Page.open(browser, site.address, { model: site.model, softwareGpu: true });
+      await atStart(page, (worker) => Promise.all([stopClock(worker), changeAdapters(worker, change)]));
       const said = await page.load();
       assert.deepEqual(await page.tab.workers()[0].evaluate(() => self.refused), refused);
       assert.match(said[2] ?? "", notice ?? /^$/);

@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { launch } from "../../web/tools/browser.mjs";
 import { Page } from "../../web/tools/page.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, TINY } from "./random-model.mjs";
-import { atStart, servePage } from "./setting.mjs";
+import { atStart, servePage, stopClock } from "./setting.mjs";
 
 const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
 const QUESTION = messages.at(-1).content;
@@ -56,10 +56,10 @@ async function askStruck(page, calls) {
 
 describe("a GPU that is lost", () => {
   let page;
-  before(async () => (page = await Page.open(browser, site.address, { model: site.model })));
+  before(async () => (page = await Page.open(browser, site.address, { model: site.model, softwareGpu: true })));
 
   it("while the model is loaded costs only time", async () => {
-    await atStart(page, (worker) => strikeAt(worker, "createBuffer", [0], "model.layers.2."));
+    await atStart(page, (worker) => Promise.all([stopClock(worker), strikeAt(worker, "createBuffer", [0], "model.layers.2.")]));
     await page.load();
     assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
     assert.equal(await page.device(), "gpu");

@@ -43,9 +43,10 @@ const page = {
 
 const wishes = new URLSearchParams(location.search);
 const variant = VARIANTS.find((name) => name === wishes.get("variant"));
-/** For tests and measurements: which module computes, on how many threads, and whether the model is kept. */
+/** For tests and measurements: which module computes, on how many threads, whether the model is kept, and whether SwiftShader may compute. */
 const storage = wishes.get("storage") === "auto" ? "auto" : "none";
-const special = { ...(variant && { variant }), threads: Number(wishes.get("threads") ?? 0), storage } as const;
+const softwareGpu = wishes.has("softwareGpu");
+const special = { ...(variant && { variant }), threads: Number(wishes.get("threads") ?? 0), storage, softwareGpu } as const;
 
 let phi: Phi | undefined;
 let conversation: ChatMessage[] = [];

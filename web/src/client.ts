@@ -251,8 +251,8 @@ function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
   return stats;
 }
 
-function forEngine({ backend, bits, contextLength, kv, threads, retune }: LoadOptions): Omit<EngineOptions, "model"> {
-  const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune };
+function forEngine({ backend, bits, contextLength, kv, threads, retune, softwareGpu }: LoadOptions): Omit<EngineOptions, "model"> {
+  const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune, softwareGpu };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }
 

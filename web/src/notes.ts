@@ -2,7 +2,7 @@
 
 const STORE = "phi-wasm";
 
-export type Note = "gpus" | "hub";
+export type Note = "gpus" | "backends" | "hub";
 
 /** What was kept; empty where nothing was. */
 export async function recall(note: Note): Promise<string> {

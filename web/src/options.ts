@@ -18,6 +18,7 @@ const LOAD = {
   variant: oneOf(...VARIANTS),
   storage: oneOf("auto", "none"),
   retune: FLAG,
+  softwareGpu: FLAG,
   onNotice: LISTENER,
   onFailure: LISTENER,
 } satisfies Record<keyof LoadOptions, Check>;

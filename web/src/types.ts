@@ -15,7 +15,7 @@ export interface LoadOptions {
    * that `Phi.exportModel` gave; or one of those that `Phi.listModels` tells of.
    */
   model: string | Blob | File[] | FileSystemDirectoryHandle | FileSystemFileHandle | StoredModel;
-  /** "auto" takes the GPU where there is one that computes rightly, and says so where it cannot. */
+  /** "auto" takes the GPU where there is one that computes rightly and is no slower than the CPU, and says so where it cannot. */
   backend?: Backend;
   /** Tokens of a conversation to have room for; the model's own number, at most 4096, unless said otherwise. */
   contextLength?: number;
@@ -29,8 +29,13 @@ export interface LoadOptions {
   variant?: Variant;
   /** "none": the model is streamed and not kept. */
   storage?: "auto" | "none";
-  /** Times again which kernels are fastest on this GPU; otherwise that is done once for each GPU, browser and version of the engine. */
+  /**
+   * Times again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise that is done once for each GPU, browser and
+   * version of the engine.
+   */
   retune?: boolean;
+  /** Whether "auto" measures a GPU that is a program on the CPU, too, as test machines have; otherwise it takes the CPU. */
+  softwareGpu?: boolean;
   /** Of Hugging Face, for repositories that are not for everyone; sent to it alone, and kept nowhere. */
   token?: string;
   /** Sent along with the requests for the model's files, to the server of its address alone. */

@@ -149,11 +149,12 @@ async function load({ id, options, storage, along }: Request & { kind: "load" })
       });
       say({ id, kind: "helpers", lines }, lines);
     });
-  const all = { knownGpus: await recall("gpus"), ...options };
+  const all = { knownGpus: await recall("gpus"), knownBackends: await recall("backends"), ...options };
   const refused: Refusal[] = [];
   const openVault = storage === "none" ? undefined : (id: string) => openKeeper(id, refused);
   engine = await PhiEngine.load(all, (progress) => say({ id, kind: "progress", progress }), startHelpers, openVault);
   await keep("gpus", await engine.tunedGpus());
+  await keep("backends", engine.measuredBackends());
   const description = await loaded().describe();
   if (!openVault || description.storage !== "none") return description;
   const why = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");

@@ -173,6 +173,7 @@ export const en = {
     loaded: "In memory",
     noneLoaded: "No model is loaded.",
     computes: (backend: string) => `Computed by ${backend}`,
+    measured: (gpu: string, cpu: string) => `Reading 500 tokens and writing 200, as measured here: GPU ${gpu} s, CPU ${cpu} s`,
     context: (tokens: string, millions: string) => `Remembers ${tokens} tokens of a conversation · ${millions} million weights`,
     unload: "Unload",
     kept: "On this device",

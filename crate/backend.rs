@@ -58,6 +58,11 @@ pub trait Backend {
     /// What it can hold.
     fn limits(&self) -> Limits;
 
+    /// Of so many bytes, in as many buffers as one likes, those that there is room for; all of them where that cannot be known.
+    fn room(&self, bytes: u64) -> u64 {
+        bytes
+    }
+
     /// A new buffer of zeros. `bytes` is a positive multiple of 4 and at most `limits().max_buffer`; `what` names it in errors.
     ///
     /// # Errors

@@ -110,12 +110,14 @@ pub struct Error {
     pub code: Code,
     /// What, where, and what to do next.
     pub message: String,
+    /// With `out-of-memory`: the longest context that there is room for, 0 for none, where that is known.
+    pub ctx_len: Option<usize>,
 }
 
 impl Error {
     /// An error from its parts.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, message: message.into() }
+        Error { code, message: message.into(), ctx_len: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The CPU's buffers: zeroed, aligned to a cache line, behind handles that notice when they are stale.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -14,8 +14,8 @@ const ALIGN: usize = 64;
 /// A handle is a slot's number below and its generation above.
 const SLOT_BITS: u32 = 20;
 
-/// Owned bytes.
-struct Bytes {
+/// Owned bytes. They come from the system at once: whoever watches what the allocator refuses hears of what nobody can do without.
+pub(super) struct Bytes {
     start: NonNull<u8>,
     layout: Layout,
 }
@@ -28,9 +28,20 @@ unsafe impl Sync for Bytes {}
 impl Bytes {
     /// `None` when there is no memory.
     fn zeroed(len: usize) -> Option<Bytes> {
-        let layout = Layout::from_size_align(len, ALIGN).ok().filter(|layout| layout.size() > 0)?;
         // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Bytes::of(len, |layout| unsafe { System.alloc_zeroed(layout) })
+    }
+
+    /// Bytes that hold whatever was there before, if anything was: to be had and given back, not to be read.
+    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "only a module's memory is found out like that"))]
+    pub(super) fn untouched(len: usize) -> Option<Bytes> {
+        // SAFETY: the size is not zero.
+        Bytes::of(len, |layout| unsafe { System.alloc(layout) })
+    }
+
+    fn of(len: usize, allocate: impl FnOnce(Layout) -> *mut u8) -> Option<Bytes> {
+        let layout = Layout::from_size_align(len, ALIGN).ok().filter(|layout| layout.size() > 0)?;
+        let start = NonNull::new(allocate(layout))?;
         Some(Bytes { start, layout })
     }
 }
@@ -38,7 +49,7 @@ impl Bytes {
 impl Drop for Bytes {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout, and never freed before.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        unsafe { System.dealloc(self.start.as_ptr(), self.layout) }
     }
 }
 

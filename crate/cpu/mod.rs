@@ -16,6 +16,8 @@ mod matmul;
 mod memory;
 mod norm;
 mod packed;
+#[cfg_attr(target_family = "wasm", path = "room_wasm.rs")]
+mod room;
 mod rope;
 mod scratch;
 mod swiglu;
@@ -82,6 +84,10 @@ impl Backend for Cpu {
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: Memory::LARGEST, chunk: 128 }
+    }
+
+    fn room(&self, bytes: u64) -> u64 {
+        room::of(bytes)
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {

@@ -5,6 +5,7 @@
 
 mod choice;
 mod estimate;
+mod room;
 
 use std::collections::BTreeMap;
 
@@ -87,8 +88,6 @@ impl<B: Backend> Engine<B> {
             fail!(Code::BadOption, "a context of {ctx_len} tokens was asked for; this model knows 1 to {longest}");
         }
         let kind = options.kv.unwrap_or(if options.hold.floats == Kind::F32 { KvKind::F32 } else { KvKind::F16 });
-        // The cache comes first: what cannot fit must fail before gigabytes of weights were read.
-        let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
         let limits = backend.limits();
         let fits = |width: u32| (limits.max_buffer / (u64::from(width) * 4)) as usize;
         let chunk = limits.chunk.min(ctx_len).min(fits(2 * config.intermediate_size));
@@ -97,6 +96,9 @@ impl<B: Backend> Engine<B> {
             fail!(Code::OutOfMemory, "one row of {} logits is more than this device can bind", config.vocab_size);
         }
         let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
+        // What cannot fit must fail before gigabytes of weights were read.
+        room::check(checkpoint, &backend, options.hold, (ctx_len, kind))?;
+        let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
         let model = Phi::load(checkpoint, &mut backend, options.hold, (&scratch, &cache, chunk), progress).await?;
         let mut engine = Engine {
             rope: Rope::new(config),

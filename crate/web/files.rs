@@ -70,8 +70,9 @@ impl Source for FileSource {
             return Err(source::truncated(file, &self.name(), size, end));
         }
         let unreadable = |error: JsValue| {
-            let why = js::message_of(&error);
-            Error::new(Code::Io, format!("{file} cannot be read ({why}); it may have moved or changed, choose it again"))
+            js::failure(&error, |why| {
+                Error::new(Code::Io, format!("{file} cannot be read ({why}); it may have moved or changed, choose it again"))
+            })
         };
         let part = blob.slice_with_f64_and_f64(offset as f64, end as f64).map_err(unreadable)?;
         let bytes = JsFuture::from(part.array_buffer()).await.map_err(unreadable)?;

@@ -5,6 +5,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request};
 
+use crate::error::{Code, Error};
+
 #[wasm_bindgen]
 extern "C" {
     /// The same function on a page and in a worker.
@@ -35,6 +37,16 @@ pub(super) fn browser() -> String {
 /// What a thrown value says.
 pub(super) fn message_of(thrown: &JsValue) -> String {
     get(thrown, "message").as_string().unwrap_or_else(|| format!("{thrown:?}"))
+}
+
+/// What a thrown value stands for: want of memory, whoever met it, or else this, of its words.
+pub(super) fn failure(thrown: &JsValue, otherwise: impl FnOnce(String) -> Error) -> Error {
+    let why = message_of(thrown);
+    if !["llocation failed", "ut of memory"].iter().any(|said| why.contains(said)) {
+        return otherwise(why);
+    }
+    let message = format!("the browser has no memory left ({why}); load with a shorter context or a smaller model, or close other tabs");
+    Error::new(Code::OutOfMemory, message)
 }
 
 pub(super) async fn sleep(milliseconds: i32) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
+use super::refused;
 use crate::error::{Code, Error};
 
 /// Plain data crosses as JSON, which both sides read and write in one call.
@@ -46,9 +47,13 @@ pub(super) fn to_js(value: &impl Serialize) -> JsValue {
 
 /// An `Error` as JavaScript throws them.
 pub(super) fn thrown(error: Error) -> JsValue {
+    refused::forget();
     let object = js_sys::Error::new(&error.message);
     object.set_name("PhiError");
     // Setting a property of a fresh object cannot fail.
     let _ = Reflect::set(&object, &"code".into(), &error.code.as_str().into());
+    if let Some(ctx_len) = error.ctx_len {
+        let _ = Reflect::set(&object, &"contextLength".into(), &ctx_len.into());
+    }
     object.into()
 }

@@ -9,6 +9,7 @@ mod js;
 mod json;
 mod options;
 mod pipelines;
+pub mod refused;
 mod rivals;
 mod source;
 pub mod subgroups;

@@ -115,13 +115,12 @@ async fn settled(result: std::result::Result<JsValue, JsValue>) -> Result<JsValu
 /// An error of storage, with its own code if it has one that we know.
 fn failure(thrown: &JsValue) -> Error {
     let code = js::get(thrown, "code").as_string();
-    let known = [Code::StorageFull, Code::StorageLost, Code::InUse, Code::Truncated, Code::Cancelled];
+    let known = [Code::StorageFull, Code::StorageLost, Code::InUse, Code::Truncated, Code::Cancelled, Code::OutOfMemory];
     let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
     match code {
         Some(code) => Error::new(code, js::message_of(thrown)),
-        None => Error::new(
-            Code::Io,
-            format!("the browser's storage failed ({}); try again, or load without keeping the model", js::message_of(thrown)),
-        ),
+        None => js::failure(thrown, |why| {
+            Error::new(Code::Io, format!("the browser's storage failed ({why}); try again, or load without keeping the model"))
+        }),
     }
 }

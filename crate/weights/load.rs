@@ -141,12 +141,6 @@ impl<S: Source> Checkpoint<S> {
         Ok(kind(name, &self.place(name, &shape)?, hold.into()))
     }
 
-    /// Bytes that its matrices take once they are loaded: the same for a model, whatever form it is read from.
-    pub fn held_bytes(&self, hold: Hold) -> u64 {
-        let bytes = |(name, shape): (String, [usize; 2])| Some(planes(self.kind_of(&name, shape, hold).ok()?, shape[0], shape[1]).bytes());
-        self.config.matrices().into_iter().filter_map(bytes).sum()
-    }
-
     /// Bytes that loading the whole model reads.
     pub fn weight_bytes(&self) -> u64 {
         let matrices = self.config.matrices();
@@ -154,6 +148,14 @@ impl<S: Source> Checkpoint<S> {
         let vectors = self.config.vectors();
         let vectors = vectors.iter().filter_map(|(name, length)| self.place(name, &[*length]).ok());
         matrices.chain(vectors).map(|place| place.bytes()).sum()
+    }
+
+    /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is read from.
+    pub fn held_bytes(&self, hold: Hold) -> u64 {
+        let vectors: u64 = self.config.vectors().iter().map(|(_, length)| 4 * *length as u64).sum();
+        let matrices = self.config.matrices();
+        let matrices = matrices.iter().filter_map(|(name, shape)| Some((self.kind_of(name, *shape, hold).ok()?, shape)));
+        vectors + matrices.map(|(kind, [rows, cols])| planes(kind, *rows, *cols).bytes()).sum::<u64>()
     }
 
     /// How many weights the model has, those that are tied counted once.

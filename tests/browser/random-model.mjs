@@ -83,10 +83,10 @@ function tensors({ seed, layers, hidden, intermediate, heads, kvHeads }) {
   return { ...all, output_norm: ones(hidden) };
 }
 
-function metadata({ layers, hidden, intermediate, heads, kvHeads }) {
+function metadata({ layers, hidden, intermediate, heads, kvHeads, context = 4096 }) {
   return {
     "general.architecture": "phi3",
-    "phi3.context_length": 4096,
+    "phi3.context_length": context,
     "phi3.embedding_length": hidden,
     "phi3.feed_forward_length": intermediate,
     "phi3.block_count": layers,

@@ -1,6 +1,7 @@
 // What every call of this package throws: a sentence for people and a stable code for programs.
 
 import type { Code as EngineCode } from "../../pkg/simd/phi_wasm.js";
+import { ofMemory, type Sized } from "./memory.js";
 
 /** What goes wrong: the engine's codes, and those of starting it at all. */
 export type Code = EngineCode | "no-browser" | "no-worker";
@@ -11,9 +12,11 @@ export interface PlainError {
   message: string;
   /** With "storage-full": the bytes that are missing. */
   missing?: number;
+  /** With "out-of-memory": the longest context that has room. */
+  contextLength?: number;
 }
 
-/** The base of all, and the class of those that belong to no group: "cancelled", "out-of-memory", "no-browser", "no-worker", "internal". */
+/** The base of all, and the class of those that belong to no group: "cancelled", "no-browser", "no-worker", "internal". */
 export class PhiError extends Error {
   override readonly name: string = "PhiError";
 
@@ -34,6 +37,20 @@ export class StorageError extends PhiError {
     message: string,
     /** With "storage-full": the bytes that are missing. */
     readonly missing?: number,
+  ) {
+    super(code, message);
+  }
+}
+
+/** The device, or the browser, has no memory for a model and its context. */
+export class MemoryError extends PhiError {
+  override readonly name = "MemoryError";
+
+  constructor(
+    code: Code,
+    message: string,
+    /** The longest context that there is room for, 0 where there is none, if that is known. */
+    readonly contextLength?: number,
   ) {
     super(code, message);
   }
@@ -69,18 +86,30 @@ const GROUPS: [typeof PhiError, Code[]][] = [
 ];
 
 /** The error of the class that its code belongs to. */
-export function phiError({ code, message, missing }: PlainError): PhiError {
+export function phiError({ code, message, missing, contextLength }: PlainError): PhiError {
+  if (code === "out-of-memory") return new MemoryError(code, message, contextLength);
   if (missing !== undefined) return new StorageError(code, message, missing);
   const [group] = GROUPS.find(([, codes]) => codes.includes(code)) ?? [PhiError];
   return new group(code, message);
 }
 
+/** Whether an error is told with a code of ours. The browser's own have numbers for codes. */
+export function isTold(error: unknown): error is PlainError {
+  const { code, message } = (error ?? {}) as Partial<PlainError>;
+  return typeof code === "string" && !!message;
+}
+
 /** Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault of ours, or of the browser's. */
 export function plain(error: unknown): PlainError {
-  const { code, message, missing } = (error ?? {}) as Partial<PlainError>;
-  // The browser's own errors have numbers for codes.
-  if (typeof code === "string" && message) return { code, message, ...(missing !== undefined && { missing }) };
-  return { code: "internal", message: `the engine stopped unexpectedly (${message ?? String(error)}): load the model again` };
+  if (!isTold(error)) return faultOf(error, undefined);
+  const { code, message, missing, contextLength } = error;
+  return { code, message, ...(missing !== undefined && { missing }), ...(contextLength !== undefined && { contextLength }) };
+}
+
+/** Of what ended a module, or anything else of a browser's. */
+export function faultOf(error: unknown, module: Sized | undefined): PlainError {
+  const why = (error as Partial<Error> | undefined)?.message ?? String(error);
+  return ofMemory(error, module) ?? { code: "internal", message: `the engine stopped unexpectedly (${why}): load the model again` };
 }
 
 /** Of anything that was thrown, what this package throws. */

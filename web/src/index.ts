@@ -1,7 +1,7 @@
 // What `phi-wasm` exports.
 
 export { type ChatCompletions, Phi } from "./client.js";
-export { type Code, GpuError, InputError, ModelError, NetworkError, PhiError, StorageError } from "./errors.js";
+export { type Code, GpuError, InputError, MemoryError, ModelError, NetworkError, PhiError, StorageError } from "./errors.js";
 export type {
   ChatCompletion,
   ChatCompletionChunk,

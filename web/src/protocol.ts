@@ -63,7 +63,7 @@ export interface Trapped {
 export type FromHelper = Hello | Alive | Trapped | { kind: "ready" } | { kind: "failed"; message: string };
 
 /** Why a module does not open. Both have an answer, so callers never see them. */
-export type OpenCode = "no-shared-memory" | "no-module";
+export type OpenCode = "no-memory" | "no-module";
 
 export interface Failure extends Omit<PlainError, "code"> {
   code: Code | OpenCode;

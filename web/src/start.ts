@@ -7,7 +7,7 @@
 // `new URL(…, import.meta.url)` alone. What the user gave is not worked around: when it fails, that is the error.
 
 import { MODULES, startScript } from "./addresses.js";
-import { cancelled, InputError, PhiError } from "./errors.js";
+import { cancelled, InputError, MemoryError, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
 import { pause } from "./storage/vault.js";
@@ -125,7 +125,7 @@ export async function openModule(open: Open, wanted: Variant, { wasmUrl, onNotic
     return await withRoom(open, wanted, async (variant) => whole(address(variant)));
   } catch (error) {
     const { code, message } = error as Failure;
-    if (code === "no-shared-memory") throw new PhiError("out-of-memory", `the engine's module gets no memory here (${message}): close other tabs, and load again`);
+    if (code === "no-memory") throw new MemoryError("out-of-memory", `the engine's module gets no memory here (${message}): close other tabs, and load again`, 0);
     if (code !== "no-module") throw error;
     const variant = inline.modules[wanted] ? wanted : "simd";
     if (wasmUrl || !inline.modules[variant]) throw new PhiError("no-worker", `the wasm module does not load (${message}): give its address as wasmUrl`);
@@ -142,7 +142,7 @@ async function withRoom(open: Open, variant: Variant, wasm: (variant: Variant) =
     return variant;
   } catch (error) {
     const single = withoutThreads(variant);
-    if ((error as Failure).code !== "no-shared-memory" || variant === single) throw error;
+    if ((error as Failure).code !== "no-memory" || variant === single) throw error;
     return withRoom(open, single, wasm);
   }
 }

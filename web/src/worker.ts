@@ -2,9 +2,10 @@
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
 import { askFor, pageMet } from "./asking.js";
-import { plain, type PlainError } from "./errors.js";
+import { faultOf, isTold, plain, type PlainError } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { live } from "./life.js";
+import { givesModuleNoMemory, ofMemory, type Sized } from "./memory.js";
 import { keep, recall } from "./notes.js";
 import type { Alive, Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared, Trapped } from "./protocol.js";
 import { pause, type Refusal } from "./storage/vault.js";
@@ -36,6 +37,8 @@ const stopped = new Set<number>();
 let helpersCame: (failure?: string) => void = () => {};
 /** The module that was opened. */
 let opened: { variant: Variant; PhiEngine: Threaded["PhiEngine"] } | undefined;
+/** This thread's module, and what it has; it may have ended before it was open. */
+let module: Sized | undefined;
 let engine: PhiEngine | undefined;
 let queue: Promise<void> = Promise.resolve();
 
@@ -50,7 +53,8 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   else queue = queue.then(() => answer(request));
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
-self.addEventListener("unhandledrejection", ({ reason }) => trapped(plain(reason)));
+self.addEventListener("unhandledrejection", ({ reason }) => trapped(reason));
+self.addEventListener("error", (event) => (event.preventDefault(), trapped(event.error ?? event.message)));
 self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
 
 /** The page hears that its word has come, however long the step takes that is under way. */
@@ -64,7 +68,9 @@ async function answer(request: Question): Promise<void> {
   try {
     say(await perform(request));
   } catch (error) {
-    say({ id, kind: "error", error: withPage(plain(error)) });
+    // What no module has told ended it.
+    if (isTold(error)) say({ id, kind: "error", error: withPage(plain(error)) });
+    else trapped(error);
   } finally {
     stopped.delete(id);
   }
@@ -107,20 +113,24 @@ async function perform(request: Question): Promise<Reply> {
 async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
   try {
     const bindings = await BINDINGS[variant]();
-    const init = async (module: Response | ArrayBuffer) => void (await bindings.default({ module_or_path: module }));
+    const { refusedBytes } = bindings;
+    module = { refusedBytes, memory: undefined };
+    const init = async (from: Response | ArrayBuffer) => {
+      module = { refusedBytes, memory: (await bindings.default({ module_or_path: from })).memory };
+    };
     if (typeof wasm !== "string") await init(wasm);
     else {
       // What some cache has kept may be another thing: a server's page of an hour ago.
       await init(await fetched(wasm, "default")).catch(async (error) => {
-        if (!(error instanceof WebAssembly.CompileError)) throw error;
+        if (!(error instanceof WebAssembly.CompileError) || givesModuleNoMemory(error)) throw error;
         await init(await fetched(wasm, "reload"));
       });
     }
     opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
     return { id, kind: "opened" };
   } catch (error) {
-    // That is how browsers refuse a memory that is reserved to its full size, as shared ones are.
-    const code: Failure["code"] = error instanceof RangeError ? "no-shared-memory" : "no-module";
+    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have room for others.
+    const code: Failure["code"] = givesModuleNoMemory(error) || ofMemory(error, module) ? "no-memory" : "no-module";
     return { id, kind: "error", error: { code, message: (error as Error).message } };
   }
 }
@@ -191,21 +201,23 @@ async function serve(line: MessagePort): Promise<void> {
 }
 
 /** Never returns, until the page ends this worker. */
-async function help({ variant, module, memory }: Shared): Promise<void> {
+async function help({ variant, ...shared }: Shared): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
   const threaded = await BINDINGS[variant]().catch((error) => say({ kind: "failed", message: plain(error).message }));
   if (!threaded) return;
+  const { initSync, help, refusedBytes } = threaded as Threaded;
+  module = { refusedBytes, memory: shared.memory };
   try {
-    (threaded as Threaded).initSync({ module, memory, thread_stack_size: STACK });
-    (threaded as Threaded).help(() => say({ kind: "ready" }));
+    initSync({ ...shared, thread_stack_size: STACK });
+    help(() => say({ kind: "ready" }));
   } catch (error) {
     // It may have held what the others wait for: nothing of the engine can go on.
-    trapped(plain(error));
+    trapped(error);
   }
 }
 
-function trapped(error: PlainError): void {
-  self.postMessage({ kind: "trapped", error } satisfies Trapped);
+function trapped(error: unknown): void {
+  self.postMessage({ kind: "trapped", error: faultOf(error, module) } satisfies Trapped);
 }
 
 function ready(): NonNullable<typeof opened> {

@@ -56,6 +56,18 @@ describe("an engine that", () => {
       assert.deepEqual([error.code, error.isPhi], ["internal", true], error.message);
       assert.match(error.message, /unreachable\): load the model again$/);
     });
+
+    it(`is refused memory by the browser, with the module "${variant}", is told of as such`, async () => {
+      await changeWorker(`
+        const { setTimeout } = self;
+        self.setTimeout = (act, milliseconds) => {
+          if (milliseconds === 30_000) throw new RangeError("Array buffer allocation failed");
+          return setTimeout(act, milliseconds);
+        };`);
+      const error = await tab.evaluate((model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })), host.tiny, variant);
+      assert.deepEqual([error.code, error.isPhi], ["out-of-memory", true], error.message);
+      assert.match(error.message, /Array buffer allocation failed\): load with a shorter context or a smaller model/);
+    });
   }
 
   it("is gone without a word is told of, to who waits, to who listens and to who asks later", async () => {

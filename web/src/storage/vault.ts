@@ -1,6 +1,7 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
 import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
+import { saysNoMemory } from "../memory.js";
 
 /** From the best to the poorest; what is in memory is gone when the page is. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
@@ -19,7 +20,7 @@ export interface Refusal {
  */
 export type Vault = EngineVault;
 
-export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled";
+export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled" | "out-of-memory";
 
 /** A sentence for people and a stable code for programs. */
 export class StorageFault extends Error {
@@ -99,7 +100,8 @@ export function inUse(file: string): StorageFault {
 }
 
 export function failed(file: string, error: unknown): StorageFault {
-  return new StorageFault("io", `${file}: the browser's storage failed (${why(error)}); load the model again`, { cause: error });
+  const code = saysNoMemory(error) ? "out-of-memory" : "io";
+  return new StorageFault(code, `${file}: the browser's storage failed (${why(error)}); load the model again`, { cause: error });
 }
 
 /** What a browser said, in its words. */

@@ -205,6 +205,17 @@ describe("the app whose engine ends", () => {
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
+  it("for want of memory offers half the context, and answers with it", async () => {
+    await page.go("chat");
+    strike(() => self.postMessage({ kind: "trapped", error: { code: "out-of-memory", message: "no memory: load with a shorter context" } }));
+    await page.tab.waitForSelector('[data-code="out-of-memory"]');
+    assert.equal(await phase(), "failed");
+    assert.equal(await page.tab.$eval("[data-code] .button", ({ textContent }) => textContent), "Load with 2,048 tokens");
+    await page.tab.click("[data-code] .button");
+    await page.loaded();
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+  });
+
   it("while it answers keeps what was said, and goes on when the model is there again", async () => {
     await page.go("chat");
     await page.setUp({ preset: "precise", instructions: "" });
@@ -221,5 +232,35 @@ describe("the app whose engine ends", () => {
     await page.press("Load again");
     await page.loaded();
     await page.tab.waitForSelector('[data-action="continue"]:not([disabled])');
+  });
+});
+
+describe("the app on a device with little memory", () => {
+  let page, close;
+  before(async () => ({ page, close } = await openApp("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=1300"] })));
+  after(() => close?.());
+
+  it("offers the context that has room, answers with it, and takes it again the next time", async () => {
+    await assert.rejects(page.load(OFFER), { code: "out-of-memory" });
+    const label = await page.tab.$eval("[data-code] .button", ({ textContent }) => textContent);
+    const [, tokens] = /^Load with ([\d,]+) tokens$/.exec(label) ?? assert.fail(label);
+    await page.tab.click("[data-code] .button");
+    await page.loaded();
+    assert.equal(text(await askAnew(page, SKY)), SKY.answer);
+    await page.reload();
+    await page.loaded();
+    await page.go("models");
+    assert.match(await page.tab.$eval("main", ({ textContent }) => textContent), new RegExp(`Remembers ${tokens} tokens`));
+  });
+
+  it("sends people to smaller models where no context has room", async () => {
+    await page.tab.evaluate(() => localStorage.setItem("phi-wasm-settings", JSON.stringify({ language: "en", shortened: 300 })));
+    await page.reload();
+    await page.loaded();
+    await page.go("chat");
+    void page.tab.workers()[0].evaluate(() => self.postMessage({ kind: "trapped", error: { code: "out-of-memory", message: "no memory" } })).catch(() => {});
+    await page.tab.waitForSelector('[data-code="out-of-memory"]');
+    await page.press("Choose another model");
+    await page.tab.waitForSelector('main[data-screen="models"]');
   });
 });

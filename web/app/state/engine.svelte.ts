@@ -17,8 +17,10 @@ export interface Choice {
 
 type Phase = "empty" | "loading" | "paused" | "ready" | "failed";
 
-/** A context that leaves room on devices that killed the tab before. */
-const CAREFUL_CONTEXT = 1024;
+/** Tokens that the engine has room for unless told otherwise. */
+const USUAL_CONTEXT = 4096;
+/** What is shorter is no conversation. */
+const SHORTEST_CONTEXT = 256;
 
 class Engine {
   phase: Phase = $state("empty");
@@ -70,6 +72,13 @@ class Engine {
     if (this.choice) await this.load(this.choice);
   }
 
+  /** A context that may have room where the last one had none: what the engine says, or half of it. None where that is no conversation. */
+  shorter({ contextLength }: Problem): number | undefined {
+    const tried = this.description?.ctxLen ?? (this.#contextLength() || USUAL_CONTEXT);
+    const next = contextLength ?? Math.floor(tried / 2);
+    return next >= SHORTEST_CONTEXT ? next : undefined;
+  }
+
   /** Gives memory and locks back. */
   async unload(): Promise<void> {
     this.#loading?.abort();
@@ -87,8 +96,14 @@ class Engine {
     this.description = this.phi?.description;
   }
 
+  /** 0 leaves it to the engine. */
+  #contextLength(): number {
+    const { contextLength, shortened } = settings;
+    return contextLength > 0 && shortened > 0 ? Math.min(contextLength, shortened) : contextLength || shortened;
+  }
+
   #options() {
-    const contextLength = settings.careful ? CAREFUL_CONTEXT : settings.contextLength;
+    const contextLength = this.#contextLength();
     return {
       backend: settings.compute,
       ...(contextLength > 0 && { contextLength }),

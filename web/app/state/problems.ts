@@ -5,7 +5,7 @@ import { isRefusal } from "../../src/storage/room.js";
 import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
-export type Action = "retry" | "cpu" | "smaller" | "storage" | "choose" | "new-chat" | "again";
+export type Action = "retry" | "cpu" | "shorter" | "storage" | "choose" | "new-chat" | "again";
 
 /** What the app has words for: the engine's codes, and what it meets itself. */
 export type ProblemName = Code | "offline" | "not-written";
@@ -22,13 +22,15 @@ export interface Problem {
   /** The engine's own sentence, in English. */
   detail: string;
   action: Action;
+  /** The longest context that has room, where the engine knows. */
+  contextLength?: number | undefined;
 }
 
 /** The engine's stable codes; what is not here can be tried again. */
 const ACTIONS: Record<string, Action> = {
   "no-gpu": "cpu",
   "gpu-failed": "cpu",
-  "out-of-memory": "smaller",
+  "out-of-memory": "shorter",
   "storage-full": "storage",
   "prompt-too-long": "new-chat",
   "context-full": "new-chat",
@@ -46,9 +48,9 @@ const ACTIONS: Record<string, Action> = {
 };
 
 export function problemOf(error: unknown): Problem {
-  const { code = "internal", message = String(error) } = error as { code?: string; message?: string };
+  const { code = "internal", message = String(error), contextLength } = error as { code?: string; message?: string; contextLength?: number };
   const name = code === "network" && !navigator.onLine ? "offline" : code in words.t.problems ? (code as ProblemName) : "internal";
-  return { code, name, detail: message, action: ACTIONS[code] ?? "retry" };
+  return { code, name, detail: message, action: ACTIONS[code] ?? "retry", contextLength };
 }
 
 /** Why the browser does not take what is new. */

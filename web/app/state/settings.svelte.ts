@@ -20,11 +20,14 @@ interface Kept {
   style: Style;
   /** A model that is being loaded; still there at the next start, it means that loading killed the tab. */
   loading: string;
-  /** Models are loaded with less room for the conversation, after one has killed the tab. */
-  careful: boolean;
+  /** No conversation gets more tokens than these, after there was no memory for more; 0 for no such bound. */
+  shortened: number;
 }
 
 const KEY = "phi-wasm-settings";
+
+/** A context that leaves room on devices that killed the tab before. */
+export const CAREFUL_CONTEXT = 1024;
 
 export const PRESETS: Record<Exclude<Style["preset"], "own">, Style> = {
   precise: { preset: "precise", temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, longest: 1024 },
@@ -47,7 +50,7 @@ function defaults(): Kept {
     instructions: "",
     style: { ...PRESETS.balanced },
     loading: "",
-    careful: false,
+    shortened: 0,
   };
 }
 

@@ -224,7 +224,7 @@ export const de: Words = {
     tokens: (count) => `${count} Tokens`,
     contextHint: "Mit mehr liest das Modell längere Texte und braucht mehr Arbeitsspeicher. Es gilt vom nächsten Start des Modells an.",
     careful: "Vorsichtig starten",
-    carefulHint: "Ein Modell zu starten hat diese App einmal beendet, darum wird weniger Speicher genommen. Ohne Haken wird es wieder mit allem versucht.",
+    carefulHint: (tokens) => `Für mehr reichte der Arbeitsspeicher nicht, darum bekommt ein Gespräch ${tokens} Tokens. Ohne Haken wird es wieder mit allem versucht.`,
     isolate: "Mehrere Threads des Prozessors",
     isolateHint: "Macht den Prozessor mehrfach so schnell. Die App öffnet sich dann so, dass Threads sich Speicher teilen; öffnet sie sich nicht mehr, löschen Sie die Daten dieser Website.",
     isolated: "Diese Seite kann mehrere Threads benutzen.",
@@ -295,13 +295,14 @@ export const de: Words = {
   actions: {
     retry: "Noch einmal versuchen",
     cpu: "Den Prozessor nehmen",
-    smaller: "Weniger Speicher nehmen",
     storage: "Platz schaffen",
     choose: "Anderes Modell wählen",
     "new-chat": "Neues Gespräch",
     reload: "App neu laden",
     again: "Modell neu laden",
   },
+
+  loadWith: (tokens) => `Mit ${tokens} Tokens starten`,
 
   problems: {
     offline: { title: "Dieses Gerät ist offline", text: "Ein Modell zu laden braucht das Netz. Verbinden Sie das Gerät, und versuchen Sie es noch einmal; was da ist, bleibt da." },

@@ -226,7 +226,7 @@ export const en = {
     tokens: (count: string) => `${count} tokens`,
     contextHint: "More lets the model read longer texts and takes more memory. It holds from the next load on.",
     careful: "Careful loading",
-    carefulHint: "Loading a model once ended this app, so less memory is taken. Untick to try again with all of it.",
+    carefulHint: (tokens: string) => `There was no memory for more, so a conversation gets ${tokens} tokens. Untick to try again with all of it.`,
     isolate: "Several processor threads",
     isolateHint: "Makes the processor several times faster. The app then opens in a way that shares memory between threads; if it does not open any more, clear this site’s data.",
     isolated: "This page can use several threads.",
@@ -296,13 +296,14 @@ export const en = {
   actions: {
     retry: "Try again",
     cpu: "Use the processor",
-    smaller: "Take less memory",
     storage: "Free some space",
     choose: "Choose another model",
     "new-chat": "New conversation",
     reload: "Reload the app",
     again: "Load again",
   },
+
+  loadWith: (tokens: string) => `Load with ${tokens} tokens`,
 
   /** By code. The engine's own sentence says the rest, in English. */
   problems: {

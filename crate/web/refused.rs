@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Remembering {
     }
 }
 
-/// Bytes that were refused, if that is why this module has ended; 0 otherwise. Any thread that shares its memory may ask, also after a trap.
+/// Bytes that were refused, if that is why this module has ended; 0 otherwise. Any thread that shares its memory may ask, after a trap too.
 #[wasm_bindgen(js_name = refusedBytes)]
 pub fn refused_bytes() -> usize {
     REFUSED.load(Relaxed)

@@ -1,5 +1,5 @@
-// Chromium gives modules less and less memory, as small phones do: whatever there is, a model answers or is refused with the one code, and with
-// what to do; nothing else, and nobody waits for ever. PHI_LONG=1 has larger models, too, and prints the table of docs/measured.md.
+// Chromium gives modules less and less memory, as small phones do: whatever there is, a model answers or is refused with the one code, and
+// with what to do; nothing else, and nobody waits for ever. PHI_LONG=1 has larger models, too, and prints the table of docs/measured.md.
 
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";

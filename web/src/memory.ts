@@ -10,7 +10,7 @@ export interface Sized {
 }
 
 /** What browsers say in place of memory: V8, SpiderMonkey, which may throw a bare text, and JavaScriptCore. */
-const REFUSALS = /out of memory|allocation (failed|size overflow)|could not allocate|invalid (typed )?array (buffer )?length|invalid string length/i;
+const REFUSALS = /out of memory|allocation (failed|size overflow)|could not allocate|invalid ((typed )?array|array buffer|string) length/i;
 
 /** Whether something that was thrown says that there is no memory. */
 export function saysNoMemory(error: unknown): boolean {
@@ -28,13 +28,9 @@ export function ofMemory(error: unknown, module: Sized | undefined): PlainError 
   const refused = bytesRefused(module);
   if (!refused && !saysNoMemory(error)) return undefined;
   const has = module?.memory?.buffer.byteLength;
-  const needed = refused ? `${inWords(refused)} more are needed` : `${saysOf(error)}`;
-  return outOfMemory(has ? `the engine's memory has ${inWords(has)}, and no more is to be had (${needed})` : `there is no memory (${needed})`);
-}
-
-/** The one code, with the one advice. */
-export function outOfMemory(what: string): PlainError {
-  return { code: "out-of-memory", message: `${what}: load with a shorter context or a smaller model, or close other tabs` };
+  const needed = refused ? `${inWords(refused)} more are needed` : saysOf(error);
+  const there = has ? `the engine's memory has ${inWords(has)}, and no more is to be had` : "there is no memory";
+  return { code: "out-of-memory", message: `${there} (${needed}): load with a shorter context or a smaller model, or close other tabs` };
 }
 
 function bytesRefused(module: Sized | undefined): number {

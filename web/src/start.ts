@@ -125,7 +125,8 @@ export async function openModule(open: Open, wanted: Variant, { wasmUrl, onNotic
     return await withRoom(open, wanted, async (variant) => whole(address(variant)));
   } catch (error) {
     const { code, message } = error as Failure;
-    if (code === "no-memory") throw new MemoryError("out-of-memory", `the engine's module gets no memory here (${message}): close other tabs, and load again`, 0);
+    const noMemory = `the engine's module gets no memory here (${message}): close other tabs, and load again`;
+    if (code === "no-memory") throw new MemoryError("out-of-memory", noMemory, 0);
     if (code !== "no-module") throw error;
     const variant = inline.modules[wanted] ? wanted : "simd";
     if (wasmUrl || !inline.modules[variant]) throw new PhiError("no-worker", `the wasm module does not load (${message}): give its address as wasmUrl`);

@@ -1,6 +1,6 @@
 // What goes wrong, by name, with the one thing to do about it.
 
-import type { Code } from "../../src/index.js";
+import type { Code, MemoryError } from "../../src/index.js";
 import { isRefusal } from "../../src/storage/room.js";
 import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
@@ -48,7 +48,7 @@ const ACTIONS: Record<string, Action> = {
 };
 
 export function problemOf(error: unknown): Problem {
-  const { code = "internal", message = String(error), contextLength } = error as { code?: string; message?: string; contextLength?: number };
+  const { code = "internal", message = String(error), contextLength } = error as Partial<MemoryError>;
   const name = code === "network" && !navigator.onLine ? "offline" : code in words.t.problems ? (code as ProblemName) : "internal";
   return { code, name, detail: message, action: ACTIONS[code] ?? "retry", contextLength };
 }

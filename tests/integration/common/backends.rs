@@ -1,7 +1,7 @@
 //! The backends that tests run on. One that cannot be had is a failure, never a skip.
 
 use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
-#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+#[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 
 pub async fn portable() -> Cpu {
@@ -12,7 +12,7 @@ pub async fn simd() -> Cpu {
     Cpu::new(CpuOptions::default()).unwrap()
 }
 
-#[cfg(all(feature = "gpu", not(target_os = "wasi")))]
+#[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 pub async fn gpu(f16: Choice, dots: Choice) -> Gpu {
     Gpu::new(GpuOptions { f16, dots, ..GpuOptions::default() }).await.unwrap()
 }

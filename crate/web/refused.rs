@@ -3,8 +3,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use wasm_bindgen::prelude::*;
-
 /// The standard library's allocator, which remembers what it did not give.
 struct Remembering;
 
@@ -47,8 +45,9 @@ unsafe impl GlobalAlloc for Remembering {
 }
 
 /// Bytes that were refused, if that is why this module has ended; 0 otherwise. Any thread that shares its memory may ask, after a trap too.
-#[wasm_bindgen(js_name = refusedBytes)]
-pub fn refused_bytes() -> usize {
+/// It is asked as it is: each line that a script has for it would be there in all four.
+#[unsafe(export_name = "refusedBytes")]
+pub extern "C" fn refused_bytes() -> usize {
     REFUSED.load(Relaxed)
 }
 

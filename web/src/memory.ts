@@ -2,11 +2,11 @@
 
 import type { PlainError } from "./errors.js";
 
-/** A module and what it has, as far as it came. */
+/** What a module exports for it. */
 export interface Sized {
-  /** Bytes that it was refused, if that is why it ended. */
+  /** Bytes that it was refused, if that is why it ended, as a number with a sign. */
   refusedBytes: () => number;
-  memory: WebAssembly.Memory | undefined;
+  memory: WebAssembly.Memory;
 }
 
 /** What browsers say in place of memory: V8, SpiderMonkey, which may throw a bare text, and JavaScriptCore. */
@@ -17,28 +17,23 @@ export function saysNoMemory(error: unknown): boolean {
   return REFUSALS.test(saysOf(error));
 }
 
-/** The same of what opening a module throws: a memory that is too large to begin with is an error of the module, to some. */
+/** The same of what a module throws that begins: some call a memory that is too large a fault of it, and all that it does then is to take memory. */
 export function givesModuleNoMemory(error: unknown): boolean {
-  if (saysNoMemory(error) || error instanceof RangeError) return true;
+  if (saysNoMemory(error) || error instanceof RangeError || error instanceof WebAssembly.RuntimeError) return true;
   return (error instanceof WebAssembly.CompileError || error instanceof TypeError) && /memory/i.test(error.message);
 }
 
 /** What a fault is in truth: a module that asks for memory in vain ends with "unreachable". */
 export function ofMemory(error: unknown, module: Sized | undefined): PlainError | undefined {
-  const refused = bytesRefused(module);
-  if (!refused && !saysNoMemory(error)) return undefined;
-  const has = module?.memory?.buffer.byteLength;
-  const needed = refused ? `${inWords(refused)} more are needed` : saysOf(error);
-  const there = has ? `the engine's memory has ${inWords(has)}, and no more is to be had` : "there is no memory";
-  return { code: "out-of-memory", message: `${there} (${needed}): load with a shorter context or a smaller model, or close other tabs` };
+  const refused = (module?.refusedBytes() ?? 0) >>> 0;
+  return refused || saysNoMemory(error) ? noMemory(module?.memory, refused || saysOf(error)) : undefined;
 }
 
-function bytesRefused(module: Sized | undefined): number {
-  try {
-    return module?.refusedBytes() ?? 0;
-  } catch {
-    return 0; // It has not begun.
-  }
+/** An engine with this memory needs so many bytes more, or whatever a browser says. */
+export function noMemory(memory: WebAssembly.Memory | undefined, needed: number | string): PlainError {
+  const there = memory ? `the engine's memory has ${inWords(memory.buffer.byteLength)}, and no more is to be had` : "there is no memory";
+  const why = typeof needed === "number" ? `${inWords(needed)} more are needed` : needed;
+  return { code: "out-of-memory", message: `${there} (${why}): load with a shorter context or a smaller model, or close other tabs` };
 }
 
 function saysOf(error: unknown): string {

@@ -5,7 +5,7 @@ import { askFor, pageMet } from "./asking.js";
 import { faultOf, isTold, plain, type PlainError } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { live } from "./life.js";
-import { givesModuleNoMemory, ofMemory, type Sized } from "./memory.js";
+import { givesModuleNoMemory, noMemory, type Sized } from "./memory.js";
 import { keep, recall } from "./notes.js";
 import type { Alive, Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared, Trapped } from "./protocol.js";
 import { pause, type Refusal } from "./storage/vault.js";
@@ -37,7 +37,7 @@ const stopped = new Set<number>();
 let helpersCame: (failure?: string) => void = () => {};
 /** The module that was opened. */
 let opened: { variant: Variant; PhiEngine: Threaded["PhiEngine"] } | undefined;
-/** This thread's module, and what it has; it may have ended before it was open. */
+/** This thread's module, once it has begun. */
 let module: Sized | undefined;
 let engine: PhiEngine | undefined;
 let queue: Promise<void> = Promise.resolve();
@@ -113,11 +113,7 @@ async function perform(request: Question): Promise<Reply> {
 async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
   try {
     const bindings = await BINDINGS[variant]();
-    const { refusedBytes } = bindings;
-    module = { refusedBytes, memory: undefined };
-    const init = async (from: Response | ArrayBuffer) => {
-      module = { refusedBytes, memory: (await bindings.default({ module_or_path: from })).memory };
-    };
+    const init = async (from: Response | ArrayBuffer) => void (module = await bindings.default({ module_or_path: from }));
     if (typeof wasm !== "string") await init(wasm);
     else {
       // What some cache has kept may be another thing: a server's page of an hour ago.
@@ -130,7 +126,7 @@ async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<
     return { id, kind: "opened" };
   } catch (error) {
     // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have room for others.
-    const code: Failure["code"] = givesModuleNoMemory(error) || ofMemory(error, module) ? "no-memory" : "no-module";
+    const code: Failure["code"] = givesModuleNoMemory(error) ? "no-memory" : "no-module";
     return { id, kind: "error", error: { code, message: (error as Error).message } };
   }
 }
@@ -205,19 +201,26 @@ async function help({ variant, ...shared }: Shared): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
   const threaded = await BINDINGS[variant]().catch((error) => say({ kind: "failed", message: plain(error).message }));
   if (!threaded) return;
-  const { initSync, help, refusedBytes } = threaded as Threaded;
-  module = { refusedBytes, memory: shared.memory };
+  const { initSync, help } = threaded as Threaded;
+  // Where it traps it may have held what the others wait for: nothing of the engine can go on.
   try {
-    initSync({ ...shared, thread_stack_size: STACK });
+    module = initSync({ ...shared, thread_stack_size: STACK });
+  } catch (error) {
+    return over(givesModuleNoMemory(error) ? noMemory(shared.memory, STACK) : faultOf(error, undefined));
+  }
+  try {
     help(() => say({ kind: "ready" }));
   } catch (error) {
-    // It may have held what the others wait for: nothing of the engine can go on.
     trapped(error);
   }
 }
 
 function trapped(error: unknown): void {
-  self.postMessage({ kind: "trapped", error: faultOf(error, module) } satisfies Trapped);
+  over(faultOf(error, module));
+}
+
+function over(error: PlainError): void {
+  self.postMessage({ kind: "trapped", error } satisfies Trapped);
 }
 
 function ready(): NonNullable<typeof opened> {

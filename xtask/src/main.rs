@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask setup | build | demo | test | release | bench`. Each does the set-up that it needs by itself.
 
+mod audit;
 mod bench;
 mod build;
 mod demo;

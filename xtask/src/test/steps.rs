@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Extent;
 use crate::bench::record::Record;
 use crate::place::Place;
-use crate::{build, release, setup, sh};
+use crate::{audit, build, release, setup, sh};
 
 /// One step.
 pub struct Step {
@@ -30,6 +30,7 @@ pub const STEPS: &[Step] = &[
     step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| setup::wasm_bindgen(place)),
     step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
+    step("audit", "licences, and holes that are known, of what is shipped", &["set-up"], Extent::Usual, |place, _| audit::check(place)),
     step("native", "native tests", &["set-up"], Extent::Quick, native),
     step("site", "the app and the lab, type-checked and bundled", &["modules"], Extent::Usual, |place, _| build::site(place)),
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),

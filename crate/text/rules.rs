@@ -19,8 +19,8 @@ use super::tokenizer::bad;
 use super::tokens::Spelling;
 use crate::error::{Code, Error, Result, fail};
 
-/// More steps than any tokenizer has.
-const MOST_STEPS: usize = 64;
+/// More steps than any tokenizer has, and as many of the largest patterns that the library compiles as memory is for.
+const MOST_STEPS: usize = 16;
 
 /// What is done to a text and to its tokens, as `tokenizer.json` has it; null for nothing.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 const FOLDER = fileURLToPath(new URL("../golden/tiny-phi", import.meta.url));
 const { vocab_size: VOCABULARY } = JSON.parse(readFileSync(join(FOLDER, "config.json"), "utf8"));
 
-const TOKENS = Array.from({ length: VOCABULARY }, (_, id) => `<${id}>`);
+/** The text of each token. */
+export const numbered = (length) => Array.from({ length }, (_, id) => `<${id}>`);
+const TOKENS = numbered(VOCABULARY);
 
 /** The token ids of one of the reference's tensors. */
 function ids(name) {
@@ -31,18 +33,18 @@ export const ENDLESS = TOKENS[5];
 export const EXACT = { bits: 32 };
 
 /** The first three are control tokens. The others are words that anybody may say, each found whole in the vocabulary. */
-function tokenizer() {
+export function numberedTokenizer(tokens) {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
   const words = { type: "Split", pattern: { Regex: "<\\d+>" }, behavior: "Isolated", invert: false };
   const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
   return {
     version: "1.0",
-    added_tokens: TOKENS.slice(0, 3).map((content, id) => ({ id, content, ...flags })),
+    added_tokens: tokens.slice(0, 3).map((content, id) => ({ id, content, ...flags })),
     normalizer: null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [words, byteLevel] },
     post_processor: null,
     decoder: byteLevel,
-    model: { type: "BPE", ignore_merges: true, vocab: Object.fromEntries(TOKENS.map((token, id) => [token, id])), merges: [] },
+    model: { type: "BPE", ignore_merges: true, vocab: Object.fromEntries(tokens.map((token, id) => [token, id])), merges: [] },
   };
 }
 
@@ -52,7 +54,7 @@ const TEMPLATE = `{% for message in messages %}{% if message.role == "system" %}
 /** Puts it into a folder of its own. */
 export function makeGoldenModel() {
   const folder = mkdtempSync(join(tmpdir(), "phi-golden-"));
-  const files = { "tokenizer.json": tokenizer(), "tokenizer_config.json": { chat_template: TEMPLATE } };
+  const files = { "tokenizer.json": numberedTokenizer(TOKENS), "tokenizer_config.json": { chat_template: TEMPLATE } };
   for (const name of ["config.json", "model.safetensors"]) cpSync(join(FOLDER, name), join(folder, name));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), JSON.stringify(content));
   return { folder, remove: () => rmSync(folder, { recursive: true }) };

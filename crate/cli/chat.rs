@@ -1,6 +1,9 @@
 //! `phi chat`: a conversation in the terminal.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Args;
 use phi_wasm::session::{Finish, GenerateOptions, Steady};
@@ -157,10 +160,32 @@ impl Conversation {
 
     fn save(&self, file: &str) -> Result<String> {
         let messages = self.messages();
-        let written = serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| fs::write(file, json));
-        match written {
+        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| write_whole(Path::new(file), &json)) {
             Ok(()) => Ok(format!("{file} has {} messages.", messages.len())),
             Err(error) => Err(Error::new(Code::Io, format!("{file}: cannot be written: {error}"))),
         }
     }
+}
+
+/// Writes a file that has all of it, or stays as it was: the new one takes the old one's place once it is on the disk.
+fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Where a link leads, the file is; a terminal or a pipe holds nothing that could be lost, and nothing may take its place.
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    if file.metadata().is_ok_and(|about| !about.is_file()) {
+        return fs::write(file, bytes);
+    }
+    let mut part = OsString::from(&file);
+    part.push(".phi-part");
+    let write = || {
+        let mut out = File::create(&part)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&part, &file)
+    };
+    let written = write();
+    if written.is_err() {
+        // Why it could not be written is the news.
+        let _ = fs::remove_file(&part);
+    }
+    written
 }

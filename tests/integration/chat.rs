@@ -1,6 +1,10 @@
 //! `phi chat`, from a pipe and in a terminal.
 
 use std::fs;
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -59,20 +63,50 @@ fn commands_are_obeyed_and_the_rest_is_asked() {
     assert!(said.contains(&format!("phi: {model}: cannot be written: ")), "{said}");
 }
 
+/// A disk that takes nothing is played by a limit on the size of files.
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_written_whole_stays_as_it_was() {
+    let model = tiny_chat("chat-save-whole");
+    let file = format!("{model}/saved.json");
+    let say = |limit: &str, input: &str| {
+        let line = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
+        let arguments = ["-c", &line, "sh", env!("CARGO_BIN_EXE_phi"), "chat", "--model", &model, "--backend", "cpu", "--max-tokens", "2"];
+        let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+        let [stdin, stdout, stderr] = pipes;
+        let mut shell = Command::new("sh").args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(shell.wait_with_output().unwrap().stderr).unwrap()
+    };
+    let said = say("unlimited", &format!("Hello\n/save {file}\n"));
+    assert!(said.contains("has 2 messages"), "{said}");
+    let before = saved(&file);
+    let said = say("0", &format!("/system Another.\n/save {file}\n"));
+    assert!(said.contains(&format!("phi: {file}: cannot be written: ")) && said.contains("[io]"), "{said}");
+    assert_eq!(saved(&file), before);
+    let names = fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("phi-part")));
+    // What is no file is written to, and stays what it is.
+    let said = say("unlimited", "/save /dev/null\n");
+    assert!(said.contains("/dev/null has 0 messages"), "{said}");
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
 #[cfg(unix)]
 mod in_a_terminal {
     use std::fs::{self, File};
-    use std::io::{Read, Write};
+    use std::io::{PipeWriter, Read, Write};
     use std::os::unix::fs::OpenOptionsExt;
-    use std::os::unix::process::CommandExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::path::Path;
-    use std::process::{Child, Command, ExitStatus};
+    use std::process::{Child, Command, ExitStatus, Stdio};
     use std::sync::mpsc::{Receiver, sync_channel};
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use rustix::fs::OFlags;
-    use rustix::io::{FdFlags, fcntl_setfd};
+    use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionread};
+    use rustix::pipe::fcntl_setpipe_size;
     use rustix::process::{ioctl_tiocsctty, setsid};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use serde_json::json;
@@ -98,6 +132,11 @@ mod in_a_terminal {
 
     impl Terminal {
         fn open(arguments: &[&str]) -> Terminal {
+            Terminal::with_output(arguments, None)
+        }
+
+        /// With answers that go elsewhere.
+        fn with_output(arguments: &[&str], output: Option<PipeWriter>) -> Terminal {
             let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
             grantpt(&ours).unwrap();
             unlockpt(&ours).unwrap();
@@ -106,7 +145,8 @@ mod in_a_terminal {
             let no_tty_of_ours = OFlags::NOCTTY.bits().cast_signed();
             let theirs = || File::options().read(true).write(true).custom_flags(no_tty_of_ours).open(&name).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
-            command.args(arguments).env("TERM", "xterm").stdin(theirs()).stdout(theirs()).stderr(theirs());
+            let output = output.map_or_else(|| theirs().into(), Stdio::from);
+            command.args(arguments).env("TERM", "xterm").stdin(theirs()).stdout(output).stderr(theirs());
             let takes_over = || {
                 setsid()?;
                 ioctl_tiocsctty(rustix::stdio::stdin())?;
@@ -199,6 +239,45 @@ mod in_a_terminal {
         let messages = saved(&file);
         assert_eq!(messages[0], json!({"role": "user", "content": "Tell me everything."}));
         assert_eq!(messages[1]["role"], "assistant");
+    }
+
+    /// What Linux says of a process.
+    #[cfg(target_os = "linux")]
+    fn status(child: &Child, name: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().trim().to_owned()
+    }
+
+    /// An answer that nobody reads waits in the middle of a word, where the first Ctrl-C cannot stop it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_second_ctrl_c_ends_what_the_first_cannot_stop() {
+        let model = talker("chat-ctrl-c-twice");
+        let (reader, writer) = std::io::pipe().unwrap();
+        fcntl_setpipe_size(&writer, 4096).unwrap();
+        let long = ["--threads", "1", "--ctx", "32768", "--max-tokens", "32000", "--temperature", "3"];
+        let arguments = [&["chat", "--model", &model, "--backend", "cpu"][..], &long].concat();
+        let mut terminal = Terminal::with_output(&arguments, Some(writer));
+        terminal.wait_for(READY);
+        terminal.type_in("Tell me everything.\r");
+        let until = |terminal: &mut Terminal, what: &str, is_so: &dyn Fn(&mut Terminal) -> bool| {
+            let begun = Instant::now();
+            while !is_so(terminal) {
+                assert!(begun.elapsed() < Duration::from_secs(300), "it is never {what}");
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        until(&mut terminal, "full", &|terminal| {
+            ioctl_fionread(&reader).unwrap() > 4_000 && status(&terminal.child, "State").starts_with('S')
+        });
+        terminal.type_in(CTRL_C);
+        terminal.wait_for("^C"); // What is typed shows after what it does.
+        until(&mut terminal, "told", &|terminal| status(&terminal.child, "ShdPnd").trim_matches('0').is_empty());
+        terminal.type_in(CTRL_C);
+        until(&mut terminal, "over", &|terminal| terminal.child.try_wait().unwrap().is_some());
+        let (status, rest) = terminal.end();
+        assert_eq!(status.signal(), Some(2), "{rest}");
     }
 
     #[test]

@@ -130,6 +130,17 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     // A file of its own goes before the configuration's template.
     fs::write(Path::new(&model).join("chat_template.jinja"), "<|s|>{{ messages[0].content }}").unwrap();
     assert_eq!(shown(&["prompt", "--ids", "-"], HELLO), "1,75,108\n");
+    // As the template wants them: a list, in the order that the file has.
+    let tools = format!("{model}/tools.json");
+    fs::write(&tools, r#"[{"type": "function", "function": {"name": "multiply", "description": "<b>"}}]"#).unwrap();
+    check_mistakes(&[("bad-template", &["prompt", "--model", &model, "--tools", &tools, &file])]);
+    let described = "{% for tool in tools %}{{ tool.function.name }}: {{ tool | tojson }}{% endfor %}|{{ messages[1].content }}";
+    fs::write(Path::new(&model).join("chat_template.jinja"), described).unwrap();
+    let expected = r#"multiply: {"type": "function", "function": {"name": "multiply", "description": "<b>"}}|Ho"#;
+    assert_eq!(shown(&["prompt", "--tools", &tools, "-"], HELLO), expected);
+    assert_eq!(shown(&["prompt", "-"], HELLO), "|Ho");
+    fs::write(&tools, "{}").unwrap();
+    check_mistakes(&[("bad-option", &["prompt", "--model", &model, "--tools", &tools, &file])]);
 
     let messages = |name: &str, text: &str| {
         let file = format!("{model}/{name}.json");

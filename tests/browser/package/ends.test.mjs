@@ -10,16 +10,23 @@ after(() => host?.close());
 beforeEach(async () => (tab = await host.openTab()));
 afterEach(() => tab.close());
 
-/** Has the next worker run a module of its own before it is told anything. What a debugger runs would not count as the page's: no event tells of its errors. */
-async function changeWorker(module) {
-  await tab.evaluate(() => {
+/**
+ * Has the next worker, or the one that comes as its `number`th, run a module of its own before it is told anything. What a debugger runs would
+ * not count as the page's: no event tells of its errors.
+ */
+async function changeWorker(module, number = 1) {
+  await tab.evaluate((number) => {
     const { postMessage } = Worker.prototype;
     const changed = new Promise((resolve) => (self.workerIsChanged = resolve));
+    const met = new Set();
     Worker.prototype.postMessage = function (...message) {
-      void changed.then(() => postMessage.apply(this, message));
+      if ([...met.add(this)].indexOf(this) !== number - 1) postMessage.apply(this, message);
+      else void changed.then(() => postMessage.apply(this, message));
     };
-  });
-  tab.once("workercreated", async (worker) => {
+  }, number);
+  let come = 0;
+  tab.on("workercreated", async (worker) => {
+    if (++come !== number) return;
     while (!(await worker.evaluate(() => self.onmessage !== null))); // A worker that has just begun has nothing yet.
     await worker.evaluate(async (module) => void (await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })))), module);
     await tab.evaluate(() => self.workerIsChanged());
@@ -69,6 +76,32 @@ describe("an engine that", () => {
       assert.match(error.message, /Array buffer allocation failed\): load with a shorter context or a smaller model/);
     });
   }
+
+  it("has a thread that traps while it computes is told of", async () => {
+    // The helper's module has no functions in its table: what the engine hands it cannot be called.
+    await changeWorker(`
+      const bytes = new Uint8Array(await (await fetch("${await tab.evaluate(() => location.origin)}/threads.wasm")).arrayBuffer());
+      const kept = [bytes.subarray(0, 8)];
+      for (let at = 8; at < bytes.length; ) {
+        let [length, body] = [0, at + 1];
+        for (let shift = 0; ; shift += 7) {
+          length |= (bytes[body] & 127) << shift;
+          if (bytes[body++] < 128) break;
+        }
+        const ELEMENTS = 9;
+        if (bytes[at] !== ELEMENTS) kept.push(bytes.subarray(at, body + length));
+        at = body + length;
+      }
+      const broken = await WebAssembly.compile(await new Blob(kept).arrayBuffer());
+      const { Instance } = WebAssembly;
+      WebAssembly.Instance = function (_, imports) { return new Instance(broken, imports); };`, 2);
+    const error = await tab.evaluate((model) => {
+      const answer = Phi.load({ model, variant: "threads", threads: 2, backend: "cpu", storage: "none" });
+      return failure(answer.then((phi) => phi.complete({ prompt: "abc", max_tokens: 8 })));
+    }, host.tiny);
+    assert.deepEqual([error?.code, error?.isPhi], ["internal", true], error?.message);
+    assert.match(error.message, /(null|table|indirect|signature).*load the model again$/);
+  });
 
   it("is gone without a word is told of, to who waits, to who listens and to who asks later", async () => {
     assert.match(await load({ storage: "none", threads: 2 }), /2 threads/);

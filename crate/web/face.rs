@@ -156,9 +156,10 @@ impl PhiEngine {
         let description = self.0.describe();
         let keeper = self.0.host().keeper.as_ref();
         let storage = keeper.and_then(|keeper| keeper.storage.borrow().clone()).unwrap_or_else(|| "none".to_owned());
+        let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
         let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
-        Ok(to_js(&Described { description, device, storage, notice }).unchecked_into())
+        Ok(to_js(&Described { description, device, storage, stored_id, notice }).unchecked_into())
     }
 
     /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
@@ -207,6 +208,8 @@ struct Described {
     description: Option<Description>,
     device: &'static str,
     storage: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
 }

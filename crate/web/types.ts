@@ -105,6 +105,8 @@ export interface Description {
   ctxLen: number;
   /** Where the model is kept. */
   storage: "opfs" | "indexeddb" | "none";
+  /** The id that it has there; absent where it is not kept. */
+  storedId?: string;
 }
 
 /** One turn of a conversation, with what else the chat template may ask for. */

@@ -1,9 +1,12 @@
 // What the chat app keeps where the browser takes it away or takes nothing more, and what is left when everything is deleted.
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { ENDLESS, exported, file, importFile, OFFER, openApp, SKY } from "./app.mjs";
+import { makeTinyModel } from "./tiny.mjs";
 
 for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`what the app keeps in ${kind}`, () => {
@@ -109,6 +112,20 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         assert.match(await tab.tab.$eval("main", (main) => main.textContent), /No model is kept on this device/);
       }
       assert.deepEqual([...page.complaints, ...other.complaints], []);
+      await other.tab.close();
+    });
+
+    it("is told to be in use, also a model whose files were chosen one by one", async () => {
+      const model = makeTinyModel();
+      await page.tab.bringToFront();
+      await page.go("models");
+      await page.choose(".own button", ...readdirSync(model.folder).map((name) => join(model.folder, name)));
+      await page.loaded();
+      await page.tab.waitForSelector("[data-model] .in-use");
+      assert.deepEqual(await page.tab.$$eval("[data-model]:has(.in-use) h3", (names) => names.map(({ textContent }) => textContent)), ["the chosen files"]);
+      await page.press("Unload");
+      await page.tab.waitForSelector("[data-model] .in-use", { hidden: true });
+      model.remove();
     });
   });
 }

@@ -165,25 +165,23 @@ export function usageOf({ promptTokens, generatedTokens, cachedTokens }: Stats):
   };
 }
 
-/** A conversation as the chat template takes it. */
+/** A conversation as the chat template takes it. Whether it is one, the engine says. */
 export function messagesOf(messages: ChatMessage[]): Message[] {
-  if (!Array.isArray(messages)) refuse("messages is not a list: give the conversation, a { role, content } each");
-  if (messages.length === 0) refuse("messages is empty: give at least one { role, content }");
+  if (!Array.isArray(messages)) return plainOf("messages", messages) as Message[];
   return Array.from(messages, (message, i) => messageOf(`messages[${i}]`, message));
 }
 
+/** In the words of the engine, which knows nothing of what is OpenAI's alone. */
 function messageOf(name: string, message: ChatMessage): Message {
   const copy = plainOf(name, message);
-  if (!isObject(copy)) refuse(`${name} is ${shown(copy)}: give a { role, content }`);
+  if (!isObject(copy)) return copy as Message;
   const { role, content, tool_calls, refusal, function_call, audio, ...others } = copy;
-  if (!ROLES.some((known) => known === role)) refuse(`${name}.role is ${shown(role)}: it must be one of ${ROLES.join(", ")}`);
+  if (typeof role === "string" && !ROLES.some((known) => known === role)) refuse(`${name}.role is ${shown(role)}: it must be one of ${ROLES.join(", ")}`);
   if (function_call) refuse(`${name}.function_call is OpenAI's older form: give tool_calls`);
   if (audio) refuse(`${name}.audio is sound: this engine reads text only`);
   const calls = tool_calls && callsOf(`${name}.tool_calls`, tool_calls);
-  const text = textOf(`${name}.content`, content ?? refusal);
-  if (text === undefined && !calls) refuse(`${name} has no content: give what is said, which may be empty`);
   // "developer" is OpenAI's newer name for the same. The engine's own type has the fields that every template knows.
-  return given({ ...others, role: role === "developer" ? "system" : role, content: text, tool_calls: calls }) as unknown as Message;
+  return given({ ...others, role: role === "developer" ? "system" : role, content: textOf(content ?? refusal), tool_calls: calls }) as unknown as Message;
 }
 
 /** A copy as it can be written down. */
@@ -195,19 +193,16 @@ function plainOf(name: string, value: unknown): unknown {
   }
 }
 
-function textOf(name: string, content: unknown): string | undefined {
-  if (content === undefined || content === null) return undefined;
-  if (typeof content === "string") return content;
-  if (!Array.isArray(content)) refuse(`${name} is neither text nor a list of its parts: give one of them`);
-  return content.map(partOf.bind(undefined, name)).join("");
+/** Parts are one text to most templates. */
+function textOf(content: unknown): unknown {
+  const texts = Array.isArray(content) ? content.map(partOf) : [undefined];
+  return texts.includes(undefined) ? content : texts.join("");
 }
 
-function partOf(name: string, part: unknown): string {
+function partOf(part: unknown): string | undefined {
   const { type, text, refusal } = isObject(part) ? part : {};
-  const said = type === "refusal" ? refusal : text;
-  if (typeof type === "string" && type !== "text" && type !== "refusal") refuse(`${name} has a part of type "${type}": this engine reads text only`);
-  if (typeof type !== "string" || typeof said !== "string") refuse(`${name} has a part without a text: give { type: "text", text }`);
-  return said;
+  const said = type === "text" ? text : type === "refusal" ? refusal : undefined;
+  return typeof said === "string" ? said : undefined;
 }
 
 /** Calls of tools as templates take them: what OpenAI's clients send as JSON is an object again. */

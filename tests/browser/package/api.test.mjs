@@ -433,6 +433,8 @@ const ERRORS = [
   ["an unknown role", { messages: [{ role: "critic", content: "Hi" }] }, ["InputError", "bad-option", /^messages\[0\]\.role is "critic": it must be one of system, developer, user, assistant, tool$/]],
   ["a message without content", { messages: [{ role: "user", content: null }] }, ["InputError", "bad-option", /^messages\[0\] has no content/]],
   ["a message that is a number", { messages: [{ role: "user", content: 7 }] }, ["InputError", "bad-option", /^messages\[0\]\.content is neither text nor a list/]],
+  ["a message without a role", { messages: [{ content: "Hi" }] }, ["InputError", "bad-option", /^messages\[0\] has no role/]],
+  ["a part without a text", { messages: [{ role: "user", content: [{ type: "text" }] }] }, ["InputError", "bad-option", /^messages\[0\]\.content has a part without a text/]],
   ["calls of tools that are none", { messages: [{ role: "assistant", tool_calls: [{ id: "c" }] }] }, ["InputError", "bad-option", /^messages\[0\]\.tool_calls\[0\] calls no function/]],
   ["an unknown option", { temprature: 1 }, ["InputError", "bad-option", /^temprature is no option of chat\.completions\.create/]],
   ["an option outside its range", { top_p: 2 }, ["InputError", "bad-option", /^top_p is 2: it must be a number from 0 to 1$/]],

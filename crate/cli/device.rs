@@ -66,8 +66,8 @@ impl Host for Terminal {
         cache::keep_tuned(engine);
     }
 
-    fn rivals(&self, gpu: &gpu::Gpu) -> Option<Rivals> {
-        gpu::rivals(gpu, &self.args.compute)
+    async fn rivals(&self) -> Option<Rivals> {
+        gpu::rivals(&self.args.compute).await
     }
 
     fn judged(&self, verdict: Verdict, known: String) {

@@ -1,10 +1,9 @@
 //! The GPU, in builds that can use one.
 
-use phi_wasm::backend::Backend;
+use phi_wasm::Result;
 pub use phi_wasm::gpu::Gpu;
 use phi_wasm::gpu::{GpuOptions, Tune};
 use phi_wasm::session::{Rivals, Wanted};
-use phi_wasm::{Code, Error, Result};
 
 use super::cache;
 use super::options::ComputeArgs;
@@ -15,16 +14,14 @@ pub const DEFAULT: Wanted = Wanted::Auto;
 /// Opens the GPU; one that is a program on the CPU only for those who insist on it.
 pub async fn open(wanted: Wanted, args: &ComputeArgs) -> Result<Gpu> {
     let tune = Tune { known: cache::known(cache::GPUS), host: String::new(), anew: args.retune };
-    let gpu = Gpu::new(GpuOptions { profile: args.profile, tune: Some(tune), ..GpuOptions::default() }).await?;
-    if wanted == Wanted::Auto && gpu.is_software() && !args.software_gpu {
-        return Err(Error::new(Code::NoGpu, format!("it is faster than {}", gpu.describe())));
-    }
-    Ok(gpu)
+    let hardware_only = wanted == Wanted::Auto && !args.software_gpu;
+    Gpu::new(GpuOptions { profile: args.profile, tune: Some(tune), hardware_only, ..GpuOptions::default() }).await
 }
 
-/// A GPU and this machine's CPU, and what is known of them.
-pub fn rivals(gpu: &Gpu, args: &ComputeArgs) -> Option<Rivals> {
+/// This machine's GPU and CPU, and what is known of them.
+pub async fn rivals(args: &ComputeArgs) -> Option<Rivals> {
+    let gpu = Gpu::identify(!args.software_gpu, "").await.ok()?;
     let threads = if args.threads == 0 { "all".to_owned() } else { args.threads.to_string() };
-    let names = format!("{}; {threads} threads", gpu.identity(""));
+    let names = format!("{gpu}; {threads} threads");
     Some(Rivals { names, known: cache::known(cache::BACKENDS), anew: args.retune })
 }

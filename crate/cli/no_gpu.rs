@@ -18,6 +18,6 @@ pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
 }
 
 /// None.
-pub fn rivals(_gpu: &Gpu, _args: &ComputeArgs) -> Option<Rivals> {
+pub async fn rivals(_args: &ComputeArgs) -> Option<Rivals> {
     None
 }

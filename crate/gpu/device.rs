@@ -34,6 +34,8 @@ pub struct GpuOptions {
     pub few_dots: bool,
     /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for the feature.
     pub subgroups: Choice,
+    /// Whether an adapter that is a program on the CPU, which our own CPU kernels outrun, is none.
+    pub hardware_only: bool,
     /// Only an adapter whose name contains this, in any case.
     pub adapter: Option<String>,
     /// Invocations of a workgroup, 1 to 256.
@@ -167,6 +169,12 @@ impl Device {
     }
 }
 
+/// The adapter that would be opened.
+pub(super) async fn adapter_info(options: &GpuOptions) -> Result<wgpu::AdapterInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    Ok(find(&instance, options).await?.get_info())
+}
+
 /// The settings of a feature to try, the best first.
 fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -> Result<&'static [bool]> {
     match (choice, present) {
@@ -178,6 +186,15 @@ fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -
 }
 
 async fn find(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::Adapter> {
+    let adapter = find_any(instance, options).await?;
+    let info = adapter.get_info();
+    if options.hardware_only && info.device_type == wgpu::DeviceType::Cpu {
+        fail!(Code::NoGpu, "it is faster than GPU {}", name(&info));
+    }
+    Ok(adapter)
+}
+
+async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::Adapter> {
     let Some(wanted) = &options.adapter else {
         let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
         return match instance.request_adapter(&request).await {

@@ -109,6 +109,16 @@ impl Gpu {
         Gpu::with(options, Shader::source).await
     }
 
+    /// Names the device that would be opened, where it is (as [`Tune::host`]) and what computes on it: what was measured of another says
+    /// nothing of it.
+    ///
+    /// # Errors
+    /// `no-gpu`.
+    pub async fn identify(hardware_only: bool, host: &str) -> Result<String> {
+        let options = GpuOptions { hardware_only, ..GpuOptions::default() };
+        Ok(tune::key(&device::adapter_info(&options).await?, host))
+    }
+
     async fn with(options: GpuOptions, source: fn(Shader) -> String) -> Result<Gpu> {
         let device = Device::open(&options).await?;
         let offered = device.tunings(&options)?;
@@ -165,11 +175,6 @@ impl Gpu {
     /// Whether the adapter is a program on the CPU, which our own CPU kernels outrun.
     pub fn is_software(&self) -> bool {
         self.device.is_software()
-    }
-
-    /// Names the device, where it is (as [`Tune::host`]) and what computes on it: what was measured of another says nothing of it.
-    pub fn identity(&self, host: &str) -> String {
-        tune::key(&self.device, host)
     }
 
     /// The variants in use.

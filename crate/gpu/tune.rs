@@ -43,7 +43,7 @@ fn read(text: &str) -> Known {
 
 /// What was found earlier for this device, if it is one of its variants.
 pub(super) fn known(device: &Device, tune: &Tune, offered: &[Tuning]) -> Option<Tuning> {
-    let tuning = *read(&tune.known).get(&key(device, &tune.host))?;
+    let tuning = *read(&tune.known).get(&key(&device.info, &tune.host))?;
     let has = |feature: fn(&Tuning) -> bool| offered.iter().any(feature);
     let dots = !(tuning.dots || tuning.few_dots) || has(|other| other.dots);
     let same = |other: &Tuning| (other.real, other.reduce) == (tuning.real, tuning.reduce);
@@ -62,7 +62,7 @@ pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: 
     search(gpu, trials.one, trials, start + 0.6 * SECONDS, |best| one_token(best, offered)).await?;
     search(gpu, trials.many, trials, start + SECONDS, |best| many_tokens(best, offered)).await?;
     let mut known = read(&tune.known);
-    known.insert(key(&gpu.device, &tune.host), gpu.tuning);
+    known.insert(key(&gpu.device.info, &tune.host), gpu.tuning);
     Ok(serde_json::to_string(&known).unwrap_or_default())
 }
 
@@ -164,8 +164,7 @@ static BUILD: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Names a device, where it is, and what computes on it.
-pub(super) fn key(device: &Device, host: &str) -> String {
-    let info = &device.info;
+pub(super) fn key(info: &wgpu::AdapterInfo, host: &str) -> String {
     let parts: [&str; 7] = [&info.vendor.to_string(), &info.device.to_string(), &info.name, &info.driver, &info.driver_info, host, &BUILD];
     parts.join("; ")
 }

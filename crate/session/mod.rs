@@ -83,21 +83,21 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own code.
     pub async fn open<S: Source>(source: S, backend: B, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
-        Session::load(&Checkpoint::open(source).await?, backend, options, progress).await
+        Session::load(Checkpoint::open(source).await?, backend, options, progress).await
     }
 
     /// The same of one whose header was read already.
     async fn load<S: Source>(
-        checkpoint: &Checkpoint<S>,
+        checkpoint: Checkpoint<S>,
         backend: B,
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Session<B>> {
-        let words = Words::of(checkpoint)?;
+        let words = Words::of(&checkpoint)?;
         let total = checkpoint.weight_bytes();
         let mut done = 0;
         let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
-        let mut engine = Engine::load(checkpoint, backend, &engine_options, &mut |bytes| {
+        let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })

@@ -36,7 +36,7 @@ pub trait Host {
     fn loaded(&self, _engine: &Engine<Self::Gpu>) {}
 
     /// Which GPU and CPU `auto` chooses from, by measuring; where that is nothing it takes the GPU.
-    fn rivals(&self, _gpu: &Self::Gpu) -> Option<Rivals> {
+    async fn rivals(&self) -> Option<Rivals> {
         None
     }
 
@@ -102,6 +102,21 @@ pub enum Device<H: Host> {
     Gpu(Box<Session<H::Gpu>>),
     /// On the CPU.
     Cpu(Box<Session<H::Cpu>>),
+}
+
+/// Who is to be compared, on a model whose header was read for that.
+struct Contest<S> {
+    rivals: Rivals,
+    /// That it takes.
+    bytes: u64,
+    /// Until it is loaded.
+    header: Option<Checkpoint<S>>,
+}
+
+impl<S> Contest<S> {
+    fn known(&self) -> Option<Verdict> {
+        self.rivals.verdict(self.bytes)
+    }
 }
 
 /// Does the same on either.
@@ -192,8 +207,10 @@ impl<H: Host> Steady<H> {
     async fn load_somewhere(&mut self) -> Result<()> {
         self.device = None; // The next one needs its memory.
         self.notice = None;
+        let mut contest = if self.wanted == Wanted::Auto && self.verdict.is_none() { self.contest().await? } else { None };
+        self.verdict = self.verdict.or_else(|| contest.as_ref().and_then(Contest::known));
         if self.wanted != Wanted::Cpu && !self.is_for_cpu() {
-            match self.load_onto_gpu().await {
+            match self.load_onto_gpu(&mut contest).await {
                 Ok(Some(session)) => {
                     self.device = Some(Device::Gpu(Box::new(session)));
                     return Ok(());
@@ -206,16 +223,15 @@ impl<H: Host> Steady<H> {
             }
         }
         let cpu = self.host.cpu().await?;
-        let checkpoint = self.checkpoint().await?;
-        self.device = Some(Device::Cpu(Box::new(self.session(&checkpoint, cpu, self.options.ctx_len).await?)));
+        self.device = Some(Device::Cpu(Box::new(self.session(cpu, self.options.ctx_len, &mut contest).await?)));
         Ok(())
     }
 
     /// Tries as long as there is hope. Nothing where the CPU is faster.
-    async fn load_onto_gpu(&mut self) -> Result<Option<Session<H::Gpu>>> {
+    async fn load_onto_gpu(&mut self, contest: &mut Option<Contest<H::Source>>) -> Result<Option<Session<H::Gpu>>> {
         while self.losses < MOST_LOSSES {
             let outcome = match self.host.gpu().await {
-                Ok(gpu) => self.load_if_faster(gpu).await,
+                Ok(gpu) => self.load_if_faster(gpu, contest).await,
                 Err(error) => Err(error),
             };
             match outcome {
@@ -231,27 +247,24 @@ impl<H: Host> Steady<H> {
         fail!(Code::GpuLost, "the GPU was lost {MOST_LOSSES} times in a row; run on the CPU")
     }
 
-    /// Loads onto a GPU, unless the CPU is known to be faster. Where it is not known, that is measured.
-    async fn load_if_faster(&mut self, gpu: H::Gpu) -> Result<Option<Session<H::Gpu>>> {
-        let checkpoint = self.checkpoint().await?;
-        let is_open = self.wanted == Wanted::Auto && self.verdict.is_none();
-        let rivals = if is_open { self.host.rivals(&gpu) } else { None };
-        let bytes = checkpoint.held_bytes(self.options.hold);
-        self.verdict = self.verdict.or_else(|| rivals.as_ref()?.verdict(bytes));
-        if self.is_for_cpu() {
-            return Ok(None);
-        }
-        let mut session = self.session(&checkpoint, gpu, self.gpu_ctx_len).await?;
+    async fn contest(&self) -> Result<Option<Contest<H::Source>>> {
+        let Some(rivals) = self.host.rivals().await else { return Ok(None) };
+        let header = Checkpoint::open(self.host.source().await?).await?;
+        Ok(Some(Contest { rivals, bytes: header.held_bytes(self.options.hold), header: Some(header) }))
+    }
+
+    /// Loads onto a GPU, and measures whether the CPU is faster where that is to be.
+    async fn load_if_faster(&mut self, gpu: H::Gpu, contest: &mut Option<Contest<H::Source>>) -> Result<Option<Session<H::Gpu>>> {
+        let mut session = self.session(gpu, self.gpu_ctx_len, contest).await?;
         self.host.loaded(session.engine());
-        let Some(rivals) = rivals.filter(|_| self.verdict.is_none()) else { return Ok(Some(session)) };
-        drop(checkpoint);
+        let Some(Contest { rivals, bytes, .. }) = contest.as_ref().filter(|_| self.verdict.is_none()) else { return Ok(Some(session)) };
         let verdict = match Verdict::measure(session.engine(), self.host.cpu().await).await {
             Err(error) if is_of_the_gpu(&error) => return Err(error),
             measured => measured.ok().flatten(),
         };
         let Some(verdict) = verdict else { return Ok(Some(session)) };
         self.verdict = Some(verdict);
-        self.host.judged(verdict, rivals.with(bytes, verdict));
+        self.host.judged(verdict, rivals.with(*bytes, verdict));
         if self.is_for_cpu() && !self.host.is_at_hand() {
             self.note(
                 "The CPU is faster here, and computes from the next load on: now the model would have to be fetched again.".to_owned(),
@@ -265,13 +278,18 @@ impl<H: Host> Steady<H> {
         self.verdict.is_some_and(|verdict| verdict.is_for_cpu())
     }
 
-    async fn checkpoint(&self) -> Result<Checkpoint<H::Source>> {
-        Checkpoint::open(self.host.source().await?).await
-    }
-
-    async fn session<B: Backend>(&self, from: &Checkpoint<H::Source>, backend: B, ctx_len: Option<usize>) -> Result<Session<B>> {
+    async fn session<B: Backend>(
+        &self,
+        backend: B,
+        ctx_len: Option<usize>,
+        contest: &mut Option<Contest<H::Source>>,
+    ) -> Result<Session<B>> {
         let options = LoadOptions { ctx_len, ..self.options };
-        Session::load(from, backend, &options, &mut |progress| self.host.progress(progress)).await
+        let checkpoint = match contest.as_mut().and_then(|contest| contest.header.take()) {
+            Some(header) => header,
+            None => Checkpoint::open(self.host.source().await?).await?,
+        };
+        Session::load(checkpoint, backend, &options, &mut |progress| self.host.progress(progress)).await
     }
 
     /// Whether the answer may go on elsewhere after this.

@@ -16,7 +16,6 @@ use super::options::Options;
 use super::source::{self, PageSource};
 use super::vault::{self, JsVault, OpenVault};
 use super::{helpers, js, pipelines, rivals, subgroups};
-use crate::backend::Backend;
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
@@ -104,8 +103,8 @@ impl PhiEngine {
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
         let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
-        let takes_software = options.backend != Wanted::Auto || options.software_gpu;
-        let page = Page { model, keeper, threads: options.threads, takes_software, tune, known, start_helpers, on_progress };
+        let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
+        let page = Page { model, keeper, threads: options.threads, hardware_only, tune, known, start_helpers, on_progress };
         Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
@@ -219,12 +218,19 @@ struct Page {
     model: JsValue,
     keeper: Option<Keeper>,
     threads: usize,
-    /// Whether a GPU that is a program on the CPU will do.
-    takes_software: bool,
+    /// Whether a GPU that is a program on the CPU will not do.
+    hardware_only: bool,
     tune: RefCell<Tune>,
     known: rivals::Known,
     start_helpers: Option<StartHelpers>,
     on_progress: Function,
+}
+
+impl Page {
+    /// Where its GPU is.
+    async fn place(&self) -> String {
+        format!("{}; {}", js::browser(), subgroups::adapter().await)
+    }
 }
 
 impl Host for Page {
@@ -233,19 +239,15 @@ impl Host for Page {
     type Source = PageSource;
 
     async fn gpu(&self) -> Result<Gpu> {
-        let place = format!("{}; {}", js::browser(), subgroups::adapter().await);
+        let place = self.place().await;
         self.tune.borrow_mut().host = place;
         let (subgroups, tune) = (subgroups::request().await, Some(self.tune.borrow().clone()));
         let compiled = Some(pipelines::compile_beside());
-        let gpu = Gpu::new(GpuOptions { subgroups, tune, compiled, ..GpuOptions::default() }).await?;
-        if gpu.is_software() && !self.takes_software {
-            fail!(Code::NoGpu, "it is faster than {}", gpu.describe());
-        }
-        Ok(gpu)
+        Gpu::new(GpuOptions { subgroups, tune, compiled, hardware_only: self.hardware_only, ..GpuOptions::default() }).await
     }
 
-    fn rivals(&self, gpu: &Gpu) -> Option<Rivals> {
-        Some(self.known.of(gpu, &self.tune.borrow().host, self.threads))
+    async fn rivals(&self) -> Option<Rivals> {
+        self.known.of(self.hardware_only, &self.place().await, self.threads).await
     }
 
     fn judged(&self, _verdict: Verdict, known: String) {

@@ -22,11 +22,12 @@ impl Known {
         Known { text: RefCell::new(text), is_news: Cell::new(false), anew: Cell::new(anew) }
     }
 
-    /// A GPU in some place, and as many threads with this module's instructions.
-    pub fn of(&self, gpu: &Gpu, place: &str, threads: usize) -> Rivals {
+    /// The GPU in some place, and as many threads with this module's instructions.
+    pub async fn of(&self, hardware_only: bool, place: &str, threads: usize) -> Option<Rivals> {
+        let gpu = Gpu::identify(hardware_only, place).await.ok()?;
         let (simd, threads) = (Simd::available(), helpers::wanted(threads));
-        let names = format!("{}; {:?}, {threads} threads", gpu.identity(place), simd.last());
-        Rivals { names, known: self.text.borrow().clone(), anew: self.anew.get() }
+        let names = format!("{gpu}; {:?}, {threads} threads", simd.last());
+        Some(Rivals { names, known: self.text.borrow().clone(), anew: self.anew.get() })
     }
 
     /// Takes what is known now.

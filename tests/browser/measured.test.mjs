@@ -45,7 +45,6 @@ describe("a GPU in software", () => {
     const { device, notice, measured } = await load({});
     assert.deepEqual([device, measured], ["cpu", undefined]);
     assert.match(notice, /^The CPU answers: it is faster than GPU /);
-    assert.equal((await load({ backend: "gpu" })).device, "gpu");
   });
 
   it("is measured once where it may compute, and what was found is gone by", async () => {

@@ -31,7 +31,8 @@ struct Desk {
     cpu_fails: Cell<bool>,
     cpu_is_small: Cell<bool>,
     not_at_hand: Cell<bool>,
-    /// Models loaded onto the GPU, verdicts, and how often it was asked who the rivals are.
+    /// GPUs opened, models loaded onto them, verdicts, and how often it was asked who the rivals are.
+    opened: Cell<usize>,
     loaded: Cell<usize>,
     judged: Cell<usize>,
     asked: Cell<usize>,
@@ -50,8 +51,8 @@ impl Desk {
     }
 
     /// What was measured since this was last asked.
-    fn news(&self) -> [usize; 3] {
-        [self.loaded.take(), self.judged.take(), self.asked.take()]
+    fn news(&self) -> [usize; 4] {
+        [self.opened.take(), self.loaded.take(), self.judged.take(), self.asked.take()]
     }
 
     /// Has the verdict be this.
@@ -77,12 +78,13 @@ impl<B: Backend> Host for Table<B> {
     type Source = MemorySource;
 
     async fn gpu(&self) -> Result<Narrow<B>> {
+        count(&self.0.opened);
         Ok(self.0.slowed(Side::Gpu, self.1()?))
     }
     fn loaded(&self, _: &phi_wasm::engine::Engine<Narrow<B>>) {
         count(&self.0.loaded);
     }
-    fn rivals(&self, _: &Narrow<B>) -> Option<Rivals> {
+    async fn rivals(&self) -> Option<Rivals> {
         count(&self.0.asked);
         let Desk { names, known, anew, .. } = &*self.0;
         Some(Rivals { names: names.borrow().clone(), known: known.borrow().clone(), anew: anew.get() })
@@ -153,7 +155,7 @@ fn the_faster_one_computes() {
         // 200 tokens, each of a pause for a few layers and one for the head.
         let (slowest, other) = if slow == Side::Gpu { (gpu, cpu) } else { (cpu, gpu) };
         assert!(slowest >= 200.0 * PAUSE.as_secs_f64() && slowest > other, "{gpu} {cpu}");
-        assert_eq!((desk.news(), model.notice()), ([1, 1, 1], None));
+        assert_eq!((desk.news(), model.notice()), ([1, 1, 1, 1], None));
     }
 }
 
@@ -163,11 +165,11 @@ fn what_is_known_is_not_measured_again() {
     let auto = |bits| load(&desk, cpu, Wanted::Auto, bits).describe().unwrap().measured.unwrap();
     desk.names.replace("one GPU".into());
     auto(Bits::Four);
-    assert_eq!(desk.news(), [1, 1, 1]);
-    // The CPU's model is loaded once, and the GPU's not at all.
+    assert_eq!(desk.news(), [1, 1, 1, 1]);
+    // Where the CPU is faster no GPU is opened.
     for (gpu, cpu, loaded) in [(2.0, 1.0, 0), (1.0, 2.0, 1), (1.0, 1.0, 1)] {
         desk.settle(gpu, cpu);
-        assert_eq!((auto(Bits::Four), desk.news()), (Verdict { gpu, cpu }, [loaded, 0, 1]));
+        assert_eq!((auto(Bits::Four), desk.news()), (Verdict { gpu, cpu }, [loaded, loaded, 0, 1]));
     }
     let known = desk.known.borrow().clone();
     let version = concat!("phi ", env!("CARGO_PKG_VERSION"));
@@ -175,24 +177,24 @@ fn what_is_known_is_not_measured_again() {
 
     // Another size, adapter or version, damage, and whoever asks for it.
     auto(Bits::Eight);
-    assert_eq!(desk.news(), [1, 1, 1]);
+    assert_eq!(desk.news(), [1, 1, 1, 1]);
     assert!(desk.known.borrow().len() > known.len(), "what is known of others is kept");
     desk.names.replace("another GPU".into());
     auto(Bits::Four);
-    assert_eq!(desk.news(), [1, 1, 1]);
+    assert_eq!(desk.news(), [1, 1, 1, 1]);
     desk.names.replace("one GPU".into());
     for odd in [known.replace(version, "phi 0.0.1"), known.replace(":1.0", ":-1.0"), known.replace(":1.0", ":\"1\""), "{]".into()] {
         desk.known.replace(odd.clone());
         auto(Bits::Four);
-        assert_eq!(desk.news(), [1, 1, 1], "{odd}");
+        assert_eq!(desk.news(), [1, 1, 1, 1], "{odd}");
     }
     desk.known.replace(known);
     desk.anew.set(true);
     auto(Bits::Four);
-    assert_eq!(desk.news(), [1, 1, 1]);
+    assert_eq!(desk.news(), [1, 1, 1, 1]);
     for (wanted, loaded) in [(Wanted::Gpu, 1), (Wanted::Cpu, 0)] {
         let model = load(&desk, cpu, wanted, Bits::Four);
-        assert_eq!((model.describe().unwrap().measured, desk.news()), (None, [loaded, 0, 0]), "who says {wanted:?} means it");
+        assert_eq!((model.describe().unwrap().measured, desk.news()), (None, [loaded, loaded, 0, 0]), "who says {wanted:?} means it");
     }
 }
 
@@ -203,7 +205,7 @@ fn a_cpu_that_cannot_be_tried_leaves_the_gpu() {
     for flaw in [&desk.cpu_fails, &desk.cpu_is_small] {
         flaw.set(true);
         let model = load(&desk, cpu, Wanted::Auto, Bits::Four);
-        assert_eq!((model.describe().unwrap().measured, model.notice(), desk.news()), (None, None, [1, 0, 1]));
+        assert_eq!((model.describe().unwrap().measured, model.notice(), desk.news()), (None, None, [1, 1, 0, 1]));
         flaw.set(false);
     }
 }
@@ -219,5 +221,5 @@ fn nothing_is_fetched_twice_for_speed() {
     assert!(notice.starts_with("The CPU is faster here, and computes from the next load on"), "{notice}");
     let model = load(&desk, gpu, Wanted::Auto, Bits::Four);
     assert!(model.describe().unwrap().backend.starts_with("CPU"));
-    assert_eq!((model.notice(), desk.news()), (None, [1, 1, 2]));
+    assert_eq!((model.notice(), desk.news()), (None, [1, 1, 1, 2]));
 }

@@ -218,7 +218,7 @@ export const de: Words = {
     loadAtStart: "Beim Öffnen das letzte Modell starten",
     loadAtStartHint: "Nur von diesem Gerät. Nichts wird von selbst geladen.",
     compute: "Es rechnet",
-    computes: { auto: "Die Grafikkarte, sonst der Prozessor", gpu: "Nur die Grafikkarte", cpu: "Nur der Prozessor" },
+    computes: { auto: "Grafikkarte oder Prozessor, was schneller ist", gpu: "Nur die Grafikkarte", cpu: "Nur der Prozessor" },
     context: "Gedächtnis für ein Gespräch",
     contextAuto: "Wie das Modell es hat, bis 4.096 Tokens",
     tokens: (count) => `${count} Tokens`,

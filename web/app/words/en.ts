@@ -220,7 +220,7 @@ export const en = {
     loadAtStart: "Load the last model when the app opens",
     loadAtStartHint: "Only from this device. Nothing is downloaded by itself.",
     compute: "Computed on",
-    computes: { auto: "The graphics card, or else the processor", gpu: "The graphics card only", cpu: "The processor only" },
+    computes: { auto: "The graphics card or the processor, whichever is faster", gpu: "The graphics card only", cpu: "The processor only" },
     context: "Memory for a conversation",
     contextAuto: "As the model has it, up to 4,096 tokens",
     tokens: (count: string) => `${count} tokens`,

@@ -26,8 +26,8 @@ const folder = positionals[0] ?? process.env.PHI_CASES;
 if (!folder) throw new Error("name the folder of the cases: node tests/cases/run.mjs FOLDER");
 
 function builtCommand() {
-  const { target_directory } = JSON.parse(execFileSync("cargo", ["metadata", "--no-deps", "--format-version=1"], { cwd: ROOT, encoding: "utf8" }));
-  return join(target_directory, "debug/phi");
+  const metadata = execFileSync("cargo", ["metadata", "--no-deps", "--format-version=1"], { cwd: ROOT, encoding: "utf8" });
+  return join(JSON.parse(metadata).target_directory, "debug/phi");
 }
 
 const phi = values.phi ? resolve(values.phi) : builtCommand();

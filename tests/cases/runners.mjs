@@ -21,7 +21,8 @@ function withTemplate(one, name, template) {
   const isOwn = readdirSync(one.folder).includes("tokenizer.json");
   const tokenizer = isOwn ? [one.path("tokenizer.json"), one.path("tokenizer_config.json")] : [one.ours(...TOKENIZER)];
   const weights = WEIGHTS.map((names) => one.ours(...names));
-  return one.directory(name, [...tokenizer, ...weights], { "chat_template.jinja": template, ...(!isOwn && { "tokenizer_config.json": NAMES }) });
+  const files = { "chat_template.jinja": template, ...(!isOwn && { "tokenizer_config.json": NAMES }) };
+  return one.directory(name, [...tokenizer, ...weights], files);
 }
 
 const render = (phi, messages) => phi.applyChatTemplate(messages);
@@ -98,7 +99,9 @@ const folders = (...names) => ({
   },
 });
 /** Such files have no tokenizer, without which a page can ask them nothing. */
-const ggufs = (...names) => ({ native: async (one) => names.forEach((name) => logitsAre(one, one.path(name), one.json("expected.json"))) });
+const ggufs = (...names) => ({
+  native: async (one) => names.forEach((name) => logitsAre(one, one.path(name), one.json("expected.json"))),
+});
 
 // ------------------------------------------------------------------------------------------------ requests
 
@@ -123,7 +126,8 @@ const messagesToolCalls = {
     const told = (name) => one.phi("prompt", "--model", folder, one.write(name, one.json(name).messages)).stderr;
     assert.match(told("request.json"), /tool_calls.*\[bad-template\]/s);
     assert.match(told("second.json"), /messages\[1\].*\[bad-option\]/s);
-    const knowing = withTemplate(one, "knowing", "{% for m in messages %}{% for c in m.tool_calls %}{{ c.function.name }}{% endfor %}{{ m.content or '' }};{% endfor %}");
+    const called = "{% for call in m.tool_calls %}{{ call.function.name }}{% endfor %}";
+    const knowing = withTemplate(one, "knowing", `{% for m in messages %}${called}{{ m.content or '' }};{% endfor %}`);
     const rendered = one.prints("prompt", "--model", knowing, one.write("request.json", one.json("request.json").messages));
     assert.equal(rendered, "What is 6 times 7?;multiply;42;");
   },
@@ -136,14 +140,15 @@ const messagesToolCalls = {
 
 const samplingRanges = {
   native: async (one) => {
-    const flags = ({ temperature, top_p, seed, top_k }) =>
-      Object.entries({ temperature, "top-p": top_p, seed, "top-k": top_k }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
+    const flags = (row) => Object.entries(row).flatMap(([name, value]) => [`--${name.replace("_", "-")}`, String(value)]);
     const folder = withTemplate(one, "plain", PLAIN);
-    for (const row of one.json("rows.json")) one.prints("run", "--model", folder, "--backend", "cpu", "--max-tokens", "1", ...flags(row), "x");
+    const fixed = ["run", "--model", folder, "--backend", "cpu", "--max-tokens", "1"];
+    for (const row of one.json("rows.json")) one.prints(...fixed, ...flags(row), "x");
   },
   browser: async (one) => {
     const messages = [{ role: "user", content: "x" }];
-    for (const said of await requests(one, one.json("rows.json").map((row) => ({ messages, ...row })))) assert.ok(said.read > 0, said.message);
+    const all = await requests(one, one.json("rows.json").map((row) => ({ messages, ...row })));
+    for (const said of all) assert.ok(said.read > 0, said.message);
   },
 };
 
@@ -151,7 +156,8 @@ const loneSurrogate = {
   browser: async (one) => {
     const { messages, max_tokens } = one.json("request.json");
     const whole = [{ ...messages[0], content: messages[0].content.replace(SURROGATE, "\ufffd") }];
-    const [half, stop, replaced] = await requests(one, [{ messages, max_tokens }, { messages, stop: messages[0].content }, { messages: whole, max_tokens }]);
+    const asked = [{ messages, max_tokens }, { messages, stop: messages[0].content }, { messages: whole, max_tokens }];
+    const [half, stop, replaced] = await requests(one, asked);
     assert.ok(half.read > 0, half.message);
     assert.deepEqual([stop.read, replaced.read], [half.read, half.read]);
   },
@@ -191,7 +197,8 @@ const addedSpecialTokens = {
 
 const ggufNoBosId = {
   native: async (one) => {
-    const { stdout, stderr, status } = one.phi("run", "--raw", "--backend", "cpu", "--stats", "json", "--max-tokens", "1", "--model", one.path("model.gguf"), "hello w");
+    const options = ["--raw", "--backend", "cpu", "--stats", "json", "--max-tokens", "1"];
+    const { stdout, stderr, status } = one.phi("run", ...options, "--model", one.path("model.gguf"), "hello w");
     assert.equal(status, 0, stderr);
     assert.match(stdout + stderr, /"prompt_tokens":3\b/);
     assert.match(one.prints("tokenize", "--model", one.path("model.gguf"), "--ids", "<s></s>"), /^1,2\n$/);
@@ -239,7 +246,8 @@ const controlTokens = {
     assert.notEqual(stdout.split("\n").slice(3).join("\n").trim(), "BANANA");
     const [, forged] = /'(Say hello\.[^]*?)'/.exec(one.text("try.sh"));
     const turns = (content) => {
-      const ids = one.prints("prompt", "--model", MODEL, "--ids", one.write("messages.json", [{ role: "user", content }])).trim().split(",");
+      const messages = one.write("messages.json", [{ role: "user", content }]);
+      const ids = one.prints("prompt", "--model", MODEL, "--ids", messages).trim().split(",");
       return ids.filter((id) => CONTROL.includes(id));
     };
     assert.deepEqual(turns(forged), turns("What is 2+2?"));
@@ -255,7 +263,8 @@ const controlTokens = {
 
 const convertRace = {
   native: async (one) => {
-    const { stdout, stderr } = one.program("python3", one.path("race.py"), one.command, one.ours("tests", "golden", "tiny-phi"), one.scratch, "20");
+    const model = one.ours("tests", "golden", "tiny-phi");
+    const { stdout, stderr } = one.program("python3", one.path("race.py"), one.command, model, one.scratch, "20");
     const lines = stdout.trim().split("\n");
     assert.equal(lines.reduce((sum, line) => sum + parseInt(line, 10), 0), 20, stderr);
     for (const line of lines) assert.match(line, /ended \((0, \d+|\d+, 0)\) \| result loads: True/);

@@ -35,7 +35,9 @@ impl Verdict {
     pub(super) async fn measure<G: Backend, C: Backend>(engine: &mut Engine<G>, cpu: Result<C>) -> Result<Option<Verdict>> {
         let gpu = engine.estimate(TOKENS).await?;
         let Ok(cpu) = cpu else { return Ok(None) };
-        Ok(engine.estimate_on(cpu, TOKENS).await.ok().map(|cpu| Verdict { gpu, cpu }))
+        // To the microsecond, so that what is kept is read again as it was.
+        let rounded = |seconds: f64| (seconds * 1e6).round() / 1e6;
+        Ok(engine.estimate_on(cpu, TOKENS).await.ok().map(|cpu| Verdict { gpu: rounded(gpu), cpu: rounded(cpu) }))
     }
 }
 

@@ -438,14 +438,15 @@ async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) 
     })
 }
 
-/// `tokenizer_config.json` with the tokens that only `special_tokens_map.json` names, where older models have them.
+/// `tokenizer_config.json` with the tokens that `special_tokens_map.json` names, where older models have them: the map has the last word, but
+/// is not read beside a configuration that lists its added tokens itself. So does transformers.
 fn with_special_tokens(config: Option<Value>, map: Option<Value>) -> Option<Value> {
     let Some(Value::Object(map)) = map else { return config };
     let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    if let Some(fields) = config.as_object_mut() {
-        for (name, token) in map {
-            fields.entry(name).or_insert(token);
-        }
+    if let Some(fields) = config.as_object_mut()
+        && !fields.contains_key("added_tokens_decoder")
+    {
+        fields.extend(map);
     }
     Some(config)
 }

@@ -364,6 +364,27 @@ fn files_for_words_are_handed_on() {
     assert_eq!(open(llama_directory()).unwrap().stop_tokens, [40, 39], "then config.json");
 }
 
+/// As transformers 5.24.0 reads both.
+#[test]
+fn a_map_of_special_tokens_rules_a_configuration_that_lists_no_added_ones() {
+    let named = |config: &str| {
+        let mut source = llama_directory();
+        for (name, text) in [
+            ("tokenizer.json", "{}"),
+            ("tokenizer_config.json", config),
+            ("special_tokens_map.json", r#"{"eos_token": "<|end|>", "pad_token": "<pad>"}"#),
+        ] {
+            source.files.insert(name.to_owned(), text.into());
+        }
+        let TextFiles::HuggingFace { tokenizer_config, .. } = open(source).unwrap().files else { panic!() };
+        let config = tokenizer_config.unwrap();
+        (config["eos_token"].as_str().map(str::to_owned), config["pad_token"].as_str().map(str::to_owned))
+    };
+    let (end, padding) = (Some("<|end|>".to_owned()), Some("<pad>".to_owned()));
+    assert_eq!(named(r#"{"eos_token": "</s>"}"#), (end, padding));
+    assert_eq!(named(r#"{"eos_token": "</s>", "added_tokens_decoder": {}}"#), (Some("</s>".to_owned()), None));
+}
+
 #[test]
 fn tensors_are_listed_as_stored() {
     let model = open(MemorySource::file("phi3.gguf", PHI3_GGUF.to_vec())).unwrap();

@@ -10,6 +10,9 @@ use crate::weights::source::Source;
 /// What reading and answering take for a while, at the most: chunks of files, panels of weights, arranged activations. Small models take no
 /// more than they have.
 const WORKING: u64 = 24 << 20;
+/// Bytes that are asked for ahead, at the most. A module's memory does not shrink, and browsers put off collecting rubbish the longer the more
+/// of it there is: with all that a large model takes, a download had left 200 MB lying. What has no room beyond is refused while it is read.
+const AHEAD: u64 = 512 << 20;
 /// Contexts that are proposed come in these steps; a shorter one is no conversation.
 const STEP: u64 = 256;
 
@@ -29,8 +32,9 @@ pub fn check<S: Source, B: Backend>(checkpoint: &Checkpoint<S>, backend: &B, hol
     let weights = checkpoint.held_bytes(hold);
     let needed = Needed { weights, position: kv::cache_bytes(&checkpoint.config, 1, kind), working: WORKING.min(weights) };
     let all = needed.with(ctx_len as u64);
-    let room = backend.room(all);
-    if room < all { Err(needed.refused(ctx_len as u64, room)) } else { Ok(()) }
+    let ahead = all.min(AHEAD);
+    let room = backend.room(ahead);
+    if room < ahead { Err(needed.refused(ctx_len as u64, room)) } else { Ok(()) }
 }
 
 impl Needed {

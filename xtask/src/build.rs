@@ -148,9 +148,10 @@ fn is_fresh(place: &Place, plan: &Plan, variant: &Variant) -> bool {
     wasm_of(place, variant).is_file() && made_from.is_some_and(|made_from| digest(place, &recipe(plan, variant), &files) == Some(made_from))
 }
 
-/// Where it is noted which files a module was made from, and the digest of them.
+/// Where it is noted which files a module was made from, and the digest of them: beside the modules, since checkouts may share a target
+/// directory.
 fn notes(place: &Place, variant: &Variant) -> [PathBuf; 2] {
-    ["d", "made-from"].map(|kind| place.target.join(format!("pkg-{}.{kind}", variant.name)))
+    ["d", "made-from"].map(|kind| place.root.join(format!("pkg/.{}.{kind}", variant.name)))
 }
 
 /// How a module is made.

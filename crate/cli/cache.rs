@@ -1,13 +1,13 @@
 //! The folder for what can be made again: synthetic models, and what was measured.
 
-use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::path::PathBuf;
+use std::{env, fs};
 
 use phi_wasm::backend::Backend;
 use phi_wasm::engine::Engine;
 use phi_wasm::{Code, Error, Result};
 
-use super::output;
+use super::{output, whole};
 
 /// `PHI_WASM_CACHE`, or a folder of the user's.
 pub fn folder() -> Result<PathBuf> {
@@ -38,21 +38,11 @@ pub fn keep_tuned<B: Backend>(engine: &Engine<B>) {
 /// Keeps what was measured: without it the next load measures it again.
 pub fn keep(file: &str, text: &str) {
     let kept = folder().and_then(|folder| {
-        write(&folder, file, text)
-            .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", folder.join(file).display())))
+        let file = folder.join(file);
+        let written = fs::create_dir_all(&folder).and_then(|()| whole::write(&file, text.as_bytes()));
+        written.map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", file.display())))
     });
     if let Err(error) = kept {
         output::note(format_args!("phi: what was measured is measured again the next time: {error}"));
     }
-}
-
-/// The file changes whole or not at all.
-fn write(folder: &Path, file: &str, text: &str) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let unfinished = folder.join(format!("{file}.{}", std::process::id()));
-    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, folder.join(file)));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished); // It is of no use; that it stays harms nobody.
-    }
-    written
 }

@@ -1,8 +1,5 @@
 //! `phi chat`: a conversation in the terminal.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
@@ -14,7 +11,7 @@ use super::device::Terminal;
 use super::generate::{print_answer, sentence};
 use super::lines::{Interrupts, Lines};
 use super::options::{ModelArgs, SamplingArgs};
-use super::{device, output};
+use super::{device, output, whole};
 
 /// Converse in the terminal. /help lists what can be said besides questions; Ctrl-C stops an answer, and the end of input ends.
 #[derive(Debug, Args)]
@@ -160,32 +157,9 @@ impl Conversation {
 
     fn save(&self, file: &str) -> Result<String> {
         let messages = self.messages();
-        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| write_whole(Path::new(file), &json)) {
+        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| whole::write(Path::new(file), &json)) {
             Ok(()) => Ok(format!("{file} has {} messages.", messages.len())),
             Err(error) => Err(Error::new(Code::Io, format!("{file}: cannot be written: {error}"))),
         }
     }
-}
-
-/// Writes a file that has all of it, or stays as it was: the new one takes the old one's place once it is on the disk.
-fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Where a link leads, the file is; a terminal or a pipe holds nothing that could be lost, and nothing may take its place.
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    if file.metadata().is_ok_and(|about| !about.is_file()) {
-        return fs::write(file, bytes);
-    }
-    let mut part = OsString::from(&file);
-    part.push(".phi-part");
-    let write = || {
-        let mut out = File::create(&part)?;
-        out.write_all(bytes)?;
-        out.sync_all()?;
-        fs::rename(&part, &file)
-    };
-    let written = write();
-    if written.is_err() {
-        // Why it could not be written is the news.
-        let _ = fs::remove_file(&part);
-    }
-    written
 }

@@ -18,6 +18,7 @@ mod progress;
 mod prompt;
 #[cfg_attr(target_family = "wasm", path = "no_terminal.rs")]
 mod terminal;
+mod whole;
 
 use std::process::exit;
 

@@ -14,9 +14,13 @@ describe("the app for those who do not use a mouse or do not see", () => {
   before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
   after(() => close?.());
 
-  /** What axe finds against the page as it is now. */
+  /** What axe finds against the page once nothing moves any more: on the way from one theme to the other no colour is anyone's. */
   async function violations() {
     await page.tab.evaluate(AXE);
+    await page.tab.evaluate(async () => {
+      const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(ending.map(({ finished }) => finished));
+    });
     const { violations } = await page.tab.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
   }

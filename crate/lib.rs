@@ -21,6 +21,7 @@ pub mod profile;
 pub mod random;
 pub mod session;
 pub mod text;
+mod timing;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
 pub mod web;
 pub mod weights;

@@ -2,11 +2,11 @@
 
 use super::Engine;
 use crate::backend::Backend;
-use crate::clock;
 use crate::error::Result;
 use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
-use crate::op::{Buf, KvKind, Op};
+use crate::op::{KvKind, Op};
+use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
 const ROWS: usize = 64;
@@ -21,14 +21,6 @@ const HEAD_BYTES: u64 = 32 << 20;
 /// Positions that there is room for there.
 const CTX_LEN: usize = 1024;
 
-/// Measurements of a list; the fastest counts.
-const ROUNDS: usize = 3;
-/// Seconds of a measurement, where one run takes less.
-const ROUND: f64 = 0.02;
-/// Runs of a measurement at most.
-const MOST_RUNS: f64 = 10.0;
-/// Seconds after which there is no further measurement of a list.
-const ENOUGH: f64 = 0.12;
 /// Seconds that part of a prompt may take in one layer.
 const LONG: f64 = 0.5;
 
@@ -104,33 +96,6 @@ impl<B: Backend> Sample<'_, B> {
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
         let position = position.min(self.ctx_len - rows) as u32;
         self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&position))?;
-        time(self.backend, ops, self.scratch.step).await
+        timing::seconds(self.backend, ops, self.scratch.step).await
     }
-}
-
-/// Seconds that a list takes.
-async fn time<B: Backend>(backend: &mut B, ops: &[Op], after: Buf) -> Result<f64> {
-    let program = backend.prepare(ops)?;
-    backend.ready().await?;
-    let (begun, mut least, mut times) = (clock::seconds(), f64::INFINITY, 1.0);
-    for round in 0..=ROUNDS {
-        let start = clock::seconds();
-        for _ in 0..times as usize {
-            backend.run(&program)?;
-        }
-        backend.read(after, 0, &mut [0; 4]).await?;
-        let end = clock::seconds();
-        let seconds = (end - start) / times;
-        // The first run brings everything in, and some drivers compile only then: it never counts. The second tells how many make a measurement.
-        if round > 0 {
-            least = least.min(seconds);
-            if end - begun > ENOUGH {
-                break;
-            }
-        }
-        if round <= 1 {
-            times = (ROUND / seconds.max(1e-6)).clamp(1.0, MOST_RUNS).floor();
-        }
-    }
-    Ok(least)
 }

@@ -9,17 +9,14 @@ use super::device::Device;
 use super::kernels::Tuning;
 use super::shaders::{MOST_QUADS, MOST_TOKENS, Shader};
 use super::{Gpu, check};
-use crate::backend::{Backend, Trials};
+use crate::backend::Trials;
 use crate::clock;
 use crate::error::{Code, Result};
 use crate::op::Op;
+use crate::timing;
 
 /// Seconds that timing takes, compiling what is timed included: after them no other variant is begun.
 const SECONDS: f64 = 1.0;
-/// Seconds of a measurement, of which there are [`ROUNDS`].
-const ROUND: f64 = 0.015;
-/// Measurements of a variant; the fastest counts.
-const ROUNDS: usize = 3;
 /// What another variant must take of the time of the one before to be worth it.
 const WORTH: f64 = 0.97;
 
@@ -110,7 +107,7 @@ async fn search(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, until: f64, vari
 /// Seconds that a list takes with a variant; `None` where the device refuses it.
 async fn time(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, tuning: Tuning) -> Result<Option<f64>> {
     gpu.tuning = tuning;
-    let outcome = time_tuned(gpu, ops, trials).await;
+    let outcome = timing::seconds(gpu, ops, trials.after).await;
     unless_refused(gpu, outcome)
 }
 
@@ -123,31 +120,6 @@ fn unless_refused<T>(gpu: &Gpu, outcome: Result<T>) -> Result<Option<T>> {
         }
         outcome => outcome.map(Some),
     }
-}
-
-async fn time_tuned(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>) -> Result<f64> {
-    let program = gpu.prepare(ops)?;
-    gpu.ready().await?;
-    let (mut least, mut times) = (f64::INFINITY, 1);
-    for round in 0..=ROUNDS {
-        let start = clock::seconds();
-        for _ in 0..times {
-            gpu.run(&program)?;
-        }
-        gpu.read(trials.after, 0, &mut [0; 4]).await?;
-        let seconds = (clock::seconds() - start) / f64::from(times);
-        if round > 0 {
-            least = least.min(seconds);
-        }
-        // The first round compiles, and the second tells how many times make a measurement.
-        if round <= 1 {
-            times = (ROUND / seconds.max(1e-6)).clamp(1.0, 100.0) as u32;
-        }
-        if round > 0 && seconds > 10.0 * ROUND {
-            break; // Long enough to be believed.
-        }
-    }
-    Ok(least)
 }
 
 async fn answers_rightly(gpu: &mut Gpu, tuning: Tuning) -> Result<bool> {

@@ -39,10 +39,14 @@ pub(super) fn message_of(thrown: &JsValue) -> String {
     get(thrown, "message").as_string().unwrap_or_else(|| format!("{thrown:?}"))
 }
 
+/// What browsers say in place of memory; the page's `memory.ts` has the same.
+const REFUSALS: [&str; 5] =
+    ["out of memory", "allocation failed", "allocation size overflow", "could not allocate", "invalid array length"];
+
 /// What a thrown value stands for: want of memory, whoever met it, or else this, of its words.
 pub(super) fn failure(thrown: &JsValue, otherwise: impl FnOnce(String) -> Error) -> Error {
-    let why = message_of(thrown);
-    if !["llocation failed", "ut of memory"].iter().any(|said| why.contains(said)) {
+    let (why, said) = (message_of(thrown), message_of(thrown).to_lowercase());
+    if !REFUSALS.iter().any(|refusal| said.contains(refusal)) {
         return otherwise(why);
     }
     let message = format!("the browser has no memory left ({why}); load with a shorter context or a smaller model, or close other tabs");

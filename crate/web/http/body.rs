@@ -6,7 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, ReadableStream, Request, RequestCache, RequestInit, Response};
 
 use super::WINDOW;
-use crate::error::{Code, Error, Result, fail};
+use crate::error::{Code, Error, Result};
 use crate::web::js;
 
 /// Milliseconds without a byte after which a connection counts as dead.
@@ -152,16 +152,16 @@ impl Body {
             Err(thrown) => Err(thrown),
         };
         drop(patience);
-        let piece = piece.ok().and_then(|piece| piece.dyn_into::<Uint8Array>().ok());
         let room = self.end - self.position;
-        match piece {
-            Some(piece) if u64::from(piece.length()) <= room => Ok(piece),
-            Some(_) => Err(senseless(&self.address, "more bytes than it announced")),
-            None => fail!(
-                Code::Network,
-                "the connection was cut with {room} bytes of {} to come; check the network and load again",
-                self.address
-            ),
+        let cut = |_| {
+            let message = format!("the connection was cut with {room} bytes of {} to come; check the network and load again", self.address);
+            Error::new(Code::Network, message)
+        };
+        let piece = piece.map_err(|thrown| js::failure(&thrown, cut))?;
+        match piece.dyn_into::<Uint8Array>() {
+            Ok(piece) if u64::from(piece.length()) <= room => Ok(piece),
+            Ok(_) => Err(senseless(&self.address, "more bytes than it announced")),
+            Err(_) => Err(cut(String::new())),
         }
     }
 }

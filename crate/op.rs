@@ -164,8 +164,8 @@ impl Drawing {
 /// One step of work. Shapes are row-major; `rows` counts tokens.
 ///
 /// Ops of a list run in order and see the results of those before them. A backend may compute some together: what a norm writes for the
-/// matmul after it, a matmul for the swiglu after it, and a rope into its queries for the attention after it is for those alone, and
-/// need not be in memory afterwards.
+/// matmul after it, a matmul for the swiglu after it, and a rope into its queries for the attention after it need not be in memory once
+/// no op of the list reads it any more. Another list must not count on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `out[r] = table[ids[r]]`, for f32 `out: [rows, table.cols]` and u32 `ids: [rows]`. Ids are below `table.rows`.

@@ -4,6 +4,7 @@
 use bytemuck::bytes_of;
 use serde::{Deserialize, Serialize};
 
+use super::liveness::{is_on_other_heads, is_read};
 use super::params;
 use super::pipelines::Constants;
 use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader};
@@ -90,7 +91,7 @@ pub(super) struct Dispatch {
     pub work: Work,
 }
 
-/// The dispatches of a list of ops, in order. What one op writes and only the next one reads may never be written: [`fused`].
+/// The dispatches of a list of ops, in order. What one op writes and only the next one reads may never be written.
 ///
 /// `partials` has [`partial_bytes`] of these ops.
 ///
@@ -130,18 +131,19 @@ pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
     ops.iter().map(of_op).max().unwrap_or(0)
 }
 
-/// The first ops in one or two kernels, and how many ops these are, where there is something better than one after the other.
+/// The first ops in one or two kernels, and how many ops these are, where there is something better than one after the other, and nobody
+/// later reads what would not be written.
 fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Dispatch>, usize)> {
     match *ops {
-        [Op::Norm { x, weight, out: h, first_row, rows, eps_bits, .. }, Op::Matmul { ref w, x: read, out, add, .. }, ..]
-            if read == h && rows <= tuning.few_tokens =>
+        [Op::Norm { x, weight, out: h, first_row, rows, width, eps_bits }, Op::Matmul { ref w, x: read, out, add, .. }, ref after @ ..]
+            if read == h && rows <= tuning.few_tokens && !is_read(after, h, rows * width, |_| false) =>
         {
             let normed = Few { x, x_row: first_row, norm: Some((weight, f32::from_bits(eps_bits))), rows };
-            match (ops.get(2), &w.parts[..]) {
-                (Some(&Op::Swiglu { gate_up, out: gated_out, width, .. }), [part])
-                    if gate_up == out && width.is_multiple_of(QUAD as u32) =>
+            match (after, &w.parts[..]) {
+                ([Op::Swiglu { gate_up, out: gated_out, width, .. }, after @ ..], [part])
+                    if *gate_up == out && width.is_multiple_of(QUAD as u32) && !is_read(after, out, rows * w.rows, |_| false) =>
                 {
-                    Some((vec![gated(tuning, w, part, &normed, gated_out)], 3))
+                    Some((vec![gated(tuning, w, part, &normed, *gated_out)], 3))
                 }
                 _ => Some((w.parts.iter().map(|part| matvec(tuning, w, part, &normed, out, add)).collect(), 2)),
             }
@@ -149,8 +151,13 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
         [
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 },
             Op::Attend { qkv: read, cache: attended, out, window, .. },
-            ..,
-        ] if read == qkv && attended == cache && heads.n_heads / heads.n_kv_heads <= MOST_QUERIES && heads.head_dim <= 4 * MOST_FOURS => {
+            ref after @ ..,
+        ] if read == qkv
+            && attended == cache
+            && heads.n_heads / heads.n_kv_heads <= MOST_QUERIES
+            && heads.head_dim <= 4 * MOST_FOURS
+            && !is_read(after, qkv, heads.qkv_width(), |op| is_on_other_heads(op, cache)) =>
+        {
             let partials = partials?;
             let attend = attend_token(tuning, [angles, step, qkv], cache, partials, heads, rotary_dim, window);
             Some((vec![attend, merge(tuning, partials, out, cache, heads)], 2))

@@ -9,6 +9,7 @@ mod check;
 mod device;
 mod health;
 mod kernels;
+mod liveness;
 mod params;
 mod peaks;
 mod pipelines;

@@ -302,6 +302,47 @@ pub fn attend_token() -> Vec<Case> {
     cases
 }
 
+/// What ops hand on, read once more by an op that comes later: then it has to be there.
+pub fn read_again() -> Vec<Case> {
+    const TOKENS: u32 = 2;
+    const COLS: u32 = 192;
+    const ROWS: u32 = 264;
+    let make_case = |name: &str, swiglu: bool, of_norm: bool| {
+        let mut make = Make::new();
+        let (w, other) = (make.matrix(Kind::Q4, ROWS, COLS, 1), make.matrix(Kind::Q4, 20, COLS, 1));
+        let (x, weight, h) = (make.floats(TOKENS * COLS), make.floats(COLS), make.output(TOKENS * COLS));
+        let (out, act, last) = (make.output(TOKENS * ROWS), make.output(TOKENS * ROWS / 2), make.output(TOKENS * 20));
+        let gate = Op::Swiglu { gate_up: out, out: act, width: ROWS / 2, rows: TOKENS };
+        let mut ops = vec![
+            Op::Norm { x, weight, out: h, first_row: 0, rows: TOKENS, width: COLS, eps_bits: 1e-5f32.to_bits() },
+            Op::Matmul { w, x: h, out, rows: TOKENS, add: false },
+        ];
+        ops.extend(swiglu.then_some(gate));
+        ops.push(Op::Matmul { w: other, x: if of_norm { h } else { out }, out: last, rows: TOKENS, add: false });
+        Case { chained: Some(40.0), passing: vec![if of_norm { out } else { h }], ..make.case(name.into(), ops) }
+    };
+    vec![
+        Case { passing: Vec::new(), ..make_case("norm and two matmuls after it", false, true) },
+        make_case("norm, matmul, swiglu, and a matmul of the norm", true, true),
+        make_case("norm, matmul, swiglu, and a matmul of gate and up", true, false),
+        queries_read_again(),
+    ]
+}
+
+/// Queries that are attended to once more, with a window, after they were rotated.
+fn queries_read_again() -> Case {
+    let mut make = Make::new();
+    let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
+    let (pos, rotary_dim) = (40, 24);
+    let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+    let (out, again) = (make.output(heads.q_width()), make.output(heads.q_width()));
+    let cache = make.caches(KvKind::F32, heads, pos + 5, pos, 1)[0];
+    let attend = |out, window| Op::Attend { qkv, step, cache, out, heads, window, rows: 1 };
+    let rope = Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 };
+    let ops = vec![rope, attend(out, u32::MAX), attend(again, 7)];
+    Case { chained: Some(20.0), ..make.case("rope, attend, and attend once more".into(), ops) }
+}
+
 /// A whole small model, so that ops see what those before them wrote; run twice, at two positions.
 pub fn program() -> Vec<Case> {
     let mut cases = Vec::new();

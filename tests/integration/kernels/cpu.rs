@@ -55,6 +55,9 @@ async_test! {
     async fn attend_token() {
         check(cases::attend_token()).await;
     }
+    async fn read_again() {
+        check(cases::read_again()).await;
+    }
     async fn program() {
         check(cases::program()).await;
     }

@@ -22,7 +22,7 @@ fn all() -> Vec<Case> {
 
 /// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have their workgroups' size for themselves.
 fn by_workgroups() -> Vec<Case> {
-    let together = [cases::program(), cases::attend_token(), cases::normed()];
+    let together = [cases::program(), cases::attend_token(), cases::normed(), cases::read_again()];
     let single = [cases::embed(), cases::norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
     [together.concat(), single.concat()].concat()
 }

@@ -1,6 +1,7 @@
 // What callers name as a model, turned into what the engine reads: an address, files or what is stored.
 
 import { unpacked } from "./archive.js";
+import { shown } from "./check.js";
 import { InputError } from "./errors.js";
 import { pinned } from "./hub.js";
 import type { EngineOptions } from "./protocol.js";
@@ -28,10 +29,13 @@ async function at(place: string, asker: Asker): Promise<Resolved> {
 
 function addressOf(model: string): string {
   try {
-    return whole(model);
+    const address = whole(model);
+    // No other file lies beside what these hold.
+    if (!/^(blob|data):/.test(address)) return address;
   } catch {
-    throw new InputError("bad-option", `${model} is not a web address: give one such as https://host/model.gguf`);
+    // As refused as those.
   }
+  throw new InputError("bad-option", `${shown(model)} is not a web address: give one such as https://host/model.gguf, or the file itself`);
 }
 
 function isHandle(model: unknown): model is FileSystemDirectoryHandle | FileSystemFileHandle {

@@ -243,7 +243,7 @@ const U32 = 2 ** 32 - 1;
 
 const SAMPLING: Record<string, Check> = {
   // More than any context has is as good as no bound.
-  max_tokens: [(value) => typeof value === "number" && value >= 0 && (Number.isInteger(value) || value === Infinity), "a whole number, 0 or more"],
+  max_tokens: [(value) => typeof value === "number" && value >= 1 && (Number.isInteger(value) || value === Infinity), "a whole number, 1 or more"],
   temperature: number("a number, 0 or more", (value) => value >= 0),
   top_p: number("a number from 0 to 1", (value) => value >= 0 && value <= 1),
   stop: [(value) => [value].flat().every((text) => typeof text === "string"), "a text or a list of texts"],

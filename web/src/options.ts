@@ -4,7 +4,10 @@ import { ADDRESS, ANYTHING, type Check, checked, FLAG, isObject, LISTENER, oneOf
 import type { CallOptions, CheckOptions, LoadOptions, PromptOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
 
-const HEADERS: Check = [(value) => isObject(value) && Object.values(value).every((one) => typeof one === "string"), "an object of texts"];
+const HEADERS: Check = [
+  (value) => isObject(value) && Object.values(value).every((one) => typeof one === "string") && isSendable(value as Record<string, string>),
+  "an object of texts, with names and values that a request can have",
+];
 const CHECK = { token: TEXT, headers: HEADERS, onProgress: LISTENER, signal: SIGNAL, workerUrl: ADDRESS, wasmUrl: LISTENER } satisfies Record<keyof CheckOptions, Check>;
 
 const LOAD = {
@@ -26,6 +29,15 @@ const LOAD = {
 /** Those of OpenAI's client that concern its line to a server, and so nothing here. */
 const TRANSPORT = Object.fromEntries(["headers", "query", "maxRetries", "idempotencyKey"].map((name) => [name, ANYTHING]));
 const CALL = { signal: SIGNAL, onPrefill: LISTENER, onNotice: LISTENER, ...TRANSPORT };
+
+/** Browsers refuse a name with a blank, say, or a value with a line feed. */
+function isSendable(headers: Record<string, string>): boolean {
+  try {
+    return Boolean(new Headers(headers));
+  } catch {
+    return false;
+  }
+}
 
 export function ofLoad(given: LoadOptions): LoadOptions {
   return checked("Phi.load", given, LOAD);
@@ -67,8 +79,8 @@ export function tokensOf(ids: Iterable<number>): Uint32Array {
   return Uint32Array.from(all);
 }
 
-/** Of tokens. */
+/** Of tokens, of which a benchmark needs some. */
 export function requireCounts(counts: Record<string, number>): void {
-  const [isRight, words] = whole(0, 2 ** 32 - 1);
+  const [isRight, words] = whole(1, 2 ** 32 - 1);
   for (const [name, value] of Object.entries(counts)) if (!isRight(value)) refuse(`${name} is ${shown(value)}: it must be ${words}`);
 }

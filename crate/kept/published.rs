@@ -8,7 +8,7 @@ use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Result, fail};
-use crate::weights::source::Source;
+use crate::weights::source::{Source, place};
 use crate::weights::store::hash_text;
 
 /// What nobody asked for and lies between what was asked for is read up to this many bytes, so that it is hashed, too. A file with a larger
@@ -148,8 +148,8 @@ impl<S: Source> Source for Published<S> {
             if hash_text(&tally.hasher.finalize()) != tally.expected {
                 fail!(
                     Code::Corrupt,
-                    "{file} in {} is not what its publisher's SHA-256 says; load it again, and report it if that does not help",
-                    self.name()
+                    "{} is not what its publisher's SHA-256 says; load it again, and report it if that does not help",
+                    place(&file, &self.name())
                 );
             }
         }

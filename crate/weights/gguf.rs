@@ -12,7 +12,7 @@ use std::sync::Arc;
 use metadata::Number;
 pub use metadata::{Metadata, Numbers, Value};
 
-use super::source::{Source, truncated};
+use super::source::{Source, place, truncated};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Error, Result, fail};
 
@@ -39,7 +39,7 @@ pub struct Header {
 /// file; `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{file} in {}: there is no such file", source.name());
+        fail!(Code::NotFound, "{}: there is no such file", place(file, &source.name()));
     };
     let mut bytes = Vec::new();
     let mut wanted = FIRST_READ;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::source::{Source, parse_json, truncated};
+use super::source::{Source, parse_json, place as place_of, truncated};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
 
@@ -71,7 +71,7 @@ struct Index {
 /// `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>> {
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{file} in {}: there is no such file", source.name());
+        fail!(Code::NotFound, "{}: there is no such file", place_of(file, &source.name()));
     };
     if size < 8 {
         return Err(truncated(file, &source.name(), size, 8));
@@ -80,7 +80,7 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     source.read(file, 0, &mut length).await?;
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER {
-        fail!(Code::NotAModel, "{file} in {}: not a safetensors file; its header would be {length} bytes long", source.name());
+        fail!(Code::NotAModel, "{}: not a safetensors file; its header would be {length} bytes long", place_of(file, &source.name()));
     }
     let data = 8 + length;
     if data > size {
@@ -89,7 +89,7 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     let mut json = vec![0; length as usize];
     source.read(file, 8, &mut json).await?;
     if json.first() != Some(&b'{') {
-        fail!(Code::NotAModel, "{file} in {}: not a safetensors file; it has no header of JSON", source.name());
+        fail!(Code::NotAModel, "{}: not a safetensors file; it has no header of JSON", place_of(file, &source.name()));
     }
     let Header(entries) = parse_json(file, &json)?;
     let name: Arc<str> = file.into();

@@ -69,17 +69,23 @@ pub trait Source {
 pub async fn read_all(source: &impl Source, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     let Some(size) = source.size(file).await? else { return Ok(None) };
     if size > limit {
-        fail!(Code::Malformed, "{file} in {}: {size} bytes, where at most {limit} are sensible", source.name());
+        fail!(Code::Malformed, "{}: {size} bytes, where at most {limit} are sensible", place(file, &source.name()));
     }
     let mut bytes = vec![0; size as usize];
     source.read(file, 0, &mut bytes).await?;
     Ok(Some(bytes))
 }
 
+/// A file of a source, for people. A source that is one file has its name already.
+pub fn place(file: &str, source: &str) -> String {
+    let is_named = source.strip_suffix(file).is_some_and(|before| before.is_empty() || before.ends_with(['/', '\\']));
+    if is_named { source.to_owned() } else { format!("{file} in {source}") }
+}
+
 /// The error of a file that ends too early.
 pub fn truncated(file: &str, source: &str, size: u64, needed: u64) -> Error {
-    let message = format!("{file} in {source}: {size} bytes, where {needed} are needed; the file was cut short, fetch it again");
-    Error::new(Code::Truncated, message)
+    let place = place(file, source);
+    Error::new(Code::Truncated, format!("{place}: {size} bytes, where {needed} are needed; the file was cut short, fetch it again"))
 }
 
 /// A directory, or one file in it, through the file system.
@@ -114,12 +120,19 @@ impl DirSource {
     /// A directory that holds a model, or one file that is a model.
     ///
     /// # Errors
-    /// `not-found` when nothing is there, `io` when it cannot be looked at.
+    /// `not-found` when nothing is there, `not-a-model` for a device or a pipe, `io` when it cannot be looked at.
     pub fn open(path: impl AsRef<Path>) -> Result<DirSource> {
         let path = path.as_ref();
         let about = fs::metadata(path).map_err(|error| file_error(path, &error))?;
         if about.is_dir() {
             return Ok(DirSource { root: path.to_path_buf(), entry: None, open: Arc::default() });
+        }
+        if !about.is_file() {
+            fail!(
+                Code::NotAModel,
+                "{}: neither a file nor a directory; a model is read here and there, so save it as a file",
+                path.display()
+            );
         }
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             fail!(Code::NotFound, "{}: the file's name is not valid Unicode, rename it", path.display());

@@ -185,6 +185,25 @@ fn numbers_may_be_negative_and_at_the_edge() {
 }
 
 #[test]
+fn a_file_that_is_the_model_is_named_once() {
+    let cut = scratch("cut.gguf");
+    fs::write(&cut, b"GGUF").unwrap();
+    let cut = cut.to_str().unwrap();
+    let said = |model: &str| String::from_utf8(phi(&["inspect", model], "").stderr).unwrap();
+    assert_eq!(said(cut), format!("phi: {cut}: 4 bytes, where 8 are needed; the file was cut short, fetch it again [truncated]\n"));
+    let folder = tiny_chat("cut-weights");
+    fs::write(Path::new(&folder).join("model.safetensors"), b"cut").unwrap();
+    let named = format!("phi: model.safetensors in {folder}: 3 bytes, where 8 are needed; ");
+    assert!(said(&folder).starts_with(&named), "{}", said(&folder));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_no_model() {
+    check_mistakes(&[("not-a-model", &["inspect", "/dev/null"])]);
+}
+
+#[test]
 fn what_the_model_is_told_first_is_part_of_the_prompt() {
     let model = tiny_chat("told");
     let output = phi(&["run", "--model", &model, "--backend", "cpu", "--max-tokens", "1", "--stats", "json", "--system", "-ab", "Hi"], "");

@@ -217,7 +217,9 @@ impl<H: Host> Steady<H> {
                 }
                 Ok(None) => self.notice = None, // What the GPU lacked is no matter.
                 Err(why) if self.wanted == Wanted::Auto && is_of_the_gpu(&why) => {
-                    self.notice = Some(format!("The CPU answers: {}", why.message));
+                    // What the error advises is done.
+                    let reason = why.message.strip_suffix("; run on the CPU").unwrap_or(&why.message);
+                    self.notice = Some(format!("The CPU answers: {reason}"));
                 }
                 Err(error) => return Err(error),
             }

@@ -78,7 +78,7 @@ const CASES = [
     change: { adapter: false },
     refused: [],
     backend: /^CPU, /,
-    notice: /^The CPU answers: there is no GPU to use: this browser offers none; run on the CPU/,
+    notice: /^The CPU answers: there is no GPU to use: this browser offers none$/,
   },
 ];
 

@@ -36,12 +36,12 @@ Ctrl-C stops an answer, and ends where none is given. What is pasted is one ques
 impl Chat {
     /// Does it.
     pub async fn run(self) -> Result<()> {
+        let options = self.sampling.options()?;
         let mut model = device::open(&self.model).await?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
             output::note(format_args!("{} on {}; /help lists the commands.", loaded.model, loaded.backend));
         }
-        let options = self.sampling.options();
         let mut conversation = Conversation { system: self.system, turns: Vec::new() };
         while let Some(line) = lines.read()? {
             match Said::of(&line) {
@@ -158,6 +158,7 @@ impl Conversation {
     fn save(&self, file: &str) -> Result<String> {
         let messages = self.messages();
         match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| whole::write(Path::new(file), &json)) {
+            Ok(()) if messages.len() == 1 => Ok(format!("{file} has 1 message.")),
             Ok(()) => Ok(format!("{file} has {} messages.", messages.len())),
             Err(error) => Err(Error::new(Code::Io, format!("{file}: cannot be written: {error}"))),
         }

@@ -38,8 +38,8 @@ impl Run {
     /// Does it.
     pub async fn run(self) -> Result<()> {
         let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
+        let options = self.sampling.options()?;
         let mut model = device::open(&self.model).await?;
-        let options = self.sampling.options();
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {

@@ -20,11 +20,15 @@ pub struct Logits {
     #[command(flatten)]
     model: ModelArgs,
     /// Token ids, separated by commas.
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true, value_parser = parse_id)]
     ids: Vec<u32>,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+fn parse_id(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| "each must be a whole number, 0 or more".to_owned())
 }
 
 impl Logits {

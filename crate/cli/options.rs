@@ -27,10 +27,10 @@ pub struct ComputeArgs {
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
     /// CPU threads; 0 for all cores.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true, value_parser = parse_threads)]
     pub threads: usize,
     /// Positions of context to allocate [default: the model's own, at most 4096].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
     pub ctx: Option<usize>,
     /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
@@ -75,8 +75,13 @@ pub fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
     Bits::parse(text).ok_or_else(|| format!("{text} is none of 4, 5, 8, 16 and 32"))
 }
 
-fn parse_tokens(text: &str) -> std::result::Result<usize, String> {
+/// Reads how many there are to be of something. What zero would be is for the engine to say.
+pub fn parse_count(text: &str) -> std::result::Result<usize, String> {
     text.parse().map_err(|_| "it must be a whole number, 1 or more".to_owned())
+}
+
+fn parse_threads(text: &str) -> std::result::Result<usize, String> {
+    text.parse().map_err(|_| "it must be a whole number, 0 or more".to_owned())
 }
 
 impl ModelArgs {
@@ -99,7 +104,7 @@ impl ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
     /// Tokens at the most.
-    #[arg(long, value_name = "N", default_value_t = 1024, allow_hyphen_values = true, value_parser = parse_tokens)]
+    #[arg(long, value_name = "N", default_value_t = 1024, allow_hyphen_values = true, value_parser = parse_count)]
     pub max_tokens: usize,
     /// Randomness; 0 always takes the likeliest token.
     #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
@@ -131,29 +136,32 @@ pub struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    /// The engine's options.
-    pub fn options(&self) -> GenerateOptions {
-        GenerateOptions {
-            max_tokens: self.max_tokens,
-            continue_final: false,
-            sampling: Sampling {
-                temperature: self.temperature,
-                top_k: self.top_k,
-                top_p: self.top_p,
-                min_p: self.min_p,
-                repetition_penalty: self.repetition_penalty,
-                presence_penalty: self.presence_penalty,
-                frequency_penalty: self.frequency_penalty,
-                seed: self.seed,
-                ..Sampling::default()
-            },
-            stop: self.stop.clone(),
-        }
+    /// The engine's options, whose numbers are in their ranges: nobody waits for a model to be told that they are not.
+    ///
+    /// # Errors
+    /// `bad-option`.
+    pub fn options(&self) -> Result<GenerateOptions> {
+        let sampling = Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            seed: self.seed,
+            ..Sampling::default()
+        };
+        let options = GenerateOptions { max_tokens: self.max_tokens, continue_final: false, sampling, stop: self.stop.clone() };
+        options.validate().map(|()| options)
     }
 }
 
-/// A text file of the user's.
+/// A text file of the user's, or standard input for `-`.
 pub fn read_text(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        return read_stdin();
+    }
     std::fs::read_to_string(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Io };
         Error::new(code, format!("{}: cannot be read as text: {error}", path.display()))

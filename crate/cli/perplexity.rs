@@ -8,7 +8,7 @@ use phi_wasm::{Code, Error, Result};
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{ModelArgs, read_text};
+use super::options::{ModelArgs, parse_count, read_text};
 use super::{output, progress};
 
 /// Measure how well the model predicts a text: exp of the mean negative log likelihood of tokens 2 to n of every window.
@@ -17,9 +17,9 @@ pub struct Perplexity {
     #[command(flatten)]
     model: ModelArgs,
     /// Cut the text into windows of this many tokens, each read on its own [default: what the context holds].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
     window: Option<usize>,
-    /// The text.
+    /// The text, or - for standard input.
     file: PathBuf,
 }
 

@@ -84,8 +84,8 @@ fn joined(ids: &[u32]) -> String {
 
 /// A JSON file of the user's, or standard input, which should be a list of these.
 fn read_json(path: &Path, these: &str) -> Result<Value> {
-    let (name, text) =
-        if path == Path::new("-") { ("standard input".to_owned(), read_stdin()?) } else { (path.display().to_string(), read_text(path)?) };
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
         let why = if error.is_eof() { "it ends too early".to_owned() } else { format!("line {}, column {}", error.line(), error.column()) };
         Error::new(Code::BadOption, format!("{name} is not JSON: {why}; give a list of {these}"))

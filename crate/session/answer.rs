@@ -34,6 +34,17 @@ impl Default for GenerateOptions {
 }
 
 impl GenerateOptions {
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`], naming the option, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        if self.max_tokens == 0 {
+            fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
+        }
+        self.sampling.validate()
+    }
+
     /// From JSON as JavaScript has it, with names in camel case. What is left out is as it is by default.
     ///
     /// # Errors
@@ -228,9 +239,7 @@ impl<'s, B: Backend> Answer<'s, B> {
 impl Course {
     /// The course of an answer to a prompt, in which the tokens of `never` do not come up.
     pub fn new(prompt: &[u32], stream: TextStream, options: &GenerateOptions, never: &[u32]) -> Result<Course> {
-        if options.max_tokens == 0 {
-            fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
-        }
+        options.validate()?;
         let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
         let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed)?;
         sampler.prompt(prompt);

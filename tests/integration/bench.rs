@@ -149,6 +149,15 @@ fn figures_come_as_a_line_of_json_and_the_model_is_written_once() {
 }
 
 #[test]
+fn every_shape_is_listed_where_help_is_asked_for() {
+    let here = tempfile::tempdir().unwrap();
+    let told = String::from_utf8(phi(here.path(), &["--help"]).stdout).unwrap();
+    for shape in Shape::ALL {
+        assert!(told.contains(shape.name), "no {} in {told}", shape.name);
+    }
+}
+
+#[test]
 fn mistakes_are_one_sentence_with_a_code() {
     let here = tempfile::tempdir().unwrap();
     let file = here.path().join("file");

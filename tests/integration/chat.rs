@@ -87,8 +87,8 @@ fn a_file_that_cannot_be_written_whole_stays_as_it_was() {
     let names = fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("phi-part")));
     // What is no file is written to, and stays what it is.
-    let said = say("unlimited", "/save /dev/null\n");
-    assert!(said.contains("/dev/null has 0 messages"), "{said}");
+    let said = say("unlimited", "/system Another.\n/save /dev/null\n");
+    assert!(said.contains("/dev/null has 1 message."), "{said}");
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
 

@@ -174,6 +174,8 @@ fn numbers_may_be_negative_and_at_the_edge() {
         ("it must be a whole number from -2^63 to 2^64 - 1", ["--seed", "0.5"]),
         ("it must be a whole number from -1 on", ["--top-k", "-2"]),
         ("it must be a whole number, 1 or more", ["--max-tokens", "-1"]),
+        ("it must be a whole number, 1 or more", ["--ctx", "-1"]),
+        ("it must be a whole number, 0 or more", ["--threads", "-1"]),
     ] {
         let said = String::from_utf8(phi(&[&fixed[..5], &more, &["Hi"]].concat(), "").stderr).unwrap();
         assert!(said.contains(range) && said.contains(more[0]), "{said}");
@@ -181,6 +183,10 @@ fn numbers_may_be_negative_and_at_the_edge() {
     check_mistakes(&[
         ("bad-option", &[&fixed[..], &["--top-p", "-0.1", "Hi"]].concat()),
         ("bad-option", &[&fixed[..], &["--temperature", "-1", "Hi"]].concat()),
+        // What is wrong whatever the model is told before one is looked for.
+        ("bad-option", &["run", "--model", "/no/such/model", "--top-p", "2", "Hi"]),
+        ("bad-option", &["run", "--model", "/no/such/model", "--max-tokens", "0", "Hi"]),
+        ("bad-option", &["chat", "--model", "/no/such/model", "--top-p", "2"]),
     ]);
 }
 
@@ -225,8 +231,9 @@ const HELLO: &str = r#"[{"role": "user", "content": "Hi"}, {"role": "assistant",
 /// Every command that prints, with what it reads.
 fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     let text = format!("{model}/text.txt");
+    let words = "word1 word2";
     let converted = format!("{model}/converted");
-    fs::write(&text, "word1 word2").unwrap();
+    fs::write(&text, words).unwrap();
     let cpu = ["--model", model, "--backend", "cpu"];
     check(&["--help"], "");
     check(&["completions", "bash"], "");
@@ -236,6 +243,7 @@ fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     check(&["tokenize", "--model", model, "Hello"], "");
     check(&["tokenize", "--model", model, "--count", "Hello"], "");
     check(&[&["perplexity"][..], &cpu, &[&text]].concat(), "");
+    check(&[&["perplexity"][..], &cpu, &["-"]].concat(), words);
     check(&[&["bench"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
     check(&[&["bench", "--json"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
     check(&[&["run", "--max-tokens", "3"][..], &cpu, &["Hello"]].concat(), "");

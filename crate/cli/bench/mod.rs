@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{Choice, ComputeArgs, ModelArgs};
+use super::options::{Choice, ComputeArgs, ModelArgs, parse_count};
 use super::{output, progress};
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
@@ -29,10 +29,10 @@ pub struct Bench {
     #[command(flatten)]
     compute: ComputeArgs,
     /// Tokens of the prompt.
-    #[arg(long, value_name = "N", default_value_t = 251)]
+    #[arg(long, value_name = "N", default_value_t = 251, allow_hyphen_values = true, value_parser = parse_count)]
     prompt: usize,
     /// Tokens to generate.
-    #[arg(long = "gen", value_name = "N", default_value_t = 48)]
+    #[arg(long = "gen", value_name = "N", default_value_t = 48, allow_hyphen_values = true, value_parser = parse_count)]
     generate: usize,
     /// Time each kernel of the GPU, which makes the whole slower, and hold it against what the device does at best.
     #[arg(long)]
@@ -51,7 +51,7 @@ struct What {
     /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Synthetic weights of a model's sizes, written once and kept.
+    /// Synthetic weights of a model's sizes, written once and kept: phi-4-mini, smollm2 or tiny.
     #[arg(long, value_parser = parse_shape)]
     shape: Option<Shape>,
 }

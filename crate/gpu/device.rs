@@ -189,7 +189,7 @@ async fn find(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::A
     let adapter = find_any(instance, options).await?;
     let info = adapter.get_info();
     if options.hardware_only && info.device_type == wgpu::DeviceType::Cpu {
-        fail!(Code::NoGpu, "it is faster than GPU {}", name(&info));
+        fail!(Code::NoGpu, "the only GPU, {}, is a program on the CPU", name(&info));
     }
     Ok(adapter)
 }

@@ -211,7 +211,7 @@ fn refusal(address: &str, status: u16) -> Failure {
     let said = |what| Error::new(Code::Network, format!("{address}: the server answers {status}; {what}"));
     match status {
         404 | 410 => Failure::Final(not_found(address, status)),
-        401 | 403 => Failure::Final(said("it does not give this file to everyone, so use one that it does")),
+        401 | 403 => Failure::Final(said("it does not give this file to everyone: say who asks, by `token` or `headers`")),
         408 | 429 | 500.. => Failure::Passing(said("try again later")),
         _ => Failure::Final(said("check the address")),
     }

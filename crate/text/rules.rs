@@ -22,6 +22,11 @@ use crate::error::{Code, Error, Result, fail};
 /// More steps than any tokenizer has, and as many of the largest patterns that the library compiles as memory is for.
 const MOST_STEPS: usize = 16;
 
+/// How many times as long replacements may make a text. Those in use make a space three bytes.
+const MOST_GROWTH: usize = 16;
+/// Bytes that are put before a text; those in use put a space of three.
+const LONGEST_PREPENDED: usize = 64;
+
 /// What is done to a text and to its tokens, as `tokenizer.json` has it; null for nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
@@ -38,7 +43,9 @@ pub(super) struct PreTokenizers(Vec<Box<dyn PreTokenizer + Send + Sync>>);
 
 impl Normalizers {
     pub fn read(rules: &Value) -> Result<Normalizers> {
-        Ok(Normalizers(steps(rules, "normalizers")?.into_iter().map(normalizer).collect::<Result<_>>()?))
+        let steps = steps(rules, "normalizers")?;
+        check_growth(&steps)?;
+        Ok(Normalizers(steps.into_iter().map(normalizer).collect::<Result<_>>()?))
     }
 }
 
@@ -112,6 +119,29 @@ pub(super) fn steps<'a>(rule: &'a Value, list: &str) -> Result<Vec<&'a Value>> {
         }
     }
     Ok(found)
+}
+
+/// Refuses rules that make much of a little text.
+fn check_growth(steps: &[&Value]) -> Result<()> {
+    let mut growth = 1_usize;
+    for step in steps {
+        let length = |text: &Value| text.as_str().map_or(0, str::len);
+        if kind(step) == "Replace" {
+            // What a regular expression matches may be as short as nothing, which is between any two letters.
+            let replaced = length(&step["pattern"]["String"]);
+            let by = length(&step["content"]);
+            growth = growth.saturating_mul(if replaced == 0 { by + 1 } else { by.div_ceil(replaced).max(1) });
+        }
+        let prepended = length(&step["prepend"]);
+        if growth > MOST_GROWTH || prepended > LONGEST_PREPENDED {
+            fail!(
+                Code::BadTokenizer,
+                "the tokenizer's normalizers make a text more than {MOST_GROWTH} times as long, or put more than {LONGEST_PREPENDED} bytes \
+                 before it, which we do not read"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {

@@ -28,6 +28,11 @@ const END_OF_TURN: [&str; 8] =
 /// without a word.
 const MAX_BLANK: usize = 500_000;
 
+/// Bytes of all added tokens together, ten times what any vocabulary has: finding them in a text takes a hundred times that memory.
+const MAX_ADDED: usize = 1 << 20;
+/// Tokens that are put around a text.
+pub(super) const MAX_AROUND: usize = 64;
+
 /// A byte-level or SentencePiece BPE tokenizer.
 #[derive(Clone)]
 pub struct Tokenizer {
@@ -86,6 +91,10 @@ impl Tokenizer {
 
     fn from_parts(mut parts: Parts) -> Result<Tokenizer> {
         let (spelling, strips_leading_space) = spelling(&parts.rules.decoder)?;
+        let added: usize = parts.added.iter().map(|(_, token)| token.content.len()).sum();
+        if added > MAX_ADDED {
+            fail!(Code::BadTokenizer, "the tokenizer's added tokens have {added} bytes, and {MAX_ADDED} are the most that we read");
+        }
         // The library numbers added tokens itself; in the model's vocabulary they keep the ids that the file gives them.
         for (id, token) in &parts.added {
             if let Some(other) = parts.vocab.insert(token.content.clone(), *id)

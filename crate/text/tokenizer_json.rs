@@ -10,7 +10,7 @@ use tokenizers::AddedToken;
 use tokenizers::models::bpe::Vocab;
 
 use super::rules::{Rules, added_token, kind, steps};
-use super::tokenizer::{Parts, bad};
+use super::tokenizer::{MAX_AROUND, Parts, bad};
 use crate::error::{Code, Error, Result, fail};
 
 #[derive(Deserialize)]
@@ -133,7 +133,14 @@ fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
                     if let Some(name) = piece["SpecialToken"]["id"].as_str() {
                         let ids = step["special_tokens"][name]["ids"].as_array().into_iter().flatten();
                         let ids = ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
-                        if before { &mut parts.prefix } else { &mut parts.suffix }.extend(ids);
+                        let place = if before { &mut parts.prefix } else { &mut parts.suffix };
+                        place.extend(ids.take(MAX_AROUND + 1));
+                        if place.len() > MAX_AROUND {
+                            fail!(
+                                Code::BadTokenizer,
+                                "tokenizer.json puts more than {MAX_AROUND} tokens around a text, which we do not read"
+                            );
+                        }
                     } else {
                         before = false;
                     }

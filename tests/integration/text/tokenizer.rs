@@ -290,6 +290,35 @@ fn bad_tokenizer_json_is_refused() {
             with("/pre_tokenizer", json!({"type": "Split", "pattern": {"Regex": "(a|b)+(?!c)"}, "behavior": "Isolated", "invert": false})),
             "may take for ever",
         ),
+        (
+            "a text out of nothing",
+            with("/normalizer", json!({"type": "Replace", "pattern": {"String": ""}, "content": "sixteen letters!"})),
+            "16 times as long",
+        ),
+        (
+            "a text that doubles and doubles",
+            with(
+                "/normalizer",
+                json!({"type": "Sequence", "normalizers":
+                vec![json!({"type": "Replace", "pattern": {"Regex": "a"}, "content": "a"}); 5]}),
+            ),
+            "16 times as long",
+        ),
+        ("a text before each text", with("/normalizer", json!({"type": "Prepend", "prepend": "a".repeat(65)})), "64 bytes before"),
+        (
+            "more added tokens than a text has words",
+            with("/added_tokens", (0..300).map(|id| json!({"id": id, "content": format!("<{id:4000}>"), "special": true})).collect()),
+            "are the most that we read",
+        ),
+        (
+            "more around a text than in it",
+            with(
+                "/post_processor",
+                json!({"type": "TemplateProcessing", "single": vec![json!({"SpecialToken": {"id": "q", "type_id": 0}}); 5],
+            "pair": [], "special_tokens": {"q": {"id": "q", "ids": vec![0; 13], "tokens": ["q"]}}}),
+            ),
+            "more than 64 tokens around",
+        ),
         ("a long token", with("/model/vocab", json!({"a".repeat(4097): 1})), "4097 bytes"),
         ("an id that is out of the way", with("/model/vocab", json!({"a": 1 << 20})), "more than any vocabulary holds"),
         (

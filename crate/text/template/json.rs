@@ -6,7 +6,7 @@ use minijinja::value::{Kwargs, Rest, ValueOrKwargs, from_args};
 use minijinja::{ErrorKind, State, Value};
 use serde_json::Value as Json;
 
-use super::limits::charge;
+use super::limits::{BYTES_PER_FUEL, charge};
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
 
@@ -46,7 +46,7 @@ pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>) -> Result<String>
     charge(state, [value])?;
     let json = serde_json::to_value(value).map_err(|e| invalid(&e.to_string()))?;
     let mut out = String::new();
-    Style { indent, between_items, after_key, ascii, sorted }.value(&mut out, &json, 0);
+    Style { indent, between_items, after_key, ascii, sorted }.value(state, &mut out, &json, 0)?;
     Ok(out)
 }
 
@@ -76,37 +76,45 @@ fn separators(value: Value) -> Result<(String, String)> {
 }
 
 impl Style {
-    fn value(&self, out: &mut String, json: &Json, level: usize) {
+    fn value(&self, state: &State, out: &mut String, json: &Json, level: usize) -> Result<()> {
         match json {
             Json::String(text) => self.text(out, text),
             Json::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
                 Some(float) => out.push_str(&python_float(float)),
                 None => out.push_str(&number.to_string()),
             },
-            Json::Array(items) => self.many(out, ('[', ']'), items.iter(), level, |style, out, item| style.value(out, item, level + 1)),
+            Json::Array(items) => {
+                return self.many(state, out, ('[', ']'), items.iter(), level, |out, item| self.value(state, out, item, level + 1));
+            }
             Json::Object(fields) => {
                 let mut fields: Vec<_> = fields.iter().collect();
                 if self.sorted {
                     fields.sort_by_key(|(name, _)| *name);
                 }
-                self.many(out, ('{', '}'), fields.into_iter(), level, |style, out, (name, value)| {
-                    style.text(out, name);
-                    out.push_str(&style.after_key);
-                    style.value(out, value, level + 1);
+                return self.many(state, out, ('{', '}'), fields.into_iter(), level, |out, (name, value)| {
+                    self.text(out, name);
+                    out.push_str(&self.after_key);
+                    self.value(state, out, value, level + 1)
                 });
             }
             Json::Null | Json::Bool(_) => out.push_str(&json.to_string()),
         }
+        Ok(())
     }
 
     fn many<T>(
         &self,
+        state: &State,
         out: &mut String,
         (open, close): (char, char),
         items: impl ExactSizeIterator<Item = T>,
         level: usize,
-        write: impl Fn(&Style, &mut String, T),
-    ) {
+        write: impl Fn(&mut String, T) -> Result<()>,
+    ) -> Result<()> {
+        // What stands between values may be longer than they are.
+        let indented = self.indent.as_ref().map_or(0, |indent| indent.len() * (level + 1));
+        let between = self.between_items.len() + self.after_key.len() + indented;
+        state.consume_fuel(((items.len() + 1) as u64).saturating_mul(between as u64 / BYTES_PER_FUEL))?;
         let is_empty = items.len() == 0;
         out.push(open);
         for (i, item) in items.enumerate() {
@@ -114,12 +122,13 @@ impl Style {
                 out.push_str(&self.between_items);
             }
             self.new_line(out, level + 1);
-            write(self, out, item);
+            write(out, item)?;
         }
         if !is_empty {
             self.new_line(out, level);
         }
         out.push(close);
+        Ok(())
     }
 
     fn new_line(&self, out: &mut String, level: usize) {

@@ -16,6 +16,8 @@ const LONGEST_CHAIN: usize = 200;
 const MOST_ELIFS: usize = 100;
 /// Containers within containers that values are written or compared through.
 const DEEPEST: usize = 100;
+/// What minijinja makes for the price of one instruction.
+pub(super) const BYTES_PER_FUEL: u64 = 64;
 
 /// Refuses a template's text that is too long or nested too deeply.
 ///
@@ -99,6 +101,41 @@ fn charge_within(state: &State, value: &Value, depth: usize) -> std::result::Res
         charge_within(state, &item, depth + 1)?;
     }
     Ok(())
+}
+
+/// Has a text pay for how often its bytes are looked at.
+pub(super) fn charge_reading(state: &State, text: &str, times: usize) -> std::result::Result<(), minijinja::Error> {
+    state.consume_fuel((text.len() as u64).saturating_mul(times as u64) / BYTES_PER_FUEL)
+}
+
+/// Has a format pay for what it may become: each of its fields may be as long as all values, and is as wide as it says.
+pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[Value]) -> std::result::Result<(), minijinja::Error> {
+    let fields = || format.split(begin).skip(1);
+    let widths = fields().flat_map(|field| options(field, begin).split(|c: char| !c.is_ascii_digit()));
+    let widths = widths.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(u64::MAX));
+    state.consume_fuel(widths.fold(0, u64::saturating_add) / BYTES_PER_FUEL)?;
+    for _ in fields() {
+        for value in values {
+            match value.as_str() {
+                Some(text) => charge_reading(state, text, 1)?,
+                None => charge(state, [value])?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a field says of how it is written, or more: `{name:>8}` and `%(name)8s`.
+fn options(field: &str, begin: char) -> &str {
+    let end_of_name = if begin == '{' { field.find(':') } else { field.starts_with('(').then(|| field.find(')')).flatten() };
+    let said = end_of_name.map_or(field, |end| &field[end..]);
+    match begin {
+        // A name in brackets may have any sign in it.
+        '{' if field.contains('[') => field,
+        '{' if end_of_name.is_none() => "",
+        '{' => said.split('}').next().unwrap_or(said),
+        _ => &said[..said.find(char::is_alphabetic).unwrap_or(said.len())],
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,9 @@ impl BuiltIn {
 }
 
 /// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template that loops for ever, or doubles a text
-/// for ever, ends here, and nearly 200 MB of memory are the most that one takes.
-const FUEL: u64 = 3_000_000;
+/// for ever, ends here, with 64 MB. Half of that again may be there before it is paid for, and in a browser, whose modules give no memory
+/// back, a text that grows leaves its shorter forms behind: 150 MB.
+const FUEL: u64 = 1_000_000;
 
 /// The name that errors give the template.
 const NAME: &str = "chat_template";

@@ -1,11 +1,13 @@
 //! What Python's values can do in Hugging Face's environment and minijinja's cannot: methods, tests and `%`.
 
+use std::borrow::Cow;
+
 use minijinja::formatting::{FormatStyle, format};
-use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs, from_args};
-use minijinja::{Environment, ErrorKind, State, Value};
+use minijinja::value::{Kwargs, Rest, StringInput, Tuple, ValueKind, ValueOrKwargs, from_args};
+use minijinja::{Environment, ErrorKind, State, Value, filters};
 use minijinja_contrib::pycompat;
 
-use super::limits::charge;
+use super::limits::{charge, charge_format, charge_reading};
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
@@ -18,6 +20,29 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
     environment.add_filter("wordcount", |text: &str| text.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).count());
     environment.add_function(PERCENT, percent);
+    environment.add_filter("format", |state: &mut State, text: &Value, values: Rest<ValueOrKwargs>| {
+        let each: Vec<Value> = values.iter().map(|value| (**value).clone()).collect();
+        charge_format(state, text.as_str().unwrap_or_default(), '%', &each)?;
+        filters::format(state, text, values)
+    });
+    environment.add_filter("trim", trim);
+    compares(environment, "sort", filters::sort);
+    compares(environment, "unique", filters::unique);
+    compares(environment, "min", filters::min);
+    compares(environment, "max", filters::max);
+}
+
+fn trim(state: &State, text: StringInput<'_>, characters: Option<Cow<'_, str>>) -> Result<Value> {
+    charge_reading(state, text.as_str(), characters.as_ref().map_or(0, |characters| characters.len()))?;
+    Ok(filters::trim(text, characters))
+}
+
+/// Has a filter pay for the values that it compares.
+fn compares(environment: &mut Environment<'static>, name: &'static str, filter: fn(&State, Value, Kwargs) -> Result<Value>) {
+    environment.add_filter(name, move |state: &State, values: Value, options: Kwargs| {
+        charge(state, [&values])?;
+        filter(state, values, options)
+    });
 }
 
 fn is_of_word(c: char) -> bool {
@@ -36,17 +61,16 @@ fn is_sequence(value: &Value) -> bool {
 
 /// `text % values`; values are a tuple, or one that is none.
 fn percent(state: &State, text: &str, values: &Value) -> Result<String> {
-    charge(state, [values])?;
-    match values.downcast_object_ref::<Tuple>() {
-        Some(_) => format(FormatStyle::Printf, text, &values.try_iter()?.collect::<Vec<_>>()),
-        None => format(FormatStyle::Printf, text, std::slice::from_ref(values)),
-    }
+    let each = match values.downcast_object_ref::<Tuple>() {
+        Some(_) => values.try_iter()?.collect(),
+        None => vec![values.clone()],
+    };
+    charge_format(state, text, '%', &each)?;
+    format(FormatStyle::Printf, text, &each)
 }
 
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value> {
-    if matches!(name, "join" | "format" | "count" | "index") {
-        charge(state, args.iter().chain([value]))?;
-    }
+    charge_method(state, value, name, args)?;
     let own = match (value.kind(), value.as_str()) {
         (ValueKind::String, Some(text)) => text_method(text, name, args)?,
         (ValueKind::Seq, _) => sequence_method(value, name, args)?,
@@ -54,6 +78,19 @@ fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Resul
         _ => None,
     };
     own.map_or_else(|| pycompat::unknown_method_callback(state, value, name, args), Ok)
+}
+
+/// Minijinja has methods pay for the text that they are called on and for what they make, once.
+fn charge_method(state: &State, value: &Value, name: &str, args: &[Value]) -> Result<()> {
+    let first = args.first().and_then(Value::as_str).unwrap_or_default();
+    match (name, value.as_str()) {
+        ("format", Some(text)) => charge_format(state, text, '{', args),
+        ("strip" | "lstrip" | "rstrip", Some(text)) => charge_reading(state, text, first.len()),
+        ("swapcase", Some(text)) => charge_reading(state, text, 4),
+        ("startswith" | "endswith", Some(_)) => charge(state, args),
+        ("join" | "count" | "index", _) => charge(state, args.iter().chain([value])),
+        _ => charge_reading(state, first, 1),
+    }
 }
 
 fn sequence_method(value: &Value, name: &str, args: &[Value]) -> Result<Option<Value>> {
@@ -97,8 +134,11 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>> 
         // Full case folding has about a hundred more letters of more than one; German has this one.
         "casefold" => text.to_lowercase().replace('ß', "ss").into(),
         "swapcase" => {
-            let swapped = |c: char| if c.is_uppercase() { c.to_lowercase().collect::<String>() } else { c.to_uppercase().collect() };
-            text.chars().map(swapped).collect::<String>().into()
+            let mut swapped = String::with_capacity(text.len());
+            for c in text.chars() {
+                if c.is_uppercase() { swapped.extend(c.to_lowercase()) } else { swapped.extend(c.to_uppercase()) }
+            }
+            swapped.into()
         }
         "isdecimal" => (!text.is_empty() && text.chars().all(char::is_numeric)).into(),
         _ => return Ok(None),

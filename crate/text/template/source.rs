@@ -105,14 +105,25 @@ fn statement(construct: &str) -> Option<&str> {
 /// Where the statement that ends a raw block begins.
 fn end_of_raw(text: &str) -> usize {
     let mut from = 0;
+    // Where the next closing delimiter is: looked for once, however many open before it.
+    let mut close = 0;
     while let Some(at) = text[from..].find("{%").map(|at| from + at) {
-        let length = text[at..].find("%}").map_or(text.len() - at, |end| end + 2);
-        if statement(&text[at..at + length]) == Some("endraw") {
+        if close < at {
+            let Some(next) = text[at..].find("%}") else { break };
+            close = at + next;
+        }
+        if close >= at + 2 && is_endraw(&text[at + 2..close]) {
             return at;
         }
         from = at + 2;
     }
     text.len()
+}
+
+/// Whether this ends a raw block. Nothing of a longer statement is read twice.
+fn is_endraw(inner: &str) -> bool {
+    let word = inner.trim_start_matches(['-', '+']).trim_start();
+    word.strip_prefix("endraw").is_some_and(|after| after.trim_start().trim_start_matches(['-', '+']).is_empty())
 }
 
 /// `'…' % x` as a call. Only what is spelt in the template is known to be a text; of numbers `%` stays the remainder.

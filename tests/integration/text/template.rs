@@ -90,12 +90,60 @@ fn bad_templates_say_so() {
         ("{{ ('a' * 100000) | replace('a', 'c' * 100000) }}", "fuel"),
         ("{{ ('a' * 100000).replace('a', 'c' * 100000) }}", "fuel"),
         ("{{ ('\n' * 100000) | indent(100000, true, true) }}", "fuel"),
+        ("{{ '%99999999d' % 1 }}", "fuel"),
+        ("{{ '%(a)s%(a)-99999999s' % {'a': 1} }}", "fuel"),
+        ("{{ '{:>99999999}'.format(1) }}", "fuel"),
+        ("{{ '{0[:}]:>99999999}'.format({':}': 1}) }}", "fuel"),
+        ("{{ ('{0}' * 1000).format('c' * 100000) }}", "fuel"),
+        ("{{ ('%(a)s' * 1000) | format({'a': 'c' * 100000}) }}", "fuel"),
+        ("{{ ('a' * 10000).strip('c' * 10000 ~ 'a') }}", "fuel"),
+        ("{{ ('a' * 10000) | trim('c' * 10000 ~ 'a') }}", "fuel"),
+        ("{{ (['a' * 1000000] * 100) | sort }}", "fuel"),
+        ("{{ (['a' * 1000000] * 100) | unique }}", "fuel"),
+        ("{{ (['a' * 1000000] * 100) | min }}", "fuel"),
+        ("{{ (['a' * 1000000] * 100) | max }}", "fuel"),
+        ("{{ 'a'.startswith(['b' * 1000000] * 100) }}", "fuel"),
+        ("{{ ([1] * 1000) | tojson(separators=['c' * 100000, ':']) }}", "fuel"),
+        ("{{ ([{1: 2}] * 1000) | tojson(separators=[',', 'c' * 100000]) }}", "fuel"),
     ];
     for (source, says) in rows {
         let error = render(source, &[Message::user("hi")]).unwrap_err();
         assert_eq!(error.code, Code::BadTemplate, "{source}");
         assert!(error.message.contains(says), "{source}: {error}");
     }
+}
+
+/// Values pay for what they become, not for what their formats happen to have in them.
+#[test]
+fn formats_cost_what_they_make() {
+    let rows = [
+        ("{{ 'in 1999999999: {} {a:>5}'.format(1, a='b') }}", "in 1999999999: 1     b"),
+        ("{{ 'on 1999999999 %05d%% is %s' % (7, 'x') }}", "on 1999999999 00007% is x"),
+        ("{{ '%s: %s' | format('a', [1]) }}", "a: [1]"),
+        ("{{ 'aXbc'.swapcase() }}{{ 'Straße'.swapcase() }}", "AxBCsTRASSE"),
+        ("{{ ' - a - ' | trim(' -') }}{{ ['b', 'A'] | sort | join }}{{ [2, 1] | min }}{{ [1, 1] | unique | list }}", "aAb1[1]"),
+        ("{{ [1, [2]] | tojson(indent=' ') }}", "[\n 1,\n [\n  2\n ]\n]"),
+    ];
+    for (source, expected) in rows {
+        assert_eq!(render(source, &[]).unwrap(), expected, "{source}");
+    }
+}
+
+/// A block of raw text is read once, whatever is in it.
+#[test]
+fn raw_blocks_end_where_they_say() {
+    // In lines, as a file is.
+    let opened = ("{%".repeat(20_000) + "\n").repeat(5);
+    let rows = [
+        ("{% raw %}{{ a }}{%- b %}{%- endraw -%} c", "{{ a }}{%- b %}c"),
+        ("{% raw %}{% endraw%}{{ 1 }}{%raw%}{% endrawx %}{%endraw%}", "1{% endrawx %}"),
+    ];
+    for (source, expected) in rows {
+        assert_eq!(render(source, &[]).unwrap(), expected, "{source}");
+    }
+    let endless = format!("{{% raw %}}{opened} %}}");
+    assert_eq!(ChatTemplate::new(&endless, &[]).unwrap_err().code, Code::BadTemplate);
+    assert_eq!(render(&format!("{{% raw %}}{opened} %}}{{% endraw %}}"), &[]).unwrap(), format!("{opened} %}}"));
 }
 
 /// What is nested takes stack where it is compiled, and time where it is written: more than anybody needs is refused.

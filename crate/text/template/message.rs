@@ -89,11 +89,12 @@ impl Message {
         calls(&self.fields).is_some()
     }
 
-    /// The message with its texts changed: all but its role, and the names of fields that templates look for.
-    pub(super) fn map_texts(&self, change: &impl Fn(&str) -> String) -> Message {
+    /// The message with its texts changed: all but its role, and the names of its fields, which templates look for. Names within
+    /// these, such as those of a call's arguments, are somebody's words as well.
+    pub(super) fn map_texts(&self, change: &impl Fn(&str) -> String, rename: &impl Fn(&str) -> String) -> Message {
         let field = |(name, value): (&String, &Value)| match name.as_str() {
             "role" => (name.clone(), value.clone()),
-            _ => (name.clone(), map_texts(value, change)),
+            _ => (name.clone(), map_texts(value, change, rename)),
         };
         Message { fields: self.fields.iter().map(field).collect() }
     }
@@ -124,15 +125,16 @@ fn check_part(name: &str, part: &Value) -> Result<()> {
     match (part["type"].as_str(), part["text"].as_str()) {
         (Some("text"), Some(_)) => Ok(()),
         (Some("text") | None, _) => fail!(Code::BadOption, "{name}.content has a part without a text: give {{ type: \"text\", text }}"),
-        (Some(other), _) => fail!(Code::BadOption, "{name}.content has a part of type \"{other}\": this engine reads text only"),
+        (Some(_), _) => fail!(Code::BadOption, "{name}.content has a part of type {}: this engine reads text only", short(&part["type"])),
     }
 }
 
-fn map_texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+fn map_texts(value: &Value, change: &impl Fn(&str) -> String, rename: &impl Fn(&str) -> String) -> Value {
+    let within = |value| map_texts(value, change, rename);
     match value {
         Value::String(text) => change(text).into(),
-        Value::Array(items) => items.iter().map(|item| map_texts(item, change)).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), map_texts(value, change))).collect(),
+        Value::Array(items) => items.iter().map(within).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (rename(name), within(value))).collect(),
         _ => value.clone(),
     }
 }

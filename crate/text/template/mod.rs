@@ -222,15 +222,16 @@ impl ChatTemplate {
     /// The messages with the spellings of tokens marked, and the mark where there were any.
     fn marked(&self, messages: &[Message], mark: &dyn Fn() -> Option<char>) -> (Vec<Message>, Option<char>) {
         let is_marked = Cell::new(false);
+        let mark_in = |text: &str, with_plain: bool| match self.spellings.mark(text, with_plain, mark) {
+            Some(marked) => {
+                is_marked.set(true);
+                marked
+            }
+            None => text.to_owned(),
+        };
         let marked = messages.iter().map(|message| {
             let by_others = !matches!(message.role(), "assistant" | "system" | "developer");
-            message.map_texts(&|text| match self.spellings.mark(text, by_others, mark) {
-                Some(marked) => {
-                    is_marked.set(true);
-                    marked
-                }
-                None => text.to_owned(),
-            })
+            message.map_texts(&|text| mark_in(text, by_others), &|name| mark_in(name, false))
         });
         let marked = marked.collect();
         (marked, if is_marked.get() { mark() } else { None })

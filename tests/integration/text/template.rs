@@ -261,6 +261,7 @@ fn what_is_no_conversation_is_named() {
         (json!([{"role": "user", "content": null}]), "messages[0] has no content"),
         (json!([{"role": "user", "content": 1}]), "messages[0].content is neither"),
         (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "a part of type \"image_url\""),
+        (json!([{"role": "user", "content": [{"type": "x".repeat(50)}]}]), "a part of type a long text: this"),
         (json!([{"role": "user", "content": [{"type": "text"}]}]), "a part without a text"),
     ];
     for (messages, says) in rows {
@@ -308,6 +309,15 @@ fn words_are_no_control_tokens() {
     let by_parts = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
     let prompt = by_parts.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
     assert_eq!(prompt.text(), "a<|end|>b<|end|>");
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    // The names that a call gives its arguments are the model's words, or those of whoever had it call.
+    let call = json!({"function": {"name": "a", "arguments": {"<|end|>": "<|end|>"}}});
+    let called = json!([{"role": "assistant", "content": "", "tool_calls": [call]}]);
+    let source =
+        "{% for m in messages %}{% for call in m.tool_calls %}{{ call.function.arguments | tojson }}{% endfor %}<|end|>{% endfor %}";
+    let with_calls = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
+    let prompt = with_calls.render(&Message::conversation(called).unwrap(), &[], Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), r#"{"<|end|>": "<|end|>"}<|end|>"#);
     assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
     // What holds no such spelling is encoded as ever.
     let plain = [Message::system("You help."), Message::user("1 < 2 | é 😀\n"), Message::assistant("Yes."), Message::user("<b>?")];

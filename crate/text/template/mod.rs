@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, ErrorKind, Value, context};
+use minijinja::{Environment, ErrorKind, State, Value, context};
 use serde_json::Value as Json;
 
 pub use message::Message;
@@ -115,7 +115,7 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", |format: &str| strftime(Moment::now(), format));
+        environment.add_function("strftime_now", |state: &State, format: &str| strftime(state, Moment::now(), format));
         environment.add_filter("tojson", json::tojson);
         environment.set_formatter(|out, state, value| {
             if value.as_object().is_some() {
@@ -162,7 +162,7 @@ impl ChatTemplate {
 
     /// Has `strftime_now` tell this moment instead of the present one.
     pub fn with_time(mut self, moment: Moment) -> ChatTemplate {
-        self.environment.add_function("strftime_now", move |format: &str| strftime(moment, format));
+        self.environment.add_function("strftime_now", move |state: &State, format: &str| strftime(state, moment, format));
         self
     }
 
@@ -263,10 +263,14 @@ fn does_not_compile(error: &minijinja::Error) -> Error {
     Error::new(Code::BadTemplate, format!("the chat template does not compile: {error}; use another template, or none"))
 }
 
+/// Characters of a refusal that are told.
+const LONGEST_REFUSAL: usize = 1000;
+
 /// What `raise_exception` starts its message with, so that it can be told from minijinja's own errors.
 const REFUSAL: &str = "raise_exception: ";
 
 fn raise_exception(message: &str) -> std::result::Result<Value, minijinja::Error> {
+    let message: String = message.chars().take(LONGEST_REFUSAL).collect();
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{message}")))
 }
 
@@ -274,7 +278,9 @@ fn refusal(error: &minijinja::Error) -> Option<&str> {
     error.detail()?.strip_prefix(REFUSAL)
 }
 
-fn strftime(moment: Moment, format: &str) -> std::result::Result<String, minijinja::Error> {
+fn strftime(state: &State, moment: Moment, format: &str) -> std::result::Result<String, minijinja::Error> {
+    // Each sign of it may be a whole date.
+    state.consume_fuel(format.len() as u64)?;
     let zoned = |offset| jiff::Timestamp::from_second(moment.seconds).map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)));
     jiff::tz::Offset::from_seconds(moment.offset)
         .and_then(zoned)

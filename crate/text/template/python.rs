@@ -30,6 +30,14 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     compares(environment, "unique", filters::unique);
     compares(environment, "min", filters::min);
     compares(environment, "max", filters::max);
+    environment.add_filter("dictsort", |state: &State, values: &Value, options: Kwargs| {
+        charge(state, [values])?;
+        filters::dictsort(values, options)
+    });
+    environment.add_filter("groupby", |state: &State, values: Value, attribute: Option<&str>, options: Kwargs| {
+        charge(state, [&values])?;
+        filters::groupby(values, attribute, options)
+    });
 }
 
 fn trim(state: &State, text: StringInput<'_>, characters: Option<Cow<'_, str>>) -> Result<Value> {

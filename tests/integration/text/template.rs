@@ -102,6 +102,9 @@ fn bad_templates_say_so() {
         ("{{ (['a' * 1000000] * 100) | unique }}", "fuel"),
         ("{{ (['a' * 1000000] * 100) | min }}", "fuel"),
         ("{{ (['a' * 1000000] * 100) | max }}", "fuel"),
+        ("{{ ([{'a': 'b' * 1000000}] * 100) | groupby('a') }}", "fuel"),
+        ("{{ dict(a='b' * 10000000) | dictsort }}", "fuel"),
+        ("{{ strftime_now('%d' * 600000) }}", "fuel"),
         ("{{ 'a'.startswith(['b' * 1000000] * 100) }}", "fuel"),
         ("{{ ([1] * 1000) | tojson(separators=['c' * 100000, ':']) }}", "fuel"),
         ("{{ ([{1: 2}] * 1000) | tojson(separators=[',', 'c' * 100000]) }}", "fuel"),
@@ -111,6 +114,8 @@ fn bad_templates_say_so() {
         assert_eq!(error.code, Code::BadTemplate, "{source}");
         assert!(error.message.contains(says), "{source}: {error}");
     }
+    let shouted = render("{{ raise_exception('é' * 100000) }}", &[]).unwrap_err();
+    assert_eq!(shouted.message.matches('é').count(), 1000);
 }
 
 /// Values pay for what they become, not for what their formats happen to have in them.
@@ -122,6 +127,10 @@ fn formats_cost_what_they_make() {
         ("{{ '%s: %s' | format('a', [1]) }}", "a: [1]"),
         ("{{ 'aXbc'.swapcase() }}{{ 'Straße'.swapcase() }}", "AxBCsTRASSE"),
         ("{{ ' - a - ' | trim(' -') }}{{ ['b', 'A'] | sort | join }}{{ [2, 1] | min }}{{ [1, 1] | unique | list }}", "aAb1[1]"),
+        (
+            "{% for a, all in [{'a': 1}, {'a': 1}] | groupby('a') %}{{ a }}{{ all | length }}{% endfor %}{{ {'b': 1, 'A': 2} | dictsort }}",
+            "12[('A', 2), ('b', 1)]",
+        ),
         ("{{ [1, [2]] | tojson(indent=' ') }}", "[\n 1,\n [\n  2\n ]\n]"),
     ];
     for (source, expected) in rows {

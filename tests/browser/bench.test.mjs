@@ -21,6 +21,6 @@ describe("bench.html", () => {
 
   it("says what is wrong", async () => {
     await assert.rejects(time({ model: "/models/nowhere.gguf" }), /nowhere\.gguf/);
-    await assert.rejects(time({ model: site.model, prompt: 0 }), /token/);
+    await assert.rejects(time({ model: site.model, prompt: 0 }), /promptTokens is 0: /);
   });
 });

@@ -6,7 +6,7 @@
 use minijinja::{State, Value};
 
 use super::source::{constructs, literal};
-use crate::error::{Code, Result, fail};
+use crate::error::{Code, Error, fail};
 
 /// Bytes; the longest in use have twenty thousand.
 const LONGEST: usize = 256 * 1024;
@@ -23,7 +23,7 @@ pub(super) const BYTES_PER_FUEL: u64 = 64;
 ///
 /// # Errors
 /// [`Code::BadTemplate`], which says what is too much.
-pub(super) fn check(source: &str) -> Result<()> {
+pub(super) fn check(source: &str) -> Result<(), Error> {
     if source.len() > LONGEST {
         fail!(Code::BadTemplate, "the chat template has {} bytes, and {LONGEST} are the most that we read", source.len());
     }
@@ -78,38 +78,83 @@ fn chain(code: &str) -> usize {
     open.into_iter().map(|(_, longest)| longest).max().unwrap_or(0)
 }
 
-/// Has values pay for each part that writing or comparing them goes through: one that holds another many times, which holds a third
-/// many times, is small in memory and endless on paper.
-pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> std::result::Result<(), minijinja::Error> {
-    values.into_iter().try_for_each(|value| charge_within(state, value, 0))
+/// Has values pay for each part that writing them goes through: one that holds another many times, which holds a third many times, is
+/// small in memory and endless on paper.
+pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+    // As minijinja counts: a byte that is written costs a quarter of what an instruction does.
+    Meter { state, part: 4 * BYTES_PER_FUEL, byte: BYTES_PER_FUEL / 4, units: 0 }.all(values)
 }
 
-fn charge_within(state: &State, value: &Value, depth: usize) -> std::result::Result<(), minijinja::Error> {
-    use minijinja::value::ValueKind::{Iterable, Map, Seq};
-    // As minijinja counts: a byte that is written costs a quarter of what an instruction does.
-    state.consume_fuel(4 + value.as_str().map_or(0, |text| text.len() as u64 / 4))?;
-    if !matches!(value.kind(), Seq | Map | Iterable) {
-        return Ok(());
+/// The same of looking at them: comparing them, holding them in another.
+pub(super) fn pay<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+    Meter { state, part: BYTES_PER_FUEL / 16, byte: 1, units: 0 }.all(values)
+}
+
+/// Counts what values have in them.
+struct Meter<'s, 't, 'e> {
+    state: &'s State<'t, 'e>,
+    /// What each part of a value costs.
+    part: u64,
+    /// What each byte of a text costs.
+    byte: u64,
+    /// What was not paid yet: [`BYTES_PER_FUEL`] are an instruction.
+    units: u64,
+}
+
+impl Meter<'_, '_, '_> {
+    fn all<'a>(mut self, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+        values.into_iter().try_for_each(|value| self.within(value, 0))?;
+        self.state.consume_fuel(self.units / BYTES_PER_FUEL)
     }
-    if depth == DEEPEST {
-        return Err(super::python::invalid("the value is nested too deeply"));
-    }
-    for item in value.try_iter()? {
-        if value.kind() == Map {
-            charge_within(state, &value.get_item(&item)?, depth + 1)?;
+
+    fn within(&mut self, value: &Value, depth: usize) -> Result<(), minijinja::Error> {
+        use minijinja::value::ValueKind::{Iterable, Map, Seq};
+        self.units += self.part + self.byte * value.as_str().map_or(0, |text| text.len() as u64);
+        if self.units >= 1000 * BYTES_PER_FUEL {
+            self.state.consume_fuel(self.units / BYTES_PER_FUEL)?;
+            self.units %= BYTES_PER_FUEL;
         }
-        charge_within(state, &item, depth + 1)?;
+        if !matches!(value.kind(), Seq | Map | Iterable) {
+            return Ok(());
+        }
+        if depth == DEEPEST {
+            return Err(super::python::invalid("the value is nested too deeply"));
+        }
+        for item in value.try_iter()? {
+            if value.kind() == Map {
+                self.within(&value.get_item(&item)?, depth + 1)?;
+            }
+            self.within(&item, depth + 1)?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// The items of a value, each of which costs a little.
+pub(super) fn collect(state: &State, value: &Value) -> Result<Vec<Value>, minijinja::Error> {
+    let mut items = Vec::new();
+    for item in value.try_iter()? {
+        if items.len() % 16 == 15 {
+            state.consume_fuel(1)?;
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// Refuses to make what could not be paid for once it is there.
+pub(super) fn afford(state: &State, bytes: u64) -> Result<(), minijinja::Error> {
+    let left = state.fuel_levels().map_or(u64::MAX, |(_, left)| left);
+    if bytes / BYTES_PER_FUEL < left { Ok(()) } else { state.consume_fuel(left + 1) }
 }
 
 /// Has a text pay for how often its bytes are looked at.
-pub(super) fn charge_reading(state: &State, text: &str, times: usize) -> std::result::Result<(), minijinja::Error> {
+pub(super) fn charge_reading(state: &State, text: &str, times: usize) -> Result<(), minijinja::Error> {
     state.consume_fuel((text.len() as u64).saturating_mul(times as u64) / BYTES_PER_FUEL)
 }
 
 /// Has a format pay for what it may become: each of its fields may be as long as all values, and is as wide as it says.
-pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[Value]) -> std::result::Result<(), minijinja::Error> {
+pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[Value]) -> Result<(), minijinja::Error> {
     let fields = || format.split(begin).skip(1);
     let widths = fields().flat_map(|field| options(field, begin).split(|c: char| !c.is_ascii_digit()));
     let widths = widths.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(u64::MAX));

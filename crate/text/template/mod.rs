@@ -7,6 +7,7 @@
 mod json;
 mod limits;
 mod message;
+mod prices;
 mod prompt;
 mod python;
 mod source;
@@ -18,6 +19,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, State, Value, context};
 use serde_json::Value as Json;
+
+use prices::Program;
 
 pub use message::Message;
 pub use prompt::Prompt;
@@ -99,6 +102,9 @@ pub enum Ending {
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    /// As minijinja takes it.
+    source: String,
+    syntax: SyntaxConfig,
     /// Control tokens by the names that templates have for them, such as `bos_token`, as they are written.
     tokens: Vec<(String, String)>,
     spellings: Spellings,
@@ -123,12 +129,13 @@ impl ChatTemplate {
             }
             minijinja::escape_formatter(out, state, value)
         });
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        syntax.map(|syntax| environment.set_syntax(syntax)).map_err(|e| does_not_compile(&e))?;
-        environment.add_template_owned(NAME, source::for_minijinja(source)).map_err(|e| does_not_compile(&e))?;
+        prices::add_to(&mut environment);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| does_not_compile(&e))?;
+        let source = source::for_minijinja(source);
+        Program::new(NAME, &source, &syntax).map_err(|e| does_not_compile(&e))?;
         let spellings = Spellings::new(tokens.iter().map(|(_, written)| (*written).to_owned()).collect(), Vec::new());
         let tokens = tokens.iter().map(|(name, written)| ((*name).to_owned(), (*written).to_owned())).collect();
-        Ok(ChatTemplate { environment, tokens, spellings })
+        Ok(ChatTemplate { environment, source, syntax, tokens, spellings })
     }
 
     /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that its vocabulary speaks for.
@@ -193,8 +200,8 @@ impl ChatTemplate {
             add_generation_prompt => add_generation_prompt,
             ..Value::from(tokens)
         };
-        let template = self.environment.get_template(NAME).map_err(|e| does_not_compile(&e))?;
-        template.render(context).map_err(|e| match refusal(&e) {
+        let program = Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
+        program.render(&self.environment, context).map_err(|e| match refusal(&e) {
             Some(message) => Error::new(Code::BadTemplate, format!("the chat template refuses these messages: {message}")),
             None => Error::new(Code::BadTemplate, format!("the chat template fails: {e}; use another template, or none")),
         })
@@ -240,15 +247,13 @@ impl ChatTemplate {
     /// Two characters of the private use area that neither the template nor a message has.
     fn unused_characters(&self, messages: &[Message]) -> [Option<char>; 2] {
         let written = serde_json::to_string(messages).unwrap_or_default();
-        let source = self.environment.get_template(NAME).map(|template| template.source().to_owned()).unwrap_or_default();
-        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !source.contains(c));
+        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !self.source.contains(c));
         [unused.next(), unused.next()]
     }
 
     /// A template that never mentions tools would pass over them in silence.
     fn check_tools(&self, messages: &[Message], tools: &[Json]) -> Result<()> {
-        let template = self.environment.get_template(NAME).map_err(|e| does_not_compile(&e))?;
-        let knows = |word: &str| template.source().contains(word);
+        let knows = |word: &str| self.source.contains(word);
         if !tools.is_empty() && !knows("tools") {
             fail!(Code::BadTemplate, "this model's chat template knows nothing of tools; describe them in a system message");
         }

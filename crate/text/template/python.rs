@@ -7,7 +7,7 @@ use minijinja::value::{Kwargs, Rest, StringInput, Tuple, ValueKind, ValueOrKwarg
 use minijinja::{Environment, ErrorKind, State, Value, filters};
 use minijinja_contrib::pycompat;
 
-use super::limits::{charge, charge_format, charge_reading};
+use super::limits::{charge, charge_format, charge_reading, pay};
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
@@ -26,31 +26,11 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
         filters::format(state, text, values)
     });
     environment.add_filter("trim", trim);
-    compares(environment, "sort", filters::sort);
-    compares(environment, "unique", filters::unique);
-    compares(environment, "min", filters::min);
-    compares(environment, "max", filters::max);
-    environment.add_filter("dictsort", |state: &State, values: &Value, options: Kwargs| {
-        charge(state, [values])?;
-        filters::dictsort(values, options)
-    });
-    environment.add_filter("groupby", |state: &State, values: Value, attribute: Option<&str>, options: Kwargs| {
-        charge(state, [&values])?;
-        filters::groupby(values, attribute, options)
-    });
 }
 
 fn trim(state: &State, text: StringInput<'_>, characters: Option<Cow<'_, str>>) -> Result<Value> {
     charge_reading(state, text.as_str(), characters.as_ref().map_or(0, |characters| characters.len()))?;
     Ok(filters::trim(text, characters))
-}
-
-/// Has a filter pay for the values that it compares.
-fn compares(environment: &mut Environment<'static>, name: &'static str, filter: fn(&State, Value, Kwargs) -> Result<Value>) {
-    environment.add_filter(name, move |state: &State, values: Value, options: Kwargs| {
-        charge(state, [&values])?;
-        filter(state, values, options)
-    });
 }
 
 fn is_of_word(c: char) -> bool {
@@ -97,7 +77,7 @@ fn charge_method(state: &State, value: &Value, name: &str, args: &[Value]) -> Re
         ("swapcase", Some(text)) => charge_reading(state, text, 4),
         ("startswith" | "endswith", Some(_)) => charge(state, args),
         ("join" | "count" | "index", _) => charge(state, args.iter().chain([value])),
-        _ => charge_reading(state, first, 1),
+        _ => pay(state, args),
     }
 }
 

@@ -78,6 +78,19 @@ fn bad_templates_say_so() {
         ("{{ messages | no_such_filter }}", "no_such_filter"),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}", "fuel"),
         ("{% set all = namespace(s='eight by') %}{% for _ in range(40) %}{% set all.s = all.s ~ all.s %}{% endfor %}", "fuel"),
+        ("{% set a = 'a' * 1000000 %}{% set b = 'b' * 1000000 %}{% for _ in range(100) %}{{ a == b }}{% endfor %}", "fuel"),
+        ("{% set a = 'a' * 1000000 %}{% for _ in range(100) %}{{ a[-1:] }}{% endfor %}", "fuel"),
+        ("{% set a = 'a' * 1000000 %}{% for _ in range(100) %}{{ a is lower }}{% endfor %}", "fuel"),
+        ("{% set a = 'a' * 1000000 %}{{ ([a] * 100) | select('lower') | list | length }}", "fuel"),
+        ("{% set a = [1] * 30000 %}{% for _ in range(1000) %}{{ {}[a] }}{% endfor %}", "fuel"),
+        ("{% set a = [1] * 30000 %}{% for _ in range(1000) %}{{ a in [] }}{% endfor %}", "fuel"),
+        ("{% set a = [1] * 30000 %}{{ ([a] * 1000) | select('eq', a) | list | length }}", "fuel"),
+        ("{{ ([1] * 30000) * 1000 }}", "fuel"),
+        ("{% for _ in range(1001) %}{% set one = namespace() %}{% endfor %}", "fuel"),
+        ("{% set all = namespace(x=1) %}{% for _ in range(150) %}{% set all.x = [all.x] %}{% endfor %}", "nested too deeply"),
+        ("{% set all = namespace(x=[1]) %}{% for _ in range(150) %}{% set all.x = all.x | batch(1) %}{% endfor %}", "nested too deeply"),
+        ("{% set all = namespace() %}{% set all.x = all %}{{ all == [] }}", "nested too deeply"),
+        ("{{ 0 < messages | length < 9 }}", "in a chain"),
         ("{% include 'other' %}", "other"),
         ("{{ {} | tojson(no_such_option=true) }}", "no_such_option"),
         ("{{ '' | tojson(separators=',') }}", "separators"),
@@ -138,6 +151,35 @@ fn formats_cost_what_they_make() {
     }
 }
 
+/// What stands in for minijinja's own instructions does what they do.
+#[test]
+fn operators_are_jinjas() {
+    let rows = [
+        ("{{ [1, 2, 3][1:] }} {{ (1, 2, 3)[::-1] }} {{ none[1:] }} {{ messages[:1] | length }}", "[2, 3] (3, 2, 1) [] 1"),
+        ("{{ 'abcde'[-3:-1] }} {{ 'abc'[::-1] }} {{ 'aéb'[1:2] }} {{ 'abcdef'[1:6:2] }} {{ 'abcdef'[4:0:-2] }}", "cd cba é bdf ec"),
+        ("{{ 2 * 3 }} {{ 2.5 * 2 }} {{ 'ab' * 2 }} {{ 2 * [1] }} {{ (1,) * 2 }} {{ 'a' * -1 }}", "6 5.0 abab [1, 1] (1, 1) "),
+        ("{{ 'a' in 'cat' and 1 in [1] and 'x' in {'x': none} and 'y' not in {'x': 1} and 1 not in missing }}", "True"),
+        ("{{ [1, 2] < [1, 3] and (1, 2) == (1, 2) and [] != {} and 1 <= 1.0 and 'b' > 'a' and 2 >= 2 }}", "True"),
+        (
+            "{{ {'a': 1}['a'] }} {{ [1, 2][-1] }} {{ (3, 4)[0] }} {{ messages[0]['role'] }} {{ messages[7] is undefined }}",
+            "1 2 3 user True",
+        ),
+        ("{{ dict(a=1, b=[2]) }} {{ dict({'a': 1}, c=2) }}", "{'a': 1, 'b': [2]} {'a': 1, 'c': 2}"),
+        (
+            "{{ 'a' ~ 1 ~ [2] ~ none }} {{ 'B' | lower }} {{ [1, 2] | reverse | list }} {{ [1, 2, 3] | batch(2) | list }}",
+            "a1[2]None b [2, 1] [[1, 2], [3]]",
+        ),
+        (
+            "{{ messages | map(attribute='role') | join }} {{ ['a'] | map('upper') | list }} {{ messages | selectattr('role', 'eq', 'user') | list | length }}",
+            "user ['A'] 1",
+        ),
+        ("{% set all = namespace(x=[]) %}{% for m in messages %}{% set all.x = all.x + [m.role] %}{% endfor %}{{ all.x }}", "['user']"),
+    ];
+    for (source, expected) in rows {
+        assert_eq!(render(source, &[Message::user("hi")]).unwrap(), expected, "{source}");
+    }
+}
+
 /// A block of raw text is read once, whatever is in it.
 #[test]
 fn raw_blocks_end_where_they_say() {
@@ -174,14 +216,15 @@ fn templates_are_bounded() {
     }
     assert_eq!(ChatTemplate::new(&deep(600), &[]).unwrap_err().code, Code::BadTemplate);
     // Eight times a list that holds eight times a list …: small as it lies in memory.
-    let lists: String = (1..8).map(|level| format!("{{% set x{level} = [{}] %}}", format!("x{}, ", level - 1).repeat(8))).collect();
-    let value = format!("{{% set x0 = [1] * 8 %}}{lists}");
-    for written in ["{{ x7 | tojson }}", "{{ x7 }}", "{{ ''.join(x7) }}", "{{ '{}'.format(x7) }}", "{{ '%s' % x7 }}", "{{ x7.count(1) }}"] {
-        let error = render(&(value.clone() + written), &[]).unwrap_err();
+    let holding = |level: usize| format!("{{% set x{level} = [{}] %}}", format!("x{}, ", level - 1).repeat(8));
+    let lists = |levels: usize| format!("{{% set x0 = [1] * 8 %}}{}", (1..=levels).map(holding).collect::<String>());
+    assert!(render(&lists(7), &[]).unwrap_err().message.contains("fuel"));
+    for written in ["{{ x5 | tojson }}", "{{ x5 }}", "{{ ''.join(x5) }}", "{{ '{}'.format(x5) }}", "{{ '%s' % x5 }}", "{{ x5.count(1) }}"] {
+        let error = render(&(lists(5) + written), &[]).unwrap_err();
         assert_eq!(error.code, Code::BadTemplate);
         assert!(error.message.contains("fuel"), "{written}: {error}");
     }
-    assert_eq!(render(&(value + "{{ x1 | tojson }}{{ x1.index(x0) }}"), &[]).unwrap().len(), 8 * 24 + 8 * 2 + 1);
+    assert_eq!(render(&(lists(5) + "{{ x1 | tojson }}{{ x1.index(x0) }}"), &[]).unwrap().len(), 8 * 24 + 8 * 2 + 1);
     let nested = "{% set all = namespace(x=1) %}{% for _ in range(150) %}{% set all.x = [all.x] %}{% endfor %}{{ all.x | tojson }}";
     assert!(render(nested, &[]).unwrap_err().message.contains("nested too deeply"));
 }

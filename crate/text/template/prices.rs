@@ -1,0 +1,348 @@
+//! What minijinja does for the price of one instruction, however much that is, and what it costs here.
+//!
+//! Templates are compiled by minijinja's own parser and compiler. Then those instructions that go through values, or put values into one
+//! another, give way to calls of functions, filters and tests that have the values paid for: they take as much from the stack, and their
+//! names are none that a template could write. So no value is nested deeply, shares parts with itself more often than it paid for, or is
+//! made anew each time that somebody goes through it.
+
+use std::collections::BTreeMap;
+
+use minijinja::machinery::{CodeGenerator, Instruction, Instructions, eval, make_string_output, parse};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
+use minijinja::{AutoEscape, Environment, Error, State, Value, functions};
+
+use super::limits::{afford, charge, charge_reading, collect, pay};
+use super::python::invalid;
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// What a namespace costs: as many as there can be may hold one another.
+const NAMESPACE: u64 = 1000;
+
+/// Filters that go through what they are given; what is behind the first sign is the name in templates.
+const FILTERS: [&str; 28] = [
+    "|batch",
+    "|capitalize",
+    "|chain",
+    "|dictsort",
+    "|e",
+    "|escape",
+    "|format",
+    "|groupby",
+    "|indent",
+    "|join",
+    "|lines",
+    "|lower",
+    "|max",
+    "|min",
+    "|pprint",
+    "|replace",
+    "|reverse",
+    "|safe",
+    "|slice",
+    "|sort",
+    "|split",
+    "|string",
+    "|sum",
+    "|title",
+    "|trim",
+    "|unique",
+    "|upper",
+    "|zip",
+];
+/// Filters that have something done with each item.
+const FILTERS_OF_ITEMS: [&str; 5] = ["|map", "|reject", "|rejectattr", "|select", "|selectattr"];
+/// Tests that do.
+const TESTS: [&str; 20] = [
+    "?!=",
+    "?<",
+    "?<=",
+    "?==",
+    "?>",
+    "?>=",
+    "?endingwith",
+    "?eq",
+    "?equalto",
+    "?ge",
+    "?greaterthan",
+    "?gt",
+    "?in",
+    "?le",
+    "?lessthan",
+    "?lower",
+    "?lt",
+    "?ne",
+    "?startingwith",
+    "?upper",
+];
+
+/// A compiled template.
+pub(super) struct Program<'a> {
+    instructions: Instructions<'a>,
+    blocks: BTreeMap<&'a str, Instructions<'a>>,
+}
+
+impl<'a> Program<'a> {
+    /// Compiles a text.
+    ///
+    /// # Errors
+    /// What the parser says, and that values are compared in chains.
+    pub(super) fn new(name: &'a str, source: &'a str, syntax: &SyntaxConfig) -> Result<Program<'a>> {
+        let parsed = parse(source, name, syntax.clone())?;
+        let mut generator = CodeGenerator::new(name, source);
+        generator.compile_stmt(&parsed);
+        let (instructions, blocks) = generator.finish();
+        let mut program = Program { instructions, blocks };
+        for instructions in std::iter::once(&mut program.instructions).chain(program.blocks.values_mut()) {
+            let mut at = 0;
+            while let Some(instruction) = instructions.get_mut(at) {
+                if matches!(instruction, Instruction::CompareAndPreserve(_)) {
+                    return Err(invalid("values are compared in a chain, a < b < c, which we do not read"));
+                }
+                if let Some(priced) = priced(instruction) {
+                    *instruction = priced;
+                }
+                at += 1;
+            }
+        }
+        Ok(program)
+    }
+
+    /// The text that comes of it.
+    pub(super) fn render<'env: 'a>(&'a self, environment: &'a Environment<'env>, context: Value) -> Result<String> {
+        let mut text = String::new();
+        eval(environment, &self.instructions, context, &self.blocks, &mut make_string_output(&mut text), AutoEscape::None)?;
+        Ok(text)
+    }
+}
+
+/// What stands in for an instruction.
+fn priced<'a>(instruction: &Instruction<'a>) -> Option<Instruction<'a>> {
+    let call = |name, count: usize| u16::try_from(count).ok().map(|count| Instruction::CallFunction(name, Some(count)));
+    let built = |name, count: Option<usize>| count.map_or(Some(Instruction::CallFunction(name, None)), |count| call(name, count));
+    match *instruction {
+        Instruction::Eq => call("==", 2),
+        Instruction::Ne => call("!=", 2),
+        Instruction::Lt => call("<", 2),
+        Instruction::Lte => call("<=", 2),
+        Instruction::Gt => call(">", 2),
+        Instruction::Gte => call(">=", 2),
+        Instruction::In => call("in ", 2),
+        Instruction::StringConcat => call("~", 2),
+        Instruction::Mul => call("*", 2),
+        Instruction::Slice => call("[:]", 4),
+        Instruction::GetItem => call("[", 2),
+        Instruction::BuildMap(pairs) => call("{}", 2 * pairs),
+        Instruction::BuildList(count) => built("[]", count),
+        Instruction::BuildTuple(count) => built("()", count),
+        Instruction::ApplyFilter(name, count, local) => {
+            let name = named(&FILTERS, name).or_else(|| named(&FILTERS_OF_ITEMS, name));
+            name.map(|name| Instruction::ApplyFilter(name, count, local))
+        }
+        Instruction::PerformTest(name, count, local) => named(&TESTS, name).map(|name| Instruction::PerformTest(name, count, local)),
+        _ => None,
+    }
+}
+
+fn named(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().copied().find(|priced| &priced[1..] == name.trim())
+}
+
+/// Gives an environment all that stands in for something.
+pub(super) fn add_to(environment: &mut Environment<'static>) {
+    compares(environment, "==", |a, b| a == b);
+    compares(environment, "!=", |a, b| a != b);
+    compares(environment, "<", |a, b| a < b);
+    compares(environment, "<=", |a, b| a <= b);
+    compares(environment, ">", |a, b| a > b);
+    compares(environment, ">=", |a, b| a >= b);
+    environment.add_function("in ", is_in);
+    environment.add_function("~", concat);
+    environment.add_function("*", times);
+    environment.add_function("[:]", slice);
+    environment.add_function("[", item);
+    environment.add_function("{}", |state: &State, parts: Rest<Value>| {
+        held(state, Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
+    });
+    environment.add_function("[]", |state: &State, parts: Rest<Value>| held(state, Value::from(parts.0)));
+    environment.add_function("()", |state: &State, parts: Rest<Value>| held(state, Value::from(Tuple::from(parts.0))));
+    environment.add_function("dict", |state: &State, value: Option<Value>, named: Kwargs| held(state, functions::dict(value, named)?));
+    environment.add_function("namespace", |state: &State, values: Option<ValueOrKwargs>| {
+        state.consume_fuel(NAMESPACE)?;
+        pay(state, values.as_deref())?;
+        functions::namespace(values)
+    });
+    for name in FILTERS {
+        environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            pay(state, args.iter())?;
+            filtered(state, &name[1..], &args)
+        });
+    }
+    for name in FILTERS_OF_ITEMS {
+        environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            pay_for_items(state, name, &args)?;
+            filtered(state, &name[1..], &args)
+        });
+    }
+    for name in TESTS {
+        environment.add_test(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            pay(state, args.iter())?;
+            state.perform_test(&name[1..], &args)
+        });
+    }
+}
+
+/// A value that holds others, once they are paid for.
+fn held(state: &State, value: Value) -> Result<Value> {
+    pay(state, [&value])?;
+    Ok(value)
+}
+
+/// What a filter makes. What it would make anew each time that somebody asks, it makes now: that may hold another such, and that a third.
+fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
+    let value = state.apply_filter(name, args)?;
+    if value.kind() == ValueKind::Iterable { collect(state, &value).map(Value::from) } else { Ok(value) }
+}
+
+/// Where items are asked for an attribute, or whether something is so of them, that costs what is asked for; otherwise what all items are.
+fn pay_for_items(state: &State, name: &str, args: &[Value]) -> Result<()> {
+    let Some((items, others)) = args.split_first() else { return Ok(()) };
+    let reads = |other: &Value| matches!(other.as_str(), Some("lower" | "upper"));
+    let is_glance = if name == "|map" { others.iter().all(Value::is_kwargs) } else { !others.iter().any(reads) };
+    if is_glance { (0..items.len().unwrap_or(0)).try_for_each(|_| pay(state, others)) } else { pay(state, args) }
+}
+
+fn compares(environment: &mut Environment<'static>, name: &'static str, compare: fn(&Value, &Value) -> bool) {
+    environment.add_function(name, move |state: &State, a: &Value, b: &Value| {
+        match (a.as_str(), b.as_str()) {
+            (Some(a), Some(b)) => charge_reading(state, if a.len() < b.len() { a } else { b }, 1)?,
+            _ => pay(state, [a, b])?,
+        }
+        Ok(compare(a, b))
+    });
+}
+
+fn is_in(state: &State, value: &Value, all: &Value) -> Result<bool> {
+    pay(state, [value, all])?;
+    match (all.as_str(), all.kind()) {
+        (Some(text), _) => Ok(value.as_str().map_or_else(|| text.contains(&value.to_string()), |part| text.contains(part))),
+        (_, ValueKind::Undefined) => Ok(false),
+        (_, ValueKind::Map) => Ok(!all.get_item(value)?.is_undefined()),
+        (_, ValueKind::Seq | ValueKind::Iterable) => Ok(all.try_iter()?.any(|item| item == *value)),
+        (_, kind) => Err(invalid(&format!("nothing can be in a value of type {kind}"))),
+    }
+}
+
+fn concat(state: &State, a: &Value, b: &Value) -> Result<String> {
+    charge(state, [a, b].into_iter().filter(|part| part.as_str().is_none()))?;
+    afford(state, [a, b].iter().filter_map(|part| part.as_str()).map(|text| text.len() as u64).sum())?;
+    Ok(format!("{a}{b}"))
+}
+
+fn times(state: &State, a: &Value, b: &Value) -> Result<Value> {
+    let is_one = |value: &Value| matches!(value.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Iterable);
+    let (value, count) = if is_one(b) { (b, a) } else { (a, b) };
+    let whole = |value: &Value| i128::try_from(value.clone()).ok();
+    let count_of = || whole(count).map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
+    if is_one(value) {
+        let count = count_of().ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
+        return repeated(state, value, count);
+    }
+    match (whole(a), whole(b)) {
+        (Some(a), Some(b)) => a.checked_mul(b).map(Value::from).ok_or_else(|| invalid("the product is too large")),
+        _ => Ok(Value::from(f64::try_from(a.clone())? * f64::try_from(b.clone())?)),
+    }
+}
+
+fn repeated(state: &State, value: &Value, count: usize) -> Result<Value> {
+    if let Some(text) = value.as_str() {
+        afford(state, (text.len() as u64).saturating_mul(count as u64))?;
+        return Ok(text.repeat(count).into());
+    }
+    let items = collect(state, value)?;
+    // Sixty-four bytes each, with what becomes of them.
+    state.consume_fuel((items.len() as u64).saturating_mul(count as u64))?;
+    alike(value, items.iter().cycle().take(items.len() * count).cloned().collect())
+}
+
+/// `value[start:stop:step]`, as Python has it.
+fn slice(state: &State, value: &Value, start: Option<i64>, stop: Option<i64>, step: Option<i64>) -> Result<Value> {
+    let step = step.unwrap_or(1);
+    if step == 0 {
+        return Err(invalid("nothing can be sliced in steps of 0"));
+    }
+    if let Some(text) = value.as_str() {
+        charge_reading(state, text, 1)?;
+        let (first, count) = places(text.chars().count(), start, stop, step);
+        let every = step.unsigned_abs() as usize;
+        return Ok(match step {
+            1 => text.chars().skip(first).take(count).collect::<String>(),
+            2.. => text.chars().skip(first).step_by(every).take(count).collect(),
+            _ => {
+                let backwards = text.chars().rev().skip(text.chars().count().saturating_sub(first + 1));
+                backwards.step_by(every).take(count).collect()
+            }
+        }
+        .into());
+    }
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => Ok(Value::from(Vec::<Value>::new())),
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = collect(state, value)?;
+            let (first, count) = places(items.len(), start, stop, step);
+            alike(value, (0..count as i64).map(|nth| items[(first as i64 + nth * step) as usize].clone()).collect())
+        }
+        kind => Err(invalid(&format!("a value of type {kind} cannot be sliced"))),
+    }
+}
+
+/// Items as what they come from is: a tuple or a list.
+fn alike(value: &Value, items: Vec<Value>) -> Result<Value> {
+    Ok(if value.downcast_object_ref::<Tuple>().is_some() { Tuple::from(items).into() } else { items.into() })
+}
+
+/// The first place of a slice, and how many there are.
+fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> (usize, usize) {
+    let length = length as i64;
+    let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let place = |place: i64| if place < 0 { place.saturating_add(length).max(lowest) } else { place.min(highest) };
+    let (from, to) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+    let (start, stop) = (start.map_or(from, place), stop.map_or(to, place));
+    let span = if step > 0 { stop - start } else { start - stop };
+    let count = if span > 0 { (span as u64).div_ceil(step.unsigned_abs()) } else { 0 };
+    (start.max(0) as usize, count as usize)
+}
+
+fn item(state: &State, value: &Value, key: &Value) -> Result<Value> {
+    pay(state, [key])?;
+    // Of what is made anew each time, all items before are made, too.
+    if value.kind() == ValueKind::Iterable {
+        state.consume_fuel(value.len().unwrap_or(0) as u64)?;
+    }
+    value.get_item(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_pythons() {
+        let rows = [
+            ((5, None, None, 1), (0, 5)),
+            ((5, Some(1), Some(-1), 1), (1, 3)),
+            ((5, Some(-9), Some(9), 2), (0, 3)),
+            ((5, None, None, -1), (4, 5)),
+            ((5, Some(9), Some(0), -2), (4, 2)),
+            ((5, Some(3), Some(1), 1), (3, 0)),
+            ((0, None, None, -1), (0, 0)),
+        ];
+        for ((length, start, stop, step), expected) in rows {
+            assert_eq!(places(length, start, stop, step), expected, "{length} {start:?} {stop:?} {step}");
+        }
+    }
+}

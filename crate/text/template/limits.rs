@@ -87,7 +87,7 @@ pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Val
 
 /// The same of looking at them: comparing them, holding them in another.
 pub(super) fn pay<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
-    Meter { state, part: BYTES_PER_FUEL / 16, byte: 1, units: 0 }.all(values)
+    Meter { state, part: BYTES_PER_FUEL / 8, byte: 1, units: 0 }.all(values)
 }
 
 /// Counts what values have in them.

@@ -130,6 +130,7 @@ fn priced<'a>(instruction: &Instruction<'a>) -> Option<Instruction<'a>> {
         Instruction::Gte => call(">=", 2),
         Instruction::In => call("in ", 2),
         Instruction::StringConcat => call("~", 2),
+        Instruction::Add => call("+", 2),
         Instruction::Mul => call("*", 2),
         Instruction::Slice => call("[:]", 4),
         Instruction::GetItem => call("[", 2),
@@ -159,6 +160,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     compares(environment, ">=", |a, b| a >= b);
     environment.add_function("in ", is_in);
     environment.add_function("~", concat);
+    environment.add_function("+", plus);
     environment.add_function("*", times);
     environment.add_function("[:]", slice);
     environment.add_function("[", item);
@@ -205,7 +207,8 @@ fn held(state: &State, value: Value) -> Result<Value> {
 /// What a filter makes. What it would make anew each time that somebody asks, it makes now: that may hold another such, and that a third.
 fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
     let value = state.apply_filter(name, args)?;
-    if value.kind() == ValueKind::Iterable { collect(state, &value).map(Value::from) } else { Ok(value) }
+    let is_made = is_tuple(&value) || value.downcast_object_ref::<Vec<Value>>().is_some();
+    if is_list(&value) && !is_made { collect(state, &value).map(Value::from) } else { Ok(value) }
 }
 
 /// Where items are asked for an attribute, or whether something is so of them, that costs what is asked for; otherwise what all items are.
@@ -243,19 +246,52 @@ fn concat(state: &State, a: &Value, b: &Value) -> Result<String> {
     Ok(format!("{a}{b}"))
 }
 
+fn plus(state: &State, a: &Value, b: &Value) -> Result<Value> {
+    if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
+        afford(state, (a.len() + b.len()) as u64)?;
+        return Ok([a, b].concat().into());
+    }
+    if is_list(a) && is_list(b) && is_tuple(a) == is_tuple(b) {
+        let mut items = collect(state, a)?;
+        items.extend(collect(state, b)?);
+        return Ok(alike(a, items));
+    }
+    calculated("+", [a, b], i128::checked_add, |a, b| a + b)
+}
+
 fn times(state: &State, a: &Value, b: &Value) -> Result<Value> {
-    let is_one = |value: &Value| matches!(value.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Iterable);
+    let is_one = |value: &Value| value.as_str().is_some() || is_list(value);
     let (value, count) = if is_one(b) { (b, a) } else { (a, b) };
-    let whole = |value: &Value| i128::try_from(value.clone()).ok();
-    let count_of = || whole(count).map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
     if is_one(value) {
-        let count = count_of().ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
-        return repeated(state, value, count);
+        let count = whole(count).ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
+        return repeated(state, value, usize::try_from(count.max(0)).unwrap_or(usize::MAX));
     }
-    match (whole(a), whole(b)) {
-        (Some(a), Some(b)) => a.checked_mul(b).map(Value::from).ok_or_else(|| invalid("the product is too large")),
-        _ => Ok(Value::from(f64::try_from(a.clone())? * f64::try_from(b.clone())?)),
+    calculated("*", [a, b], i128::checked_mul, |a, b| a * b)
+}
+
+fn calculated(name: &str, [a, b]: [&Value; 2], of_whole: fn(i128, i128) -> Option<i128>, of_real: fn(f64, f64) -> f64) -> Result<Value> {
+    if let (Some(a), Some(b)) = (whole(a), whole(b)) {
+        return of_whole(a, b).map(Value::from).ok_or_else(|| invalid(&format!("a {name} b is too large")));
     }
+    let real = |value: &Value| f64::try_from(value.clone()).ok();
+    match (real(a), real(b)) {
+        (Some(a), Some(b)) => Ok(of_real(a, b).into()),
+        _ => Err(invalid(&format!("there is no {} {name} {}", a.kind(), b.kind()))),
+    }
+}
+
+/// Of a number without a fraction, or a truth, which is 0 or 1.
+fn whole(value: &Value) -> Option<i128> {
+    let is_whole = value.is_integer() || value.kind() == ValueKind::Bool;
+    is_whole.then(|| i128::try_from(value.clone()).ok()).flatten()
+}
+
+fn is_list(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
+}
+
+fn is_tuple(value: &Value) -> bool {
+    value.downcast_object_ref::<Tuple>().is_some()
 }
 
 fn repeated(state: &State, value: &Value, count: usize) -> Result<Value> {
@@ -266,7 +302,7 @@ fn repeated(state: &State, value: &Value, count: usize) -> Result<Value> {
     let items = collect(state, value)?;
     // Sixty-four bytes each, with what becomes of them.
     state.consume_fuel((items.len() as u64).saturating_mul(count as u64))?;
-    alike(value, items.iter().cycle().take(items.len() * count).cloned().collect())
+    Ok(alike(value, items.iter().cycle().take(items.len() * count).cloned().collect()))
 }
 
 /// `value[start:stop:step]`, as Python has it.
@@ -291,18 +327,18 @@ fn slice(state: &State, value: &Value, start: Option<i64>, stop: Option<i64>, st
     }
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Ok(Value::from(Vec::<Value>::new())),
-        ValueKind::Seq | ValueKind::Iterable => {
+        _ if is_list(value) => {
             let items = collect(state, value)?;
             let (first, count) = places(items.len(), start, stop, step);
-            alike(value, (0..count as i64).map(|nth| items[(first as i64 + nth * step) as usize].clone()).collect())
+            Ok(alike(value, (0..count as i64).map(|nth| items[(first as i64 + nth * step) as usize].clone()).collect()))
         }
         kind => Err(invalid(&format!("a value of type {kind} cannot be sliced"))),
     }
 }
 
 /// Items as what they come from is: a tuple or a list.
-fn alike(value: &Value, items: Vec<Value>) -> Result<Value> {
-    Ok(if value.downcast_object_ref::<Tuple>().is_some() { Tuple::from(items).into() } else { items.into() })
+fn alike(value: &Value, items: Vec<Value>) -> Value {
+    if is_tuple(value) { Tuple::from(items).into() } else { items.into() }
 }
 
 /// The first place of a slice, and how many there are.
@@ -319,6 +355,10 @@ fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> (u
 
 fn item(state: &State, value: &Value, key: &Value) -> Result<Value> {
     pay(state, [key])?;
+    // The letters before it are counted.
+    if let Some(text) = value.as_str() {
+        charge_reading(state, text, 1)?;
+    }
     // Of what is made anew each time, all items before are made, too.
     if value.kind() == ValueKind::Iterable {
         state.consume_fuel(value.len().unwrap_or(0) as u64)?;

@@ -86,6 +86,9 @@ fn bad_templates_say_so() {
         ("{% set a = [1] * 30000 %}{% for _ in range(1000) %}{{ a in [] }}{% endfor %}", "fuel"),
         ("{% set a = [1] * 30000 %}{{ ([a] * 1000) | select('eq', a) | list | length }}", "fuel"),
         ("{{ ([1] * 30000) * 1000 }}", "fuel"),
+        ("{% set all = namespace(x=[1]) %}{% for _ in range(24) %}{% set all.x = all.x + all.x %}{% endfor %}", "fuel"),
+        ("{% set a = 'é' * 1000000 %}{% for _ in range(100) %}{{ a[-1] }}{% endfor %}", "fuel"),
+        ("{{ [] + 1 }}", "there is no sequence + number"),
         ("{% for _ in range(1001) %}{% set one = namespace() %}{% endfor %}", "fuel"),
         ("{% set all = namespace(x=1) %}{% for _ in range(150) %}{% set all.x = [all.x] %}{% endfor %}", "nested too deeply"),
         ("{% set all = namespace(x=[1]) %}{% for _ in range(150) %}{% set all.x = all.x | batch(1) %}{% endfor %}", "nested too deeply"),
@@ -157,7 +160,14 @@ fn operators_are_jinjas() {
     let rows = [
         ("{{ [1, 2, 3][1:] }} {{ (1, 2, 3)[::-1] }} {{ none[1:] }} {{ messages[:1] | length }}", "[2, 3] (3, 2, 1) [] 1"),
         ("{{ 'abcde'[-3:-1] }} {{ 'abc'[::-1] }} {{ 'aéb'[1:2] }} {{ 'abcdef'[1:6:2] }} {{ 'abcdef'[4:0:-2] }}", "cd cba é bdf ec"),
-        ("{{ 2 * 3 }} {{ 2.5 * 2 }} {{ 'ab' * 2 }} {{ 2 * [1] }} {{ (1,) * 2 }} {{ 'a' * -1 }}", "6 5.0 abab [1, 1] (1, 1) "),
+        (
+            "{{ 1 + 2 }} {{ 1.0 + 2 }} {{ 'a' + 'b' }} {{ [1] + [2] }} {{ (1,) + (2,) }} {{ true + 1 }} {{ range(2) + [7] }}",
+            "3 3.0 ab [1, 2] (1, 2) 2 [0, 1, 7]",
+        ),
+        (
+            "{{ 2 * 3 }} {{ 2.0 * 3 }} {{ 2.5 * 2 }} {{ 'ab' * 2 }} {{ 2 * [1] }} {{ (1,) * 2 }} {{ 'a' * -1 }}",
+            "6 6.0 5.0 abab [1, 1] (1, 1) ",
+        ),
         ("{{ 'a' in 'cat' and 1 in [1] and 'x' in {'x': none} and 'y' not in {'x': 1} and 1 not in missing }}", "True"),
         ("{{ [1, 2] < [1, 3] and (1, 2) == (1, 2) and [] != {} and 1 <= 1.0 and 'b' > 'a' and 2 >= 2 }}", "True"),
         (

@@ -85,7 +85,12 @@ pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Val
     Meter { state, part: 4 * BYTES_PER_FUEL, byte: BYTES_PER_FUEL / 4, units: 0 }.all(values)
 }
 
-/// The same of looking at them: comparing them, holding them in another.
+/// The same of holding them in another, which takes none of their bytes.
+pub(super) fn hold<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+    Meter { state, part: BYTES_PER_FUEL / 8, byte: 0, units: 0 }.all(values)
+}
+
+/// The same of looking at them, to compare them, say.
 pub(super) fn pay<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
     Meter { state, part: BYTES_PER_FUEL / 8, byte: 1, units: 0 }.all(values)
 }

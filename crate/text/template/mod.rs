@@ -66,6 +66,8 @@ impl BuiltIn {
 /// for ever, ends here, with 64 MB. Half of that again may be there before it is paid for, and in a browser, whose modules give no memory
 /// back, a text that grows leaves its shorter forms behind: 150 MB.
 const FUEL: u64 = 1_000_000;
+/// As many more for each message or tool and each other one: some templates look at all of them for each.
+const FUEL_OF_PAIRS: u64 = 50;
 
 /// The name that errors give the template.
 const NAME: &str = "chat_template";
@@ -118,7 +120,6 @@ impl ChatTemplate {
     pub fn new(source: &str, tokens: &[(&str, &str)]) -> Result<ChatTemplate> {
         limits::check(source)?;
         let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", |state: &State, format: &str| strftime(state, Moment::now(), format));
@@ -191,6 +192,7 @@ impl ChatTemplate {
     }
 
     fn run(&self, messages: &[Message], tools: &[Json], add_generation_prompt: bool) -> Result<String> {
+        let count = (messages.len() + tools.len()) as u64;
         let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
         let tokens: BTreeMap<_, Value> = self.tokens.iter().map(|(name, written)| (name.as_str(), written.as_str().into())).collect();
         let context = context! {
@@ -201,7 +203,9 @@ impl ChatTemplate {
             ..Value::from(tokens)
         };
         let program = Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
-        program.render(&self.environment, context).map_err(|e| match refusal(&e) {
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(FUEL.saturating_add(count.saturating_mul(count).saturating_mul(FUEL_OF_PAIRS))));
+        program.render(&environment, context).map_err(|e| match refusal(&e) {
             Some(message) => Error::new(Code::BadTemplate, format!("the chat template refuses these messages: {message}")),
             None => Error::new(Code::BadTemplate, format!("the chat template fails: {e}; use another template, or none")),
         })

@@ -12,7 +12,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, State, Value, functions};
 
-use super::limits::{afford, charge, charge_reading, collect, pay};
+use super::limits::{afford, charge, charge_reading, collect, hold, pay};
 use super::python::invalid;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -172,7 +172,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("dict", |state: &State, value: Option<Value>, named: Kwargs| held(state, functions::dict(value, named)?));
     environment.add_function("namespace", |state: &State, values: Option<ValueOrKwargs>| {
         state.consume_fuel(NAMESPACE)?;
-        pay(state, values.as_deref())?;
+        hold(state, values.as_deref())?;
         functions::namespace(values)
     });
     for name in FILTERS {
@@ -200,7 +200,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 
 /// A value that holds others, once they are paid for.
 fn held(state: &State, value: Value) -> Result<Value> {
-    pay(state, [&value])?;
+    hold(state, [&value])?;
     Ok(value)
 }
 

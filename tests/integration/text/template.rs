@@ -190,6 +190,13 @@ fn operators_are_jinjas() {
     }
 }
 
+/// Some templates look at all messages for each: a long conversation is given more steps.
+#[test]
+fn long_conversations_are_rendered() {
+    let pairs = "{% for a in messages %}{% for b in messages %}{% if b.role == 'nobody' %}{{ a }}{% endif %}{% endfor %}{% endfor %}";
+    assert_eq!(render(pairs, &vec![Message::user("hi"); 500]).unwrap(), "");
+}
+
 /// A block of raw text is read once, whatever is in it.
 #[test]
 fn raw_blocks_end_where_they_say() {

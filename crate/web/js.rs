@@ -45,7 +45,8 @@ const REFUSALS: [&str; 5] =
 
 /// What a thrown value stands for: want of memory, whoever met it, or else this, of its words.
 pub(super) fn failure(thrown: &JsValue, otherwise: impl FnOnce(String) -> Error) -> Error {
-    let (why, said) = (message_of(thrown), message_of(thrown).to_lowercase());
+    let why = message_of(thrown);
+    let said = why.to_lowercase();
     if !REFUSALS.iter().any(|refusal| said.contains(refusal)) {
         return otherwise(why);
     }

@@ -313,15 +313,13 @@ fn slice(state: &State, value: &Value, start: Option<i64>, stop: Option<i64>, st
     }
     if let Some(text) = value.as_str() {
         charge_reading(state, text, 1)?;
-        let (first, count) = places(text.chars().count(), start, stop, step);
+        let length = text.chars().count();
+        let (first, count) = places(length, start, stop, step);
         let every = step.unsigned_abs() as usize;
         return Ok(match step {
             1 => text.chars().skip(first).take(count).collect::<String>(),
             2.. => text.chars().skip(first).step_by(every).take(count).collect(),
-            _ => {
-                let backwards = text.chars().rev().skip(text.chars().count().saturating_sub(first + 1));
-                backwards.step_by(every).take(count).collect()
-            }
+            _ => text.chars().rev().skip(length.saturating_sub(first + 1)).step_by(every).take(count).collect(),
         }
         .into());
     }

@@ -14,7 +14,7 @@ pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;
 use crate::engine::{Engine, EngineOptions};
-use crate::error::Result;
+use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
@@ -180,6 +180,10 @@ impl<B: Backend> Session<B> {
     }
 
     fn begin(&mut self, prompt: &[u32], stream: TextStream, options: &GenerateOptions) -> Result<Course> {
+        let vocab_size = self.engine.config().vocab_size;
+        if let Some((id, _)) = options.sampling.logit_bias.range(vocab_size..).next() {
+            fail!(Code::BadOption, "logit_bias names token {id}; this model's tokens are 0 to {}", vocab_size - 1);
+        }
         let mut course = Course::new(prompt, stream, options, &self.padding)?;
         self.engine.plan(prompt)?;
         course.cached = prompt.len() - self.engine.pending();

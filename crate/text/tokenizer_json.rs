@@ -3,36 +3,43 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde::de::{self, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokenizers::AddedToken;
 use tokenizers::models::bpe::Vocab;
 
 use super::rules::{Rules, added_token, kind, steps};
 use super::tokenizer::{MAX_AROUND, Parts, bad};
 use crate::error::{Code, Error, Result, fail};
+use crate::json;
 
+/// Tokens and merges that are read: twice as many as the largest tokenizers in use have.
+const MOST_TOKENS: usize = 1 << 20;
+
+// Rules are left as they are: the library's own readers take what we do not run, and panic on a component that is not JSON.
 #[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    added_tokens: Vec<Value>,
-    // As they are: the library's own readers take what we do not run, and panic on a component that is not JSON.
-    #[serde(default)]
-    normalizer: Value,
-    #[serde(default)]
-    pre_tokenizer: Value,
-    #[serde(default)]
-    post_processor: Value,
-    #[serde(default)]
-    decoder: Value,
+struct File<'a> {
+    #[serde(borrow)]
+    added_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    normalizer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pre_tokenizer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    post_processor: Option<&'a RawValue>,
+    #[serde(borrow)]
+    decoder: Option<&'a RawValue>,
     model: Model,
 }
 
 #[derive(Deserialize)]
 struct Model {
+    #[serde(deserialize_with = "vocab")]
     vocab: Vocab,
-    merges: Vec<Merge>,
+    #[serde(deserialize_with = "merges")]
+    merges: Vec<(String, String)>,
     unk_token: Option<String>,
     continuing_subword_prefix: Option<String>,
     end_of_word_suffix: Option<String>,
@@ -71,6 +78,59 @@ impl<'de> Deserialize<'de> for Merge {
     }
 }
 
+// What is read takes many times the memory of its file: it ends where there is too much of it.
+
+fn vocab<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vocab, D::Error> {
+    struct Tokens;
+    impl<'de> Visitor<'de> for Tokens {
+        type Value = Vocab;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("ids by token")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Vocab, A::Error> {
+            let mut tokens = Vocab::new();
+            while let Some((token, id)) = map.next_entry()? {
+                tokens.insert(token, id);
+                check_count(tokens.len(), "tokens")?;
+            }
+            Ok(tokens)
+        }
+    }
+    from.deserialize_map(Tokens)
+}
+
+fn merges<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(String, String)>, D::Error> {
+    struct Merges;
+    impl<'de> Visitor<'de> for Merges {
+        type Value = Vec<(String, String)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a list of merges")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut merges = Vec::new();
+            while let Some(Merge(left, right)) = seq.next_element()? {
+                merges.push((left, right));
+                check_count(merges.len(), "merges")?;
+            }
+            Ok(merges)
+        }
+    }
+    from.deserialize_seq(Merges)
+}
+
+fn check_count<E: de::Error>(count: usize, what: &str) -> std::result::Result<(), E> {
+    if count <= MOST_TOKENS { Ok(()) } else { Err(E::custom(format_args!("it has more than {MOST_TOKENS} {what}, the most that we read"))) }
+}
+
+/// A part of the file as a tree, nothing where it is missing.
+fn tree(part: Option<&RawValue>) -> Result<Value> {
+    part.map_or(Ok(Value::Null), |part| json::parse("tokenizer.json", part.get().as_bytes()).map_err(|e| bad(e.message)))
+}
+
 /// Reads both files. See [`super::Tokenizer::from_json`].
 pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Parts> {
     let file: File = serde_json::from_slice(tokenizer_json).map_err(|e| explain(tokenizer_json, e))?;
@@ -80,16 +140,16 @@ pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Part
     }
     let mut parts = Parts {
         vocab: model.vocab,
-        merges: model.merges.into_iter().map(|Merge(left, right)| (left, right)).collect(),
+        merges: model.merges,
         unk_token: model.unk_token,
         fuse_unk: model.fuse_unk,
         byte_fallback: model.byte_fallback,
         ignore_merges: model.ignore_merges,
-        added: added_tokens(&file.added_tokens)?,
-        rules: Rules { normalizer: file.normalizer, pre_tokenizer: file.pre_tokenizer, decoder: file.decoder },
+        added: added_tokens(&tree(file.added_tokens)?)?,
+        rules: Rules { normalizer: tree(file.normalizer)?, pre_tokenizer: tree(file.pre_tokenizer)?, decoder: tree(file.decoder)? },
         ..Parts::default()
     };
-    surroundings(&file.post_processor, &mut parts)?;
+    surroundings(&tree(file.post_processor)?, &mut parts)?;
     if let Some(config) = config {
         apply_config(config, &mut parts)?;
     }
@@ -116,10 +176,11 @@ fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
     }
 }
 
-fn added_tokens(listed: &[Value]) -> Result<Vec<(u32, AddedToken)>> {
+fn added_tokens(listed: &Value) -> Result<Vec<(u32, AddedToken)>> {
     let read = |one: &Value| Some((u32::try_from(one["id"].as_u64()?).ok()?, added_token(one)?));
     let damaged = |one| bad(format!("tokenizer.json: the added token {one} cannot be read; fetch the file again"));
-    listed.iter().map(|one| read(one).ok_or_else(|| damaged(one))).collect()
+    let listed = listed.as_array().into_iter().flatten();
+    listed.map(|one| read(one).ok_or_else(|| damaged(one))).collect()
 }
 
 /// What a post-processor puts around a text. Those that only move offsets put nothing.

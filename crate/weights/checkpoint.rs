@@ -9,11 +9,12 @@ use super::config::{AttentionBias, Config, EMBED_TOKENS, FromTensors, LM_HEAD, t
 use super::gguf::{self, Metadata};
 use super::names::{Naming, is_computed_with, pieces};
 use super::safetensors::{self, Shards};
-use super::source::{Source, parse_json, read_all};
+use super::source::{Source, read_all};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
 use super::{blocks, layout};
 use crate::error::{Code, Result, fail};
+use crate::json;
 
 pub use super::load::{Bits, Hold, free};
 
@@ -22,7 +23,7 @@ const TOKENIZER: &str = "tokenizer.json";
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
-const LARGEST_TEXT: u64 = 256 << 20;
+const LARGEST_TEXT: u64 = 64 << 20;
 /// More files than any model has.
 const MOST_SHARDS: u64 = 10_000;
 
@@ -204,7 +205,7 @@ impl<S: Source> Checkpoint<S> {
     }
 
     async fn open_huggingface(store: Store<S>, config: &[u8], shards: Shards) -> Result<Checkpoint<S>> {
-        let mut config = Config::parse(&parse_json(CONFIG, config)?)?;
+        let mut config = Config::parse(&json::parse(CONFIG, config)?)?;
         let mut tensors = BTreeMap::new();
         for file in &shards.files {
             insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards)?;
@@ -224,12 +225,12 @@ impl<S: Source> Checkpoint<S> {
 
     /// What a Hugging Face directory says about words, and its own tokens that end an answer.
     async fn texts(store: &Store<S>) -> Result<(TextFiles, Vec<u32>)> {
-        let json = async |file: &str| match read_all(store, file, LARGEST_JSON).await? {
-            Some(bytes) => parse_json::<Value>(file, &bytes).map(Some),
+        let read = async |file: &str| match read_all(store, file, LARGEST_JSON).await? {
+            Some(bytes) => json::parse::<Value>(file, &bytes).map(Some),
             None => Ok(None),
         };
-        let generation_config = json("generation_config.json").await?;
-        let tokenizer_config = with_special_tokens(json("tokenizer_config.json").await?, json("special_tokens_map.json").await?);
+        let generation_config = read("generation_config.json").await?;
+        let tokenizer_config = with_special_tokens(read("tokenizer_config.json").await?, read("special_tokens_map.json").await?);
         let template = read_all(store, "chat_template.jinja", LARGEST_JSON).await?;
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
             fail!(Code::BadTemplate, "chat_template.jinja in {}: not UTF-8", store.name());

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::source::{Source, parse_json, place as place_of, truncated};
+use super::source::{Source, place as place_of, truncated};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
+use crate::json;
 
 /// The format's own limit.
 const LARGEST_HEADER: u64 = 100_000_000;
@@ -91,7 +92,7 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     if json.first() != Some(&b'{') {
         fail!(Code::NotAModel, "{}: not a safetensors file; it has no header of JSON", place_of(file, &source.name()));
     }
-    let Header(entries) = parse_json(file, &json)?;
+    let Header(entries) = json::parse(file, &json)?;
     let name: Arc<str> = file.into();
     let tensors = entries.into_iter().map(|(tensor, entry)| place(tensor, entry, &name, data));
     let tensors = tensors.collect::<Result<Vec<_>>>()?;
@@ -138,7 +139,7 @@ pub struct Shards {
 /// # Errors
 /// `truncated` or `malformed`, also when a name leads out of the directory.
 pub fn shards(file: &str, index: &[u8]) -> Result<Shards> {
-    let index: Index = parse_json(file, index)?;
+    let index: Index = json::parse(file, index)?;
     let mut files: Vec<String> = index.weight_map.values().cloned().collect();
     files.sort();
     files.dedup();

@@ -265,19 +265,3 @@ impl Source for MemorySource {
         Ok(())
     }
 }
-
-/// Parses a JSON file.
-///
-/// # Errors
-/// `truncated` when it just ends, `malformed` otherwise.
-pub fn parse_json<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_eof() {
-            return Error::new(
-                Code::Truncated,
-                format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
-            );
-        }
-        Error::new(Code::Malformed, format!("{file}: {error}"))
-    })
-}

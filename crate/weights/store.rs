@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 use super::layout::{GROUP, Kind};
 use super::source::{Source, truncated};
 use crate::error::{Code, Error, Result, fail};
+use crate::json;
 
 /// The manifest's name; a directory that has it is a converted model.
 pub const MANIFEST: &str = "phi-manifest.json";
@@ -120,7 +121,7 @@ impl Manifest {
 
     /// The same of one that need not have hashes: where somebody else sees to it that bytes are right.
     pub(super) fn parse_unhashed(bytes: &[u8]) -> Result<Manifest> {
-        let manifest: Manifest = super::source::parse_json(MANIFEST, bytes)?;
+        let manifest: Manifest = json::parse(MANIFEST, bytes)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let (format, version) = (&manifest.format, manifest.version);
             fail!(Code::NotAModel, "{MANIFEST}: {format} version {version}; we read {FORMAT} version {VERSION}, convert the model again");

@@ -75,7 +75,7 @@ function serveFaults() {
   const server = createServer((request, response) => {
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Allow-Headers", "Range");
-    faults[request.url](request, response);
+    (faults[request.url] ?? faults["/page.gguf"])(request, response);
   });
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ server, cuts, address: `http://127.0.0.1:${server.address().port}` })));
 }
@@ -86,6 +86,8 @@ const CASES = [
   ["forbidden", "network", /answers 403/],
   ["failing", "network", /answers 500; try again later/],
   ["page", "not-a-model", /page\.gguf: this address gives a web page/],
+  // As hosts of apps do for every address that they do not know.
+  ["pages/", "not-a-model", /\d\/pages\/: this address gives a web page/],
   ["kept", "network", /kept\.gguf cannot be reached \(its server answers, but lets no other site read that: it must send Access-Control-Allow-Origin\)/],
   ["endless", "network", /does not say how long/],
   ["truncated", "truncated", new RegExp(`${MIDDLE}.*bytes|bytes.*${MIDDLE}`)],
@@ -109,7 +111,7 @@ describe("a model server that", () => {
 
   /** Loads from the faulty server; the page must stay usable whatever comes. */
   async function load(path, { address } = path === "kept" ? plain : site) {
-    const page = await Page.open(browser, address, { model: `${faults.address}/${path}.gguf`, backend: "cpu" });
+    const page = await Page.open(browser, address, { model: `${faults.address}/${path.endsWith("/") ? path : `${path}.gguf`}`, backend: "cpu" });
     const failure = await page.load().then(
       () => null,
       (error) => error,

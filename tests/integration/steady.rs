@@ -7,6 +7,7 @@ use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, Session, Steady, SteadyAnswer, Wanted};
+use phi_wasm::text::Sampling;
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::MemorySource;
 use phi_wasm::{Code, Result};
@@ -119,6 +120,22 @@ async fn answer() -> String {
         }
     }
     whole
+}
+
+#[test]
+fn a_bias_is_of_a_token_that_there_is() {
+    pollster::block_on(async {
+        let mut session = Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {}).await.unwrap();
+        let mut biased = |id| {
+            let sampling = Sampling { logit_bias: [(id, 1.0)].into(), ..Sampling::default() };
+            session.chat(&question(), &GenerateOptions { sampling, ..short() }).map(|_| ())
+        };
+        let vocab_size = 384;
+        assert!(biased(vocab_size - 1).is_ok());
+        let error = biased(vocab_size).unwrap_err();
+        let sentence = "logit_bias names token 384; this model's tokens are 0 to 383";
+        assert_eq!((error.code, error.message.as_str()), (Code::BadOption, sentence));
+    });
 }
 
 /// No word is missing, wrong or said twice.

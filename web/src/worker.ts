@@ -80,7 +80,9 @@ async function answer(request: Question): Promise<void> {
 function withPage(error: PlainError): PlainError {
   const page = pageMet();
   if (!page || !["not-found", "not-a-model"].includes(error.code)) return error;
-  return { code: "not-a-model", message: `${page}: this address gives a web page, and no file of a model: check it, and give the file's own` };
+  // The first file that is looked for where an address is a folder's: nobody gave its name.
+  const address = page.replace(/phi-manifest\.json$/, "");
+  return { code: "not-a-model", message: `${address}: this address gives a web page, and no file of a model: check it, and give the file's own` };
 }
 
 /** Does what is asked for; the last reply. */

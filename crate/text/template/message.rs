@@ -56,7 +56,7 @@ impl Message {
         };
         fields.retain(|_, value| !value.is_null());
         match fields.get("role") {
-            Some(Value::String(role)) if !role.is_empty() => {}
+            Some(Value::String(role)) if is_role(role) => {}
             Some(_) => fail!(Code::BadOption, "{name}.role is no name: say who speaks, such as \"user\""),
             None => fail!(Code::BadOption, "{name} has no role: say who speaks, such as \"user\""),
         }
@@ -115,6 +115,11 @@ impl Message {
         }
         Message { fields }
     }
+}
+
+/// Templates write a role between the signs that make a control token of it: what is no plain name might make another one.
+fn is_role(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 fn calls(fields: &Map<String, Value>) -> Option<&Vec<Value>> {

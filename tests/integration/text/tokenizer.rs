@@ -310,6 +310,8 @@ fn bad_tokenizer_json_is_refused() {
             with("/added_tokens", (0..300).map(|id| json!({"id": id, "content": format!("<{id:4000}>"), "special": true})).collect()),
             "are the most that we read",
         ),
+        ("more values than memory is for", with("/added_tokens", json!(vec![1; 1 << 19])), "more than 524288 values"),
+        ("more merges than any vocabulary has", with("/model/merges", json!(vec!["a b"; (1 << 20) + 1])), "more than 1048576 merges"),
         (
             "more around a text than in it",
             with(

@@ -1,0 +1,56 @@
+//! JSON from strangers' files: parsed whole, in memory that the file is worth.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Code, Error, Result, fail};
+
+/// Values that a file may hold: each takes up to a hundred bytes as a tree, and two in the file. Those in use have fifty thousand.
+const MOST_VALUES: usize = 1 << 19;
+
+/// Parses a JSON file.
+///
+/// # Errors
+/// `truncated` when it just ends, `malformed` otherwise.
+pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
+    if has_too_many_values(bytes) {
+        fail!(Code::Malformed, "{file}: it holds more than {MOST_VALUES} values, the most that we read; fetch it again");
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_eof() {
+            return Error::new(
+                Code::Truncated,
+                format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
+            );
+        }
+        Error::new(Code::Malformed, format!("{file}: {error}"))
+    })
+}
+
+/// Whether JSON would be much larger as a tree than it is as a text.
+pub(crate) fn has_too_many_values(json: &[u8]) -> bool {
+    let (mut in_text, mut is_escaped, mut values) = (false, false, 1_usize);
+    for byte in json {
+        match byte {
+            b'"' if !is_escaped => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+        is_escaped = in_text && !is_escaped && *byte == b'\\';
+    }
+    values > MOST_VALUES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        let of = |item: &str, times: usize| format!("[{}1]", item.repeat(times));
+        assert!(!has_too_many_values(of("1,", MOST_VALUES - 2).as_bytes()));
+        assert!(has_too_many_values(of("1,", MOST_VALUES - 1).as_bytes()));
+        assert!(has_too_many_values(of("{},", MOST_VALUES / 2).as_bytes()));
+        let text = of(r#"\\\",["#, MOST_VALUES);
+        assert!(!has_too_many_values(format!("[\"{text}\"]").as_bytes()), "of a text");
+    }
+}

@@ -77,6 +77,37 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
       await page.tab.waitForSelector(".toast.bad", { hidden: true });
     });
 
+    it("tells the same once, and no more at a time than leaves room to write", async (test) => {
+      await page.reload();
+      test.after(() => page.reload());
+      // None of them goes by itself.
+      await page.tab.evaluate(() => {
+        const after = setTimeout;
+        globalThis.setTimeout = (act, time, ...more) => (time < 4000 ? after(act, time, ...more) : 0);
+      });
+      const initials = () => page.tab.$$eval(".toast", (toasts) => toasts.map(({ textContent }) => textContent.trim()[0]));
+      const bad = ["1", "2", "3", "4"].map((name) => file(name.repeat(240), "\0"));
+      await page.go("chat");
+      const attach = (...paths) => page.choose('[aria-label="Attach a text file"]', ...paths);
+      const told = (initial) => page.tab.waitForFunction((initial) => [...document.querySelectorAll(".toast")].at(-1)?.textContent.trim().startsWith(initial), {}, initial);
+      await attach(bad[0], bad[0], bad[1]);
+      await told("2");
+      assert.deepEqual(await initials(), ["1", "2"]);
+      await attach(bad[0]);
+      await told("1");
+      assert.deepEqual(await initials(), ["2", "1"]);
+      await page.told("imported", () => importFile(page, file(`well-${shape}.json`, exported("Well", "Question", "Answer"))));
+      await page.go("chat");
+      await attach(bad[2]);
+      await told("3");
+      assert.deepEqual(await initials(), ["2", "1", "3"]);
+      await attach(bad[3]);
+      await told("4");
+      assert.deepEqual(await initials(), ["1", "3", "4"]);
+      const [toasts, composer] = await page.tab.evaluate(() => [".toasts", "#composer"].map((name) => document.querySelector(name).getBoundingClientRect().toJSON()));
+      assert.ok(toasts.bottom <= composer.top && composer.bottom <= viewport.height, `${toasts.bottom}, ${composer.top}, ${composer.bottom}`);
+    });
+
     it("opens a question for editing in view, with all of its words that find room", async () => {
       await page.openChat("Long");
       await page.tab.waitForSelector(".markdown:not(.unread)");

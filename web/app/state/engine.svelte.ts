@@ -4,6 +4,7 @@ import { type Description, Phi, type Progress, type StoredModel } from "../../sr
 import { keepAwake } from "../browser/awake.js";
 import { offline } from "../browser/offline.svelte.js";
 import { words } from "../words/words.svelte.js";
+import { models } from "./models.svelte.js";
 import { type Problem, problemOf } from "./problems.js";
 import { set, settings } from "./settings.svelte.js";
 import { status } from "./toasts.svelte.js";
@@ -17,6 +18,12 @@ export interface Choice {
 
 type Phase = "empty" | "loading" | "paused" | "ready" | "failed";
 
+/** A model that worked, and under which name storage has it. */
+interface Former {
+  choice: Choice;
+  storedId: string | undefined;
+}
+
 /** Tokens that the engine has room for unless told otherwise. */
 const USUAL_CONTEXT = 4096;
 /** What is shorter is no conversation. */
@@ -27,17 +34,31 @@ class Engine {
   choice: Choice | undefined = $state.raw();
   progress: Progress | undefined = $state.raw();
   description: Description | undefined = $state.raw();
+  /** Why the latest choice is not there; it stays told when the model before it works again. */
   problem: Problem | undefined = $state.raw();
   /** What the engine has said about what it does instead. */
   notice = $state("");
   phi: Phi | undefined;
   #loading: AbortController | undefined;
+  /** What `problem` is about. */
+  #refused: Choice | undefined;
+  #former: Former | undefined;
 
   readonly ready = $derived(this.phase === "ready");
   readonly busy = $derived(this.phase === "loading");
+  /** Whether there is something to say about a model on its way. */
+  readonly isTold = $derived(this.problem !== undefined || this.phase === "loading" || this.phase === "paused");
 
+  /** Memory has room for one model: the one that works makes way, and comes back if the new one cannot be had. */
   async load(choice: Choice): Promise<void> {
+    const former = this.ready ? { choice: this.choice!, storedId: this.description!.storedId } : this.#former;
     await this.unload();
+    this.#former = former;
+    if (!(await this.#attempt(choice)) && choice !== former?.choice) await this.#goBack(former);
+  }
+
+  /** Whether it is there, or nobody waits for it any more. */
+  async #attempt(choice: Choice): Promise<boolean> {
     const controller = new AbortController();
     this.#loading = controller;
     this.choice = choice;
@@ -48,14 +69,27 @@ class Engine {
     try {
       const onFailure = (error: unknown, again?: Promise<void>) => void this.#ended(controller, error, again);
       const phi = await Phi.load({ ...this.#options(), model: choice.source, workerUrl: offline.workerUrl(choice.stored), signal: controller.signal, onFailure });
-      if (controller.signal.aborted) return void (await phi.unload());
-      this.#loaded(phi, choice);
+      if (controller.signal.aborted) await phi.unload();
+      else this.#loaded(phi, choice);
+      return true;
     } catch (error) {
       if (this.#loading === controller) this.#failed(error, controller.signal.aborted);
+      return this.#loading !== controller || controller.signal.aborted;
     } finally {
       set("loading", "");
       rest();
     }
+  }
+
+  /** Loads what worked before, where nothing has to be fetched for it. */
+  async #goBack(former: Former | undefined): Promise<void> {
+    if (!former) return;
+    const controller = this.#loading;
+    await models.refresh().catch(() => {});
+    const choice = models.atHand(former.choice, former.storedId);
+    if (!choice || this.#loading !== controller) return;
+    this.#former = { ...former, choice };
+    await this.#attempt(choice);
   }
 
   /** What was stored stays; loading the same again goes on from there. */
@@ -72,9 +106,20 @@ class Engine {
     if (this.choice) await this.load(this.choice);
   }
 
+  /** Tries again what `problem` is about, which may be another model than the one that is loaded. */
+  async retry(): Promise<void> {
+    if (this.#refused) await this.load(this.#refused);
+  }
+
+  forgetProblem(): void {
+    this.problem = this.#refused = undefined;
+  }
+
   /** A context that may have room where the last one had none: what the engine says, or half of it. None where that is no conversation. */
-  shorter({ contextLength }: Problem): number | undefined {
-    const tried = this.description?.ctxLen ?? (this.#contextLength() || USUAL_CONTEXT);
+  shorter(problem: Problem): number | undefined {
+    const { contextLength } = problem;
+    const description = problem === this.problem && this.ready ? undefined : this.description;
+    const tried = description?.ctxLen ?? (this.#contextLength() || USUAL_CONTEXT);
     const next = contextLength ?? Math.floor(tried / 2);
     return next >= SHORTEST_CONTEXT ? next : undefined;
   }
@@ -82,11 +127,12 @@ class Engine {
   /** Gives memory and locks back. */
   async unload(): Promise<void> {
     this.#loading?.abort();
-    this.#loading = undefined;
+    this.#loading = this.#former = undefined;
     const { phi } = this;
     this.phi = undefined;
     this.phase = "empty";
-    this.choice = this.progress = this.description = this.problem = undefined;
+    this.choice = this.progress = this.description = undefined;
+    this.forgetProblem();
     this.notice = "";
     await phi?.unload();
   }
@@ -115,6 +161,7 @@ class Engine {
 
   #loaded(phi: Phi, choice: Choice): void {
     this.phi = phi;
+    this.#former = undefined;
     this.description = phi.description;
     this.notice = phi.description.notice ?? this.notice;
     this.phase = "ready";
@@ -137,8 +184,10 @@ class Engine {
 
   #failed(error: unknown, paused: boolean): void {
     this.phase = paused ? "paused" : "failed";
-    if (!paused) this.problem = problemOf(error);
-    status.say(paused ? words.t.status.paused : words.t.problems[this.problem!.name].title);
+    if (paused) return status.say(words.t.status.paused);
+    this.problem = problemOf(error);
+    this.#refused = this.choice;
+    status.say(words.t.problems[this.problem.name].title);
   }
 }
 

@@ -64,6 +64,13 @@ class Models {
     return { source: stored ?? addressOf(offer), name: offer.name, stored: stored?.complete ?? false };
   }
 
+  /** A choice that was loaded, as it comes again without a request; nothing is downloaded that nobody asked for. */
+  atHand(choice: Choice, storedId: string | undefined): Choice | undefined {
+    const source = this.loadable.find(({ id }) => id === storedId);
+    if (source) return { source, name: choice.name, stored: true };
+    return typeof choice.source === "string" || "storedBytes" in choice.source ? undefined : choice;
+  }
+
   fromStorage(model: StoredModel): Choice {
     const offer = OFFERS.find((offer) => withoutRevision(addressOf(offer)) === withoutRevision(model.source));
     return { source: model, name: offer?.name ?? model.name, stored: model.complete };

@@ -8,6 +8,7 @@ use phi_wasm::{Code, Result};
 
 use super::cases::{self, Case};
 use super::host::{Host, Memory};
+use super::make::Noise;
 use super::oracle::Activations;
 use super::runner::Precision;
 use super::{oracle, runner};
@@ -66,7 +67,7 @@ async_test! {
 async_test! {
     async fn the_oracle_unpacks_what_the_panel_packed() {
         for kind in Kind::ALL {
-            let panel = cases::Noise(5).panel(kind, 6, 96);
+            let panel = Noise(5).panel(kind, 6, 96);
             let plane = |halves: &[half::f16]| Host::Bytes(bytemuck::cast_slice(halves).to_vec());
             let memory = Memory::new(&[Host::Bytes(panel.codes.clone()), plane(&panel.scales), plane(&panel.mins)]);
             let (scales, mins) = (kind.has_scales().then_some(Buf(1)), kind.has_mins().then_some(Buf(2)));

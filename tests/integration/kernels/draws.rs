@@ -9,8 +9,8 @@ use phi_wasm::random;
 use phi_wasm::session::rules;
 use phi_wasm::text::{Sampler, Sampling};
 
-use super::cases::Noise;
 use super::gpu::platform;
+use super::make::Noise;
 
 const SEED: u64 = 11;
 const PROMPT: [u32; 4] = [1, 2, 3, 1];

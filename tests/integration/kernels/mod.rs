@@ -9,5 +9,6 @@ mod draws;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod gpu;
 mod host;
+mod make;
 mod oracle;
 mod runner;

@@ -1,0 +1,128 @@
+//! What a case's memory begins with.
+
+use std::sync::Arc;
+
+use half::f16;
+use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, Part};
+use phi_wasm::weights::layout::{GROUP, Kind};
+use phi_wasm::weights::panel::{Group, Panel};
+
+use super::cases::Case;
+use super::host::Host;
+
+/// Makes a case's memory.
+pub struct Make {
+    noise: Noise,
+    memory: Vec<Host>,
+}
+
+impl Make {
+    pub fn new() -> Make {
+        Make { noise: Noise(1), memory: Vec::new() }
+    }
+
+    pub fn case(self, name: String, ops: Vec<Op>) -> Case {
+        Case { name, memory: self.memory, ops, then: None, chained: None, passing: Vec::new() }
+    }
+
+    pub fn push(&mut self, host: Host) -> Buf {
+        self.memory.push(host);
+        Buf(self.memory.len() as u32 - 1)
+    }
+
+    pub fn floats(&mut self, n: u32) -> Buf {
+        let values = (0..n).map(|_| self.noise.float()).collect();
+        self.push(Host::F32(values))
+    }
+
+    /// Noise to be overwritten, and some more that must stay.
+    pub fn output(&mut self, n: u32) -> Buf {
+        self.floats(n + 7)
+    }
+
+    /// Cosines and sines, scaled as LongRoPE does. A buffer cannot be empty.
+    pub fn angles(&mut self, n: u32) -> Buf {
+        let values = (0..n.max(1)).map(|_| (self.noise.float() * 3.0).cos() * 1.19).collect();
+        self.push(Host::F32(values))
+    }
+
+    /// The position, and a second element that has no meaning.
+    pub fn step(&mut self, pos: u32) -> Buf {
+        self.push(Host::U32(vec![pos, 0]))
+    }
+
+    /// The cache in `parts` parts: noise in the first `filled` positions, and large numbers that nobody may see in the others.
+    pub fn caches(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, parts: u32) -> Vec<KvPart> {
+        let each = heads.n_kv_heads.div_ceil(parts);
+        let part = |first_head: u32| {
+            let count = each.min(heads.n_kv_heads - first_head);
+            let (keys, values) = (self.cache(kind, heads, ctx_len, filled, count), self.cache(kind, heads, ctx_len, filled, count));
+            KvPart { keys, values, first_head, heads: count, ctx_len, kind }
+        };
+        (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
+    }
+
+    fn cache(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, count: u32) -> Buf {
+        let element = |i: u32| if i / heads.head_dim % ctx_len < filled { self.noise.float() } else { 100.0 };
+        let values: Vec<f32> = (0..count * ctx_len * heads.head_dim).map(element).collect();
+        self.push(match kind {
+            KvKind::F32 => Host::F32(values),
+            KvKind::F16 => Host::F16(values.into_iter().map(f16::from_f32).collect()),
+        })
+    }
+
+    /// Random weights of about the size that keeps a product's scale, packed part by part.
+    pub fn matrix(&mut self, kind: Kind, rows: u32, cols: u32, parts: u32) -> Arc<Matrix> {
+        let each = rows.div_ceil(parts).next_multiple_of(4);
+        let mut matrix = Matrix { kind, rows, cols, parts: Vec::new() };
+        for first_row in (0..rows).step_by(each as usize) {
+            let count = each.min(rows - first_row);
+            let panel = self.noise.panel(kind, count as usize, cols as usize);
+            let plane = |halves: &[f16]| Host::Bytes(bytemuck::cast_slice(halves).to_vec());
+            let codes = self.push(Host::Bytes(panel.codes.clone()));
+            let scales = kind.has_scales().then(|| self.push(plane(&panel.scales)));
+            let mins = kind.has_mins().then(|| self.push(plane(&panel.mins)));
+            matrix.parts.push(Part { first_row, rows: count, codes, scales, mins });
+        }
+        Arc::new(matrix)
+    }
+}
+
+/// Numbers that look random and are the same everywhere (splitmix64).
+pub struct Noise(pub u64);
+
+impl Noise {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Between −1 and 1.
+    pub fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Random rows, every code among them, scales of both signs.
+    pub fn panel(&mut self, kind: Kind, rows: usize, cols: usize) -> Panel {
+        let mut panel = Panel::new(kind, rows, cols);
+        let size = 1.0 / (cols as f32).sqrt();
+        let mask = if kind == Kind::Q8 { 0xff } else { 0x0f };
+        for row in 0..rows {
+            if kind.has_scales() {
+                for group in 0..cols / GROUP {
+                    let codes = std::array::from_fn(|_| self.next() as u8 & mask);
+                    let scale = f16::from_f32(self.float() * size * if kind == Kind::Q8 { 0.02 } else { 0.3 });
+                    let min = f16::from_f32(if kind.has_mins() { self.float() * size * 2.0 } else { 0.0 });
+                    panel.set_group(row, group, &Group { codes, scale, min });
+                }
+            } else {
+                let values: Vec<f32> = (0..cols).map(|_| self.float() * size).collect();
+                panel.set_row(row, &values);
+            }
+        }
+        panel
+    }
+}

@@ -108,29 +108,62 @@ impl Code {
 pub struct Error {
     /// What kind of thing went wrong.
     pub code: Code,
-    /// What, where, and what to do next.
+    /// What, where, and what to do next, unless [`Error::advice`] says that.
     pub message: String,
+    /// What to do next, where the engine may do it itself and then says only what went wrong.
+    pub advice: Option<String>,
+    /// What programs go by.
+    pub details: Details,
+}
+
+/// Figures of an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details {
     /// With `out-of-memory`: the longest context that there is room for, 0 for none, where that is known.
     pub ctx_len: Option<usize>,
+    /// With `storage-full`: bytes that are missing, where that is known.
+    pub missing: Option<u64>,
 }
 
 impl Error {
-    /// An error from its parts.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, message: message.into(), ctx_len: None }
+    /// An error of this kind, in words.
+    pub fn new(code: Code, message: impl Into<String>) -> Error {
+        Error { code, message: message.into(), advice: None, details: Details::default() }
+    }
+
+    /// The same with what to do about it.
+    pub fn advise(self, advice: impl Into<String>) -> Error {
+        Error { advice: Some(advice.into()), ..self }
+    }
+
+    /// The same at a place, which comes first.
+    pub fn at(self, place: impl fmt::Display) -> Error {
+        Error { message: format!("{place}: {}", self.message), ..self }
+    }
+
+    /// All that people read.
+    pub fn sentence(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}; {advice}", self.message),
+            None => self.message.clone(),
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.message, self.code.as_str())
+        write!(f, "{} [{}]", self.sentence(), self.code.as_str())
     }
 }
 
 impl std::error::Error for Error {}
 
-/// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m} bytes")`.
+/// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m} bytes")`. What follows a semicolon is advice:
+/// `fail!(Code::NoGpu, "there is no GPU"; "run on the CPU")`.
 macro_rules! fail {
+    ($code:expr, $message:literal $(, $argument:expr)*; $($advice:tt)+) => {
+        return Err($crate::error::Error::new($code, format!($message $(, $argument)*)).advise(format!($($advice)+)))
+    };
     ($code:expr, $($message:tt)+) => {
         return Err($crate::error::Error::new($code, format!($($message)+)))
     };

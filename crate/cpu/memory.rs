@@ -72,10 +72,8 @@ impl Memory {
     /// A buffer of zeros.
     pub fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
         let none = || {
-            Error::new(
-                Code::OutOfMemory,
-                format!("{what}: no memory for {bytes} bytes; close other programs, or take a smaller model or context"),
-            )
+            Error::new(Code::OutOfMemory, format!("{what}: no memory for {bytes} bytes"))
+                .advise("close other programs, or take a smaller model or context")
         };
         if bytes == 0 || !bytes.is_multiple_of(4) {
             fail!(Code::Internal, "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple of 4");

@@ -1,7 +1,7 @@
 //! Whether a model and a conversation have room, before the first of the weights is read.
 
 use crate::backend::Backend;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Details, Error, Result};
 use crate::model::kv;
 use crate::op::KvKind;
 use crate::weights::checkpoint::{Checkpoint, Hold};
@@ -57,8 +57,8 @@ impl Needed {
             _ => format!("ask for a context of {longest} tokens, or take a smaller model"),
         };
         let what = format!("{weights} for weights, {context} for {ctx_len} tokens of context, {working} to work in");
-        let message = format!("{all} of memory are needed ({what}) and {there} are there; {advice}");
-        Error { ctx_len: Some(longest as usize), ..Error::new(Code::OutOfMemory, message) }
+        let error = Error::new(Code::OutOfMemory, format!("{all} of memory are needed ({what}) and {there} are there"));
+        Error { details: Details { ctx_len: Some(longest as usize), ..Details::default() }, ..error.advise(advice) }
     }
 }
 
@@ -82,11 +82,11 @@ mod tests {
             assert_eq!(needed.longest(room), longest, "{room}");
             assert!(needed.with(longest) <= room || longest == 0);
             let error = needed.refused(4096, room);
-            assert_eq!((error.code, error.ctx_len), (Code::OutOfMemory, Some(longest as usize)));
-            assert_eq!(error.message.contains(&format!("ask for a context of {longest} tokens")), longest > 0, "{error}");
+            assert_eq!((error.code, error.details.ctx_len), (Code::OutOfMemory, Some(longest as usize)));
+            assert_eq!(error.sentence().contains(&format!("ask for a context of {longest} tokens")), longest > 0, "{error}");
         }
         let sentence = "217.4 MB of memory are needed (98.0 MB for weights, 94.4 MB for 4096 tokens of context, \
                         25.0 MB to work in) and 130.0 MB are there; ask for a context of 256 tokens, or take a smaller model";
-        assert_eq!(needed.refused(4096, 130 * MB).message, sentence);
+        assert_eq!(needed.refused(4096, 130 * MB).sentence(), sentence);
     }
 }

@@ -88,7 +88,7 @@ impl Device {
         let mut wanted = HELPFUL;
         if options.profile {
             if !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-                fail!(Code::NoGpu, "the GPU {} has no clock that kernels can be timed by; bench without --profile", name(&info));
+                fail!(Code::NoGpu, "the GPU {} has no clock that kernels can be timed by", name(&info); "bench without --profile");
             }
             wanted |= wgpu::Features::TIMESTAMP_QUERY; // Nobody else asks: it alone slows some devices down.
         }
@@ -106,7 +106,7 @@ impl Device {
         }
         let (device, queue) = match opened {
             Ok(opened) => opened,
-            Err(error) => fail!(Code::NoGpu, "the GPU {} cannot be opened ({error}); run on the CPU", name(&info)),
+            Err(error) => fail!(Code::NoGpu, "the GPU {} cannot be opened ({error})", name(&info); "run on the CPU"),
         };
         let health = Health::default();
         health.watch(&device);
@@ -181,7 +181,7 @@ fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -
         (Choice::Auto, true) => Ok(&[true, false]),
         (Choice::On, true) => Ok(&[true]),
         (Choice::Auto, false) | (Choice::Off, _) => Ok(&[false]),
-        (Choice::On, false) => fail!(Code::NoGpu, "the GPU {} has no {what}; leave the choice to the engine", name(info)),
+        (Choice::On, false) => fail!(Code::NoGpu, "the GPU {} has no {what}", name(info); "leave the choice to the engine"),
     }
 }
 
@@ -199,7 +199,7 @@ async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgp
         let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
         return match instance.request_adapter(&request).await {
             Ok(adapter) => Ok(adapter),
-            Err(_) => fail!(Code::NoGpu, "there is no GPU to use: {}; run on the CPU", platform::NO_ADAPTER),
+            Err(_) => fail!(Code::NoGpu, "there is no GPU to use: {}", platform::NO_ADAPTER; "run on the CPU"),
         };
     };
     let mut names = Vec::new();
@@ -211,7 +211,7 @@ async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgp
         names.push(name);
     }
     let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
-    fail!(Code::NoGpu, "there is no GPU named {wanted}: found {found}; name one of these or run on the CPU");
+    fail!(Code::NoGpu, "there is no GPU named {wanted}: found {found}"; "name one of these or run on the CPU");
 }
 
 /// WebGPU's default limits, so that what works here works everywhere; larger buffers only when asked for.

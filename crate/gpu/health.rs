@@ -7,6 +7,9 @@ use std::task::{Poll, Waker};
 
 use crate::error::{Code, Error, Result};
 
+/// What to do about a device that is gone.
+pub(super) const LOAD_AGAIN: &str = "load the model again";
+
 /// Shared by a device and its callbacks.
 #[derive(Clone, Default)]
 pub(super) struct Health(Arc<Mutex<State>>);
@@ -41,7 +44,7 @@ impl Health {
     pub fn watch(&self, device: &wgpu::Device) {
         let health = self.clone();
         device.set_device_lost_callback(move |_, message| {
-            health.fail(Error::new(Code::GpuLost, format!("the GPU was lost ({message}); load the model again")), true);
+            health.fail(Error::new(Code::GpuLost, format!("the GPU was lost ({message})")).advise(LOAD_AGAIN), true);
         });
         let health = self.clone();
         device.on_uncaptured_error(Arc::new(move |error| health.fail(explain("the GPU", error), false)));
@@ -102,7 +105,7 @@ impl Health {
 pub(super) fn explain(what: &str, error: wgpu::Error) -> Error {
     match error {
         wgpu::Error::OutOfMemory { .. } => {
-            Error::new(Code::OutOfMemory, format!("{what}: the GPU has no memory left; choose a shorter context or fewer bits"))
+            Error::new(Code::OutOfMemory, format!("{what}: the GPU has no memory left")).advise("choose a shorter context or fewer bits")
         }
         wgpu::Error::Validation { description, .. } => Error::new(Code::GpuFailed, format!("{what}: refused ({description})")),
         wgpu::Error::Internal { description, .. } => Error::new(Code::GpuFailed, format!("{what}: the driver failed ({description})")),

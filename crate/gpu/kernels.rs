@@ -111,7 +111,7 @@ pub(super) fn lower(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Resul
     for dispatch in &dispatches {
         if dispatch.groups.iter().any(|&side| side > MAX_SIDE) {
             let (name, [x, y, z]) = (dispatch.shader.name(), dispatch.groups);
-            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes at once; use smaller chunks of tokens");
+            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes at once"; "use smaller chunks of tokens");
         }
     }
     Ok(dispatches)
@@ -335,7 +335,7 @@ fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: 
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
     if fours > MOST_FOURS {
-        fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds; run on the CPU");
+        fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds"; "run on the CPU");
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
     let params = params::Attend { n_heads, n_kv_heads, first_head: cache.first_head, ctx_len: cache.ctx_len, window, scale, rows };

@@ -40,7 +40,7 @@ use crate::error::{Code, Error, Result, fail};
 use crate::op::{Buf, Op};
 use crate::profile::{Kernel, Peaks};
 use device::Device;
-use health::{Answer, Health, explain};
+use health::{Answer, Health, LOAD_AGAIN, explain};
 use kernels::{lower, partial_bytes};
 use pipelines::Pipelines;
 use profiler::{Profiler, Tally};
@@ -247,7 +247,7 @@ impl Drop for Gpu {
 
 /// Browsers refuse answers of a lost device before they say that it is lost.
 fn unreadable(why: impl Display) -> Error {
-    Error::new(Code::GpuLost, format!("the GPU was lost (its answer cannot be read: {why}); load the model again"))
+    Error::new(Code::GpuLost, format!("the GPU was lost (its answer cannot be read: {why})")).advise(LOAD_AGAIN)
 }
 
 impl Backend for Gpu {
@@ -265,7 +265,7 @@ impl Backend for Gpu {
         }
         let (asked, most) = (bytes as f64 / (1 << 20) as f64, self.device.max_buffer >> 20);
         if bytes > self.device.max_buffer {
-            fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU allows {most}; choose a shorter context");
+            fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU allows {most}"; "choose a shorter context");
         }
         let device = &self.device.device;
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);

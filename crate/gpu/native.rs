@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::health::Health;
+use super::health::{Health, LOAD_AGAIN};
 use crate::error::{Code, Result, fail};
 
 /// What a module that uses subgroups begins with: nothing, wgpu asks for a device feature instead.
@@ -33,8 +33,8 @@ pub(super) fn finish(
         match device.poll(wait) {
             Err(wgpu::PollError::Timeout) => {} // A slow device may be at it for long; a lost one says so.
             Ok(_) if done() => {}
-            Ok(status) => fail!(Code::GpuFailed, "the GPU went silent ({status:?}); load the model again"),
-            Err(error) => fail!(Code::GpuFailed, "the GPU cannot be waited for ({error}); load the model again"),
+            Ok(status) => fail!(Code::GpuFailed, "the GPU went silent ({status:?})"; "{LOAD_AGAIN}"),
+            Err(error) => fail!(Code::GpuFailed, "the GPU cannot be waited for ({error})"; "{LOAD_AGAIN}"),
         }
     }
     Ok(())

@@ -35,8 +35,9 @@ fn allocate_layer<B: Backend>(backend: &mut B, config: &Config, layer: u32, ctx_
     if heads_a_part == 0 {
         fail!(
             Code::OutOfMemory,
-            "a context of {ctx_len} tokens needs buffers of {head_bytes} bytes and this device allows {}; ask for a shorter context",
-            backend.limits().max_buffer
+            "a context of {ctx_len} tokens needs buffers of {head_bytes} bytes and this device allows {}",
+            backend.limits().max_buffer;
+            "ask for a shorter context"
         );
     }
     let mut parts = LayerCache::new();

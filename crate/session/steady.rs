@@ -192,7 +192,7 @@ impl<H: Host> Steady<H> {
                 self.device = None; // What it said would have no sense.
                 return loaded.and(Err(error));
             }
-            self.note(format!("The model is not kept: {}", error.message));
+            self.note(format!("The model is not kept: {}", error.sentence()));
         }
         loaded
     }
@@ -218,8 +218,7 @@ impl<H: Host> Steady<H> {
                 Ok(None) => self.notice = None, // What the GPU lacked is no matter.
                 Err(why) if self.wanted == Wanted::Auto && is_of_the_gpu(&why) => {
                     // What the error advises is done.
-                    let reason = why.message.strip_suffix("; run on the CPU").unwrap_or(&why.message);
-                    self.notice = Some(format!("The CPU answers: {reason}"));
+                    self.notice = Some(format!("The CPU answers: {}", why.message));
                 }
                 Err(error) => return Err(error),
             }
@@ -246,7 +245,7 @@ impl<H: Host> Steady<H> {
             }
         }
         self.losses = 0;
-        fail!(Code::GpuLost, "the GPU was lost {MOST_LOSSES} times in a row; run on the CPU")
+        fail!(Code::GpuLost, "the GPU was lost {MOST_LOSSES} times in a row"; "run on the CPU")
     }
 
     async fn contest(&self) -> Result<Option<Contest<H::Source>>> {
@@ -362,8 +361,7 @@ impl<H: Host> SteadyAnswer<'_, H> {
     fn lose(&mut self, error: &Error) -> Result<Event> {
         self.lost = Some(on!(self.steady.loaded()?, session => session.engine().tokens().to_vec()));
         self.steady.losses += 1;
-        // What to do about it, which our messages say after a semicolon, is what is done.
-        let what = error.message.split(';').next().unwrap_or_default();
-        Ok(Event::Notice { message: format!("The model is loaded again, and the answer goes on: {what}") })
+        // What the error advises is done.
+        Ok(Event::Notice { message: format!("The model is loaded again, and the answer goes on: {}", error.message) })
     }
 }

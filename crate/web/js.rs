@@ -50,8 +50,8 @@ pub(super) fn failure(thrown: &JsValue, otherwise: impl FnOnce(String) -> Error)
     if !REFUSALS.iter().any(|refusal| said.contains(refusal)) {
         return otherwise(why);
     }
-    let message = format!("the browser has no memory left ({why}); load with a shorter context or a smaller model, or close other tabs");
-    Error::new(Code::OutOfMemory, message)
+    Error::new(Code::OutOfMemory, format!("the browser has no memory left ({why})"))
+        .advise("load with a shorter context or a smaller model, or close other tabs")
 }
 
 pub(super) async fn sleep(milliseconds: i32) {

@@ -48,12 +48,18 @@ pub(super) fn to_js(value: &impl Serialize) -> JsValue {
 /// An `Error` as JavaScript throws them.
 pub(super) fn thrown(error: Error) -> JsValue {
     refused::forget();
-    let object = js_sys::Error::new(&error.message);
+    let object = js_sys::Error::new(&error.sentence());
     object.set_name("PhiError");
-    // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&object, &"code".into(), &error.code.as_str().into());
-    if let Some(ctx_len) = error.ctx_len {
-        let _ = Reflect::set(&object, &"contextLength".into(), &ctx_len.into());
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&object, &name.into(), &value);
+    };
+    set("code", error.code.as_str().into());
+    if let Some(ctx_len) = error.details.ctx_len {
+        set("contextLength", ctx_len.into());
+    }
+    if let Some(missing) = error.details.missing {
+        set("missing", (missing as f64).into());
     }
     object.into()
 }

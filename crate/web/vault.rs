@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::js;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Details, Error, Result};
 use crate::kept::Vault;
 
 #[wasm_bindgen]
@@ -118,7 +118,10 @@ fn failure(thrown: &JsValue) -> Error {
     let known = [Code::StorageFull, Code::StorageLost, Code::InUse, Code::Truncated, Code::Cancelled, Code::OutOfMemory];
     let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
     match code {
-        Some(code) => Error::new(code, js::message_of(thrown)),
+        Some(code) => {
+            let missing = js::get(thrown, "missing").as_f64().map(|bytes| bytes as u64);
+            Error { details: Details { missing, ..Details::default() }, ..Error::new(code, js::message_of(thrown)) }
+        }
         None => js::failure(thrown, |why| {
             Error::new(Code::Io, format!("the browser's storage failed ({why}); try again, or load without keeping the model"))
         }),

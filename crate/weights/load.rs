@@ -12,7 +12,7 @@ use super::quant::{Fit, NOT_FINITE, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::tensor::Tensor;
 use crate::backend::Backend;
-use crate::error::{Code, Error, Result, fail};
+use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Matrix, Part};
 
 /// Stored bytes that are read at once.
@@ -313,9 +313,8 @@ impl<S: Source> Checkpoint<S> {
         for row in 0..step.rows {
             let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
             let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-            fit += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
-                Error::new(error.code, format!("{} row {}: {}", tensor.name, step.first_row + stored_row, error.message))
-            })?;
+            fit += pack_row(&tensor.stored, stored, &mut panel, row)
+                .map_err(|error| error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row)))?;
         }
         Ok((panel, Origin { bytes: bytes.len() as u64, fit }))
     }

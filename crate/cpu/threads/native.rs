@@ -29,7 +29,7 @@ impl Helpers {
             match thread::Builder::new().name(format!("cpu {}", seat + 1)).spawn(move || team.help(seat)) {
                 Ok(thread) => helpers.threads.push(thread),
                 Err(error) => {
-                    fail!(Code::OutOfMemory, "{} threads could not be started: {error}; ask for fewer", helpers.team.helpers() + 1)
+                    fail!(Code::OutOfMemory, "{} threads could not be started: {error}", helpers.team.helpers() + 1; "ask for fewer")
                 }
             }
         }

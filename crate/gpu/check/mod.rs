@@ -27,7 +27,8 @@ async fn run(gpu: &mut Gpu, ops: &[Op]) -> Result<()> {
 }
 
 fn wrong(gpu: &Gpu, what: &str, found: f32, right: f32) -> Error {
-    Error::new(Code::GpuFailed, format!("{} computes wrongly: {found} instead of {right} for {what}; run on the CPU", gpu.describe()))
+    Error::new(Code::GpuFailed, format!("{} computes wrongly: {found} instead of {right} for {what}", gpu.describe()))
+        .advise("run on the CPU")
 }
 
 /// Numbers in -1..1 without a pattern that a wrong index could hide in.

@@ -1,4 +1,6 @@
-//! One answer: its course from the prompt to the last token, what is told of it, and its figures.
+//! One answer: its way from the prompt to the last token, what is told of it, and its figures.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -182,11 +184,18 @@ impl Work {
 /// a few tokens. To stop, drop it: there is nothing to undo, and what the cache holds serves the next question.
 pub struct Answer<'s, B: Backend> {
     session: &'s mut Session<B>,
-    course: Course,
+    generation: Generation,
 }
 
-/// What an answer knows of itself.
-pub(super) struct Course {
+/// An answer in the making that borrows nothing: whoever asked for it keeps it, and has its session, which may work at others in between,
+/// go on with it ([`Session::next`]). To stop, drop it.
+pub struct Generation {
+    /// Tells whose sequence an engine holds.
+    id: usize,
+    /// The prompt, and what was chosen after it.
+    tokens: Vec<u32>,
+    /// Whether an engine has begun to read it and has not come to a new token yet.
+    pub(super) is_behind: bool,
     sampler: Sampler,
     choice: Choice,
     work: Work,
@@ -199,6 +208,9 @@ pub(super) struct Course {
     started: f64,
     prefilled: f64,
 }
+
+/// So many have begun.
+static NEXT_ID: AtomicUsize = AtomicUsize::new(1);
 
 /// Where the next token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -221,29 +233,32 @@ enum Phase {
 }
 
 impl<'s, B: Backend> Answer<'s, B> {
-    pub(super) fn new(session: &'s mut Session<B>, course: Course) -> Answer<'s, B> {
-        Answer { session, course }
+    pub(super) fn new(session: &'s mut Session<B>, generation: Generation) -> Answer<'s, B> {
+        Answer { session, generation }
     }
 
     /// Works until there is something to tell; `None` after [`Event::Done`].
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.session.step(&mut self.course).await
+        self.session.next(&mut self.generation).await
     }
 
     /// Ends the answer here; its figures up to now.
     pub fn cancel(self) -> Stats {
-        self.course.cancelled(self.session.engine.describe_backend())
+        self.session.cancel(self.generation)
     }
 }
 
-impl Course {
-    /// The course of an answer to a prompt, in which the tokens of `never` do not come up.
-    pub fn new(prompt: &[u32], stream: TextStream, options: &GenerateOptions, never: &[u32]) -> Result<Course> {
+impl Generation {
+    /// An answer to a prompt, in which the tokens of `never` do not come up.
+    pub(super) fn new(prompt: &[u32], stream: TextStream, options: &GenerateOptions, never: &[u32]) -> Result<Generation> {
         options.validate()?;
         let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
         let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed)?;
         sampler.prompt(prompt);
-        Ok(Course {
+        Ok(Generation {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            tokens: prompt.to_vec(),
+            is_behind: false,
             sampler,
             choice: Choice::Here,
             work: Work::default(),
@@ -258,8 +273,22 @@ impl Course {
         })
     }
 
-    /// Goes on, or begins, on an engine that has been told the sequence.
-    pub fn begin_on<B: Backend>(&mut self, engine: &mut Engine<B>) -> Result<()> {
+    pub(super) fn id(&self) -> usize {
+        self.id
+    }
+
+    /// Whether tokens are still to come, which the engine must have the sequence for.
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self.phase, Phase::Prefill | Phase::Decode)
+    }
+
+    /// Goes on, or begins, on an engine: what its cache does not have of the sequence is read, of which prefill events tell.
+    ///
+    /// # Errors
+    /// `prompt-too-long` where the engine's context is too short for the sequence.
+    pub(super) fn go_on<B: Backend>(&mut self, engine: &mut Engine<B>) -> Result<()> {
+        engine.plan(&self.tokens)?;
+        self.is_behind = true;
         self.work = Work::default();
         let sampling = self.sampler.sampling();
         self.choice = if sampling.is_plain_argmax() {
@@ -278,7 +307,7 @@ impl Course {
     }
 
     /// The figures of an answer that ends here.
-    pub fn cancelled(mut self, backend: String) -> Stats {
+    pub(super) fn cancelled(mut self, backend: String) -> Stats {
         if self.generated == 0 {
             self.prefilled = clock::seconds();
         }
@@ -320,17 +349,17 @@ pub fn rules(sampling: &Sampling) -> Rules {
     }
 }
 
-/// One step of a course on an engine.
+/// One step of an answer on an engine.
 pub(super) struct Step<'a, B: Backend> {
     pub engine: &'a mut Engine<B>,
     pub words: &'a Words,
-    pub course: &'a mut Course,
+    pub generation: &'a mut Generation,
 }
 
 impl<B: Backend> Step<'_, B> {
     /// Works until there is something to tell.
     pub async fn next(mut self) -> Result<Option<Event>> {
-        match self.course.phase {
+        match self.generation.phase {
             Phase::Prefill => self.prefill().await.map(Some),
             Phase::Decode => self.decode().await.map(Some),
             Phase::Ending(finish) => Ok(Some(self.done(finish))),
@@ -341,9 +370,10 @@ impl<B: Backend> Step<'_, B> {
     async fn prefill(&mut self) -> Result<Event> {
         let pending = self.engine.advance().await?;
         if pending == 0 {
-            self.course.phase = Phase::Decode;
+            self.generation.is_behind = false;
+            self.generation.phase = Phase::Decode;
         }
-        Ok(Event::Prefill { done: self.course.prompt - pending, total: self.course.prompt })
+        Ok(Event::Prefill { done: self.generation.prompt - pending, total: self.generation.prompt })
     }
 
     async fn decode(&mut self) -> Result<Event> {
@@ -355,23 +385,25 @@ impl<B: Backend> Step<'_, B> {
                 return Ok(Event::Prefill { done: total - pending, total });
             }
             let token = self.choose().await?;
-            self.course.work.note(self.engine.counters());
-            if self.course.generated == 0 {
-                self.course.prefilled = clock::seconds();
+            self.generation.is_behind = false;
+            self.generation.work.note(self.engine.counters());
+            if self.generation.generated == 0 {
+                self.generation.prefilled = clock::seconds();
             }
             if self.words.stop_tokens.contains(&token) {
                 return Ok(self.end(Finish::Stop));
             }
-            self.course.generated += 1;
-            let text = self.course.stream.push(&self.words.tokenizer, token);
-            if self.course.stream.stopped() {
+            self.generation.generated += 1;
+            let text = self.generation.stream.push(&self.words.tokenizer, token);
+            if self.generation.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
             }
-            if self.course.generated == self.course.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
-                let rest = text + &self.course.stream.finish();
+            if self.generation.generated == self.generation.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
+                let rest = text + &self.generation.stream.finish();
                 return Ok(self.end_with(rest, Finish::Length));
             }
             self.engine.push(token)?;
+            self.generation.tokens.push(token);
             if !text.is_empty() {
                 return Ok(Event::Text { text });
             }
@@ -379,17 +411,17 @@ impl<B: Backend> Step<'_, B> {
     }
 
     async fn choose(&mut self) -> Result<u32> {
-        let token = match self.course.choice {
-            Choice::Here => return Ok(self.course.sampler.sample(&mut self.engine.logits().await?)),
+        let token = match self.generation.choice {
+            Choice::Here => return Ok(self.generation.sampler.sample(&mut self.engine.logits().await?)),
             Choice::Likeliest => self.engine.likeliest().await?,
             Choice::Drawn => self.engine.draw().await?,
         };
-        self.course.sampler.accept(token);
+        self.generation.sampler.accept(token);
         Ok(token)
     }
 
     fn end(&mut self, finish: Finish) -> Event {
-        let rest = self.course.stream.finish();
+        let rest = self.generation.stream.finish();
         self.end_with(rest, finish)
     }
 
@@ -397,12 +429,12 @@ impl<B: Backend> Step<'_, B> {
         if rest.is_empty() {
             return self.done(finish);
         }
-        self.course.phase = Phase::Ending(finish);
+        self.generation.phase = Phase::Ending(finish);
         Event::Text { text: rest }
     }
 
     fn done(&mut self, finish: Finish) -> Event {
-        self.course.phase = Phase::Over;
-        Event::Done(self.course.stats(finish, self.engine.describe_backend()))
+        self.generation.phase = Phase::Over;
+        Event::Done(self.generation.stats(finish, self.engine.describe_backend()))
     }
 }

@@ -8,7 +8,7 @@ mod verdict;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Event, Finish, GenerateOptions, Stats, WorkPerToken, rules};
+pub use answer::{Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, rules};
 pub use steady::{Device, Host, Steady, SteadyAnswer, Wanted};
 pub use verdict::{Rivals, Verdict};
 
@@ -22,7 +22,7 @@ use crate::text::template::{ChatTemplate, Ending, Message, Prompt};
 use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
 use crate::weights::source::Source;
 use crate::words::Words;
-use answer::{Course, Step};
+use answer::Step;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +67,11 @@ pub struct Description {
     pub measured: Option<Verdict>,
 }
 
-/// A loaded model and one conversation.
+/// A loaded model, and the sequence that its cache holds.
 pub struct Session<B: Backend> {
     engine: Engine<B>,
+    /// The id of the generation whose sequence the engine has, where that is known.
+    current: Option<usize>,
     words: Words,
     /// Ids that must never be chosen.
     padding: Vec<u32>,
@@ -104,7 +106,7 @@ impl<B: Backend> Session<B> {
         .await?;
         let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
-        Ok(Session { engine, words, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
+        Ok(Session { engine, current: None, words, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
     }
 
     /// What was loaded.
@@ -120,6 +122,7 @@ impl<B: Backend> Session<B> {
 
     /// The engine, for whoever speaks in token ids.
     pub fn engine(&mut self) -> &mut Engine<B> {
+        self.current = None;
         &mut self.engine
     }
 
@@ -143,17 +146,21 @@ impl<B: Backend> Session<B> {
 
     /// Begins the answer to a conversation.
     pub fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Answer<'_, B>> {
-        let course = self.begin_chat(messages, options)?;
-        Ok(Answer::new(self, course))
+        let generation = self.begin_chat(messages, options)?;
+        Ok(Answer::new(self, generation))
     }
 
     /// Begins the continuation of a plain text.
     pub fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Answer<'_, B>> {
-        let course = self.begin_completion(prompt, options)?;
-        Ok(Answer::new(self, course))
+        let generation = self.begin_completion(prompt, options)?;
+        Ok(Answer::new(self, generation))
     }
 
-    fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Course> {
+    /// Begins the answer to a conversation, for [`Session::next`] to go on with.
+    ///
+    /// # Errors
+    /// `bad-template`, `bad-option`, `prompt-too-long`.
+    pub fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Generation> {
         let (template, tokenizer) = (self.template()?, &self.words.tokenizer);
         let (ending, stream) = if options.continue_final {
             (Ending::Continued, TextStream::continuing(&options.stop))
@@ -172,36 +179,54 @@ impl<B: Backend> Session<B> {
         self.begin(&ids, stream, options)
     }
 
-    fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Course> {
+    /// Begins the continuation of a plain text, for [`Session::next`] to go on with.
+    ///
+    /// # Errors
+    /// `bad-option`, `prompt-too-long`.
+    pub fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Generation> {
         let tokenizer = &self.words.tokenizer;
         tokenizer.check_room(&Prompt::plain(prompt), self.engine.ctx_len())?;
         let ids = tokenizer.encode(prompt, true)?;
         self.begin(&ids, TextStream::continuing(&options.stop), options)
     }
 
-    fn begin(&mut self, prompt: &[u32], stream: TextStream, options: &GenerateOptions) -> Result<Course> {
+    fn begin(&mut self, prompt: &[u32], stream: TextStream, options: &GenerateOptions) -> Result<Generation> {
         let vocab_size = self.engine.config().vocab_size;
         if let Some((id, _)) = options.sampling.logit_bias.range(vocab_size..).next() {
             fail!(Code::BadOption, "logit_bias names token {id}; this model's tokens are 0 to {}", vocab_size - 1);
         }
-        let mut course = Course::new(prompt, stream, options, &self.padding)?;
-        self.engine.plan(prompt)?;
-        course.cached = prompt.len() - self.engine.pending();
-        course.begin_on(&mut self.engine)?;
-        Ok(course)
+        let mut generation = Generation::new(prompt, stream, options, &self.padding)?;
+        self.take_up(&mut generation)?;
+        generation.cached = prompt.len() - self.engine.pending();
+        Ok(generation)
     }
 
-    /// Goes on with an answer that another session of the same model began, whatever computed it there, and whose sequence came to
-    /// these tokens: they are read, of which prefill events tell, and then comes what it has not said yet.
+    /// Works at an answer until there is something to tell of it; nothing after [`Event::Done`]. One that this session has not worked at
+    /// last, or another session of the same model has begun, goes on where it was: what the cache does not hold of it is read again.
     ///
     /// # Errors
-    /// `prompt-too-long` where this session's context is too short for it.
-    fn take_up(&mut self, course: &mut Course, tokens: &[u32]) -> Result<()> {
-        self.engine.plan(tokens)?;
-        course.begin_on(&mut self.engine)
+    /// What running meets; `prompt-too-long` where this session's context is too short for it.
+    pub async fn next(&mut self, generation: &mut Generation) -> Result<Option<Event>> {
+        if generation.is_under_way() && self.current != Some(generation.id()) {
+            // Of two that take turns, none would ever come to a token if it gave way after each chunk.
+            let is_hurried = generation.is_behind && self.current.is_some();
+            self.take_up(generation)?;
+            while is_hurried && self.engine.pending() > 1 {
+                self.engine.advance().await?;
+            }
+        }
+        Step { engine: &mut self.engine, words: &self.words, generation }.next().await
     }
 
-    async fn step(&mut self, course: &mut Course) -> Result<Option<Event>> {
-        Step { engine: &mut self.engine, words: &self.words, course }.next().await
+    /// Ends an answer where it is; its figures up to now.
+    pub fn cancel(&self, generation: Generation) -> Stats {
+        generation.cancelled(self.engine.describe_backend())
+    }
+
+    fn take_up(&mut self, generation: &mut Generation) -> Result<()> {
+        self.current = None;
+        generation.go_on(&mut self.engine)?;
+        self.current = Some(generation.id());
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::answer::{Course, Event, GenerateOptions, Stats};
+use super::answer::{Event, GenerateOptions, Generation, Stats};
 use super::{Description, LoadOptions, Progress, Rivals, Session, Verdict};
 use crate::backend::Backend;
 use crate::engine::Engine;
@@ -89,6 +89,8 @@ pub struct Steady<H: Host> {
     gpu_ctx_len: Option<usize>,
     /// `None` while it is loaded again, and after that failed.
     device: Option<Device<H>>,
+    /// Whether the device is gone, so that the model must be loaded again.
+    is_lost: bool,
     /// What was measured, or is known from earlier.
     verdict: Option<Verdict>,
     /// GPUs lost since loading, or an answer, was last complete.
@@ -135,8 +137,17 @@ impl<H: Host> Steady<H> {
     /// # Errors
     /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
     pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<Steady<H>> {
-        let mut steady =
-            Steady { host, wanted, gpu_ctx_len: options.ctx_len, options, device: None, verdict: None, losses: 0, notice: None };
+        let mut steady = Steady {
+            host,
+            wanted,
+            gpu_ctx_len: options.ctx_len,
+            options,
+            device: None,
+            is_lost: false,
+            verdict: None,
+            losses: 0,
+            notice: None,
+        };
         steady.device().await?;
         Ok(steady)
     }
@@ -159,7 +170,7 @@ impl<H: Host> Steady<H> {
 
     /// What it is loaded on, after loading it again if that is lost.
     pub async fn device(&mut self) -> Result<&mut Device<H>> {
-        if self.device.is_none() {
+        if self.device.is_none() || self.is_lost {
             self.load().await?;
             self.losses = 0;
         }
@@ -168,14 +179,68 @@ impl<H: Host> Steady<H> {
 
     /// Begins the answer to a conversation.
     pub async fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
-        let course = on!(self.device().await?, session => session.begin_chat(messages, options))?;
-        Ok(SteadyAnswer { steady: self, course, lost: None })
+        let generation = self.begin_chat(messages, options).await?;
+        Ok(SteadyAnswer { steady: self, generation })
     }
 
     /// Begins the continuation of a plain text.
     pub async fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
-        let course = on!(self.device().await?, session => session.begin_completion(prompt, options))?;
-        Ok(SteadyAnswer { steady: self, course, lost: None })
+        let generation = self.begin_completion(prompt, options).await?;
+        Ok(SteadyAnswer { steady: self, generation })
+    }
+
+    /// Begins the answer to a conversation, for [`Steady::next`] to go on with.
+    ///
+    /// # Errors
+    /// As [`Session::begin_chat`], and those of loading the model again.
+    pub async fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Generation> {
+        on!(self.device().await?, session => session.begin_chat(messages, options))
+    }
+
+    /// Begins the continuation of a plain text, for [`Steady::next`] to go on with.
+    ///
+    /// # Errors
+    /// As [`Session::begin_completion`], and those of loading the model again.
+    pub async fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Generation> {
+        on!(self.device().await?, session => session.begin_completion(prompt, options))
+    }
+
+    /// Works at an answer until there is something to tell of it, as [`Session::next`] does, whatever becomes of the device: of that it tells
+    /// by [`Event::Notice`].
+    ///
+    /// # Errors
+    /// What loading again can meet, and what no other device would do better. The answer ends there.
+    pub async fn next(&mut self, generation: &mut Generation) -> Result<Option<Event>> {
+        if self.is_lost || self.device.is_none() {
+            self.load().await?;
+            if let Some(notice) = self.notice() {
+                return Ok(Some(Event::Notice { message: notice.to_owned() }));
+            }
+        }
+        match on!(self.loaded()?, session => session.next(generation).await) {
+            Err(error) if self.is_to_move(&error) => Ok(Some(self.lose(&error))),
+            Err(error) => {
+                self.give_up(&error);
+                Err(error)
+            }
+            Ok(Some(Event::Done(stats))) => {
+                self.losses = 0;
+                Ok(Some(Event::Done(stats)))
+            }
+            told => told,
+        }
+    }
+
+    /// Ends an answer where it is; its figures up to now.
+    pub fn cancel(&self, generation: Generation) -> Stats {
+        generation.cancelled(self.describe().map(|loaded| loaded.backend).unwrap_or_default())
+    }
+
+    fn lose(&mut self, error: &Error) -> Event {
+        self.is_lost = true;
+        self.losses += 1;
+        // What the error advises is done.
+        Event::Notice { message: format!("The model is loaded again, and the answer goes on: {}", error.message) }
     }
 
     fn loaded(&mut self) -> Result<&mut Device<H>> {
@@ -206,6 +271,7 @@ impl<H: Host> Steady<H> {
 
     async fn load_somewhere(&mut self) -> Result<()> {
         self.device = None; // The next one needs its memory.
+        self.is_lost = false;
         self.notice = None;
         let mut contest = if self.wanted == Wanted::Auto && self.verdict.is_none() { self.contest().await? } else { None };
         self.verdict = self.verdict.or_else(|| contest.as_ref().and_then(Contest::known));
@@ -316,52 +382,23 @@ fn is_of_the_gpu(error: &Error) -> bool {
     matches!(error.code, Code::NoGpu | Code::GpuFailed | Code::GpuLost | Code::OutOfMemory)
 }
 
-/// An answer in the making, as [`super::Answer`] is, whatever becomes of the device: of that it tells by [`Event::Notice`].
+/// An answer in the making, as [`super::Answer`] is, whatever becomes of the device.
 pub struct SteadyAnswer<'s, H: Host> {
     steady: &'s mut Steady<H>,
-    course: Course,
-    /// What the sequence holds, from the loss of its device on until it is somewhere else.
-    lost: Option<Vec<u32>>,
+    generation: Generation,
 }
 
 impl<H: Host> SteadyAnswer<'_, H> {
     /// Works until there is something to tell; `None` after [`Event::Done`].
     ///
     /// # Errors
-    /// What loading again can meet, and what no other device would do better. The answer ends there.
+    /// As [`Steady::next`].
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        if let Some(tokens) = &self.lost {
-            self.steady.load().await?;
-            on!(self.steady.loaded()?, session => session.take_up(&mut self.course, tokens))?;
-            self.lost = None;
-            if let Some(notice) = self.steady.notice() {
-                return Ok(Some(Event::Notice { message: notice.to_owned() }));
-            }
-        }
-        let outcome = on!(self.steady.loaded()?, session => session.step(&mut self.course).await);
-        match outcome {
-            Err(error) if self.steady.is_to_move(&error) => self.lose(&error).map(Some),
-            Err(error) => {
-                self.steady.give_up(&error);
-                Err(error)
-            }
-            Ok(Some(Event::Done(stats))) => {
-                self.steady.losses = 0;
-                Ok(Some(Event::Done(stats)))
-            }
-            told => told,
-        }
+        self.steady.next(&mut self.generation).await
     }
 
     /// Ends the answer here; its figures up to now.
     pub fn cancel(self) -> Stats {
-        self.course.cancelled(self.steady.describe().map(|loaded| loaded.backend).unwrap_or_default())
-    }
-
-    fn lose(&mut self, error: &Error) -> Result<Event> {
-        self.lost = Some(on!(self.steady.loaded()?, session => session.engine().tokens().to_vec()));
-        self.steady.losses += 1;
-        // What the error advises is done.
-        Ok(Event::Notice { message: format!("The model is loaded again, and the answer goes on: {}", error.message) })
+        self.steady.cancel(self.generation)
     }
 }

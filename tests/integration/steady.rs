@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 use phi_wasm::op::KvKind;
-use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, Session, Steady, SteadyAnswer, Wanted};
+use phi_wasm::session::{Event, GenerateOptions, Generation, Host, LoadOptions, Progress, Session, Steady, SteadyAnswer, Wanted};
 use phi_wasm::text::Sampling;
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::MemorySource;
@@ -120,6 +121,45 @@ async fn answer() -> String {
         }
     }
     whole
+}
+
+/// Works at these answers in turns, an event each; their texts.
+async fn in_turns<B: Backend>(session: &mut Session<B>, mut answers: Vec<Generation>) -> Vec<String> {
+    let mut texts = vec![String::new(); answers.len()];
+    let mut told = true;
+    while told {
+        told = false;
+        for (answer, text) in answers.iter_mut().zip(&mut texts) {
+            let event = session.next(answer).await.unwrap();
+            told |= event.is_some();
+            if let Some(Event::Text { text: piece }) = event {
+                text.push_str(&piece);
+            }
+        }
+    }
+    texts
+}
+
+async fn each_says_in_turns_what_it_says_alone(backend: impl Backend) {
+    let mut session = Session::open(tiny_chat(), backend, &LoadOptions::default(), &mut |_| {}).await.unwrap();
+    let sampling = Sampling { temperature: 1.0, seed: Some(7), ..Sampling::default() };
+    let asked = [(question(), short()), (vec![Message::user("And a hen?")], GenerateOptions { sampling, ..short() })];
+    let mut alone = Vec::new();
+    for (messages, options) in &asked {
+        let answer = session.begin_chat(messages, options).unwrap();
+        alone.extend(in_turns(&mut session, vec![answer]).await);
+    }
+    let both = asked.iter().map(|(messages, options)| session.begin_chat(messages, options).unwrap()).collect();
+    assert_eq!(in_turns(&mut session, both).await, alone);
+    assert!(alone[0] == answer().await && alone[1] != alone[0], "{alone:?}");
+}
+
+#[test]
+fn answers_take_turns() {
+    block_on(async {
+        each_says_in_turns_what_it_says_alone(cpu().unwrap()).await;
+        each_says_in_turns_what_it_says_alone(Gpu::new(GpuOptions { f16: Choice::Off, ..GpuOptions::default() }).await.unwrap()).await;
+    });
 }
 
 #[test]

@@ -7,8 +7,8 @@
 override FOURS: u32 = 16u; // head_dim / 4
 override TEAMS: u32 = 4u;
 
-const BUNDLES: u32 = 2u; // of a team: four queries each, which are the components of a vector
-const QUERIES: u32 = 4u * BUNDLES; // of a team
+// QUERIES, of a team, comes with the module.
+const BUNDLES: u32 = QUERIES / 4u; // four queries each, which are the components of a vector
 const PIECE: u32 = 8u; // fours of the head's elements in workgroup memory at a time
 
 struct Params {

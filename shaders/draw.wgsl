@@ -11,7 +11,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> logits: array<f32>; // [width]
 @group(0) @binding(3) var<storage, read> runs: array<Run>; // [RUNS]
-@group(0) @binding(4) var<storage, read_write> seen: array<u32>; // [width]: 0, or 2^31 and how often a token was generated
+@group(0) @binding(4) var<storage, read_write> seen: array<u32>; // [width]: 0, or SEEN and how often a token was generated
 @group(0) @binding(5) var<storage, read_write> candidates: array<u32>; // [WG, width / WG], rounded up: ids
 @group(0) @binding(6) var<storage, read_write> out: array<u32>; // [1]
 
@@ -216,6 +216,6 @@ fn main(lane: Lane) {
     if lane.index == 0u {
         id = select(0u, id, id < params.width);
         out[0] = id;
-        seen[id] = (seen[id] | 0x80000000u) + 1u;
+        seen[id] = (seen[id] | SEEN) + 1u;
     }
 }

@@ -6,7 +6,7 @@ override QUADS: u32 = 16u;
 override TEAMS: u32 = 8u;
 override GROUPS: u32 = 1u; // of 32 columns
 
-const TOKENS: u32 = 8u; // of an invocation
+// TOKENS, of an invocation, comes with the module.
 
 struct Params {
     rows: u32, // of the whole matrix: the width of out

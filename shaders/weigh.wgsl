@@ -9,7 +9,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> allowed: array<u32>; // [width / 32]
-@group(0) @binding(3) var<storage, read> seen: array<u32>; // [width]: 0, or 2^31 and how often a token was generated
+@group(0) @binding(3) var<storage, read> seen: array<u32>; // [width]: 0, or SEEN and how often a token was generated
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [width]
 @group(0) @binding(5) var<storage, read_write> logits: array<f32>; // [width]
 @group(0) @binding(6) var<storage, read_write> runs: array<Run>; // [RUNS]
@@ -28,7 +28,7 @@ fn processed(i: u32) -> f32 {
     let times = seen[i];
     if times != 0u {
         logit = select(logit * rules.repetition_penalty, logit / rules.repetition_penalty, logit > 0.0);
-        let generated = times & 0x7fffffffu;
+        let generated = times & ~SEEN;
         if generated > 0u {
             logit -= rules.presence_penalty + rules.frequency_penalty * f32(generated);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::liveness::{is_on_other_heads, is_read};
 use super::params;
 use super::pipelines::Constants;
-use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader};
+use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader, TEAM_QUERIES, TILE_TOKENS};
 use super::work::Work;
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Drawing, Heads, KvPart, Matrix, Op, Part};
@@ -29,14 +29,8 @@ const DRAWING: u32 = 256;
 /// Fours of a head that a workgroup holds, among the queries and keys of a tile.
 const MOST_FOURS: u32 = 64;
 
-/// Queries of a team of `attend.wgsl`, which has the same constant.
-const TEAM_QUERIES: u32 = 8;
-
 /// Invocations of a workgroup of `attend.wgsl` at most: what they share must fit into its memory.
 const ATTENDING: u32 = 128;
-
-/// Tokens of an invocation of `matmul.wgsl`, which has the same constant.
-const TOKENS: u32 = 8;
 
 /// What is chosen for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,7 +295,7 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, x), (5, out)]).collect(),
-        groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TOKENS * teams), 1],
+        groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TILE_TOKENS * teams), 1],
         work: Work::product(w, part, rows, rows * (w.cols + outputs(part, add))),
     }
 }

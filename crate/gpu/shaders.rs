@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::params::{self, Layout};
 use super::platform;
-use crate::op::KvKind;
+use crate::op::{Drawing, KvKind};
 use crate::weights::layout::Kind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
@@ -112,6 +112,10 @@ pub const MOST_TOKENS: u32 = 8;
 pub const MOST_QUADS: u32 = 4;
 /// Queries that one read of a KV head serves: they are the components of a vector.
 pub const MOST_QUERIES: u32 = 4;
+/// Tokens of an invocation of `matmul.wgsl`.
+pub(super) const TILE_TOKENS: u32 = 8;
+/// Queries of a team of `attend.wgsl`.
+pub(super) const TEAM_QUERIES: u32 = 8;
 
 /// Whether a shader writes to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,9 +290,16 @@ impl Shader {
             // Sizes of arrays of one invocation, which no override can be.
             source.push_str(&format!("const QUADS: u32 = {quads}u;\nconst TOKENS: u32 = {tokens}u;\n"));
         }
-        if let Shader::AttendToken(.., queries) = self {
-            source.push_str(&format!("const QUERIES: u32 = {queries}u;\n"));
-        }
+        // What Rust counts with as well.
+        source.push_str(&match self {
+            Shader::Matmul(..) => format!("const TOKENS: u32 = {TILE_TOKENS}u;\n"),
+            Shader::Attend(_) => format!("const QUERIES: u32 = {TEAM_QUERIES}u;\n"),
+            Shader::AttendToken(.., queries) => format!("const QUERIES: u32 = {queries}u;\n"),
+            Shader::Weigh(_) | Shader::Draw(_) => {
+                format!("const SEEN: u32 = {}u;\nconst MOST: f32 = {:e};\n", Drawing::SEEN, Drawing::MOST)
+            }
+            _ => String::new(),
+        });
         if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
             source.push_str(wgsl!("lib/rotate.wgsl"));
         }

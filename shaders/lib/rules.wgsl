@@ -20,9 +20,8 @@ struct Run {
     weight: f32,
 }
 
-// Beyond any logit, and so far from what a float holds that sums of two stay floats.
-const MOST: f32 = 1e38;
-const IMPOSSIBLE: f32 = -1e38;
+// MOST, which comes with the module, is beyond any logit, and so far from what a float holds that sums of two stay floats.
+const IMPOSSIBLE: f32 = -MOST;
 // Chosen only where all are.
 const FORBIDDEN: f32 = -3e38;
 

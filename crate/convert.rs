@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::Result;
+use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::directory::NewDirectory;
 use crate::weights::source::Source;
 use crate::weights::write::{Options, Report};
-use crate::words::Words;
 
 /// How far a conversion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, 
             (tokenizer_json.clone(), tokenizer_config.clone(), chat_template.clone(), generation_config.clone())
         }
         TextFiles::Gguf(metadata) if metadata.texts("tokenizer.ggml.tokens").is_some() => {
-            let tokenizer = Words::of(checkpoint)?.tokenizer;
+            let tokenizer = TextAssets::of(checkpoint)?.tokenizer;
             let mut config = json!({
                 "tokenizer_class": "PreTrainedTokenizerFast",
                 "chat_template": metadata.text("tokenizer.chat_template"),

@@ -22,10 +22,10 @@ pub mod profile;
 pub mod random;
 pub mod session;
 pub mod text;
+pub mod text_assets;
 mod timing;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
 pub mod web;
 pub mod weights;
-pub mod words;
 
 pub use error::{Code, Error, Result};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use phi_wasm::text::{Ending, Message};
+use phi_wasm::text_assets::TextAssets;
 use phi_wasm::weights::DirSource;
-use phi_wasm::words::Words;
 use phi_wasm::{Code, Error, Result};
 use serde_json::Value;
 
@@ -50,10 +50,10 @@ impl Prompt {
     pub async fn run(self) -> Result<()> {
         let messages = Message::conversation(read_json(&self.messages, "messages, a {\"role\", \"content\"} each")?)?;
         let tools = self.tools.as_deref().map_or_else(|| Ok(Vec::new()), tools)?;
-        let words = Words::open(DirSource::open(&self.model)?).await?;
-        let prompt = words.template?.render(&messages, &tools, Ending::Answer)?;
+        let assets = TextAssets::open(DirSource::open(&self.model)?).await?;
+        let prompt = assets.template?.render(&messages, &tools, Ending::Answer)?;
         if self.ids {
-            return output::line(joined(&words.tokenizer.encode_prompt(&prompt)?));
+            return output::line(joined(&assets.tokenizer.encode_prompt(&prompt)?));
         }
         // As it is: a line feed more would be another prompt.
         output::piece(prompt.text())
@@ -64,7 +64,7 @@ impl Tokenize {
     /// Does it.
     pub async fn run(self) -> Result<()> {
         let text = if self.text == "-" { read_stdin()? } else { self.text };
-        let tokenizer = Words::open(DirSource::open(&self.model)?).await?.tokenizer;
+        let tokenizer = TextAssets::open(DirSource::open(&self.model)?).await?.tokenizer;
         let ids = tokenizer.encode(&text, false)?;
         if self.count {
             return output::line(ids.len());

@@ -14,7 +14,7 @@ use crate::op::Rules;
 use crate::text::options::Options;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
-use crate::words::Words;
+use crate::text_assets::TextAssets;
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -352,7 +352,7 @@ pub fn rules(sampling: &Sampling) -> Rules {
 /// One step of an answer on an engine.
 pub(super) struct Step<'a, B: Backend> {
     pub engine: &'a mut Engine<B>,
-    pub words: &'a Words,
+    pub text_assets: &'a TextAssets,
     pub generation: &'a mut Generation,
 }
 
@@ -390,11 +390,11 @@ impl<B: Backend> Step<'_, B> {
             if self.generation.generated == 0 {
                 self.generation.prefilled = clock::seconds();
             }
-            if self.words.stop_tokens.contains(&token) {
+            if self.text_assets.stop_tokens.contains(&token) {
                 return Ok(self.end(Finish::Stop));
             }
             self.generation.generated += 1;
-            let text = self.generation.stream.push(&self.words.tokenizer, token);
+            let text = self.generation.stream.push(&self.text_assets.tokenizer, token);
             if self.generation.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
             }

@@ -19,9 +19,9 @@ use crate::op::KvKind;
 use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
 use crate::text::template::{ChatTemplate, Ending, Message, Prompt};
+use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
 use crate::weights::source::Source;
-use crate::words::Words;
 use answer::Step;
 
 /// How to load a model.
@@ -72,7 +72,7 @@ pub struct Session<B: Backend> {
     engine: Engine<B>,
     /// The id of the generation whose sequence the engine has, where that is known.
     current: Option<usize>,
-    words: Words,
+    text_assets: TextAssets,
     /// Ids that must never be chosen.
     padding: Vec<u32>,
     model: String,
@@ -95,7 +95,7 @@ impl<B: Backend> Session<B> {
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Session<B>> {
-        let words = Words::of(&checkpoint)?;
+        let text_assets = TextAssets::of(&checkpoint)?;
         let total = checkpoint.weight_bytes();
         let mut done = 0;
         let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
@@ -104,9 +104,9 @@ impl<B: Backend> Session<B> {
             progress(Progress { done, total });
         })
         .await?;
-        let padding: Vec<u32> = words.tokenizer.padding(engine.config().vocab_size as usize).collect();
+        let padding: Vec<u32> = text_assets.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
-        Ok(Session { engine, current: None, words, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
+        Ok(Session { engine, current: None, text_assets, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
     }
 
     /// What was loaded.
@@ -128,12 +128,12 @@ impl<B: Backend> Session<B> {
 
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.words.tokenizer
+        &self.text_assets.tokenizer
     }
 
     /// The tokenizer, the template and the tokens that end an answer.
-    pub fn words(&self) -> &Words {
-        &self.words
+    pub fn text_assets(&self) -> &TextAssets {
+        &self.text_assets
     }
 
     /// The chat template.
@@ -141,7 +141,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `bad-template` where the model has none, or one that does not compile.
     pub fn template(&self) -> Result<&ChatTemplate> {
-        self.words.template.as_ref().map_err(Clone::clone)
+        self.text_assets.template.as_ref().map_err(Clone::clone)
     }
 
     /// Begins the answer to a conversation.
@@ -161,7 +161,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `bad-template`, `bad-option`, `prompt-too-long`.
     pub fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Generation> {
-        let (template, tokenizer) = (self.template()?, &self.words.tokenizer);
+        let (template, tokenizer) = (self.template()?, &self.text_assets.tokenizer);
         let (ending, stream) = if options.continue_final {
             (Ending::Continued, TextStream::continuing(&options.stop))
         } else {
@@ -184,7 +184,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `bad-option`, `prompt-too-long`.
     pub fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Generation> {
-        let tokenizer = &self.words.tokenizer;
+        let tokenizer = &self.text_assets.tokenizer;
         tokenizer.check_room(&Prompt::plain(prompt), self.engine.ctx_len())?;
         let ids = tokenizer.encode(prompt, true)?;
         self.begin(&ids, TextStream::continuing(&options.stop), options)
@@ -215,7 +215,7 @@ impl<B: Backend> Session<B> {
                 self.engine.advance().await?;
             }
         }
-        Step { engine: &mut self.engine, words: &self.words, generation }.next().await
+        Step { engine: &mut self.engine, text_assets: &self.text_assets, generation }.next().await
     }
 
     /// Ends an answer where it is; its figures up to now.

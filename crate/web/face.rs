@@ -24,10 +24,10 @@ use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
 use crate::session::{Description, Device, Event, GenerateOptions, Host, Progress, Rivals, Steady, SteadyAnswer, Verdict, Wanted};
 use crate::text::{self, Ending, Message, Prompt};
+use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, Hold};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
-use crate::words::Words;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.ts");
@@ -77,10 +77,10 @@ pub fn start() {
 pub struct PhiEngine(Steady<Page>);
 
 impl PhiEngine {
-    async fn text_assets(&mut self) -> std::result::Result<&Words, JsValue> {
+    async fn text_assets(&mut self) -> std::result::Result<&TextAssets, JsValue> {
         Ok(match self.0.device().await.map_err(thrown)? {
-            Device::Gpu(session) => session.words(),
-            Device::Cpu(session) => session.words(),
+            Device::Gpu(session) => session.text_assets(),
+            Device::Cpu(session) => session.text_assets(),
         })
     }
 }
@@ -433,7 +433,7 @@ async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::re
 }
 
 /// A conversation rendered for the model.
-fn prompt(assets: &Words, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
+fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
     let (tools, ending) = template_options(&options).map_err(thrown)?;
     let messages = Message::conversation(from_js("messages", messages)?).map_err(thrown)?;

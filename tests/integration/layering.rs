@@ -20,12 +20,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["error", "op", "profile", "backend", "random", "clock", "timing", "weights", "model"]),
     ("cpu", &["error", "op", "backend", "weights"]),
     ("gpu", &["error", "op", "profile", "backend", "clock", "timing", "weights"]),
-    ("words", &["error", "text", "weights"]),
-    ("session", &["error", "op", "backend", "weights", "engine", "text", "words", "clock"]),
+    ("text_assets", &["error", "text", "weights"]),
+    ("session", &["error", "op", "backend", "weights", "engine", "text", "text_assets", "clock"]),
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
-    ("convert", &["error", "op", "weights", "text", "words"]),
+    ("convert", &["error", "op", "weights", "text", "text_assets"]),
     ("kept", &["error", "weights", "convert", "clock"]),
-    ("web", &["error", "op", "backend", "weights", "kept", "engine", "text", "words", "session", "bench", "cpu", "gpu"]),
+    ("web", &["error", "op", "backend", "weights", "kept", "engine", "text", "text_assets", "session", "bench", "cpu", "gpu"]),
 ];
 
 /// Of `weights`, the backends and the ops know only how weights lie in memory.

@@ -9,7 +9,7 @@ use crate::weights::source::Source;
 
 /// Everything about a model's text.
 #[derive(Debug)]
-pub struct Words {
+pub struct TextAssets {
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
     /// Messages to text, or why this model cannot converse: it may still continue a text.
@@ -18,24 +18,24 @@ pub struct Words {
     pub stop_tokens: Vec<u32>,
 }
 
-impl Words {
+impl TextAssets {
     /// Reads a checkpoint's tokenizer and template.
     ///
     /// # Errors
     /// `bad-tokenizer` when there is none or it cannot be read.
-    pub fn of<S>(checkpoint: &Checkpoint<S>) -> Result<Words> {
-        Words::read(&checkpoint.files, &checkpoint.stop_tokens)
+    pub fn of<S>(checkpoint: &Checkpoint<S>) -> Result<TextAssets> {
+        TextAssets::read(&checkpoint.files, &checkpoint.stop_tokens)
     }
 
     /// Reads a model's tokenizer and template without its weights, which need not be there; the stop tokens are the vocabulary's alone.
     ///
     /// # Errors
-    /// Those of [`TextFiles::open`] and [`Words::of`].
-    pub async fn open(source: impl Source) -> Result<Words> {
-        Words::read(&TextFiles::open(source).await?, &[])
+    /// Those of [`TextFiles::open`] and [`TextAssets::of`].
+    pub async fn open(source: impl Source) -> Result<TextAssets> {
+        TextAssets::read(&TextFiles::open(source).await?, &[])
     }
 
-    fn read(files: &TextFiles, stop_tokens: &[u32]) -> Result<Words> {
+    fn read(files: &TextFiles, stop_tokens: &[u32]) -> Result<TextAssets> {
         let (tokenizer, template_source) = match files {
             TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, .. } => {
                 let Some(json) = tokenizer_json else {
@@ -53,7 +53,7 @@ impl Words {
         stop_tokens.extend(tokenizer.end_of_turn_ids());
         stop_tokens.sort_unstable();
         stop_tokens.dedup();
-        Ok(Words { tokenizer, template, stop_tokens })
+        Ok(TextAssets { tokenizer, template, stop_tokens })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use phi_wasm::session::{Finish, GenerateOptions, Steady};
+use phi_wasm::session::{Finish, GenerateOptions, ResilientSession};
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
@@ -107,7 +107,7 @@ impl Conversation {
     async fn ask(
         &mut self,
         question: &str,
-        model: &mut Steady<Terminal>,
+        model: &mut ResilientSession<Terminal>,
         options: &GenerateOptions,
         interrupts: &Interrupts,
     ) -> Result<String> {

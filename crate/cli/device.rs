@@ -7,7 +7,7 @@ use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::engine::Engine;
-use phi_wasm::session::{Host, Progress, Rivals, Steady, Verdict, Wanted};
+use phi_wasm::session::{Host, Progress, ResilientSession, Rivals, Verdict, Wanted};
 use phi_wasm::weights::source::DirSource;
 
 use super::cache;
@@ -35,14 +35,14 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
 }
 
 /// Loads the model onto the backend that the arguments ask for, where it stays as long as that does.
-pub async fn open(args: &ModelArgs) -> Result<Steady<Terminal>> {
+pub async fn open(args: &ModelArgs) -> Result<ResilientSession<Terminal>> {
     args.source()?;
     let terminal = Terminal { args: args.clone(), bar: RefCell::default() };
-    let steady = Steady::open(terminal, wanted(args), args.load_options(None)).await?;
-    if let Some(notice) = steady.notice() {
+    let session = ResilientSession::open(terminal, wanted(args), args.load_options(None)).await?;
+    if let Some(notice) = session.notice() {
         output::note(format_args!("phi: {notice}"));
     }
-    Ok(steady)
+    Ok(session)
 }
 
 /// This machine, and where its user looks.

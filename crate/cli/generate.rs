@@ -1,7 +1,7 @@
 //! `phi run`: one prompt, one answer.
 
 use clap::{Args, ValueEnum};
-use phi_wasm::session::{Event, Host, Stats, SteadyAnswer, Verdict};
+use phi_wasm::session::{Event, Host, ResilientAnswer, Stats, Verdict};
 use phi_wasm::text::template::Message;
 use phi_wasm::{Code, Error, Result};
 
@@ -56,7 +56,7 @@ impl Run {
 }
 
 /// Streams an answer to standard output, until it is stopped, and returns its text and figures.
-pub async fn print_answer<H: Host>(mut answer: SteadyAnswer<'_, H>, is_stopped: &dyn Fn() -> bool) -> Result<(String, Stats)> {
+pub async fn print_answer<H: Host>(mut answer: ResilientAnswer<'_, H>, is_stopped: &dyn Fn() -> bool) -> Result<(String, Stats)> {
     let mut whole = String::new();
     let bar = progress::Prefill::new();
     while let Some(event) = answer.next().await? {

@@ -1,15 +1,15 @@
 //! Messages in, text out: template, prefill, sampling, stop, cancel.
 //!
-//! A [`Session`] is a model on one backend and one conversation; a [`Steady`] one goes on when its device does not.
+//! A [`Session`] is a model on one backend and one conversation; a [`ResilientSession`] one goes on when its device does not.
 
 mod answer;
-mod steady;
+mod resilient;
 mod verdict;
 
 use serde::Serialize;
 
 pub use answer::{Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, rules};
-pub use steady::{Device, Host, Steady, SteadyAnswer, Wanted};
+pub use resilient::{Device, Host, ResilientAnswer, ResilientSession, Wanted};
 pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;

@@ -22,7 +22,9 @@ use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
-use crate::session::{Description, Device, Event, GenerateOptions, Host, Progress, Rivals, Steady, SteadyAnswer, Verdict, Wanted};
+use crate::session::{
+    Description, Device, Event, GenerateOptions, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
+};
 use crate::text::{self, Ending, Message, Prompt};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, Hold};
@@ -74,7 +76,7 @@ pub fn start() {
 
 /// A loaded model. One call at a time: wait for a promise before the next.
 #[wasm_bindgen]
-pub struct PhiEngine(Steady<Page>);
+pub struct PhiEngine(ResilientSession<Page>);
 
 impl PhiEngine {
     async fn text_assets(&mut self) -> std::result::Result<&TextAssets, JsValue> {
@@ -105,7 +107,7 @@ impl PhiEngine {
         let on_progress = on_progress.unchecked_into();
         let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
         let page = Page { model, keeper, threads: options.threads, hardware_only, tune, known, start_helpers, on_progress };
-        Steady::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
+        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
     }
 
     /// Hashes the model with this id, which is kept, again, and gets what is bad once more from `source`, the address that it came from.
@@ -417,7 +419,7 @@ fn origin(model: &JsValue) -> Result<PageSource> {
 }
 
 /// Drives an answer to its end, or until the listener has heard enough.
-async fn tell(mut answer: SteadyAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
+async fn tell(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
     while let Some(event) = answer.next().await.map_err(thrown)? {
         let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;

@@ -36,10 +36,10 @@ mod layering;
 mod profile;
 #[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]
 mod real_model;
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+mod resilient;
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
 mod shaders;
-#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
-mod steady;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 mod tuning;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]

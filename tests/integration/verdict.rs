@@ -7,7 +7,7 @@ use std::time::Duration;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Gpu, GpuOptions};
-use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, Rivals, Steady, Verdict, Wanted};
+use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, ResilientSession, Rivals, Verdict, Wanted};
 use phi_wasm::weights::MemorySource;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::{Code, Error, Result};
@@ -121,12 +121,12 @@ fn gpu() -> Result<Gpu> {
     block_on(Gpu::new(GpuOptions::default()))
 }
 
-fn load<B: Backend>(desk: &Rc<Desk>, gpu: fn() -> Result<B>, wanted: Wanted, bits: Bits) -> Steady<Table<B>> {
-    block_on(Steady::open(Table(desk.clone(), gpu), wanted, LoadOptions { hold: bits.into(), ..LoadOptions::default() })).unwrap()
+fn load<B: Backend>(desk: &Rc<Desk>, gpu: fn() -> Result<B>, wanted: Wanted, bits: Bits) -> ResilientSession<Table<B>> {
+    block_on(ResilientSession::open(Table(desk.clone(), gpu), wanted, LoadOptions { hold: bits.into(), ..LoadOptions::default() })).unwrap()
 }
 
 /// What a model says now, and the verdict that it goes by.
-fn told<B: Backend>(model: &mut Steady<Table<B>>) -> (String, Option<Verdict>) {
+fn told<B: Backend>(model: &mut ResilientSession<Table<B>>) -> (String, Option<Verdict>) {
     let measured = model.describe().unwrap().measured;
     let text = block_on(async {
         let mut answer = model.complete("word1", &GenerateOptions { max_tokens: 6, ..GenerateOptions::default() }).await.unwrap();

@@ -81,7 +81,7 @@ pub enum Wanted {
 }
 
 /// A loaded model and one conversation, on whatever computes at the time.
-pub struct Steady<H: Host> {
+pub struct ResilientSession<H: Host> {
     host: H,
     wanted: Wanted,
     options: LoadOptions,
@@ -131,13 +131,13 @@ macro_rules! on {
     };
 }
 
-impl<H: Host> Steady<H> {
+impl<H: Host> ResilientSession<H> {
     /// Loads a model.
     ///
     /// # Errors
     /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
-    pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<Steady<H>> {
-        let mut steady = Steady {
+    pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<ResilientSession<H>> {
+        let mut session = ResilientSession {
             host,
             wanted,
             gpu_ctx_len: options.ctx_len,
@@ -148,8 +148,8 @@ impl<H: Host> Steady<H> {
             losses: 0,
             notice: None,
         };
-        steady.device().await?;
-        Ok(steady)
+        session.device().await?;
+        Ok(session)
     }
 
     /// What it was opened with.
@@ -178,18 +178,18 @@ impl<H: Host> Steady<H> {
     }
 
     /// Begins the answer to a conversation.
-    pub async fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
+    pub async fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<ResilientAnswer<'_, H>> {
         let generation = self.begin_chat(messages, options).await?;
-        Ok(SteadyAnswer { steady: self, generation })
+        Ok(ResilientAnswer { session: self, generation })
     }
 
     /// Begins the continuation of a plain text.
-    pub async fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<SteadyAnswer<'_, H>> {
+    pub async fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<ResilientAnswer<'_, H>> {
         let generation = self.begin_completion(prompt, options).await?;
-        Ok(SteadyAnswer { steady: self, generation })
+        Ok(ResilientAnswer { session: self, generation })
     }
 
-    /// Begins the answer to a conversation, for [`Steady::next`] to go on with.
+    /// Begins the answer to a conversation, for [`ResilientSession::next`] to go on with.
     ///
     /// # Errors
     /// As [`Session::begin_chat`], and those of loading the model again.
@@ -197,7 +197,7 @@ impl<H: Host> Steady<H> {
         on!(self.device().await?, session => session.begin_chat(messages, options))
     }
 
-    /// Begins the continuation of a plain text, for [`Steady::next`] to go on with.
+    /// Begins the continuation of a plain text, for [`ResilientSession::next`] to go on with.
     ///
     /// # Errors
     /// As [`Session::begin_completion`], and those of loading the model again.
@@ -383,22 +383,22 @@ fn is_of_the_gpu(error: &Error) -> bool {
 }
 
 /// An answer in the making, as [`super::Answer`] is, whatever becomes of the device.
-pub struct SteadyAnswer<'s, H: Host> {
-    steady: &'s mut Steady<H>,
+pub struct ResilientAnswer<'s, H: Host> {
+    session: &'s mut ResilientSession<H>,
     generation: Generation,
 }
 
-impl<H: Host> SteadyAnswer<'_, H> {
+impl<H: Host> ResilientAnswer<'_, H> {
     /// Works until there is something to tell; `None` after [`Event::Done`].
     ///
     /// # Errors
-    /// As [`Steady::next`].
+    /// As [`ResilientSession::next`].
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.steady.next(&mut self.generation).await
+        self.session.next(&mut self.generation).await
     }
 
     /// Ends the answer here; its figures up to now.
     pub fn cancel(self) -> Stats {
-        self.steady.cancel(self.generation)
+        self.session.cancel(self.generation)
     }
 }

@@ -7,7 +7,9 @@ use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 use phi_wasm::op::KvKind;
-use phi_wasm::session::{Event, GenerateOptions, Generation, Host, LoadOptions, Progress, Session, Steady, SteadyAnswer, Wanted};
+use phi_wasm::session::{
+    Event, GenerateOptions, Generation, Host, LoadOptions, Progress, ResilientAnswer, ResilientSession, Session, Wanted,
+};
 use phi_wasm::text::Sampling;
 use phi_wasm::text::template::Message;
 use phi_wasm::weights::MemorySource;
@@ -65,8 +67,8 @@ impl Host for Unlucky {
     }
 }
 
-async fn open(fate: &Rc<Fate>, wanted: Wanted) -> Result<Steady<Unlucky>> {
-    Steady::open(Unlucky(fate.clone()), wanted, LoadOptions::default()).await
+async fn open(fate: &Rc<Fate>, wanted: Wanted) -> Result<ResilientSession<Unlucky>> {
+    ResilientSession::open(Unlucky(fate.clone()), wanted, LoadOptions::default()).await
 }
 
 /// What an answer has told so far.
@@ -81,7 +83,7 @@ struct Heard {
 }
 
 /// Listens to an answer, and has the GPU lost before every step where `strikes` says so.
-async fn listen<H: Host>(mut answer: SteadyAnswer<'_, H>, fate: &Fate, strikes: impl Fn(&Heard) -> bool) -> Result<Heard> {
+async fn listen<H: Host>(mut answer: ResilientAnswer<'_, H>, fate: &Fate, strikes: impl Fn(&Heard) -> bool) -> Result<Heard> {
     let mut heard = Heard::default();
     loop {
         if strikes(&heard) {
@@ -274,7 +276,7 @@ fn a_gpu_without_room_gets_a_shorter_context_or_nothing() {
     block_on(async {
         // The weights take 0.7 MiB, and keys and values 1.5 MiB for each 1024 positions.
         let options = |ctx_len| LoadOptions { ctx_len, kv: Some(KvKind::F32), ..LoadOptions::default() };
-        let load = |room, wanted, ctx_len| Steady::open(Small { room }, wanted, options(ctx_len));
+        let load = |room, wanted, ctx_len| ResilientSession::open(Small { room }, wanted, options(ctx_len));
         let model = load(5 * MIB, Wanted::Auto, None).await.unwrap();
         assert_eq!(model.describe().unwrap().ctx_len, 1024);
         assert!(model.notice().unwrap().starts_with("The context is 1024 tokens: "), "{:?}", model.notice());

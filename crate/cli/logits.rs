@@ -42,7 +42,7 @@ impl Task for Logits {
     async fn on<B: Backend>(self, backend: B) -> Result<()> {
         let checkpoint = Checkpoint::open(self.model.source()?).await?;
         let load = self.model.load_options(Some(self.ids.len()));
-        let options = EngineOptions { hold: load.hold, ctx_len: load.ctx_len, kv: load.kv };
+        let options = EngineOptions { format: load.format, ctx_len: load.ctx_len, kv: load.kv };
         let bar = progress::bytes("loading");
         bar.set_length(checkpoint.weight_bytes());
         let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;

@@ -96,7 +96,7 @@ impl ModelArgs {
             Kv::F16 => KvKind::F16,
             Kv::F32 => KvKind::F32,
         });
-        LoadOptions { hold: self.compute.bits.into(), ctx_len: self.compute.ctx.or(ctx), kv }
+        LoadOptions { format: self.compute.bits.into(), ctx_len: self.compute.ctx.or(ctx), kv }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::model::rope::{Factors, Rope};
 use crate::op::{Buf, KvKind, Op};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
-use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::WeightFormat;
 use crate::weights::config::Config;
 use crate::weights::layout::Kind;
 use crate::weights::source::Source;
@@ -33,7 +33,7 @@ const HEAD_ROWS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
     /// How weights are held.
-    pub hold: Hold,
+    pub format: WeightFormat,
     /// Positions to allocate; `None` for the model's own, at most 4096.
     pub ctx_len: Option<usize>,
     /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
@@ -87,7 +87,7 @@ impl<B: Backend> Engine<B> {
         if ctx_len == 0 || ctx_len > longest {
             fail!(Code::BadOption, "a context of {ctx_len} tokens was asked for; this model knows 1 to {longest}");
         }
-        let kind = options.kv.unwrap_or(if options.hold.floats == Kind::F32 { KvKind::F32 } else { KvKind::F16 });
+        let kind = options.kv.unwrap_or(if options.format.floats == Kind::F32 { KvKind::F32 } else { KvKind::F16 });
         let limits = backend.limits();
         let fits = |width: u32| (limits.max_buffer / (u64::from(width) * 4)) as usize;
         let chunk = limits.chunk.min(ctx_len).min(fits(2 * config.intermediate_size));
@@ -97,9 +97,9 @@ impl<B: Backend> Engine<B> {
         }
         let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
         // What cannot fit must fail before gigabytes of weights were read.
-        room::check(checkpoint, &backend, options.hold, (ctx_len, kind))?;
+        room::check(checkpoint, &backend, options.format, (ctx_len, kind))?;
         let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
-        let model = Phi::load(checkpoint, &mut backend, options.hold, (&scratch, &cache, chunk), progress).await?;
+        let model = Phi::load(checkpoint, &mut backend, options.format, (&scratch, &cache, chunk), progress).await?;
         let mut engine = Engine {
             rope: Rope::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },

@@ -4,7 +4,7 @@ use crate::backend::Backend;
 use crate::error::{Code, Details, Error, Result};
 use crate::model::kv;
 use crate::op::KvKind;
-use crate::weights::checkpoint::{Checkpoint, Hold};
+use crate::weights::checkpoint::{Checkpoint, WeightFormat};
 use crate::weights::source::Source;
 
 /// What reading and answering take for a while, at the most: chunks of files, panels of weights, arranged activations. Small models take no
@@ -28,8 +28,13 @@ struct Needed {
 ///
 /// # Errors
 /// `out-of-memory`.
-pub fn check<S: Source, B: Backend>(checkpoint: &Checkpoint<S>, backend: &B, hold: Hold, (ctx_len, kind): (usize, KvKind)) -> Result<()> {
-    let weights = checkpoint.held_bytes(hold);
+pub fn check<S: Source, B: Backend>(
+    checkpoint: &Checkpoint<S>,
+    backend: &B,
+    format: WeightFormat,
+    (ctx_len, kind): (usize, KvKind),
+) -> Result<()> {
+    let weights = checkpoint.held_bytes(format);
     let needed = Needed { weights, position: kv::cache_bytes(&checkpoint.config, 1, kind), working: WORKING.min(weights) };
     let all = needed.with(ctx_len as u64);
     let ahead = all.min(AHEAD);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::vault::Vault;
 use super::{Kept, chunk_hashes, complete, total};
 use crate::error::{Code, Result, fail};
-use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::WeightFormat;
 use crate::weights::source::Source;
 use crate::weights::store::{FileEntry, Manifest, chunk_hash};
 
@@ -27,7 +27,7 @@ pub struct Checked {
 pub async fn check<S: Source, V: Vault + Clone>(
     source: S,
     vault: V,
-    hold: impl Into<Hold>,
+    format: impl Into<WeightFormat>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Checked> {
     let Some((manifest, _)) = complete(&vault).await? else {
@@ -37,7 +37,7 @@ pub async fn check<S: Source, V: Vault + Clone>(
     if bad.is_empty() {
         return Ok(Checked::default());
     }
-    let kept = Kept::begin(source, vault.clone(), hold.into()).await?;
+    let kept = Kept::begin(source, vault.clone(), format.into()).await?;
     kept.finish().await?;
     for (file, at, len) in &bad {
         let mut bytes = vec![0; *len as usize];

@@ -28,7 +28,7 @@ pub use published::Published;
 pub use vault::{MemoryVault, Vault};
 
 use crate::error::{Code, Result};
-use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::WeightFormat;
 use crate::weights::source::{Source, truncated};
 use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 
@@ -107,8 +107,8 @@ impl<S: Source, V: Vault> Kept<S, V> {
     ///
     /// # Errors
     /// As [`crate::weights::Checkpoint::open`], and the vault's: `storage-full` above all.
-    pub async fn open(source: S, vault: V, hold: impl Into<Hold>) -> Result<Kept<S, V>> {
-        let Some((manifest, text)) = complete(&vault).await? else { return Kept::begin(source, vault, hold.into()).await };
+    pub async fn open(source: S, vault: V, format: impl Into<WeightFormat>) -> Result<Kept<S, V>> {
+        let Some((manifest, text)) = complete(&vault).await? else { return Kept::begin(source, vault, format.into()).await };
         let bytes = total(&manifest);
         let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
         about.finish();
@@ -117,8 +117,8 @@ impl<S: Source, V: Vault> Kept<S, V> {
         Ok(Kept::of(Inner::new(vault, source.name(), about, stored, (manifest, text))))
     }
 
-    async fn begin(source: S, vault: V, hold: Hold) -> Result<Kept<S, V>> {
-        let origin = Origin::open(source, hold).await?;
+    async fn begin(source: S, vault: V, format: WeightFormat) -> Result<Kept<S, V>> {
+        let origin = Origin::open(source, format).await?;
         let name = origin.name();
         discard(&origin, &vault).await?;
         let (have, changed) = present(&origin, &vault).await?;

@@ -7,7 +7,7 @@ use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
-use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::WeightFormat;
 use crate::weights::checkpoint::{Checkpoint, Place};
 use crate::weights::layout::planes;
 use crate::weights::load::{Step, kind};
@@ -73,7 +73,7 @@ pub struct Origin<S> {
 
 enum Model<S> {
     Converted(S),
-    Other { checkpoint: Box<Checkpoint<S>>, hold: Hold },
+    Other { checkpoint: Box<Checkpoint<S>>, format: WeightFormat },
 }
 
 impl Unit {
@@ -97,12 +97,12 @@ impl<S: Source> Origin<S> {
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
-    pub async fn open(source: S, hold: Hold) -> Result<Origin<S>> {
+    pub async fn open(source: S, format: WeightFormat) -> Result<Origin<S>> {
         let alone = source.entry().is_some_and(|file| !file.ends_with(".json") && !file.ends_with(".safetensors"));
         if !alone && let Some(bytes) = read_all(&source, MANIFEST, LARGEST_JSON).await? {
             return Origin::converted(source, bytes);
         }
-        Origin::other(Checkpoint::open(source).await?, hold).await
+        Origin::other(Checkpoint::open(source).await?, format).await
     }
 
     fn converted(source: S, text: Vec<u8>) -> Result<Origin<S>> {
@@ -124,14 +124,14 @@ impl<S: Source> Origin<S> {
         Ok(Origin { files, units, manifest, manifest_text: Some(text), model: Model::Converted(source) })
     }
 
-    async fn other(checkpoint: Checkpoint<S>, hold: Hold) -> Result<Origin<S>> {
+    async fn other(checkpoint: Checkpoint<S>, format: WeightFormat) -> Result<Origin<S>> {
         let texts = texts(&checkpoint)?;
-        let plan = checkpoint.plan(hold.into(), &texts)?;
+        let plan = checkpoint.plan(format.into(), &texts)?;
         let versions = checkpoint.versions().await?;
         let mut made = Vec::new();
         for shard in &plan.shards {
             for item in &shard.items {
-                made.push(checkpoint.contents(item, hold, &versions)?);
+                made.push(checkpoint.contents(item, format, &versions)?);
             }
         }
         let (files, units) = laid_out(&plan, made);
@@ -141,7 +141,7 @@ impl<S: Source> Origin<S> {
             units,
             manifest: plan.manifest(entries),
             manifest_text: None,
-            model: Model::Other { checkpoint: Box::new(checkpoint), hold },
+            model: Model::Other { checkpoint: Box::new(checkpoint), format },
         })
     }
 
@@ -182,9 +182,9 @@ impl<S: Source> Origin<S> {
             (Content::Vector { name, length }, Model::Other { checkpoint, .. }) => {
                 Ok(bytemuck::cast_slice(&checkpoint.vector(name, *length).await?).to_vec())
             }
-            (Content::Panel { name, shape, step }, Model::Other { checkpoint, hold }) => {
+            (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
                 let place = checkpoint.place(name, shape)?;
-                let (panel, _) = checkpoint.panel(&place, *shape, kind(name, &place, *hold), *step).await?;
+                let (panel, _) = checkpoint.panel(&place, *shape, kind(name, &place, *format), *step).await?;
                 Ok([&panel.codes[..], bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins)].concat())
             }
             _ => fail!(Code::Internal, "a unit of another model was asked for"),
@@ -218,7 +218,7 @@ impl<S: Source> Checkpoint<S> {
         Ok(versions)
     }
 
-    fn contents(&self, item: &Item, hold: Hold, versions: &Versions) -> Result<Made> {
+    fn contents(&self, item: &Item, format: WeightFormat, versions: &Versions) -> Result<Made> {
         match item {
             Item::Vector { name, length } => {
                 let stored = self.place(name, &[*length])?;
@@ -236,7 +236,7 @@ impl<S: Source> Checkpoint<S> {
                     let from = made_from(&stored, Some(step.piece), versions);
                     Piece {
                         extents: extents.into_iter().filter(|(_, len)| *len > 0).collect(),
-                        tag: tag(&[name.as_bytes(), from.as_bytes(), format!("{hold:?} {step:?}").as_bytes()]),
+                        tag: tag(&[name.as_bytes(), from.as_bytes(), format!("{} {step:?}", format.stored_name()).as_bytes()]),
                         place: begins(&stored, step.piece, step.first_row),
                         content: Content::Panel { name: name.clone(), shape: *shape, step },
                     }

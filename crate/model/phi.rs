@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::op::{Buf, Matrix, Op};
 use crate::weights::checkpoint::Checkpoint;
-use crate::weights::checkpoint::Hold;
+use crate::weights::checkpoint::WeightFormat;
 use crate::weights::config::{AttentionBias, Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
 use crate::weights::filler;
 use crate::weights::load::ONE;
@@ -99,7 +99,7 @@ impl Phi {
     pub async fn load<S: Source, B: Backend>(
         checkpoint: &Checkpoint<S>,
         backend: &mut B,
-        hold: Hold,
+        format: WeightFormat,
         (scratch, cache, rows): (&Scratch, &[LayerCache], usize),
         progress: &mut dyn FnMut(u64),
     ) -> Result<Phi> {
@@ -108,7 +108,7 @@ impl Phi {
         let (vocab, inter) = (config.vocab_size as usize, config.intermediate_size as usize);
         let (qkv_width, q_width) = (config.heads().qkv_width() as usize, config.heads().q_width() as usize);
 
-        let embedding = checkpoint.matrix(backend, EMBED_TOKENS, [vocab, hidden], hold, progress).await?;
+        let embedding = checkpoint.matrix(backend, EMBED_TOKENS, [vocab, hidden], format, progress).await?;
         let mut layers = Vec::new();
         for index in 0..config.num_hidden_layers {
             let name = |tensor: &str| layer_tensor(index, tensor);
@@ -117,13 +117,13 @@ impl Phi {
             let o_bias = has.o.then_some(("self_attn.o_proj", hidden));
             layers.push(Layer {
                 input_norm: vector(checkpoint, backend, &name("input_layernorm"), hidden).await?,
-                qkv: checkpoint.matrix(backend, &name("self_attn.qkv_proj"), [qkv_width, hidden], hold, progress).await?,
+                qkv: checkpoint.matrix(backend, &name("self_attn.qkv_proj"), [qkv_width, hidden], format, progress).await?,
                 qkv_bias: bias(checkpoint, backend, index, qkv_bias).await?,
-                o: checkpoint.matrix(backend, &name("self_attn.o_proj"), [hidden, q_width], hold, progress).await?,
+                o: checkpoint.matrix(backend, &name("self_attn.o_proj"), [hidden, q_width], format, progress).await?,
                 o_bias: bias(checkpoint, backend, index, o_bias).await?,
                 post_norm: vector(checkpoint, backend, &name("post_attention_layernorm"), hidden).await?,
-                gate_up: checkpoint.matrix(backend, &name("mlp.gate_up_proj"), [2 * inter, hidden], hold, progress).await?,
-                down: checkpoint.matrix(backend, &name("mlp.down_proj"), [hidden, inter], hold, progress).await?,
+                gate_up: checkpoint.matrix(backend, &name("mlp.gate_up_proj"), [2 * inter, hidden], format, progress).await?,
+                down: checkpoint.matrix(backend, &name("mlp.down_proj"), [hidden, inter], format, progress).await?,
             });
             if let ([layer], Some(cache)) = (&layers[..], cache.first()) {
                 for rows in [1, rows] {
@@ -135,7 +135,7 @@ impl Phi {
         let head = if config.tie_word_embeddings {
             embedding.clone()
         } else {
-            checkpoint.matrix(backend, LM_HEAD, [vocab, hidden], hold, progress).await?
+            checkpoint.matrix(backend, LM_HEAD, [vocab, hidden], format, progress).await?
         };
         Ok(Phi { config, embedding, layers, norm, head })
     }

@@ -20,7 +20,7 @@ use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
 use crate::text::template::{ChatTemplate, Ending, Message, Prompt};
 use crate::text_assets::TextAssets;
-use crate::weights::checkpoint::{Bits, Checkpoint, Hold};
+use crate::weights::checkpoint::{Bits, Checkpoint, WeightFormat};
 use crate::weights::source::Source;
 use answer::Step;
 
@@ -28,7 +28,7 @@ use answer::Step;
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
     /// How weights are held: unquantised ones in 4 bits unless said otherwise.
-    pub hold: Hold,
+    pub format: WeightFormat,
     /// Positions to allocate; `None` for the model's own, at most 4096.
     pub ctx_len: Option<usize>,
     /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
@@ -37,7 +37,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { hold: Bits::default().into(), ctx_len: None, kv: None }
+        LoadOptions { format: Bits::default().into(), ctx_len: None, kv: None }
     }
 }
 
@@ -98,7 +98,7 @@ impl<B: Backend> Session<B> {
         let text_assets = TextAssets::of(&checkpoint)?;
         let total = checkpoint.weight_bytes();
         let mut done = 0;
-        let engine_options = EngineOptions { hold: options.hold, ctx_len: options.ctx_len, kv: options.kv };
+        let engine_options = EngineOptions { format: options.format, ctx_len: options.ctx_len, kv: options.kv };
         let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });

@@ -317,7 +317,7 @@ impl<H: Host> ResilientSession<H> {
     async fn contest(&self) -> Result<Option<Contest<H::Source>>> {
         let Some(rivals) = self.host.rivals().await else { return Ok(None) };
         let header = Checkpoint::open(self.host.source().await?).await?;
-        Ok(Some(Contest { rivals, bytes: header.held_bytes(self.options.hold), header: Some(header) }))
+        Ok(Some(Contest { rivals, bytes: header.held_bytes(self.options.format), header: Some(header) }))
     }
 
     /// Loads onto a GPU, and measures whether the CPU is faster where that is to be.

@@ -27,7 +27,7 @@ use crate::session::{
 };
 use crate::text::{self, Ending, Message, Prompt};
 use crate::text_assets::TextAssets;
-use crate::weights::checkpoint::{Bits, Hold};
+use crate::weights::checkpoint::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
 
@@ -101,7 +101,7 @@ impl PhiEngine {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
         let load = options.for_session().map_err(thrown)?;
-        let keeper = open_vault.map(|open| Keeper::of(&model, load.hold, options.sha256.clone(), open)).transpose().map_err(thrown)?;
+        let keeper = open_vault.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(thrown)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
         let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
@@ -316,13 +316,13 @@ fn report(on_progress: &Function, told: &Told) {
 }
 
 /// What a model that is held in some way is kept under.
-fn id_of(origin: &PageSource, hold: Hold) -> String {
+fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     let which = match origin {
         PageSource::Stored(stored) => return stored.id.clone(),
         PageSource::Files(files) => files.identity(),
         other => other.name(),
     };
-    let mut id = chunk_hash(format!("{which} {hold:?}").as_bytes());
+    let mut id = chunk_hash(format!("{which} {}", format.stored_name()).as_bytes());
     id.truncate(32);
     id
 }
@@ -330,14 +330,14 @@ fn id_of(origin: &PageSource, hold: Hold) -> String {
 async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_vault: &OpenVault) -> Result<Checked> {
     let origin = origin(source)?;
     // Nothing but the id tells how the weights are held.
-    let Some(hold) = Bits::ALL.into_iter().map(Hold::from).find(|&hold| id_of(&origin, hold) == id) else {
+    let Some(format) = Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id) else {
         fail!(Code::NotFound, "{} does not make the model {id}; load it again instead", origin.name());
     };
     let Some(vault) = vault::open(open_vault, id).await? else {
         fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
     };
     let mut hashed = |done, total| report(on_progress, &Told { phase: "checking", done, total, stored: None });
-    let checked = kept::check(origin, vault.clone(), hold, &mut hashed).await;
+    let checked = kept::check(origin, vault.clone(), format, &mut hashed).await;
     vault.let_go().await?;
     checked
 }
@@ -347,7 +347,7 @@ struct Keeper {
     open: OpenVault,
     /// The vault's.
     id: String,
-    hold: Hold,
+    format: WeightFormat,
     /// What its files' publisher says of them, by name.
     sha256: BTreeMap<String, String>,
     /// While it is loaded.
@@ -359,9 +359,9 @@ struct Keeper {
 
 impl Keeper {
     /// Of a model that is held in some way.
-    fn of(model: &JsValue, hold: Hold, sha256: BTreeMap<String, String>, open: OpenVault) -> Result<Keeper> {
-        let id = id_of(&origin(model)?, hold);
-        Ok(Keeper { open, id, hold, sha256, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
+    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenVault) -> Result<Keeper> {
+        let id = id_of(&origin(model)?, format);
+        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
@@ -374,7 +374,7 @@ impl Keeper {
         self.storage.replace(Some(vault.storage()));
         let origin =
             if self.sha256.is_empty() { origin } else { PageSource::Published(Box::new(Published::new(origin, self.sha256.clone()))) };
-        match Kept::open(origin, vault.clone(), self.hold).await {
+        match Kept::open(origin, vault.clone(), self.format).await {
             Ok(kept) => {
                 self.notice.replace(kept.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();

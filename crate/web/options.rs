@@ -58,6 +58,6 @@ impl Options {
             Kv::F16 => KvKind::F16,
             Kv::F32 => KvKind::F32,
         });
-        Ok(LoadOptions { hold: bits.into(), ctx_len: self.ctx_len, kv })
+        Ok(LoadOptions { format: bits.into(), ctx_len: self.ctx_len, kv })
     }
 }

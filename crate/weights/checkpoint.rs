@@ -16,7 +16,7 @@ use super::{blocks, layout};
 use crate::error::{Code, Result, fail};
 use crate::json;
 
-pub use super::load::{Bits, Hold, free};
+pub use super::load::{Bits, WeightFormat, free};
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";

@@ -65,7 +65,7 @@ impl Bits {
 
 /// How weights are to be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Hold {
+pub struct WeightFormat {
     /// The kind of those that come unquantised.
     pub floats: Kind,
     /// The same for the fused projections of queries, keys and values.
@@ -76,9 +76,14 @@ pub struct Hold {
     pub quantised: Option<Kind>,
 }
 
-impl Hold {
+impl WeightFormat {
     /// Everything as f32, whatever it was: for checking other kinds against.
-    pub const EXACT: Hold = Hold { floats: Kind::F32, qkv: Kind::F32, down: Kind::F32, quantised: Some(Kind::F32) };
+    pub const EXACT: WeightFormat = WeightFormat { floats: Kind::F32, qkv: Kind::F32, down: Kind::F32, quantised: Some(Kind::F32) };
+
+    /// Part of the names under which models, and halves of downloads, are stored: what it was in the first version is in people's browsers.
+    pub(crate) fn stored_name(self) -> String {
+        format!("{self:?}").replacen("WeightFormat", "Hold", 1)
+    }
 
     /// The kind of a canonical matrix that comes unquantised.
     fn floats_of(self, name: &str) -> Kind {
@@ -90,18 +95,18 @@ impl Hold {
     }
 }
 
-impl From<Kind> for Hold {
+impl From<Kind> for WeightFormat {
     /// Unquantised weights as `kind`, quantised ones as they come.
-    fn from(kind: Kind) -> Hold {
-        Hold { floats: kind, qkv: kind, down: kind, quantised: None }
+    fn from(kind: Kind) -> WeightFormat {
+        WeightFormat { floats: kind, qkv: kind, down: kind, quantised: None }
     }
 }
 
-impl From<Bits> for Hold {
-    fn from(bits: Bits) -> Hold {
+impl From<Bits> for WeightFormat {
+    fn from(bits: Bits) -> WeightFormat {
         match bits {
             Bits::Four => Kind::Q4.into(),
-            Bits::Five => Hold { qkv: Kind::Q8, down: Kind::Q4Min, ..Kind::Q4.into() },
+            Bits::Five => WeightFormat { qkv: Kind::Q8, down: Kind::Q4Min, ..Kind::Q4.into() },
             Bits::Eight => Kind::Q8.into(),
             Bits::Sixteen => Kind::F16.into(),
             Bits::ThirtyTwo => Kind::F32.into(),
@@ -137,8 +142,8 @@ impl<S: Source> Checkpoint<S> {
     ///
     /// # Errors
     /// `missing-tensor` and `wrong-shape`.
-    pub fn kind_of(&self, name: &str, shape: [usize; 2], hold: impl Into<Hold>) -> Result<Kind> {
-        Ok(kind(name, &self.place(name, &shape)?, hold.into()))
+    pub fn kind_of(&self, name: &str, shape: [usize; 2], format: impl Into<WeightFormat>) -> Result<Kind> {
+        Ok(kind(name, &self.place(name, &shape)?, format.into()))
     }
 
     /// Bytes that loading the whole model reads.
@@ -151,10 +156,10 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is read from.
-    pub fn held_bytes(&self, hold: Hold) -> u64 {
+    pub fn held_bytes(&self, format: WeightFormat) -> u64 {
         let vectors: u64 = self.config.vectors().iter().map(|(_, length)| 4 * *length as u64).sum();
         let matrices = self.config.matrices();
-        let matrices = matrices.iter().filter_map(|(name, shape)| Some((self.kind_of(name, *shape, hold).ok()?, shape)));
+        let matrices = matrices.iter().filter_map(|(name, shape)| Some((self.kind_of(name, *shape, format).ok()?, shape)));
         vectors + matrices.map(|(kind, [rows, cols])| planes(kind, *rows, *cols).bytes()).sum::<u64>()
     }
 
@@ -195,10 +200,10 @@ impl<S: Source> Checkpoint<S> {
         &self,
         name: &str,
         shape: [usize; 2],
-        hold: impl Into<Hold>,
+        format: impl Into<WeightFormat>,
         sink: &mut dyn FnMut(usize, Panel) -> Result<()>,
     ) -> Result<()> {
-        self.each_panel(name, shape, hold.into(), &mut |first_row, panel, _| sink(first_row, panel)).await
+        self.each_panel(name, shape, format.into(), &mut |first_row, panel, _| sink(first_row, panel)).await
     }
 
     /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were read since it last heard.
@@ -210,18 +215,18 @@ impl<S: Source> Checkpoint<S> {
         backend: &mut B,
         name: &str,
         shape: [usize; 2],
-        hold: impl Into<Hold>,
+        format: impl Into<WeightFormat>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Arc<Matrix>> {
-        let hold = hold.into();
-        let kind = self.kind_of(name, shape, hold)?;
+        let format = format.into();
+        let kind = self.kind_of(name, shape, format)?;
         let matrix = allocate(backend, name, shape, kind)?;
         let mut write = |first_row: usize, panel: Panel, origin: Origin| {
             write_panel(backend, &matrix, first_row, &panel)?;
             progress(origin.bytes);
             Ok(())
         };
-        match self.each_panel(name, shape, hold, &mut write).await {
+        match self.each_panel(name, shape, format, &mut write).await {
             Ok(()) => Ok(Arc::new(matrix)),
             Err(error) => {
                 free(backend, &matrix);
@@ -251,9 +256,9 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// As [`Self::panels`], with what each panel came from.
-    pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], hold: Hold, sink: Sink<'_>) -> Result<()> {
+    pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], format: WeightFormat, sink: Sink<'_>) -> Result<()> {
         let place = self.place(name, &shape)?;
-        let kind = kind(name, &place, hold);
+        let kind = kind(name, &place, format);
         for step in self.steps(&place, shape) {
             let (panel, origin) = self.panel(&place, shape, kind, step).await?;
             sink(step.row, panel, origin)?;
@@ -351,15 +356,15 @@ impl Place<'_> {
     }
 }
 
-pub(crate) fn kind(name: &str, place: &Place<'_>, hold: Hold) -> Kind {
+pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind {
     match place {
-        Place::Packed { entry, .. } => hold.quantised.unwrap_or(entry.kind),
+        Place::Packed { entry, .. } => format.quantised.unwrap_or(entry.kind),
         Place::Pieces(pieces) => {
             let each = pieces.iter().map(|(tensor, _)| match tensor.stored.quantised_kind() {
-                Some(natural) => hold.quantised.unwrap_or(natural),
-                None => hold.floats_of(name),
+                Some(natural) => format.quantised.unwrap_or(natural),
+                None => format.floats_of(name),
             });
-            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or_else(|| hold.floats_of(name))
+            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or_else(|| format.floats_of(name))
         }
     }
 }
@@ -454,4 +459,14 @@ fn write_panel<B: Backend>(backend: &mut B, matrix: &Matrix, first_row: usize, p
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_keeps_its_name() {
+        assert_eq!(WeightFormat::from(Bits::Five).stored_name(), "Hold { floats: Q4, qkv: Q8, down: Q4Min, quantised: None }");
+    }
 }

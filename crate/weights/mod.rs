@@ -18,6 +18,6 @@ pub mod store;
 pub mod tensor;
 pub mod write;
 
-pub use checkpoint::{Bits, Checkpoint, Hold, TextFiles};
+pub use checkpoint::{Bits, Checkpoint, TextFiles, WeightFormat};
 pub use config::{Config, Rope};
 pub use source::{DirSource, MemorySource, Source};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::checkpoint::{Checkpoint, INDEX, SINGLE};
 use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
 use super::layout::{GROUP, Kind, QUAD, planes};
-use super::load::Hold;
+use super::load::WeightFormat;
 use super::source::Source;
 use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
 use super::write::Options;
@@ -41,7 +41,7 @@ impl Plan {
 impl<S: Source> Checkpoint<S> {
     /// Plans the model's converted form, with these small files in it.
     pub(crate) fn plan(&self, options: Options, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
-        let items = in_order(&self.config).into_iter().map(|item| self.planned(item, options.hold)).collect::<Result<Vec<_>>>()?;
+        let items = in_order(&self.config).into_iter().map(|item| self.planned(item, options.format)).collect::<Result<Vec<_>>>()?;
         let shards = shards(items, options.shard_bytes);
         let mut texts: Vec<_> = texts.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
         if let [_, _, ..] = shards[..] {
@@ -53,9 +53,9 @@ impl<S: Source> Checkpoint<S> {
         Ok(Plan { texts, shards: named.collect() })
     }
 
-    fn planned(&self, item: Item, hold: Hold) -> Result<Item> {
+    fn planned(&self, item: Item, format: WeightFormat) -> Result<Item> {
         Ok(match item {
-            Item::Matrix { name, shape, .. } => Item::Matrix { kind: self.kind_of(&name, shape, hold)?, name, shape },
+            Item::Matrix { name, shape, .. } => Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape },
             vector => vector,
         })
     }

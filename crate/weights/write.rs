@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::layout::Kind;
-use super::load::{Hold, Origin};
+use super::load::{Origin, WeightFormat};
 use super::panel::Panel;
 use super::plan::Item;
 use super::quant::Fit;
@@ -21,15 +21,15 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How weights are held.
-    pub hold: Hold,
+    pub format: WeightFormat,
     /// A file of weights ends before the matrix that would make it larger, unless that is its only one.
     pub shard_bytes: u64,
 }
 
-impl<H: Into<Hold>> From<H> for Options {
+impl<H: Into<WeightFormat>> From<H> for Options {
     /// Files of 1 GiB.
-    fn from(hold: H) -> Options {
-        Options { hold: hold.into(), shard_bytes: 1 << 30 }
+    fn from(format: H) -> Options {
+        Options { format: format.into(), shard_bytes: 1 << 30 }
     }
 }
 
@@ -119,7 +119,7 @@ impl<S: Source> Checkpoint<S> {
             out.append(&shard.header)?;
             for item in &shard.items {
                 let fit = match *item {
-                    Item::Matrix { ref name, shape, .. } => self.write_matrix(&mut out, name, shape, options.hold, progress).await?,
+                    Item::Matrix { ref name, shape, .. } => self.write_matrix(&mut out, name, shape, options.format, progress).await?,
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;
                         out.append(bytemuck::cast_slice(&values))?;
@@ -142,7 +142,7 @@ impl<S: Source> Checkpoint<S> {
         out: &mut Hashing<'_, T>,
         name: &str,
         shape: [usize; 2],
-        hold: Hold,
+        format: WeightFormat,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Fit> {
         let (mut scales, mut mins, mut fit) = (Vec::new(), Vec::new(), Fit::default());
@@ -154,7 +154,7 @@ impl<S: Source> Checkpoint<S> {
             progress(origin.bytes);
             Ok(())
         };
-        self.each_panel(name, shape, hold, &mut take).await?;
+        self.each_panel(name, shape, format, &mut take).await?;
         out.append(bytemuck::cast_slice(&scales))?;
         out.append(bytemuck::cast_slice(&mins))?;
         Ok(fit)

@@ -10,7 +10,7 @@ use crate::common::tiny_phi::{Golden, tiny_phi};
 
 async fn engine(source: MemorySource, ctx_len: Option<usize>) -> phi_wasm::Result<Engine<Cpu>> {
     let checkpoint = Checkpoint::open(source).await?;
-    let options = EngineOptions { hold: Bits::ThirtyTwo.into(), ctx_len, kv: None };
+    let options = EngineOptions { format: Bits::ThirtyTwo.into(), ctx_len, kv: None };
     Engine::load(&checkpoint, Cpu::new(CpuOptions::default())?, &options, &mut |_| {}).await
 }
 

@@ -11,7 +11,7 @@ use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryVault, Published, Vault, check};
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
 use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
-use phi_wasm::weights::{DirSource, Hold, MemorySource, Source};
+use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use tempfile::TempDir;
 
@@ -132,13 +132,13 @@ impl Vault for Mortal {
 }
 
 /// Keeps a model by loading it, as the engine does, and then whatever loading does not ask for.
-fn keep<S: Source, V: Vault>(source: S, vault: V, hold: impl Into<Hold>) -> Result<Kept<S, V>> {
-    let hold = hold.into();
+fn keep<S: Source, V: Vault>(source: S, vault: V, format: impl Into<WeightFormat>) -> Result<Kept<S, V>> {
+    let format = format.into();
     block_on(async {
-        let kept = Kept::open(source, vault, hold).await?;
+        let kept = Kept::open(source, vault, format).await?;
         let model = Checkpoint::open(kept.clone()).await?;
         for (name, shape) in model.config.matrices() {
-            model.panels(&name, shape, hold, &mut |_, _| Ok(())).await?;
+            model.panels(&name, shape, format, &mut |_, _| Ok(())).await?;
         }
         for (name, length) in model.config.vectors() {
             model.vector(&name, length).await?;

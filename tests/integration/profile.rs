@@ -14,7 +14,7 @@ use crate::common::tiny_phi::{Golden, tiny_phi};
 async fn load(options: GpuOptions) -> Engine<Gpu> {
     let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
     let gpu = Gpu::new(options).await.unwrap();
-    let options = EngineOptions { hold: Bits::Four.into(), ctx_len: Some(64), kv: None };
+    let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(64), kv: None };
     Engine::load(&checkpoint, gpu, &options, &mut |_| {}).await.unwrap()
 }
 

@@ -15,7 +15,7 @@ fn load(tune: Option<Tune>) -> (Engine<Gpu>, Tuning) {
         let gpu = Gpu::new(GpuOptions { tune, ..GpuOptions::default() }).await.unwrap();
         let tuning = gpu.tuning();
         let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
-        let options = EngineOptions { hold: Bits::Four.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+        let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
         (Engine::load(&checkpoint, gpu, &options, &mut |_| {}).await.unwrap(), tuning)
     })
 }

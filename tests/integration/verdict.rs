@@ -122,7 +122,8 @@ fn gpu() -> Result<Gpu> {
 }
 
 fn load<B: Backend>(desk: &Rc<Desk>, gpu: fn() -> Result<B>, wanted: Wanted, bits: Bits) -> ResilientSession<Table<B>> {
-    block_on(ResilientSession::open(Table(desk.clone(), gpu), wanted, LoadOptions { hold: bits.into(), ..LoadOptions::default() })).unwrap()
+    block_on(ResilientSession::open(Table(desk.clone(), gpu), wanted, LoadOptions { format: bits.into(), ..LoadOptions::default() }))
+        .unwrap()
 }
 
 /// What a model says now, and the verdict that it goes by.

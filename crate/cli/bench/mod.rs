@@ -112,7 +112,7 @@ impl Task for Timing {
         let start = Instant::now();
         let checkpoint = Checkpoint::open(args.source()?).await?;
         let load = args.load_options(Some(plan.ctx_len(&checkpoint.config)));
-        let options = EngineOptions { hold: load.hold, ctx_len: load.ctx_len, kv: load.kv };
+        let options = EngineOptions { format: load.format, ctx_len: load.ctx_len, kv: load.kv };
         let bar = progress::bytes("loading");
         bar.set_length(checkpoint.weight_bytes());
         let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;

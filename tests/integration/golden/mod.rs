@@ -23,7 +23,7 @@ const ROUNDED: f32 = 1e-2;
 
 async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
     let checkpoint = Checkpoint::open(source).await.unwrap();
-    let options = EngineOptions { hold: bits.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+    let options = EngineOptions { format: bits.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
     Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
 }
 

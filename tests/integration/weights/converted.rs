@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use phi_wasm::error::{Code, Result};
 use phi_wasm::weights::layout::{Kind, QUAD};
 use phi_wasm::weights::store::{FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name};
-use phi_wasm::weights::{Bits, Hold, MemorySource};
+use phi_wasm::weights::{Bits, MemorySource, WeightFormat};
 use pollster::block_on;
 use safetensors::Dtype;
 
@@ -72,7 +72,7 @@ fn what_was_converted_reads_the_same() {
             // A model that was converted is held as it was converted, whatever is asked for floats.
             assert_eq!(whole(&model, &name, shape, Bits::ThirtyTwo).unwrap(), expected, "{name}");
             assert_eq!(whole(&model, &name, shape, Bits::Four).unwrap(), expected, "{name}");
-            let exact = whole(&model, &name, shape, Hold::EXACT).unwrap();
+            let exact = whole(&model, &name, shape, WeightFormat::EXACT).unwrap();
             assert!((0..shape[0]).all(|row| exact.row(row) == expected.row(row)), "{name} as {kind:?}");
         }
         for (name, len) in model.config.vectors() {

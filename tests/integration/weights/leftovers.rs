@@ -4,7 +4,7 @@ use std::fs;
 
 use phi_wasm::error::Code;
 use phi_wasm::weights::config::{EMBED_TOKENS, LM_HEAD};
-use phi_wasm::weights::{Bits, DirSource, Hold, MemorySource};
+use phi_wasm::weights::{Bits, DirSource, MemorySource, WeightFormat};
 use pollster::block_on;
 use safetensors::Dtype;
 use tempfile::TempDir;
@@ -136,8 +136,8 @@ fn a_scale_that_is_no_number_is_named_with_its_tensor_and_row() {
     let model =
         |broken| open(Gguf::llama().with("blk.0.ffn_up.weight", |tensor| (tensor.2, tensor.3) = (8, blocks(broken))).file()).unwrap();
     assert!(everything(&model(false)).is_ok());
-    for hold in [Hold::from(Bits::Four), Hold::EXACT] {
-        let error = whole(&model(true), "model.layers.0.mlp.gate_up_proj.weight", [64, 32], hold).unwrap_err();
+    for format in [WeightFormat::from(Bits::Four), WeightFormat::EXACT] {
+        let error = whole(&model(true), "model.layers.0.mlp.gate_up_proj.weight", [64, 32], format).unwrap_err();
         assert_eq!(error.code, Code::Malformed, "{error}");
         assert!(error.message.starts_with("blk.0.ffn_up.weight row 5: the scale of a group is NaN"), "{error}");
     }

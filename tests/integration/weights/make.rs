@@ -8,7 +8,7 @@ use phi_wasm::op::{Buf, Op};
 use phi_wasm::weights::gguf::write;
 pub use phi_wasm::weights::gguf::write::Meta;
 use phi_wasm::weights::panel::Panel;
-use phi_wasm::weights::{Checkpoint, Hold, MemorySource, Source};
+use phi_wasm::weights::{Checkpoint, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -37,11 +37,11 @@ pub fn code<S: Source>(source: S) -> Option<Code> {
 }
 
 /// All rows of a matrix as one panel, checked to arrive in order, in whole quads.
-pub fn whole<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], hold: impl Into<Hold>) -> Result<Panel> {
-    let hold = hold.into();
-    let mut all = Panel::new(model.kind_of(name, shape, hold)?, shape[0], shape[1]);
+pub fn whole<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], format: impl Into<WeightFormat>) -> Result<Panel> {
+    let format = format.into();
+    let mut all = Panel::new(model.kind_of(name, shape, format)?, shape[0], shape[1]);
     let (mut next, mut codes, mut scales) = (0, 0, 0);
-    block_on(model.panels(name, shape, hold, &mut |first_row, panel| {
+    block_on(model.panels(name, shape, format, &mut |first_row, panel| {
         assert_eq!(first_row, next, "{name}: panels come in order");
         assert_eq!(panel.kind, all.kind, "{name}: the kind is known before");
         assert_eq!(first_row % 4, 0, "{name}: panels are whole quads");
@@ -63,7 +63,7 @@ pub fn whole<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], ho
 pub fn everything<S: Source>(model: &Checkpoint<S>) -> Result<BTreeMap<String, Vec<f32>>> {
     let mut all = BTreeMap::new();
     for (name, shape) in model.config.matrices() {
-        let panel = whole(model, &name, shape, Hold::EXACT)?;
+        let panel = whole(model, &name, shape, WeightFormat::EXACT)?;
         all.insert(name, (0..panel.rows).flat_map(|row| panel.row(row)).collect());
     }
     for (name, len) in model.config.vectors() {

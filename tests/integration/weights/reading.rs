@@ -9,7 +9,7 @@ use phi_wasm::op::Matrix;
 use phi_wasm::weights::config::{EMBED_TOKENS, LM_HEAD, Rope};
 use phi_wasm::weights::gguf::write;
 use phi_wasm::weights::layout::{Kind, planes};
-use phi_wasm::weights::{Bits, Checkpoint, DirSource, Hold, MemorySource, Source, TextFiles};
+use phi_wasm::weights::{Bits, Checkpoint, DirSource, MemorySource, Source, TextFiles, WeightFormat};
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
 
@@ -51,8 +51,8 @@ fn a_quantised_phi3_gguf_keeps_its_values() {
     let golden = SafeTensors::deserialize(PHI3_VALUES).unwrap();
     for (name, shape) in model.config.matrices() {
         let expected = floats(&golden, &name);
-        for hold in [Hold::from(Bits::Four), Hold::EXACT] {
-            let panel = whole(&model, &name, shape, hold).unwrap();
+        for format in [WeightFormat::from(Bits::Four), WeightFormat::EXACT] {
+            let panel = whole(&model, &name, shape, format).unwrap();
             let found: Vec<f32> = (0..shape[0]).flat_map(|row| panel.row(row)).collect();
             assert_eq!(found, expected, "{name} as {:?}", panel.kind);
         }
@@ -177,8 +177,8 @@ fn fused_parts_of_several_types_take_the_widest() {
             if [q, v].contains(&0) || (panel.kind == Kind::Q8 && [q, v].contains(&3)) {
                 continue; // Not exact, and measured elsewhere.
             }
-            assert_eq!(panel.row(0), whole(&model, name, shape, Hold::EXACT).unwrap().row(0));
-            assert_eq!(panel.row(95), whole(&model, name, shape, Hold::EXACT).unwrap().row(95));
+            assert_eq!(panel.row(0), whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(0));
+            assert_eq!(panel.row(95), whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(95));
         }
     }
 }

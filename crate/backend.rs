@@ -53,7 +53,7 @@ pub trait Backend {
     /// A list of ops made ready to run many times: on a GPU its pipelines and bind groups.
     type Program;
     /// Bytes on their way out.
-    type Later;
+    type Readback;
 
     /// What it can hold.
     fn limits(&self) -> Limits;
@@ -88,10 +88,10 @@ pub trait Backend {
 
     /// Copies bytes out after everything that came before, to be fetched when they are wanted. What comes after may overwrite them.
     /// `offset` and the length are multiples of 4.
-    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later>;
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Readback>;
 
     /// Waits for what [`Backend::read_later`] copies.
-    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()>;
+    async fn fetch(&mut self, later: Self::Readback, into: &mut [u8]) -> Result<()>;
 
     /// Waits for everything before it and copies bytes out. `offset` and the length are multiples of 4.
     async fn read(&mut self, buf: Buf, offset: u64, into: &mut [u8]) -> Result<()> {
@@ -118,8 +118,8 @@ pub trait Backend {
         false
     }
 
-    /// Whether it can run [`Op::Draw`], which is worth it where logits are far from who would draw.
-    fn draws(&self) -> bool {
+    /// Whether it can run [`Op::Sample`], which is worth it where logits are far from who would draw.
+    fn samples(&self) -> bool {
         false
     }
 

@@ -111,10 +111,10 @@ impl Heads {
     }
 }
 
-/// How [`Op::Draw`] draws. What each number means is told where they are chosen, in `text::sampler::Sampling`.
+/// How [`Op::Sample`] state. What each number means is told where they are chosen, in `text::sampler::Sampling`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Rules {
+pub struct SamplerParams {
     /// Logits are divided by it; 0 for the likeliest token.
     pub temperature: f32,
     /// So many of the likeliest; 0 for all.
@@ -130,22 +130,22 @@ pub struct Rules {
     /// The same, each time that they were.
     pub frequency_penalty: f32,
     /// Where among those that are kept, by their ids, the draw falls: 0 to 1.
-    pub drawn: f32,
+    pub uniform: f32,
 }
 
 /// What a token is drawn from, and by which rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Drawing {
+pub struct SamplerBuffers {
     /// `[width]`, f32. Not worth anything afterwards.
     pub logits: Buf,
     /// `[width / 32]`, rounded up, as for [`Op::Argmax`].
     pub allowed: Buf,
-    /// `[width]`, u32: 0 for a token that was not seen, else [`Drawing::SEEN`] and how often it was generated. The draw is counted.
+    /// `[width]`, u32: 0 for a token that was not seen, else [`SamplerBuffers::SEEN`] and how often it was generated. The draw is counted.
     pub seen: Buf,
-    /// `[width]`, f32 of magnitudes up to [`Drawing::MOST`], added to the logits.
+    /// `[width]`, f32 of magnitudes up to [`SamplerBuffers::MOST`], added to the logits.
     pub bias: Buf,
-    /// One [`Rules`].
-    pub rules: Buf,
+    /// One [`SamplerParams`].
+    pub params: Buf,
     /// `[width + 256]`, u32: room to work in.
     pub candidates: Buf,
     /// `[1]`, u32: the token.
@@ -154,7 +154,7 @@ pub struct Drawing {
     pub width: u32,
 }
 
-impl Drawing {
+impl SamplerBuffers {
     /// Set for tokens of the prompt and of the answer.
     pub const SEEN: u32 = 1 << 31;
     /// What a bias may be at most. Less than its negative forbids a token.
@@ -262,7 +262,7 @@ pub enum Op {
         width: u32,
     },
     /// A token, drawn from what its logit comes to. For backends that draw: others leave that to who reads the logits.
-    Draw(Drawing),
+    Sample(SamplerBuffers),
     /// `out[r, i] = silu(gate_up[r, i]) * gate_up[r, width + i]`.
     Swiglu {
         /// `[rows, 2 * width]`: gate, then up.

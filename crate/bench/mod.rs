@@ -98,13 +98,13 @@ async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Res
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(&prompt)?;
-    let mut token = engine.likeliest().await?;
+    let mut token = engine.greedy().await?;
     let prefill = seconds_since(start);
     let prefill_kernels = engine.take_kernels().await?;
     let start = clock::seconds();
     for _ in 0..plan.generate {
         engine.push(token)?;
-        token = engine.likeliest().await?;
+        token = engine.greedy().await?;
     }
     let decode = seconds_since(start);
     Ok(Times { prefill, prefill_kernels, decode, decode_kernels: engine.take_kernels().await? })

@@ -54,7 +54,7 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
             check.holds("argmax: out", out, &[1], 4)?;
             check.apart("argmax", out, [x, allowed])
         }
-        Op::Draw(_) => check.that(false, || "draw: the CPU leaves draws to who reads the logits".into()),
+        Op::Sample(_) => check.that(false, || "draw: the CPU leaves draws to who reads the logits".into()),
         Op::Swiglu { gate_up, out, width, rows } => {
             check.holds("swiglu: gate_up", gate_up, &[rows, 2, width], 4)?;
             check.holds("swiglu: out", out, &[rows, width], 4)?;

@@ -80,7 +80,7 @@ impl Cpu {
 
 impl Backend for Cpu {
     type Program = Program;
-    type Later = Vec<u8>;
+    type Readback = Vec<u8>;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: Memory::LARGEST, chunk: 128 }
@@ -162,7 +162,7 @@ impl Context<'_> {
                 attend::run(self, qkv, step, cache, out, heads, window, rows as usize)
             }
             Op::Argmax { x, allowed, out, width } => argmax::run(self, x, allowed, out, width as usize),
-            Op::Draw(_) => unreachable!("refused when it was prepared"),
+            Op::Sample(_) => unreachable!("refused when it was prepared"),
             Op::Swiglu { gate_up, out, width, rows } => swiglu::run(self, gate_up, out, width as usize, rows as usize),
         }
     }

@@ -9,7 +9,7 @@ mod room;
 
 use std::collections::BTreeMap;
 
-pub use choice::DrawOptions;
+pub use choice::SampleOptions;
 pub use estimate::Tokens;
 
 use crate::backend::{Backend, Counters, Trials};
@@ -24,7 +24,7 @@ use crate::weights::checkpoint::WeightFormat;
 use crate::weights::config::Config;
 use crate::weights::layout::Kind;
 use crate::weights::source::Source;
-use choice::{Ahead, Draws, Way};
+use choice::{LookAhead, SampleMode, SamplerState};
 
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
 const HEAD_ROWS: usize = 4;
@@ -59,15 +59,15 @@ pub struct Engine<B: Backend> {
     factors: Factors,
     /// Rows of the latest chunk, which `scratch.x` still holds.
     latest: usize,
-    ahead: Option<Ahead<B::Later>>,
-    draws: Option<Draws>,
+    ahead: Option<LookAhead<B::Readback>>,
+    sampler: Option<SamplerState>,
 }
 
 /// Programs that come again and again: whole chunks and single tokens.
 struct Programs<P> {
     layers: BTreeMap<usize, P>,
     head: Option<P>,
-    choices: BTreeMap<Way, P>,
+    choices: BTreeMap<SampleMode, P>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -108,7 +108,7 @@ impl<B: Backend> Engine<B> {
             factors: Factors::Short,
             latest: 0,
             ahead: None,
-            draws: None,
+            sampler: None,
             backend,
             model,
             cache,

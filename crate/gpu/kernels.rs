@@ -10,7 +10,7 @@ use super::pipelines::Constants;
 use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader, TEAM_QUERIES, TILE_TOKENS};
 use super::work::Work;
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, Drawing, Heads, KvPart, Matrix, Op, Part};
+use crate::op::{Buf, Heads, KvPart, Matrix, Op, Part, SamplerBuffers};
 use crate::weights::layout::{GROUP, Kind, QUAD};
 
 /// Workgroups along one side of a grid, by WebGPU's default limits.
@@ -20,11 +20,11 @@ const MAX_SIDE: u32 = 65535;
 const RUNS: u32 = 64;
 
 /// Runs of logits that are weighed apart from each other.
-const WEIGHED_RUNS: u32 = 256;
+const SAMPLE_RUNS: u32 = 256;
 
 /// Invocations of the one workgroup that draws: as many as may be. Programs on the CPU end loops after 65535 rounds, and the candidates of a
 /// whole vocabulary must be far fewer for each.
-const DRAWING: u32 = 256;
+const SAMPLING: u32 = 256;
 
 /// Fours of a head that a workgroup holds, among the queries and keys of a tile.
 const MOST_FOURS: u32 = 64;
@@ -119,7 +119,7 @@ pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
             u64::from(queries * tuning.splits * (heads.head_dim / 4 + 1)) * 16
         }
         Op::Argmax { .. } => u64::from(RUNS) * 8,
-        Op::Draw(_) => u64::from(WEIGHED_RUNS) * 12,
+        Op::Sample(_) => u64::from(SAMPLE_RUNS) * 12,
         _ => 0,
     };
     ops.iter().map(of_op).max().unwrap_or(0)
@@ -187,9 +187,9 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
             Some(partials) => argmax(tuning, [x, allowed], partials, out, width),
             None => fail!(Code::Internal, "argmax: there is no buffer for what it finds in its runs"),
         },
-        Op::Draw(drawing) => match partials {
-            Some(partials) => draw(tuning, drawing, partials),
-            None => fail!(Code::Internal, "draw: there is no buffer for what it finds in its runs"),
+        Op::Sample(buffers) => match partials {
+            Some(partials) => sample(tuning, buffers, partials),
+            None => fail!(Code::Internal, "sample: there is no buffer for what it finds in its runs"),
         },
         Op::Swiglu { gate_up, out, width, rows } => vec![Dispatch {
             shader: Shader::Swiglu,
@@ -399,21 +399,21 @@ fn argmax(tuning: &Tuning, inputs: [Buf; 2], partials: Buf, out: Buf, width: u32
     ]
 }
 
-fn draw(tuning: &Tuning, drawing: Drawing, runs: Buf) -> Vec<Dispatch> {
-    let Drawing { logits, allowed, seen, bias, rules, candidates, out, width } = drawing;
+fn sample(tuning: &Tuning, buffers: SamplerBuffers, runs: Buf) -> Vec<Dispatch> {
+    let SamplerBuffers { logits, allowed, seen, bias, params, candidates, out, width } = buffers;
     let dispatch = |shader, workgroup, buffers, workgroups, floats| Dispatch {
         shader,
-        constants: vec![("WG", workgroup), ("RUNS", WEIGHED_RUNS)],
-        params: bytes_of(&params::Draw { width }).to_vec(),
+        constants: vec![("WG", workgroup), ("RUNS", SAMPLE_RUNS)],
+        params: bytes_of(&params::Sample { width }).to_vec(),
         buffers,
         groups: [workgroups, 1, 1],
         work: Work::floats(width.to_string(), floats),
     };
-    let weighed = vec![(1, rules), (2, allowed), (3, seen), (4, bias), (5, logits), (6, runs)];
-    let drawn = vec![(1, rules), (2, logits), (3, runs), (4, seen), (5, candidates), (6, out)];
+    let prepared = vec![(1, params), (2, allowed), (3, seen), (4, bias), (5, logits), (6, runs)];
+    let sampled = vec![(1, params), (2, logits), (3, runs), (4, seen), (5, candidates), (6, out)];
     vec![
-        dispatch(Shader::Weigh(tuning.reduce), tuning.workgroup, weighed, WEIGHED_RUNS, 4 * width + width / 32),
-        dispatch(Shader::Draw(tuning.reduce), DRAWING, drawn, 1, width),
+        dispatch(Shader::SamplePrepare(tuning.reduce), tuning.workgroup, prepared, SAMPLE_RUNS, 4 * width + width / 32),
+        dispatch(Shader::Sample(tuning.reduce), SAMPLING, sampled, 1, width),
     ]
 }
 

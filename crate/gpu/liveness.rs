@@ -1,6 +1,6 @@
 //! Which results of a list of ops are read again: what is not, a kernel that computes several ops together need not write.
 
-use crate::op::{Buf, Drawing, KvPart, Op};
+use crate::op::{Buf, KvPart, Op, SamplerBuffers};
 
 /// Whether one of these ops reads the first `floats` of a buffer before another writes them anew. Those that are `elsewhere` in it do not
 /// count.
@@ -35,7 +35,7 @@ fn reads(op: &Op, buf: Buf) -> bool {
         Op::Rope { qkv, angles, step, .. } => [qkv, angles, step].contains(&buf),
         Op::Attend { qkv, step, .. } => [qkv, step].contains(&buf),
         Op::Argmax { x, allowed, .. } => [x, allowed].contains(&buf),
-        Op::Draw(Drawing { logits, allowed, seen, bias, rules, .. }) => [logits, allowed, seen, bias, rules].contains(&buf),
+        Op::Sample(SamplerBuffers { logits, allowed, seen, bias, params, .. }) => [logits, allowed, seen, bias, params].contains(&buf),
         Op::Swiglu { gate_up, .. } => gate_up == buf,
     }
 }
@@ -46,6 +46,6 @@ fn overwritten(op: &Op) -> Option<(Buf, u32)> {
         Op::Embed { ref table, out, rows, .. } => Some((out, rows * table.cols)),
         Op::Norm { out, rows, width, .. } | Op::Swiglu { out, rows, width, .. } => Some((out, rows * width)),
         Op::Matmul { ref w, out, rows, add: false, .. } => Some((out, rows * w.rows)),
-        Op::Matmul { .. } | Op::Rope { .. } | Op::Attend { .. } | Op::Argmax { .. } | Op::Draw(_) => None,
+        Op::Matmul { .. } | Op::Rope { .. } | Op::Attend { .. } | Op::Argmax { .. } | Op::Sample(_) => None,
     }
 }

@@ -81,7 +81,7 @@ pub struct Gpu {
 }
 
 /// Bytes on their way out.
-pub struct Later {
+pub struct Readback {
     staging: wgpu::Buffer,
     length: u64,
     submission: Option<wgpu::SubmissionIndex>,
@@ -252,7 +252,7 @@ fn unreadable(why: impl Display) -> Error {
 
 impl Backend for Gpu {
     type Program = Program;
-    type Later = Later;
+    type Readback = Readback;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: self.device.max_buffer, chunk: 256 }
@@ -326,7 +326,7 @@ impl Backend for Gpu {
         self.check()
     }
 
-    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Later> {
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Readback> {
         self.check()?;
         let source = self.range(buf, offset, length)?.clone();
         let length = length as u64;
@@ -336,14 +336,14 @@ impl Backend for Gpu {
         Ok(self.map(staging, length))
     }
 
-    async fn fetch(&mut self, later: Later, into: &mut [u8]) -> Result<()> {
+    async fn fetch(&mut self, later: Readback, into: &mut [u8]) -> Result<()> {
         let mut refused = None;
         for Pending { what, error } in std::mem::take(&mut self.pending) {
             if let Some(error) = error.await {
                 refused.get_or_insert(explain(&what, error));
             }
         }
-        let (health, Later { staging, length, submission, answer }) = (self.health().clone(), later);
+        let (health, Readback { staging, length, submission, answer }) = (self.health().clone(), later);
         platform::finish(&self.device.device, &health, submission, || answer.is_here())?;
         if health.wait(&answer).await?.is_err() {
             platform::listen(&self.device.device);
@@ -368,7 +368,7 @@ impl Backend for Gpu {
         self.profiler.is_none()
     }
 
-    fn draws(&self) -> bool {
+    fn samples(&self) -> bool {
         true
     }
 

@@ -52,8 +52,8 @@ params! {
     Swiglu { width: u32 }
     /// Of `argmax.wgsl` and `argmax_of_runs.wgsl`.
     Argmax { width: u32 }
-    /// Of `weigh.wgsl` and `draw.wgsl`.
-    Draw { width: u32 }
+    /// Of `sample_prepare.wgsl` and `sample.wgsl`.
+    Sample { width: u32 }
     /// Of `peak_reads.wgsl`, `peak_floats.wgsl` and `peak_dots.wgsl`.
     Peak { rounds: u32 }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::kernels::Dispatch;
 use super::shaders::Shader;
 use super::work::Work;
-use super::{Later, device::Device};
+use super::{Readback, device::Device};
 use crate::op::Buf;
 use crate::profile::Kernel;
 
@@ -26,7 +26,7 @@ pub(super) struct Profiler {
     /// What was recorded and not submitted yet, in the order of its queries.
     recorded: Vec<Timed>,
     /// What was submitted.
-    submitted: Vec<(Vec<Timed>, Later)>,
+    submitted: Vec<(Vec<Timed>, Readback)>,
     /// Single words as they were last written, since the position decides how much attention there is.
     words: HashMap<Buf, u32>,
 }
@@ -98,12 +98,12 @@ impl Profiler {
     }
 
     /// What was recorded is submitted, and its timestamps are on their way.
-    pub fn sent(&mut self, stamps: Later) {
+    pub fn sent(&mut self, stamps: Readback) {
         self.submitted.push((std::mem::take(&mut self.recorded), stamps));
     }
 
     /// What was submitted since this was last asked.
-    pub fn take(&mut self) -> Vec<(Vec<Timed>, Later)> {
+    pub fn take(&mut self) -> Vec<(Vec<Timed>, Readback)> {
         std::mem::take(&mut self.submitted)
     }
 

@@ -3,7 +3,7 @@
 use super::health::Answer;
 use super::profiler::Profiler;
 use super::program::Run;
-use super::{Gpu, Later};
+use super::{Gpu, Readback};
 
 /// Commands that are being written down.
 pub(super) struct Recording {
@@ -89,11 +89,11 @@ impl Gpu {
     }
 
     /// Asks for bytes that the last submission copies into staging.
-    pub(super) fn map(&self, staging: wgpu::Buffer, length: u64) -> Later {
+    pub(super) fn map(&self, staging: wgpu::Buffer, length: u64) -> Readback {
         let (answer, health) = (Answer::new(), self.health().clone());
         let told = answer.clone();
         staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
-        Later { staging, length, submission: self.submitted.clone(), answer }
+        Readback { staging, length, submission: self.submitted.clone(), answer }
     }
 
     fn new_staging(&mut self, size: u64) -> wgpu::Buffer {

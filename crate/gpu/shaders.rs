@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::params::{self, Layout};
 use super::platform;
-use crate::op::{Drawing, KvKind};
+use crate::op::{KvKind, SamplerBuffers};
 use crate::weights::layout::Kind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
@@ -98,10 +98,10 @@ pub enum Shader {
     Argmax,
     /// `argmax_of_runs.wgsl`.
     ArgmaxOfRuns,
-    /// `weigh.wgsl`.
-    Weigh(Reduce),
-    /// `draw.wgsl`.
-    Draw(Reduce),
+    /// `sample_prepare.wgsl`.
+    SamplePrepare(Reduce),
+    /// `sample.wgsl`.
+    Sample(Reduce),
     /// `peak_reads.wgsl`, `peak_floats.wgsl` or `peak_dots.wgsl`, which compute nothing.
     Peak(Peak),
 }
@@ -153,7 +153,7 @@ impl Shader {
             }
         }
         all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
-        all.extend(reductions.into_iter().flat_map(|reduce| [Shader::Norm(reduce), Shader::Weigh(reduce), Shader::Draw(reduce)]));
+        all.extend(reductions.into_iter().flat_map(|reduce| [Shader::Norm(reduce), Shader::SamplePrepare(reduce), Shader::Sample(reduce)]));
         for kind in kv {
             all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
             for reduce in reductions {
@@ -182,8 +182,8 @@ impl Shader {
             Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
             Shader::Argmax => ("argmax", wgsl!("argmax.wgsl")),
             Shader::ArgmaxOfRuns => ("argmax_of_runs", wgsl!("argmax_of_runs.wgsl")),
-            Shader::Weigh(_) => ("weigh", wgsl!("weigh.wgsl")),
-            Shader::Draw(_) => ("draw", wgsl!("draw.wgsl")),
+            Shader::SamplePrepare(_) => ("sample_prepare", wgsl!("sample_prepare.wgsl")),
+            Shader::Sample(_) => ("sample", wgsl!("sample.wgsl")),
             Shader::Peak(Peak::Reads) => ("peak_reads", wgsl!("peak_reads.wgsl")),
             Shader::Peak(Peak::Floats) => ("peak_floats", wgsl!("peak_floats.wgsl")),
             Shader::Peak(Peak::Dots) => ("peak_dots", wgsl!("peak_dots.wgsl")),
@@ -211,7 +211,7 @@ impl Shader {
     pub fn reduce(self) -> Option<Reduce> {
         match self {
             Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
-            Shader::AttendToken(_, reduce, _) | Shader::Weigh(reduce) | Shader::Draw(reduce) => Some(reduce),
+            Shader::AttendToken(_, reduce, _) | Shader::SamplePrepare(reduce) | Shader::Sample(reduce) => Some(reduce),
             _ => None,
         }
     }
@@ -295,19 +295,19 @@ impl Shader {
             Shader::Matmul(..) => format!("const TOKENS: u32 = {TILE_TOKENS}u;\n"),
             Shader::Attend(_) => format!("const QUERIES: u32 = {TEAM_QUERIES}u;\n"),
             Shader::AttendToken(.., queries) => format!("const QUERIES: u32 = {queries}u;\n"),
-            Shader::Weigh(_) | Shader::Draw(_) => {
-                format!("const SEEN: u32 = {}u;\nconst MOST: f32 = {:e};\n", Drawing::SEEN, Drawing::MOST)
+            Shader::SamplePrepare(_) | Shader::Sample(_) => {
+                format!("const SEEN: u32 = {}u;\nconst MOST: f32 = {:e};\n", SamplerBuffers::SEEN, SamplerBuffers::MOST)
             }
             _ => String::new(),
         });
         if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
             source.push_str(wgsl!("lib/rotate.wgsl"));
         }
-        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns | Shader::Weigh(_) | Shader::Draw(_)) {
-            source.push_str(wgsl!("lib/larger.wgsl"));
+        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns | Shader::SamplePrepare(_) | Shader::Sample(_)) {
+            source.push_str(wgsl!("lib/argmax_reduce.wgsl"));
         }
-        if matches!(self, Shader::Weigh(_) | Shader::Draw(_)) {
-            source.push_str(wgsl!("lib/rules.wgsl"));
+        if matches!(self, Shader::SamplePrepare(_) | Shader::Sample(_)) {
+            source.push_str(wgsl!("lib/sampler_params.wgsl"));
         }
         if matches!(self, Shader::Swiglu | Shader::Gated(..)) {
             source.push_str(wgsl!("lib/silu.wgsl"));
@@ -335,8 +335,8 @@ impl Shader {
             Shader::Norm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
             Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
             Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
-            Shader::Weigh(_) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite), (6, ReadWrite)]),
-            Shader::AttendToken(..) | Shader::Draw(_) => {
+            Shader::SamplePrepare(_) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite), (6, ReadWrite)]),
+            Shader::AttendToken(..) | Shader::Sample(_) => {
                 bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
             }
             Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns | Shader::Peak(Peak::Reads) => {
@@ -361,7 +361,7 @@ impl Shader {
             Shader::Merge => params::Merge::LAYOUT,
             Shader::Swiglu => params::Swiglu::LAYOUT,
             Shader::Argmax | Shader::ArgmaxOfRuns => params::Argmax::LAYOUT,
-            Shader::Weigh(_) | Shader::Draw(_) => params::Draw::LAYOUT,
+            Shader::SamplePrepare(_) | Shader::Sample(_) => params::Sample::LAYOUT,
             Shader::Peak(_) => params::Peak::LAYOUT,
         }
     }

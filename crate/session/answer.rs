@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::Session;
 use crate::backend::{Backend, Counters};
 use crate::clock;
-use crate::engine::{DrawOptions, Engine};
+use crate::engine::{Engine, SampleOptions};
 use crate::error::{Code, Error, Result, fail};
-use crate::op::Rules;
+use crate::op::SamplerParams;
 use crate::text::options::Options;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
@@ -218,9 +218,9 @@ enum Choice {
     /// Here, from logits that are read.
     Here,
     /// Where the logits are: the largest.
-    Likeliest,
+    Greedy,
     /// Where the logits are: by the sampler's rules.
-    Drawn,
+    Sampled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -292,16 +292,16 @@ impl Generation {
         self.work = Work::default();
         let sampling = self.sampler.sampling();
         self.choice = if sampling.is_plain_argmax() {
-            Choice::Likeliest
+            Choice::Greedy
         } else {
-            let options = DrawOptions {
-                rules: rules(sampling),
+            let options = SampleOptions {
+                params: sampler_params(sampling),
                 bias: &sampling.logit_bias,
                 seen: self.sampler.seen(),
                 seed: self.sampler.seed(),
                 place: self.sampler.chosen(),
             };
-            if engine.begin_draws(options)? { Choice::Drawn } else { Choice::Here }
+            if engine.begin_sampling(options)? { Choice::Sampled } else { Choice::Here }
         };
         Ok(())
     }
@@ -334,9 +334,9 @@ impl Generation {
     }
 }
 
-/// Sampling in the words of [`crate::op::Op::Draw`].
-pub fn rules(sampling: &Sampling) -> Rules {
-    Rules {
+/// Sampling in the words of [`crate::op::Op::Sample`].
+pub fn sampler_params(sampling: &Sampling) -> SamplerParams {
+    SamplerParams {
         temperature: sampling.temperature,
         top_k: u32::try_from(sampling.top_k).unwrap_or(u32::MAX),
         // There, a sum of nothing would be reached before the first token.
@@ -345,7 +345,7 @@ pub fn rules(sampling: &Sampling) -> Rules {
         repetition_penalty: sampling.repetition_penalty,
         presence_penalty: sampling.presence_penalty,
         frequency_penalty: sampling.frequency_penalty,
-        drawn: 0.0,
+        uniform: 0.0,
     }
 }
 
@@ -413,8 +413,8 @@ impl<B: Backend> Step<'_, B> {
     async fn choose(&mut self) -> Result<u32> {
         let token = match self.generation.choice {
             Choice::Here => return Ok(self.generation.sampler.sample(&mut self.engine.logits().await?)),
-            Choice::Likeliest => self.engine.likeliest().await?,
-            Choice::Drawn => self.engine.draw().await?,
+            Choice::Greedy => self.engine.greedy().await?,
+            Choice::Sampled => self.engine.sample().await?,
         };
         self.generation.sampler.accept(token);
         Ok(token)

@@ -8,7 +8,7 @@ mod verdict;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, rules};
+pub use answer::{Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, sampler_params};
 pub use resilient::{Device, Host, ResilientAnswer, ResilientSession, Wanted};
 pub use verdict::{Rivals, Verdict};
 

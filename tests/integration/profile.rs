@@ -25,11 +25,11 @@ fn profiling() -> GpuOptions {
 /// Two tokens after the prompt, the kernels of the second one, and what the device was asked for it.
 async fn second_token(engine: &mut Engine<Gpu>) -> ([u32; 2], Option<Vec<Kernel>>, Counters) {
     engine.plan(&Golden::tiny_phi().ids("short.ids")).unwrap();
-    let first = engine.likeliest().await.unwrap();
+    let first = engine.greedy().await.unwrap();
     engine.push(first).unwrap();
     engine.take_kernels().await.unwrap();
     let before = engine.counters().unwrap();
-    let second = engine.likeliest().await.unwrap();
+    let second = engine.greedy().await.unwrap();
     let after = engine.counters().unwrap();
     let asked = Counters {
         dispatches: after.dispatches - before.dispatches,

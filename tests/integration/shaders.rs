@@ -9,7 +9,7 @@ use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use phi_wasm::gpu::{Access, Shader};
-use phi_wasm::op::Rules;
+use phi_wasm::op::SamplerParams;
 
 /// WebGPU's default limits.
 const WORKGROUP_BYTES: u32 = 16 << 10;
@@ -82,23 +82,23 @@ fn parameters_lie_as_in_rust() {
 #[test]
 fn rules_lie_as_in_rust() {
     let members = [
-        ("temperature", offset_of!(Rules, temperature)),
-        ("top_k", offset_of!(Rules, top_k)),
-        ("top_p", offset_of!(Rules, top_p)),
-        ("min_p", offset_of!(Rules, min_p)),
-        ("repetition_penalty", offset_of!(Rules, repetition_penalty)),
-        ("presence_penalty", offset_of!(Rules, presence_penalty)),
-        ("frequency_penalty", offset_of!(Rules, frequency_penalty)),
-        ("drawn", offset_of!(Rules, drawn)),
+        ("temperature", offset_of!(SamplerParams, temperature)),
+        ("top_k", offset_of!(SamplerParams, top_k)),
+        ("top_p", offset_of!(SamplerParams, top_p)),
+        ("min_p", offset_of!(SamplerParams, min_p)),
+        ("repetition_penalty", offset_of!(SamplerParams, repetition_penalty)),
+        ("presence_penalty", offset_of!(SamplerParams, presence_penalty)),
+        ("frequency_penalty", offset_of!(SamplerParams, frequency_penalty)),
+        ("uniform", offset_of!(SamplerParams, uniform)),
     ];
     let mut looked_at = 0;
     for shader in Shader::all() {
         let module = parse(shader);
-        let Some((_, rules)) = module.types.iter().find(|(_, one)| one.name.as_deref() == Some("Rules")) else { continue };
+        let Some((_, rules)) = module.types.iter().find(|(_, one)| one.name.as_deref() == Some("SamplerParams")) else { continue };
         let TypeInner::Struct { members: found, span } = &rules.inner else { panic!("{shader:?}: rules are a struct") };
         let found: Vec<(&str, usize)> = found.iter().map(|member| (member.name.as_deref().unwrap(), member.offset as usize)).collect();
         assert_eq!(found, members, "{shader:?}");
-        assert_eq!(*span as usize, size_of::<Rules>(), "{shader:?}");
+        assert_eq!(*span as usize, size_of::<SamplerParams>(), "{shader:?}");
         looked_at += 1;
     }
     assert!(looked_at > 0, "no shader has them");

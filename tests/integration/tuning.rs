@@ -29,7 +29,7 @@ fn answer(engine: &mut Engine<Gpu>) -> Vec<u32> {
         engine.plan(&Golden::tiny_phi().ids("short.ids")).unwrap();
         let mut answer = Vec::new();
         for _ in 0..12 {
-            answer.push(engine.likeliest().await.unwrap());
+            answer.push(engine.greedy().await.unwrap());
             engine.push(answer[answer.len() - 1]).unwrap();
         }
         answer

@@ -5,7 +5,7 @@ use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::op::{Drawing, Op, Rules};
+use crate::op::{Op, SamplerBuffers, SamplerParams};
 use crate::weights::layout::Kind;
 
 const COLS: usize = 160;
@@ -16,7 +16,7 @@ const EPS: f32 = 1e-5;
 pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
     products_after_a_norm(gpu).await?;
     choice(gpu).await?;
-    draw(gpu).await
+    sample(gpu).await
 }
 
 /// Norm and product; norm, gate, up and swiglu.
@@ -76,11 +76,11 @@ async fn choice(gpu: &mut Gpu) -> Result<()> {
 }
 
 /// A draw among the likeliest of some logits: the same few in every run of a thousand, so that top-k and top-p leave two of them.
-async fn draw(gpu: &mut Gpu) -> Result<()> {
+async fn sample(gpu: &mut Gpu) -> Result<()> {
     const WIDTH: usize = 5000;
     let logits: Vec<f32> = (0..WIDTH).map(|i| if i % 1000 == 7 { 4.0 - i as f32 / 1e6 } else { 3.0 * pseudo(i, 37) - 4.0 }).collect();
     // Four of the five that stand out are among the four likeliest, the first three of these reach 0.6, and the draw falls on the last.
-    let rules = Rules {
+    let params = SamplerParams {
         temperature: 0.5,
         top_k: 4,
         top_p: 0.6,
@@ -88,29 +88,29 @@ async fn draw(gpu: &mut Gpu) -> Result<()> {
         repetition_penalty: 1.5,
         presence_penalty: 0.0,
         frequency_penalty: 0.0,
-        drawn: 0.9,
+        uniform: 0.9,
     };
     let zeros = vec![0; 4 * (WIDTH + 256)];
     let [seen, bias] = [&zeros, &zeros].map(|zeros| upload(gpu, &zeros[..4 * WIDTH]));
-    let drawing = Drawing {
+    let buffers = SamplerBuffers {
         logits: upload(gpu, bytemuck::cast_slice(&logits))?,
         allowed: upload(gpu, &[0xff; 4 * WIDTH.div_ceil(32)])?,
         seen: seen?,
         bias: bias?,
-        rules: upload(gpu, bytemuck::bytes_of(&rules))?,
+        params: upload(gpu, bytemuck::bytes_of(&params))?,
         candidates: upload(gpu, &zeros)?,
         out: upload(gpu, &[0xff; 4])?,
         width: WIDTH as u32,
     };
     // The first draw makes its token unlikely for the second.
     for right in [2007, 3007] {
-        gpu.write(drawing.logits, 0, bytemuck::cast_slice(&logits))?;
-        run(gpu, &[Op::Draw(drawing)]).await?;
+        gpu.write(buffers.logits, 0, bytemuck::cast_slice(&logits))?;
+        run(gpu, &[Op::Sample(buffers)]).await?;
         let mut found = 0u32;
-        gpu.read(drawing.out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
+        gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
         close(gpu, "a draw", found as f32, right as f32, 0.0)?;
     }
-    let Drawing { logits, allowed, seen, bias, rules, candidates, out, .. } = drawing;
-    [logits, allowed, seen, bias, rules, candidates, out].into_iter().for_each(|buf| gpu.free(buf));
+    let SamplerBuffers { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
+    [logits, allowed, seen, bias, params, candidates, out].into_iter().for_each(|buf| gpu.free(buf));
     Ok(())
 }

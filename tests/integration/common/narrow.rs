@@ -25,7 +25,7 @@ impl<B: Backend> Narrow<B> {
 
 impl<B: Backend> Backend for Narrow<B> {
     type Program = B::Program;
-    type Later = B::Later;
+    type Readback = B::Readback;
 
     fn limits(&self) -> Limits {
         Limits { chunk: self.chunk, ..self.backend.limits() }
@@ -48,10 +48,10 @@ impl<B: Backend> Backend for Narrow<B> {
         thread::sleep(self.pause);
         self.backend.run(program)
     }
-    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Later> {
+    fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Readback> {
         self.backend.read_later(buf, offset, length)
     }
-    async fn fetch(&mut self, later: Self::Later, into: &mut [u8]) -> Result<()> {
+    async fn fetch(&mut self, later: Self::Readback, into: &mut [u8]) -> Result<()> {
         self.backend.fetch(later, into).await
     }
     fn works_ahead(&self) -> bool {

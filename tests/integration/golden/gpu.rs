@@ -1,8 +1,8 @@
 //! The same on a GPU, and what only a GPU does: whole tokens there, drawn there.
 
-use phi_wasm::engine::DrawOptions;
+use phi_wasm::engine::SampleOptions;
 use phi_wasm::gpu::Choice;
-use phi_wasm::session::rules;
+use phi_wasm::session::sampler_params;
 use phi_wasm::text::{Sampler, Sampling};
 
 use super::*;
@@ -22,10 +22,10 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) 
     const TOKENS: u64 = 8;
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
     engine.plan(&[5, 6, 7]).unwrap();
-    assert!(begin_draws(&mut engine, &Sampler::new(&sampling(), [], 0).unwrap()));
+    assert!(begin_sampling(&mut engine, &Sampler::new(&sampling(), [], 0).unwrap()));
     let mut warm = None;
     for token in 0..2 + TOKENS {
-        let next = if drawn { engine.draw().await } else { engine.likeliest().await }.unwrap();
+        let next = if drawn { engine.sample().await } else { engine.greedy().await }.unwrap();
         engine.push(next).unwrap();
         // The first comes out of the prefill, and the second makes what all others need.
         if token == 1 {
@@ -46,11 +46,11 @@ fn sampling() -> Sampling {
     Sampling { temperature: 1.5, top_k: 60, top_p: 0.9, min_p: 0.01, logit_bias: [(9, 1.0)].into(), seed: Some(3), ..penalties }
 }
 
-fn begin_draws<B: Backend>(engine: &mut Engine<B>, sampler: &Sampler) -> bool {
+fn begin_sampling<B: Backend>(engine: &mut Engine<B>, sampler: &Sampler) -> bool {
     let sampling = sampler.sampling();
-    let (rules, bias, seen) = (rules(sampling), &sampling.logit_bias, sampler.seen());
-    let options = DrawOptions { rules, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
-    engine.begin_draws(options).unwrap()
+    let (params, bias, seen) = (sampler_params(sampling), &sampling.logit_bias, sampler.seen());
+    let options = SampleOptions { params, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
+    engine.begin_sampling(options).unwrap()
 }
 
 /// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are those that the sampler draws from the logits.
@@ -62,10 +62,10 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
         let mut sampler = Sampler::new(&sampling(), [], 0).unwrap();
         sampler.prompt(&prompt);
         engine.plan(&prompt).unwrap();
-        assert!(begin_draws(&mut engine, &sampler));
+        assert!(begin_sampling(&mut engine, &sampler));
         for _ in 0..20 {
             let logits = if looked_at { Some(engine.logits().await.unwrap()) } else { None };
-            let token = engine.draw().await.unwrap();
+            let token = engine.sample().await.unwrap();
             if let Some(mut logits) = logits {
                 assert_eq!(token, sampler.sample(&mut logits));
             }

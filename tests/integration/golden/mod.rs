@@ -153,7 +153,7 @@ async fn greedy<B: Backend>(engine: &mut Engine<B>, count: usize, stop: &[u32]) 
         let logits = engine.logits().await.unwrap();
         // The first of equal logits, as torch's argmax on the CPU.
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
-        assert_eq!(engine.likeliest().await.unwrap(), best, "the choice made where the logits are");
+        assert_eq!(engine.greedy().await.unwrap(), best, "the choice made where the logits are");
         answer.push(best);
         if stop.contains(&best) {
             break;

@@ -5,10 +5,10 @@ mod cases;
 #[cfg(not(target_os = "unknown"))]
 mod cpu;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
-mod draws;
-#[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod gpu;
 mod host;
 mod make;
 mod oracle;
 mod runner;
+#[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
+mod sampling;

@@ -45,7 +45,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 let best = places.reduce(|best, i| if value(i) > value(best) { i } else { best });
                 memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
             }
-            Op::Draw(_) => unreachable!("draws have a test of their own"),
+            Op::Sample(_) => unreachable!("draws have a test of their own"),
             Op::Swiglu { gate_up, out, width, rows } => swiglu(memory, gate_up, out, width as usize, rows as usize),
         }
     }

@@ -133,7 +133,7 @@ fn with_handles(op: &Op, handles: &[Buf]) -> Op {
             Op::Attend { qkv: h(qkv), step: h(step), cache: kv(cache), out: h(out), heads, window, rows }
         }
         Op::Argmax { x, allowed, out, width } => Op::Argmax { x: h(x), allowed: h(allowed), out: h(out), width },
-        Op::Draw(_) => unreachable!("draws have a test of their own"),
+        Op::Sample(_) => unreachable!("draws have a test of their own"),
         Op::Swiglu { gate_up, out, width, rows } => Op::Swiglu { gate_up: h(gate_up), out: h(out), width, rows },
     }
 }

@@ -208,7 +208,7 @@ pub struct Memory {
 
 impl Backend for Memory {
     type Program = ();
-    type Later = Vec<u8>;
+    type Readback = Vec<u8>;
 
     fn limits(&self) -> Limits {
         Limits { max_buffer: self.max_buffer, chunk: 1 }

@@ -1,6 +1,6 @@
 // How a token is drawn, and what its logit weighs.
 
-struct Rules {
+struct SamplerParams {
     temperature: f32, // 0 for the likeliest
     top_k: u32, // 0 for all
     top_p: f32, // 1 for all
@@ -8,10 +8,10 @@ struct Rules {
     repetition_penalty: f32,
     presence_penalty: f32,
     frequency_penalty: f32,
-    drawn: f32, // from 0 to 1
+    uniform: f32, // from 0 to 1
 }
 
-@group(0) @binding(1) var<storage, read> rules: Rules;
+@group(0) @binding(1) var<storage, read> sampling: SamplerParams;
 
 // A run of logits: the key of the largest and its place, and the weight of all relative to it.
 struct Run {
@@ -32,6 +32,6 @@ fn value_of(key: u32) -> f32 {
 
 // The largest weighs 1, and what is too little for a float nothing.
 fn weight_of(logit: f32, largest: f32) -> f32 {
-    let exponent = (logit - largest) / max(rules.temperature, 1e-37);
+    let exponent = (logit - largest) / max(sampling.temperature, 1e-37);
     return select(0.0, exp(max(exponent, -87.0)), exponent > -87.0 && logit > IMPOSSIBLE);
 }

@@ -1,5 +1,5 @@
 // What a token is drawn from: logits with their biases and penalties, in place, and for each of RUNS runs the largest of them and the
-// weight of all. A workgroup for each run. The draw is for draw.wgsl.
+// weight of all. A workgroup for each run. The draw is for sample.wgsl.
 
 override RUNS: u32 = 1u;
 
@@ -27,10 +27,10 @@ fn processed(i: u32) -> f32 {
     var logit = clamp(logits[i], IMPOSSIBLE, MOST) + bias[i];
     let times = seen[i];
     if times != 0u {
-        logit = select(logit * rules.repetition_penalty, logit / rules.repetition_penalty, logit > 0.0);
+        logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0.0);
         let generated = times & ~SEEN;
         if generated > 0u {
-            logit -= rules.presence_penalty + rules.frequency_penalty * f32(generated);
+            logit -= sampling.presence_penalty + sampling.frequency_penalty * f32(generated);
         }
     }
     return clamp(logit, IMPOSSIBLE, MOST);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
-use phi_wasm::op::{Buf, Drawing, Op, Rules};
+use phi_wasm::op::{Buf, Op, SamplerBuffers, SamplerParams};
 use phi_wasm::random;
-use phi_wasm::session::rules;
+use phi_wasm::session::sampler_params;
 use phi_wasm::text::{Sampler, Sampling};
 
 use super::gpu::platform;
@@ -42,7 +42,7 @@ fn rows() -> Vec<Sampling> {
 }
 
 /// Buffers for a draw from so many logits, with a forbidden token, a prompt and biases.
-fn drawing(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>) -> Drawing {
+fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>) -> SamplerBuffers {
     let mut buffer = |words: u32| gpu.alloc("for a draw", u64::from(words) * 4).unwrap();
     let [logits, seen, biases, candidates] = [width, width, width, width + 256].map(&mut buffer);
     let [allowed, how, out] = [width.div_ceil(32), 8, 1].map(&mut buffer);
@@ -50,20 +50,20 @@ fn drawing(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>)
     mask[forbidden as usize / 32] &= !(1 << (forbidden % 32));
     gpu.write(allowed, 0, bytemuck::cast_slice(&mask)).unwrap();
     for token in PROMPT {
-        gpu.write(seen, u64::from(token) * 4, &Drawing::SEEN.to_le_bytes()).unwrap();
+        gpu.write(seen, u64::from(token) * 4, &SamplerBuffers::SEEN.to_le_bytes()).unwrap();
     }
     for (&token, bias) in bias {
-        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * Drawing::MOST).to_le_bytes()).unwrap();
+        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * SamplerBuffers::MOST).to_le_bytes()).unwrap();
     }
-    Drawing { logits, allowed, seen, bias: biases, rules: how, candidates, out, width }
+    SamplerBuffers { logits, allowed, seen, bias: biases, params: how, candidates, out, width }
 }
 
 async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coarse: bool) {
     const FORBIDDEN: u32 = 7;
     let mut twin = Sampler::new(sampling, [FORBIDDEN], 0).unwrap();
     twin.prompt(&PROMPT);
-    let drawing = drawing(gpu, width, FORBIDDEN, &sampling.logit_bias);
-    let program = gpu.prepare(&[Op::Draw(drawing)]).unwrap();
+    let buffers = buffers(gpu, width, FORBIDDEN, &sampling.logit_bias);
+    let program = gpu.prepare(&[Op::Sample(buffers)]).unwrap();
     let mut noise = Noise(5);
     for step in 0..steps {
         let element = |i: u32| match i % 91 {
@@ -73,15 +73,20 @@ async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coars
             _ => noise.float() * 8.0,
         };
         let mut logits: Vec<f32> = (0..width).map(element).collect();
-        gpu.write(drawing.logits, 0, bytemuck::cast_slice(&logits)).unwrap();
-        gpu.write(drawing.rules, 0, bytemuck::bytes_of(&Rules { drawn: random::unit(SEED, step) as f32, ..rules(sampling) })).unwrap();
+        gpu.write(buffers.logits, 0, bytemuck::cast_slice(&logits)).unwrap();
+        gpu.write(
+            buffers.params,
+            0,
+            bytemuck::bytes_of(&SamplerParams { uniform: random::unit(SEED, step) as f32, ..sampler_params(sampling) }),
+        )
+        .unwrap();
         gpu.run(&program).unwrap();
         let mut drawn = 0u32;
-        gpu.read(drawing.out, 0, bytemuck::bytes_of_mut(&mut drawn)).await.unwrap();
+        gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut drawn)).await.unwrap();
         assert_eq!(drawn, twin.sample(&mut logits), "{sampling:?}: step {step} of {width} logits{}", if coarse { ", coarse" } else { "" });
     }
-    let Drawing { logits, allowed, seen, bias, rules, candidates, out, .. } = drawing;
-    [logits, allowed, seen, bias, rules, candidates, out].into_iter().for_each(|buf: Buf| gpu.free(buf));
+    let SamplerBuffers { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
+    [logits, allowed, seen, bias, params, candidates, out].into_iter().for_each(|buf: Buf| gpu.free(buf));
 }
 
 async fn check_rows(rows: impl IntoIterator<Item = Sampling>, subgroups: Choice, workgroup: Option<u32>) {

@@ -1,4 +1,4 @@
-// Draws a token from what weigh.wgsl left: one workgroup. First what cannot be drawn is left out, so that few candidates remain. Then
+// Draws a token from what sample_prepare.wgsl left: one workgroup. First what cannot be drawn is left out, so that few candidates remain. Then
 // top-k and top-p each move a border through their order, from likely to unlikely and among equals from low to high ids, and the draw
 // moves one through their ids. A border is found bit by bit, with a sum over the candidates for each bit.
 
@@ -95,7 +95,7 @@ fn weight_of_likely(lane: Lane) -> f32 {
     for (var i = 0u; i < count_own;) {
         let id = candidates[first_own + i];
         let weight = weight_of(logits[id], largest);
-        if weight < rules.min_p || !is_up_to(border, key(bitcast<u32>(logits[id])), id) {
+        if weight < sampling.min_p || !is_up_to(border, key(bitcast<u32>(logits[id])), id) {
             drop_candidate(i);
             continue;
         }
@@ -143,7 +143,7 @@ fn least_of_top_k(lane: Lane) -> f32 {
             let key = runs[other].key;
             larger += u32(key > runs[run].key || (key == runs[run].key && other < run));
         }
-        if larger + 1u == rules.top_k {
+        if larger + 1u == sampling.top_k {
             kth_key = runs[run].key;
         }
     }
@@ -153,24 +153,24 @@ fn least_of_top_k(lane: Lane) -> f32 {
 
 fn draw_filtered(total: f32, lane: Lane) -> u32 {
     var kept = total;
-    if rules.top_k > 0u && rules.top_k < params.width {
+    if sampling.top_k > 0u && sampling.top_k < params.width {
         gather(0u, params.width, least_of_top_k(lane), lane);
-        keep(f32(rules.top_k), true, lane);
+        keep(f32(sampling.top_k), true, lane);
         kept = sum_up_to(vec2<u32>(0u, LAST), false, lane);
     } else {
         // What weighs less than its share of what may be left out is left out.
-        let share = max(rules.min_p, (1.0 - rules.top_p) * total / f32(params.width)) * 0.999;
-        gather(0u, params.width, largest + rules.temperature * log(share), lane);
+        let share = max(sampling.min_p, (1.0 - sampling.top_p) * total / f32(params.width)) * 0.999;
+        gather(0u, params.width, largest + sampling.temperature * log(share), lane);
     }
-    if rules.top_p < 1.0 {
-        keep(rules.top_p * kept, false, lane);
+    if sampling.top_p < 1.0 {
+        keep(sampling.top_p * kept, false, lane);
     }
-    return draw(rules.drawn * weight_of_likely(lane), lane);
+    return draw(sampling.uniform * weight_of_likely(lane), lane);
 }
 
 // Where all may be drawn, the run is known before its candidates.
 fn draw_of_all(total: f32, lane: Lane) -> u32 {
-    let weight = rules.drawn * total;
+    let weight = sampling.uniform * total;
     let each = (params.width + RUNS - 1u) / RUNS;
     var run = 0u;
     var before = 0.0;
@@ -198,14 +198,14 @@ fn main(lane: Lane) {
     largest = value_of(best.x);
     first_own = lane.index * ((params.width + WG - 1u) / WG);
     var id = best.y;
-    if rules.temperature > 0.0 {
+    if sampling.temperature > 0.0 {
         var total = 0.0;
         for (var run = 0u; run < RUNS; run++) {
             total += weight_of_run(run);
         }
         var drawn = 0u;
-        let all = rules.top_k == 0u || rules.top_k >= params.width;
-        if all && rules.top_p == 1.0 && rules.min_p == 0.0 {
+        let all = sampling.top_k == 0u || sampling.top_k >= params.width;
+        if all && sampling.top_p == 1.0 && sampling.min_p == 0.0 {
             drawn = draw_of_all(total, lane);
         } else {
             drawn = draw_filtered(total, lane);

@@ -50,7 +50,8 @@ fn print(report: &Report) -> Result<()> {
     ))?;
     for held in &report.kinds {
         let kind = format!("{:?}", held.kind).to_lowercase();
-        let error = if held.fit.error > 0.0 { format!("{:.3} %", held.fit.relative_rms() * 100.0) } else { "none".to_owned() };
+        let error =
+            if held.quant_error.error > 0.0 { format!("{:.3} %", held.quant_error.relative_rms() * 100.0) } else { "none".to_owned() };
         let size = HumanBytes(held.bytes).to_string();
         let (tensors, weights, bits) = (held.tensors, held.weights, held.bits());
         output::line(format_args!("{kind:<6} {tensors:>7} {weights:>14} {bits:>8.2} {size:>12}  {error}"))?;

@@ -16,7 +16,7 @@ use half::{bf16, f16};
 
 use super::layout::{GROUP, Kind};
 use super::panel::{Group, Panel};
-use super::quant::{Fit, NOT_FINITE, SCALE_NOT_FINITE, dequantise, quantise};
+use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE, dequantise, quantise};
 use super::tensor::Stored;
 use crate::error::{Code, Result, fail};
 
@@ -50,38 +50,38 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
 /// # Errors
 /// `unsupported-tensor` for a type without weights, `malformed` for weights or scales that are NaN or infinite, `bad-option` for weights
 /// beyond f16 that shall be held in it.
-pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<Fit> {
+pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<QuantError> {
     if let Some(exact) = exact_group(stored, panel.kind) {
         for group in 0..panel.cols / GROUP {
             let held = exact(bytes, group);
             finite(&held)?;
             panel.set_group(row, group, &held);
         }
-        return Ok(Fit::default());
+        return Ok(QuantError::default());
     }
-    let (values, mut fit) = (values(stored, bytes)?, Fit::default());
+    let (values, mut error) = (values(stored, bytes)?, QuantError::default());
     if values.iter().any(|value| !value.is_finite()) {
         fail!(Code::Malformed, "{}", if stored.is_float() { NOT_FINITE } else { SCALE_NOT_FINITE });
     }
     if !panel.kind.has_scales() {
         panel.set_row(row, &values);
         if panel.kind == Kind::F16 {
-            values.iter().for_each(|&value| fit.add(&[value], &[f16::from_f32(value).to_f32()]));
-            if !fit.error.is_finite() {
+            values.iter().for_each(|&value| error.add(&[value], &[f16::from_f32(value).to_f32()]));
+            if !error.error.is_finite() {
                 fail!(Code::BadOption, "a weight is too large for 16 bits; hold the model in 32, 8 or 4");
             }
         }
-        return Ok(fit);
+        return Ok(error);
     }
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
         let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
         finite(&held)?;
-        fit.add(values, &dequantise(&held, panel.kind));
+        error.add(values, &dequantise(&held, panel.kind));
         panel.set_group(row, group, &held);
     }
-    Ok(fit)
+    Ok(error)
 }
 
 /// What a group's codes are multiplied with is a number: kernels rely on it.

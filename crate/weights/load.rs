@@ -8,7 +8,7 @@ use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
 use super::layout::{GROUP, Kind, Planes, QUAD, planes};
 use super::panel::Panel;
-use super::quant::{Fit, NOT_FINITE, SCALE_NOT_FINITE};
+use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::tensor::Tensor;
 use crate::backend::Backend;
@@ -123,7 +123,7 @@ pub(crate) struct Origin {
     /// Bytes that were read for it.
     pub bytes: u64,
     /// What it lost on the way.
-    pub fit: Fit,
+    pub quant_error: QuantError,
 }
 
 /// The rows of one panel.
@@ -300,7 +300,7 @@ impl<S: Source> Checkpoint<S> {
         match place {
             Place::Packed { entry, codes, scales, mins } => {
                 let (panel, mut origin) = self.packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step).await?;
-                Ok((if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.fit)? }, origin))
+                Ok((if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.quant_error)? }, origin))
             }
             Place::Pieces(pieces) => {
                 let (tensor, interleaved) = pieces[step.piece];
@@ -314,14 +314,14 @@ impl<S: Source> Checkpoint<S> {
         let head_dim = self.config.head_dim as usize;
         let mut bytes = vec![0; step.rows * row_bytes];
         self.store.read(&tensor.file, tensor.offset + step.first_row as u64 * row_bytes as u64, &mut bytes).await?;
-        let (mut panel, mut fit) = (Panel::new(kind, step.rows, tensor.shape[1] as usize), Fit::default());
+        let (mut panel, mut error) = (Panel::new(kind, step.rows, tensor.shape[1] as usize), QuantError::default());
         for row in 0..step.rows {
             let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
             let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-            fit += pack_row(&tensor.stored, stored, &mut panel, row)
+            error += pack_row(&tensor.stored, stored, &mut panel, row)
                 .map_err(|error| error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row)))?;
         }
-        Ok((panel, Origin { bytes: bytes.len() as u64, fit }))
+        Ok((panel, Origin { bytes: bytes.len() as u64, quant_error: error }))
     }
 
     async fn packed_panel(&self, cols: usize, kind: Kind, tensors: [Option<&Tensor>; 3], step: Step) -> Result<(Panel, Origin)> {
@@ -343,7 +343,7 @@ impl<S: Source> Checkpoint<S> {
             let what = if kind.has_scales() { SCALE_NOT_FINITE } else { NOT_FINITE };
             fail!(Code::Malformed, "{name} row {}: {what}", step.row + row);
         }
-        Ok((panel, Origin { bytes: read, fit: Fit::default() }))
+        Ok((panel, Origin { bytes: read, quant_error: QuantError::default() }))
     }
 }
 
@@ -381,13 +381,13 @@ fn interleaved_row(row: usize, head_dim: usize) -> usize {
     head * head_dim + 2 * i + half
 }
 
-/// The same rows in another kind. `fit` counts what they lose.
-fn repack(panel: &Panel, kind: Kind, fit: &mut Fit) -> Result<Panel> {
+/// The same rows in another kind. `error` counts what they lose.
+fn repack(panel: &Panel, kind: Kind, error: &mut QuantError) -> Result<Panel> {
     let mut other = Panel::new(kind, panel.rows, panel.cols);
     for row in 0..panel.rows {
         let values = panel.row(row);
         let bytes: &[u8] = bytemuck::cast_slice(&values);
-        *fit += pack_row(&super::tensor::Stored::F32, bytes, &mut other, row)?;
+        *error += pack_row(&super::tensor::Stored::F32, bytes, &mut other, row)?;
     }
     Ok(other)
 }

@@ -42,14 +42,14 @@ pub(super) const SCALE_NOT_FINITE: &str =
 
 /// Squares summed over groups: how well they fit their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Fit {
+pub struct QuantError {
     /// Sum of the squared weights.
     pub power: f64,
     /// Sum of the squared differences between the weights and what the groups hold.
     pub error: f64,
 }
 
-impl Fit {
+impl QuantError {
     /// The root mean square of the error as a share of the weights': 0.08 is 8 % of noise. Zero where all weights are.
     pub fn relative_rms(&self) -> f64 {
         if self.power > 0.0 { (self.error / self.power).sqrt() } else { 0.0 }
@@ -67,8 +67,8 @@ impl Fit {
     }
 }
 
-impl std::ops::AddAssign for Fit {
-    fn add_assign(&mut self, other: Fit) {
+impl std::ops::AddAssign for QuantError {
+    fn add_assign(&mut self, other: QuantError) {
         self.power += other.power;
         self.error += other.error;
     }
@@ -144,27 +144,27 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
     let mut starts = [Start::default(); PEAKS_Q4.len()];
     for (start, steps) in starts.iter_mut().zip(peaks) {
         let scale = 1.0 / steps;
-        let trial = Trial::new(&values, codes, scale, 0.0);
-        let by_scale = trial.rq / trial.qq;
-        *start = Start { promise: trial.error - by_scale * trial.rq, scale: scale + by_scale, offset: 0.0 };
+        let candidate = Candidate::new(&values, codes, scale, 0.0);
+        let by_scale = candidate.rq / candidate.qq;
+        *start = Start { bound: candidate.error - by_scale * candidate.rq, scale: scale + by_scale, offset: 0.0 };
     }
     let starts = &mut starts[..peaks.len()];
-    starts.sort_unstable_by(|a, b| a.promise.total_cmp(&b.promise));
+    starts.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
     let (mut least, mut best) = (f32::INFINITY, SMALLEST);
     for start in &starts[..REFINED] {
         let (mut before, mut scale) = (f32::INFINITY, start.scale);
         for _ in 0..TURNS {
             let held = step(scale * peak);
             let scale_held = held.to_f32() / peak;
-            let trial = Trial::new(&values, codes, scale_held, 0.0);
-            if trial.error < least {
-                (least, best) = (trial.error, held);
+            let candidate = Candidate::new(&values, codes, scale_held, 0.0);
+            if candidate.error < least {
+                (least, best) = (candidate.error, held);
             }
-            if trial.error >= before || trial.qq == 0.0 {
+            if candidate.error >= before || candidate.qq == 0.0 {
                 break;
             }
-            before = trial.error;
-            scale = scale_held + trial.rq / trial.qq;
+            before = candidate.error;
+            scale = scale_held + candidate.rq / candidate.qq;
         }
     }
     Group { codes: codes.store(&values, best.to_f32() / peak, 0.0), scale: best, min: f16::ZERO }
@@ -173,7 +173,7 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
 /// A scale and an offset to begin with, and the error that least squares promises for their codes.
 #[derive(Clone, Copy, Default)]
 struct Start {
-    promise: f32,
+    bound: f32,
     scale: f32,
     offset: f32,
 }
@@ -191,18 +191,18 @@ fn affine(values: &[f32; GROUP]) -> Group {
         // f16 cannot place the offset finely enough: it goes below all weights, and the scale makes up for the rest.
         let offset = half((low - low.abs() * 2.0 * f16::EPSILON.to_f32()) * peak).to_f32() / peak;
         starts.iter_mut().zip([1.0, 3.0, 7.0, 11.0, 15.0]).for_each(|(start, steps)| {
-            *start = Start { promise: 0.0, scale: (high - offset) / steps, offset };
+            *start = Start { bound: 0.0, scale: (high - offset) / steps, offset };
         });
     } else {
         for (index, start) in starts.iter_mut().enumerate() {
             let scale = (high - low) / RANGES[index / SHIFTS.len()];
             let offset = (low + high) * 0.5 + (SHIFTS[index % SHIFTS.len()] - 7.5) * scale;
-            let trial = Trial::new(&values, CODES_Q4MIN, scale, offset);
-            let (by_scale, by_offset) = trial.line();
-            let promise = trial.error - by_scale * trial.rq - by_offset * trial.r;
-            *start = Start { promise, scale: scale + by_scale, offset: offset + by_offset };
+            let candidate = Candidate::new(&values, CODES_Q4MIN, scale, offset);
+            let (by_scale, by_offset) = candidate.line();
+            let bound = candidate.error - by_scale * candidate.rq - by_offset * candidate.r;
+            *start = Start { bound, scale: scale + by_scale, offset: offset + by_offset };
         }
-        starts.sort_unstable_by(|a, b| a.promise.total_cmp(&b.promise));
+        starts.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
     }
     let (mut least, mut best) = (f32::INFINITY, (SMALLEST, f16::ZERO));
     for start in &starts[..REFINED] {
@@ -210,15 +210,15 @@ fn affine(values: &[f32; GROUP]) -> Group {
         for _ in 0..TURNS {
             let held = (step(scale * peak), half(offset * peak));
             let (scale_held, offset_held) = (held.0.to_f32() / peak, held.1.to_f32() / peak);
-            let trial = Trial::new(&values, CODES_Q4MIN, scale_held, offset_held);
-            if trial.error < least {
-                (least, best) = (trial.error, held);
+            let candidate = Candidate::new(&values, CODES_Q4MIN, scale_held, offset_held);
+            if candidate.error < least {
+                (least, best) = (candidate.error, held);
             }
-            if trial.error >= before {
+            if candidate.error >= before {
                 break;
             }
-            before = trial.error;
-            let (by_scale, by_offset) = trial.line();
+            before = candidate.error;
+            let (by_scale, by_offset) = candidate.line();
             (scale, offset) = (scale_held + by_scale, offset_held + by_offset);
         }
     }
@@ -248,7 +248,7 @@ fn step(scale: f32) -> f16 {
 }
 
 /// Sums over a group coded with some scale and offset; r is what a code leaves of its value, `y - offset - scale * q`.
-struct Trial {
+struct Candidate {
     /// Σr².
     error: f32,
     /// Σrq.
@@ -261,9 +261,9 @@ struct Trial {
     q: f32,
 }
 
-impl Trial {
+impl Candidate {
     #[inline(always)]
-    fn new(values: &[f32; GROUP], codes: Codes, scale: f32, offset: f32) -> Trial {
+    fn new(values: &[f32; GROUP], codes: Codes, scale: f32, offset: f32) -> Candidate {
         let inverse = 1.0 / scale;
         let mut sums = [[0.0f32; LANES]; 5];
         for chunk in values.chunks_exact(LANES) {
@@ -279,7 +279,7 @@ impl Trial {
             }
         }
         let [error, rq, qq, r, q] = sums.map(|s| ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])));
-        Trial { error, rq, qq, r, q }
+        Candidate { error, rq, qq, r, q }
     }
 
     /// What least squares adds to scale and offset: the line through the residuals over the codes.

@@ -12,7 +12,7 @@ use super::layout::Kind;
 use super::load::{Origin, WeightFormat};
 use super::panel::Panel;
 use super::plan::Item;
-use super::quant::Fit;
+use super::quant::QuantError;
 use super::source::Source;
 use super::store::{CHUNK, FileEntry, MANIFEST, Manifest, hash_text};
 use crate::error::Result;
@@ -69,7 +69,7 @@ pub struct Held {
     /// Bytes in all of them, scales and padding included.
     pub bytes: u64,
     /// How well those fit that had to be quantised or rounded; others are kept exactly.
-    pub fit: Fit,
+    pub quant_error: QuantError,
 }
 
 impl Held {
@@ -80,16 +80,16 @@ impl Held {
 }
 
 impl Report {
-    fn count(&mut self, kind: Kind, weights: u64, bytes: u64, fit: Fit) {
+    fn count(&mut self, kind: Kind, weights: u64, bytes: u64, quant_error: QuantError) {
         let at = self.kinds.iter().position(|held| held.kind == kind).unwrap_or_else(|| {
-            self.kinds.push(Held { kind, tensors: 0, weights: 0, bytes: 0, fit: Fit::default() });
+            self.kinds.push(Held { kind, tensors: 0, weights: 0, bytes: 0, quant_error: QuantError::default() });
             self.kinds.len() - 1
         });
         let held = &mut self.kinds[at];
         held.tensors += 1;
         held.weights += weights;
         held.bytes += bytes;
-        held.fit += fit;
+        held.quant_error += quant_error;
     }
 }
 
@@ -118,15 +118,15 @@ impl<S: Source> Checkpoint<S> {
             out.begin(&shard.name)?;
             out.append(&shard.header)?;
             for item in &shard.items {
-                let fit = match *item {
+                let error = match *item {
                     Item::Matrix { ref name, shape, .. } => self.write_matrix(&mut out, name, shape, options.format, progress).await?,
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;
                         out.append(bytemuck::cast_slice(&values))?;
-                        Fit::default()
+                        QuantError::default()
                     }
                 };
-                report.count(item.kind(), item.weights(), item.bytes(), fit);
+                report.count(item.kind(), item.weights(), item.bytes(), error);
             }
         }
         let manifest = plan.manifest(out.finish()).to_json();
@@ -144,20 +144,20 @@ impl<S: Source> Checkpoint<S> {
         shape: [usize; 2],
         format: WeightFormat,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<Fit> {
-        let (mut scales, mut mins, mut fit) = (Vec::new(), Vec::new(), Fit::default());
+    ) -> Result<QuantError> {
+        let (mut scales, mut mins, mut error) = (Vec::new(), Vec::new(), QuantError::default());
         let mut take = |_: usize, panel: Panel, origin: Origin| {
             out.append(&panel.codes)?;
             scales.extend_from_slice(&panel.scales);
             mins.extend_from_slice(&panel.mins);
-            fit += origin.fit;
+            error += origin.quant_error;
             progress(origin.bytes);
             Ok(())
         };
         self.each_panel(name, shape, format, &mut take).await?;
         out.append(bytemuck::cast_slice(&scales))?;
         out.append(bytemuck::cast_slice(&mins))?;
-        Ok(fit)
+        Ok(error)
     }
 }
 

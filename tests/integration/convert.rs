@@ -120,8 +120,12 @@ fn the_report_says_what_became_of_the_weights() {
         assert_eq!((matrices.kind, matrices.tensors, matrices.weights), (kind, 13, 1_253_376));
         assert_eq!((vectors.kind, vectors.tensors, vectors.weights), (Kind::F32, 7, 1344));
         assert_eq!(matrices.bits(), kind.bits());
-        println!("{kind:?}: {:.5} of the weights", matrices.fit.relative_rms());
-        assert!(matrices.fit.relative_rms() < rms && matrices.fit.relative_rms() > rms * 0.9, "{kind:?} {:?}", matrices.fit);
+        println!("{kind:?}: {:.5} of the weights", matrices.quant_error.relative_rms());
+        assert!(
+            matrices.quant_error.relative_rms() < rms && matrices.quant_error.relative_rms() > rms * 0.9,
+            "{kind:?} {:?}",
+            matrices.quant_error
+        );
         let files: u64 =
             names(&here.path().join("model")).iter().map(|n| fs::metadata(here.path().join("model").join(n)).unwrap().len()).sum();
         assert_eq!(report.bytes, files);
@@ -134,7 +138,7 @@ fn the_report_says_what_became_of_the_weights() {
     );
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Sixteen).unwrap();
-    assert!(report.kinds[0].fit.relative_rms() < 1e-6, "bf16 weights of this size fit f16 but for the smallest");
+    assert!(report.kinds[0].quant_error.relative_rms() < 1e-6, "bf16 weights of this size fit f16 but for the smallest");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use half::f16;
 use phi_wasm::error::Code;
 use phi_wasm::weights::layout::{GROUP, Kind};
-use phi_wasm::weights::quant::{Fit, dequantise, quantise};
+use phi_wasm::weights::quant::{QuantError, dequantise, quantise};
 
 const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
 /// By how much a squared error, summed over groups of a distribution, may exceed what an exhaustive search finds.
@@ -50,9 +50,9 @@ fn group(shape: Shape, random: &mut Random) -> Vec<f32> {
 }
 
 fn error(values: &[f32], kind: Kind) -> f64 {
-    let mut fit = Fit::default();
-    fit.add(values, &dequantise(&quantise(values, kind).unwrap(), kind));
-    fit.error
+    let mut error = QuantError::default();
+    error.add(values, &dequantise(&quantise(values, kind).unwrap(), kind));
+    error.error
 }
 
 /// Every f16 from `low` to `high`, or every few of them.

@@ -33,7 +33,7 @@ const LOWEST: f32 = -1e30;
 
 var<workgroup> query_piece: array<mat4x4<f32>, PIECE * BUNDLES * TEAMS>; // [four, team, bundle]: for each element those of four queries
 var<workgroup> key_piece: array<vec4<f32>, PIECE * FOURS>; // [four, position]
-var<workgroup> shares: array<vec4<f32>, BUNDLES * FOURS * TEAMS>; // [team, position, bundle]; before they are that, scores
+var<workgroup> probabilities: array<vec4<f32>, BUNDLES * FOURS * TEAMS>; // [team, position, bundle]; before they are that, scores
 
 // What an invocation has to do with.
 struct Own {
@@ -47,9 +47,9 @@ struct Own {
 
 // What it has found of the blocks so far, for its team's queries.
 struct Found {
-    largest: array<vec4<f32>, BUNDLES>, // score
-    totals: array<vec4<f32>, BUNDLES>, // of its positions' shares, relative to that score
-    sums: array<vec4<f32>, QUERIES>, // of values by shares
+    m: array<vec4<f32>, BUNDLES>, // the largest score; names are those of FlashAttention
+    l: array<vec4<f32>, BUNDLES>, // of its positions' probabilities, relative to that score
+    sums: array<vec4<f32>, QUERIES>, // of values by probabilities
 }
 
 fn queries_of_kv_head() -> u32 {
@@ -112,28 +112,28 @@ fn scores_of(own: Own, block: u32, end: u32) -> array<vec4<f32>, BUNDLES> {
     return scores;
 }
 
-// Turns the block's scores into shares, and makes what was found before relative to the largest score so far.
+// Turns the block's scores into probabilities, and makes what was found before relative to the largest score so far.
 fn weigh(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found>) {
     var score = scores;
     for (var i = 0u; i < BUNDLES; i++) {
-        shares[own.lane * BUNDLES + i] = score[i];
+        probabilities[own.lane * BUNDLES + i] = score[i];
     }
     workgroupBarrier();
-    var largest = (*found).largest;
+    var m = (*found).m;
     for (var i = 0u; i < FOURS * BUNDLES; i++) {
-        largest[i % BUNDLES] = max(largest[i % BUNDLES], shares[own.team * FOURS * BUNDLES + i]);
+        m[i % BUNDLES] = max(m[i % BUNDLES], probabilities[own.team * FOURS * BUNDLES + i]);
     }
     workgroupBarrier();
     for (var i = 0u; i < BUNDLES; i++) {
-        let share = select(vec4<f32>(), exp(score[i] - largest[i]), score[i] > vec4<f32>(LOWEST));
-        let kept = exp((*found).largest[i] - largest[i]);
-        shares[own.lane * BUNDLES + i] = share;
-        (*found).totals[i] = (*found).totals[i] * kept + share;
+        let p = select(vec4<f32>(), exp(score[i] - m[i]), score[i] > vec4<f32>(LOWEST));
+        let alpha = exp((*found).m[i] - m[i]);
+        probabilities[own.lane * BUNDLES + i] = p;
+        (*found).l[i] = (*found).l[i] * alpha + p;
         for (var q = 0u; q < 4u; q++) {
-            (*found).sums[4u * i + q] *= kept[q];
+            (*found).sums[4u * i + q] *= alpha[q];
         }
     }
-    (*found).largest = largest;
+    (*found).m = m;
     workgroupBarrier();
 }
 
@@ -142,30 +142,30 @@ fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
     for (var position = 0u; position < min(FOURS, end - block); position++) {
         let value = kv_unpack(values[(own.kv_head * params.ctx_len + block + position) * FOURS + own.at]);
         for (var i = 0u; i < BUNDLES; i++) {
-            let share = shares[(own.team * FOURS + position) * BUNDLES + i];
+            let p = probabilities[(own.team * FOURS + position) * BUNDLES + i];
             for (var q = 0u; q < 4u; q++) {
-                (*found).sums[4u * i + q] += share[q] * value;
+                (*found).sums[4u * i + q] += p[q] * value;
             }
         }
     }
 }
 
-// Divides what was found by all shares of the team's positions.
+// Divides what was found by all probabilities of the team's positions.
 fn store(own: Own, found: ptr<function, Found>) {
-    workgroupBarrier(); // before the last block's shares are overwritten
+    workgroupBarrier(); // before the last block's probabilities are overwritten
     for (var i = 0u; i < BUNDLES; i++) {
-        shares[own.lane * BUNDLES + i] = (*found).totals[i];
+        probabilities[own.lane * BUNDLES + i] = (*found).l[i];
     }
     workgroupBarrier();
-    var totals: array<vec4<f32>, BUNDLES>;
+    var l: array<vec4<f32>, BUNDLES>;
     for (var i = 0u; i < FOURS * BUNDLES; i++) {
-        totals[i % BUNDLES] += shares[own.team * FOURS * BUNDLES + i];
+        l[i % BUNDLES] += probabilities[own.team * FOURS * BUNDLES + i];
     }
     for (var q = 0u; q < QUERIES; q++) {
         let query = own.tile + own.team * QUERIES + q;
         if query < params.rows * queries_of_kv_head() {
             let head = row_of(query) * params.n_heads + head_of(own.kv_head, query);
-            out[head * FOURS + own.at] = (*found).sums[q] / totals[q / 4u][q % 4u];
+            out[head * FOURS + own.at] = (*found).sums[q] / l[q / 4u][q % 4u];
         }
     }
 }
@@ -179,7 +179,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: 
         own.positions[q / 4u][q % 4u] = start[0] + row_of(tile + at.y * QUERIES + q);
     }
     for (var i = 0u; i < BUNDLES; i++) {
-        found.largest[i] = vec4<f32>(LOWEST);
+        found.m[i] = vec4<f32>(LOWEST);
     }
     let position = start[0] + row_of(tile);
     let first = position + 1u - min(params.window, position + 1u);

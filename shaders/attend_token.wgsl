@@ -30,7 +30,7 @@ struct Params {
 const LOWEST: f32 = -1e30;
 
 var<workgroup> query: array<vec4<f32>, QUERIES * FOURS>;
-var<workgroup> shares: array<vec4<f32>, WG>; // of the block's positions for each query, relative to its largest score so far
+var<workgroup> probabilities: array<vec4<f32>, WG>; // of the block's positions for each query, relative to its largest score so far
 var<workgroup> gathered: array<vec4<f32>, WG>; // [SLICES, FOURS]
 
 // Appends the token's key and value, and brings its queries here.
@@ -66,8 +66,8 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
     let four = lane.index % FOURS;
     let slice = lane.index / FOURS; // SLICES and above have nothing to gather
     var sums: array<vec4<f32>, QUERIES>;
-    var total = vec4<f32>(); // of each query, as all that follow
-    var largest = vec4<f32>(LOWEST);
+    var l = vec4<f32>(); // of each query, as all that follow
+    var m = vec4<f32>(LOWEST);
     for (var block = first; block < end; block += WG) {
         let mine = block + lane.index;
         var score = vec4<f32>(LOWEST);
@@ -80,25 +80,25 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
                 }
             }
         }
-        let before = largest;
-        largest = max(before, workgroup_max4(score, lane));
-        let share = select(vec4<f32>(), exp(score - largest), mine < end);
-        shares[lane.index] = share;
-        let kept = exp(before - largest);
-        total = total * kept + workgroup_sum4(share, lane); // its barriers also show everybody's share
+        let before = m;
+        m = max(before, workgroup_max4(score, lane));
+        let p = select(vec4<f32>(), exp(score - m), mine < end);
+        probabilities[lane.index] = p;
+        let alpha = exp(before - m);
+        l = l * alpha + workgroup_sum4(p, lane); // its barriers also show everybody's share
 
         for (var q = 0u; q < QUERIES; q++) {
-            sums[q] *= kept[q];
+            sums[q] *= alpha[q];
         }
         if slice < SLICES {
             for (var i = slice; i < min(WG, end - block); i += SLICES) {
                 let value = kv_unpack(values[(cached + block + i) * FOURS + four]);
                 for (var q = 0u; q < QUERIES; q++) {
-                    sums[q] += shares[i][q] * value;
+                    sums[q] += probabilities[i][q] * value;
                 }
             }
         }
-        workgroupBarrier(); // before the next block's shares
+        workgroupBarrier(); // before the next block's probabilities
     }
 
     for (var q = 0u; q < QUERIES; q++) {
@@ -113,7 +113,7 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
             partials[at + four] = sum;
         }
         if lane.index == 0u {
-            partials[at + FOURS] = vec4<f32>(largest[q], total[q], 0.0, 0.0);
+            partials[at + FOURS] = vec4<f32>(m[q], l[q], 0.0, 0.0);
         }
         workgroupBarrier();
     }

@@ -13,18 +13,18 @@ struct Params {
 
 @compute @workgroup_size(FOURS)
 fn main(@builtin(local_invocation_index) four: u32, @builtin(workgroup_id) id: vec3<u32>) {
-    var largest = partials[id.x * SPLITS * (FOURS + 1u) + FOURS].x; // the first run is never empty
-    var total = 0.0;
+    var m = partials[id.x * SPLITS * (FOURS + 1u) + FOURS].x; // the first run is never empty
+    var l = 0.0;
     var sum = vec4<f32>();
     for (var split = 0u; split < SPLITS; split++) {
         let at = (id.x * SPLITS + split) * (FOURS + 1u);
         let about = partials[at + FOURS]; // its largest score, and its weights' sum
-        let before = largest;
-        largest = max(before, about.x);
-        let kept = exp(before - largest);
-        let share = exp(about.x - largest);
-        total = total * kept + about.y * share;
-        sum = sum * kept + partials[at + four] * share;
+        let before = m;
+        m = max(before, about.x);
+        let alpha = exp(before - m);
+        let p = exp(about.x - m);
+        l = l * alpha + about.y * p;
+        sum = sum * alpha + partials[at + four] * p;
     }
-    out[(params.first_head + id.x) * FOURS + four] = sum / total;
+    out[(params.first_head + id.x) * FOURS + four] = sum / l;
 }

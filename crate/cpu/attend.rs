@@ -91,9 +91,9 @@ struct Work<'a> {
     /// `[queries, BLOCK]`: scores, then weights.
     scores: &'a mut [f32],
     /// `[queries]`: the largest score so far.
-    top: &'a mut [f32],
+    m: &'a mut [f32],
     /// `[queries]`: the sum of weights so far.
-    total: &'a mut [f32],
+    l: &'a mut [f32],
 }
 
 /// Queries and the floats of a head, padded: scores are computed for pairs of queries, with whole vectors.
@@ -115,8 +115,8 @@ impl<'a> Work<'a> {
         let (of_queries, rest) = rest.split_at_mut(queries * dim);
         let (sums, rest) = rest.split_at_mut(queries * dim);
         let (scores, rest) = rest.split_at_mut(queries * BLOCK);
-        let (top, rest) = rest.split_at_mut(queries);
-        Work { dim, queries: of_queries, sums, block, scores, top, total: &mut rest[..queries] }
+        let (m, rest) = rest.split_at_mut(queries);
+        Work { dim, queries: of_queries, sums, block, scores, m, l: &mut rest[..queries] }
     }
 }
 
@@ -139,7 +139,7 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
             a.keys.unpack::<L>(at, count, dim, w.dim, w.block);
             scores::<L>(w, queries);
             for q in 0..queries {
-                soften::<L>(w, q, a.seen(task, q), start);
+                softmax_step::<L>(w, q, a.seen(task, q), start);
             }
             a.values.unpack::<L>(at, count, dim, w.dim, w.block);
             let (values, weights) = (Rows { start: w.block.as_ptr(), stride: w.dim }, Rows { start: w.scores.as_ptr(), stride: BLOCK });
@@ -150,7 +150,7 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
         let row = (task.first_row + q / a.served()) * a.heads.q_width() as usize;
         // SAFETY: the caller's.
         let out = unsafe { a.out.slice(row + a.column(task, q), dim) };
-        out.iter_mut().zip(&w.sums[q * w.dim..]).for_each(|(out, sum)| *out = sum / w.total[q]);
+        out.iter_mut().zip(&w.sums[q * w.dim..]).for_each(|(out, sum)| *out = sum / w.l[q]);
     }
 }
 
@@ -158,7 +158,7 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
 fn gather(a: &Attention, task: Task, w: &mut Work, queries: usize) {
     let dim = a.heads.head_dim as usize;
     let scale = 1.0 / (dim as f32).sqrt();
-    w.top.fill(f32::MIN);
+    w.m.fill(f32::MIN);
     for q in 0..queries {
         let row = (task.first_row + q / a.served()) * a.heads.qkv_width() as usize;
         let from = &a.qkv[row + a.column(task, q)..][..dim];
@@ -193,29 +193,29 @@ unsafe fn scores<L: Lanes>(w: &mut Work, queries: usize) {
 
 /// Turns a query's scores into weights, and scales what was summed before to the new maximum. Unseen positions get no weight.
 #[inline(always)]
-unsafe fn soften<L: Lanes>(w: &mut Work, q: usize, (first, last): (usize, usize), start: usize) {
+unsafe fn softmax_step<L: Lanes>(w: &mut Work, q: usize, (first, last): (usize, usize), start: usize) {
     let scores = &mut w.scores[q * BLOCK..][..BLOCK];
     let (first, last) = (first.saturating_sub(start).min(BLOCK), last.saturating_sub(start).min(BLOCK));
     scores[..first].fill(f32::NEG_INFINITY);
     scores[last..].fill(f32::NEG_INFINITY);
-    let top = scores.iter().fold(w.top[q], |top, &score| if score > top { score } else { top });
+    let m = scores.iter().fold(w.m[q], |m, &score| if score > m { score } else { m });
     // SAFETY: the caller's; a block is a multiple of the width.
     unsafe {
-        let mut total = L::splat(0.0);
+        let mut l = L::splat(0.0);
         for at in (0..BLOCK).step_by(L::WIDTH) {
             let place = scores.as_mut_ptr().add(at);
-            let weight = exp(L::load(place).add(L::splat(-top)));
+            let weight = exp(L::load(place).add(L::splat(-m)));
             weight.store(place);
-            total = total.add(weight);
+            l = l.add(weight);
         }
-        if top > w.top[q] {
-            let mut one = [0.0; 16];
-            exp(L::splat(w.top[q] - top)).store(one.as_mut_ptr());
-            w.total[q] *= one[0];
-            w.sums[q * w.dim..][..w.dim].iter_mut().for_each(|sum| *sum *= one[0]);
-            w.top[q] = top;
+        if m > w.m[q] {
+            let mut alpha = [0.0; 16];
+            exp(L::splat(w.m[q] - m)).store(alpha.as_mut_ptr());
+            w.l[q] *= alpha[0];
+            w.sums[q * w.dim..][..w.dim].iter_mut().for_each(|sum| *sum *= alpha[0]);
+            w.m[q] = m;
         }
-        w.total[q] += L::sums([total; 4])[0];
+        w.l[q] += L::sums([l; 4])[0];
     }
 }
 

@@ -432,7 +432,7 @@ mod tests {
     fn a_variant_that_computes_wrongly_is_struck_out() {
         let spoil_sums: fn(Shader) -> String = |shader| shader.source().replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
         let spoil_dots: fn(Shader) -> String = |shader| shader.source().replace("128 * upper + lower", "128 * upper");
-        let spoil_all: fn(Shader) -> String = |shader| shader.source().replace("/ total", "/ (total * 1.25)");
+        let spoil_all: fn(Shader) -> String = |shader| shader.source().replace("sum / l;", "sum / (l * 1.25);");
         let settled = |source| pollster::block_on(Gpu::with(GpuOptions::default(), source));
         let plain = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
         assert!(plain.tuning().dots);

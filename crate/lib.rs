@@ -16,6 +16,7 @@ pub mod error;
 pub mod gpu;
 mod json;
 pub mod kept;
+pub mod layout;
 pub mod model;
 pub mod op;
 pub mod profile;

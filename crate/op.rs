@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::weights::layout::{Kind, planes};
+use crate::layout::{Kind, planes};
 
 /// A handle of a backend's buffer. The backend that gave it out owns the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Buf(pub u32);
 
-/// A weight matrix, `[rows, cols]` (output, input), in the packed layout of [`crate::weights::layout`].
+/// A weight matrix, `[rows, cols]` (output, input), in the packed layout of [`crate::layout`].
 ///
 /// It lies in one or several parts, each a range of rows that begins at a multiple of four, because a device may bind only
 /// 128 MiB at once.

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use super::dots::{Dots, LARGEST};
 use super::memory::Shared;
 use super::{Context, lanes::Lanes};
-use crate::weights::layout::{GROUP, Kind};
+use crate::layout::{GROUP, Kind};
 
 /// Bytes of four columns' whole numbers.
 const FOUR: usize = 8;

@@ -2,8 +2,8 @@
 
 use super::memory::Memory;
 use crate::error::{Code, Result, fail};
+use crate::layout::{GROUP, QUAD, planes};
 use crate::op::{Buf, Heads, KvPart, Matrix, Op};
-use crate::weights::layout::{GROUP, QUAD, planes};
 
 /// Checks one op; the error names it.
 pub fn op(memory: &Memory, op: &Op) -> Result<()> {

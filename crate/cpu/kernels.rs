@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::matmul::{self, Product};
 use super::{norm, swiglu};
 use crate::error::{Code, Result, fail};
-use crate::weights::layout::Kind;
+use crate::layout::Kind;
 
 /// Which instructions the kernels use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::lanes::Lanes;
 use super::memory::Shared;
 use super::packed::{Packed, Weights, lines, with_kind};
 use crate::error::Result;
+use crate::layout::QUAD;
 use crate::op::{Buf, Matrix};
-use crate::weights::layout::QUAD;
 
 /// Codes that are worth a task of their own, in bytes: waking a thread costs microseconds.
 const TASK_BYTES: usize = 32 << 10;

@@ -10,8 +10,8 @@ use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Memory;
 use crate::error::Result;
+use crate::layout::{GROUP, Kind, QUAD};
 use crate::op::{Buf, Matrix, Part};
-use crate::weights::layout::{GROUP, Kind, QUAD};
 
 /// Bytes of a quad's line.
 const LINE: usize = 4 * QUAD;
@@ -163,23 +163,23 @@ impl Groups {
 macro_rules! with_kind {
     ($kind:expr, $K:ident => $body:expr) => {
         match $kind {
-            $crate::weights::layout::Kind::F32 => {
+            $crate::layout::Kind::F32 => {
                 type $K = $crate::cpu::packed::F32;
                 $body
             }
-            $crate::weights::layout::Kind::F16 => {
+            $crate::layout::Kind::F16 => {
                 type $K = $crate::cpu::packed::F16;
                 $body
             }
-            $crate::weights::layout::Kind::Q8 => {
+            $crate::layout::Kind::Q8 => {
                 type $K = $crate::cpu::packed::Q8;
                 $body
             }
-            $crate::weights::layout::Kind::Q4 => {
+            $crate::layout::Kind::Q4 => {
                 type $K = $crate::cpu::packed::Q4;
                 $body
             }
-            $crate::weights::layout::Kind::Q4Min => {
+            $crate::layout::Kind::Q4Min => {
                 type $K = $crate::cpu::packed::Q4Min;
                 $body
             }

@@ -14,6 +14,7 @@ pub use estimate::Tokens;
 
 use crate::backend::{Backend, Counters, Trials};
 use crate::error::{Code, Result, fail};
+use crate::layout::Kind;
 use crate::model::kv::{self, LayerCache};
 use crate::model::phi::{Phi, Scratch};
 use crate::model::rope::{Factors, Rope};
@@ -22,7 +23,6 @@ use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::WeightFormat;
 use crate::weights::config::Config;
-use crate::weights::layout::Kind;
 use crate::weights::source::Source;
 use choice::{LookAhead, SampleMode, SamplerState};
 

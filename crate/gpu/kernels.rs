@@ -10,8 +10,8 @@ use super::pipelines::Constants;
 use super::shaders::{Block, Input, MOST_QUERIES, Products, Real, Reduce, Shader, TEAM_QUERIES, TILE_TOKENS};
 use super::work::Work;
 use crate::error::{Code, Result, fail};
+use crate::layout::{GROUP, Kind, QUAD};
 use crate::op::{Buf, Heads, KvPart, Matrix, Op, Part, SamplerBuffers};
-use crate::weights::layout::{GROUP, Kind, QUAD};
 
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;

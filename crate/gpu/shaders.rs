@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::params::{self, Layout};
 use super::platform;
+use crate::layout::Kind;
 use crate::op::{KvKind, SamplerBuffers};
-use crate::weights::layout::Kind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

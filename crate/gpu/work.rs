@@ -1,7 +1,7 @@
 //! What a dispatch has to move and to compute, however it goes about it: what its time is held against.
 
+use crate::layout::{Planes, QUAD, planes};
 use crate::op::{Buf, Heads, KvPart, Matrix, Part};
-use crate::weights::layout::{Planes, QUAD, planes};
 
 /// The work of a dispatch. Each byte counts once, however often a kernel comes back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

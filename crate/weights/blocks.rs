@@ -14,11 +14,11 @@
 
 use half::{bf16, f16};
 
-use super::layout::{GROUP, Kind};
-use super::panel::{Group, Panel};
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE, dequantise, quantise};
 use super::tensor::Stored;
 use crate::error::{Code, Result, fail};
+use crate::layout::panel::{Group, Panel};
+use crate::layout::{GROUP, Kind};
 
 /// The values of stored bytes: whole blocks, as many as there are.
 ///

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::blocks;
 use super::config::{AttentionBias, Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
 use super::gguf::{self, Metadata};
 use super::names::{Naming, is_computed_with, pieces};
@@ -12,9 +13,9 @@ use super::safetensors::{self, Shards};
 use super::source::{Source, read_all};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
-use super::{blocks, layout};
 use crate::error::{Code, Result, fail};
 use crate::json;
+use crate::layout;
 
 pub use super::load::{Bits, WeightFormat, free};
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::layout::{Kind, planes};
 use super::load::allocate;
 use crate::backend::Backend;
 use crate::error::Result;
+use crate::layout::{Kind, planes};
 use crate::op::{Buf, Matrix};
 
 /// What is written at once, from the stack: where memory is short, all of it is the backend's to refuse.

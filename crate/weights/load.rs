@@ -6,13 +6,13 @@ use half::f16;
 
 use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
-use super::layout::{GROUP, Kind, Planes, QUAD, planes};
-use super::panel::Panel;
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::tensor::Tensor;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
+use crate::layout::panel::Panel;
+use crate::layout::{GROUP, Kind, Planes, QUAD, planes};
 use crate::op::{Buf, Matrix, Part};
 
 /// Stored bytes that are read at once.

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, INDEX, SINGLE};
 use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
-use super::layout::{GROUP, Kind, QUAD, planes};
 use super::load::WeightFormat;
 use super::source::Source;
 use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
 use super::write::Options;
 use crate::error::Result;
+use crate::layout::{GROUP, Kind, QUAD, planes};
 
 /// The files, in the order in which they are written; the manifest comes after them.
 pub(crate) struct Plan {

@@ -6,9 +6,9 @@
 
 use half::f16;
 
-use super::layout::{GROUP, Kind};
-use super::panel::Group;
 use crate::error::{Code, Result, fail};
+use crate::layout::panel::Group;
+use crate::layout::{GROUP, Kind};
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search tries in `Q4`. Negative, since
 /// the longest side gets the eighth step. The outermost clip the largest weight for the others' sake.

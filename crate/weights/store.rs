@@ -13,7 +13,7 @@
 //! Tensors have the canonical names of [`Config::matrices`](super::config::Config::matrices) and
 //! [`Config::vectors`](super::config::Config::vectors), with fused projections, and lie in the files in the order in which a
 //! model uses them, so that each chunk is fetched about once. A matrix `X.weight` of any kind is the planes of
-//! [`super::layout`] as they lie in memory:
+//! [`crate::layout`] as they lie in memory:
 //!
 //! | tensor | type | shape |
 //! |---|---|---|
@@ -31,10 +31,10 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::layout::{GROUP, Kind};
 use super::source::{Source, truncated};
 use crate::error::{Code, Error, Result, fail};
 use crate::json;
+use crate::layout::{GROUP, Kind};
 
 /// The manifest's name; a directory that has it is a converted model.
 pub const MANIFEST: &str = "phi-manifest.json";

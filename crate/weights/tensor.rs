@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::layout::Kind;
 use crate::error::{Code, Result, fail};
+use crate::layout::Kind;
 
 /// Element types of files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

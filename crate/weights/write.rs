@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
-use super::layout::Kind;
 use super::load::{Origin, WeightFormat};
-use super::panel::Panel;
 use super::plan::Item;
 use super::quant::QuantError;
 use super::source::Source;
 use super::store::{CHUNK, FileEntry, MANIFEST, Manifest, hash_text};
 use crate::error::Result;
+use crate::layout::Kind;
+use crate::layout::panel::Panel;
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

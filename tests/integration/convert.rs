@@ -5,11 +5,11 @@ use std::path::Path;
 
 use phi_wasm::convert::{Progress, convert};
 use phi_wasm::error::{Code, Error, Result};
+use phi_wasm::layout::Kind;
+use phi_wasm::layout::panel::Panel;
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint, TextFiles};
 #[cfg(unix)]
 use phi_wasm::weights::directory::NewDirectory;
-use phi_wasm::weights::layout::Kind;
-use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::store::MANIFEST;
 use phi_wasm::weights::write::{Options, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source};

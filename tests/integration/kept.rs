@@ -188,7 +188,7 @@ fn the_first_load_sees_the_model_itself() {
     assert_eq!(direct.stop_tokens, through.stop_tokens);
     for (name, shape) in direct.config.matrices() {
         let (mut one, mut other) = (Vec::new(), Vec::new());
-        let rows = |panel: phi_wasm::weights::panel::Panel| (0..panel.rows).flat_map(|row| panel.row(row)).collect::<Vec<_>>();
+        let rows = |panel: phi_wasm::layout::panel::Panel| (0..panel.rows).flat_map(|row| panel.row(row)).collect::<Vec<_>>();
         block_on(direct.panels(&name, shape, Bits::Four, &mut |_, panel| {
             one.extend(rows(panel));
             Ok(())

@@ -2,7 +2,7 @@
 
 use half::f16;
 use phi_wasm::error::Code;
-use phi_wasm::weights::layout::{GROUP, Kind};
+use phi_wasm::layout::{GROUP, Kind};
 use phi_wasm::weights::quant::{QuantError, dequantise, quantise};
 
 const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];

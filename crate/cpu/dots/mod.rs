@@ -1,6 +1,6 @@
 //! Dots of whole numbers: codes of 4 or 8 bits times activations of 15 bits, exactly.
 //!
-//! A line of nibbles holds 8 columns of four rows, and a line of bytes 4 (see [`crate::weights::layout`]). A [`Dots`] multiplies one line
+//! A line of nibbles holds 8 columns of four rows, and a line of bytes 4 (see [`crate::layout`]). A [`Dots`] multiplies one line
 //! of nibbles or two of bytes with the activations of these columns, which are the same for all rows. The sums of a group are whole
 //! numbers below 2²⁴, however they are grouped, so that every implementation gives the same.
 

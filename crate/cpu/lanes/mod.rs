@@ -1,6 +1,6 @@
 //! The vector that the kernels are written over: a handful of one-line methods, once for every instruction set.
 //!
-//! Weights are interleaved four rows to a 16-byte line (see [`crate::weights::layout`]), so a vector is thought of as *quads* of four
+//! Weights are interleaved four rows to a 16-byte line (see [`crate::layout`]), so a vector is thought of as *quads* of four
 //! lanes: a lane is a row, and a vector of 8 or 16 lanes holds a line of two or four neighbouring quads of rows, or as many neighbouring
 //! lines of one quad. [`portable`] is always compiled: it is what the others are tested against.
 

@@ -5,8 +5,8 @@ use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::layout::Kind;
 use crate::op::{Op, SamplerBuffers, SamplerParams};
-use crate::weights::layout::Kind;
 
 const COLS: usize = 160;
 /// Gate and up, a quad and two.

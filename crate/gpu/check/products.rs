@@ -7,9 +7,9 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::gpu::shaders::{MOST_TOKENS, Real};
+use crate::layout::panel::{Group, Panel};
+use crate::layout::{GROUP, Kind};
 use crate::op::{Matrix, Op, Part};
-use crate::weights::layout::{GROUP, Kind};
-use crate::weights::panel::{Group, Panel};
 
 const ROWS: usize = 6;
 const COLS: usize = 160;

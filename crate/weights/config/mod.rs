@@ -9,7 +9,7 @@ pub use huggingface::token_ids;
 use crate::error::{Code, Result, fail};
 use crate::op::Heads;
 
-use super::layout::{GROUP, QUAD};
+use crate::layout::{GROUP, QUAD};
 
 /// The computations that we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,11 +4,11 @@
 
 use phi_wasm::backend::Backend;
 use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::layout::Kind;
+use phi_wasm::layout::panel::Panel;
 use phi_wasm::op::KvKind;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
-use phi_wasm::weights::layout::Kind;
-use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::source::MemorySource;
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -3,8 +3,8 @@
 //! Sizes are mostly no multiples of anything that a kernel may tile by. Outputs begin as noise and end a few elements later than they
 //! need to, so that a kernel that skips an element or writes too far is seen.
 
+use phi_wasm::layout::Kind;
 use phi_wasm::op::{Buf, Heads, KvKind, Op};
-use phi_wasm::weights::layout::Kind;
 
 use super::host::Host;
 use super::make::{Make, Noise};

@@ -2,8 +2,8 @@
 
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
+use phi_wasm::layout::Kind;
 use phi_wasm::op::{Buf, Matrix, Op, Part};
-use phi_wasm::weights::layout::Kind;
 use phi_wasm::{Code, Result};
 
 use super::cases::{self, Case};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use half::f16;
+use phi_wasm::layout::panel::{Group, Panel};
+use phi_wasm::layout::{GROUP, Kind};
 use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, Part};
-use phi_wasm::weights::layout::{GROUP, Kind};
-use phi_wasm::weights::panel::{Group, Panel};
 
 use super::cases::Case;
 use super::host::Host;

@@ -1,8 +1,8 @@
-//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs` and `weights/layout.rs`.
+//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs` and `layout/mod.rs`.
 
 use half::f16;
+use phi_wasm::layout::Kind;
 use phi_wasm::op::{Buf, Heads, KvPart, Matrix, Op};
-use phi_wasm::weights::layout::Kind;
 
 use super::host::{Host, Memory};
 
@@ -209,7 +209,7 @@ pub fn unpack(memory: &Memory, matrix: &Matrix) -> Vec<Vec<f64>> {
     rows
 }
 
-/// One weight, by the table in `weights/layout.rs`.
+/// One weight, by the table in `layout/mod.rs`.
 fn weight(kind: Kind, codes: &[u8], scales: &[u8], mins: &[u8], cols: usize, row: usize, col: usize) -> f64 {
     let (quad, group) = (row / 4, quad_group(row, cols, col));
     let (c, lines) = (col % 32, kind.codes_per_group() / 16);

@@ -2,9 +2,9 @@
 
 use half::f16;
 use phi_wasm::error::Code;
+use phi_wasm::layout::Kind;
+use phi_wasm::layout::panel::Panel;
 use phi_wasm::weights::blocks::{pack_row, values};
-use phi_wasm::weights::layout::Kind;
-use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::tensor::Stored;
 use safetensors::SafeTensors;
 

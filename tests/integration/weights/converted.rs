@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use phi_wasm::error::{Code, Result};
-use phi_wasm::weights::layout::{Kind, QUAD};
+use phi_wasm::layout::{Kind, QUAD};
 use phi_wasm::weights::store::{FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name};
 use phi_wasm::weights::{Bits, MemorySource, WeightFormat};
 use pollster::block_on;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use phi_wasm::backend::{Backend, Limits};
 use phi_wasm::error::{Code, Error, Result};
+use phi_wasm::layout::panel::Panel;
 use phi_wasm::op::{Buf, Op};
 use phi_wasm::weights::gguf::write;
 pub use phi_wasm::weights::gguf::write::Meta;
-use phi_wasm::weights::panel::Panel;
 use phi_wasm::weights::{Checkpoint, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use safetensors::tensor::{Dtype, TensorView};

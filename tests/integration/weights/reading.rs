@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use phi_wasm::error::{Code, Result};
+use phi_wasm::layout::{Kind, planes};
 use phi_wasm::op::Matrix;
 use phi_wasm::weights::config::{EMBED_TOKENS, LM_HEAD, Rope};
 use phi_wasm::weights::gguf::write;
-use phi_wasm::weights::layout::{Kind, planes};
 use phi_wasm::weights::{Bits, Checkpoint, DirSource, MemorySource, Source, TextFiles, WeightFormat};
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};

@@ -14,6 +14,8 @@
 //! Scales (and minima) are planes of their own: f16, `[quads, groups, 4]`, one for each row of the quad.
 //! The value of a weight with code q is `scale * (q - 8)` in `Q4`, `scale * q + min` in `Q4Min` and `scale * q` in `Q8`.
 
+pub mod panel;
+
 use serde::{Deserialize, Serialize};
 
 /// Columns that share a scale.

@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::layout::{GROUP, Kind, QUAD, planes};
+use super::{GROUP, Kind, QUAD, planes};
 
 /// Bytes of a line: a u32 for each row of a quad.
 const LINE: usize = 4 * QUAD;

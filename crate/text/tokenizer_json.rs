@@ -123,7 +123,7 @@ fn merges<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(String
 }
 
 fn check_count<E: de::Error>(count: usize, what: &str) -> std::result::Result<(), E> {
-    if count <= MOST_TOKENS { Ok(()) } else { Err(E::custom(format_args!("it has more than {MOST_TOKENS} {what}, the most that we read"))) }
+    if count <= MOST_TOKENS { Ok(()) } else { Err(E::custom(format_args!("more than {MOST_TOKENS} {what}"))) }
 }
 
 /// A part of the file as a tree, nothing where it is missing.

@@ -164,7 +164,11 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("*", times);
     environment.add_function("[:]", slice);
     environment.add_function("[", item);
+    // It writes all that a template has, without an end where something holds itself; the reference does not have it either.
+    environment.remove_global("debug");
     environment.add_function("{}", |state: &State, parts: Rest<Value>| {
+        // To find a key's place goes through all that is in it.
+        pay(state, parts.iter().step_by(2))?;
         held(state, Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
     });
     environment.add_function("[]", |state: &State, parts: Rest<Value>| held(state, Value::from(parts.0)));

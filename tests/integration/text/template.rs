@@ -76,6 +76,7 @@ fn bad_templates_say_so() {
         ("{{ raise_exception('roles must alternate') }}", "refuses these messages: roles must alternate"),
         ("{{ nothing.at.all }}", "fails"),
         ("{{ messages | no_such_filter }}", "no_such_filter"),
+        ("{{ debug() }}", "debug is unknown"),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}", "fuel"),
         ("{% set all = namespace(s='eight by') %}{% for _ in range(40) %}{% set all.s = all.s ~ all.s %}{% endfor %}", "fuel"),
         ("{% set a = 'a' * 1000000 %}{% set b = 'b' * 1000000 %}{% for _ in range(100) %}{{ a == b }}{% endfor %}", "fuel"),

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::write::Target;
 use crate::error::{Code, Error, Result, fail};
 
+/// A file that says of a directory in the making that it is one: what is not ours is never emptied.
+const MARK: &str = ".phi-part";
+
 /// The directory in the making.
 #[derive(Debug)]
 pub struct NewDirectory {
@@ -28,8 +31,10 @@ impl NewDirectory {
     /// Begins it: the files go to `DESTINATION.phi-part`.
     ///
     /// # Errors
-    /// `bad-option` for a destination that is a file or a directory with something in it, `in-use` where somebody else is making it, `io`.
+    /// `bad-option` for a destination that is a file or a directory with something in it, or where somebody has put another `.phi-part`,
+    /// `in-use` where somebody else is making it, `io`.
     pub fn begin(destination: &Path) -> Result<NewDirectory> {
+        let destination = &behind_links(destination)?;
         let Some(name) = destination.file_name() else {
             fail!(Code::BadOption, "{}: name a directory that is to be made", destination.display());
         };
@@ -56,6 +61,8 @@ impl NewDirectory {
     /// `in-use` if somebody else has put something there meanwhile, `io`.
     pub fn finish(mut self) -> Result<()> {
         self.close()?;
+        let mark = self.part.path.join(MARK);
+        fs::remove_file(&mark).map_err(|error| write_error(&mark, &error))?;
         // Not every system renames onto a directory, even an empty one. None renames onto one with something in it.
         let removed = match fs::remove_dir(&self.destination) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -70,6 +77,15 @@ impl NewDirectory {
         }
         Ok(())
     }
+}
+
+/// The directory that a link stands for: it is what comes into being.
+fn behind_links(destination: &Path) -> Result<PathBuf> {
+    if !fs::symlink_metadata(destination).is_ok_and(|about| about.is_symlink()) {
+        return Ok(destination.to_owned());
+    }
+    let nowhere = |_| Error::new(Code::BadOption, format!("{}: a link to what is not there; name a directory", destination.display()));
+    fs::canonicalize(destination).map_err(nowhere)
 }
 
 /// Whether a directory may be put there.
@@ -99,7 +115,13 @@ impl Part {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             };
             if lock.as_ref().is_none_or(|lock| is_still_there(lock, &path)) {
-                empty(&path).map_err(failed)?;
+                let mark = path.join(MARK);
+                if mark.exists() {
+                    empty(&path).map_err(failed)?;
+                } else if fs::read_dir(&path).map_err(failed)?.next().is_some() {
+                    fail!(Code::BadOption, "{}: phi has not made what is there; move it, or name another directory", path.display());
+                }
+                File::create(&mark).map_err(failed)?;
                 return Ok(Part { path, _lock: lock });
             }
         }

@@ -210,6 +210,9 @@ impl Source for DirSource {
 fn file_error(path: &Path, error: &std::io::Error) -> Error {
     let path = path.display();
     match error.kind() {
+        ErrorKind::NotFound if path.to_string().contains("://") => {
+            Error::new(Code::NotFound, format!("{path}: an address; download the model, and name its file or directory"))
+        }
         ErrorKind::NotFound => Error::new(Code::NotFound, format!("{path}: there is no such file or directory")),
         _ => Error::new(Code::Io, format!("{path}: {error}")),
     }

@@ -288,9 +288,36 @@ fn an_empty_directory_and_what_a_killed_conversion_left_are_used() {
     fs::create_dir(&destination).unwrap();
     fs::create_dir(&left).unwrap();
     fs::write(left.join("model-00001-of-00009.safetensors"), "half of it").unwrap();
+    fs::write(left.join(".phi-part"), "").unwrap();
     to(&destination, tiny_phi(), Bits::Four).unwrap();
     assert_eq!(names(here.path()), ["model"]);
     assert_eq!(names(&destination), ["config.json", "generation_config.json", "model.safetensors", MANIFEST]);
+}
+
+#[test]
+fn what_somebody_else_has_put_there_stays() {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let other = here.path().join("model.phi-part");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("letter.txt"), "keep me").unwrap();
+    let error = to(&here.path().join("model"), tiny_phi(), Bits::Four).unwrap_err();
+    assert!(error.code == Code::BadOption && error.message.contains("phi has not made what is there"), "{error}");
+    assert_eq!(names(here.path()), ["model.phi-part"]);
+    assert_eq!(fs::read_to_string(other.join("letter.txt")).unwrap(), "keep me");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_is_followed_to_a_directory() {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [real, link, nowhere] = ["real", "link", "nowhere"].map(|name| here.path().join(name));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    std::os::unix::fs::symlink(here.path().join("gone"), &nowhere).unwrap();
+    to(&link, tiny_phi(), Bits::Four).unwrap();
+    assert_eq!(names(&real), ["config.json", "generation_config.json", "model.safetensors", MANIFEST]);
+    let error = to(&nowhere, tiny_phi(), Bits::Four).unwrap_err();
+    assert!(error.code == Code::BadOption && error.message.contains("a link to what is not there"), "{error}");
 }
 
 #[test]

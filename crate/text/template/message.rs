@@ -57,7 +57,11 @@ impl Message {
         fields.retain(|_, value| !value.is_null());
         match fields.get("role") {
             Some(Value::String(role)) if is_role(role) => {}
-            Some(_) => fail!(Code::BadOption, "{name}.role is no name: say who speaks, such as \"user\""),
+            Some(role) => fail!(
+                Code::BadOption,
+                "{name}.role is no name, but {}: say who speaks, in letters, digits, _, - and ., such as \"user\"",
+                short(role)
+            ),
             None => fail!(Code::BadOption, "{name} has no role: say who speaks, such as \"user\""),
         }
         match fields.get("content") {

@@ -16,6 +16,10 @@ const LONGEST_CHAIN: usize = 200;
 const MOST_ELIFS: usize = 100;
 /// Containers within containers that values are written or compared through.
 const DEEPEST: usize = 100;
+/// Places that a format may ask for; those in use ask for a few.
+const WIDEST: u64 = 10_000;
+/// Macros within macros: the compiler goes through all that is within each.
+const DEEPEST_MACROS: usize = 8;
 /// What minijinja makes for the price of one instruction.
 pub(super) const BYTES_PER_FUEL: u64 = 64;
 
@@ -27,14 +31,26 @@ pub(super) fn check(source: &str) -> Result<(), Error> {
     if source.len() > LONGEST {
         fail!(Code::BadTemplate, "the chat template has {} bytes, and {LONGEST} are the most that we read", source.len());
     }
-    let mut elifs = 0;
+    let (mut elifs, mut macros) = (0, 0_usize);
     for code in constructs(source) {
         if chain(code) > LONGEST_CHAIN {
             let line = source[..code.as_ptr() as usize - source.as_ptr() as usize].lines().count().max(1);
             fail!(Code::BadTemplate, "the chat template is nested too deeply in line {line}; use another template, or none");
         }
         let is_before = |c: char| c.is_whitespace() || "{%-+".contains(c);
-        elifs += usize::from(code.trim_start_matches(is_before).starts_with("elif"));
+        let statement = code.trim_start_matches(is_before);
+        elifs += usize::from(statement.starts_with("elif"));
+        match () {
+            () if statement.starts_with("macro") || statement.starts_with("call") => macros += 1,
+            () if statement.starts_with("endmacro") || statement.starts_with("endcall") => macros = macros.saturating_sub(1),
+            () => {}
+        }
+        if macros > DEEPEST_MACROS {
+            fail!(
+                Code::BadTemplate,
+                "the chat template has more than {DEEPEST_MACROS} macros within one another; use another template, or none"
+            );
+        }
     }
     if elifs > MOST_ELIFS {
         fail!(Code::BadTemplate, "the chat template has {elifs} elif, and {MOST_ELIFS} are the most that we read");
@@ -163,7 +179,11 @@ pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[
     let fields = || format.split(begin).skip(1);
     let widths = fields().flat_map(|field| options(field, begin).split(|c: char| !c.is_ascii_digit()));
     let widths = widths.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(u64::MAX));
-    state.consume_fuel(widths.fold(0, u64::saturating_add) / BYTES_PER_FUEL)?;
+    let (sum, widest) = widths.fold((0, 0), |(sum, widest): (u64, u64), width| (sum.saturating_add(width), width.max(widest)));
+    state.consume_fuel(sum / BYTES_PER_FUEL)?;
+    if widest > WIDEST {
+        return Err(super::python::invalid("a format asks for more than 10000 places"));
+    }
     for _ in fields() {
         for value in values {
             match value.as_str() {

@@ -183,7 +183,14 @@ impl ChatTemplate {
         self.check_tools(messages, tools)?;
         // Looking for them takes time by the length of the conversation, and most have no need.
         let unused = LazyCell::new(|| self.unused_characters(messages));
-        let (marked, mark) = self.marked(messages, &|| unused[0]);
+        let is_without = Cell::new(false);
+        let (marked, mark) = self.marked(messages, &|| {
+            is_without.set(unused[0].is_none());
+            unused[0]
+        });
+        if is_without.get() {
+            fail!(Code::BadTemplate, "the messages have each character from U+E000 to U+F8FF, one of which must be free; leave some out");
+        }
         let marked = match ending {
             Ending::Continued => self.continued(marked, tools, unused[1].unwrap_or('\u{f8ff}'))?,
             _ => self.run(&marked, tools, ending == Ending::Answer)?,
@@ -251,7 +258,7 @@ impl ChatTemplate {
     /// Two characters of the private use area that neither the template nor a message has.
     fn unused_characters(&self, messages: &[Message]) -> [Option<char>; 2] {
         let written = serde_json::to_string(messages).unwrap_or_default();
-        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !self.source.contains(c));
+        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !self.source.contains(c) && !self.spellings.have(c));
         [unused.next(), unused.next()]
     }
 

@@ -21,7 +21,8 @@ type Result<T> = std::result::Result<T, Error>;
 const NAMESPACE: u64 = 1000;
 
 /// Filters that go through what they are given; what is behind the first sign is the name in templates.
-const FILTERS: [&str; 28] = [
+const FILTERS: [&str; 30] = [
+    "|attr",
     "|batch",
     "|capitalize",
     "|chain",
@@ -39,6 +40,7 @@ const FILTERS: [&str; 28] = [
     "|pprint",
     "|replace",
     "|reverse",
+    "|round",
     "|safe",
     "|slice",
     "|sort",
@@ -54,7 +56,7 @@ const FILTERS: [&str; 28] = [
 /// Filters that have something done with each item.
 const FILTERS_OF_ITEMS: [&str; 5] = ["|map", "|reject", "|rejectattr", "|select", "|selectattr"];
 /// Tests that do.
-const TESTS: [&str; 20] = [
+const TESTS: [&str; 21] = [
     "?!=",
     "?<",
     "?<=",
@@ -73,6 +75,7 @@ const TESTS: [&str; 20] = [
     "?lower",
     "?lt",
     "?ne",
+    "?sameas",
     "?startingwith",
     "?upper",
 ];
@@ -95,10 +98,11 @@ impl<'a> Program<'a> {
         let (instructions, blocks) = generator.finish();
         let mut program = Program { instructions, blocks };
         for instructions in std::iter::once(&mut program.instructions).chain(program.blocks.values_mut()) {
+            check_jumps(instructions)?;
             let mut at = 0;
             while let Some(instruction) = instructions.get_mut(at) {
-                if matches!(instruction, Instruction::CompareAndPreserve(_)) {
-                    return Err(invalid("values are compared in a chain, a < b < c, which we do not read"));
+                if let Some(what) = unread(instruction) {
+                    return Err(invalid(&format!("it has {what}, which we do not read")));
                 }
                 if let Some(priced) = priced(instruction) {
                     *instruction = priced;
@@ -115,6 +119,40 @@ impl<'a> Program<'a> {
         eval(environment, &self.instructions, context, &self.blocks, &mut make_string_output(&mut text), AutoEscape::None)?;
         Ok(text)
     }
+}
+
+/// What no template in use has, and what would go through values unpaid, or ask for other templates.
+fn unread(instruction: &Instruction) -> Option<&'static str> {
+    Some(match instruction {
+        Instruction::CompareAndPreserve(_) => "values that are compared in a chain, a < b < c",
+        Instruction::Include(_) | Instruction::LoadBlocks | Instruction::ExportLocals => "another template in it",
+        Instruction::CallBlock(_) | Instruction::FastSuper => "a block with a name",
+        Instruction::MergeKwargs(_) => "arguments out of a mapping, **names",
+        Instruction::CallMethod("changed" | "cycle", _) => "loop.changed or loop.cycle",
+        _ => return None,
+    })
+}
+
+/// Refuses jumps out of something that is open: minijinja leaves it open when a loop goes on, or ends, in the middle of it.
+fn check_jumps(instructions: &Instructions) -> Result<()> {
+    let mut open = 0_i32;
+    let mut depths = Vec::new();
+    for instruction in (0..).map_while(|at| instructions.get(at)) {
+        depths.push(open);
+        open += match instruction {
+            Instruction::PushWith | Instruction::PushLoop(_) | Instruction::BeginCapture(_) | Instruction::PushAutoEscape => 1,
+            Instruction::PopFrame | Instruction::PopLoopFrame | Instruction::EndCapture | Instruction::PopAutoEscape => -1,
+            _ => 0,
+        };
+    }
+    for (at, depth) in depths.iter().enumerate() {
+        if let Some(Instruction::Jump(to)) = instructions.get(at as u32)
+            && depths.get(*to as usize).is_some_and(|there| there != depth)
+        {
+            return Err(invalid("a loop goes on, or ends, in the middle of with, generation, set or filter, which we do not read"));
+        }
+    }
+    Ok(())
 }
 
 /// What stands in for an instruction.
@@ -167,8 +205,10 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     // It writes all that a template has, without an end where something holds itself; the reference does not have it either.
     environment.remove_global("debug");
     environment.add_function("{}", |state: &State, parts: Rest<Value>| {
-        // To find a key's place goes through all that is in it.
-        pay(state, parts.iter().step_by(2))?;
+        // To find its place goes through all that is in a key, which might be another by then.
+        if !parts.iter().step_by(2).all(is_scalar) {
+            return Err(invalid("a key is neither a text nor a number"));
+        }
         held(state, Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
     });
     environment.add_function("[]", |state: &State, parts: Rest<Value>| held(state, Value::from(parts.0)));
@@ -183,6 +223,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
         environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
             let args = args.into_values();
             pay(state, args.iter())?;
+            check_arguments(name, &args)?;
             filtered(state, &name[1..], &args)
         });
     }
@@ -215,11 +256,40 @@ fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
     if is_list(&value) && !is_made { collect(state, &value).map(Value::from) } else { Ok(value) }
 }
 
+/// What is neither made of others nor long to look at.
+fn is_scalar(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Undefined | ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String)
+}
+
+/// Refuses what takes more than what was paid for: sums of texts and lists are made anew with each item.
+fn check_arguments(name: &str, args: &[Value]) -> Result<()> {
+    /// Places before or after the point.
+    const MOST_PLACES: i64 = 100;
+    let Some((value, others)) = args.split_first() else { return Ok(()) };
+    match name {
+        "|sum" if !others.is_empty() || !value.try_iter()?.all(|item| item.kind() == ValueKind::Number) => {
+            Err(invalid("sum adds up numbers, and nothing else, here"))
+        }
+        "|round" if others.iter().any(|places| places.as_i64().is_some_and(|places| places.abs() > MOST_PLACES)) => {
+            Err(invalid("a number is rounded to 100 places at the most"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where items are asked for an attribute, or whether something is so of them, that costs what is asked for; otherwise what all items are.
 fn pay_for_items(state: &State, name: &str, args: &[Value]) -> Result<()> {
     let Some((items, others)) = args.split_first() else { return Ok(()) };
-    let reads = |other: &Value| matches!(other.as_str(), Some("lower" | "upper"));
-    let is_glance = if name == "|map" { others.iter().all(Value::is_kwargs) } else { !others.iter().any(reads) };
+    // Tests that read a text, and places in a list, which may have to be counted out.
+    let is_long = |text: &str| {
+        matches!(text, "lower" | "upper" | "in" | "startingwith" | "endingwith") || text.split('.').any(|part| part.parse::<u64>().is_ok())
+    };
+    let is_short = |other: &Value| is_scalar(other) && !other.as_str().is_some_and(is_long) && !(name == "|map" || other.is_number());
+    let is_name = |named: &Value| {
+        let attribute = named.get_attr("attribute").unwrap_or_default();
+        named.is_kwargs() && (attribute.is_undefined() || attribute.as_str().is_some_and(|name| !is_long(name)))
+    };
+    let is_glance = others.iter().all(|other| is_short(other) || is_name(other));
     if is_glance { (0..items.len().unwrap_or(0)).try_for_each(|_| pay(state, others)) } else { pay(state, args) }
 }
 

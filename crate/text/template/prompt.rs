@@ -57,11 +57,12 @@ impl Spellings {
     }
 
     /// A text with a mark in each spelling, after its first character, also where the text ends within one: the template may put
-    /// two texts side by side. `None` where there is none, for which nobody has to find a mark.
+    /// two texts side by side, without the white space at the end. `None` where there is none, for which nobody has to find a mark.
     pub fn mark(&self, text: &str, with_plain: bool, mark: &dyn Fn() -> Option<char>) -> Option<String> {
         let begins = |at: usize, first: char| {
             let rest = &text[at..];
-            let is_spelt = |s: &Spelling| (s.is_special || with_plain) && (rest.starts_with(&s.text) || s.text.starts_with(rest));
+            let is_spelt =
+                |s: &Spelling| (s.is_special || with_plain) && (rest.starts_with(&s.text) || s.text.starts_with(rest.trim_end()));
             self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
         };
         let mut marked = String::new();
@@ -74,6 +75,11 @@ impl Spellings {
         }
         marked.push_str(&text[copied..]);
         (copied > 0).then_some(marked)
+    }
+
+    /// Whether a token is spelt with this character.
+    pub fn have(&self, c: char) -> bool {
+        self.all.values().flatten().any(|spelling| spelling.text.contains(c))
     }
 }
 
@@ -91,6 +97,8 @@ mod tests {
         let mark = || Some('\u{e000}');
         assert_eq!(spellings.mark("a<|end|>b", false, &mark).as_deref(), Some("a<\u{e000}|end|>b"));
         assert_eq!(spellings.mark("<tool>", true, &mark).as_deref(), Some("<\u{e000}tool>"));
+        // What a template may trim, and put another text beside.
+        assert_eq!(spellings.mark("a<|en \n", false, &mark).as_deref(), Some("a<\u{e000}|en \n"));
         assert_eq!(spellings.mark("a<|end|>b", false, &|| None), None);
     }
 }

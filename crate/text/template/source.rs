@@ -108,7 +108,7 @@ fn end_of_raw(text: &str) -> usize {
     // Where the next closing delimiter is: looked for once, however many open before it.
     let mut close = 0;
     while let Some(at) = text[from..].find("{%").map(|at| from + at) {
-        if close < at {
+        if close <= at {
             let Some(next) = text[at..].find("%}") else { break };
             close = at + next;
         }

@@ -95,7 +95,15 @@ fn bad_templates_say_so() {
         ("{% set all = namespace(x=[1]) %}{% for _ in range(150) %}{% set all.x = all.x | batch(1) %}{% endfor %}", "nested too deeply"),
         ("{% set all = namespace() %}{% set all.x = all %}{{ all == [] }}", "nested too deeply"),
         ("{{ 0 < messages | length < 9 }}", "in a chain"),
-        ("{% include 'other' %}", "other"),
+        ("{% include 'other' %}", "another template in it"),
+        ("{% block b %}x{% endblock %}", "a block with a name"),
+        ("{% for m in messages %}{{ loop.cycle('a', 'b') }}{% endfor %}", "loop.cycle"),
+        ("{% set m = {'a': 1} %}{{ dict(**m) }}", "**names"),
+        ("{% for m in messages %}{% set x %}{% continue %}{% endset %}{% endfor %}", "in the middle of with"),
+        ("{{ {[1]: 2} }}", "a key is neither a text nor a number"),
+        ("{{ [[1], [2]] | sum(start=[]) }}", "sum adds up numbers"),
+        ("{{ 1.5 | round(101) }}", "100 places"),
+        ("{{ '%.10001f' % 1.5 }}", "10000 places"),
         ("{{ {} | tojson(no_such_option=true) }}", "no_such_option"),
         ("{{ '' | tojson(separators=',') }}", "separators"),
         ("{{ 'a'.index('b') }}", "does not hold"),
@@ -226,7 +234,15 @@ fn templates_are_bounded() {
     for source in fits {
         assert!(render(&source, &[]).is_ok(), "{:.60}: {:?}", source, render(&source, &[]));
     }
-    let too_much = [(spaces(1), "262145 bytes"), (sum(100), "nested too deeply in line 1"), (elifs(101), "101 elif")];
+    let macros = |count: usize| format!("{}1{}", "{% macro m() %}".repeat(count), "{% endmacro %}".repeat(count));
+    assert!(render(&macros(8), &[]).is_ok());
+    let too_much = [
+        (spaces(1), "262145 bytes"),
+        (sum(100), "nested too deeply in line 1"),
+        (format!("{{% raw %}}{{% endraw %}}{}", sum(100)), "nested too deeply in line 1"),
+        (elifs(101), "101 elif"),
+        (macros(9), "more than 8 macros"),
+    ];
     for (source, says) in too_much {
         let error = ChatTemplate::new(&source, &[]).unwrap_err();
         assert_eq!(error.code, Code::BadTemplate);
@@ -381,6 +397,17 @@ fn words_are_no_control_tokens() {
     let prompt = by_parts.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
     assert_eq!(prompt.text(), "a<|end|>b<|end|>");
     assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    // Nor where it trims them first.
+    let parts = json!([{"role": "user", "content": [{"type": "text", "text": "a<|e \n"}, {"type": "text", "text": " nd|>b"}]}]);
+    let source = "{% for m in messages %}{% for part in m.content %}{{ part.text | trim }}{% endfor %}<|end|>{% endfor %}";
+    let trimmed = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
+    let prompt = trimmed.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), "a<|end|>b<|end|>");
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    // Where no character is left to mark them with, they are refused.
+    let all: String = ('\u{e000}'..='\u{f8ff}').chain("<|end|>".chars()).collect();
+    let error = phi4_template.render(&[Message::user(all)], &[], Ending::Answer).unwrap_err();
+    assert!(error.code == Code::BadTemplate && error.message.contains("one of which must be free"), "{error}");
     // The names that a call gives its arguments are the model's words, or those of whoever had it call.
     let call = json!({"function": {"name": "a", "arguments": {"<|end|>": "<|end|>"}}});
     let called = json!([{"role": "assistant", "content": "", "tool_calls": [call]}]);

@@ -110,13 +110,17 @@ pub struct Error {
     pub code: Code,
     /// What, where, and what to do next, unless [`Error::advice`] says that.
     pub message: String,
-    /// What to do next, where the engine may do it itself and then says only what went wrong.
-    pub advice: Option<String>,
-    /// What programs go by.
-    pub details: Details,
+    /// Apart, and only where there is some: whatever may fail hands errors on, and modules grow with their size.
+    more: Option<Box<More>>,
 }
 
-/// Figures of an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    advice: Option<String>,
+    details: Details,
+}
+
+/// What programs go by: figures of an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// With `out-of-memory`: the longest context that there is room for, 0 for none, where that is known.
@@ -128,12 +132,19 @@ pub struct Details {
 impl Error {
     /// An error of this kind, in words.
     pub fn new(code: Code, message: impl Into<String>) -> Error {
-        Error { code, message: message.into(), advice: None, details: Details::default() }
+        Error { code, message: message.into(), more: None }
     }
 
     /// The same with what to do about it.
-    pub fn advise(self, advice: impl Into<String>) -> Error {
-        Error { advice: Some(advice.into()), ..self }
+    pub fn advise(mut self, advice: impl Into<String>) -> Error {
+        self.more.get_or_insert_default().advice = Some(advice.into());
+        self
+    }
+
+    /// The same with figures.
+    pub fn with(mut self, details: Details) -> Error {
+        self.more.get_or_insert_default().details = details;
+        self
     }
 
     /// The same at a place, which comes first.
@@ -141,9 +152,19 @@ impl Error {
         Error { message: format!("{place}: {}", self.message), ..self }
     }
 
+    /// What to do next, where the engine may do it itself and then says only what went wrong.
+    pub fn advice(&self) -> Option<&str> {
+        self.more.as_ref()?.advice.as_deref()
+    }
+
+    /// Its figures.
+    pub fn details(&self) -> Details {
+        self.more.as_ref().map_or_else(Details::default, |more| more.details)
+    }
+
     /// All that people read.
     pub fn sentence(&self) -> String {
-        match &self.advice {
+        match self.advice() {
             Some(advice) => format!("{}; {advice}", self.message),
             None => self.message.clone(),
         }

@@ -63,7 +63,7 @@ impl Needed {
         };
         let what = format!("{weights} for weights, {context} for {ctx_len} tokens of context, {working} to work in");
         let error = Error::new(Code::OutOfMemory, format!("{all} of memory are needed ({what}) and {there} are there"));
-        Error { details: Details { ctx_len: Some(longest as usize), ..Details::default() }, ..error.advise(advice) }
+        error.advise(advice).with(Details { ctx_len: Some(longest as usize), ..Details::default() })
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
             assert_eq!(needed.longest(room), longest, "{room}");
             assert!(needed.with(longest) <= room || longest == 0);
             let error = needed.refused(4096, room);
-            assert_eq!((error.code, error.details.ctx_len), (Code::OutOfMemory, Some(longest as usize)));
+            assert_eq!((error.code, error.details().ctx_len), (Code::OutOfMemory, Some(longest as usize)));
             assert_eq!(error.sentence().contains(&format!("ask for a context of {longest} tokens")), longest > 0, "{error}");
         }
         let sentence = "217.4 MB of memory are needed (98.0 MB for weights, 94.4 MB for 4096 tokens of context, \

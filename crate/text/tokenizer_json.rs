@@ -128,9 +128,7 @@ fn check_count<E: de::Error>(count: usize, what: &str) -> std::result::Result<()
 
 /// A part of the file as a tree, nothing where it is missing.
 fn tree(part: Option<&RawValue>) -> Result<Value> {
-    part.map_or(Ok(Value::Null), |part| {
-        json::parse("tokenizer.json", part.get().as_bytes()).map_err(|error| Error { code: Code::BadTokenizer, ..error })
-    })
+    part.map_or(Ok(Value::Null), |part| json::parse("tokenizer.json", part.get().as_bytes()).map_err(|error| bad(error.message)))
 }
 
 /// Reads both files. See [`super::Tokenizer::from_json`].

@@ -55,10 +55,10 @@ pub(super) fn thrown(error: Error) -> JsValue {
         let _ = Reflect::set(&object, &name.into(), &value);
     };
     set("code", error.code.as_str().into());
-    if let Some(ctx_len) = error.details.ctx_len {
+    if let Some(ctx_len) = error.details().ctx_len {
         set("contextLength", ctx_len.into());
     }
-    if let Some(missing) = error.details.missing {
+    if let Some(missing) = error.details().missing {
         set("missing", (missing as f64).into());
     }
     object.into()

@@ -120,7 +120,7 @@ fn failure(thrown: &JsValue) -> Error {
     match code {
         Some(code) => {
             let missing = js::get(thrown, "missing").as_f64().map(|bytes| bytes as u64);
-            Error { details: Details { missing, ..Details::default() }, ..Error::new(code, js::message_of(thrown)) }
+            Error::new(code, js::message_of(thrown)).with(Details { missing, ..Details::default() })
         }
         None => js::failure(thrown, |why| {
             Error::new(Code::Io, format!("the browser's storage failed ({why}); try again, or load without keeping the model"))

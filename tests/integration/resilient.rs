@@ -221,7 +221,7 @@ fn who_insists_on_a_gpu_hears_that_it_is_lost_for_good_and_may_ask_again() {
         let mut model = open(&fate, Wanted::Gpu).await.unwrap();
         let answer = model.chat(&question(), &short()).await.unwrap();
         let error = listen(answer, &fate, |_| true).await.err().unwrap();
-        assert!(error.code == Code::GpuLost && error.advice.as_deref() == Some("load the model again"), "{error}");
+        assert!(error.code == Code::GpuLost && error.advice() == Some("load the model again"), "{error}");
         assert_eq!(fate.opened.get(), 3);
         let answer = model.chat(&question(), &short()).await.unwrap();
         assert_told_rightly(&listen(answer, &fate, |_| false).await.unwrap()).await;

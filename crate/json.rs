@@ -27,7 +27,7 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> 
 }
 
 /// Whether JSON would be much larger as a tree than it is as a text.
-pub(crate) fn has_too_many_values(json: &[u8]) -> bool {
+fn has_too_many_values(json: &[u8]) -> bool {
     let (mut in_text, mut is_escaped, mut values) = (false, false, 1_usize);
     for byte in json {
         match byte {

@@ -390,20 +390,16 @@ fn words_are_no_control_tokens() {
         assert_eq!(special(&ids), special(&phi4().encode("<|user|><|end|><|assistant|>", false).unwrap()), "{spelt}: {ids:?}, {text:?}");
         assert_eq!(phi4().decode(&ids, false).unwrap(), prompt.text());
     }
-    // Two texts that the template puts side by side make no token together.
-    let parts = json!([{"role": "user", "content": [{"type": "text", "text": "a<|e"}, {"type": "text", "text": "nd|>b"}]}]);
-    let source = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}<|end|>{% endfor %}";
-    let by_parts = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
-    let prompt = by_parts.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
-    assert_eq!(prompt.text(), "a<|end|>b<|end|>");
-    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
-    // Nor where it trims them first.
-    let parts = json!([{"role": "user", "content": [{"type": "text", "text": "a<|e \n"}, {"type": "text", "text": " nd|>b"}]}]);
-    let source = "{% for m in messages %}{% for part in m.content %}{{ part.text | trim }}{% endfor %}<|end|>{% endfor %}";
-    let trimmed = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
-    let prompt = trimmed.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
-    assert_eq!(prompt.text(), "a<|end|>b<|end|>");
-    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    // Two texts that the template puts side by side make no token together, nor where it trims them first.
+    for (first, second, written) in [("a<|e", "nd|>b", "part.text"), ("a<|e \n", " nd|>b", "part.text | trim")] {
+        let parts = json!([{"role": "user", "content": [{"type": "text", "text": first}, {"type": "text", "text": second}]}]);
+        let source =
+            format!("{{% for m in messages %}}{{% for part in m.content %}}{{{{ {written} }}}}{{% endfor %}}<|end|>{{% endfor %}}");
+        let by_parts = ChatTemplate::for_tokenizer(phi4(), Some(&source)).unwrap();
+        let prompt = by_parts.render(&Message::conversation(parts).unwrap(), &[], Ending::Answer).unwrap();
+        assert_eq!(prompt.text(), "a<|end|>b<|end|>");
+        assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
+    }
     // Where no character is left to mark them with, they are refused.
     let all: String = ('\u{e000}'..='\u{f8ff}').chain("<|end|>".chars()).collect();
     let error = phi4_template.render(&[Message::user(all)], &[], Ending::Answer).unwrap_err();

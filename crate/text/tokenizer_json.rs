@@ -245,7 +245,8 @@ fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
 /// The tokens that a configuration names, in the order in which the reference adds those that the vocabulary lacks.
 const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// Tokens that the configuration names: templates know them by these names, and those that the vocabulary lacks come after it.
+/// Tokens that the configuration names: templates know them by these names, none is a text, and those that the vocabulary lacks come
+/// after it.
 fn add_named(config: &Value, parts: &mut Parts) {
     let extra = ["additional_special_tokens", "extra_special_tokens"].map(|key| &config[key]);
     let listed = extra.iter().filter_map(|list| list.as_array()).flatten();
@@ -255,9 +256,10 @@ fn add_named(config: &Value, parts: &mut Parts) {
     let mut known: HashSet<String> = parts.added.iter().map(|(_, token)| token.content.clone()).collect();
     let mut next = parts.vocab.values().chain(parts.added.iter().map(|(id, _)| id)).max().map_or(0, |last| last.saturating_add(1));
     for text in named.map(|(_, token)| token).chain(listed).filter_map(content) {
-        if !parts.vocab.contains_key(text) && known.insert(text.to_owned()) {
-            parts.added.push((next, AddedToken::from(text, true)));
-            next = next.saturating_add(1);
+        if known.insert(text.to_owned()) {
+            let id = parts.vocab.get(text).copied();
+            parts.added.push((id.unwrap_or(next), AddedToken::from(text, true)));
+            next = if id.is_some() { next } else { next.saturating_add(1) };
         }
     }
 }

@@ -20,11 +20,13 @@ struct Style {
     between_items: String,
     after_key: String,
     ascii: bool,
+    /// What is no letter of anybody's, and stays as it is.
+    mark: Option<char>,
     sorted: bool,
 }
 
-/// `tojson(value, ensure_ascii=false, indent=none, separators=none, sort_keys=false)`.
-pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>) -> Result<String> {
+/// `tojson(value, ensure_ascii=false, indent=none, separators=none, sort_keys=false)`, of texts with this mark in them.
+pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>, mark: Option<char>) -> Result<String> {
     let args = args.into_values();
     let (args, named): (&[Value], Kwargs) = from_args(&args)?;
     let argument = |place: usize, name: &str| -> Result<Option<Value>> {
@@ -46,7 +48,7 @@ pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>) -> Result<String>
     charge(state, [value])?;
     let json = serde_json::to_value(value).map_err(|e| invalid(&e.to_string()))?;
     let mut out = String::new();
-    Style { indent, between_items, after_key, ascii, sorted }.value(state, &mut out, &json, 0)?;
+    Style { indent, between_items, after_key, ascii, mark, sorted }.value(state, &mut out, &json, 0)?;
     Ok(out)
 }
 
@@ -145,7 +147,7 @@ impl Style {
             return;
         }
         for c in quoted.chars() {
-            if c.is_ascii() {
+            if c.is_ascii() || self.mark == Some(c) {
                 out.push(c);
             } else {
                 for unit in c.encode_utf16(&mut [0; 2]) {

@@ -16,7 +16,7 @@ use std::cell::{Cell, LazyCell};
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
+use minijinja::value::{Rest, Serde, ValueOrKwargs};
 use minijinja::{Environment, ErrorKind, State, Value, context};
 use serde_json::Value as Json;
 
@@ -66,8 +66,9 @@ impl BuiltIn {
 /// for ever, ends here, with 64 MB. Half of that again may be there before it is paid for, and in a browser, whose modules give no memory
 /// back, a text that grows leaves its shorter forms behind: 150 MB.
 const FUEL: u64 = 1_000_000;
-/// As many more for each message or tool and each other one: some templates look at all of them for each.
+/// As many more for each message or tool and each other one, of so many: some templates look at all of them for each.
 const FUEL_OF_PAIRS: u64 = 50;
+const MOST_IN_PAIRS: u64 = 1024;
 
 /// The name that errors give the template.
 const NAME: &str = "chat_template";
@@ -123,7 +124,6 @@ impl ChatTemplate {
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", |state: &State, format: &str| strftime(state, Moment::now(), format));
-        environment.add_filter("tojson", json::tojson);
         environment.set_formatter(|out, state, value| {
             if value.as_object().is_some() {
                 limits::charge(state, [value])?;
@@ -192,14 +192,14 @@ impl ChatTemplate {
             fail!(Code::BadTemplate, "the messages have each character from U+E000 to U+F8FF, one of which must be free; leave some out");
         }
         let marked = match ending {
-            Ending::Continued => self.continued(marked, tools, unused[1].unwrap_or('\u{f8ff}'))?,
-            _ => self.run(&marked, tools, ending == Ending::Answer)?,
+            Ending::Continued => self.continued(marked, tools, mark, unused[1].unwrap_or('\u{f8ff}'))?,
+            _ => self.run(&marked, tools, mark, ending == Ending::Answer)?,
         };
         Ok(Prompt { marked, mark })
     }
 
-    fn run(&self, messages: &[Message], tools: &[Json], add_generation_prompt: bool) -> Result<String> {
-        let count = (messages.len() + tools.len()) as u64;
+    fn run(&self, messages: &[Message], tools: &[Json], mark: Option<char>, add_generation_prompt: bool) -> Result<String> {
+        let count = ((messages.len() + tools.len()) as u64).min(MOST_IN_PAIRS);
         let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
         let tokens: BTreeMap<_, Value> = self.tokens.iter().map(|(name, written)| (name.as_str(), written.as_str().into())).collect();
         let context = context! {
@@ -211,6 +211,7 @@ impl ChatTemplate {
         };
         let program = Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
         let mut environment = self.environment.clone();
+        environment.add_filter("tojson", move |state: &State, args: Rest<ValueOrKwargs>| json::tojson(state, args, mark));
         environment.set_fuel(Some(FUEL.saturating_add(count.saturating_mul(count).saturating_mul(FUEL_OF_PAIRS))));
         program.render(&environment, context).map_err(|e| match refusal(&e) {
             Some(message) => Error::new(Code::BadTemplate, format!("the chat template refuses these messages: {message}")),
@@ -219,13 +220,13 @@ impl ChatTemplate {
     }
 
     /// The conversation up to the last message's last word: what the template writes before a mark at its end.
-    fn continued(&self, mut messages: Vec<Message>, tools: &[Json], end: char) -> Result<String> {
+    fn continued(&self, mut messages: Vec<Message>, tools: &[Json], mark: Option<char>, end: char) -> Result<String> {
         let Some(begun) = messages.pop().filter(|last| last.role() == "assistant") else {
             fail!(Code::BadOption, "the last message is not the assistant's, so there is no answer to go on with; ask without that");
         };
         // The space shows whether the template trims what is said.
         messages.push(begun.with_end(&format!("{end} ")));
-        let mut rendered = self.run(&messages, tools, false)?;
+        let mut rendered = self.run(&messages, tools, mark, false)?;
         let Some(at) = rendered.rfind(end) else {
             fail!(Code::BadTemplate, "the chat template leaves out the answer that is to be continued; ask without that");
         };
@@ -240,7 +241,7 @@ impl ChatTemplate {
     /// The messages with the spellings of tokens marked, and the mark where there were any.
     fn marked(&self, messages: &[Message], mark: &dyn Fn() -> Option<char>) -> (Vec<Message>, Option<char>) {
         let is_marked = Cell::new(false);
-        let mark_in = |text: &str, with_plain: bool| match self.spellings.mark(text, with_plain, mark) {
+        let mark_in = |text: &str, by_others: bool| match self.spellings.mark(text, by_others, mark) {
             Some(marked) => {
                 is_marked.set(true);
                 marked

@@ -5,7 +5,7 @@
 //! names are none that a template could write. So no value is nested deeply, shares parts with itself more often than it paid for, or is
 //! made anew each time that somebody goes through it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::machinery::{CodeGenerator, Instruction, Instructions, eval, make_string_output, parse};
 use minijinja::syntax::SyntaxConfig;
@@ -90,27 +90,14 @@ impl<'a> Program<'a> {
     /// Compiles a text.
     ///
     /// # Errors
-    /// What the parser says, and that values are compared in chains.
+    /// What the parser says, and what we do not read.
     pub(super) fn new(name: &'a str, source: &'a str, syntax: &SyntaxConfig) -> Result<Program<'a>> {
         let parsed = parse(source, name, syntax.clone())?;
         let mut generator = CodeGenerator::new(name, source);
         generator.compile_stmt(&parsed);
         let (instructions, blocks) = generator.finish();
-        let mut program = Program { instructions, blocks };
-        for instructions in std::iter::once(&mut program.instructions).chain(program.blocks.values_mut()) {
-            check_jumps(instructions)?;
-            let mut at = 0;
-            while let Some(instruction) = instructions.get_mut(at) {
-                if let Some(what) = unread(instruction) {
-                    return Err(invalid(&format!("it has {what}, which we do not read")));
-                }
-                if let Some(priced) = priced(instruction) {
-                    *instruction = priced;
-                }
-                at += 1;
-            }
-        }
-        Ok(program)
+        let blocks = blocks.into_iter().map(|(name, block)| Ok((name, with_prices(&block)?))).collect::<Result<_>>()?;
+        Ok(Program { instructions: with_prices(&instructions)?, blocks })
     }
 
     /// The text that comes of it.
@@ -121,6 +108,51 @@ impl<'a> Program<'a> {
     }
 }
 
+/// The instructions as they are run: calls stand in for those that have to be paid for, or come before them.
+///
+/// # Errors
+/// That something is not read here.
+fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
+    check_jumps(given)?;
+    check_names(given)?;
+    let mut all = Instructions::new(given.name(), given.source());
+    // Where each instruction begins now.
+    let (mut places, mut end) = (Vec::new(), 0);
+    for (at, instruction) in (0..).map_while(|at| given.get(at).map(|instruction| (at, instruction))) {
+        if let Some(what) = unread(instruction) {
+            return Err(invalid(&format!("it has {what}, which we do not read")));
+        }
+        let line = given.get_line(at).unwrap_or(0) as u16;
+        let priced = priced(instruction).unwrap_or_else(|| instruction.clone());
+        let first = match priced {
+            Instruction::PushLoop(_) => Some(all.add_with_line(Instruction::CallFunction("for ", Some(1)), line)),
+            _ => None,
+        };
+        let own = all.add_with_line(priced, line);
+        places.push(first.unwrap_or(own));
+        end = own + 1;
+    }
+    for at in 0..end {
+        if let Some(to) = all.get_mut(at).and_then(target) {
+            *to = places.get(*to as usize).copied().unwrap_or(end);
+        }
+    }
+    Ok(all)
+}
+
+/// Where an instruction has another one be the next.
+fn target<'i>(instruction: &'i mut Instruction<'_>) -> Option<&'i mut u32> {
+    match instruction {
+        Instruction::Iterate(to)
+        | Instruction::Jump(to)
+        | Instruction::JumpIfFalse(to)
+        | Instruction::JumpIfFalseOrPop(to)
+        | Instruction::JumpIfTrueOrPop(to)
+        | Instruction::BuildMacro(_, to, _) => Some(to),
+        _ => None,
+    }
+}
+
 /// What no template in use has, and what would go through values unpaid, or ask for other templates.
 fn unread(instruction: &Instruction) -> Option<&'static str> {
     Some(match instruction {
@@ -128,10 +160,40 @@ fn unread(instruction: &Instruction) -> Option<&'static str> {
         Instruction::Include(_) | Instruction::LoadBlocks | Instruction::ExportLocals => "another template in it",
         Instruction::CallBlock(_) | Instruction::FastSuper => "a block with a name",
         Instruction::MergeKwargs(_) => "arguments out of a mapping, **names",
-        Instruction::CallMethod("changed" | "cycle", _) => "loop.changed or loop.cycle",
+        Instruction::PushLoop(flags) if flags & RECURSIVE != 0 => "a recursive loop",
         _ => return None,
     })
 }
+
+/// The flag of a loop that may be called in itself.
+const RECURSIVE: u8 = 2;
+
+/// Refuses namespaces of more names than anybody gives them, since to ask whether one is empty goes through all; and loops in
+/// values: one that goes through a list with the loop before it, and so on, is freed by calls within calls.
+fn check_names(instructions: &Instructions) -> Result<()> {
+    let mut loops = BTreeSet::from(["loop"]);
+    let mut set = BTreeSet::new();
+    for (at, instruction) in (0..).map_while(|at| instructions.get(at).map(|instruction| (at, instruction))) {
+        match (instruction, instructions.get(at + 1)) {
+            (Instruction::SetAttr(name), _) => _ = set.insert(*name),
+            (Instruction::Lookup(name), Some(Instruction::StoreLocal(other))) if loops.contains(name) => _ = loops.insert(other),
+            _ => {}
+        }
+    }
+    if set.len() > MOST_NAMES {
+        return Err(invalid(&format!("namespaces have {} names, and {MOST_NAMES} are the most that we read", set.len())));
+    }
+    let is_read = |next: Option<&Instruction>| matches!(next, Some(Instruction::GetAttr(_) | Instruction::StoreLocal(_)));
+    let is_value = |at, name| loops.contains(name) && !is_read(instructions.get(at + 1));
+    let mut all = (0..).map_while(|at| instructions.get(at).map(|instruction| (at, instruction)));
+    match all.any(|(at, instruction)| matches!(instruction, Instruction::Lookup(name) if is_value(at, name))) {
+        true => Err(invalid("it has a loop among its values, loop.cycle or loop.changed, which we do not read")),
+        false => Ok(()),
+    }
+}
+
+/// Names of namespaces. Templates in use have eleven.
+const MOST_NAMES: usize = 200;
 
 /// Refuses jumps out of something that is open: minijinja leaves it open when a loop goes on, or ends, in the middle of it.
 fn check_jumps(instructions: &Instructions) -> Result<()> {
@@ -196,6 +258,11 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     compares(environment, "<=", |a, b| a <= b);
     compares(environment, ">", |a, b| a > b);
     compares(environment, ">=", |a, b| a >= b);
+    environment.add_function("for ", |state: &State, items: Value| {
+        // Letters are counted before the first is taken.
+        charge_reading(state, items.as_str().unwrap_or_default(), 1)?;
+        Ok(items)
+    });
     environment.add_function("in ", is_in);
     environment.add_function("~", concat);
     environment.add_function("+", plus);
@@ -205,9 +272,12 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     // It writes all that a template has, without an end where something holds itself; the reference does not have it either.
     environment.remove_global("debug");
     environment.add_function("{}", |state: &State, parts: Rest<Value>| {
-        // To find its place goes through all that is in a key, which might be another by then.
-        if !parts.iter().step_by(2).all(is_scalar) {
-            return Err(invalid("a key is neither a text nor a number"));
+        for key in parts.iter().step_by(2) {
+            // To find its place goes through all that is in a key, which might be another by then.
+            if !is_scalar(key) {
+                return Err(invalid("a key is neither a text nor a number"));
+            }
+            check_key(key)?;
         }
         held(state, Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
     });
@@ -217,6 +287,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("namespace", |state: &State, values: Option<ValueOrKwargs>| {
         state.consume_fuel(NAMESPACE)?;
         hold(state, values.as_deref())?;
+        if values.as_deref().and_then(Value::len).is_some_and(|names| names > MOST_NAMES) {
+            return Err(invalid(&format!("a namespace has more than {MOST_NAMES} names")));
+        }
         functions::namespace(values)
     });
     for name in FILTERS {
@@ -253,7 +326,22 @@ fn held(state: &State, value: Value) -> Result<Value> {
 fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
     let value = state.apply_filter(name, args)?;
     let is_made = is_tuple(&value) || value.downcast_object_ref::<Vec<Value>>().is_some();
-    if is_list(&value) && !is_made { collect(state, &value).map(Value::from) } else { Ok(value) }
+    if is_list(&value) && !is_made {
+        return collect(state, &value).map(Value::from);
+    }
+    if value.kind() == ValueKind::Map && name == "chain" {
+        let pairs = collect(state, &value)?.into_iter().map(|key| Ok((key.clone(), value.get_item(&key)?)));
+        return Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>>>()?));
+    }
+    Ok(value)
+}
+
+/// Refuses large numbers as keys, since all of them share a few places.
+pub(super) fn check_key(key: &Value) -> Result<()> {
+    match key.is_number() && i64::try_from(key.clone()).is_err() && i128::try_from(key.clone()).is_ok() {
+        true => Err(invalid("a key is a number of more than 64 bits")),
+        false => Ok(()),
+    }
 }
 
 /// What is neither made of others nor long to look at.
@@ -305,6 +393,7 @@ fn compares(environment: &mut Environment<'static>, name: &'static str, compare:
 
 fn is_in(state: &State, value: &Value, all: &Value) -> Result<bool> {
     pay(state, [value, all])?;
+    check_key(value)?;
     match (all.as_str(), all.kind()) {
         (Some(text), _) => Ok(value.as_str().map_or_else(|| text.contains(&value.to_string()), |part| text.contains(part))),
         (_, ValueKind::Undefined) => Ok(false),
@@ -426,6 +515,7 @@ fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> (u
 }
 
 fn item(state: &State, value: &Value, key: &Value) -> Result<Value> {
+    check_key(key)?;
     pay(state, [key])?;
     // The letters before it are counted.
     if let Some(text) = value.as_str() {

@@ -5,7 +5,7 @@
 //! so that the tokenizer finds the template's own alone; between these the marks are taken out again.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A rendered conversation, to be encoded by [`Tokenizer::encode_prompt`](crate::text::Tokenizer::encode_prompt).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +57,15 @@ impl Spellings {
     }
 
     /// A text with a mark in each spelling, after its first character, also where the text ends within one: the template may put
-    /// two texts side by side, without the white space at the end. `None` where there is none, for which nobody has to find a mark.
-    pub fn mark(&self, text: &str, with_plain: bool, mark: &dyn Fn() -> Option<char>) -> Option<String> {
+    /// two texts side by side, without the white space at the end. In what `others` say than the model and whoever made the program,
+    /// spellings of plain tokens count, too, and those of control tokens that the template could make by taking something out of the
+    /// text, or by changing its case. `None` where there is none, for which nobody has to find a mark.
+    pub fn mark(&self, text: &str, by_others: bool, mark: &dyn Fn() -> Option<char>) -> Option<String> {
+        let last = if by_others { self.last_scattered(text) } else { HashMap::new() };
         let begins = |at: usize, first: char| {
             let rest = &text[at..];
-            let is_spelt =
-                |s: &Spelling| (s.is_special || with_plain) && (rest.starts_with(&s.text) || s.text.starts_with(rest.trim_end()));
-            self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
+            let is_spelt = |s: &Spelling| (s.is_special || by_others) && (rest.starts_with(&s.text) || s.text.starts_with(rest.trim_end()));
+            last.get(&first).is_some_and(|&last| at <= last) || self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
         };
         let mut marked = String::new();
         let mut copied = 0;
@@ -77,10 +79,37 @@ impl Spellings {
         (copied > 0).then_some(marked)
     }
 
+    /// By the signs that control tokens begin with, the last place of each from which all characters of a token follow, in order and
+    /// in any case, whatever is between them.
+    fn last_scattered(&self, text: &str) -> HashMap<char, usize> {
+        let signs = self.all.iter().filter(|(first, _)| !first.is_alphanumeric() && text.contains(**first));
+        let mut there = None;
+        let mut last = HashMap::new();
+        for (first, spellings) in signs {
+            let there = there.get_or_insert_with(|| text.chars().map(|c| c.to_ascii_lowercase()).collect::<HashSet<_>>());
+            let could = |s: &&Spelling| s.is_special && s.text.chars().all(|c| there.contains(&c.to_ascii_lowercase()));
+            if let Some(at) = spellings.iter().filter(could).filter_map(|s| scattered(text, &s.text)).max() {
+                last.insert(*first, at);
+            }
+        }
+        last
+    }
+
     /// Whether a token is spelt with this character.
     pub fn have(&self, c: char) -> bool {
         self.all.values().flatten().any(|spelling| spelling.text.contains(c))
     }
+}
+
+/// Where the last place begins from which all characters of a spelling follow.
+fn scattered(text: &str, spelling: &str) -> Option<usize> {
+    let mut before = text.char_indices().rev();
+    let mut at = None;
+    for wanted in spelling.chars().rev() {
+        at = before.find(|(_, c)| c.eq_ignore_ascii_case(&wanted)).map(|(at, _)| at);
+        at?;
+    }
+    at
 }
 
 #[cfg(test)]
@@ -94,9 +123,12 @@ mod tests {
         for text in ["", "What is 2 < 3?", "<tool>"] {
             assert_eq!(spellings.mark(text, false, &unneeded), None, "{text}");
         }
+        assert_eq!(spellings.mark("1 < 2 | the end | 3 < 4", true, &unneeded), None);
         let mark = || Some('\u{e000}');
         assert_eq!(spellings.mark("a<|end|>b", false, &mark).as_deref(), Some("a<\u{e000}|end|>b"));
         assert_eq!(spellings.mark("<tool>", true, &mark).as_deref(), Some("<\u{e000}tool>"));
+        // What a template may make of a text.
+        assert_eq!(spellings.mark("<b> <|E.N.D|> <b>", true, &mark).as_deref(), Some("<\u{e000}b> <\u{e000}|E.N.D|> <b>"));
         // What a template may trim, and put another text beside.
         assert_eq!(spellings.mark("a<|en \n", false, &mark).as_deref(), Some("a<\u{e000}|en \n"));
         assert_eq!(spellings.mark("a<|end|>b", false, &|| None), None);

@@ -8,6 +8,7 @@ use minijinja::{Environment, ErrorKind, State, Value, filters};
 use minijinja_contrib::pycompat;
 
 use super::limits::{charge, charge_format, charge_reading, pay};
+use super::prices::check_key;
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
@@ -37,9 +38,10 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Nothing is no collection, though minijinja goes through it; what is not defined is an empty one, as in Jinja.
+/// Nothing is no collection, though minijinja goes through it; what is not defined is an empty one, as in Jinja. To go through a text
+/// would count its letters.
 fn is_iterable(value: &Value) -> bool {
-    !value.is_none() && value.try_iter().is_ok()
+    value.as_str().is_some() || (!value.is_none() && value.try_iter().is_ok())
 }
 
 /// Jinja asks for a length and for items by key, which texts and mappings have, too.
@@ -76,6 +78,7 @@ fn charge_method(state: &State, value: &Value, name: &str, args: &[Value]) -> Re
         ("strip" | "lstrip" | "rstrip", Some(text)) => charge_reading(state, text, first.len()),
         ("swapcase", Some(text)) => charge_reading(state, text, 4),
         ("startswith" | "endswith", Some(_)) => charge(state, args),
+        ("get", None) => args.iter().try_for_each(check_key),
         ("join" | "count" | "index", _) => charge(state, args.iter().chain([value])),
         _ => pay(state, args),
     }

@@ -101,6 +101,13 @@ fn bad_templates_say_so() {
         ("{% set m = {'a': 1} %}{{ dict(**m) }}", "**names"),
         ("{% for m in messages %}{% set x %}{% continue %}{% endset %}{% endfor %}", "in the middle of with"),
         ("{{ {[1]: 2} }}", "a key is neither a text nor a number"),
+        ("{% set all = namespace(x=99999999999999999999) %}{{ {all.x: 2} }}", "more than 64 bits"),
+        ("{{ {'a': messages}[99999999999999999999] }}", "more than 64 bits"),
+        ("{{ {'a': messages}.get(99999999999999999999) }}", "more than 64 bits"),
+        ("{% set a = 'a' * 1000000 %}{% for _ in range(100) %}{% for c in a %}{% break %}{% endfor %}{% endfor %}", "fuel"),
+        ("{% for m in messages recursive %}{{ m }}{% endfor %}", "a recursive loop"),
+        ("{% for m in messages %}{{ [loop] }}{% endfor %}", "a loop among its values"),
+        ("{% for m in messages %}{% set outer = loop %}{% set x = (outer, 1) %}{% endfor %}", "a loop among its values"),
         ("{{ [[1], [2]] | sum(start=[]) }}", "sum adds up numbers"),
         ("{{ 1.5 | round(101) }}", "100 places"),
         ("{{ '%.10001f' % 1.5 }}", "10000 places"),
@@ -139,6 +146,9 @@ fn bad_templates_say_so() {
         assert_eq!(error.code, Code::BadTemplate, "{source}");
         assert!(error.message.contains(says), "{source}: {error}");
     }
+    let names: String = (0..201).map(|i| format!("{{% set all.a{i} = 1 %}}")).collect();
+    let error = render(&format!("{{% set all = namespace() %}}{names}"), &[]).unwrap_err();
+    assert!(error.message.contains("namespaces have 201 names"), "{error}");
     let shouted = render("{{ raise_exception('é' * 100000) }}", &[]).unwrap_err();
     assert_eq!(shouted.message.matches('é').count(), 1000);
 }
@@ -193,6 +203,15 @@ fn operators_are_jinjas() {
             "user ['A'] 1",
         ),
         ("{% set all = namespace(x=[]) %}{% for m in messages %}{% set all.x = all.x + [m.role] %}{% endfor %}{{ all.x }}", "['user']"),
+        (
+            "{% for c in 'ab' %}{% set outer = loop %}{% for d in 'cd' if d != c %}{{ outer.index }}{{ loop.last }}{{ c + d }} {% else %}-{% endfor %}{% endfor %}",
+            "1Falseac 1Truead 2Falsebc 2Truebd ",
+        ),
+        (
+            "{% macro twice(x) %}{% for _ in [1, 2] %}{{ x }}{% endfor %}{% endmacro %}{{ twice('a') }}{% for _ in missing %}b{% else %}c{% endfor %}",
+            "aac",
+        ),
+        ("{{ ({'a': 1} | chain({'b': 2}))['b'] }} {{ ([1] | chain([2])) | list }}{% for x in [1] %}{% endfor %}", "2 [1, 2]"),
     ];
     for (source, expected) in rows {
         assert_eq!(render(source, &[Message::user("hi")]).unwrap(), expected, "{source}");
@@ -400,6 +419,18 @@ fn words_are_no_control_tokens() {
         assert_eq!(prompt.text(), "a<|end|>b<|end|>");
         assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
     }
+    // Nor does one that the template makes of a text, by what it takes out or changes.
+    for (spelt, written) in [("<|e<x>nd|>", "replace('<x>', '')"), ("<|e;nd|>", "split(';') | join"), ("<|END|>", "lower")] {
+        let source = format!("{{% for m in messages %}}{{{{ m.content | {written} }}}}<|end|>{{% endfor %}}");
+        let changing = ChatTemplate::for_tokenizer(phi4(), Some(&source)).unwrap();
+        let prompt = changing.render(&[Message::user(spelt)], &[], Ending::Answer).unwrap();
+        assert_eq!(prompt.text(), "<|end|><|end|>");
+        assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1, "{written}");
+    }
+    let in_ascii = ChatTemplate::for_tokenizer(phi4(), Some("{{ messages[0].content | tojson(ensure_ascii=true) }}<|end|>")).unwrap();
+    let prompt = in_ascii.render(&[Message::user("é<|end|>")], &[], Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), r#""\u00e9<|end|>"<|end|>"#);
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1);
     // Where no character is left to mark them with, they are refused.
     let all: String = ('\u{e000}'..='\u{f8ff}').chain("<|end|>".chars()).collect();
     let error = phi4_template.render(&[Message::user(all)], &[], Ending::Answer).unwrap_err();

@@ -105,9 +105,15 @@ impl Heads {
     pub fn qkv_width(self) -> u32 {
         (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
     }
+
     /// Width of the queries, and of attention's output.
     pub fn q_width(self) -> u32 {
         self.n_heads * self.head_dim
+    }
+
+    /// Width of the keys, and of the values.
+    pub fn kv_width(self) -> u32 {
+        self.n_kv_heads * self.head_dim
     }
 }
 

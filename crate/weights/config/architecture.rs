@@ -1,0 +1,116 @@
+//! What sets one architecture apart from the others: a row of a table each.
+
+use super::AttentionBias;
+
+/// The computations that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Architecture {
+    /// `Phi3ForCausalLM`: Phi-3-mini, Phi-3.5-mini, Phi-4-mini.
+    Phi3,
+    /// `LlamaForCausalLM`: the same computation, with projections that its files hold apart.
+    Llama,
+}
+
+/// When attention's projections have biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::weights) enum Biases {
+    /// Never: a file that says so means something else.
+    Never,
+    /// When `attention_bias` says so, or a GGUF has them.
+    Configured,
+}
+
+/// When attention sees only so many positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::weights) enum Window {
+    /// Never, whatever `sliding_window` says.
+    Never,
+    /// When there is a `sliding_window`.
+    Configured,
+}
+
+/// An architecture's row.
+#[derive(Debug)]
+pub(in crate::weights) struct Traits {
+    /// The class's name, as in `architectures`.
+    pub class: &'static str,
+    /// The short name, as in `model_type` and in GGUF's `general.architecture`.
+    pub model_type: &'static str,
+    pub biases: Biases,
+    pub window: Window,
+    /// Whether its files hold queries, keys and values in one tensor, and gate and up in another.
+    pub fused: bool,
+    /// Whether GGUF files have the rows of each query and key head interleaved, first and second halves by turns.
+    pub interleaved: bool,
+    /// `max_position_embeddings` of a configuration without one.
+    pub default_context: u32,
+    /// `original_max_position_embeddings` of a configuration without one; `None` for the context's length.
+    pub default_original: Option<u32>,
+    /// `rms_norm_eps` of a configuration without one.
+    pub default_eps: f64,
+}
+
+static PHI3: Traits = Traits {
+    class: "Phi3ForCausalLM",
+    model_type: "phi3",
+    biases: Biases::Never,
+    window: Window::Configured,
+    fused: true,
+    interleaved: false,
+    default_context: 4096,
+    default_original: Some(4096),
+    default_eps: 1e-5,
+};
+
+static LLAMA: Traits = Traits {
+    class: "LlamaForCausalLM",
+    model_type: "llama",
+    biases: Biases::Configured,
+    window: Window::Never,
+    fused: false,
+    interleaved: true,
+    default_context: 2048,
+    default_original: None,
+    default_eps: 1e-6,
+};
+
+impl Architecture {
+    /// All of them.
+    pub const ALL: [Architecture; 2] = [Architecture::Phi3, Architecture::Llama];
+
+    pub(in crate::weights) fn traits(self) -> &'static Traits {
+        match self {
+            Architecture::Phi3 => &PHI3,
+            Architecture::Llama => &LLAMA,
+        }
+    }
+
+    /// The class's name, as in `architectures`.
+    pub fn class(self) -> &'static str {
+        self.traits().class
+    }
+
+    /// The short name, as in `model_type` and in GGUF's `general.architecture`.
+    pub fn model_type(self) -> &'static str {
+        self.traits().model_type
+    }
+
+    /// All of them by a name that they have, as a sentence ends with it: `phi3 and llama`.
+    pub(in crate::weights) fn listed(name: fn(Architecture) -> &'static str) -> String {
+        let names = Architecture::ALL.map(name);
+        match &names[..] {
+            [others @ .., last] => format!("{} and {last}", others.join(", ")),
+            [] => String::new(),
+        }
+    }
+}
+
+impl Biases {
+    /// What there is of them, where a file has `there`.
+    pub fn of(self, there: AttentionBias) -> AttentionBias {
+        match self {
+            Biases::Never => AttentionBias::default(),
+            Biases::Configured => there,
+        }
+    }
+}

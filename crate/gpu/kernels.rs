@@ -148,7 +148,6 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
             ref after @ ..,
         ] if read == qkv
             && attended == cache
-            && heads.n_heads / heads.n_kv_heads <= MOST_QUERIES
             && heads.head_dim <= 4 * MOST_FOURS
             && !is_read(after, qkv, heads.qkv_width(), |op| is_on_other_heads(op, cache)) =>
         {
@@ -359,13 +358,18 @@ fn attend_token(tuning: &Tuning, inputs: [Buf; 3], cache: KvPart, partials: Buf,
         scale: 1.0 / (head_dim as f32).sqrt(),
     };
     Dispatch {
-        shader: Shader::AttendToken(cache.kind, tuning.reduce, n_heads / n_kv_heads),
+        shader: Shader::AttendToken(cache.kind, tuning.reduce, queries_at_once(n_heads / n_kv_heads)),
         constants: vec![("WG", tuning.workgroup.max(fours)), ("FOURS", fours), ("SPLITS", tuning.splits)],
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values), (6, partials)],
         groups: [cache.heads, tuning.splits, 1],
         work: Work::attention(step, cache, heads, window, 1),
     }
+}
+
+/// Of a KV head's queries as many as are attended with together, so that all such bundles are about as large.
+fn queries_at_once(queries: u32) -> u32 {
+    queries.div_ceil(queries.div_ceil(MOST_QUERIES))
 }
 
 fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) -> Dispatch {

@@ -110,7 +110,7 @@ pub enum Shader {
 pub const MOST_TOKENS: u32 = 8;
 /// Quads of rows that a workgroup of them takes at most.
 pub const MOST_QUADS: u32 = 4;
-/// Queries that one read of a KV head serves: they are the components of a vector.
+/// Queries that one read of a KV head serves at most: they are the components of a vector.
 pub const MOST_QUERIES: u32 = 4;
 /// Tokens of an invocation of `matmul.wgsl`.
 pub(super) const TILE_TOKENS: u32 = 8;

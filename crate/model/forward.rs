@@ -84,7 +84,7 @@ impl<'a> Recorder<'a> {
         let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
         let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
         r.add(&layer.qkv_bias, scratch, qkv);
-        let attended = r.attend(qkv, scratch, cache); // [rows, n_heads * head_dim]
+        let attended = r.attend(qkv, layer.window, scratch, cache); // [rows, n_heads * head_dim]
         r.matmul_add(&layer.output, attended, x); // [rows, hidden_size]
         r.add(&layer.output_bias, scratch, x);
 
@@ -118,10 +118,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// Rotates and remembers, then attends: every part of the cache serves its own heads.
-    fn attend(&mut self, qkv: Buf, scratch: &Scratch, cache: &LayerCache) -> Buf {
+    fn attend(&mut self, qkv: Buf, window: u32, scratch: &Scratch, cache: &LayerCache) -> Buf {
         let (heads, rows, step) = (self.config.heads(), self.rows, scratch.step);
         let rotary_dim = self.config.rotary_dim;
-        let window = self.config.sliding_window.unwrap_or(u32::MAX);
         for &cache in cache {
             self.ops.push(Op::Rope { qkv, angles: scratch.angles, step, cache, heads, rotary_dim, rows });
             self.ops.push(Op::Attend { qkv, step, cache, out: scratch.attended, heads, window, rows });

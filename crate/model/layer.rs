@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, Matrix};
+use crate::weights::config::Config;
 use crate::weights::spec::Role;
 
 /// A tensor that a backend holds.
@@ -51,6 +52,8 @@ impl Weights {
 /// A layer's weights.
 #[derive(Debug)]
 pub struct Layer {
+    /// Positions that a query sees.
+    pub window: u32,
     pub input_norm: Buf,                  // [hidden_size]
     pub qkv: Arc<Matrix>,                 // [(n_heads + 2 * n_kv_heads) * head_dim, hidden_size]
     pub qkv_bias: Option<Arc<Matrix>>,    // [(n_heads + 2 * n_kv_heads) * head_dim, 32]
@@ -64,8 +67,9 @@ pub struct Layer {
 impl Layer {
     /// # Errors
     /// As [`Weights::matrix`].
-    pub fn new(weights: &Weights) -> Result<Layer> {
+    pub fn new(config: &Config, index: u32, weights: &Weights) -> Result<Layer> {
         Ok(Layer {
+            window: config.window(index).unwrap_or(u32::MAX),
             input_norm: weights.vector(Role::InputNorm)?,
             qkv: weights.matrix(Role::Qkv)?,
             qkv_bias: weights.optional(Role::QkvBias),

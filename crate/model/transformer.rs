@@ -58,7 +58,7 @@ impl Transformer {
         for index in 0..config.num_hidden_layers {
             let mut weights = Weights::default();
             loading.add(&mut weights, spec::layer(&config, index)).await?;
-            layers.push(Layer::new(&weights)?);
+            layers.push(Layer::new(&config, index, &weights)?);
             if let ([layer], Some(cache)) = (&layers[..], cache.first()) {
                 for rows in [1, rows] {
                     loading.backend.prepare(&Recorder::new(&config, rows).layer(layer, scratch, cache))?;
@@ -84,7 +84,9 @@ impl Transformer {
         kinds.insert(spec::EMBED_TOKENS.to_owned(), self.head.kind);
         let mut filled = |tensors: Vec<TensorSpec>| fill(backend, &tensors, &kinds);
         let ends = filled([spec::before_layers(&config), spec::after_layers(&config)].concat())?;
-        let layers = (0..config.num_hidden_layers).map(|index| Layer::new(&filled(spec::layer(&config, index))?)).collect::<Result<_>>()?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| Layer::new(&config, index, &filled(spec::layer(&config, index))?))
+            .collect::<Result<_>>()?;
         Transformer::new(config, layers, &ends, kinds)
     }
 

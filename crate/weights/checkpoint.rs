@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::blocks;
-use super::config::{AttentionBias, Config, FromTensors, token_ids};
+use super::config::{AttentionBias, Biases, Config, FromTensors, token_ids};
 use super::gguf::{self, Metadata};
 use super::names::{is_computed_with, pieces};
 use super::safetensors::{self, Shards};
@@ -214,9 +214,11 @@ impl<S: Source> Checkpoint<S> {
             config.tie_word_embeddings = false;
         }
         // As in transformers, to which what is missing is zero: attention_bias speaks of both, and many have no bias of the output.
-        let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
-        config.attention_bias.qkv &= there.qkv;
-        config.attention_bias.o &= there.o;
+        if config.architecture.traits().biases == Biases::Configured {
+            let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
+            config.attention_bias.qkv &= there.qkv;
+            config.attention_bias.o &= there.o;
+        }
         let (files, own) = Self::texts(&store).await?;
         let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
         Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })

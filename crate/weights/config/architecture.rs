@@ -9,6 +9,8 @@ pub enum Architecture {
     Phi3,
     /// `LlamaForCausalLM`: the same computation, with projections that its files hold apart.
     Llama,
+    /// `Qwen2ForCausalLM`: Qwen2, Qwen2.5.
+    Qwen2,
 }
 
 /// When attention's projections have biases.
@@ -18,6 +20,8 @@ pub(in crate::weights) enum Biases {
     Never,
     /// When `attention_bias` says so, or a GGUF has them.
     Configured,
+    /// Those of queries, keys and values always, those of the output never.
+    OfQkv,
 }
 
 /// When attention sees only so many positions.
@@ -27,6 +31,8 @@ pub(in crate::weights) enum Window {
     Never,
     /// When there is a `sliding_window`.
     Configured,
+    /// With `use_sliding_window`, from layer `max_window_layers` on, or where `layer_types` says so. GGUF files know nothing of it.
+    Switched,
 }
 
 /// An architecture's row.
@@ -74,14 +80,27 @@ static LLAMA: Traits = Traits {
     default_eps: 1e-6,
 };
 
+static QWEN2: Traits = Traits {
+    class: "Qwen2ForCausalLM",
+    model_type: "qwen2",
+    biases: Biases::OfQkv,
+    window: Window::Switched,
+    fused: false,
+    interleaved: false,
+    default_context: 32_768,
+    default_original: None,
+    default_eps: 1e-6,
+};
+
 impl Architecture {
     /// All of them.
-    pub const ALL: [Architecture; 2] = [Architecture::Phi3, Architecture::Llama];
+    pub const ALL: [Architecture; 3] = [Architecture::Phi3, Architecture::Llama, Architecture::Qwen2];
 
     pub(in crate::weights) fn traits(self) -> &'static Traits {
         match self {
             Architecture::Phi3 => &PHI3,
             Architecture::Llama => &LLAMA,
+            Architecture::Qwen2 => &QWEN2,
         }
     }
 
@@ -106,11 +125,12 @@ impl Architecture {
 }
 
 impl Biases {
-    /// What there is of them, where a file has `there`.
-    pub fn of(self, there: AttentionBias) -> AttentionBias {
+    /// What there must be of them, where a configuration or a GGUF's tensors say `told`.
+    pub fn of(self, told: AttentionBias) -> AttentionBias {
         match self {
             Biases::Never => AttentionBias::default(),
-            Biases::Configured => there,
+            Biases::Configured => told,
+            Biases::OfQkv => AttentionBias { qkv: true, o: false },
         }
     }
 }

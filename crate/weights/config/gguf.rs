@@ -1,6 +1,6 @@
 //! [`Config`] from a GGUF file's metadata.
 
-use super::{Architecture, AttentionBias, Config, Rope, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Config, Rope, Window, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 use crate::weights::gguf::Metadata;
 
@@ -67,9 +67,13 @@ impl Config {
             max_position_embeddings: max,
             original_max_position_embeddings: original,
             // Converters write 0 for none.
-            sliding_window: keys.u32("attention.sliding_window")?.filter(|&window| window != 0),
+            sliding_window: match architecture.traits().window {
+                Window::Switched => None,
+                _ => keys.u32("attention.sliding_window")?.filter(|&window| window != 0),
+            },
+            max_window_layers: 0,
             tie_word_embeddings: tensors.tied,
-            // Where an architecture has none it is a tensor too many.
+            // Those that an architecture does not have are tensors too many.
             attention_bias: architecture.traits().biases.of(tensors.attention_bias),
             bos_token_id: keys.token("bos"),
             eos_token_ids: keys.stop_tokens(),

@@ -22,6 +22,7 @@ impl Config {
         let architecture = architecture(&fields)?;
         refuse_other_computations(architecture, &fields)?;
         let attention_bias = fields.bool("attention_bias")?.unwrap_or(false);
+        let (sliding_window, max_window_layers) = window(architecture, &fields)?;
         let rope_fields = Fields(rope_object(&fields)?);
 
         let num_attention_heads = fields.need("num_attention_heads")?;
@@ -60,9 +61,10 @@ impl Config {
             rope: rope(&rope_fields, max, original)?,
             max_position_embeddings: max,
             original_max_position_embeddings: original,
-            sliding_window: sliding_window(architecture, &fields)?,
+            sliding_window,
+            max_window_layers,
             tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
-            attention_bias: AttentionBias { qkv: attention_bias, o: attention_bias },
+            attention_bias: architecture.traits().biases.of(AttentionBias { qkv: attention_bias, o: attention_bias }),
             bos_token_id: fields.typed("bos_token_id", "a token id", token_id)?.flatten(),
             eos_token_ids: token_ids(map.get("eos_token_id"))?,
         }
@@ -94,6 +96,10 @@ impl Config {
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_ids,
         });
+        if self.architecture.traits().window == Window::Switched {
+            json["use_sliding_window"] = self.sliding_window.is_some().into();
+            json["max_window_layers"] = self.max_window_layers.into();
+        }
         json["rope_scaling"] = match &self.rope {
             Rope::Plain => Value::Null,
             Rope::LongRope { short_factor, long_factor, attention_factor } => json!({
@@ -225,11 +231,41 @@ fn lengths(architecture: Architecture, fields: &Fields, rope: &Fields) -> Result
     Ok((max, original.or(architecture.traits().default_original).unwrap_or(max)))
 }
 
-fn sliding_window(architecture: Architecture, fields: &Fields) -> Result<Option<u32>> {
+/// How many positions a query sees where that is limited, and the first layer where it is.
+fn window(architecture: Architecture, fields: &Fields) -> Result<(Option<u32>, u32)> {
     match architecture.traits().window {
-        Window::Never => Ok(None),
-        Window::Configured => fields.u32("sliding_window"),
+        Window::Never => Ok((None, 0)),
+        Window::Configured => Ok((fields.u32("sliding_window")?, 0)),
+        Window::Switched if fields.bool("use_sliding_window")? != Some(true) => Ok((None, 0)),
+        Window::Switched => {
+            let layers = fields.need("num_hidden_layers")?;
+            let first = match full_layers(fields)? {
+                Some(full) => full,
+                None => fields.u32("max_window_layers")?.unwrap_or(28),
+            };
+            // transformers has 4096 for one that is missing, and none for null.
+            let window = if fields.0.contains_key("sliding_window") { fields.u32("sliding_window")? } else { Some(4096) };
+            Ok(match window {
+                Some(window) if first < layers => (Some(window), first),
+                _ => (None, 0),
+            })
+        }
     }
+}
+
+/// How many layers come before those with a window, by `layer_types`.
+fn full_layers(fields: &Fields) -> Result<Option<u32>> {
+    let types =
+        fields.typed("layer_types", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
+    let Some(types) = types else { return Ok(None) };
+    let full = types.iter().take_while(|of| **of == "full_attention").count();
+    if let Some(other) = types[full..].iter().find(|of| **of != "sliding_attention") {
+        fail!(
+            Code::UnsupportedArchitecture,
+            "layer_types has {other} after layer {full}; we run full_attention, and sliding_attention after it"
+        );
+    }
+    Ok(Some(full as u32))
 }
 
 fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {

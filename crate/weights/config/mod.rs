@@ -87,6 +87,8 @@ pub struct Config {
     pub original_max_position_embeddings: u32,
     /// Positions that a query sees, itself included, where that is limited.
     pub sliding_window: Option<u32>,
+    /// The first layer whose sight is limited.
+    pub max_window_layers: u32,
     /// Whether `lm_head` is the embedding.
     pub tie_word_embeddings: bool,
     /// What is added to products of attention.
@@ -101,6 +103,11 @@ impl Config {
     /// How a row of the fused projections is divided.
     pub fn heads(&self) -> Heads {
         Heads { n_heads: self.num_attention_heads, n_kv_heads: self.num_key_value_heads, head_dim: self.head_dim }
+    }
+
+    /// Positions that a query of a layer sees, itself included.
+    pub fn window(&self, layer: u32) -> Option<u32> {
+        self.sliding_window.filter(|_| layer >= self.max_window_layers)
     }
 
     /// Checks that the numbers fit together, so that nobody below has to.

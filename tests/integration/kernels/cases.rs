@@ -276,6 +276,8 @@ pub fn attend_token() -> Vec<Case> {
         (8,         2,          20,       20,         1023, ALL,    2),
         (4,         1,          64,       64,         2500, 1100,   1),
         (10,        2,          32,       32,         90,   ALL,    1),
+        (14,        2,          64,       64,         700,  ALL,    2),
+        (9,         1,          128,      128,        65,   40,     1),
     ];
     let mut cases = Vec::new();
     for kind in [KvKind::F16, KvKind::F32] {

@@ -215,6 +215,21 @@ pub enum Op {
         /// Whether to add to what `out` holds.
         add: bool,
     },
+    /// Makes each query head and each key head of `qkv` its RMS norm, in place: `head / sqrt(mean(head²) + eps) * weight`.
+    HeadNorm {
+        /// `[rows, heads.qkv_width()]`.
+        qkv: Buf,
+        /// `[head_dim]`, f32: of the queries.
+        q_weight: Buf,
+        /// `[head_dim]`, f32: of the keys.
+        k_weight: Buf,
+        /// How a row is divided; heads are a multiple of 32 wide.
+        heads: Heads,
+        /// Tokens.
+        rows: u32,
+        /// Bits of the f32 epsilon.
+        eps_bits: u32,
+    },
     /// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache, at positions
     /// `pos .. pos + rows`, where `pos` is the u32 that `step` holds.
     ///

@@ -178,6 +178,9 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
             w.parts.iter().map(|part| matvec(tuning, w, part, &plain, out, add)).collect()
         }
         Op::Matmul { ref w, x, out, rows, add } => w.parts.iter().map(|part| matmul(tuning, w, part, x, out, rows, add)).collect(),
+        Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+            vec![head_norm(tuning, qkv, [q_weight, k_weight], heads, rows, f32::from_bits(eps_bits))]
+        }
         Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
             vec![rope(tuning, qkv, angles, step, cache, heads, rotary_dim, rows)]
         }
@@ -296,6 +299,19 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
         buffers: planes(part).chain([(4, x), (5, out)]).collect(),
         groups: [part.rows.div_ceil(quads * QUAD as u32), rows.div_ceil(TILE_TOKENS * teams), 1],
         work: Work::product(w, part, rows, rows * (w.cols + outputs(part, add))),
+    }
+}
+
+fn head_norm(tuning: &Tuning, qkv: Buf, [q_weight, k_weight]: [Buf; 2], heads: Heads, rows: u32, eps: f32) -> Dispatch {
+    let Heads { n_heads, n_kv_heads, head_dim } = heads;
+    let normed = n_heads + n_kv_heads;
+    Dispatch {
+        shader: Shader::HeadNorm(tuning.reduce),
+        constants: vec![("WG", tuning.workgroup)],
+        params: bytes_of(&params::HeadNorm { n_heads, n_kv_heads, width4: head_dim / 4, eps }).to_vec(),
+        buffers: vec![(1, q_weight), (2, k_weight), (3, qkv)],
+        groups: [normed, rows, 1],
+        work: Work::floats(format!("{rows} × {normed} heads of {head_dim}"), 2 * (rows * normed + 1) * head_dim),
     }
 }
 

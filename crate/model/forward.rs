@@ -84,6 +84,7 @@ impl<'a> Recorder<'a> {
         let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
         let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
         r.add(&layer.qkv_bias, scratch, qkv);
+        r.norm_heads(layer.head_norms, qkv);
         let attended = r.attend(qkv, layer.window, scratch, cache); // [rows, n_heads * head_dim]
         r.matmul_add(&layer.output, attended, x); // [rows, hidden_size]
         r.add(&layer.output_bias, scratch, x);
@@ -114,6 +115,14 @@ impl<'a> Recorder<'a> {
     fn add(&mut self, bias: &Option<Arc<Matrix>>, scratch: &Scratch, out: Buf) {
         if let (Some(bias), Some(ones)) = (bias, scratch.ones) {
             self.matmul_add(bias, ones, out);
+        }
+    }
+
+    /// Norms each query and each key, where a model does.
+    fn norm_heads(&mut self, norms: Option<[Buf; 2]>, qkv: Buf) {
+        if let Some([q_weight, k_weight]) = norms {
+            let (heads, eps_bits) = (self.config.heads(), self.config.rms_norm_eps.to_bits());
+            self.ops.push(Op::HeadNorm { qkv, q_weight, k_weight, heads, rows: self.rows, eps_bits });
         }
     }
 

@@ -57,6 +57,7 @@ pub struct Layer {
     pub input_norm: Buf,                  // [hidden_size]
     pub qkv: Arc<Matrix>,                 // [(n_heads + 2 * n_kv_heads) * head_dim, hidden_size]
     pub qkv_bias: Option<Arc<Matrix>>,    // [(n_heads + 2 * n_kv_heads) * head_dim, 32]
+    pub head_norms: Option<[Buf; 2]>,     // [head_dim] each, of the queries and of the keys
     pub output: Arc<Matrix>,              // [hidden_size, n_heads * head_dim]
     pub output_bias: Option<Arc<Matrix>>, // [hidden_size, 32]
     pub post_norm: Buf,                   // [hidden_size]
@@ -73,6 +74,10 @@ impl Layer {
             input_norm: weights.vector(Role::InputNorm)?,
             qkv: weights.matrix(Role::Qkv)?,
             qkv_bias: weights.optional(Role::QkvBias),
+            head_norms: match config.head_norms() {
+                true => Some([weights.vector(Role::QueryNorm)?, weights.vector(Role::KeyNorm)?]),
+                false => None,
+            },
             output: weights.matrix(Role::Output)?,
             output_bias: weights.optional(Role::OutputBias),
             post_norm: weights.vector(Role::PostNorm)?,

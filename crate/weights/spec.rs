@@ -14,6 +14,10 @@ pub enum Role {
     Qkv,
     /// What is added to these.
     QkvBias,
+    /// The norm of each query head.
+    QueryNorm,
+    /// The norm of each key head.
+    KeyNorm,
     /// The projection of what attention found.
     Output,
     /// What is added to that.
@@ -116,6 +120,8 @@ const LAYER: &[Row] = &[
     Row::new(Role::InputNorm, "input_layernorm", "attn_norm", |c| vector(c.hidden_size)),
     Row::new(Role::Qkv, "self_attn.qkv_proj", "attn_qkv", |c| matrix(c.heads().qkv_width(), c.hidden_size)).of(QKV),
     Row::new(Role::QkvBias, "self_attn.qkv_proj", "attn_qkv", |c| vector(c.heads().qkv_width())).of(QKV).bias(|c| c.attention_bias.qkv),
+    Row::new(Role::QueryNorm, "self_attn.q_norm", "attn_q_norm", |c| vector(c.head_dim)).only(Config::head_norms),
+    Row::new(Role::KeyNorm, "self_attn.k_norm", "attn_k_norm", |c| vector(c.head_dim)).only(Config::head_norms),
     Row::new(Role::Output, "self_attn.o_proj", "attn_output", |c| matrix(c.hidden_size, c.heads().q_width())),
     Row::new(Role::OutputBias, "self_attn.o_proj", "attn_output", |c| vector(c.hidden_size)).bias(|c| c.attention_bias.o),
     Row::new(Role::PostNorm, "post_attention_layernorm", "ffn_norm", |c| vector(c.hidden_size)),

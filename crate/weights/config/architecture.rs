@@ -11,6 +11,8 @@ pub enum Architecture {
     Llama,
     /// `Qwen2ForCausalLM`: Qwen2, Qwen2.5.
     Qwen2,
+    /// `Qwen3ForCausalLM`: Qwen3 without experts.
+    Qwen3,
 }
 
 /// When attention's projections have biases.
@@ -44,6 +46,8 @@ pub(in crate::weights) struct Traits {
     pub model_type: &'static str,
     pub biases: Biases,
     pub window: Window,
+    /// Whether queries and keys are normed, head by head, before they are rotated.
+    pub head_norms: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up in another.
     pub fused: bool,
     /// Whether GGUF files have the rows of each query and key head interleaved, first and second halves by turns.
@@ -52,6 +56,8 @@ pub(in crate::weights) struct Traits {
     pub default_context: u32,
     /// `original_max_position_embeddings` of a configuration without one; `None` for the context's length.
     pub default_original: Option<u32>,
+    /// `head_dim` of a configuration without one; `None` for what `hidden_size` gives each head.
+    pub default_head_dim: Option<u32>,
     /// `rms_norm_eps` of a configuration without one.
     pub default_eps: f64,
 }
@@ -61,10 +67,12 @@ static PHI3: Traits = Traits {
     model_type: "phi3",
     biases: Biases::Never,
     window: Window::Configured,
+    head_norms: false,
     fused: true,
     interleaved: false,
     default_context: 4096,
     default_original: Some(4096),
+    default_head_dim: None,
     default_eps: 1e-5,
 };
 
@@ -73,10 +81,12 @@ static LLAMA: Traits = Traits {
     model_type: "llama",
     biases: Biases::Configured,
     window: Window::Never,
+    head_norms: false,
     fused: false,
     interleaved: true,
     default_context: 2048,
     default_original: None,
+    default_head_dim: None,
     default_eps: 1e-6,
 };
 
@@ -85,22 +95,39 @@ static QWEN2: Traits = Traits {
     model_type: "qwen2",
     biases: Biases::OfQkv,
     window: Window::Switched,
+    head_norms: false,
     fused: false,
     interleaved: false,
     default_context: 32_768,
     default_original: None,
+    default_head_dim: None,
+    default_eps: 1e-6,
+};
+
+static QWEN3: Traits = Traits {
+    class: "Qwen3ForCausalLM",
+    model_type: "qwen3",
+    biases: Biases::Configured,
+    window: Window::Switched,
+    head_norms: true,
+    fused: false,
+    interleaved: false,
+    default_context: 32_768,
+    default_original: None,
+    default_head_dim: Some(128),
     default_eps: 1e-6,
 };
 
 impl Architecture {
     /// All of them.
-    pub const ALL: [Architecture; 3] = [Architecture::Phi3, Architecture::Llama, Architecture::Qwen2];
+    pub const ALL: [Architecture; 4] = [Architecture::Phi3, Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
 
     pub(in crate::weights) fn traits(self) -> &'static Traits {
         match self {
             Architecture::Phi3 => &PHI3,
             Architecture::Llama => &LLAMA,
             Architecture::Qwen2 => &QWEN2,
+            Architecture::Qwen3 => &QWEN3,
         }
     }
 

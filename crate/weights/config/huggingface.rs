@@ -27,7 +27,7 @@ impl Config {
 
         let num_attention_heads = fields.need("num_attention_heads")?;
         let hidden_size = fields.need("hidden_size")?;
-        let head_dim = match fields.u32("head_dim")? {
+        let head_dim = match fields.u32("head_dim")?.or(architecture.traits().default_head_dim) {
             Some(head_dim) => head_dim,
             None if num_attention_heads == 0 || hidden_size % num_attention_heads != 0 => {
                 fail!(Code::BadConfig, "hidden_size is {hidden_size}; num_attention_heads, {num_attention_heads}, does not divide it");

@@ -105,6 +105,11 @@ impl Config {
         Heads { n_heads: self.num_attention_heads, n_kv_heads: self.num_key_value_heads, head_dim: self.head_dim }
     }
 
+    /// Whether queries and keys are normed, head by head.
+    pub fn head_norms(&self) -> bool {
+        self.architecture.traits().head_norms
+    }
+
     /// Positions that a query of a layer sees, itself included.
     pub fn window(&self, layer: u32) -> Option<u32> {
         self.sliding_window.filter(|_| layer >= self.max_window_layers)
@@ -140,7 +145,7 @@ impl Config {
             ("hidden_size", self.hidden_size, GROUP as u32),
             ("intermediate_size", self.intermediate_size, GROUP as u32),
             ("num_attention_heads * head_dim", q_width, GROUP as u32),
-            ("head_dim", self.head_dim, QUAD as u32),
+            ("head_dim", self.head_dim, if self.head_norms() { GROUP } else { QUAD } as u32),
             ("num_attention_heads", self.num_attention_heads, self.num_key_value_heads),
         ] {
             if !value.is_multiple_of(multiple) {

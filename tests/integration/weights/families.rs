@@ -13,7 +13,10 @@ macro_rules! case {
 }
 
 /// A family's `config.json`, its weights, and the same as a GGUF.
-const FAMILIES: [(&[u8], &[u8], &[u8]); 1] = [(case!("qwen2/config.json"), case!("qwen2/model.safetensors"), case!("qwen2/model.gguf"))];
+const FAMILIES: [(&[u8], &[u8], &[u8]); 2] = [
+    (case!("qwen2/config.json"), case!("qwen2/model.safetensors"), case!("qwen2/model.gguf")),
+    (case!("qwen3/config.json"), case!("qwen3/model.safetensors"), case!("qwen3/model.gguf")),
+];
 
 fn directory(config: &[u8], weights: Vec<u8>) -> MemorySource {
     MemorySource::directory([("config.json", config.to_vec()), ("model.safetensors", weights)])

@@ -105,9 +105,15 @@ impl Heads {
     pub fn qkv_width(self) -> u32 {
         (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
     }
+
     /// Width of the queries, and of attention's output.
     pub fn q_width(self) -> u32 {
         self.n_heads * self.head_dim
+    }
+
+    /// Width of the keys, and of the values.
+    pub fn kv_width(self) -> u32 {
+        self.n_kv_heads * self.head_dim
     }
 }
 
@@ -208,6 +214,21 @@ pub enum Op {
         rows: u32,
         /// Whether to add to what `out` holds.
         add: bool,
+    },
+    /// Makes each query head and each key head of `qkv` its RMS norm, in place: `head / sqrt(mean(head²) + eps) * weight`.
+    HeadNorm {
+        /// `[rows, heads.qkv_width()]`.
+        qkv: Buf,
+        /// `[head_dim]`, f32: of the queries.
+        q_weight: Buf,
+        /// `[head_dim]`, f32: of the keys.
+        k_weight: Buf,
+        /// How a row is divided; heads are a multiple of 32 wide.
+        heads: Heads,
+        /// Tokens.
+        rows: u32,
+        /// Bits of the f32 epsilon.
+        eps_bits: u32,
     },
     /// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache, at positions
     /// `pos .. pos + rows`, where `pos` is the u32 that `step` holds.

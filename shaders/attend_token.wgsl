@@ -1,6 +1,6 @@
-// Rope and attention for one token: a workgroup for each KV head of this cache part and each of SPLITS runs of its positions. All QUERIES
-// heads that share the KV head read its keys and values together. Whoever has the token's own position appends its key and value
-// first. What is left is for merge.wgsl. Goes through its positions as attend.wgsl does.
+// Rope and attention for one token: a workgroup for each KV head of this cache part and each of SPLITS runs of its positions. Of the heads
+// that share the KV head, each QUERIES read its keys and values together, which lie close by for those after them. Whoever has the token's
+// own position appends its key and value first. What is left is for merge.wgsl. Goes through its positions as attend.wgsl does.
 
 override WG: u32 = 64u;
 override FOURS: u32 = 16u; // head_dim / 4, at most WG
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> qkv: array<f32>; // [1, (n_heads + 2 * n_kv_heads) * head_dim]
 @group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, ctx_len, FOURS]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
-// [QUERIES * heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's largest score; then that score and the weights' sum
+// [queries of these heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's largest score; then that score and the weights' sum
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
 
 // Below every score, yet far enough from the smallest float that differences stay finite.
@@ -33,45 +33,50 @@ var<workgroup> query: array<vec4<f32>, QUERIES * FOURS>;
 var<workgroup> probabilities: array<vec4<f32>, WG>; // of the block's positions for each query, relative to its largest score so far
 var<workgroup> gathered: array<vec4<f32>, WG>; // [SLICES, FOURS]
 
-// Appends the token's key and value, and brings its queries here.
-fn begin(kv_head: u32, appends: bool, lane: u32) {
-    let position = start[0];
-    let first_query = (params.first_head + kv_head) * QUERIES;
-    for (var i = lane; i < QUERIES * FOURS; i += WG) {
-        query[i] = params.scale * rotated4((first_query + i / FOURS) * 4u * FOURS, 4u * (i % FOURS), 0u);
-    }
-    if appends {
-        let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
-        let value = key + params.n_kv_heads * 4u * FOURS;
-        for (var i = lane; i < FOURS; i += WG) {
-            let at = (kv_head * params.ctx_len + position) * FOURS + i;
-            keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
-            values[at] = kv_pack(vec4<f32>(qkv[value + 4u * i], qkv[value + 4u * i + 1u], qkv[value + 4u * i + 2u], qkv[value + 4u * i + 3u]));
-        }
+// The run of positions that a workgroup goes through.
+struct Run {
+    kv_head: u32, // of the part
+    split: u32,
+    first: u32,
+    end: u32,
+}
+
+fn queries_of_kv_head() -> u32 {
+    return params.n_heads / params.n_kv_heads;
+}
+
+// Appends the token's key and value.
+fn append(kv_head: u32, lane: u32) {
+    let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
+    let value = key + params.n_kv_heads * 4u * FOURS;
+    for (var i = lane; i < FOURS; i += WG) {
+        let at = (kv_head * params.ctx_len + start[0]) * FOURS + i;
+        keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
+        values[at] = kv_pack(vec4<f32>(qkv[value + 4u * i], qkv[value + 4u * i + 1u], qkv[value + 4u * i + 2u], qkv[value + 4u * i + 3u]));
     }
 }
 
-@compute @workgroup_size(WG)
-fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
-    let cached = id.x * params.ctx_len; // where the KV head's positions begin
-    let position = start[0];
-    let seen = min(params.window, position + 1u);
-    let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG; // positions of a run, in whole blocks
-    let first = position + 1u - seen + id.y * each;
-    let end = min(first + each, position + 1u);
-    begin(id.x, first <= position && position < end && position < params.ctx_len, lane.index);
-    storageBarrier();
-    workgroupBarrier();
+// Brings the queries from `first` on here. Beyond the KV head's own the last one is brought again.
+fn load_queries(kv_head: u32, first: u32, lane: u32) {
+    for (var i = lane; i < QUERIES * FOURS; i += WG) {
+        let own = min(first + i / FOURS, queries_of_kv_head() - 1u);
+        let head = (params.first_head + kv_head) * queries_of_kv_head() + own;
+        query[i] = params.scale * rotated4(head * 4u * FOURS, 4u * (i % FOURS), 0u);
+    }
+}
 
+// Attends with the KV head's queries from `first_query` on.
+fn attend(run: Run, first_query: u32, lane: Lane) {
+    let cached = run.kv_head * params.ctx_len; // where the KV head's positions begin
     let four = lane.index % FOURS;
     let slice = lane.index / FOURS; // SLICES and above have nothing to gather
     var sums: array<vec4<f32>, QUERIES>;
     var l = vec4<f32>(); // of each query, as all that follow
     var m = vec4<f32>(LOWEST);
-    for (var block = first; block < end; block += WG) {
+    for (var block = run.first; block < run.end; block += WG) {
         let mine = block + lane.index;
         var score = vec4<f32>(LOWEST);
-        if mine < end {
+        if mine < run.end {
             score = vec4<f32>();
             for (var i = 0u; i < FOURS; i++) {
                 let key = kv_unpack(keys[(cached + mine) * FOURS + i]);
@@ -82,7 +87,7 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
         }
         let before = m;
         m = max(before, workgroup_max4(score, lane));
-        let p = select(vec4<f32>(), exp(score - m), mine < end);
+        let p = select(vec4<f32>(), exp(score - m), mine < run.end);
         probabilities[lane.index] = p;
         let alpha = exp(before - m);
         l = l * alpha + workgroup_sum4(p, lane); // its barriers also show everybody's share
@@ -91,7 +96,7 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
             sums[q] *= alpha[q];
         }
         if slice < SLICES {
-            for (var i = slice; i < min(WG, end - block); i += SLICES) {
+            for (var i = slice; i < min(WG, run.end - block); i += SLICES) {
                 let value = kv_unpack(values[(cached + block + i) * FOURS + four]);
                 for (var q = 0u; q < QUERIES; q++) {
                     sums[q] += probabilities[i][q] * value;
@@ -104,17 +109,36 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
     for (var q = 0u; q < QUERIES; q++) {
         gathered[lane.index] = sums[q];
         workgroupBarrier();
-        let at = ((id.x * QUERIES + q) * SPLITS + id.y) * (FOURS + 1u);
-        if lane.index < FOURS {
+        let own = first_query + q;
+        let at = ((run.kv_head * queries_of_kv_head() + own) * SPLITS + run.split) * (FOURS + 1u);
+        if own < queries_of_kv_head() && lane.index < FOURS {
             var sum = sums[q];
             for (var i = 1u; i < SLICES; i++) {
                 sum += gathered[i * FOURS + four];
             }
             partials[at + four] = sum;
         }
-        if lane.index == 0u {
+        if own < queries_of_kv_head() && lane.index == 0u {
             partials[at + FOURS] = vec4<f32>(m[q], l[q], 0.0, 0.0);
         }
         workgroupBarrier();
+    }
+}
+
+@compute @workgroup_size(WG)
+fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
+    let position = start[0];
+    let seen = min(params.window, position + 1u);
+    let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG; // positions of a run, in whole blocks
+    let first = position + 1u - seen + id.y * each;
+    let end = min(first + each, position + 1u);
+    if first <= position && position < end && position < params.ctx_len {
+        append(id.x, lane.index);
+    }
+    for (var first_query = 0u; first_query < queries_of_kv_head(); first_query += QUERIES) {
+        load_queries(id.x, first_query, lane.index);
+        storageBarrier();
+        workgroupBarrier();
+        attend(Run(id.x, id.y, first, end), first_query, lane);
     }
 }

@@ -29,6 +29,15 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
             check.holds("matmul: out", out, &[rows, w.rows], 4)?;
             check.apart("matmul", out, buffers(w).chain([x]))
         }
+        Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits: _ } => {
+            check.division("head norm", heads)?;
+            let whole = heads.head_dim.is_multiple_of(GROUP as u32);
+            check.that(whole, || format!("head norm: heads of {}, no multiple of {GROUP}", heads.head_dim))?;
+            check.holds("head norm: qkv", qkv, &[rows, heads.qkv_width()], 4)?;
+            check.holds("head norm: q_weight", q_weight, &[heads.head_dim], 4)?;
+            check.holds("head norm: k_weight", k_weight, &[heads.head_dim], 4)?;
+            check.apart("head norm", qkv, [q_weight, k_weight])
+        }
         Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
             check.heads("rope", heads, cache)?;
             let even = rotary_dim.is_multiple_of(2) && rotary_dim <= heads.head_dim;
@@ -108,12 +117,17 @@ impl Check<'_> {
         self.that(rows == matrix.rows, || format!("a matrix of {} rows in parts of {rows} together", matrix.rows))
     }
 
-    fn heads(&self, what: &str, heads: Heads, cache: KvPart) -> Result<()> {
-        let Heads { n_heads, n_kv_heads, head_dim } = heads;
+    /// That a row can be divided so.
+    fn division(&self, what: &str, Heads { n_heads, n_kv_heads, head_dim }: Heads) -> Result<()> {
         let divide = n_kv_heads > 0 && n_heads > 0 && n_heads.is_multiple_of(n_kv_heads) && head_dim > 0 && head_dim.is_multiple_of(4);
         self.that(divide, || format!("{what}: {n_heads} heads over {n_kv_heads} of {head_dim} elements"))?;
         let width = (u64::from(n_heads) + 2 * u64::from(n_kv_heads)) * u64::from(head_dim);
-        self.that(width <= u32::MAX.into(), || format!("{what}: a row of {width} elements"))?;
+        self.that(width <= u32::MAX.into(), || format!("{what}: a row of {width} elements"))
+    }
+
+    fn heads(&self, what: &str, heads: Heads, cache: KvPart) -> Result<()> {
+        self.division(what, heads)?;
+        let Heads { n_kv_heads, head_dim, .. } = heads;
         let inside = cache.heads > 0 && cache.first_head < n_kv_heads && cache.heads <= n_kv_heads - cache.first_head;
         self.that(inside, || format!("{what}: {} KV heads from head {} of {n_kv_heads}", cache.heads, cache.first_head))?;
         self.holds("cached keys", cache.keys, &[cache.heads, cache.ctx_len, head_dim], cache.kind.bytes())?;

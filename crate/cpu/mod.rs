@@ -10,6 +10,7 @@ mod attend;
 mod check;
 mod dots;
 mod embed;
+mod head_norm;
 mod kernels;
 mod lanes;
 mod matmul;
@@ -155,6 +156,9 @@ impl Context<'_> {
                 norm::run(self, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits))
             }
             Op::Matmul { ref w, x, out, rows, add } => matmul::run(self, arranged, w, x, out, rows as usize, add),
+            Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+                head_norm::run(self, qkv, [q_weight, k_weight], heads, rows as usize, f32::from_bits(eps_bits))
+            }
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
                 rope::run(self, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize)
             }

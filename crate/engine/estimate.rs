@@ -3,8 +3,9 @@
 use super::Engine;
 use crate::backend::Backend;
 use crate::error::Result;
+use crate::model::Transformer;
+use crate::model::forward::Scratch;
 use crate::model::kv::{self, LayerCache};
-use crate::model::phi::{Phi, Scratch};
 use crate::op::{KvKind, Op};
 use crate::timing;
 
@@ -36,7 +37,7 @@ pub struct Tokens {
 /// What is timed, and where.
 struct Sample<'a, B> {
     backend: &'a mut B,
-    model: &'a Phi,
+    model: &'a Transformer,
     scratch: &'a Scratch,
     cache: &'a [LayerCache],
     ctx_len: usize,
@@ -77,7 +78,7 @@ impl<B: Backend> Engine<B> {
 
 impl<B: Backend> Sample<'_, B> {
     /// Seconds that the whole model would take.
-    async fn seconds(mut self, whole: &Phi, Tokens { read, written }: Tokens) -> Result<f64> {
+    async fn seconds(mut self, whole: &Transformer, Tokens { read, written }: Tokens) -> Result<f64> {
         let Sample { model, scratch, cache, rows, layers, .. } = self;
         let choice = Op::Argmax { x: scratch.logits, allowed: scratch.allowed, out: scratch.ids, width: model.config.vocab_size };
         let mut head = model.record_head(scratch, 0, 1);

@@ -15,8 +15,9 @@ pub use estimate::Tokens;
 use crate::backend::{Backend, Counters, Trials};
 use crate::error::{Code, Result, fail};
 use crate::layout::Kind;
+use crate::model::Transformer;
+use crate::model::forward::Scratch;
 use crate::model::kv::{self, LayerCache};
-use crate::model::phi::{Phi, Scratch};
 use crate::model::rope::{Factors, Rope};
 use crate::op::{Buf, KvKind, Op};
 use crate::profile::{Kernel, Peaks};
@@ -43,7 +44,7 @@ pub struct EngineOptions {
 /// A loaded model with one sequence in its cache.
 pub struct Engine<B: Backend> {
     backend: B,
-    model: Phi,
+    model: Transformer,
     rope: Rope,
     cache: Vec<LayerCache>,
     scratch: Scratch,
@@ -99,7 +100,7 @@ impl<B: Backend> Engine<B> {
         // What cannot fit must fail before gigabytes of weights were read.
         room::check(checkpoint, &backend, options.format, (ctx_len, kind))?;
         let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
-        let model = Phi::load(checkpoint, &mut backend, options.format, (&scratch, &cache, chunk), progress).await?;
+        let model = Transformer::load(checkpoint, &mut backend, options.format, (&scratch, &cache, chunk), progress).await?;
         let mut engine = Engine {
             rope: Rope::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },

@@ -148,7 +148,6 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
             ref after @ ..,
         ] if read == qkv
             && attended == cache
-            && heads.n_heads / heads.n_kv_heads <= MOST_QUERIES
             && heads.head_dim <= 4 * MOST_FOURS
             && !is_read(after, qkv, heads.qkv_width(), |op| is_on_other_heads(op, cache)) =>
         {
@@ -179,6 +178,9 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
             w.parts.iter().map(|part| matvec(tuning, w, part, &plain, out, add)).collect()
         }
         Op::Matmul { ref w, x, out, rows, add } => w.parts.iter().map(|part| matmul(tuning, w, part, x, out, rows, add)).collect(),
+        Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+            vec![head_norm(tuning, qkv, [q_weight, k_weight], heads, rows, f32::from_bits(eps_bits))]
+        }
         Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
             vec![rope(tuning, qkv, angles, step, cache, heads, rotary_dim, rows)]
         }
@@ -300,6 +302,19 @@ fn matmul(tuning: &Tuning, w: &Matrix, part: &Part, x: Buf, out: Buf, rows: u32,
     }
 }
 
+fn head_norm(tuning: &Tuning, qkv: Buf, [q_weight, k_weight]: [Buf; 2], heads: Heads, rows: u32, eps: f32) -> Dispatch {
+    let Heads { n_heads, n_kv_heads, head_dim } = heads;
+    let normed = n_heads + n_kv_heads;
+    Dispatch {
+        shader: Shader::HeadNorm(tuning.reduce),
+        constants: vec![("WG", tuning.workgroup)],
+        params: bytes_of(&params::HeadNorm { n_heads, n_kv_heads, width4: head_dim / 4, eps }).to_vec(),
+        buffers: vec![(1, q_weight), (2, k_weight), (3, qkv)],
+        groups: [normed, rows, 1],
+        work: Work::floats(format!("{rows} × {normed} heads of {head_dim}"), 2 * (rows * normed + 1) * head_dim),
+    }
+}
+
 #[allow(clippy::too_many_arguments)] // The members of the op, in its order.
 fn rope(tuning: &Tuning, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: u32, rows: u32) -> Dispatch {
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
@@ -359,13 +374,18 @@ fn attend_token(tuning: &Tuning, inputs: [Buf; 3], cache: KvPart, partials: Buf,
         scale: 1.0 / (head_dim as f32).sqrt(),
     };
     Dispatch {
-        shader: Shader::AttendToken(cache.kind, tuning.reduce, n_heads / n_kv_heads),
+        shader: Shader::AttendToken(cache.kind, tuning.reduce, queries_at_once(n_heads / n_kv_heads)),
         constants: vec![("WG", tuning.workgroup.max(fours)), ("FOURS", fours), ("SPLITS", tuning.splits)],
         params: bytes_of(&params).to_vec(),
         buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values), (6, partials)],
         groups: [cache.heads, tuning.splits, 1],
         work: Work::attention(step, cache, heads, window, 1),
     }
+}
+
+/// Of a KV head's queries as many as are attended with together, so that all such bundles are about as large.
+fn queries_at_once(queries: u32) -> u32 {
+    queries.div_ceil(queries.div_ceil(MOST_QUERIES))
 }
 
 fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) -> Dispatch {

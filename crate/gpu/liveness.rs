@@ -32,6 +32,7 @@ fn reads(op: &Op, buf: Buf) -> bool {
         Op::Embed { ids, .. } => ids == buf,
         Op::Norm { x, weight, .. } => [x, weight].contains(&buf),
         Op::Matmul { x, out, add, .. } => x == buf || add && out == buf,
+        Op::HeadNorm { qkv, q_weight, k_weight, .. } => [qkv, q_weight, k_weight].contains(&buf),
         Op::Rope { qkv, angles, step, .. } => [qkv, angles, step].contains(&buf),
         Op::Attend { qkv, step, .. } => [qkv, step].contains(&buf),
         Op::Argmax { x, allowed, .. } => [x, allowed].contains(&buf),
@@ -46,6 +47,6 @@ fn overwritten(op: &Op) -> Option<(Buf, u32)> {
         Op::Embed { ref table, out, rows, .. } => Some((out, rows * table.cols)),
         Op::Norm { out, rows, width, .. } | Op::Swiglu { out, rows, width, .. } => Some((out, rows * width)),
         Op::Matmul { ref w, out, rows, add: false, .. } => Some((out, rows * w.rows)),
-        Op::Matmul { .. } | Op::Rope { .. } | Op::Attend { .. } | Op::Argmax { .. } | Op::Sample(_) => None,
+        Op::Matmul { .. } | Op::HeadNorm { .. } | Op::Rope { .. } | Op::Attend { .. } | Op::Argmax { .. } | Op::Sample(_) => None,
     }
 }

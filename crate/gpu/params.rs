@@ -34,6 +34,8 @@ params! {
     Embed { first_row: u32, part_rows: u32 }
     /// Of `norm.wgsl`.
     Norm { first_row: u32, width4: u32, eps: f32 }
+    /// Of `head_norm.wgsl`.
+    HeadNorm { n_heads: u32, n_kv_heads: u32, width4: u32, eps: f32 }
     /// Of `matvec.wgsl`.
     Matvec { rows: u32, first_row: u32, part_rows: u32, add: u32, x_row: u32, eps: f32 }
     /// Of `gated.wgsl`.

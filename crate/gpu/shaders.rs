@@ -78,6 +78,8 @@ pub enum Shader {
     Embed(Kind),
     /// `norm.wgsl`.
     Norm(Reduce),
+    /// `head_norm.wgsl`.
+    HeadNorm(Reduce),
     /// `matvec.wgsl`.
     Matvec(Kind, Products, Reduce, Input, Block),
     /// `gated.wgsl`: norm, gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
@@ -110,7 +112,7 @@ pub enum Shader {
 pub const MOST_TOKENS: u32 = 8;
 /// Quads of rows that a workgroup of them takes at most.
 pub const MOST_QUADS: u32 = 4;
-/// Queries that one read of a KV head serves: they are the components of a vector.
+/// Queries that one read of a KV head serves at most: they are the components of a vector.
 pub const MOST_QUERIES: u32 = 4;
 /// Tokens of an invocation of `matmul.wgsl`.
 pub(super) const TILE_TOKENS: u32 = 8;
@@ -153,7 +155,9 @@ impl Shader {
             }
         }
         all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
-        all.extend(reductions.into_iter().flat_map(|reduce| [Shader::Norm(reduce), Shader::SamplePrepare(reduce), Shader::Sample(reduce)]));
+        for reduce in reductions {
+            all.extend([Shader::Norm(reduce), Shader::HeadNorm(reduce), Shader::SamplePrepare(reduce), Shader::Sample(reduce)]);
+        }
         for kind in kv {
             all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
             for reduce in reductions {
@@ -172,6 +176,7 @@ impl Shader {
         match self {
             Shader::Embed(_) => ("embed", wgsl!("embed.wgsl")),
             Shader::Norm(_) => ("norm", wgsl!("norm.wgsl")),
+            Shader::HeadNorm(_) => ("head_norm", wgsl!("head_norm.wgsl")),
             Shader::Matvec(..) => ("matvec", wgsl!("matvec.wgsl")),
             Shader::Gated(..) => ("gated", wgsl!("gated.wgsl")),
             Shader::Matmul(..) => ("matmul", wgsl!("matmul.wgsl")),
@@ -211,7 +216,9 @@ impl Shader {
     pub fn reduce(self) -> Option<Reduce> {
         match self {
             Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
-            Shader::AttendToken(_, reduce, _) | Shader::SamplePrepare(reduce) | Shader::Sample(reduce) => Some(reduce),
+            Shader::HeadNorm(reduce) | Shader::AttendToken(_, reduce, _) | Shader::SamplePrepare(reduce) | Shader::Sample(reduce) => {
+                Some(reduce)
+            }
             _ => None,
         }
     }
@@ -332,7 +339,7 @@ impl Shader {
             Shader::Embed(_) | Shader::Matmul(..) => bindings.extend([(4, Read), (5, ReadWrite)]),
             Shader::Matvec(.., Input::Plain, _) => bindings.extend([(4, Read), (6, ReadWrite)]),
             Shader::Matvec(.., Input::Normed, _) | Shader::Gated(..) => bindings.extend([(4, Read), (5, Read), (6, ReadWrite)]),
-            Shader::Norm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
+            Shader::Norm(_) | Shader::HeadNorm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
             Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
             Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
             Shader::SamplePrepare(_) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite), (6, ReadWrite)]),
@@ -352,6 +359,7 @@ impl Shader {
         match self {
             Shader::Embed(_) => params::Embed::LAYOUT,
             Shader::Norm(_) => params::Norm::LAYOUT,
+            Shader::HeadNorm(_) => params::HeadNorm::LAYOUT,
             Shader::Matvec(..) => params::Matvec::LAYOUT,
             Shader::Gated(..) => params::Gated::LAYOUT,
             Shader::Matmul(..) => params::Matmul::LAYOUT,

@@ -1,7 +1,12 @@
 //! The transformer, written once and run by every backend.
 //!
-//! Reading order: [`phi`] is the forward pass as a story, [`rope`] the angles that it rotates by, [`kv`] what it remembers.
+//! Reading order: [`forward`] is the forward pass as a story, [`transformer`] whose weights it takes, [`rope`] the angles that it rotates by, [`kv`]
+//! what it remembers. Which tensors there are is told in [`crate::weights::spec`].
 
+pub mod forward;
 pub mod kv;
-pub mod phi;
+mod layer;
 pub mod rope;
+pub mod transformer;
+
+pub use transformer::Transformer;

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::blocks;
-use super::config::{AttentionBias, Config, EMBED_TOKENS, FromTensors, LM_HEAD, token_ids};
+use super::config::{AttentionBias, Biases, Config, FromTensors, token_ids};
 use super::gguf::{self, Metadata};
-use super::names::{Naming, is_computed_with, pieces};
+use super::names::{is_computed_with, pieces};
 use super::safetensors::{self, Shards};
 use super::source::{Source, read_all};
+use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
 use crate::error::{Code, Result, fail};
@@ -120,11 +121,8 @@ impl<S: Source> Checkpoint<S> {
             Some(file) => Self::open_gguf(store, &file).await?,
             None => Self::open_directory(store).await?,
         };
-        for (name, shape) in checkpoint.config.matrices() {
-            checkpoint.place(&name, &shape)?;
-        }
-        for (name, length) in checkpoint.config.vectors() {
-            checkpoint.place(&name, &[length])?;
+        for tensor in spec::tensors(&checkpoint.config) {
+            checkpoint.place(&tensor.name, tensor.shape.dims())?;
         }
         checkpoint.refuse_unused()?;
         Ok(checkpoint)
@@ -136,8 +134,8 @@ impl<S: Source> Checkpoint<S> {
             // Our own form has what the model had that it was made from.
             return Ok(());
         }
-        let (matrices, vectors) = (self.config.matrices(), self.config.vectors());
-        let names = matrices.iter().map(|(name, _)| &name[..]).chain(vectors.iter().map(|(name, _)| &name[..])).chain([LM_HEAD]);
+        let tensors = spec::tensors(&self.config);
+        let names = tensors.iter().map(|tensor| &tensor.name[..]).chain([LM_HEAD]);
         let there = |name: &str| self.tensors.contains_key(name);
         let used: BTreeSet<String> =
             names.flat_map(|name| pieces(self.naming, &self.config, name, there)).map(|piece| piece.name).collect();
@@ -216,9 +214,11 @@ impl<S: Source> Checkpoint<S> {
             config.tie_word_embeddings = false;
         }
         // As in transformers, to which what is missing is zero: attention_bias speaks of both, and many have no bias of the output.
-        let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
-        config.attention_bias.qkv &= there.qkv;
-        config.attention_bias.o &= there.o;
+        if config.architecture.traits().biases == Biases::Configured {
+            let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
+            config.attention_bias.qkv &= there.qkv;
+            config.attention_bias.o &= there.o;
+        }
         let (files, own) = Self::texts(&store).await?;
         let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
         Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })

@@ -8,6 +8,7 @@ use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use super::source::Source;
+use super::spec::{self, Role, Shape};
 use super::tensor::Tensor;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
@@ -87,9 +88,9 @@ impl WeightFormat {
 
     /// The kind of a canonical matrix that comes unquantised.
     fn floats_of(self, name: &str) -> Kind {
-        match name {
-            _ if name.ends_with(".qkv_proj.weight") => self.qkv,
-            _ if name.ends_with(".down_proj.weight") => self.down,
+        match spec::role(name) {
+            Some(Role::Qkv) => self.qkv,
+            Some(Role::Down) => self.down,
             _ => self.floats,
         }
     }
@@ -148,25 +149,24 @@ impl<S: Source> Checkpoint<S> {
 
     /// Bytes that loading the whole model reads.
     pub fn weight_bytes(&self) -> u64 {
-        let matrices = self.config.matrices();
-        let matrices = matrices.iter().filter_map(|(name, shape)| self.place(name, shape).ok());
-        let vectors = self.config.vectors();
-        let vectors = vectors.iter().filter_map(|(name, length)| self.place(name, &[*length]).ok());
-        matrices.chain(vectors).map(|place| place.bytes()).sum()
+        let tensors = spec::tensors(&self.config);
+        tensors.iter().filter_map(|tensor| self.place(&tensor.name, tensor.shape.dims()).ok()).map(|place| place.bytes()).sum()
     }
 
     /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is read from.
     pub fn held_bytes(&self, format: WeightFormat) -> u64 {
-        let vectors: u64 = self.config.vectors().iter().map(|(_, length)| 4 * *length as u64).sum();
-        let matrices = self.config.matrices();
-        let matrices = matrices.iter().filter_map(|(name, shape)| Some((self.kind_of(name, *shape, format).ok()?, shape)));
-        vectors + matrices.map(|(kind, [rows, cols])| planes(kind, *rows, *cols).bytes()).sum::<u64>()
+        let held = |tensor: &spec::TensorSpec| match tensor.shape {
+            Shape::Vector(length) => 4 * length as u64,
+            Shape::Matrix([rows, cols]) => {
+                self.kind_of(&tensor.name, [rows, cols], format).map_or(0, |kind| planes(kind, rows, cols).bytes())
+            }
+        };
+        spec::tensors(&self.config).iter().map(held).sum()
     }
 
     /// How many weights the model has, those that are tied counted once.
     pub fn parameters(&self) -> u64 {
-        let matrices = self.config.matrices().iter().map(|(_, [rows, cols])| *rows as u64 * *cols as u64).sum::<u64>();
-        matrices + self.config.vectors().iter().map(|(_, length)| *length as u64).sum::<u64>()
+        spec::tensors(&self.config).iter().map(|tensor| tensor.shape.dims().iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
     /// A canonical vector, `[len]`.

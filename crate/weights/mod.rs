@@ -12,6 +12,7 @@ pub(crate) mod plan;
 pub mod quant;
 mod safetensors;
 pub mod source;
+pub mod spec;
 pub mod store;
 pub mod tensor;
 pub mod write;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, INDEX, SINGLE};
-use super::config::{Config, EMBED_TOKENS, LM_HEAD, NORM, layer_bias, layer_tensor};
 use super::load::WeightFormat;
 use super::source::Source;
+use super::spec::{self, Shape, TensorSpec};
 use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
 use super::write::Options;
 use crate::error::Result;
@@ -41,7 +41,8 @@ impl Plan {
 impl<S: Source> Checkpoint<S> {
     /// Plans the model's converted form, with these small files in it.
     pub(crate) fn plan(&self, options: Options, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
-        let items = in_order(&self.config).into_iter().map(|item| self.planned(item, options.format)).collect::<Result<Vec<_>>>()?;
+        let items =
+            spec::tensors(&self.config).into_iter().map(|tensor| self.planned(tensor, options.format)).collect::<Result<Vec<_>>>()?;
         let shards = shards(items, options.shard_bytes);
         let mut texts: Vec<_> = texts.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
         if let [_, _, ..] = shards[..] {
@@ -53,10 +54,11 @@ impl<S: Source> Checkpoint<S> {
         Ok(Plan { texts, shards: named.collect() })
     }
 
-    fn planned(&self, item: Item, format: WeightFormat) -> Result<Item> {
-        Ok(match item {
-            Item::Matrix { name, shape, .. } => Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape },
-            vector => vector,
+    fn planned(&self, tensor: TensorSpec, format: WeightFormat) -> Result<Item> {
+        let name = tensor.name;
+        Ok(match tensor.shape {
+            Shape::Matrix(shape) => Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape },
+            Shape::Vector(length) => Item::Vector { name, length },
         })
     }
 }
@@ -65,31 +67,6 @@ impl<S: Source> Checkpoint<S> {
 pub(crate) enum Item {
     Matrix { name: String, shape: [usize; 2], kind: Kind },
     Vector { name: String, length: usize },
-}
-
-/// The tensors in the order in which a model uses them; kinds are not known yet.
-fn in_order(config: &Config) -> Vec<Item> {
-    let shapes: BTreeMap<_, _> = config.matrices().into_iter().collect();
-    let lengths: BTreeMap<_, _> = config.vectors().into_iter().collect();
-    let matrix = |name: String| Item::Matrix { shape: shapes[&name], name, kind: Kind::F32 };
-    let vector = |name: String| Item::Vector { length: lengths[&name], name };
-    let bias = |name: String| lengths.get(&name).map(|&length| Item::Vector { length, name });
-    let mut items = vec![matrix(EMBED_TOKENS.to_owned())];
-    for layer in 0..config.num_hidden_layers {
-        items.push(vector(layer_tensor(layer, "input_layernorm")));
-        items.push(matrix(layer_tensor(layer, "self_attn.qkv_proj")));
-        items.extend(bias(layer_bias(layer, "self_attn.qkv_proj")));
-        items.push(matrix(layer_tensor(layer, "self_attn.o_proj")));
-        items.extend(bias(layer_bias(layer, "self_attn.o_proj")));
-        items.push(vector(layer_tensor(layer, "post_attention_layernorm")));
-        items.push(matrix(layer_tensor(layer, "mlp.gate_up_proj")));
-        items.push(matrix(layer_tensor(layer, "mlp.down_proj")));
-    }
-    items.push(vector(NORM.to_owned()));
-    if !config.tie_word_embeddings {
-        items.push(matrix(LM_HEAD.to_owned()));
-    }
-    items
 }
 
 /// A tensor of a safetensors file: name, element type, shape, bytes.

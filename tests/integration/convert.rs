@@ -10,7 +10,7 @@ use phi_wasm::layout::panel::Panel;
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint, TextFiles};
 #[cfg(unix)]
 use phi_wasm::weights::directory::NewDirectory;
-use phi_wasm::weights::store::MANIFEST;
+use phi_wasm::weights::store::{MANIFEST, chunk_hash};
 use phi_wasm::weights::write::{Options, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source};
 use pollster::block_on;
@@ -51,6 +51,28 @@ fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Browsers hold models, and halves of downloads, that go by what is said of them here: names, order, kinds and places.
+#[test]
+fn what_is_stored_lies_where_it_lay_in_the_first_version() {
+    #[rustfmt::skip]
+    let rows = [
+        ("tiny-phi",                             "3c297f22f6ded677468dcdf4c1da342b9ddb97e11a9da18fbedf874a0147b793"),
+        ("weights/llama",                        "d94fa72170d22e31f0433bf88d2ef8f996f4e9d854b6c2f9bd4d971911151193"),
+        ("weights/phi3.gguf",                    "cf7b63cc3acc83bf1fc16c1cf5e970cd24db93180dc0f5337cba28e46920562e"),
+        ("cases/gguf-attention-bias/model.gguf", "5986139cabe05c8bd4e7d79cf39e9bebb2b8a2ff5b7f18e0b5b5bf2cc714116b"),
+    ];
+    for (model, expected) in rows {
+        let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let destination = here.path().join("model");
+        to(&destination, golden(model), Bits::Five).unwrap();
+        let weights = fs::read(destination.join("model.safetensors")).unwrap();
+        let header = &weights[..8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize];
+        let manifest = fs::read_to_string(destination.join(MANIFEST)).unwrap();
+        let (matrices, _) = manifest.split_once("\"files\"").unwrap();
+        assert_eq!(chunk_hash(&[header, matrices.as_bytes()].concat()), expected, "{model}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backend", &["error", "op", "profile"]),
     ("timing", &["error", "op", "backend", "clock"]),
     ("weights", &["error", "op", "backend", "json", "layout"]),
-    ("model", &["error", "op", "backend", "weights"]),
+    ("model", &["error", "op", "backend", "layout", "weights"]),
     ("engine", &["error", "op", "profile", "backend", "random", "clock", "timing", "layout", "weights", "model"]),
     ("cpu", &["error", "op", "backend", "layout"]),
     ("gpu", &["error", "op", "profile", "backend", "clock", "timing", "layout"]),

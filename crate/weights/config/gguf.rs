@@ -1,6 +1,6 @@
 //! [`Config`] from a GGUF file's metadata.
 
-use super::{Architecture, AttentionBias, Config, Rope, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Config, Rope, Window, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 use crate::weights::gguf::Metadata;
 
@@ -23,15 +23,15 @@ pub(in crate::weights) struct FromTensors {
 const END_TOKENS: [&str; 5] = ["<|end|>", "<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>"];
 
 impl Config {
-    /// Reads the metadata of architectures `phi3` and `llama`.
+    /// Reads the metadata of an architecture that we know.
     ///
     /// # Errors
     /// As [`Config::parse`].
     pub(in crate::weights) fn from_gguf(metadata: &Metadata, tensors: FromTensors) -> Result<Config> {
         let name = metadata.text("general.architecture").unwrap_or("missing");
-        let known = [Architecture::Phi3, Architecture::Llama];
-        let Some(architecture) = known.into_iter().find(|one| one.model_type() == name) else {
-            fail!(Code::UnsupportedArchitecture, "general.architecture is {name}; we run phi3 and llama");
+        let Some(architecture) = Architecture::ALL.into_iter().find(|one| one.model_type() == name) else {
+            let known = Architecture::listed(Architecture::model_type);
+            fail!(Code::UnsupportedArchitecture, "general.architecture is {name}; we run {known}");
         };
         let keys = Keys { metadata, name };
         if keys.u32("expert_count")?.unwrap_or(0) > 0 {
@@ -67,10 +67,14 @@ impl Config {
             max_position_embeddings: max,
             original_max_position_embeddings: original,
             // Converters write 0 for none.
-            sliding_window: keys.u32("attention.sliding_window")?.filter(|&window| window != 0),
+            sliding_window: match architecture.traits().window {
+                Window::Switched => None,
+                _ => keys.u32("attention.sliding_window")?.filter(|&window| window != 0),
+            },
+            max_window_layers: 0,
             tie_word_embeddings: tensors.tied,
-            // Phi-3 has none: there it would be a tensor too many.
-            attention_bias: if architecture == Architecture::Llama { tensors.attention_bias } else { AttentionBias::default() },
+            // Those that an architecture does not have are tensors too many.
+            attention_bias: architecture.traits().biases.of(tensors.attention_bias),
             bos_token_id: keys.token("bos"),
             eos_token_ids: keys.stop_tokens(),
         }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, AttentionBias, Config, Rope, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Biases, Config, Rope, Window, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 
 impl Config {
@@ -22,11 +22,12 @@ impl Config {
         let architecture = architecture(&fields)?;
         refuse_other_computations(architecture, &fields)?;
         let attention_bias = fields.bool("attention_bias")?.unwrap_or(false);
+        let (sliding_window, max_window_layers) = window(architecture, &fields)?;
         let rope_fields = Fields(rope_object(&fields)?);
 
         let num_attention_heads = fields.need("num_attention_heads")?;
         let hidden_size = fields.need("hidden_size")?;
-        let head_dim = match fields.u32("head_dim")? {
+        let head_dim = match fields.u32("head_dim")?.or(architecture.traits().default_head_dim) {
             Some(head_dim) => head_dim,
             None if num_attention_heads == 0 || hidden_size % num_attention_heads != 0 => {
                 fail!(Code::BadConfig, "hidden_size is {hidden_size}; num_attention_heads, {num_attention_heads}, does not divide it");
@@ -54,15 +55,16 @@ impl Config {
             num_key_value_heads: fields.u32("num_key_value_heads")?.unwrap_or(num_attention_heads),
             head_dim,
             vocab_size: fields.need("vocab_size")?,
-            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(default_eps(architecture)) as f32,
+            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(architecture.traits().default_eps) as f32,
             rope_theta: theta as f32,
             rotary_dim: (f64::from(head_dim) * partial) as u32,
             rope: rope(&rope_fields, max, original)?,
             max_position_embeddings: max,
             original_max_position_embeddings: original,
-            sliding_window: if architecture == Architecture::Phi3 { fields.u32("sliding_window")? } else { None },
+            sliding_window,
+            max_window_layers,
             tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
-            attention_bias: AttentionBias { qkv: attention_bias, o: attention_bias },
+            attention_bias: architecture.traits().biases.of(AttentionBias { qkv: attention_bias, o: attention_bias }),
             bos_token_id: fields.typed("bos_token_id", "a token id", token_id)?.flatten(),
             eos_token_ids: token_ids(map.get("eos_token_id"))?,
         }
@@ -94,6 +96,10 @@ impl Config {
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_ids,
         });
+        if self.architecture.traits().window == Window::Switched {
+            json["use_sliding_window"] = self.sliding_window.is_some().into();
+            json["max_window_layers"] = self.max_window_layers.into();
+        }
         json["rope_scaling"] = match &self.rope {
             Rope::Plain => Value::Null,
             Rope::LongRope { short_factor, long_factor, attention_factor } => json!({
@@ -154,7 +160,7 @@ fn token_id(value: &Value) -> Option<Option<u32>> {
 
 /// The computation, by both names that a configuration has for it: transformers goes by `model_type`, others by `architectures`.
 fn architecture(fields: &Fields) -> Result<Architecture> {
-    let known = [Architecture::Phi3, Architecture::Llama];
+    let known = Architecture::ALL;
     let classes =
         fields.typed("architectures", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
     let class = classes.and_then(|classes| classes.first().copied());
@@ -175,16 +181,17 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
         (None, None) => fail!(Code::BadConfig, "config.json has neither architectures nor model_type"),
         _ => {
             let name = class.or(model_type).unwrap_or_default();
-            fail!(Code::UnsupportedArchitecture, "the architecture is {name}; we run Phi3ForCausalLM and LlamaForCausalLM")
+            let known = Architecture::listed(Architecture::class);
+            fail!(Code::UnsupportedArchitecture, "the architecture is {name}; we run {known}")
         }
     }
 }
 
 /// Fields that would make the computation another one than ours.
 fn refuse_other_computations(architecture: Architecture, fields: &Fields) -> Result<()> {
-    // Phi-3 has no biases anywhere: a file that says so means something else.
-    if architecture == Architecture::Phi3 && fields.bool("attention_bias")? == Some(true) {
-        fail!(Code::UnsupportedArchitecture, "attention_bias is true; we run models of phi3 without biases");
+    if architecture.traits().biases == Biases::Never && fields.bool("attention_bias")? == Some(true) {
+        let name = architecture.model_type();
+        fail!(Code::UnsupportedArchitecture, "attention_bias is true; we run models of {name} without biases");
     }
     if fields.bool("mlp_bias")? == Some(true) {
         fail!(Code::UnsupportedArchitecture, "mlp_bias is true; we run models without biases in their MLPs");
@@ -219,11 +226,46 @@ fn lengths(architecture: Architecture, fields: &Fields, rope: &Fields) -> Result
     let max = match (fields.u32("max_position_embeddings")?, original, rope.f64("factor")?) {
         (Some(max), _, _) => max,
         (None, Some(original), Some(factor)) => (f64::from(original) * factor) as u32,
-        (None, _, _) if architecture == Architecture::Phi3 => 4096,
-        (None, _, _) => 2048,
+        (None, _, _) => architecture.traits().default_context,
     };
-    let default = if architecture == Architecture::Phi3 { 4096 } else { max };
-    Ok((max, original.unwrap_or(default)))
+    Ok((max, original.or(architecture.traits().default_original).unwrap_or(max)))
+}
+
+/// How many positions a query sees where that is limited, and the first layer where it is.
+fn window(architecture: Architecture, fields: &Fields) -> Result<(Option<u32>, u32)> {
+    match architecture.traits().window {
+        Window::Never => Ok((None, 0)),
+        Window::Configured => Ok((fields.u32("sliding_window")?, 0)),
+        Window::Switched if fields.bool("use_sliding_window")? != Some(true) => Ok((None, 0)),
+        Window::Switched => {
+            let layers = fields.need("num_hidden_layers")?;
+            let first = match full_layers(fields)? {
+                Some(full) => full,
+                None => fields.u32("max_window_layers")?.unwrap_or(28),
+            };
+            // transformers has 4096 for one that is missing, and none for null.
+            let window = if fields.0.contains_key("sliding_window") { fields.u32("sliding_window")? } else { Some(4096) };
+            Ok(match window {
+                Some(window) if first < layers => (Some(window), first),
+                _ => (None, 0),
+            })
+        }
+    }
+}
+
+/// How many layers come before those with a window, by `layer_types`.
+fn full_layers(fields: &Fields) -> Result<Option<u32>> {
+    let types =
+        fields.typed("layer_types", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
+    let Some(types) = types else { return Ok(None) };
+    let full = types.iter().take_while(|of| **of == "full_attention").count();
+    if let Some(other) = types[full..].iter().find(|of| **of != "sliding_attention") {
+        fail!(
+            Code::UnsupportedArchitecture,
+            "layer_types has {other} after layer {full}; we run full_attention, and sliding_attention after it"
+        );
+    }
+    Ok(Some(full as u32))
 }
 
 fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
@@ -253,13 +295,6 @@ fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
         }),
         "linear" => Ok(Rope::Linear { factor: fields.need_f32("factor")? }),
         other => fail!(Code::UnsupportedArchitecture, "rope_type is {other}; we run default, longrope, llama3 and linear"),
-    }
-}
-
-fn default_eps(architecture: Architecture) -> f64 {
-    match architecture {
-        Architecture::Phi3 => 1e-5,
-        Architecture::Llama => 1e-6,
     }
 }
 

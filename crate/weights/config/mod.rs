@@ -1,8 +1,11 @@
 //! What a model's numbers are. Parse once, then trust: a [`Config`] that exists fits together.
 
+mod architecture;
 mod gguf;
 mod huggingface;
 
+pub use architecture::Architecture;
+pub(super) use architecture::{Biases, Window};
 pub(super) use gguf::FromTensors;
 pub use huggingface::token_ids;
 
@@ -10,33 +13,6 @@ use crate::error::{Code, Result, fail};
 use crate::op::Heads;
 
 use crate::layout::{GROUP, QUAD};
-
-/// The computations that we know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Architecture {
-    /// `Phi3ForCausalLM`: Phi-3-mini, Phi-3.5-mini, Phi-4-mini.
-    Phi3,
-    /// `LlamaForCausalLM`: the same computation, with projections that its files hold apart.
-    Llama,
-}
-
-impl Architecture {
-    /// The class's name, as in `architectures`.
-    pub fn class(self) -> &'static str {
-        match self {
-            Architecture::Phi3 => "Phi3ForCausalLM",
-            Architecture::Llama => "LlamaForCausalLM",
-        }
-    }
-
-    /// The short name, as in `model_type` and in GGUF's `general.architecture`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Architecture::Phi3 => "phi3",
-            Architecture::Llama => "llama",
-        }
-    }
-}
 
 /// How the rotary frequencies `1 / theta^(2i / rotary_dim)` are changed, with i below `rotary_dim / 2`.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +87,8 @@ pub struct Config {
     pub original_max_position_embeddings: u32,
     /// Positions that a query sees, itself included, where that is limited.
     pub sliding_window: Option<u32>,
+    /// The first layer whose sight is limited.
+    pub max_window_layers: u32,
     /// Whether `lm_head` is the embedding.
     pub tie_word_embeddings: bool,
     /// What is added to products of attention.
@@ -121,67 +99,20 @@ pub struct Config {
     pub eos_token_ids: Vec<u32>,
 }
 
-/// Canonical name of the embedding, `[vocab_size, hidden_size]`.
-pub const EMBED_TOKENS: &str = "model.embed_tokens.weight";
-/// Canonical name of the head, `[vocab_size, hidden_size]`: the embedding itself where they are tied.
-pub const LM_HEAD: &str = "lm_head.weight";
-/// Canonical name of the last norm, `[hidden_size]`.
-pub const NORM: &str = "model.norm.weight";
-
-/// Canonical name of a tensor of a layer: `layer_tensor(7, "mlp.down_proj")` is `model.layers.7.mlp.down_proj.weight`.
-pub fn layer_tensor(layer: u32, tensor: &str) -> String {
-    format!("model.layers.{layer}.{tensor}.weight")
-}
-
-/// The same of its bias, where it has one.
-pub fn layer_bias(layer: u32, tensor: &str) -> String {
-    format!("model.layers.{layer}.{tensor}.bias")
-}
-
 impl Config {
     /// How a row of the fused projections is divided.
     pub fn heads(&self) -> Heads {
         Heads { n_heads: self.num_attention_heads, n_kv_heads: self.num_key_value_heads, head_dim: self.head_dim }
     }
 
-    /// Rows of the queries, the keys and the values.
-    pub(super) fn qkv_widths(&self) -> [u32; 3] {
-        [self.num_attention_heads, self.num_key_value_heads, self.num_key_value_heads].map(|heads| heads * self.head_dim)
+    /// Whether queries and keys are normed, head by head.
+    pub fn head_norms(&self) -> bool {
+        self.architecture.traits().head_norms
     }
 
-    /// The canonical matrices `[output, input]` that the model has, in the order in which it uses them. No `lm_head` when tied.
-    pub fn matrices(&self) -> Vec<(String, [usize; 2])> {
-        let [hidden, inter, vocab] = [self.hidden_size, self.intermediate_size, self.vocab_size].map(|n| n as usize);
-        let [qkv, q] = [self.heads().qkv_width(), self.heads().q_width()].map(|n| n as usize);
-        let mut all = vec![(EMBED_TOKENS.to_owned(), [vocab, hidden])];
-        for layer in 0..self.num_hidden_layers {
-            all.push((layer_tensor(layer, "self_attn.qkv_proj"), [qkv, hidden]));
-            all.push((layer_tensor(layer, "self_attn.o_proj"), [hidden, q]));
-            all.push((layer_tensor(layer, "mlp.gate_up_proj"), [2 * inter, hidden]));
-            all.push((layer_tensor(layer, "mlp.down_proj"), [hidden, inter]));
-        }
-        if !self.tie_word_embeddings {
-            all.push((LM_HEAD.to_owned(), [vocab, hidden]));
-        }
-        all
-    }
-
-    /// The canonical vectors, norms and biases, that the model has, with their lengths.
-    pub fn vectors(&self) -> Vec<(String, usize)> {
-        let (hidden, qkv) = (self.hidden_size as usize, self.heads().qkv_width() as usize);
-        let mut all = Vec::new();
-        for layer in 0..self.num_hidden_layers {
-            all.push((layer_tensor(layer, "input_layernorm"), hidden));
-            all.push((layer_tensor(layer, "post_attention_layernorm"), hidden));
-            if self.attention_bias.qkv {
-                all.push((layer_bias(layer, "self_attn.qkv_proj"), qkv));
-            }
-            if self.attention_bias.o {
-                all.push((layer_bias(layer, "self_attn.o_proj"), hidden));
-            }
-        }
-        all.push((NORM.to_owned(), hidden));
-        all
+    /// Positions that a query of a layer sees, itself included.
+    pub fn window(&self, layer: u32) -> Option<u32> {
+        self.sliding_window.filter(|_| layer >= self.max_window_layers)
     }
 
     /// Checks that the numbers fit together, so that nobody below has to.
@@ -214,7 +145,7 @@ impl Config {
             ("hidden_size", self.hidden_size, GROUP as u32),
             ("intermediate_size", self.intermediate_size, GROUP as u32),
             ("num_attention_heads * head_dim", q_width, GROUP as u32),
-            ("head_dim", self.head_dim, QUAD as u32),
+            ("head_dim", self.head_dim, if self.head_norms() { GROUP } else { QUAD } as u32),
             ("num_attention_heads", self.num_attention_heads, self.num_key_value_heads),
         ] {
             if !value.is_multiple_of(multiple) {

@@ -69,6 +69,32 @@ const CASES: &[Row] = &[
         Some("model.gguf"),
         case!("gguf-rope-scale/expected.json"),
     ),
+    (
+        "Qwen2",
+        &[("config.json", case!("qwen2/config.json")), ("model.safetensors", case!("qwen2/model.safetensors"))],
+        None,
+        case!("qwen2/expected.json"),
+    ),
+    (
+        "Qwen2 with a window in its second layer",
+        &[("config.json", case!("qwen2/window.json")), ("model.safetensors", case!("qwen2/model.safetensors"))],
+        None,
+        case!("qwen2/window-expected.json"),
+    ),
+    (
+        "Qwen3",
+        &[("config.json", case!("qwen3/config.json")), ("model.safetensors", case!("qwen3/model.safetensors"))],
+        None,
+        case!("qwen3/expected.json"),
+    ),
+    (
+        "Qwen3 with a window in its second layer",
+        &[("config.json", case!("qwen3/window.json")), ("model.safetensors", case!("qwen3/model.safetensors"))],
+        None,
+        case!("qwen3/window-expected.json"),
+    ),
+    ("Qwen3 as a GGUF", &[("model.gguf", case!("qwen3/model.gguf"))], Some("model.gguf"), case!("qwen3/expected.json")),
+    ("Qwen2 as a GGUF", &[("model.gguf", case!("qwen2/model.gguf"))], Some("model.gguf"), case!("qwen2/expected.json")),
 ];
 
 /// Loads a case and compares. Gives the backend back.

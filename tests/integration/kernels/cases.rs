@@ -66,6 +66,26 @@ pub fn norm() -> Vec<Case> {
     table.map(make_case).into()
 }
 
+pub fn head_norm() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // rows, n_heads, n_kv_heads, head_dim, eps
+        (1,      1,       1,          32,       1e-6),
+        (1,      16,      8,          128,      1e-6),
+        (3,      6,       2,          96,       1e-5),
+        (17,     4,       4,          64,       0.5),
+        (2,      7,       1,          256,      1e-6),
+    ];
+    let make_case = |(rows, n_heads, n_kv_heads, head_dim, eps): (u32, u32, u32, u32, f32)| {
+        let mut make = Make::new();
+        let heads = Heads { n_heads, n_kv_heads, head_dim };
+        let (qkv, q_weight, k_weight) = (make.output(rows * heads.qkv_width()), make.floats(head_dim), make.floats(head_dim));
+        let op = Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits: eps.to_bits() };
+        make.case(format!("head norm {rows} rows of {n_heads}/{n_kv_heads} heads of {head_dim}"), vec![op])
+    };
+    table.map(make_case).into()
+}
+
 /// Products with few tokens.
 pub fn matvec() -> Vec<Case> {
     #[rustfmt::skip]
@@ -276,6 +296,8 @@ pub fn attend_token() -> Vec<Case> {
         (8,         2,          20,       20,         1023, ALL,    2),
         (4,         1,          64,       64,         2500, 1100,   1),
         (10,        2,          32,       32,         90,   ALL,    1),
+        (14,        2,          64,       64,         700,  ALL,    2),
+        (9,         1,          128,      128,        65,   40,     1),
     ];
     let mut cases = Vec::new();
     for kind in [KvKind::F16, KvKind::F32] {
@@ -345,13 +367,16 @@ pub fn program() -> Vec<Case> {
     let mut cases = Vec::new();
     #[rustfmt::skip]
     let table = [
-        (Kind::Q4,    KvKind::F16, 1),
-        (Kind::Q4Min, KvKind::F32, 3),
-        (Kind::F32,   KvKind::F32, 17),
-        (Kind::Q8,    KvKind::F16, 5),
-        (Kind::Q4Min, KvKind::F16, 37),
+        // weights, cache,    rows, norms of heads
+        (Kind::Q4,    KvKind::F16, 1,  false),
+        (Kind::Q4Min, KvKind::F32, 3,  false),
+        (Kind::F32,   KvKind::F32, 17, false),
+        (Kind::Q8,    KvKind::F16, 5,  false),
+        (Kind::Q4Min, KvKind::F16, 37, false),
+        (Kind::Q4,    KvKind::F32, 1,  true),
+        (Kind::Q8,    KvKind::F32, 9,  true),
     ];
-    for (kind, kv, rows) in table {
+    for (kind, kv, rows, head_norms) in table {
         let mut make = Make::new();
         let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
         let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());
@@ -364,7 +389,8 @@ pub fn program() -> Vec<Case> {
         let (last, logits) = (make.output(hidden), make.output(vocab));
         let cache = make.caches(kv, heads, 3 * rows, 0, 1)[0];
         let norm = |out, first_row, rows| Op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits };
-        let ops = vec![
+        let (q_weight, k_weight) = (make.floats(heads.head_dim), make.floats(heads.head_dim));
+        let mut ops = vec![
             Op::Embed { table: embedding.clone(), ids, out: x, rows },
             norm(h, 0, rows),
             Op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false },
@@ -378,7 +404,11 @@ pub fn program() -> Vec<Case> {
             norm(last, rows - 1, 1),
             Op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false },
         ];
-        let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows, twice"), ops);
+        if head_norms {
+            ops.insert(3, Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits });
+        }
+        let norms = if head_norms { ", norms of heads" } else { "" };
+        let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);
         case.passing = vec![h, qkv, gate_up, last];
         case.then = Some(vec![(step, Host::U32(vec![rows, 0])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
         // A cached f16 may round the other way, and all that follows sees it.

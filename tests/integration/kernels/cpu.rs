@@ -35,6 +35,9 @@ async_test! {
     async fn norm() {
         check(cases::norm()).await;
     }
+    async fn head_norm() {
+        check(cases::head_norm()).await;
+    }
     async fn matmul() {
         check([cases::matvec(), cases::matmul()].concat()).await;
     }

@@ -23,7 +23,7 @@ fn all() -> Vec<Case> {
 /// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have their workgroups' size for themselves.
 fn by_workgroups() -> Vec<Case> {
     let together = [cases::program(), cases::attend_token(), cases::normed(), cases::read_again()];
-    let single = [cases::embed(), cases::norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
+    let single = [cases::embed(), cases::norm(), cases::head_norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
     [together.concat(), single.concat()].concat()
 }
 
@@ -165,6 +165,13 @@ async_test! {
         let outcome = if outcome.is_ok() { gpu.read(gate_up, 0, &mut nothing).await } else { outcome };
         assert_eq!(outcome.unwrap_err().code, Code::GpuFailed);
         assert_eq!(gpu.run(&program).unwrap_err().code, Code::GpuFailed);
+    }
+    async fn a_token_is_rotated_and_attended_to_in_one_go_whatever_shares_a_head() {
+        let gpu = Gpu::new(GpuOptions::default()).await.unwrap();
+        for case in cases::attend_token() {
+            let names: BTreeSet<&str> = gpu.shaders(&case.ops).unwrap().into_iter().map(Shader::name).collect();
+            assert_eq!(names, BTreeSet::from(["attend_token", "merge"]), "{}", case.name);
+        }
     }
     async fn what_cannot_be_had_is_refused() {
         let refused = async |options: GpuOptions| Gpu::new(options).await.err().map(|e| e.code);

@@ -32,6 +32,9 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 };
                 matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
             }
+            Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+                head_norm(memory, qkv, [q_weight, k_weight], heads, rows as usize, f32::from_bits(eps_bits).into());
+            }
             Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
                 rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
             }
@@ -68,6 +71,21 @@ fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, ro
         for i in 0..width {
             let value = memory.get(x, from + i) / (mean + eps).sqrt() * memory.get(weight, i);
             memory.set(out, row * width + i, value, value.abs());
+        }
+    }
+}
+
+fn head_norm(memory: &mut Memory, qkv: Buf, [q_weight, k_weight]: [Buf; 2], heads: Heads, rows: usize, eps: f64) {
+    let (dim, width) = (heads.head_dim as usize, heads.qkv_width() as usize);
+    for row in 0..rows {
+        for head in 0..(heads.n_heads + heads.n_kv_heads) as usize {
+            let weight = if head < heads.n_heads as usize { q_weight } else { k_weight };
+            let at = row * width + head * dim;
+            let mean = (0..dim).map(|i| memory.get(qkv, at + i).powi(2)).sum::<f64>() / dim as f64;
+            for i in 0..dim {
+                let value = memory.get(qkv, at + i) / (mean + eps).sqrt() * memory.get(weight, i);
+                memory.set(qkv, at + i, value, value.abs());
+            }
         }
     }
 }

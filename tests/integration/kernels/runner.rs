@@ -126,6 +126,9 @@ fn with_handles(op: &Op, handles: &[Buf]) -> Op {
             Op::Norm { x: h(x), weight: h(weight), out: h(out), first_row, rows, width, eps_bits }
         }
         Op::Matmul { ref w, x, out, rows, add } => Op::Matmul { w: matrix(w), x: h(x), out: h(out), rows, add },
+        Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+            Op::HeadNorm { qkv: h(qkv), q_weight: h(q_weight), k_weight: h(k_weight), heads, rows, eps_bits }
+        }
         Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
             Op::Rope { qkv: h(qkv), angles: h(angles), step: h(step), cache: kv(cache), heads, rotary_dim, rows }
         }

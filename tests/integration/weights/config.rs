@@ -310,7 +310,7 @@ fn gguf_metadata_are_checked_like_any_config() {
     use Code::{BadConfig, UnsupportedArchitecture};
     assert_eq!(code(Gguf::llama().file()), None);
     for (code, named, model) in [
-        (UnsupportedArchitecture, "qwen2", Gguf::llama().meta("general.architecture", Meta::Text("qwen2"))),
+        (UnsupportedArchitecture, "gemma3", Gguf::llama().meta("general.architecture", Meta::Text("gemma3"))),
         (UnsupportedArchitecture, "missing", Gguf::llama().without("general.architecture")),
         (UnsupportedArchitecture, "expert_count", Gguf::llama().meta("llama.expert_count", Meta::U32(8))),
         (UnsupportedArchitecture, "yarn", Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("yarn"))),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use phi_wasm::error::Code;
-use phi_wasm::weights::config::{EMBED_TOKENS, LM_HEAD};
+use phi_wasm::weights::spec::{EMBED_TOKENS, LM_HEAD};
 use phi_wasm::weights::{Bits, DirSource, MemorySource, WeightFormat};
 use pollster::block_on;
 use safetensors::Dtype;

@@ -4,6 +4,7 @@ mod blocks;
 mod broken;
 mod config;
 mod converted;
+mod families;
 mod leftovers;
 mod make;
 mod mutated;

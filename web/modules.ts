@@ -17,7 +17,9 @@ export function builtModules(): Plugin {
         if (!VARIANTS.test(code)) this.error("variant.ts does not list the modules as expected");
         return code.replace(VARIANTS, JSON.stringify(built));
       }
-      return code.replace(/(?<=\/pkg\/)[\w-]+(?=\/phi_wasm)/g, (variant) => (built.includes(variant) ? variant : built[0]!));
+      return code.replace(/(?<=\/pkg\/)[\w-]+(?=\/phi_wasm)/g, (variant) =>
+        built.includes(variant) ? variant : built[0]!,
+      );
     },
   };
 }

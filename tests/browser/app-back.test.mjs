@@ -33,7 +33,9 @@ async function open(page, path) {
 
 /** Waits until this went wrong and a model of this name is there. */
 async function isBack(page, code, name) {
-  const both = (code, name) => document.querySelector(`[data-code="${code}"]`) && document.querySelector('a.model[data-phase="ready"]')?.textContent.includes(name);
+  const both = (code, name) =>
+    document.querySelector(`[data-code="${code}"]`) &&
+    document.querySelector('a.model[data-phase="ready"]')?.textContent.includes(name);
   await page.tab.waitForFunction(both, {}, code, name);
 }
 
@@ -73,11 +75,20 @@ describe("the app whose model works while another cannot be had", () => {
 
   it("has it again where the address fails, even after a pause, and tries the other again when told to", async () => {
     await open(page, OWN);
-    await page.tab.waitForFunction(() => document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"));
+    await page.tab.waitForFunction(() =>
+      document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"),
+    );
     await page.go("models");
-    await page.tab.$$eval("[data-model]", (cards) => cards.find(({ textContent }) => textContent.includes("SmolLM2")).querySelector("[popovertarget]").click());
+    await page.tab.$$eval("[data-model]", (cards) =>
+      cards
+        .find(({ textContent }) => textContent.includes("SmolLM2"))
+        .querySelector("[popovertarget]")
+        .click(),
+    );
     await page.tab.waitForSelector(":popover-open");
-    await page.tab.$$eval(":popover-open button", (buttons) => buttons.find(({ textContent }) => textContent === "Delete").click());
+    await page.tab.$$eval(":popover-open button", (buttons) =>
+      buttons.find(({ textContent }) => textContent === "Delete").click(),
+    );
     await page.tab.waitForSelector("dialog[open]");
     await page.tab.click("dialog[open] .button.bad");
     await page.tab.waitForSelector(`[data-offer="${OFFER}"]`);
@@ -99,7 +110,12 @@ describe("the app whose model works while another cannot be had", () => {
 
 describe("the app on a device with little memory, whose model works while another has no room", () => {
   let page, close;
-  before(async () => ({ page, close } = await openApp("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=1300"] })));
+  before(
+    async () =>
+      ({ page, close } = await openApp("chromium without WebGPU", {
+        args: ["--js-flags=--wasm-max-mem-pages=1300"],
+      })),
+  );
   after(() => close?.());
 
   it("has it again, and offers the context with which the other has room", async () => {

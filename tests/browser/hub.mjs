@@ -51,7 +51,8 @@ export class Hub {
     this.server.close();
   }
 
-  answer = (request, response) => void this.#answer(request, response).catch(() => response.destroy());
+  answer = (request, response) =>
+    void this.#answer(request, response).catch(() => response.destroy());
 
   async #answer(request, response) {
     this.requests++;
@@ -64,11 +65,19 @@ export class Hub {
     if (size === undefined) return void response.writeHead(404).end();
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range);
     const [start, end] = [Number(first), Math.min(last ? Number(last) + 1 : size, size)];
-    response.writeHead(206, { ETag: this.tag, "Content-Length": end - start, "Content-Range": `bytes ${start}-${end - 1}/${size}` });
+    response.writeHead(206, {
+      ETag: this.tag,
+      "Content-Length": end - start,
+      "Content-Range": `bytes ${start}-${end - 1}/${size}`,
+    });
     this.#bodies++;
     response.once("close", () => this.#line.emit("more"));
     try {
-      await pipeline(createReadStream(file, { start, end: end - 1 }), (pieces) => this.#count(pieces, response), response);
+      await pipeline(
+        createReadStream(file, { start, end: end - 1 }),
+        (pieces) => this.#count(pieces, response),
+        response,
+      );
     } finally {
       this.#bodies--;
       this.#line.emit("more");

@@ -11,7 +11,13 @@ const [{ messages, answer }] = RANDOM_ANSWERS.tiny;
 const QUESTION = messages.at(-1).content;
 
 let site, browser;
-before(async () => ([site, browser] = await Promise.all([servePage({ model: makeRandomModel(TINY) }), launch("chromium")])));
+before(
+  async () =>
+    ([site, browser] = await Promise.all([
+      servePage({ model: makeRandomModel(TINY) }),
+      launch("chromium"),
+    ])),
+);
 after(async () => {
   await browser?.close();
   site?.close();
@@ -22,13 +28,17 @@ function strikeAt(worker, method, calls, what = "") {
   return worker.evaluate(
     (method, calls, what) => {
       // The method itself stays beneath, however often this is done.
-      const original = (self.originals ??= {})[method] ??= GPUDevice.prototype[method];
+      const original = ((self.originals ??= {})[method] ??= GPUDevice.prototype[method]);
       let made = 0;
       // On a busy machine the engine may call a device before it hears that it is lost.
       const lost = new WeakSet();
       self.struck = 0;
       GPUDevice.prototype[method] = function (...details) {
-        if (!lost.has(this) && (details[0]?.label ?? "").startsWith(what) && calls.includes(made++)) {
+        if (
+          !lost.has(this) &&
+          (details[0]?.label ?? "").startsWith(what) &&
+          calls.includes(made++)
+        ) {
           lost.add(this);
           this.destroy();
           self.struck++;
@@ -50,16 +60,24 @@ async function askStruck(page, calls) {
   const heard = await page.ask(QUESTION);
   assert.equal(await worker.evaluate(() => self.struck), calls.length);
   assert.equal(heard.text, answer);
-  assert.match(heard.notes[0] ?? "", /^The model is loaded again, and the answer goes on: the GPU was lost \(/);
+  assert.match(
+    heard.notes[0] ?? "",
+    /^The model is loaded again, and the answer goes on: the GPU was lost \(/,
+  );
   return heard;
 }
 
 describe("a GPU that is lost", () => {
   let page;
-  before(async () => (page = await Page.open(browser, site.address, { model: site.model, softwareGpu: true })));
+  before(
+    async () =>
+      (page = await Page.open(browser, site.address, { model: site.model, softwareGpu: true })),
+  );
 
   it("while the model is loaded costs only time", async () => {
-    await atStart(page, (worker) => Promise.all([stopClock(worker), strikeAt(worker, "createBuffer", [0], "model.layers.2.")]));
+    await atStart(page, (worker) =>
+      Promise.all([stopClock(worker), strikeAt(worker, "createBuffer", [0], "model.layers.2.")]),
+    );
     await page.load();
     assert.equal(await page.tab.workers()[0].evaluate(() => self.struck), 1);
     assert.equal(await page.device(), "gpu");

@@ -39,7 +39,10 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
           const { text, stats } = await page.ask(messages.at(-1).content);
           assert.equal(text, answer, name);
           assert.equal(stats.finish, "stop");
-          assert.ok(stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0, JSON.stringify(stats));
+          assert.ok(
+            stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0,
+            JSON.stringify(stats),
+          );
         }
         assert.deepEqual(page.complaints, []);
       });
@@ -49,12 +52,28 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
       it("goes on with a text on the gpu as on the cpu", async () => {
         const page = await Page.open(browser, site.address);
         const goOn = (backend) =>
-          page.tab.evaluate(async (model, backend) => {
-            const phi = await Phi.load({ model: new URL(model, location.href).href, backend, storage: "none" });
-            const { choices, usage } = await phi.complete({ prompt: "The capital of France is", temperature: 0, max_tokens: 2 });
-            await phi.unload();
-            return { device: phi.description.device, text: choices[0].text, tokens: usage.completion_tokens };
-          }, site.model, backend);
+          page.tab.evaluate(
+            async (model, backend) => {
+              const phi = await Phi.load({
+                model: new URL(model, location.href).href,
+                backend,
+                storage: "none",
+              });
+              const { choices, usage } = await phi.complete({
+                prompt: "The capital of France is",
+                temperature: 0,
+                max_tokens: 2,
+              });
+              await phi.unload();
+              return {
+                device: phi.description.device,
+                text: choices[0].text,
+                tokens: usage.completion_tokens,
+              };
+            },
+            site.model,
+            backend,
+          );
         const said = await goOn("gpu");
         assert.deepEqual(said, { ...(await goOn("cpu")), device: "gpu" });
         assert.deepEqual([said.text, said.tokens], [" Paris.", 2]);
@@ -70,7 +89,8 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
         // At the first word, by the page itself: from out here it would come late at times, after the last word.
         await page.tab.waitForFunction(
           () => {
-            const begun = document.querySelector("article.answer:last-of-type div")?.textContent.length > 0;
+            const begun =
+              document.querySelector("article.answer:last-of-type div")?.textContent.length > 0;
             if (begun) document.querySelector("#stop").click();
             return begun;
           },

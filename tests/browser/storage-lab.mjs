@@ -11,7 +11,10 @@ import { until } from "../../web/tools/waiting.mjs";
 /** A folder that is removed at the end. */
 export function makeFolder(name) {
   const folder = mkdtempSync(join(tmpdir(), `phi-${name}-`));
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) };
+  return {
+    folder,
+    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }),
+  };
 }
 
 /** Serves the page; `/clear` clears the site's storage, and what is posted is put into `uploads`. */
@@ -48,7 +51,8 @@ export class Device {
     process.kill(-pid, "SIGKILL");
     await gone;
     // Puppeteer puts Firefox's settings back in its own time.
-    const borrowed = () => readdirSync(this.#profile.folder).filter((file) => file.endsWith(".puppeteer"));
+    const borrowed = () =>
+      readdirSync(this.#profile.folder).filter((file) => file.endsWith(".puppeteer"));
     await until((files) => files.length === 0, borrowed, "the end of Puppeteer's own settings");
   }
 
@@ -87,7 +91,11 @@ export class Lab {
   }
 
   begin(command, wishes = {}) {
-    return this.tab.evaluate((command, wishes) => void window.lab.begin(command, wishes), command, wishes);
+    return this.tab.evaluate(
+      (command, wishes) => void window.lab.begin(command, wishes),
+      command,
+      wishes,
+    );
   }
 
   /** What a command gives in the end; throws what it threw. */

@@ -14,12 +14,25 @@ const SPECIALS = ["<pad>", "<s>", "</s>"];
 export function byteTokens() {
   const isSeen = (byte) => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
   let others = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isSeen(byte) ? byte : others++));
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(isSeen(byte) ? byte : others++),
+  );
 }
 
 function tokenizer() {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true };
-  const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
+  const byteLevel = {
+    type: "ByteLevel",
+    add_prefix_space: false,
+    trim_offsets: false,
+    use_regex: true,
+  };
+  const flags = {
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  };
   return {
     version: "1.0",
     added_tokens: SPECIALS.map((content, id) => ({ id, content, ...flags })),
@@ -27,7 +40,11 @@ function tokenizer() {
     pre_tokenizer: byteLevel,
     post_processor: null,
     decoder: byteLevel,
-    model: { type: "BPE", vocab: Object.fromEntries([...SPECIALS, ...byteTokens()].map((token, id) => [token, id])), merges: [] },
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries([...SPECIALS, ...byteTokens()].map((token, id) => [token, id])),
+      merges: [],
+    },
   };
 }
 
@@ -36,9 +53,13 @@ export function makeTinyModel() {
   const folder = mkdtempSync(join(tmpdir(), "phi-tiny-"));
   const files = {
     "tokenizer.json": tokenizer(),
-    "tokenizer_config.json": { chat_template: "{% for message in messages %}{{ message.content }}\n{% endfor %}" },
+    "tokenizer_config.json": {
+      chat_template: "{% for message in messages %}{{ message.content }}\n{% endfor %}",
+    },
   };
-  for (const name of ["config.json", "model.safetensors"]) cpSync(join(WEIGHTS, name), join(folder, name));
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), JSON.stringify(content));
+  for (const name of ["config.json", "model.safetensors"])
+    cpSync(join(WEIGHTS, name), join(folder, name));
+  for (const [name, content] of Object.entries(files))
+    writeFileSync(join(folder, name), JSON.stringify(content));
   return { folder, remove: () => rmSync(folder, { recursive: true }) };
 }

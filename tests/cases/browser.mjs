@@ -29,7 +29,9 @@ export class Browsers {
     const models = await serveFolder(folder, { shared: true });
     try {
       const load = { storage: "none", backend: "cpu", ...options, model: models.address + file };
-      return await tab.evaluate(`withPhi(${JSON.stringify(load)}, ${ask}, ${JSON.stringify(given)})`);
+      return await tab.evaluate(
+        `withPhi(${JSON.stringify(load)}, ${ask}, ${JSON.stringify(given)})`,
+      );
     } catch (error) {
       throw new Error(error.message.split("\n")[0]);
     } finally {
@@ -54,7 +56,11 @@ export class Browsers {
           }
         };
         /** What a promise rejects with, in a form that can leave the page. */
-        self.refusal = (promise) => promise.then(() => null, ({ code, message }) => ({ code, message }));
+        self.refusal = (promise) =>
+          promise.then(
+            () => null,
+            ({ code, message }) => ({ code, message }),
+          );
       });
       return { site, browser, tab };
     })();

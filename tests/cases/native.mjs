@@ -58,7 +58,11 @@ export class Case {
 
   /** What any program says, and its status. */
   program(command, ...args) {
-    const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", cwd: this.scratch, maxBuffer: 1 << 28 });
+    const { status, stdout, stderr, error } = spawnSync(command, args, {
+      encoding: "utf8",
+      cwd: this.scratch,
+      maxBuffer: 1 << 28,
+    });
     if (error) throw error;
     return { status, stdout, stderr };
   }
@@ -85,7 +89,9 @@ export function logitsOf(path, tokens) {
   const bytes = readFileSync(path);
   const begin = 8 + Number(bytes.readBigUInt64LE());
   const [from, to] = JSON.parse(bytes.toString("utf8", 8, begin)).logits.data_offsets;
-  const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset + begin + from, bytes.byteOffset + begin + to));
+  const all = new Float32Array(
+    bytes.buffer.slice(bytes.byteOffset + begin + from, bytes.byteOffset + begin + to),
+  );
   const width = all.length / tokens;
   return Array.from({ length: tokens }, (_, row) => all.subarray(row * width, (row + 1) * width));
 }

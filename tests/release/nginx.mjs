@@ -12,7 +12,9 @@ import { createInterface } from "node:readline";
 export async function serveByNginx(program, folder, snippet) {
   const own = mkdtempSync(join(tmpdir(), "phi-nginx-"));
   const [host, port] = await freeAddress();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${own}/${kind};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (kind) => `${kind}_temp_path ${own}/${kind};`,
+  );
   const configuration = `
     daemon off;
     pid ${own}/pid;
@@ -29,12 +31,17 @@ export async function serveByNginx(program, folder, snippet) {
       }
     }`;
   writeFileSync(join(own, "nginx.conf"), configuration);
-  const server = spawn(program, ["-p", own, "-e", "stderr", "-c", join(own, "nginx.conf")], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(program, ["-p", own, "-e", "stderr", "-c", join(own, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const ended = once(server, "exit");
   const said = [];
   const lines = createInterface({ input: server.stderr });
   const started = new Promise((resolve, reject) => {
-    lines.on("line", (line) => (said.push(line), line.includes("start worker process ") && resolve()));
+    lines.on(
+      "line",
+      (line) => (said.push(line), line.includes("start worker process ") && resolve()),
+    );
     void ended.then(() => reject(new Error(`nginx ended: ${said.join("\n")}`)), reject);
   });
   await started;

@@ -8,7 +8,13 @@ import { WASI } from "node:wasi";
 setFlagsFromString("--no-turbo-fast-api-calls");
 
 const [path, ...args] = process.argv.slice(2);
-const wasi = new WASI({ version: "preview1", args: [path, ...args], env: { ...process.env, PHI_HOST: "node" }, preopens: { ".": process.cwd(), "/": "/" }, returnOnExit: true });
+const wasi = new WASI({
+  version: "preview1",
+  args: [path, ...args],
+  env: { ...process.env, PHI_HOST: "node" },
+  preopens: { ".": process.cwd(), "/": "/" },
+  returnOnExit: true,
+});
 const module = await WebAssembly.compile(await readFile(path));
 const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
 process.exitCode = wasi.start(instance);

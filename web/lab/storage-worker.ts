@@ -20,7 +20,8 @@ function dice(seed: number): () => number {
 /** What a file of this seed holds from `at` on; both are multiples of 4. */
 function pattern(seed: number, at: number, length: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(length / 4);
-  for (let i = 0; i < words.length; i++) words[i] = Math.imul(at / 4 + i + seed, 0x9e3779b1) ^ (seed << 7);
+  for (let i = 0; i < words.length; i++)
+    words[i] = Math.imul(at / 4 + i + seed, 0x9e3779b1) ^ (seed << 7);
   return new Uint8Array(words.buffer);
 }
 
@@ -66,7 +67,10 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
   };
   const check = (at: number, view: Uint8Array, round: number) => {
     const wrong = firstDifference(view, mirror.subarray(at, at + view.length));
-    if (wrong >= 0) throw new Error(`round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ${mirror[at + wrong]}`);
+    if (wrong >= 0)
+      throw new Error(
+        `round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ${mirror[at + wrong]}`,
+      );
   };
   for (let round = 0; round < rounds; round++) {
     const longest = [64, 64 << 10, 3 * MIB][below(3)]!;
@@ -90,7 +94,10 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
       cutOrLengthen(below(most));
       await vault.resize(file, mirror.length);
     }
-    if ((await vault.size(file)) !== mirror.length) throw new Error(`round ${round}: ${file} has ${await vault.size(file)} bytes and not ${mirror.length}`);
+    if ((await vault.size(file)) !== mirror.length)
+      throw new Error(
+        `round ${round}: ${file} has ${await vault.size(file)} bytes and not ${mirror.length}`,
+      );
   }
   check(0, await whole(file), rounds);
   return digest(mirror);
@@ -114,7 +121,11 @@ async function fill({ file, seed, size, piece }: Filling): Promise<void> {
 }
 
 /** MB/s of writing, of flushing after each piece as well, and of reading. */
-async function rates({ file, size, piece }: Filling): Promise<{ written: number; flushed: number; read: number }> {
+async function rates({
+  file,
+  size,
+  piece,
+}: Filling): Promise<{ written: number; flushed: number; read: number }> {
   const bytes = pattern(1, 0, piece);
   const timed = async (work: (at: number) => void | Promise<void>) => {
     const start = performance.now();
@@ -154,8 +165,19 @@ const COMMANDS = {
   size: async ({ file }: { file: string }) => vault.size(file),
   resize: async ({ file, size }: { file: string; size: number }) => vault.resize(file, size),
   remove: async ({ file }: { file: string }) => vault.remove(file),
-  read: async ({ file, at, length }: { file: string; at: number; length: number }) => vault.read(file, at, new Uint8Array(length)),
-  put: async ({ file, seed, at, length }: { file: string; seed: number; at: number; length: number }) => vault.write(file, at, pattern(seed, at, length)),
+  read: async ({ file, at, length }: { file: string; at: number; length: number }) =>
+    vault.read(file, at, new Uint8Array(length)),
+  put: async ({
+    file,
+    seed,
+    at,
+    length,
+  }: {
+    file: string;
+    seed: number;
+    at: number;
+    length: number;
+  }) => vault.write(file, at, pattern(seed, at, length)),
   async writeText({ file, text }: { file: string; text: string }) {
     await vault.write(file, 0, new TextEncoder().encode(text));
     await vault.flush(file);
@@ -167,7 +189,11 @@ const COMMANDS = {
   /** Whether touching a file that is open answers at once. */
   async atOnce({ file }: { file: string }) {
     await vault.size(file);
-    const answers = [vault.size(file), vault.read(file, 0, new Uint8Array(4)), vault.write(file, 0, new Uint8Array(4))];
+    const answers = [
+      vault.size(file),
+      vault.read(file, 0, new Uint8Array(4)),
+      vault.write(file, 0, new Uint8Array(4)),
+    ];
     const waits = answers.some((answer) => answer instanceof Promise);
     await Promise.all(answers);
     return !waits;
@@ -187,7 +213,11 @@ const COMMANDS = {
   },
   /** Many touches of a new file in one breath. */
   async together({ file, count }: { file: string; count: number }) {
-    await Promise.all(Array.from({ length: count }, (_, index) => vault.write(file, index, new Uint8Array([index]))));
+    await Promise.all(
+      Array.from({ length: count }, (_, index) =>
+        vault.write(file, index, new Uint8Array([index])),
+      ),
+    );
     return [...(await whole(file))];
   },
 };
@@ -195,8 +225,11 @@ const COMMANDS = {
 /** Makes a poorer browser of this thread. */
 function take(feature: string): void {
   if (feature === "opfs" && !("StorageManager" in self)) return; // It is poor enough.
-  if (feature === "opfs") Object.defineProperty(StorageManager.prototype, "getDirectory", { value: refuse });
-  else if (feature === "handles") delete (FileSystemFileHandle.prototype as { createSyncAccessHandle?: unknown }).createSyncAccessHandle;
+  if (feature === "opfs")
+    Object.defineProperty(StorageManager.prototype, "getDirectory", { value: refuse });
+  else if (feature === "handles")
+    delete (FileSystemFileHandle.prototype as { createSyncAccessHandle?: unknown })
+      .createSyncAccessHandle;
   else if (feature === "indexeddb") Object.defineProperty(self, "indexedDB", { value: undefined });
   else if (feature === "locks") Object.defineProperty(navigator, "locks", { value: undefined });
   else if (feature === "shared views") refuseSharedViews();
@@ -212,7 +245,9 @@ type Move = (bytes: Uint8Array, options: object) => number;
 
 /** As handles that know nothing of shared memory. */
 function refuseSharedViews(): void {
-  const { FileSystemSyncAccessHandle } = self as unknown as { FileSystemSyncAccessHandle: { prototype: { read: Move; write: Move } } };
+  const { FileSystemSyncAccessHandle } = self as unknown as {
+    FileSystemSyncAccessHandle: { prototype: { read: Move; write: Move } };
+  };
   const handles = FileSystemSyncAccessHandle.prototype;
   for (const name of ["read", "write"] as const) {
     const inner = handles[name];
@@ -231,7 +266,11 @@ self.onmessage = async ({ data }: MessageEvent<Order>) => {
     const value = (await COMMANDS[data.command](data.wishes)) ?? null;
     self.postMessage({ outcome: { value } });
   } catch (error) {
-    const { code, message, missing } = error as { code?: string; message: string; missing?: number };
+    const { code, message, missing } = error as {
+      code?: string;
+      message: string;
+      missing?: number;
+    };
     self.postMessage({ outcome: { error: { code, message, missing } } });
   }
 };

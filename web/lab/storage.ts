@@ -1,6 +1,12 @@
 // Has a worker, or this page's own thread, do with stored models what a test says.
 
-import { deleteModel, exportModel, listModels, persist, storageEstimate } from "../src/storage/index.js";
+import {
+  deleteModel,
+  exportModel,
+  listModels,
+  persist,
+  storageEstimate,
+} from "../src/storage/index.js";
 
 type Outcome = { value: unknown } | { error: { code?: string; message: string; missing?: number } };
 
@@ -15,7 +21,8 @@ let archive: { reader: ReadableStreamDefaultReader<Uint8Array>; bytes: number } 
 
 /** What the page's thread can do by itself. */
 const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
-  list: async () => (await listModels()).map((model) => ({ ...model, lastUsed: model.lastUsed.getTime() })),
+  list: async () =>
+    (await listModels()).map((model) => ({ ...model, lastUsed: model.lastUsed.getTime() })),
   estimate: storageEstimate,
   persist,
   delete: ({ id }: { id: string }) => deleteModel(id),
@@ -51,7 +58,8 @@ const lab = {
       if (data.flushed) this.flushed = data.flushed;
       if (data.outcome) this.end(data.outcome);
     };
-    this.worker.onerror = ({ message }) => this.end({ error: { message: message || "the worker's script did not load" } });
+    this.worker.onerror = ({ message }) =>
+      this.end({ error: { message: message || "the worker's script did not load" } });
     this.worker.postMessage({ without });
   },
 

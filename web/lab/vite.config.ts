@@ -9,7 +9,11 @@ export default defineConfig({
     outDir: "../dist/lab",
     target: "es2022",
     assetsInlineLimit: 0,
-    rolldownOptions: { input: ["index.html", "bench.html", "storage.html"].map((page) => `${import.meta.dirname}/${page}`) },
+    rolldownOptions: {
+      input: ["index.html", "bench.html", "storage.html"].map(
+        (page) => `${import.meta.dirname}/${page}`,
+      ),
+    },
   },
   worker: { format: "es", plugins: () => [builtModules()] },
   plugins: [builtModules()],

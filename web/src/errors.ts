@@ -79,7 +79,18 @@ export class InputError extends PhiError {
 const GROUPS: [typeof PhiError, Code[]][] = [
   [StorageError, ["storage-full", "storage-lost", "in-use", "io"]],
   [NetworkError, ["network", "not-found"]],
-  [ModelError, ["not-a-model", "truncated", "malformed", "corrupt", "unsupported-architecture", "unsupported-tensor", "missing-tensor"]],
+  [
+    ModelError,
+    [
+      "not-a-model",
+      "truncated",
+      "malformed",
+      "corrupt",
+      "unsupported-architecture",
+      "unsupported-tensor",
+      "missing-tensor",
+    ],
+  ],
   [ModelError, ["wrong-shape", "bad-config", "bad-tokenizer", "bad-template"]],
   [GpuError, ["no-gpu", "gpu-failed", "gpu-lost"]],
   [InputError, ["prompt-too-long", "context-full", "bad-token", "bad-option"]],
@@ -103,13 +114,23 @@ export function isTold(error: unknown): error is PlainError {
 export function plain(error: unknown): PlainError {
   if (!isTold(error)) return faultOf(error, undefined);
   const { code, message, missing, contextLength } = error;
-  return { code, message, ...(missing !== undefined && { missing }), ...(contextLength !== undefined && { contextLength }) };
+  return {
+    code,
+    message,
+    ...(missing !== undefined && { missing }),
+    ...(contextLength !== undefined && { contextLength }),
+  };
 }
 
 /** Of what ended a module, or anything else of a browser's. */
 export function faultOf(error: unknown, module: Sized | undefined): PlainError {
   const why = (error as Partial<Error> | undefined)?.message ?? String(error);
-  return ofMemory(error, module) ?? { code: "internal", message: `the engine stopped unexpectedly (${why}): load the model again` };
+  return (
+    ofMemory(error, module) ?? {
+      code: "internal",
+      message: `the engine stopped unexpectedly (${why}): load the model again`,
+    }
+  );
 }
 
 /** Of anything that was thrown, what this package throws. */

@@ -30,7 +30,11 @@ export class Helpers {
     this.#workers.push(worker);
     return new Promise((resolve, reject) => {
       let ready = false;
-      const end = (why: string) => this.onFailure({ code: "internal", message: `a thread of the engine ${why}: load the model again` });
+      const end = (why: string) =>
+        this.onFailure({
+          code: "internal",
+          message: `a thread of the engine ${why}: load the model again`,
+        });
       const fail = (why: string) => {
         if (ready) return end(`failed (${why})`);
         worker.terminate();
@@ -40,7 +44,8 @@ export class Helpers {
       worker.onmessage = ({ data }: MessageEvent<FromHelper>) => {
         if (data.kind === "failed") return fail(data.message);
         if (data.kind === "trapped") return this.onFailure(data.error);
-        if (data.kind === "alive") return watch(data.life, this.#over.signal, () => end("is gone without a word"));
+        if (data.kind === "alive")
+          return watch(data.life, this.#over.signal, () => end("is gone without a word"));
         if (data.kind !== "ready") return;
         ready = true;
         resolve();

@@ -1,6 +1,12 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
-import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message, TemplateOptions } from "../../pkg/simd/phi_wasm.js";
+import type {
+  Event,
+  GenerateOptions,
+  LoadOptions as EngineOptions,
+  Message,
+  TemplateOptions,
+} from "../../pkg/simd/phi_wasm.js";
 import type { Along } from "./asking.js";
 import type { Code, PlainError } from "./errors.js";
 import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
@@ -11,7 +17,13 @@ export type { EngineOptions, Event, GenerateOptions, Message, PlainError, Templa
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
   | { id: number; kind: "open"; variant: Variant; wasm: string | ArrayBuffer }
-  | { id: number; kind: "load"; options: EngineOptions; storage: NonNullable<LoadOptions["storage"]>; along: Along | undefined }
+  | {
+      id: number;
+      kind: "load";
+      options: EngineOptions;
+      storage: NonNullable<LoadOptions["storage"]>;
+      along: Along | undefined;
+    }
   /** Hashes a kept model again. */
   | { id: number; kind: "check"; model: string; source: string; along: Along | undefined }
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
@@ -60,7 +72,12 @@ export interface Trapped {
   error: PlainError;
 }
 
-export type FromHelper = Hello | Alive | Trapped | { kind: "ready" } | { kind: "failed"; message: string };
+export type FromHelper =
+  | Hello
+  | Alive
+  | Trapped
+  | { kind: "ready" }
+  | { kind: "failed"; message: string };
 
 /** Why a module does not open. Both have an answer, so callers never see them. */
 export type OpenCode = "no-memory" | "no-module";

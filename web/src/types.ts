@@ -6,7 +6,13 @@ import type { PhiError } from "./errors.js";
 import type { StoredModel } from "./storage/index.js";
 import type { Variant } from "./variant.js";
 
-export type { Backend, BenchFigures, Checked, Description, Stats } from "../../pkg/simd/phi_wasm.js";
+export type {
+  Backend,
+  BenchFigures,
+  Checked,
+  Description,
+  Stats,
+} from "../../pkg/simd/phi_wasm.js";
 
 export interface LoadOptions {
   /**

@@ -8,7 +8,18 @@ export type Variant = (typeof VARIANTS)[number];
 function wasm(body: number[], memory: number[] = []): Uint8Array<ArrayBuffer> {
   const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
   const oneFunction = [1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0];
-  return new Uint8Array([...header, ...oneFunction, ...memory, 10, body.length + 4, 1, body.length + 2, 0, ...body, 0x0b]);
+  return new Uint8Array([
+    ...header,
+    ...oneFunction,
+    ...memory,
+    10,
+    body.length + 4,
+    1,
+    body.length + 2,
+    0,
+    ...body,
+    0x0b,
+  ]);
 }
 
 /** `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three vectors of zeros: what our relaxed kernels are made of. */
@@ -19,7 +30,11 @@ function hasRelaxedSimd(): boolean {
 
 /** `atomic.fence` beside a shared memory, on a page that may share it; futures of Rust sleep by `Atomics.waitAsync`. */
 function hasThreads(): boolean {
-  return self.crossOriginIsolated && "waitAsync" in Atomics && WebAssembly.validate(wasm([0xfe, 3, 0], [5, 4, 1, 3, 1, 1]));
+  return (
+    self.crossOriginIsolated &&
+    "waitAsync" in Atomics &&
+    WebAssembly.validate(wasm([0xfe, 3, 0], [5, 4, 1, 3, 1, 1]))
+  );
 }
 
 /** The best that there is. */

@@ -1,7 +1,10 @@
 // The headers that the app is served with: by our own server, by the hosts of a release, in part by its page and its service worker.
 
 /** What makes a page one that may share memory with threads. */
-export const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+export const ISOLATED = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
 
 const DIRECTIVES = [
   "default-src 'self'",

@@ -23,14 +23,19 @@ export function tabBytes(browser, which) {
     for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       const status = read(`/proc/${name}/status`);
       parents.set(Number(name), Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
-      sizes.set(Number(name), 1024 * Number(new RegExp(`^${which}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0));
+      sizes.set(
+        Number(name),
+        1024 * Number(new RegExp(`^${which}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0),
+      );
     }
   } catch {
     return null;
   }
   const below = (process) => process > 0 && (process === root || below(parents.get(process)));
   const isTab = (process) => read(`/proc/${process}/cmdline`).includes("--type=renderer");
-  const all = [...sizes].filter(([process]) => below(process) && isTab(process)).map(([, bytes]) => bytes);
+  const all = [...sizes]
+    .filter(([process]) => below(process) && isTab(process))
+    .map(([, bytes]) => bytes);
   return all.length > 0 ? Math.max(...all) : null;
 }
 

@@ -10,7 +10,8 @@ export async function until(isAsWanted, look, what) {
   for (const start = performance.now(); ; await setTimeout(50)) {
     const seen = await look();
     if (isAsWanted(seen)) return seen;
-    if (performance.now() - start > LONGEST) throw new Error(`${what} did not come; at last there was ${JSON.stringify(seen)}`);
+    if (performance.now() - start > LONGEST)
+      throw new Error(`${what} did not come; at last there was ${JSON.stringify(seen)}`);
   }
 }
 

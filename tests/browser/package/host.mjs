@@ -30,10 +30,16 @@ async function openPage(browser, site) {
   await tab.evaluate(async () => {
     Object.assign(self, await import("/index.js"));
     /** What a promise rejects with, in a form that can leave the page. */
-    self.failure = (promise) => promise.then(
-      () => null,
-      (error) => ({ name: error.name, code: error.code, message: error.message, isPhi: error instanceof PhiError }),
-    );
+    self.failure = (promise) =>
+      promise.then(
+        () => null,
+        (error) => ({
+          name: error.name,
+          code: error.code,
+          message: error.message,
+          isPhi: error instanceof PhiError,
+        }),
+      );
     self.all = async (pieces) => {
       const list = [];
       for await (const piece of await pieces) list.push(piece);

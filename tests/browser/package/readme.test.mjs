@@ -13,7 +13,10 @@ const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
 
 let models, browser;
-before(async () => ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])));
+before(
+  async () =>
+    ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])),
+);
 after(async () => {
   await browser?.close();
   models?.close();
@@ -35,19 +38,38 @@ describe("the README's component", () => {
     it(`answers, with React ${react}`, async () => {
       const dependencies = { react: `^${react}.0.0`, "react-dom": `^${react}.0.0` };
       const files = { "Chat.jsx": codeOf("React", "jsx") };
-      const folder = await project("readme", { name: `readme-react-${react}`, dependencies, files });
-      const options = ["--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist"];
+      const folder = await project("readme", {
+        name: `readme-react-${react}`,
+        dependencies,
+        files,
+      });
+      const options = [
+        "--bundle",
+        "--format=esm",
+        "--splitting",
+        "--jsx=automatic",
+        "--outdir=dist",
+      ];
       await run(folder, join(folder, "node_modules/.bin/esbuild"), "main.jsx", ...options);
       const site = await serveFolder(folder);
-      const { tab, complaints } = await open(`${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`);
+      const { tab, complaints } = await open(
+        `${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`,
+      );
       assert.equal(await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react)), react);
       await tab.locator("::-p-aria(Load the model)").click();
       await tab.waitForSelector("input, [role=alert]");
       await tab.type("input[name=question]", story.messages.at(-1).content);
       await tab.locator("::-p-aria(Ask)").click();
-      await tab.waitForSelector("[role=alert], section:has(p.assistant):has(button[type=button]:disabled)");
-      const lines = await tab.$$eval("p[class], p[role]", (lines) => lines.map(({ className, textContent }) => [className, textContent]));
-      assert.deepEqual(lines, [["user", story.messages.at(-1).content], ["assistant", story.answer]]);
+      await tab.waitForSelector(
+        "[role=alert], section:has(p.assistant):has(button[type=button]:disabled)",
+      );
+      const lines = await tab.$$eval("p[class], p[role]", (lines) =>
+        lines.map(({ className, textContent }) => [className, textContent]),
+      );
+      assert.deepEqual(lines, [
+        ["user", story.messages.at(-1).content],
+        ["assistant", story.answer],
+      ]);
       assert.deepEqual(complaints, []);
       await tab.close();
       site.close();
@@ -82,9 +104,17 @@ describe("the README's page without a bundler", () => {
   });
 
   it("answers, with its import map", async () => {
-    const [map] = /<script type="importmap">.*?<\/script>/.exec(sectionOf(PAGE)) ?? assert.fail("there is no import map");
-    writeFileSync(join(folder, "mapped.html"), `${map}\n${codeOf(PAGE, "html").replace("./main.js", "./mapped.js")}`);
-    writeFileSync(join(folder, "mapped.js"), codeOf(PAGE, "js").replace("./phi-wasm/index.js", "phi-wasm"));
+    const [map] =
+      /<script type="importmap">.*?<\/script>/.exec(sectionOf(PAGE)) ??
+      assert.fail("there is no import map");
+    writeFileSync(
+      join(folder, "mapped.html"),
+      `${map}\n${codeOf(PAGE, "html").replace("./main.js", "./mapped.js")}`,
+    );
+    writeFileSync(
+      join(folder, "mapped.js"),
+      codeOf(PAGE, "js").replace("./phi-wasm/index.js", "phi-wasm"),
+    );
     await answers("mapped.html");
   });
 });

@@ -13,7 +13,13 @@ after(() => host?.close());
 
 const HUB = "https://huggingface.co";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-const SAFETENSORS = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+const SAFETENSORS = [
+  "README.md",
+  "config.json",
+  "model.safetensors",
+  "tokenizer.json",
+  "tokenizer_config.json",
+];
 const GGUFS = ["a.Q4_0.gguf", "a.Q8_0.gguf"];
 const SPLIT = ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"];
 
@@ -27,15 +33,26 @@ async function openWithHub({ siblings = SAFETENSORS, status = 200, sha256 }) {
       const { href, origin, pathname } = new URL(what.url ?? what, location.href);
       if (origin !== hub) return fetch(what, options);
       self.asked.push(pathname);
-      if (!self.document) new BroadcastChannel("sent").postMessage(what.headers.get("Authorization"));
+      if (!self.document)
+        new BroadcastChannel("sent").postMessage(what.headers.get("Authorization"));
       if (self.isGone) return Promise.reject(new TypeError("the hub is gone"));
-      if (pathname.startsWith("/api/")) return Promise.resolve(new Response(JSON.stringify({ ...api, sha: self.head ?? api.sha }), { status }));
+      if (pathname.startsWith("/api/"))
+        return Promise.resolve(
+          new Response(JSON.stringify({ ...api, sha: self.head ?? api.sha }), { status }),
+        );
       const asked = new Request(href.replace(/.*\/resolve\/[0-9a-f]{40}\//, files), what);
       asked.headers.delete("Authorization");
       return fetch(asked);
     };
   };
-  const api = { id: "org/tiny", sha: COMMIT, siblings: siblings.map((rfilename) => ({ rfilename, ...(sha256 && rfilename.endsWith(".safetensors") && { lfs: { sha256 } }) })) };
+  const api = {
+    id: "org/tiny",
+    sha: COMMIT,
+    siblings: siblings.map((rfilename) => ({
+      rfilename,
+      ...(sha256 && rfilename.endsWith(".safetensors") && { lfs: { sha256 } }),
+    })),
+  };
   const stand = (thread) => thread.evaluate(standIn, HUB, api, status, host.tiny);
   tab.on("workercreated", stand);
   await stand(tab);
@@ -54,8 +71,18 @@ const ADDRESSES = [
   ["", ["adapter_config.json", "adapter_model.safetensors", "c.Q4_0.GGUF"], "main", "c.Q4_0.GGUF"],
   ["", ["c.gguf", "c-lora-f16.gguf"], "main", "c.gguf"],
   ["", ["c-lora-merged.gguf"], "main", "c-lora-merged.gguf"],
-  ["", ["adapter_config.json", "adapter_model.safetensors"], "main", { code: "not-a-model", message: /has an adapter, and not the model/ }],
-  ["", GGUFS, "main", { code: "bad-option", message: /several models.*a\.Q4_0\.gguf or a\.Q8_0\.gguf/ }],
+  [
+    "",
+    ["adapter_config.json", "adapter_model.safetensors"],
+    "main",
+    { code: "not-a-model", message: /has an adapter, and not the model/ },
+  ],
+  [
+    "",
+    GGUFS,
+    "main",
+    { code: "bad-option", message: /several models.*a\.Q4_0\.gguf or a\.Q8_0\.gguf/ },
+  ],
   ["", ["README.md"], "main", { code: "not-a-model", message: /neither safetensors nor a GGUF/ }],
   ["/blob/main/c.gguf", GGUFS, "main", { code: "not-found", message: /c\.gguf is not in/ }],
 ];
@@ -69,46 +96,72 @@ describe("the address of a repository", () => {
         await caches.delete("phi-wasm");
         const loading = Phi.load({ model, backend: "cpu", storage: "none" });
         const error = await failure(loading);
-        return { asked: self.asked, error, found: error ? error.message : (await loading).description.model };
+        return {
+          asked: self.asked,
+          error,
+          found: error ? error.message : (await loading).description.model,
+        };
       }, `${HUB}/org/tiny${path}`);
       assert.deepEqual(asked, [`/api/models/org/tiny/revision/${revision}`]);
       // The stand-in has no GGUF; the error then names what was looked for.
-      if (typeof becomes === "string") assert.ok(found.includes(`${HUB}/org/tiny/resolve/${COMMIT}/${becomes}`), found);
-      else assert.deepEqual([error?.code, becomes.message.test(error?.message)], [becomes.code, true], error?.message);
+      if (typeof becomes === "string")
+        assert.ok(found.includes(`${HUB}/org/tiny/resolve/${COMMIT}/${becomes}`), found);
+      else
+        assert.deepEqual(
+          [error?.code, becomes.message.test(error?.message)],
+          [becomes.code, true],
+          error?.message,
+        );
       await tab.close();
     });
   }
 
   it("may begin with www.", async () => {
     const tab = await openWithHub({});
-    const said = await tab.evaluate(async (model) => {
-      await caches.delete("phi-wasm");
-      const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
-      await phi.unload();
-      return phi.description.model;
-    }, `${HUB.replace("//", "//www.")}/org/tiny`);
+    const said = await tab.evaluate(
+      async (model) => {
+        await caches.delete("phi-wasm");
+        const phi = await Phi.load({ model, backend: "cpu", storage: "none" });
+        await phi.unload();
+        return phi.description.model;
+      },
+      `${HUB.replace("//", "//www.")}/org/tiny`,
+    );
     assert.equal(said, `${HUB}/org/tiny/resolve/${COMMIT}/`);
     await tab.close();
   });
 
   it("that is not for everyone takes a token, which goes to the hub and to nobody else", async () => {
     const tab = await openWithHub({});
-    const sent = await tab.evaluate(async ([model, other]) => {
-      await caches.delete("phi-wasm");
-      const { fetch } = self;
-      const sent = [];
-      self.fetch = (what, options) => (sent.push(new Headers(options?.headers).get("Authorization")), fetch(what, options));
-      const heard = new BroadcastChannel("sent");
-      heard.onmessage = ({ data }) => sent.push(data);
-      for (const address of [model, other]) {
-        sent.push(address);
-        await (await Phi.load({ model: address, backend: "cpu", storage: "none", token: "hf_secret" })).unload();
-      }
-      self.fetch = fetch;
-      return sent;
-    }, [`${HUB}/org/tiny`, host.tiny]);
-    const [first, last] = [sent.slice(1, sent.indexOf(host.tiny)), sent.slice(sent.indexOf(host.tiny) + 1)];
-    assert.ok(first.length > 2 && first.every((one) => one === "Bearer hf_secret"), JSON.stringify(sent));
+    const sent = await tab.evaluate(
+      async ([model, other]) => {
+        await caches.delete("phi-wasm");
+        const { fetch } = self;
+        const sent = [];
+        self.fetch = (what, options) => (
+          sent.push(new Headers(options?.headers).get("Authorization")), fetch(what, options)
+        );
+        const heard = new BroadcastChannel("sent");
+        heard.onmessage = ({ data }) => sent.push(data);
+        for (const address of [model, other]) {
+          sent.push(address);
+          await (
+            await Phi.load({ model: address, backend: "cpu", storage: "none", token: "hf_secret" })
+          ).unload();
+        }
+        self.fetch = fetch;
+        return sent;
+      },
+      [`${HUB}/org/tiny`, host.tiny],
+    );
+    const [first, last] = [
+      sent.slice(1, sent.indexOf(host.tiny)),
+      sent.slice(sent.indexOf(host.tiny) + 1),
+    ];
+    assert.ok(
+      first.length > 2 && first.every((one) => one === "Bearer hf_secret"),
+      JSON.stringify(sent),
+    );
     assert.deepEqual(last.filter(Boolean), []);
     await tab.close();
   });
@@ -134,14 +187,19 @@ describe("the address of a repository", () => {
 
   it("that the hub does not know is not found", async () => {
     const tab = await openWithHub({ siblings: [], status: 401 });
-    const error = await tab.evaluate((model) => failure(Phi.load({ model, storage: "none" })), `${HUB}/org/none`);
+    const error = await tab.evaluate(
+      (model) => failure(Phi.load({ model, storage: "none" })),
+      `${HUB}/org/none`,
+    );
     assert.deepEqual([error.name, error.code], ["NetworkError", "not-found"]);
     await tab.close();
   });
 
   for (const isRight of [true, false]) {
     it(`has files that are compared with the hub's SHA-256, which is ${isRight ? "right" : "wrong"}`, async () => {
-      const sha256 = createHash("sha256").update(isRight ? readFileSync(join(host.folder, "model.safetensors")) : "other bytes").digest("hex");
+      const sha256 = createHash("sha256")
+        .update(isRight ? readFileSync(join(host.folder, "model.safetensors")) : "other bytes")
+        .digest("hex");
       const tab = await openWithHub({ sha256 });
       const { error, models } = await tab.evaluate(async (model) => {
         await caches.delete("phi-wasm");
@@ -152,7 +210,11 @@ describe("the address of a repository", () => {
         for (const { id } of models) await Phi.deleteModel(id);
         return { error, models: models.map(({ complete }) => complete) };
       }, `${HUB}/org/tiny`);
-      assert.deepEqual([error?.code, models], isRight ? [undefined, [true]] : ["corrupt", [false]], error?.message);
+      assert.deepEqual(
+        [error?.code, models],
+        isRight ? [undefined, [true]] : ["corrupt", [false]],
+        error?.message,
+      );
       await tab.close();
     });
   }
@@ -176,7 +238,10 @@ describe("the address of a repository", () => {
       for (const { id } of await Phi.listModels()) await Phi.deleteModel(id);
       return models;
     }, `${HUB}/org/tiny`);
-    assert.deepEqual(models, [COMMIT, COMMIT, "f".repeat(40)].map((commit) => `${HUB}/org/tiny/resolve/${commit}/`));
+    assert.deepEqual(
+      models,
+      [COMMIT, COMMIT, "f".repeat(40)].map((commit) => `${HUB}/org/tiny/resolve/${commit}/`),
+    );
     await tab.close();
   });
 });

@@ -10,7 +10,12 @@ import { trustedScript } from "../../src/trusted.js";
 import { settings } from "../state/settings.svelte.js";
 import { ENGINE_CACHE, type ToServiceWorker } from "./service.js";
 
-const MODULES: Record<string, string> = { simd, relaxed, threads, "threads-relaxed": threadsRelaxed };
+const MODULES: Record<string, string> = {
+  simd,
+  relaxed,
+  threads,
+  "threads-relaxed": threadsRelaxed,
+};
 
 function urls(): string[] {
   return Object.values(MODULES).map((url) => new URL(url, document.baseURI).href);
@@ -27,11 +32,13 @@ class Offline {
   #module = "";
 
   /** Which module the engine takes is its own choice; hearing of it here says what to keep. */
-  wasmUrl = (variant: string): string => (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
+  wasmUrl = (variant: string): string =>
+    (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
 
   /** The engine's script. For a model that is here already it is one that may ask nobody but this site for anything: its answer says so. */
   workerUrl(isHere: boolean): string {
-    return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI).href;
+    return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI)
+      .href;
   }
 
   async start(): Promise<void> {
@@ -75,9 +82,12 @@ class Offline {
       await this.tell({ kind: "keep", url: this.#module });
       const cache = await caches.open(ENGINE_CACHE);
       // Modules of earlier versions go.
-      for (const { url } of await cache.keys()) if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
+      for (const { url } of await cache.keys())
+        if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
     }
-    const kept = await Promise.all((this.#module ? [this.#module] : urls()).map((url) => caches.match(url)));
+    const kept = await Promise.all(
+      (this.#module ? [this.#module] : urls()).map((url) => caches.match(url)),
+    );
     this.ready = kept.some(Boolean);
   }
 
@@ -85,7 +95,8 @@ class Offline {
   async wipe(): Promise<void> {
     try {
       for (const name of await caches.keys()) await caches.delete(name);
-      for (const worker of await navigator.serviceWorker.getRegistrations()) await worker.unregister();
+      for (const worker of await navigator.serviceWorker.getRegistrations())
+        await worker.unregister();
     } catch {
       // Nothing was kept.
     }

@@ -11,7 +11,12 @@ interface Schema extends DBSchema {
   contacts: { key: string; value: Contact };
 }
 
-const KEYS = { conversations: "id", messages: "id", drafts: "conversation", contacts: "host" } as const;
+const KEYS = {
+  conversations: "id",
+  messages: "id",
+  drafts: "conversation",
+  contacts: "host",
+} as const;
 const NAMES = ["conversations", "messages", "drafts", "contacts"] as const;
 
 export type Name = (typeof NAMES)[number];
@@ -35,7 +40,11 @@ export interface Base {
   /** All at once or none. */
   change(changes: Change[]): Promise<void>;
   /** Nobody else writes it meanwhile. */
-  replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void>;
+  replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void>;
   close(): void;
 }
 
@@ -46,7 +55,10 @@ export async function openDatabase(onEnd: () => void): Promise<Base> {
   const database = await openDB<Schema>(NAME, 1, {
     upgrade(db) {
       db.createObjectStore("conversations", { keyPath: KEYS.conversations });
-      db.createObjectStore("messages", { keyPath: KEYS.messages }).createIndex("conversation", "conversation");
+      db.createObjectStore("messages", { keyPath: KEYS.messages }).createIndex(
+        "conversation",
+        "conversation",
+      );
       db.createObjectStore("drafts", { keyPath: KEYS.drafts });
       db.createObjectStore("contacts", { keyPath: KEYS.contacts });
     },
@@ -101,7 +113,11 @@ class DatabaseBase implements Base {
     await this.#wait(transaction.done);
   }
 
-  async replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void> {
+  async replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void> {
     const transaction = this.#database.transaction(NAMES, "readwrite");
     const held = transaction.objectStore(store);
     await this.#wait(held.put(next(await this.#wait(held.get(key)))));
@@ -114,7 +130,9 @@ class DatabaseBase implements Base {
 }
 
 export class MemoryBase implements Base {
-  #stores = Object.fromEntries(NAMES.map((name) => [name, new Map()])) as { [N in Name]: Map<string, Value<N>> };
+  #stores = Object.fromEntries(NAMES.map((name) => [name, new Map()])) as {
+    [N in Name]: Map<string, Value<N>>;
+  };
 
   async get<N extends Name>(store: N, key: string): Promise<Value<N> | undefined> {
     return structuredClone(this.#stores[store].get(key));
@@ -144,7 +162,11 @@ export class MemoryBase implements Base {
     }
   }
 
-  async replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void> {
+  async replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void> {
     this.#stores[store].set(key, next(this.#stores[store].get(key)));
   }
 

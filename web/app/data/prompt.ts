@@ -13,8 +13,13 @@ const TEMPLATE_TOKENS = 8;
 const STEP = 4;
 
 /** A message with its documents before it. */
-export function contentOf({ content, attachments }: Pick<Message, "content" | "attachments">): string {
-  const documents = attachments.map(({ name, text }) => `<document name="${name.replaceAll('"', "'")}">\n${text}\n</document>\n\n`);
+export function contentOf({
+  content,
+  attachments,
+}: Pick<Message, "content" | "attachments">): string {
+  const documents = attachments.map(
+    ({ name, text }) => `<document name="${name.replaceAll('"', "'")}">\n${text}\n</document>\n\n`,
+  );
   return documents.join("") + content;
 }
 
@@ -27,12 +32,22 @@ export function promptRoom(contextLength: number, longest: number): number {
  * As many of the latest turns as find room, and how many older ones do not. Instructions always stay, and so does the question, with the
  * beginning of its answer, if there is one.
  */
-export async function fit(instructions: string, turns: Turn[], room: number, count: (text: string) => Promise<number>): Promise<{ turns: Turn[]; left: number }> {
+export async function fit(
+  instructions: string,
+  turns: Turn[],
+  room: number,
+  count: (text: string) => Promise<number>,
+): Promise<{ turns: Turn[]; left: number }> {
   const system: Turn[] = instructions ? [{ role: "system", content: instructions }] : [];
   // A token is a byte at least: what fits in bytes need not be counted.
-  const most = [...system, ...turns].reduce((sum, { content }) => sum + new TextEncoder().encode(content).length + TEMPLATE_TOKENS, 0);
+  const most = [...system, ...turns].reduce(
+    (sum, { content }) => sum + new TextEncoder().encode(content).length + TEMPLATE_TOKENS,
+    0,
+  );
   if (most <= room) return { turns: [...system, ...turns], left: 0 };
-  const sizes = await Promise.all(turns.map(async ({ content }) => (await count(content)) + TEMPLATE_TOKENS));
+  const sizes = await Promise.all(
+    turns.map(async ({ content }) => (await count(content)) + TEMPLATE_TOKENS),
+  );
   const fixed = instructions ? (await count(instructions)) + TEMPLATE_TOKENS : 0;
   const last = turns.length - (turns.at(-1)?.role === "assistant" ? 2 : 1);
   let left = 0;

@@ -16,7 +16,8 @@ export class Unwritten {
 
   /** These are written; what was changed again meanwhile is not. */
   written(changes: Change[]): void {
-    for (const change of changes) if (this.#changes.get(nameOf(change)) === change) this.#changes.delete(nameOf(change));
+    for (const change of changes)
+      if (this.#changes.get(nameOf(change)) === change) this.#changes.delete(nameOf(change));
   }
 
   /** What a store will hold, of what it holds. */

@@ -50,13 +50,15 @@ function standsAlone(text: string): { length: number; open: boolean } | undefine
 function nextAlone(text: string): number | undefined {
   const paragraph = /\n[ \t]*\n/.exec(text)?.index;
   const begins = /\n(?= {0,3}(?:\\\[|\$\$))/g;
-  for (const { index } of text.slice(0, paragraph).matchAll(begins)) if (standsAlone(text.slice(index + 1))) return index;
+  for (const { index } of text.slice(0, paragraph).matchAll(begins))
+    if (standsAlone(text.slice(index + 1))) return index;
   return undefined;
 }
 
 /** `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a list or a heading. */
 export function formulas(growing: boolean, escape: (text: string) => string): MarkedExtension {
-  const render = (tag: string, { raw, open }: Formula) => `<${tag}${open ? "" : ' class="formula"'}>${escape(raw.trim())}</${tag}>`;
+  const render = (tag: string, { raw, open }: Formula) =>
+    `<${tag}${open ? "" : ' class="formula"'}>${escape(raw.trim())}</${tag}>`;
   return {
     extensions: [
       {
@@ -77,7 +79,9 @@ export function formulas(growing: boolean, escape: (text: string) => string): Ma
         start: (text) => (text.includes("$$") ? text.indexOf("$$") : undefined),
         tokenizer(text) {
           const length = look(text);
-          return typeof length === "number" ? { type: "formula", raw: text.slice(0, length), open: false } : undefined;
+          return typeof length === "number"
+            ? { type: "formula", raw: text.slice(0, length), open: false }
+            : undefined;
         },
         renderer: (token) => render("span", token as Formula),
       },

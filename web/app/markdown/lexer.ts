@@ -22,12 +22,19 @@ export class BoundedLexer extends Lexer {
     return text.length > LONGEST ? Object.assign([asIs(text)], { links: {} }) : super.lex(text);
   }
 
-  override blockTokens(text: string, tokens: Token[] = [], isClipped?: boolean): Token[] & TokensList {
-    return this.#within(text, tokens, false, () => super.blockTokens(text, tokens, isClipped)) as Token[] & TokensList;
+  override blockTokens(
+    text: string,
+    tokens: Token[] = [],
+    isClipped?: boolean,
+  ): Token[] & TokensList {
+    return this.#within(text, tokens, false, () =>
+      super.blockTokens(text, tokens, isClipped),
+    ) as Token[] & TokensList;
   }
 
   override inlineTokens(text: string, tokens: Token[] = []): Token[] {
-    const isTooMuch = text.length > LONGEST_PARAGRAPH || (text.match(MARK)?.length ?? 0) > MOST_MARKS;
+    const isTooMuch =
+      text.length > LONGEST_PARAGRAPH || (text.match(MARK)?.length ?? 0) > MOST_MARKS;
     return this.#within(text, tokens, isTooMuch, () => super.inlineTokens(text, tokens));
   }
 

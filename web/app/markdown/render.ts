@@ -18,9 +18,11 @@ function parser(grows: boolean): Marked {
       gfm: true,
       renderer: {
         // An image's address could carry the conversation to a stranger: it is shown, not fetched.
-        image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
+        image: ({ text, href }) =>
+          `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
         html: ({ text }) => escape(text),
-        code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
+        code: ({ text, lang }) =>
+          `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
         checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"} </span>`,
       },
     },
@@ -31,7 +33,10 @@ function parser(grows: boolean): Marked {
 const whole = parser(false);
 const growing = parser(true);
 
-const ALLOWED_TAGS = "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" ");
+const ALLOWED_TAGS =
+  "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(
+    " ",
+  );
 const ALLOWED_ATTR = ["href", "title", "align", "start", "class", "data-language"];
 
 function finish(fragment: DocumentFragment): DocumentFragment {
@@ -67,14 +72,22 @@ function makeScroll(table: HTMLTableElement): void {
 /** Each block is written from the side that its words are written from; code and formulas, which say nothing of that, from the left. */
 function direct(fragment: DocumentFragment): void {
   for (const ltr of fragment.querySelectorAll<HTMLElement>("pre, code, .formula")) ltr.dir = "ltr";
-  for (const block of fragment.children) if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
+  for (const block of fragment.children)
+    if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
 }
 
 /** By our policy, where pages may not parse markup as they like. */
 function clean(html: string): DocumentFragment {
   const trusted = policy() as unknown as Config["TRUSTED_TYPES_POLICY"];
-  const rules = { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true } as const;
-  return trusted ? DOMPurify.sanitize(html, { ...rules, TRUSTED_TYPES_POLICY: trusted }) : DOMPurify.sanitize(html, rules);
+  const rules = {
+    ALLOWED_TAGS,
+    ALLOWED_ATTR,
+    ALLOW_DATA_ATTR: false,
+    RETURN_DOM_FRAGMENT: true,
+  } as const;
+  return trusted
+    ? DOMPurify.sanitize(html, { ...rules, TRUSTED_TYPES_POLICY: trusted })
+    : DOMPurify.sanitize(html, rules);
 }
 
 /** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */

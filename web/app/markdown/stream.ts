@@ -63,11 +63,13 @@ export class MarkdownStream {
 
   /** The last block as far as it goes, with what is half-typed closed. */
   #preview(block: Token): void {
-    if (block.type === "code" && !isClosedFence(block)) return this.#previewFence(block as Tokens.Code);
+    if (block.type === "code" && !isClosedFence(block))
+      return this.#previewFence(block as Tokens.Code);
     this.#fence = undefined;
     // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed once more.
     const fragment = document.createDocumentFragment();
-    const tokens = block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);
+    const tokens =
+      block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);
     for (const token of tokens) if (token.type !== "space") fragment.append(renderBlock(token));
     this.#replace(fragment);
   }
@@ -96,7 +98,8 @@ export class MarkdownStream {
   }
 
   #dress(element: HTMLElement): void {
-    const blocks = element instanceof HTMLPreElement ? [element] : [...element.querySelectorAll("pre")];
+    const blocks =
+      element instanceof HTMLPreElement ? [element] : [...element.querySelectorAll("pre")];
     for (const pre of blocks) {
       const code = pre.querySelector("code");
       if (code) void highlight(code);

@@ -79,7 +79,12 @@ export class Chat {
   /** The messages up to and with this one. */
   upTo(id: string): Message[] {
     const branch: Message[] = [];
-    for (let message = this.#find(id); message; message = message.parent === null ? undefined : this.#find(message.parent)) branch.unshift(message);
+    for (
+      let message = this.#find(id);
+      message;
+      message = message.parent === null ? undefined : this.#find(message.parent)
+    )
+      branch.unshift(message);
     return branch;
   }
 
@@ -94,7 +99,13 @@ export class Chat {
   }
 
   async #branch(parent: string | null, content: string, attachments: Attachment[]): Promise<void> {
-    const question = this.#add({ parent, role: "user", content, attachments: $state.snapshot(attachments), state: "done" });
+    const question = this.#add({
+      parent,
+      role: "user",
+      content,
+      attachments: $state.snapshot(attachments),
+      state: "done",
+    });
     this.begun = true;
     this.conversation.title ||= titleOf(question);
     await keepMessage($state.snapshot(question));
@@ -102,7 +113,13 @@ export class Chat {
   }
 
   async #answer(parent: string): Promise<void> {
-    const answer = this.#add({ parent, role: "assistant", content: "", attachments: [], state: "writing" });
+    const answer = this.#add({
+      parent,
+      role: "assistant",
+      content: "",
+      attachments: [],
+      state: "writing",
+    });
     this.conversation.updated = Date.now();
     await this.#restore();
     await this.keep();
@@ -110,7 +127,12 @@ export class Chat {
   }
 
   #add(rest: Pick<Message, "parent" | "role" | "content" | "attachments" | "state">): Message {
-    const message: Message = { id: newId(), conversation: this.conversation.id, created: Date.now(), ...rest };
+    const message: Message = {
+      id: newId(),
+      conversation: this.conversation.id,
+      created: Date.now(),
+      ...rest,
+    };
     this.messages.push(message);
     this.conversation.chosen[message.parent ?? ROOT] = message.id;
     return this.messages.at(-1)!;
@@ -128,5 +150,7 @@ export class Chat {
 
 function titleOf({ content, attachments }: Message): string {
   const line = content.trim().split("\n")[0] || attachments[0]?.name || "";
-  return line.length > TITLE_LENGTH ? `${line.slice(0, TITLE_LENGTH).replace(/\s+\S*$/, "")}…` : line;
+  return line.length > TITLE_LENGTH
+    ? `${line.slice(0, TITLE_LENGTH).replace(/\s+\S*$/, "")}…`
+    : line;
 }

@@ -94,7 +94,12 @@ class Composer {
 
   async #save(): Promise<void> {
     clearTimeout(this.#saving);
-    if (this.#key) await keepDraft({ conversation: this.#key, text: this.text, attachments: $state.snapshot(this.attachments) });
+    if (this.#key)
+      await keepDraft({
+        conversation: this.#key,
+        text: this.text,
+        attachments: $state.snapshot(this.attachments),
+      });
   }
 }
 

@@ -47,11 +47,15 @@ class Engine {
   readonly ready = $derived(this.phase === "ready");
   readonly busy = $derived(this.phase === "loading");
   /** Whether there is something to say about a model on its way. */
-  readonly isTold = $derived(this.problem !== undefined || this.phase === "loading" || this.phase === "paused");
+  readonly isTold = $derived(
+    this.problem !== undefined || this.phase === "loading" || this.phase === "paused",
+  );
 
   /** Memory has room for one model: the one that works makes way, and comes back if the new one cannot be had. */
   async load(choice: Choice): Promise<void> {
-    const former = this.ready ? { choice: this.choice!, storedId: this.description!.storedId } : this.#former;
+    const former = this.ready
+      ? { choice: this.choice!, storedId: this.description!.storedId }
+      : this.#former;
     await this.unload();
     this.#former = former;
     if (!(await this.#attempt(choice)) && choice !== former?.choice) await this.#goBack(former);
@@ -67,8 +71,15 @@ class Engine {
     const rest = keepAwake();
     set("loading", choice.name);
     try {
-      const onFailure = (error: unknown, again?: Promise<void>) => void this.#ended(controller, error, again);
-      const phi = await Phi.load({ ...this.#options(), model: choice.source, workerUrl: offline.workerUrl(choice.stored), signal: controller.signal, onFailure });
+      const onFailure = (error: unknown, again?: Promise<void>) =>
+        void this.#ended(controller, error, again);
+      const phi = await Phi.load({
+        ...this.#options(),
+        model: choice.source,
+        workerUrl: offline.workerUrl(choice.stored),
+        signal: controller.signal,
+        onFailure,
+      });
       if (controller.signal.aborted) await phi.unload();
       else this.#loaded(phi, choice);
       return true;
@@ -145,7 +156,9 @@ class Engine {
   /** 0 leaves it to the engine. */
   #contextLength(): number {
     const { contextLength, shortened } = settings;
-    return contextLength > 0 && shortened > 0 ? Math.min(contextLength, shortened) : contextLength || shortened;
+    return contextLength > 0 && shortened > 0
+      ? Math.min(contextLength, shortened)
+      : contextLength || shortened;
   }
 
   #options() {
@@ -175,7 +188,10 @@ class Engine {
     if (!isMine()) return;
     if (!again) return this.#failed(error, false);
     this.phase = "loading";
-    const failure = await again.then(() => undefined, (error: unknown) => ({ error }));
+    const failure = await again.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
     if (!isMine()) return;
     if (failure) return this.#failed(failure.error, false);
     this.phase = "ready";

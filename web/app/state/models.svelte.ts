@@ -22,7 +22,9 @@ export interface Offer {
 
 /** A released app has no models beside it. */
 const withoutModels = import.meta.env.MODE === "release";
-export const OFFERS: Offer[] = list.map((offer) => (withoutModels ? { ...offer, source: offer.hub ?? offer.source } : offer));
+export const OFFERS: Offer[] = list.map((offer) =>
+  withoutModels ? { ...offer, source: offer.hub ?? offer.source } : offer,
+);
 
 /** The address in full; some models lie beside the app. */
 export function addressOf({ source }: Offer): string {
@@ -42,7 +44,9 @@ export function isAtHand({ source, complete }: StoredModel): boolean {
 class Models {
   stored: StoredModel[] = $state.raw([]);
   known = $state(false);
-  readonly storedBytes = $derived(this.stored.reduce((sum, { storedBytes }) => sum + storedBytes, 0));
+  readonly storedBytes = $derived(
+    this.stored.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+  );
 
   async refresh(): Promise<void> {
     this.stored = await Phi.listModels();
@@ -61,7 +65,11 @@ class Models {
 
   offer(offer: Offer): Choice {
     const stored = this.find(addressOf(offer));
-    return { source: stored ?? addressOf(offer), name: offer.name, stored: stored?.complete ?? false };
+    return {
+      source: stored ?? addressOf(offer),
+      name: offer.name,
+      stored: stored?.complete ?? false,
+    };
   }
 
   /** A choice that was loaded, as it comes again without a request; nothing is downloaded that nobody asked for. */
@@ -72,7 +80,9 @@ class Models {
   }
 
   fromStorage(model: StoredModel): Choice {
-    const offer = OFFERS.find((offer) => withoutRevision(addressOf(offer)) === withoutRevision(model.source));
+    const offer = OFFERS.find(
+      (offer) => withoutRevision(addressOf(offer)) === withoutRevision(model.source),
+    );
     return { source: model, name: offer?.name ?? model.name, stored: model.complete };
   }
 }

@@ -48,15 +48,29 @@ const ACTIONS: Record<string, Action> = {
 };
 
 export function problemOf(error: unknown): Problem {
-  const { code = "internal", message = String(error), contextLength } = error as Partial<MemoryError>;
-  const name = code === "network" && !navigator.onLine ? "offline" : code in words.t.problems ? (code as ProblemName) : "internal";
+  const {
+    code = "internal",
+    message = String(error),
+    contextLength,
+  } = error as Partial<MemoryError>;
+  const name =
+    code === "network" && !navigator.onLine
+      ? "offline"
+      : code in words.t.problems
+        ? (code as ProblemName)
+        : "internal";
   return { code, name, detail: message, action: ACTIONS[code] ?? "retry", contextLength };
 }
 
 /** Why the browser does not take what is new. */
 export function refusalOf(error: unknown): Problem {
   const isFull = isRefusal(error);
-  return { code: isFull ? "storage-full" : "not-written", name: "not-written", detail: why(error), action: isFull ? "storage" : "retry" };
+  return {
+    code: isFull ? "storage-full" : "not-written",
+    name: "not-written",
+    detail: why(error),
+    action: isFull ? "storage" : "retry",
+  };
 }
 
 /** In a line. */

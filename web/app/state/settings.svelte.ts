@@ -30,9 +30,30 @@ const KEY = "phi-wasm-settings";
 export const CAREFUL_CONTEXT = 1024;
 
 export const PRESETS: Record<Exclude<Style["preset"], "own">, Style> = {
-  precise: { preset: "precise", temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, longest: 1024 },
-  balanced: { preset: "balanced", temperature: 0.7, topP: 0.95, minP: 0.05, repetitionPenalty: 1.05, longest: 1024 },
-  creative: { preset: "creative", temperature: 1, topP: 0.98, minP: 0.05, repetitionPenalty: 1.05, longest: 1024 },
+  precise: {
+    preset: "precise",
+    temperature: 0,
+    topP: 1,
+    minP: 0,
+    repetitionPenalty: 1,
+    longest: 1024,
+  },
+  balanced: {
+    preset: "balanced",
+    temperature: 0.7,
+    topP: 0.95,
+    minP: 0.05,
+    repetitionPenalty: 1.05,
+    longest: 1024,
+  },
+  creative: {
+    preset: "creative",
+    temperature: 1,
+    topP: 0.98,
+    minP: 0.05,
+    repetitionPenalty: 1.05,
+    longest: 1024,
+  },
 };
 
 function preferredLanguage(): Language {

@@ -34,7 +34,11 @@ class Toasts {
 
   /** `gone` is called when nobody has pressed the button in time. */
   show(text: string, action?: Action, gone?: () => void): void {
-    this.#add({ text, ...(action && { action }) }, action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR, gone);
+    this.#add(
+      { text, ...(action && { action }) },
+      action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR,
+      gone,
+    );
   }
 
   /** What did not go well looks and sounds like it, and stays until it is closed, or for longer. */
@@ -49,12 +53,23 @@ class Toasts {
   #add({ action, ...rest }: Omit<Toast, "id">, time: number, gone?: () => void): void {
     const id = ++this.#last;
     const timer = setTimeout(() => (this.close(id), gone?.()), time);
-    const pressed = action && { label: action.label, act: () => (clearTimeout(timer), this.close(id), action.act()) };
+    const pressed = action && {
+      label: action.label,
+      act: () => (clearTimeout(timer), this.close(id), action.act()),
+    };
     // An effect that tells something must not be run again for what is told: it would tell it without end.
     untrack(() => {
       // What is told again is told once, as the newest; where something waits for the end of one, each has its own.
-      if (!gone) this.all = this.all.filter(({ text, bad, awaited }) => awaited || text !== rest.text || bad !== rest.bad);
-      this.all.push({ ...rest, id, ...(pressed && { action: pressed }), ...(gone && { awaited: true }) });
+      if (!gone)
+        this.all = this.all.filter(
+          ({ text, bad, awaited }) => awaited || text !== rest.text || bad !== rest.bad,
+        );
+      this.all.push({
+        ...rest,
+        id,
+        ...(pressed && { action: pressed }),
+        ...(gone && { awaited: true }),
+      });
     });
   }
 }

@@ -28,7 +28,9 @@ export async function readAbout(files: StoredFile[]): Promise<About | undefined>
 /** What people call a model. */
 export async function nameOf(id: string): Promise<string> {
   try {
-    const notes = await onShelves((shelves) => Promise.all(shelves.map(async (shelf) => readAbout(await shelf.files(id)))));
+    const notes = await onShelves((shelves) =>
+      Promise.all(shelves.map(async (shelf) => readAbout(await shelf.files(id)))),
+    );
     return notes.find((about) => about?.name)!.name;
   } catch {
     return `the model ${id}`;

@@ -16,7 +16,11 @@ export interface StorageEstimate {
 }
 
 export async function storageEstimate(): Promise<StorageEstimate> {
-  const [{ usage = 0, quota = 0 }, persisted, kind] = await Promise.all([said(), isPersisted(), bestKind()]);
+  const [{ usage = 0, quota = 0 }, persisted, kind] = await Promise.all([
+    said(),
+    isPersisted(),
+    bestKind(),
+  ]);
   return { usage, quota, persisted, kind };
 }
 

@@ -5,4 +5,10 @@ export { holdModel, type Waiting } from "./lock.js";
 export { deleteModel, exportModel, listModels, type StoredModel } from "./models.js";
 export { openStorage } from "./open.js";
 export { persist } from "./room.js";
-export { type Refusal, type StorageCode, StorageFault, type StorageKind, type Vault } from "./vault.js";
+export {
+  type Refusal,
+  type StorageCode,
+  StorageFault,
+  type StorageKind,
+  type Vault,
+} from "./vault.js";

@@ -1,8 +1,27 @@
 // Files in IndexedDB, in blocks, for browsers and windows without a file system of their own.
 
-import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, openDB } from "idb";
+import {
+  type DBSchema,
+  type IDBPDatabase,
+  type IDBPObjectStore,
+  type IDBPTransaction,
+  openDB,
+} from "idb";
 import { askForRoom, isRefusal, refusedRoom } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, isCalled, lost, noSuchFile, pause, pieces, PLACE, type StorageFault, type Vault } from "./vault.js";
+import {
+  BLOCK,
+  checkThere,
+  endsEarly,
+  failed,
+  isCalled,
+  lost,
+  noSuchFile,
+  pause,
+  pieces,
+  PLACE,
+  type StorageFault,
+  type Vault,
+} from "./vault.js";
 
 interface Schema extends DBSchema {
   /** [model, file] → its size. */
@@ -35,7 +54,8 @@ export function waitOn<S extends DBSchema>(database: IDBPDatabase<S>): Wait {
   // No race with one promise of the end: older engines hold every outcome of such races, blocks of weights too, until the database is closed.
   const waiting = new Set<(reason: DOMException) => void>();
   database.addEventListener("close", () => {
-    for (const reject of waiting) reject(new DOMException("The browser has closed the database.", "InvalidStateError"));
+    for (const reject of waiting)
+      reject(new DOMException("The browser has closed the database.", "InvalidStateError"));
   });
   return (work) =>
     new Promise((resolve, reject) => {
@@ -115,14 +135,25 @@ export class IndexedDbVault implements Vault {
 
   write(file: string, at: number, bytes: Uint8Array): Promise<void> {
     // Copied before the first wait, for the caller may reuse its bytes, and because shared memory cannot be stored.
-    const parts = pieces(at, bytes.length).map(({ block, start, from, to }) => ({ block, start, bytes: new Uint8Array(bytes.subarray(from, to)) }));
+    const parts = pieces(at, bytes.length).map(({ block, start, from, to }) => ({
+      block,
+      start,
+      bytes: new Uint8Array(bytes.subarray(from, to)),
+    }));
     return this.#change(file, bytes.length, async ({ files, blocks }) => {
       const [size = 0, ...before] = await Promise.all([
         files.get([this.id, file]),
-        ...parts.map(({ block, bytes }) => (bytes.length < BLOCK ? blocks.get([this.id, file, block]) : undefined)),
+        ...parts.map(({ block, bytes }) =>
+          bytes.length < BLOCK ? blocks.get([this.id, file, block]) : undefined,
+        ),
       ]);
-      const puts = parts.map(({ block, start, bytes }, index) => blocks.put(patched(before[index], start, bytes), [this.id, file, block]));
-      return [files.put(bytes.length > 0 ? Math.max(size, at + bytes.length) : size, [this.id, file]), ...puts];
+      const puts = parts.map(({ block, start, bytes }, index) =>
+        blocks.put(patched(before[index], start, bytes), [this.id, file, block]),
+      );
+      return [
+        files.put(bytes.length > 0 ? Math.max(size, at + bytes.length) : size, [this.id, file]),
+        ...puts,
+      ];
     });
   }
 
@@ -131,7 +162,10 @@ export class IndexedDbVault implements Vault {
     const last = Math.floor(size / BLOCK);
     await this.#change(file, 0, async ({ files, blocks }) => {
       const cut = (await blocks.get([this.id, file, last]))?.slice(0, size % BLOCK);
-      const requests = [files.put(size, [this.id, file]), blocks.delete(IDBKeyRange.bound([this.id, file, last], [this.id, file, []]))];
+      const requests = [
+        files.put(size, [this.id, file]),
+        blocks.delete(IDBKeyRange.bound([this.id, file, last], [this.id, file, []])),
+      ];
       return cut?.length ? [...requests, blocks.put(cut, [this.id, file, last])] : requests;
     });
   }
@@ -144,7 +178,10 @@ export class IndexedDbVault implements Vault {
   }
 
   remove(file: string): Promise<void> {
-    return this.#change(file, 0, async ({ files, blocks }) => [files.delete([this.id, file]), blocks.delete(keysOf(this.id, file))]);
+    return this.#change(file, 0, async ({ files, blocks }) => [
+      files.delete([this.id, file]),
+      blocks.delete(keysOf(this.id, file)),
+    ]);
   }
 
   close(): void {
@@ -155,22 +192,33 @@ export class IndexedDbVault implements Vault {
   async #unwritten(file: string, size: number): Promise<number> {
     const { files, blocks } = stores(this.#database.transaction(["files", "blocks"]));
     const keys = await files.getAllKeys(keysOf(this.id));
-    const sizes = new Map(await Promise.all(keys.map(async (key) => [key[1], (await files.get(key)) ?? 0] as const)));
-    const missing = [...sizes.set(file, size)].map(async ([name, size]) => Math.max(size - BLOCK * (await blocks.count(keysOf(this.id, name))), 0));
+    const sizes = new Map(
+      await Promise.all(keys.map(async (key) => [key[1], (await files.get(key)) ?? 0] as const)),
+    );
+    const missing = [...sizes.set(file, size)].map(async ([name, size]) =>
+      Math.max(size - BLOCK * (await blocks.count(keysOf(this.id, name))), 0),
+    );
     return (await Promise.all(missing)).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Changes all that `work` asks for, or nothing. */
-  #change(file: string, wanted: number, work: (stores: Stores<"readwrite">) => Promise<Promise<unknown>[]>): Promise<void> {
+  #change(
+    file: string,
+    wanted: number,
+    work: (stores: Stores<"readwrite">) => Promise<Promise<unknown>[]>,
+  ): Promise<void> {
     return this.#explained(file, wanted, async () => {
       const transaction = this.#database.transaction(["files", "blocks"], "readwrite", WRITE);
       const requests = work(stores(transaction)).then((requests) => Promise.all(requests));
       // `done` already rejects when a request fails, before the transaction has been undone.
-      const over = new Promise<void>((resolve) => ["complete", "abort"].forEach((end) => transaction.addEventListener(end, () => resolve())));
+      const over = new Promise<void>((resolve) =>
+        ["complete", "abort"].forEach((end) => transaction.addEventListener(end, () => resolve())),
+      );
       const ends = await Promise.allSettled([transaction.done, requests, over]);
       const reasons = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
       // What fails aborts all the rest, which says no more than that.
-      if (reasons.length > 0) throw reasons.find((reason) => !isCalled(reason, "AbortError")) ?? reasons[0];
+      if (reasons.length > 0)
+        throw reasons.find((reason) => !isCalled(reason, "AbortError")) ?? reasons[0];
     });
   }
 

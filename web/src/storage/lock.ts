@@ -11,7 +11,10 @@ export interface Waiting {
 }
 
 /** Takes hold of a model and returns what lets go of it; where a browser has no locks (insecure pages, blocked storage), everyone may have it. */
-export async function holdModel(id: string, { patience = 0, signal }: Waiting = {}): Promise<() => void> {
+export async function holdModel(
+  id: string,
+  { patience = 0, signal }: Waiting = {},
+): Promise<() => void> {
   if (!(await hasLocks())) return () => {};
   return (await request(id, { ifAvailable: true })) ?? (await wait(id, patience, signal));
 }
@@ -35,8 +38,15 @@ async function wait(id: string, patience: number, signal?: AbortSignal): Promise
     return (await request(id, { signal: giveUp.signal }))!;
   } catch (error) {
     if (!giveUp.signal.aborted) throw error;
-    if (signal?.aborted) throw new StorageFault("cancelled", "the wait for a model that another tab has was called off");
-    throw new StorageFault("in-use", `${await nameOf(id)} is in use, here or in another tab or window of this site: close it there, then try again`);
+    if (signal?.aborted)
+      throw new StorageFault(
+        "cancelled",
+        "the wait for a model that another tab has was called off",
+      );
+    throw new StorageFault(
+      "in-use",
+      `${await nameOf(id)} is in use, here or in another tab or window of this site: close it there, then try again`,
+    );
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", cancel);
@@ -46,7 +56,10 @@ async function wait(id: string, patience: number, signal?: AbortSignal): Promise
 /** Resolves once the lock is held, to what releases it; to undefined if it is not available. */
 function request(id: string, options: LockOptions): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
-    const untilReleased = (lock: Lock | null) => (lock ? new Promise<void>((release) => resolve(release)) : undefined);
-    navigator.locks.request(`${PLACE}/${id}`, options, untilReleased).then(() => resolve(undefined), reject);
+    const untilReleased = (lock: Lock | null) =>
+      lock ? new Promise<void>((release) => resolve(release)) : undefined;
+    navigator.locks
+      .request(`${PLACE}/${id}`, options, untilReleased)
+      .then(() => resolve(undefined), reject);
   });
 }

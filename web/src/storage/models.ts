@@ -4,7 +4,17 @@ import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
 import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js";
-import { failed, inUse, isCalled, LOCK, lost, OWN_FILES, PATIENCE, StorageFault, type StorageKind } from "./vault.js";
+import {
+  failed,
+  inUse,
+  isCalled,
+  LOCK,
+  lost,
+  OWN_FILES,
+  PATIENCE,
+  StorageFault,
+  type StorageKind,
+} from "./vault.js";
 
 export interface StoredModel {
   id: string;
@@ -41,8 +51,25 @@ export function listModels(): Promise<StoredModel[]> {
 
 async function describe(shelf: Shelf, id: string, files: StoredFile[]): Promise<StoredModel> {
   const about = await readAbout(files);
-  const { name = id, source = "", bytes = 0, stored = 0, complete = false, created = 0, used = created } = about ?? {};
-  return { id, name, source, bytes, storedBytes: stored, complete, lastUsed: new Date(used), kind: shelf.kind };
+  const {
+    name = id,
+    source = "",
+    bytes = 0,
+    stored = 0,
+    complete = false,
+    created = 0,
+    used = created,
+  } = about ?? {};
+  return {
+    id,
+    name,
+    source,
+    bytes,
+    storedBytes: stored,
+    complete,
+    lastUsed: new Date(used),
+    kind: shelf.kind,
+  };
 }
 
 /** Deletes a model and whatever a killed tab left of it; one that is not there is deleted already. */
@@ -72,32 +99,56 @@ export async function exportModel(id: string): Promise<ReadableStream<Uint8Array
   }
 }
 
-async function findComplete(shelves: Shelf[], id: string): Promise<{ about: About; files: StoredFile[] }> {
+async function findComplete(
+  shelves: Shelf[],
+  id: string,
+): Promise<{ about: About; files: StoredFile[] }> {
   let begun: About | undefined;
   for (const shelf of shelves) {
     const files = await shelf.files(id);
     const about = await readAbout(files);
-    if (about?.complete) return { about, files: files.filter(({ name }) => !OWN_FILES.includes(name)) };
+    if (about?.complete)
+      return { about, files: files.filter(({ name }) => !OWN_FILES.includes(name)) };
     begun ??= about;
   }
   if (!begun) throw new StorageFault("not-found", `the model ${id} is not stored: load it first`);
-  throw new StorageFault("truncated", `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its end first`);
+  throw new StorageFault(
+    "truncated",
+    `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its end first`,
+  );
 }
 
-async function tar(about: About, files: StoredFile[], onEnd: () => void): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+async function tar(
+  about: About,
+  files: StoredFile[],
+  onEnd: () => void,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const { createTarPacker } = await import("modern-tar");
   const { readable, controller } = createTarPacker();
   const folder = about.name.replace(/.*\//, "").replace(/[^\w.-]+/g, "-");
   const pack = async (file: StoredFile) => {
-    const entry = controller.add({ name: `${folder}/${file.name}`, type: "file", size: file.size, mtime: new Date(about.created), mode: 0o644 });
-    await file.stream().pipeTo(entry, { preventAbort: true }).catch((error) => {
-      throw isCalled(error, "NotFoundError", "NotReadableError", "InvalidStateError") ? lost(file.name) : error;
+    const entry = controller.add({
+      name: `${folder}/${file.name}`,
+      type: "file",
+      size: file.size,
+      mtime: new Date(about.created),
+      mode: 0o644,
     });
+    await file
+      .stream()
+      .pipeTo(entry, { preventAbort: true })
+      .catch((error) => {
+        throw isCalled(error, "NotFoundError", "NotReadableError", "InvalidStateError")
+          ? lost(file.name)
+          : error;
+      });
   };
   const packAll = async () => {
     for (const file of files) await pack(file);
     controller.finalize();
   };
-  packAll().catch((error) => controller.error(asPhiError(error))).finally(onEnd);
+  packAll()
+    .catch((error) => controller.error(asPhiError(error)))
+    .finally(onEnd);
   return readable;
 }

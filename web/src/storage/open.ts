@@ -38,5 +38,7 @@ function takenUp(id: string): Promise<{ opfs: number; indexeddb: number }> {
 
 /** Whether a poorer storage would not help. */
 function isFinal(error: Error): boolean {
-  return error instanceof StorageFault && (error.code === "in-use" || error.code === "storage-full");
+  return (
+    error instanceof StorageFault && (error.code === "in-use" || error.code === "storage-full")
+  );
 }

@@ -1,7 +1,21 @@
 // Files of the origin-private file system by synchronous handles, the fastest storage of browsers.
 
 import { full, isRefusal } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, inUse, isCalled, LOCK, lost, noSuchFile, PATIENCE, pause, PLACE, type Vault } from "./vault.js";
+import {
+  BLOCK,
+  checkThere,
+  endsEarly,
+  failed,
+  inUse,
+  isCalled,
+  LOCK,
+  lost,
+  noSuchFile,
+  PATIENCE,
+  pause,
+  PLACE,
+  type Vault,
+} from "./vault.js";
 
 /** What a synchronous handle is asked; older browsers answer some of it by promises. */
 interface Handle {
@@ -31,9 +45,13 @@ export class OpfsVault implements Vault {
 
   /** Makes the model's directory and takes hold of it; throws where this browser, or this thread of it, has no such files. */
   static async open(id: string): Promise<OpfsVault> {
-    if (!navigator.storage?.getDirectory) throw new Error("this browser has no file system of its own");
-    if (!handlesAreSynchronous()) throw new Error("this browser's files have no synchronous handles");
-    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, { create: true });
+    if (!navigator.storage?.getDirectory)
+      throw new Error("this browser has no file system of its own");
+    if (!handlesAreSynchronous())
+      throw new Error("this browser's files have no synchronous handles");
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, {
+      create: true,
+    });
     const vault = new OpfsVault(await models.getDirectoryHandle(id, { create: true }));
     const lock = await vault.#with(LOCK, true, (handle) => handle!);
     await lock.truncate(0); // A kill while room was asked for leaves it long.
@@ -114,7 +132,12 @@ export class OpfsVault implements Vault {
   }
 
   /** Has `work` done with a file's handle, at once if it is open; `end` is how long the file may become by it. */
-  #with<T>(file: string, create: boolean, work: (handle: Handle | undefined) => T | Promise<T>, end = 0): T | Promise<T> {
+  #with<T>(
+    file: string,
+    create: boolean,
+    work: (handle: Handle | undefined) => T | Promise<T>,
+    end = 0,
+  ): T | Promise<T> {
     const explain = (error: unknown) => this.#explain(file, end, error);
     const open = this.#open.get(file);
     if (!open) return this.#openOnce(file, create).then(work).catch(explain);
@@ -130,14 +153,19 @@ export class OpfsVault implements Vault {
   #openOnce(file: string, create: boolean): Promise<Handle | undefined> {
     const earlier = this.#attempts.get(file) ?? Promise.resolve();
     const attempt = earlier.then(() => this.#open.get(file) ?? this.#openFile(file, create));
-    this.#attempts.set(file, attempt.catch(() => {}));
+    this.#attempts.set(
+      file,
+      attempt.catch(() => {}),
+    );
     return attempt;
   }
 
   async #openFile(file: string, create: boolean): Promise<Handle | undefined> {
     let entry;
     try {
-      entry = (await this.#folder.getFileHandle(file, { create })) as FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
+      entry = (await this.#folder.getFileHandle(file, { create })) as FileSystemFileHandle & {
+        createSyncAccessHandle(): Promise<Handle>;
+      };
     } catch (error) {
       if (!create && isCalled(error, "NotFoundError")) return undefined;
       throw error;
@@ -196,7 +224,10 @@ export async function hasOpfs(): Promise<boolean> {
 
 /** Never on a page's thread. */
 function handlesAreSynchronous(): boolean {
-  return typeof FileSystemFileHandle !== "undefined" && "createSyncAccessHandle" in FileSystemFileHandle.prototype;
+  return (
+    typeof FileSystemFileHandle !== "undefined" &&
+    "createSyncAccessHandle" in FileSystemFileHandle.prototype
+  );
 }
 
 /** How long a file of `size` bytes can become, near enough, where `refused` bytes are too many. */

@@ -24,7 +24,11 @@ export function full(bytes?: number, missing?: number): StorageFault {
   const more = bytes === undefined ? "left" : `for ${inWords(bytes)} more`;
   const lack = missing === undefined ? "" : `: ${inWords(missing)} (${missing} bytes) are missing`;
   const advice = "delete a model or free space on the device, then load again";
-  return new StorageFault("storage-full", `there is no room ${more} in the browser's storage${lack}; ${advice}`, { missing });
+  return new StorageFault(
+    "storage-full",
+    `there is no room ${more} in the browser's storage${lack}; ${advice}`,
+    { missing },
+  );
 }
 
 /** Bytes that the browser says it would still take. */
@@ -38,7 +42,12 @@ async function roomLeft(): Promise<number> {
 }
 
 function inWords(bytes: number): string {
-  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const) if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
+  for (const [unit, size] of [
+    ["GB", 1e9],
+    ["MB", 1e6],
+    ["kB", 1e3],
+  ] as const)
+    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
   return `${bytes} bytes`;
 }
 

@@ -1,6 +1,13 @@
 // Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
 
-import { type Database, databaseExists, keysOf, openDatabase, type Wait, waitOn } from "./indexeddb.js";
+import {
+  type Database,
+  databaseExists,
+  keysOf,
+  openDatabase,
+  type Wait,
+  waitOn,
+} from "./indexeddb.js";
 import { patiently } from "./opfs.js";
 import { BLOCK, isCalled, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
 
@@ -50,7 +57,9 @@ class OpfsShelf implements Shelf {
 
   static async open(): Promise<OpfsShelf | undefined> {
     try {
-      return new OpfsShelf(await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE));
+      return new OpfsShelf(
+        await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE),
+      );
     } catch {
       return undefined; // No such storage, or nothing in it.
     }
@@ -58,7 +67,8 @@ class OpfsShelf implements Shelf {
 
   async models(): Promise<string[]> {
     const found = [];
-    for await (const [name, { kind }] of this.#folder.entries()) if (kind === "directory") found.push(name);
+    for await (const [name, { kind }] of this.#folder.entries())
+      if (kind === "directory") found.push(name);
     return found;
   }
 
@@ -75,7 +85,10 @@ class OpfsShelf implements Shelf {
   }
 
   async taken(id: string): Promise<number> {
-    return (await this.files(id)).reduce((sum, { name, size }) => (name === LOCK ? sum : sum + size), 0);
+    return (await this.files(id)).reduce(
+      (sum, { name, size }) => (name === LOCK ? sum : sum + size),
+      0,
+    );
   }
 
   async remove(id: string): Promise<void> {
@@ -128,7 +141,11 @@ class IndexedDbShelf implements Shelf {
 
   async remove(id: string): Promise<void> {
     const transaction = this.#database.transaction(["files", "blocks"], "readwrite");
-    const requests = [transaction.objectStore("files").delete(keysOf(id)), transaction.objectStore("blocks").delete(keysOf(id)), transaction.done];
+    const requests = [
+      transaction.objectStore("files").delete(keysOf(id)),
+      transaction.objectStore("blocks").delete(keysOf(id)),
+      transaction.done,
+    ];
     await this.#wait(Promise.all(requests));
   }
 
@@ -142,9 +159,15 @@ class IndexedDbShelf implements Shelf {
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
       const length = Math.min(size - number * BLOCK, BLOCK);
       if (length <= 0) return controller.close();
-      if ((await this.#wait(this.#database.get("files", [id, file]))) === undefined) throw lost(file);
+      if ((await this.#wait(this.#database.get("files", [id, file]))) === undefined)
+        throw lost(file);
       const block = new Uint8Array(length);
-      block.set((await this.#wait(this.#database.get("blocks", [id, file, number++])))?.subarray(0, length) ?? []);
+      block.set(
+        (await this.#wait(this.#database.get("blocks", [id, file, number++])))?.subarray(
+          0,
+          length,
+        ) ?? [],
+      );
       controller.enqueue(block);
     };
     return new ReadableStream({ pull });

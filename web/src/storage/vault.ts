@@ -20,7 +20,15 @@ export interface Refusal {
  */
 export type Vault = EngineVault;
 
-export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled" | "out-of-memory";
+export type StorageCode =
+  | "storage-full"
+  | "storage-lost"
+  | "in-use"
+  | "io"
+  | "not-found"
+  | "truncated"
+  | "cancelled"
+  | "out-of-memory";
 
 /** A sentence for people and a stable code for programs. */
 export class StorageFault extends Error {
@@ -83,31 +91,52 @@ export function noSuchFile(file: string): StorageFault {
 }
 
 export function endsEarly(file: string, at: number, length: number, size: number): StorageFault {
-  return new StorageFault("io", `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`);
+  return new StorageFault(
+    "io",
+    `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`,
+  );
 }
 
 /** Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows without being shared. */
 export function checkThere(file: string, into: Uint8Array, length: number): void {
-  if (into.length !== length) throw new StorageFault("io", `${file}: the memory to read it into was moved meanwhile; load the model again`);
+  if (into.length !== length)
+    throw new StorageFault(
+      "io",
+      `${file}: the memory to read it into was moved meanwhile; load the model again`,
+    );
 }
 
 export function lost(file: string): StorageFault {
-  return new StorageFault("storage-lost", `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`);
+  return new StorageFault(
+    "storage-lost",
+    `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`,
+  );
 }
 
 export function inUse(file: string): StorageFault {
-  return new StorageFault("in-use", `${file} is in use by another tab or window of this site: close it there, then load the model again`);
+  return new StorageFault(
+    "in-use",
+    `${file} is in use by another tab or window of this site: close it there, then load the model again`,
+  );
 }
 
 export function failed(file: string, error: unknown): StorageFault {
   const code = saysNoMemory(error) ? "out-of-memory" : "io";
-  return new StorageFault(code, `${file}: the browser's storage failed (${why(error)}); load the model again`, { cause: error });
+  return new StorageFault(
+    code,
+    `${file}: the browser's storage failed (${why(error)}); load the model again`,
+    { cause: error },
+  );
 }
 
 /** What a browser said, in its words. */
 export function why(error: unknown): string {
   const { name, message } = error as Partial<Error>;
-  return message ? (name && name !== "Error" ? `${name}: ${message}` : message) : (name ?? String(error));
+  return message
+    ? name && name !== "Error"
+      ? `${name}: ${message}`
+      : message
+    : (name ?? String(error));
 }
 
 /** Whether an exception has this name. */

@@ -22,8 +22,10 @@ export async function figures(address) {
         return [document.body.dataset.outcome, text("#state"), text("#figures")];
       });
       if (outcome === "failed") throw new Error(said);
-      if (outcome === "done") return { ...JSON.parse(figures), tab_bytes: tabBytes(browser, "VmHWM") };
-      if (Date.now() - start > LONGEST) throw new Error(`no figures after ${LONGEST / 60_000} minutes; the page says "${said}"`);
+      if (outcome === "done")
+        return { ...JSON.parse(figures), tab_bytes: tabBytes(browser, "VmHWM") };
+      if (Date.now() - start > LONGEST)
+        throw new Error(`no figures after ${LONGEST / 60_000} minutes; the page says "${said}"`);
       // Rarely, so that asking costs nothing.
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

@@ -25,7 +25,10 @@ const [models, ...parts] = positionals;
 const { version } = JSON.parse(readFileSync(join(values.modules, "../package.json"), "utf8"));
 
 const page = fileURLToPath(new URL("wllama.html", import.meta.url));
-const folders = { "/modules/": sirv(values.modules, { dev: true }), "/models/": sirv(models, { dev: true }) };
+const folders = {
+  "/modules/": sirv(values.modules, { dev: true }),
+  "/models/": sirv(models, { dev: true }),
+};
 const server = createServer((request, response) => {
   // Its threads share memory, which only isolated pages may.
   response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
@@ -42,7 +45,11 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
 try {
-  const query = new URLSearchParams({ text: values.text, threads: values.threads, gen: values.gen });
+  const query = new URLSearchParams({
+    text: values.text,
+    threads: values.threads,
+    gen: values.gen,
+  });
   parts.forEach((part) => query.append("part", part));
   const measured = await figures(`http://127.0.0.1:${server.address().port}/?${query}`);
   // Its module's memory is out of reach: the tab's stands for it.

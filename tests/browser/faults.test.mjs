@@ -212,7 +212,10 @@ describe("the page's own server", () => {
     const browser = await launch("chromium without WebGPU");
     test.after(() => browser.close());
     const { server, address } = await serve({ models: dirname(MODEL) });
-    test.after(() => (server.closeAllConnections(), server.close()));
+    test.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
     const [serveFiles] = server.listeners("request");
     const asked = new Promise((resolve) => {
       let isHeld = false;
@@ -252,7 +255,10 @@ describe("a browser that gives modules no memory", () => {
       servePage(),
       launch("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=2"] }),
     ]);
-    test.after(() => (site.close(), browser.close()));
+    test.after(() => {
+      site.close();
+      return browser.close();
+    });
     const page = await Page.open(browser, site.address, {
       model: "/models/none.gguf",
       backend: "cpu",

@@ -24,7 +24,10 @@ const UNIT = 9 << 20;
 
 let site, hub;
 before(async () => ([site, hub] = await Promise.all([servePage(), Hub.open(dirname(MODEL))])));
-after(() => (site?.close(), hub?.close()));
+after(() => {
+  site?.close();
+  hub?.close();
+});
 
 /** The package on a page, with one model. */
 class Tab {
@@ -102,11 +105,10 @@ class Tab {
     const base64 = await this.tab.evaluate(async (id) => {
       const bytes = await new Response(await Phi.exportModel(id)).blob();
       const reader = new FileReader();
-      return new Promise(
-        (resolve) => (
-          (reader.onload = () => resolve(reader.result.split(",")[1])), reader.readAsDataURL(bytes)
-        ),
-      );
+      return new Promise((resolve) => {
+        reader.onload = () => resolve(reader.result.split(",")[1]);
+        reader.readAsDataURL(bytes);
+      });
     }, id);
     const { folder, remove } = makeFolder("export");
     writeFileSync(join(folder, "model.tar"), Buffer.from(base64, "base64"));
@@ -307,7 +309,7 @@ describe("a download in Chromium", () => {
     const tab = await Tab.open(device);
     // The line breaks for good after a third of the file.
     const limit = hub.sent + SIZE / 3;
-    hub.fault = (request, response) => hub.sent > limit && (response.writeHead(403).end(), true);
+    hub.fault = (_request, response) => hub.sent > limit && Boolean(response.writeHead(403).end());
     await assert.rejects(tab.load({ model: address() }), { code: "network" });
     hub.fault = () => false;
     hub.tag = '"2"';

@@ -16,7 +16,9 @@ const isSlow = (kind, backend) => kind === "chromium" && backend === "gpu";
 
 let site, tiny;
 before(async () => ([site, tiny] = await Promise.all([servePage(), servePage({ model: PATH })])));
-after(() => [site, tiny].forEach((one) => one?.close()));
+after(() => {
+  for (const one of [site, tiny]) one?.close();
+});
 
 async function load(browser, { address, model }, backend) {
   const page = await Page.open(browser, address, { model, backend });

@@ -22,7 +22,10 @@ export async function servePage({ isolated = true, model = MODEL, models = dirna
   return {
     address: `${address}lab/`,
     model: `/models/${basename(model)}`,
-    close: () => (server.closeAllConnections(), server.close()),
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }
 

@@ -104,7 +104,10 @@ for (const { what, model, messages, answer, positions, caps } of SWEEPS) {
           servePage({ model }),
           launch("chromium without WebGPU", { args }),
         ]);
-        test.after(() => (site.close(), browser.close()));
+        test.after(() => {
+          site.close();
+          return browser.close();
+        });
         const page = await Page.open(browser, site.address);
         const address = new URL(site.model, site.address).href;
         const variants = index % 2 ? ["simd", "threads"] : ["relaxed", "threads-relaxed"];
@@ -165,7 +168,10 @@ describe("a module whose memory is full while it has a model", () => {
         servePage({ model: SWEEPS[0].model }),
         launch("chromium without WebGPU", { args }),
       ]);
-      test.after(() => (site.close(), browser.close()));
+      test.after(() => {
+        site.close();
+        return browser.close();
+      });
       const page = await Page.open(browser, site.address);
       const { said, heard, later } = await page.tab.evaluate(
         async (model, variant) => {

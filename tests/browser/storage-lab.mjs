@@ -28,7 +28,14 @@ export async function serveLab() {
     else return serveFiles(request, response);
     response.writeHead(204).end();
   });
-  return { address, uploads, close: () => (server.closeAllConnections(), server.close()) };
+  return {
+    address,
+    uploads,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
 /** A browser with a profile of its own, which can be killed and started again. */

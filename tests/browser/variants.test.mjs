@@ -19,7 +19,9 @@ before(
       servePage({ model, isolated: false }),
     ])),
 );
-after(() => [isolated, open].forEach((site) => site?.close()));
+after(() => {
+  for (const site of [isolated, open]) site?.close();
+});
 
 /** Loads on the CPU; the page, and what it says computes. */
 async function load(browser, site, wishes = {}) {

@@ -1,8 +1,8 @@
 // One browser with a page of the packed package's origin, for as long as cases need it; and the app.
 
-import { serve, serveFolder } from "../../web/tools/serve.mjs";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch, openTab } from "../../web/tools/browser.mjs";
+import { serve, serveFolder } from "../../web/tools/serve.mjs";
 import { packed } from "../browser/samples.mjs";
 
 export class Browsers {

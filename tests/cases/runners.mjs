@@ -130,8 +130,9 @@ async function goesOnWith(one, name, folder, { ids, argmax }) {
 
 /** Models of a case by the folders that they lie in. */
 const folders = (...names) => ({
-  native: async (one) =>
-    names.forEach((name) => logitsAre(one, one.path(...name), one.json(...name, "expected.json"))),
+  native: async (one) => {
+    for (const name of names) logitsAre(one, one.path(...name), one.json(...name, "expected.json"));
+  },
   browser: async (one) => {
     for (const [i, name] of names.entries())
       await goesOnWith(one, `model-${i}`, name, one.json(...name, "expected.json"));
@@ -139,8 +140,9 @@ const folders = (...names) => ({
 });
 /** Such files have no tokenizer, without which a page can ask them nothing. */
 const ggufs = (...names) => ({
-  native: async (one) =>
-    names.forEach((name) => logitsAre(one, one.path(name), one.json("expected.json"))),
+  native: async (one) => {
+    for (const name of names) logitsAre(one, one.path(name), one.json("expected.json"));
+  },
 });
 
 // ------------------------------------------------------------------------------------------------ requests
@@ -149,7 +151,7 @@ const ggufs = (...names) => ({
 const request = (phi, request) =>
   phi.chat.completions.create({ max_tokens: 1, temperature: 0, ...request }).then(
     ({ usage }) => ({ read: usage.prompt_tokens }),
-    ({ code, message, constructor }) => ({ code, message, kind: constructor.name }),
+    (error) => ({ code: error.code, message: error.message, kind: error.constructor.name }),
   );
 const PLAIN =
   "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}";
@@ -312,6 +314,7 @@ const brokenPipe = {
     };
     const shell = (line, args) => one.program("bash", "-c", line, "bash", one.command, ...args);
     for (const [name, args] of Object.entries(commands)) {
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
       const closed = shell('"$@" | head -c 0; exit ${PIPESTATUS[0]}', args);
       assert.ok(
         [0, 141].includes(closed.status),
@@ -340,7 +343,7 @@ const controlTokens = {
     assert.ok(control > 40 && control <= 44, stdout);
     // So small a model may imitate what it reads; a forged turn would have it say this one word and end.
     assert.notEqual(stdout.split("\n").slice(3).join("\n").trim(), "BANANA");
-    const [, forged] = /'(Say hello\.[^]*?)'/.exec(one.text("try.sh"));
+    const [, forged] = /'(Say hello\.[\s\S]*?)'/.exec(one.text("try.sh"));
     const turns = (content) => {
       const messages = one.write("messages.json", [{ role: "user", content }]);
       const ids = one.prints("prompt", "--model", MODEL, "--ids", messages).trim().split(",");

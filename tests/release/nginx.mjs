@@ -38,10 +38,10 @@ export async function serveByNginx(program, folder, snippet) {
   const said = [];
   const lines = createInterface({ input: server.stderr });
   const started = new Promise((resolve, reject) => {
-    lines.on(
-      "line",
-      (line) => (said.push(line), line.includes("start worker process ") && resolve()),
-    );
+    lines.on("line", (line) => {
+      said.push(line);
+      if (line.includes("start worker process ")) resolve();
+    });
     void ended.then(() => reject(new Error(`nginx ended: ${said.join("\n")}`)), reject);
   });
   await started;

@@ -97,7 +97,7 @@ async function isGenuine(address: string, response: Response): Promise<boolean> 
 }
 
 function isWasm({ headers }: Response): boolean {
-  return headers.get("Content-Type")?.split(";")[0]!.trim() === "application/wasm";
+  return /^application\/wasm\s*(;|$)/.test(headers.get("Content-Type") ?? "");
 }
 
 const genuine = {

@@ -68,7 +68,7 @@ async function filesIn(archive: Blob): Promise<File[]> {
 /** Undefined where its sum is wrong. */
 function read(bytes: Uint8Array): Header | undefined {
   const text = (from: number, length: number) =>
-    new TextDecoder().decode(bytes.subarray(from, from + length)).replace(/\0[^]*$/, "");
+    new TextDecoder().decode(bytes.subarray(from, from + length)).replace(/\0.*$/s, "");
   const number = (from: number, length: number) => parseInt(text(from, length).trim() || "0", 8);
   const sum = bytes.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 32 : byte), 0);
   const size = number(124, 12);

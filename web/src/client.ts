@@ -15,8 +15,8 @@ import {
   listModels,
   persist,
   type StorageEstimate,
-  storageEstimate,
   type StoredModel,
+  storageEstimate,
 } from "./storage/index.js";
 import type {
   BenchFigures,

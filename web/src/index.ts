@@ -36,4 +36,4 @@ export type {
   PromptOptions,
   Stats,
 } from "./types.js";
-export { type Variant, VARIANTS } from "./variant.js";
+export { VARIANTS, type Variant } from "./variant.js";

@@ -4,7 +4,10 @@
 /** Holds a lock of this name until this thread ends; whether that could be had. */
 export function live(name: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const untilTheEnd = () => (resolve(true), new Promise(() => {}));
+    const untilTheEnd = () => {
+      resolve(true);
+      return new Promise(() => {});
+    };
     try {
       navigator.locks.request(name, untilTheEnd).catch(() => resolve(false));
     } catch {

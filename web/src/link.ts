@@ -1,6 +1,6 @@
 // The page's end of the line to the engine's worker: turns its messages into streams of replies.
 
-import { PhiError, phiError, type PlainError } from "./errors.js";
+import { PhiError, type PlainError, phiError } from "./errors.js";
 import { Helpers } from "./helpers.js";
 import { watch } from "./life.js";
 import type { Alive, Reply, Request, Trapped } from "./protocol.js";

@@ -10,8 +10,8 @@ import {
   LISTENER,
   oneOf,
   refuse,
-  shown,
   SIGNAL,
+  shown,
   TEXT,
   whole,
 } from "./check.js";

@@ -1,9 +1,9 @@
 // What the page and the worker say to each other. One request has one id; its replies carry the same.
 
 import type {
+  LoadOptions as EngineOptions,
   Event,
   GenerateOptions,
-  LoadOptions as EngineOptions,
   Message,
   TemplateOptions,
 } from "../../pkg/simd/phi_wasm.js";

@@ -2,7 +2,7 @@
 // The same script makes a worker a helper of the engine's thread, if its first message says so.
 
 import { askFor, pageMet } from "./asking.js";
-import { faultOf, isTold, plain, type PlainError } from "./errors.js";
+import { faultOf, isTold, type PlainError, plain } from "./errors.js";
 import { openKeeper } from "./keeper.js";
 import { live } from "./life.js";
 import { givesModuleNoMemory, noMemory, type Sized } from "./memory.js";
@@ -67,10 +67,10 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
 self.addEventListener("unhandledrejection", ({ reason }) => trapped(reason));
-self.addEventListener(
-  "error",
-  (event) => (event.preventDefault(), trapped(event.error ?? event.message)),
-);
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  trapped(event.error ?? event.message);
+});
 self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
 
 /** The page hears that its word has come, however long the step takes that is under way. */

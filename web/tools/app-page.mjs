@@ -95,9 +95,9 @@ export class AppPage {
 
   /** Empties the field and takes its documents away. */
   async clearDraft() {
-    await this.tab.$$eval("#composer li button", (buttons) =>
-      buttons.forEach((button) => button.click()),
-    );
+    await this.tab.$$eval("#composer li button", (buttons) => {
+      for (const button of buttons) button.click();
+    });
     await this.tab.$eval("#question", (field) => {
       field.value = "";
       field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -313,7 +313,7 @@ export class AppPage {
       globalThis.releaseDrafts = () => {
         isHolding = false;
         IDBObjectStore.prototype.get = get;
-        held.forEach((request) => request.dispatchEvent(new Event("success")));
+        for (const request of held) request.dispatchEvent(new Event("success"));
       };
     });
   }

@@ -22,7 +22,7 @@ import { build } from "rolldown";
 import { licenceFiles } from "./licences.mjs";
 
 const WEB = fileURLToPath(new URL("../", import.meta.url));
-const ROOT = dirname(dirname(WEB + "."));
+const ROOT = dirname(dirname(`${WEB}.`));
 const OUT = join(ROOT, "pkg/npm");
 
 const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"];

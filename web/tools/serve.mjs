@@ -61,7 +61,10 @@ export async function serveFolder(folder, { isolated = false, policy = "", share
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     address: `http://127.0.0.1:${server.address().port}/`,
-    close: () => (server.closeAllConnections(), server.close()),
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }
 

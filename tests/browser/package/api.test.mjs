@@ -388,9 +388,14 @@ describe("a request", () => {
   it("hears of a listener's own error, and goes on", async () => {
     const [error, said] = await tab.evaluate(async () => {
       const heard = new Promise((resolve) =>
-        addEventListener("error", (event) => (event.preventDefault(), resolve(event.type)), {
-          once: true,
-        }),
+        addEventListener(
+          "error",
+          (event) => {
+            event.preventDefault();
+            resolve(event.type);
+          },
+          { once: true },
+        ),
       );
       const onPrefill = () => {
         throw new Error("mine");

@@ -77,9 +77,11 @@ describe("the React hooks", () => {
   const pressAtOnce = (button, selector) =>
     tab.evaluate(
       (button, selector) => {
-        const look = () =>
-          document.querySelector(selector) &&
-          (observer.disconnect(), document.querySelector(button).click());
+        const look = () => {
+          if (!document.querySelector(selector)) return;
+          observer.disconnect();
+          document.querySelector(button).click();
+        };
         const observer = new MutationObserver(look);
         observer.observe(document.body, { attributes: true, childList: true, subtree: true });
       },

@@ -56,7 +56,7 @@ for (const { version, node } of CLIENTS) {
       const { stdout } = await run({ cwd: folder, input }, await nodeProgram(node), "stream.mjs");
       const { versions, ...heard } = JSON.parse(stdout);
       assert.deepEqual(
-        versions.map((version) => Number.parseInt(version)),
+        versions.map((version) => Number.parseInt(version, 10)),
         [version, node],
       );
       return heard;

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { codeOf, packed, PROJECTS, project, run, sectionOf, serveModels } from "../samples.mjs";
+import { codeOf, PROJECTS, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 
 const [capital, story] = ANSWERS;
@@ -55,7 +55,10 @@ describe("the README's component", () => {
       const { tab, complaints } = await open(
         `${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`,
       );
-      assert.equal(await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react)), react);
+      assert.equal(
+        await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react, 10)),
+        react,
+      );
       await tab.locator("::-p-aria(Load the model)").click();
       await tab.waitForSelector("input, [role=alert]");
       await tab.type("input[name=question]", story.messages.at(-1).content);

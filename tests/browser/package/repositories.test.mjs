@@ -138,9 +138,10 @@ describe("the address of a repository", () => {
         await caches.delete("phi-wasm");
         const { fetch } = self;
         const sent = [];
-        self.fetch = (what, options) => (
-          sent.push(new Headers(options?.headers).get("Authorization")), fetch(what, options)
-        );
+        self.fetch = (what, options) => {
+          sent.push(new Headers(options?.headers).get("Authorization"));
+          return fetch(what, options);
+        };
         const heard = new BroadcastChannel("sent");
         heard.onmessage = ({ data }) => sent.push(data);
         for (const address of [model, other]) {

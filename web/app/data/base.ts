@@ -63,7 +63,10 @@ export async function openDatabase(onEnd: () => void): Promise<Base> {
       db.createObjectStore("contacts", { keyPath: KEYS.contacts });
     },
     // Another tab wants to remove it, or, with a newer version of the app, to upgrade it: let it.
-    blocking: (_current, _blocked, event) => ((event.target as IDBDatabase).close(), onEnd()),
+    blocking(_current, _blocked, event) {
+      (event.target as IDBDatabase).close();
+      onEnd();
+    },
     terminated: onEnd,
   });
   return new DatabaseBase(database);

@@ -56,9 +56,9 @@ function nextAlone(text: string): number | undefined {
 }
 
 /** `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a list or a heading. */
-export function formulas(growing: boolean, escape: (text: string) => string): MarkedExtension {
+export function formulas(growing: boolean, escaped: (text: string) => string): MarkedExtension {
   const render = (tag: string, { raw, open }: Formula) =>
-    `<${tag}${open ? "" : ' class="formula"'}>${escape(raw.trim())}</${tag}>`;
+    `<${tag}${open ? "" : ' class="formula"'}>${escaped(raw.trim())}</${tag}>`;
   return {
     extensions: [
       {

@@ -8,7 +8,7 @@ import { BoundedLexer } from "./lexer.js";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (character) => escapes[character]!);
 }
 
@@ -19,14 +19,14 @@ function parser(grows: boolean): Marked {
       renderer: {
         // An image's address could carry the conversation to a stranger: it is shown, not fetched.
         image: ({ text, href }) =>
-          `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
-        html: ({ text }) => escape(text),
+          `<span class="image">${escaped(text || href)} <span>(${escaped(href)})</span></span>`,
+        html: ({ text }) => escaped(text),
         code: ({ text, lang }) =>
-          `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
+          `<pre><code data-language="${escaped(lang?.split(/\s/)[0] ?? "")}">${escaped(text)}</code></pre>`,
         checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"} </span>`,
       },
     },
-    formulas(grows, escape),
+    formulas(grows, escaped),
   );
 }
 

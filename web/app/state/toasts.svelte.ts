@@ -52,10 +52,17 @@ class Toasts {
 
   #add({ action, ...rest }: Omit<Toast, "id">, time: number, gone?: () => void): void {
     const id = ++this.#last;
-    const timer = setTimeout(() => (this.close(id), gone?.()), time);
+    const timer = setTimeout(() => {
+      this.close(id);
+      gone?.();
+    }, time);
     const pressed = action && {
       label: action.label,
-      act: () => (clearTimeout(timer), this.close(id), action.act()),
+      act: () => {
+        clearTimeout(timer);
+        this.close(id);
+        action.act();
+      },
     };
     // An effect that tells something must not be run again for what is told: it would tell it without end.
     untrack(() => {

@@ -1,7 +1,7 @@
 // The app's languages. English is the pattern: a language that lacks a sentence does not compile.
 
-import { type Language, settings } from "../state/settings.svelte.js";
 import type { ProblemName, Said } from "../state/problems.js";
+import { type Language, settings } from "../state/settings.svelte.js";
 import { en } from "./en.js";
 
 /** Of another language: the engine speaks English, so each problem has a sentence that stands for the engine's. */

@@ -16,9 +16,9 @@ import {
   isCalled,
   lost,
   noSuchFile,
+  PLACE,
   pause,
   pieces,
-  PLACE,
   type StorageFault,
   type Vault,
 } from "./vault.js";
@@ -211,9 +211,9 @@ export class IndexedDbVault implements Vault {
       const transaction = this.#database.transaction(["files", "blocks"], "readwrite", WRITE);
       const requests = work(stores(transaction)).then((requests) => Promise.all(requests));
       // `done` already rejects when a request fails, before the transaction has been undone.
-      const over = new Promise<void>((resolve) =>
-        ["complete", "abort"].forEach((end) => transaction.addEventListener(end, () => resolve())),
-      );
+      const over = new Promise<void>((resolve) => {
+        for (const end of ["complete", "abort"]) transaction.addEventListener(end, () => resolve());
+      });
       const ends = await Promise.allSettled([transaction.done, requests, over]);
       const reasons = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
       // What fails aborts all the rest, which says no more than that.

@@ -89,7 +89,9 @@ export async function deleteModel(id: string): Promise<void> {
 /** A complete model as a tar archive: one directory with its files as the engine made them. The model may be in use meanwhile. */
 export async function exportModel(id: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const shelves = await openShelves();
-  const close = () => shelves.forEach((shelf) => shelf.close());
+  const close = () => {
+    for (const shelf of shelves) shelf.close();
+  };
   try {
     const { about, files } = await findComplete(shelves, id);
     return await tar(about, files, close);

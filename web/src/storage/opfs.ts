@@ -12,8 +12,8 @@ import {
   lost,
   noSuchFile,
   PATIENCE,
-  pause,
   PLACE,
+  pause,
   type Vault,
 } from "./vault.js";
 
@@ -161,11 +161,9 @@ export class OpfsVault implements Vault {
   }
 
   async #openFile(file: string, create: boolean): Promise<Handle | undefined> {
-    let entry;
+    let entry: FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
     try {
-      entry = (await this.#folder.getFileHandle(file, { create })) as FileSystemFileHandle & {
-        createSyncAccessHandle(): Promise<Handle>;
-      };
+      entry = (await this.#folder.getFileHandle(file, { create })) as typeof entry;
     } catch (error) {
       if (!create && isCalled(error, "NotFoundError")) return undefined;
       throw error;

@@ -50,7 +50,7 @@ try {
     threads: values.threads,
     gen: values.gen,
   });
-  parts.forEach((part) => query.append("part", part));
+  for (const part of parts) query.append("part", part);
   const measured = await figures(`http://127.0.0.1:${server.address().port}/?${query}`);
   // Its module's memory is out of reach: the tab's stands for it.
   console.log(JSON.stringify({ version, peak_bytes: measured.tab_bytes, ...measured }));

@@ -27,6 +27,7 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| cargo(place, &["fmt", "--all", "--check"])),
     step("set-up", "browsers, packages and the model are installed", &[], Extent::Usual, |place, _| setup::for_tests(place)),
+    step("web", "Biome finds nothing in the page's sources and the tests' scripts", &["set-up"], Extent::Quick, web),
     step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| setup::wasm_bindgen(place)),
     step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
@@ -90,6 +91,12 @@ fn clippy(place: &Place, _: Extent) -> Result<()> {
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
     cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
     cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
+}
+
+/// Its packages are there once the set-up is done; the quick extent has none.
+fn web(place: &Place, _: Extent) -> Result<()> {
+    setup::for_site(place)?;
+    sh::show(place.command("npm").args(["run", "--silent", "lint"]).current_dir(place.web()))
 }
 
 /// With a GPU and the real model, except in the quick extent.

@@ -33,7 +33,7 @@ pub const STEPS: &[Step] = &[
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
     step("audit", "licences, and holes that are known, of what is shipped", &["set-up"], Extent::Usual, |place, _| audit::check(place)),
     step("native", "native tests", &["set-up"], Extent::Quick, native),
-    step("site", "the app and the lab, type-checked and bundled", &["modules"], Extent::Usual, |place, _| build::site(place)),
+    step("site", "the app, its markup too, and the lab: type-checked and bundled", &["modules"], Extent::Usual, |place, _| build::site(place)),
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
     step("chromium", "kernels and models in headless Chromium", &["set-up", "tools"], Extent::Usual, chromium),
     step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),

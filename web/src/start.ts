@@ -6,12 +6,12 @@
 // A blob mends pages whose scripts come from another origin, whose workers a browser refuses; the inline module mends bundlers that leave
 // `new URL(…, import.meta.url)` alone. What the user gave is not worked around: when it fails, that is the error.
 
+import { trustedScript } from "../shared/trusted.js";
 import { MODULES, startScript } from "./addresses.js";
 import { cancelled, InputError, MemoryError, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
 import { pause } from "./storage/vault.js";
-import { trustedScript } from "./trusted.js";
 import type { LoadOptions } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";

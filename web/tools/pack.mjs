@@ -57,10 +57,13 @@ function cargoPackage() {
 /** What tells one build from another: the version, and a hash of all that page and worker are made from. */
 function buildVersion() {
   const hash = createHash("sha256");
-  const sources = readdirSync(join(WEB, "src"), { recursive: true })
+  const within = (folder) =>
+    readdirSync(join(WEB, folder), { recursive: true }).map((file) => join(WEB, folder, file));
+  const sources = ["shared", "src"]
+    .flatMap(within)
     .filter((file) => file.endsWith(".ts"))
     .sort();
-  for (const file of sources) hash.update(readFileSync(join(WEB, "src", file)));
+  for (const file of sources) hash.update(readFileSync(file));
   for (const variant of VARIANTS) hash.update(readFileSync(moduleOf(variant)));
   return `${version}+${hash.digest("hex").slice(0, 12)}`;
 }

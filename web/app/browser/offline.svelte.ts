@@ -5,7 +5,7 @@ import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
 import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
 import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
 import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
-import { trustedScript } from "../../src/trusted.js";
+import { trustedScript } from "../../shared/trusted.js";
 import script from "../../src/worker.ts?worker&url";
 import { settings } from "../state/settings.svelte.js";
 import { ENGINE_CACHE, type ToServiceWorker } from "./service.js";

@@ -1,7 +1,7 @@
 // Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in memory until the page is closed.
 
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
-import { type Wait, waitOn } from "../../src/storage/indexeddb.js";
+import { type Wait, waitOn } from "../../shared/databases.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
 
 interface Schema extends DBSchema {

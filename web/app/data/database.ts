@@ -1,6 +1,6 @@
 // Everything that is asked of kept conversations.
 
-import { isCalled } from "../../src/storage/vault.js";
+import { isCalled } from "../../shared/exceptions.js";
 import {
   type Base,
   type Change,

@@ -2,7 +2,7 @@
 
 import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
-import { policy } from "../../src/trusted.js";
+import { policy } from "../../shared/trusted.js";
 import { formulas } from "./formulas.js";
 import { BoundedLexer } from "./lexer.js";
 

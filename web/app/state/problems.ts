@@ -1,8 +1,7 @@
 // What goes wrong, by name, with the one thing to do about it.
 
+import { isRefusal, why } from "../../shared/exceptions.js";
 import type { Code, MemoryError } from "../../src/index.js";
-import { isRefusal } from "../../src/storage/room.js";
-import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
 export type Action = "retry" | "cpu" | "shorter" | "storage" | "choose" | "new-chat" | "again";

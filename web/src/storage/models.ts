@@ -1,5 +1,6 @@
 // The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a worker.
 
+import { isCalled } from "../../shared/exceptions.js";
 import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
@@ -7,7 +8,6 @@ import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js"
 import {
   failed,
   inUse,
-  isCalled,
   LOCK,
   lost,
   OWN_FILES,

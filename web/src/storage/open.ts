@@ -1,9 +1,10 @@
 // The best storage that there is for a model.
 
+import { why } from "../../shared/exceptions.js";
 import { IndexedDbVault } from "./indexeddb.js";
 import { OpfsVault } from "./opfs.js";
 import { onShelves } from "./shelf.js";
-import { failed, type Refusal, StorageFault, type Vault, why } from "./vault.js";
+import { failed, type Refusal, StorageFault, type Vault } from "./vault.js";
 
 const KINDS = { opfs: OpfsVault, indexeddb: IndexedDbVault };
 

@@ -1,13 +1,13 @@
 // Files of the origin-private file system by synchronous handles, the fastest storage of browsers.
 
-import { full, isRefusal } from "./room.js";
+import { isCalled, isRefusal } from "../../shared/exceptions.js";
+import { full } from "./room.js";
 import {
   BLOCK,
   checkThere,
   endsEarly,
   failed,
   inUse,
-  isCalled,
   LOCK,
   lost,
   noSuchFile,

@@ -1,11 +1,6 @@
 // How much a site may store, and asking for it.
 
-import { isCalled, StorageFault } from "./vault.js";
-
-/** Whether an exception says that there is no room. */
-export function isRefusal(error: unknown): boolean {
-  return isCalled(error, "QuotaExceededError", "NS_ERROR_FILE_NO_DEVICE_SPACE"); // Firefox's handles throw the latter.
-}
+import { StorageFault } from "./vault.js";
 
 /** Throws where the browser says that it would not take that much more; Chromium never does, for it knows nothing of the disk. */
 export async function askForRoom(bytes: number): Promise<void> {

@@ -1,15 +1,10 @@
 // Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
 
-import {
-  type Database,
-  databaseExists,
-  keysOf,
-  openDatabase,
-  type Wait,
-  waitOn,
-} from "./indexeddb.js";
+import { type Wait, waitOn } from "../../shared/databases.js";
+import { isCalled } from "../../shared/exceptions.js";
+import { type Database, databaseExists, keysOf, openDatabase } from "./indexeddb.js";
 import { patiently } from "./opfs.js";
-import { BLOCK, isCalled, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
+import { BLOCK, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
 
 /** A stored file; those of OPFS are just `File`s. */
 export interface StoredFile {

@@ -1,6 +1,7 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
 import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
+import { why } from "../../shared/exceptions.js";
 import { saysNoMemory } from "../memory.js";
 
 /** From the best to the poorest; what is in memory is gone when the page is. */
@@ -127,21 +128,6 @@ export function failed(file: string, error: unknown): StorageFault {
     `${file}: the browser's storage failed (${why(error)}); load the model again`,
     { cause: error },
   );
-}
-
-/** What a browser said, in its words. */
-export function why(error: unknown): string {
-  const { name, message } = error as Partial<Error>;
-  return message
-    ? name && name !== "Error"
-      ? `${name}: ${message}`
-      : message
-    : (name ?? String(error));
-}
-
-/** Whether an exception has this name. */
-export function isCalled(error: unknown, ...names: string[]): boolean {
-  return names.includes((error as Partial<Error> | undefined)?.name ?? "");
 }
 
 export function pause(milliseconds: number): Promise<void> {

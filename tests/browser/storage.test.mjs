@@ -69,7 +69,7 @@ const about = (facts) =>
     ...facts,
   });
 
-describe("a vault", () => {
+describe("the storage of a model", () => {
   onDevices(STORES, (device, without, storage) => {
     const sharesMemory = device.kind !== "webkit";
     let lab, opened;

@@ -1,10 +1,10 @@
-// The worker of a test: what it is told, it does with a vault, and compares with an array in memory.
+// The worker of a test: what it is told, it does with the storage of a model, and compares with an array in memory.
 
-import { holdModel, openStorage, type Refusal, type Vault } from "../src/storage/index.js";
+import { holdModel, type ModelStorage, openStorage, type Refusal } from "../src/storage/index.js";
 
 const MIB = 1 << 20;
 
-let vault: Vault;
+let storage: ModelStorage;
 let release = () => {};
 
 /** Numbers from 0 to 1 that a seed determines (mulberry32). */
@@ -31,8 +31,8 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number {
 }
 
 async function whole(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array((await vault.size(file))!);
-  await vault.read(file, 0, bytes);
+  const bytes = new Uint8Array((await storage.size(file))!);
+  await storage.read(file, 0, bytes);
   return bytes;
 }
 
@@ -58,8 +58,8 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
   const memory = new Uint8Array(shared ? new SharedArrayBuffer(4 * MIB) : new ArrayBuffer(4 * MIB));
   const noise = Uint32Array.from({ length: MIB }, () => below(2 ** 32));
   let mirror = new Uint8Array(below(most));
-  await vault.remove(file);
-  await vault.resize(file, mirror.length);
+  await storage.remove(file);
+  await storage.resize(file, mirror.length);
   const cutOrLengthen = (size: number) => {
     const grown = new Uint8Array(size);
     grown.set(mirror.subarray(0, size));
@@ -80,23 +80,23 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
     if (kind < 0.5) {
       const at = below(most - length);
       view.set(new Uint8Array(noise.buffer, below(noise.byteLength - length), length));
-      await vault.write(file, at, view);
+      await storage.write(file, at, view);
       if (length > 0 && at + length > mirror.length) cutOrLengthen(at + length);
       if (length > 0) mirror.set(view, at);
     } else if (kind < 0.9) {
       const at = below(Math.max(mirror.length - length, 0));
       const there = view.subarray(0, mirror.length - at);
-      await vault.read(file, at, there);
+      await storage.read(file, at, there);
       check(at, there, round);
     } else if (kind < 0.95) {
-      await vault.flush(file);
+      await storage.flush(file);
     } else {
       cutOrLengthen(below(most));
-      await vault.resize(file, mirror.length);
+      await storage.resize(file, mirror.length);
     }
-    if ((await vault.size(file)) !== mirror.length)
+    if ((await storage.size(file)) !== mirror.length)
       throw new Error(
-        `round ${round}: ${file} has ${await vault.size(file)} bytes and not ${mirror.length}`,
+        `round ${round}: ${file} has ${await storage.size(file)} bytes and not ${mirror.length}`,
       );
   }
   check(0, await whole(file), rounds);
@@ -112,10 +112,10 @@ interface Filling {
 
 /** Writes and flushes piece by piece, and tells the page after each how far it is. */
 async function fill({ file, seed, size, piece }: Filling): Promise<void> {
-  await vault.resize(file, size);
+  await storage.resize(file, size);
   for (let at = 0; at < size; at += piece) {
-    await vault.write(file, at, pattern(seed, at, Math.min(piece, size - at)));
-    await vault.flush(file);
+    await storage.write(file, at, pattern(seed, at, Math.min(piece, size - at)));
+    await storage.flush(file);
     self.postMessage({ flushed: Math.min(at + piece, size) });
   }
 }
@@ -132,13 +132,13 @@ async function rates({
     for (let at = 0; at < size; at += piece) await work(at);
     return Math.round(size / 1e3 / (performance.now() - start));
   };
-  await vault.resize(file, size);
-  const written = await timed((at) => vault.write(file, at, bytes));
+  await storage.resize(file, size);
+  const written = await timed((at) => storage.write(file, at, bytes));
   const flushed = await timed(async (at) => {
-    await vault.write(file, at, bytes);
-    await vault.flush(file);
+    await storage.write(file, at, bytes);
+    await storage.flush(file);
   });
-  return { written, flushed, read: await timed((at) => vault.read(file, at, bytes)) };
+  return { written, flushed, read: await timed((at) => storage.read(file, at, bytes)) };
 }
 
 const COMMANDS = {
@@ -150,23 +150,23 @@ const COMMANDS = {
       release();
       throw error;
     });
-    if (opened) vault = opened;
+    if (opened) storage = opened;
     return { kind: opened?.kind ?? "none", refused };
   },
-  ask: async ({ bytes }: { bytes: number }) => vault.askForRoom(bytes),
+  ask: async ({ bytes }: { bytes: number }) => storage.askForRoom(bytes),
   async close() {
-    await vault.close();
+    await storage.close();
     release();
   },
   scribble,
   fill,
   rates,
   digest: async ({ file }: { file: string }) => digest(await whole(file)),
-  size: async ({ file }: { file: string }) => vault.size(file),
-  resize: async ({ file, size }: { file: string; size: number }) => vault.resize(file, size),
-  remove: async ({ file }: { file: string }) => vault.remove(file),
+  size: async ({ file }: { file: string }) => storage.size(file),
+  resize: async ({ file, size }: { file: string; size: number }) => storage.resize(file, size),
+  remove: async ({ file }: { file: string }) => storage.remove(file),
   read: async ({ file, at, length }: { file: string; at: number; length: number }) =>
-    vault.read(file, at, new Uint8Array(length)),
+    storage.read(file, at, new Uint8Array(length)),
   put: async ({
     file,
     seed,
@@ -177,10 +177,10 @@ const COMMANDS = {
     seed: number;
     at: number;
     length: number;
-  }) => vault.write(file, at, pattern(seed, at, length)),
+  }) => storage.write(file, at, pattern(seed, at, length)),
   async writeText({ file, text }: { file: string; text: string }) {
-    await vault.write(file, 0, new TextEncoder().encode(text));
-    await vault.flush(file);
+    await storage.write(file, 0, new TextEncoder().encode(text));
+    await storage.flush(file);
   },
   /** The first of `size` bytes that is not what `fill` wrote, or -1. */
   async check({ file, seed, size }: Filling) {
@@ -188,11 +188,11 @@ const COMMANDS = {
   },
   /** Whether touching a file that is open answers at once. */
   async atOnce({ file }: { file: string }) {
-    await vault.size(file);
+    await storage.size(file);
     const answers = [
-      vault.size(file),
-      vault.read(file, 0, new Uint8Array(4)),
-      vault.write(file, 0, new Uint8Array(4)),
+      storage.size(file),
+      storage.read(file, 0, new Uint8Array(4)),
+      storage.write(file, 0, new Uint8Array(4)),
     ];
     const waits = answers.some((answer) => answer instanceof Promise);
     await Promise.all(answers);
@@ -202,12 +202,12 @@ const COMMANDS = {
   async moved({ file }: { file: string }) {
     const memory = new WebAssembly.Memory({ initial: 1 });
     const view = new Uint8Array(memory.buffer, 0, 4).fill(7);
-    const written = vault.write(file, 0, view);
+    const written = storage.write(file, 0, view);
     memory.grow(1);
     await written;
-    await vault.close();
+    await storage.close();
     const into = new Uint8Array(memory.buffer, 0, 4);
-    const read = vault.read(file, 0, into);
+    const read = storage.read(file, 0, into);
     memory.grow(1);
     await read;
   },
@@ -215,7 +215,7 @@ const COMMANDS = {
   async together({ file, count }: { file: string; count: number }) {
     await Promise.all(
       Array.from({ length: count }, (_, index) =>
-        vault.write(file, index, new Uint8Array([index])),
+        storage.write(file, index, new Uint8Array([index])),
       ),
     );
     return [...(await whole(file))];

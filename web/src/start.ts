@@ -11,7 +11,7 @@ import { MODULES, startScript } from "./addresses.js";
 import { cancelled, InputError, MemoryError, PhiError } from "./errors.js";
 import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
-import { pause } from "./storage/vault.js";
+import { pause } from "./storage/storage.js";
 import type { LoadOptions } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";

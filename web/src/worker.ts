@@ -3,7 +3,7 @@
 
 import { askFor, pageMet } from "./asking.js";
 import { faultOf, isTold, type PlainError, plain } from "./errors.js";
-import { openKeeper } from "./keeper.js";
+import { openExclusively } from "./exclusive.js";
 import { live } from "./life.js";
 import { givesModuleNoMemory, noMemory, type Sized } from "./memory.js";
 import { keep, recall } from "./notes.js";
@@ -19,7 +19,7 @@ import type {
   Shared,
   Trapped,
 } from "./protocol.js";
-import { pause, type Refusal } from "./storage/vault.js";
+import { pause, type Refusal } from "./storage/storage.js";
 import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
 import { VERSION } from "./version.js";
@@ -200,17 +200,17 @@ async function load({
     ...options,
   };
   const refused: Refusal[] = [];
-  const openVault = storage === "none" ? undefined : (id: string) => openKeeper(id, refused);
+  const openStorage = storage === "none" ? undefined : (id: string) => openExclusively(id, refused);
   engine = await PhiEngine.load(
     all,
     (progress) => say({ id, kind: "progress", progress }),
     startHelpers,
-    openVault,
+    openStorage,
   );
   await keep("gpus", await engine.tunedGpus());
   await keep("backends", engine.measuredBackends());
   const description = await loaded().describe();
-  if (!openVault || description.storage !== "none") return description;
+  if (!openStorage || description.storage !== "none") return description;
   const why = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
   const notice = `This browser keeps no model (${why}), so it is fetched again the next time.`;
   return { ...description, notice: [description.notice, notice].filter(Boolean).join(" ") };
@@ -223,7 +223,7 @@ function check({ id, model, source, along }: Request & { kind: "check" }): Promi
     model,
     source,
     (progress) => say({ id, kind: "progress", progress }),
-    openKeeper,
+    openExclusively,
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { hasIndexedDb } from "./indexeddb.js";
 import { hasOpfs } from "./opfs.js";
-import type { StorageKind } from "./vault.js";
+import type { StorageKind } from "./storage.js";
 
 export interface StorageEstimate {
   /** Bytes that this site stores, of any kind. */

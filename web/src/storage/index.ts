@@ -6,9 +6,9 @@ export { deleteModel, exportModel, listModels, type StoredModel } from "./models
 export { openStorage } from "./open.js";
 export { persist } from "./room.js";
 export {
+  type ModelStorage,
   type Refusal,
   type StorageCode,
   StorageFault,
   type StorageKind,
-  type Vault,
-} from "./vault.js";
+} from "./storage.js";

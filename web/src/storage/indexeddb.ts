@@ -16,13 +16,13 @@ import {
   endsEarly,
   failed,
   lost,
+  type ModelStorage,
   noSuchFile,
   PLACE,
   pause,
   pieces,
   type StorageFault,
-  type Vault,
-} from "./vault.js";
+} from "./storage.js";
 
 interface Schema extends DBSchema {
   /** [model, file] → its size. */
@@ -71,7 +71,7 @@ export function keysOf(...path: (string | number)[]): IDBKeyRange {
   return IDBKeyRange.bound(path, [...path, []]);
 }
 
-export class IndexedDbVault implements Vault {
+export class IndexedDbStorage implements ModelStorage {
   readonly kind = "indexeddb";
   readonly #database: Database;
   readonly #wait: Wait;
@@ -84,8 +84,8 @@ export class IndexedDbVault implements Vault {
     this.#wait = waitOn(database);
   }
 
-  static async open(id: string): Promise<IndexedDbVault> {
-    return new IndexedDbVault(id, await openDatabase());
+  static async open(id: string): Promise<IndexedDbStorage> {
+    return new IndexedDbStorage(id, await openDatabase());
   }
 
   askForRoom(bytes: number): Promise<void> {

@@ -1,7 +1,7 @@
 // One tab at a time has a model.
 
 import { nameOf } from "./about.js";
-import { PLACE, StorageFault } from "./vault.js";
+import { PLACE, StorageFault } from "./storage.js";
 
 export interface Waiting {
   /** How long to wait for a model that another tab has, in milliseconds. */

@@ -4,7 +4,6 @@ import { isCalled } from "../../shared/exceptions.js";
 import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
-import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js";
 import {
   failed,
   inUse,
@@ -14,7 +13,8 @@ import {
   PATIENCE,
   StorageFault,
   type StorageKind,
-} from "./vault.js";
+} from "./storage.js";
+import { openIndexes, type StorageIndex, type StoredFile, withIndexes } from "./storage-index.js";
 
 export interface StoredModel {
   id: string;
@@ -34,14 +34,14 @@ export interface StoredModel {
 
 /** All models, those begun included, the latest used first. */
 export function listModels(): Promise<StoredModel[]> {
-  return onShelves(async (shelves) => {
+  return withIndexes(async (indexes) => {
     const found = new Map<string, StoredModel>();
-    for (const shelf of shelves) {
-      for (const id of await shelf.models()) {
-        const files = await shelf.files(id);
+    for (const index of indexes) {
+      for (const id of await index.models()) {
+        const files = await index.files(id);
         // One that was never found leaves a place and nothing in it.
         if (files.every(({ name }) => name === LOCK)) continue;
-        const model = await describe(shelf, id, files);
+        const model = await describe(index, id, files);
         if (!found.get(id)?.complete) found.set(id, model);
       }
     }
@@ -49,7 +49,11 @@ export function listModels(): Promise<StoredModel[]> {
   });
 }
 
-async function describe(shelf: Shelf, id: string, files: StoredFile[]): Promise<StoredModel> {
+async function describe(
+  index: StorageIndex,
+  id: string,
+  files: StoredFile[],
+): Promise<StoredModel> {
   const about = await readAbout(files);
   const {
     name = id,
@@ -68,7 +72,7 @@ async function describe(shelf: Shelf, id: string, files: StoredFile[]): Promise<
     storedBytes: stored,
     complete,
     lastUsed: new Date(used),
-    kind: shelf.kind,
+    kind: index.kind,
   };
 }
 
@@ -77,7 +81,7 @@ export async function deleteModel(id: string): Promise<void> {
   // An engine that was told to unload a moment ago may still be at it.
   const release = await holdModel(id, { patience: PATIENCE });
   try {
-    await onShelves((shelves) => Promise.all(shelves.map((shelf) => shelf.remove(id))));
+    await withIndexes((indexes) => Promise.all(indexes.map((index) => index.remove(id))));
   } catch (error) {
     const name = await nameOf(id);
     throw isCalled(error, "NoModificationAllowedError") ? inUse(name) : failed(name, error);
@@ -88,12 +92,12 @@ export async function deleteModel(id: string): Promise<void> {
 
 /** A complete model as a tar archive: one directory with its files as the engine made them. The model may be in use meanwhile. */
 export async function exportModel(id: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const shelves = await openShelves();
+  const indexes = await openIndexes();
   const close = () => {
-    for (const shelf of shelves) shelf.close();
+    for (const index of indexes) index.close();
   };
   try {
-    const { about, files } = await findComplete(shelves, id);
+    const { about, files } = await findComplete(indexes, id);
     return await tar(about, files, close);
   } catch (error) {
     close();
@@ -102,12 +106,12 @@ export async function exportModel(id: string): Promise<ReadableStream<Uint8Array
 }
 
 async function findComplete(
-  shelves: Shelf[],
+  indexes: StorageIndex[],
   id: string,
 ): Promise<{ about: About; files: StoredFile[] }> {
   let begun: About | undefined;
-  for (const shelf of shelves) {
-    const files = await shelf.files(id);
+  for (const index of indexes) {
+    const files = await index.files(id);
     const about = await readAbout(files);
     if (about?.complete)
       return { about, files: files.filter(({ name }) => !OWN_FILES.includes(name)) };

@@ -10,12 +10,12 @@ import {
   inUse,
   LOCK,
   lost,
+  type ModelStorage,
   noSuchFile,
   PATIENCE,
   PLACE,
   pause,
-  type Vault,
-} from "./vault.js";
+} from "./storage.js";
 
 /** What a synchronous handle is asked; older browsers answer some of it by promises. */
 interface Handle {
@@ -30,7 +30,7 @@ interface Handle {
 /** What browsers call it when another tab, or one that was killed just now, has a file. */
 const BUSY = ["NoModificationAllowedError", "InvalidStateError"];
 
-export class OpfsVault implements Vault {
+export class OpfsStorage implements ModelStorage {
   readonly kind = "opfs";
   readonly #folder: FileSystemDirectoryHandle;
   #open = new Map<string, Handle>();
@@ -44,7 +44,7 @@ export class OpfsVault implements Vault {
   }
 
   /** Makes the model's directory and takes hold of it; throws where this browser, or this thread of it, has no such files. */
-  static async open(id: string): Promise<OpfsVault> {
+  static async open(id: string): Promise<OpfsStorage> {
     if (!navigator.storage?.getDirectory)
       throw new Error("this browser has no file system of its own");
     if (!handlesAreSynchronous())
@@ -52,11 +52,11 @@ export class OpfsVault implements Vault {
     const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, {
       create: true,
     });
-    const vault = new OpfsVault(await models.getDirectoryHandle(id, { create: true }));
-    const lock = await vault.#with(LOCK, true, (handle) => handle!);
+    const storage = new OpfsStorage(await models.getDirectoryHandle(id, { create: true }));
+    const lock = await storage.#with(LOCK, true, (handle) => handle!);
     await lock.truncate(0); // A kill while room was asked for leaves it long.
-    if (!takesSharedMemory(lock)) vault.#scratch = new Uint8Array(BLOCK);
-    return vault;
+    if (!takesSharedMemory(lock)) storage.#scratch = new Uint8Array(BLOCK);
+    return storage;
   }
 
   /** A file of zeros asks for real; the browser's estimates are guesses. */

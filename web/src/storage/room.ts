@@ -1,6 +1,6 @@
 // How much a site may store, and asking for it.
 
-import { StorageFault } from "./vault.js";
+import { StorageFault } from "./storage.js";
 
 /** Throws where the browser says that it would not take that much more; Chromium never does, for it knows nothing of the disk. */
 export async function askForRoom(bytes: number): Promise<void> {

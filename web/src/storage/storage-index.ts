@@ -4,7 +4,7 @@ import { type Wait, waitOn } from "../../shared/databases.js";
 import { isCalled } from "../../shared/exceptions.js";
 import { type Database, databaseExists, keysOf, openDatabase } from "./indexeddb.js";
 import { patiently } from "./opfs.js";
-import { BLOCK, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
+import { BLOCK, LOCK, lost, PLACE, type StorageKind } from "./storage.js";
 
 /** A stored file; those of OPFS are just `File`s. */
 export interface StoredFile {
@@ -14,7 +14,7 @@ export interface StoredFile {
 }
 
 /** One kind of storage with all the models in it. */
-export interface Shelf {
+export interface StorageIndex {
   readonly kind: Exclude<StorageKind, "memory">;
   models(): Promise<string[]>;
   /** None for a model that is not there. */
@@ -27,22 +27,22 @@ export interface Shelf {
 }
 
 /** Every kind of storage in which something lies, the best first. */
-export async function openShelves(): Promise<Shelf[]> {
-  const shelves = await Promise.all([OpfsShelf.open(), IndexedDbShelf.open()]);
-  return shelves.filter((shelf) => shelf !== undefined);
+export async function openIndexes(): Promise<StorageIndex[]> {
+  const indexes = await Promise.all([OpfsIndex.open(), IndexedDbIndex.open()]);
+  return indexes.filter((index) => index !== undefined);
 }
 
 /** Does `work` with all of them. */
-export async function onShelves<T>(work: (shelves: Shelf[]) => Promise<T>): Promise<T> {
-  const shelves = await openShelves();
+export async function withIndexes<T>(work: (indexes: StorageIndex[]) => Promise<T>): Promise<T> {
+  const indexes = await openIndexes();
   try {
-    return await work(shelves);
+    return await work(indexes);
   } finally {
-    for (const shelf of shelves) shelf.close();
+    for (const index of indexes) index.close();
   }
 }
 
-class OpfsShelf implements Shelf {
+class OpfsIndex implements StorageIndex {
   readonly kind = "opfs";
   readonly #folder: FileSystemDirectoryHandle;
 
@@ -50,9 +50,9 @@ class OpfsShelf implements Shelf {
     this.#folder = folder;
   }
 
-  static async open(): Promise<OpfsShelf | undefined> {
+  static async open(): Promise<OpfsIndex | undefined> {
     try {
-      return new OpfsShelf(
+      return new OpfsIndex(
         await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE),
       );
     } catch {
@@ -97,7 +97,7 @@ class OpfsShelf implements Shelf {
   close(): void {}
 }
 
-class IndexedDbShelf implements Shelf {
+class IndexedDbIndex implements StorageIndex {
   readonly kind = "indexeddb";
   readonly #database: Database;
   readonly #wait: Wait;
@@ -107,9 +107,9 @@ class IndexedDbShelf implements Shelf {
     this.#wait = waitOn(database);
   }
 
-  static async open(): Promise<IndexedDbShelf | undefined> {
+  static async open(): Promise<IndexedDbIndex | undefined> {
     try {
-      return (await databaseExists()) ? new IndexedDbShelf(await openDatabase()) : undefined;
+      return (await databaseExists()) ? new IndexedDbIndex(await openDatabase()) : undefined;
     } catch {
       return undefined; // No such storage.
     }

@@ -2,25 +2,28 @@
 
 import { holdModel } from "./storage/lock.js";
 import { openStorage } from "./storage/open.js";
-import type { Refusal, Vault } from "./storage/vault.js";
+import type { ModelStorage, Refusal } from "./storage/storage.js";
 
 /** How long to wait for another tab that loads the same model, in milliseconds: as long as a download may take. */
 const PATIENCE = 3_600_000;
 
 /**
- * Opens a model's vault, once no other tab has it; undefined where this browser keeps nothing, since memory has the model already: `refused`
+ * Opens a model's storage, once no other tab has it; undefined where this browser keeps nothing, since memory has the model already: `refused`
  * then has why.
  */
-export async function openKeeper(id: string, refused?: Refusal[]): Promise<Vault | undefined> {
+export async function openExclusively(
+  id: string,
+  refused?: Refusal[],
+): Promise<ModelStorage | undefined> {
   const release = await holdModel(id, { patience: PATIENCE });
   try {
-    const vault = await openStorage(id, refused);
-    if (!vault) {
+    const storage = await openStorage(id, refused);
+    if (!storage) {
       release();
       return undefined;
     }
-    const close = vault.close.bind(vault);
-    return Object.assign(vault, {
+    const close = storage.close.bind(storage);
+    return Object.assign(storage, {
       async close() {
         await close();
         release();

@@ -1,6 +1,6 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
-import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
+import type { Vault } from "../../../pkg/simd/phi_wasm.js";
 import { why } from "../../shared/exceptions.js";
 import { saysNoMemory } from "../memory.js";
 
@@ -19,7 +19,7 @@ export interface Refusal {
  * as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the browser refuses. After a
  * flush storage had not been cleared so far. A file that is not there is removed already.
  */
-export type Vault = EngineVault;
+export type ModelStorage = Vault;
 
 export type StorageCode =
   | "storage-full"
@@ -53,7 +53,7 @@ export const PLACE = "phi-wasm";
 /** What the engine notes down about a model. */
 export const ABOUT = "about.json";
 
-/** A file in OPFS that is held open as long as a vault, so that no other tab can have the model. */
+/** A file in OPFS that is held open as long as the storage of a model, so that no other tab can have the model. */
 export const LOCK = "lock";
 
 /** Files that belong to the keeping of a model and not to the model. */

@@ -4,9 +4,6 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { AppPage } from "../../web/tools/app-page.mjs";
-import { launch } from "../../web/tools/browser.mjs";
-import { serve } from "../../web/tools/serve.mjs";
 import { askAnew, file, folder, OFFER, openApp, SKY, STAND_IN, text } from "./app.mjs";
 import { Hub } from "./hub.mjs";
 import { makeRandomModel, TINY } from "./random-model.mjs";
@@ -43,18 +40,13 @@ const modelRequests = (page) => page.requests.filter((address) => address.includ
 
 describe("the app whose model works while another cannot be had", () => {
   const hub = new Hub(dirname(STAND_IN));
-  let site, browser, page;
+  let page, close;
   before(async () => {
-    site = await serve({ models: hub.answer, isolated: false });
-    browser = await launch("chromium without WebGPU");
-    page = await AppPage.open(browser, site.address);
+    const from = { models: hub.answer, isolated: false };
+    ({ page, close } = await openApp("chromium without WebGPU", {}, from));
     await page.load(OFFER);
   });
-  after(async () => {
-    await browser?.close();
-    site?.server.closeAllConnections();
-    site?.server.close();
-  });
+  after(() => close?.());
 
   for (const [code, path] of Object.entries(BAD)) {
     it(`has it again from storage where a file is ${code}, and goes on with the conversation`, async () => {

@@ -5,7 +5,6 @@ import { appendFileSync, cpSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { AppPage } from "../../web/tools/app-page.mjs";
-import { launch } from "../../web/tools/browser.mjs";
 import { PAGE, serve } from "../../web/tools/serve.mjs";
 import {
   askAnew,
@@ -16,6 +15,7 @@ import {
   importFile,
   inOneLine,
   OFFER,
+  openApp,
   SKY,
   STAND_IN,
   text,
@@ -26,17 +26,12 @@ const SIZE = statSync(STAND_IN).size;
 
 describe("the app on a line that breaks off, and its upkeep", () => {
   const hub = new Hub(dirname(STAND_IN));
-  let site, browser, page;
+  let site, page, close;
   before(async () => {
-    site = await serve({ models: hub.answer, isolated: false });
-    browser = await launch("chromium without WebGPU");
-    page = await AppPage.open(browser, site.address);
+    const from = { models: hub.answer, isolated: false };
+    ({ site, page, close } = await openApp("chromium without WebGPU", {}, from));
   });
-  after(async () => {
-    await browser?.close();
-    site?.server.closeAllConnections();
-    site?.server.close();
-  });
+  after(() => close?.());
 
   it("shows how far a download is, and pauses it", async () => {
     // Of what was sent, a quarter can be in requests under way.
@@ -94,6 +89,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.setUp({ preset: "precise" });
     await page.say(ENDLESS.question);
     const kept = await page.keptAnswer("writing");
+    const browser = page.tab.browser();
     await page.tab.close();
     page = await AppPage.open(browser, site.address);
     await page.openChat(ENDLESS.question);
@@ -205,7 +201,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     const copy = join(folder, "app");
     cpSync(PAGE, copy, { recursive: true });
     const newer = await serve({ models: folder, page: copy });
-    const app = await AppPage.open(browser, newer.address);
+    const app = await AppPage.open(page.tab.browser(), newer.address);
     await app.tab.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
     appendFileSync(join(copy, "service-worker.js"), "\n// Newer.\n");
     await app.tab.evaluate(() =>

@@ -85,9 +85,9 @@ export async function askAnew(page, { instructions, question }) {
   return page.ask(question);
 }
 
-/** The app in a browser of its own, from a server of its own. */
-export async function openApp(kind, more, model = STAND_IN) {
-  const site = await serve({ models: dirname(model) });
+/** The app in a browser of its own, from a server of its own; `from` is what that takes. */
+export async function openApp(kind, more, from = { models: dirname(STAND_IN) }) {
+  const site = await serve(from);
   let browser;
   const close = async () => {
     await browser?.close();

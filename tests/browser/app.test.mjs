@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
   askAnew,
@@ -296,7 +296,10 @@ for (const kind of BROWSERS) {
 
 describe("the app with the small model that it offers", () => {
   let page, close;
-  before(async () => ({ page, close } = await openApp("chromium without WebGPU", {}, MODEL)));
+  before(
+    async () =>
+      ({ page, close } = await openApp("chromium without WebGPU", {}, { models: dirname(MODEL) })),
+  );
   after(() => close?.());
 
   it("keeps it, and answers as the reference does", async () => {

@@ -317,51 +317,6 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
       assert.deepEqual(different, []);
     });
 
-    it("shows as it was written what would take it long to read", async () => {
-      const seen = await page.tab.evaluate(async () => {
-        const script = performance
-          .getEntriesByType("resource")
-          .find(({ name }) => /stream-[^/]*\.js$/.test(name));
-        const [MarkdownStream] = Object.values(await import(script.name));
-        const shown = (text) => {
-          const stream = new MarkdownStream(document.createElement("div"), { frame() {} });
-          stream.update(text, false);
-          stream.update(text, true);
-          return stream.container;
-        };
-        const stars = (count) => "**a** ".repeat(count / 4);
-        return {
-          quotes: [20, 30].map(
-            (depth) => shown(`${">".repeat(depth)} a`).querySelectorAll("blockquote").length,
-          ),
-          rest: shown(`${">".repeat(30)} a`).textContent.trim(),
-          marks: [2000, 2004].map(
-            (count) => shown(`# A\n\n${stars(count)}\n\n**b**`).querySelectorAll("strong").length,
-          ),
-          kept: shown(stars(2004)).textContent,
-          long: [49_000, 50_001].map(
-            (length) => shown(`*b* ${"a".repeat(length - 4)}`).querySelectorAll("em").length,
-          ),
-          whole: [4, 6].map(
-            (times) =>
-              shown(`# A\n\n${`${"a".repeat(40_000)}\n\n`.repeat(times)}`).querySelectorAll("h3")
-                .length,
-          ),
-        };
-      });
-      assert.deepEqual(seen.quotes, [20, 21]);
-      assert.equal(seen.rest, `${">".repeat(9)} a`);
-      assert.deepEqual(seen.marks, [501, 1], "a paragraph alone");
-      assert.equal(seen.kept.trim(), "**a** ".repeat(501).trim());
-      assert.deepEqual(
-        [seen.long, seen.whole],
-        [
-          [1, 0],
-          [1, 0],
-        ],
-      );
-    });
-
     it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));
   });
 }

@@ -1,16 +1,9 @@
-// What the app says when something is not as expected, in the language of who reads it.
+// What the app says when something is not as expected, in the language of who reads it. That it has words for all is tested without a browser
+// (tests/web/words.test.mjs).
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { exported, file, importFile, OFFER, openApp } from "./app.mjs";
-
-/** All that the engine can say, as its own source lists it. */
-const CODES = [
-  ...readFileSync(new URL("../../crate/error.rs", import.meta.url), "utf8").matchAll(
-    /Code::\w+ => "([\w-]+)"/g,
-  ),
-].map(([, code]) => code);
 
 /** A file that is named like a model and is none. */
 const NO_MODEL = file("words.gguf", "Only words. ".repeat(100));
@@ -62,18 +55,6 @@ describe("what the app says", () => {
     assert.match(said.english[0][1], /words\.gguf/);
   });
 
-  it("is German for every code that there is", async () => {
-    const said = await page.tab.evaluate(async () => {
-      const script = performance
-        .getEntriesByType("resource")
-        .find(({ name }) => /\/assets\/de-[^/]*\.js$/.test(name));
-      const [german] = Object.values(await import(script.name));
-      return german.problems;
-    });
-    for (const code of CODES)
-      assert.ok(said[code]?.title && said[code].text, `there are no words for ${code}`);
-  });
-
   it("is German where the engine says what it does instead", async () => {
     await page.go("welcome");
     await page.load(OFFER);
@@ -101,16 +82,6 @@ describe("what the app says", () => {
       "Das Modell wurde neu gestartet, und die Antwort geht weiter.",
       "Eigene Worte.",
     ]);
-  });
-
-  it("is the truth about the original weights", async () => {
-    await page.go("models");
-    const offers = await page.tab.$$eval("li.card", (cards) =>
-      cards.map(({ textContent }) => textContent),
-    );
-    const original = offers.find((text) => text.includes("ursprünglichen Gewichten"));
-    assert.match(original, /4,5 Bit je Gewicht/);
-    assert.doesNotMatch(original, /Genauigkeit/);
   });
 
   it("is that a conversation is not there, where an address leads to none", async () => {

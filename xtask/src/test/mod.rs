@@ -21,7 +21,7 @@ pub struct Options {
     /// Only these, and what they need; --list names them
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
-    /// What needs neither browser nor model nor GPU: format, clippy, Biome, the native tests
+    /// What needs neither browser nor model nor GPU: format, clippy, Biome, the native tests, the page's that need none
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
     /// Full counts where other runs make do with fewer, and steps that are too long for those

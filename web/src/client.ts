@@ -88,7 +88,7 @@ export class Phi {
     const asked = options.ofLoad(given);
     const { signal, storage = "auto" } = asked;
     if (signal?.aborted) throw cancelled("loading");
-    const resolved = await resolveModel(asked.model, asked).catch(thrown);
+    const resolved = await resolveModel(asked.model, asked).catch(rethrow);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
     return new Phi(await start(asked, resolved), asked, resolved);
@@ -230,17 +230,17 @@ export class Phi {
       !didNotStop ||
       (typeof this.#resolved.model === "string" && this.description.storage === "none")
     )
-      return tell(onFailure, why);
+      return emit(onFailure, why);
     const again = async () =>
       this.#adopt(await start({ ...this.#asked, signal: this.#unloaded.signal }, this.#resolved));
     this.#again = again().finally(() => (this.#again = undefined));
     // Whoever asks meanwhile hears of it, and so does everybody later from the link that is over.
     this.#again.catch(() => {});
-    tell(
+    emit(
       onNotice,
       "The engine did not stop when it was told to: it was ended, and the model is loaded again.",
     );
-    tell(onFailure, why, this.#again);
+    emit(onFailure, why, this.#again);
   }
 
   /** Whoever gives up meanwhile gets the link that is over. */
@@ -298,8 +298,8 @@ export class Phi {
       for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {
         if (reply.kind !== "event") continue;
         const { event } = reply;
-        if (event.kind === "prefill") tell(onPrefill, event.done, event.total);
-        if (event.kind === "notice") tell(onNotice, event.message);
+        if (event.kind === "prefill") emit(onPrefill, event.done, event.total);
+        if (event.kind === "notice") emit(onNotice, event.message);
         if (event.kind === "done") this.#stats = statsOf(event);
         yield event;
       }
@@ -319,7 +319,7 @@ async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
       { kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along },
       "loaded",
     );
-    if (description.notice) tell(asked.onNotice, description.notice);
+    if (description.notice) emit(asked.onNotice, description.notice);
     return link;
   });
 }
@@ -343,11 +343,11 @@ async function working<T>(
       options,
     );
     const pace = new Pace();
-    link.onProgress = (progress) => tell(onProgress, pace.with(progress));
+    link.onProgress = (progress) => emit(onProgress, pace.with(progress));
     return await act(link);
   } catch (error) {
     link.close();
-    return thrown(error);
+    return rethrow(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
@@ -378,20 +378,20 @@ function addressAlong(model: unknown, asked: CheckOptions) {
 /** Storage's own errors, as this package throws them. */
 async function stored<T>(act: () => Promise<T>): Promise<T> {
   requireBrowser();
-  return Promise.resolve().then(act).catch(thrown);
+  return Promise.resolve().then(act).catch(rethrow);
 }
 
-function thrown(error: unknown): never {
+function rethrow(error: unknown): never {
   throw asPhiError(error);
 }
 
 /** A listener that throws must not end what it listens to: the page hears of it as of any other error of its own. */
-function tell<Said extends unknown[]>(
-  listener: ((...said: Said) => void) | undefined,
-  ...said: Said
+function emit<Args extends unknown[]>(
+  listener: ((...args: Args) => void) | undefined,
+  ...args: Args
 ): void {
   try {
-    listener?.(...said);
+    listener?.(...args);
   } catch (error) {
     reportError(error);
   }

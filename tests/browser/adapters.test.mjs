@@ -1,4 +1,5 @@
-// Adapters that lack what helps, or refuse it, or refuse everything: the page answers with what is left, and as the reference does.
+// Adapters that lack what helps, or refuse it, or refuse everything: the page answers with what is
+// left, and as the reference does.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

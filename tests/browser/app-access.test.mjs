@@ -19,7 +19,10 @@ describe("the app for those who do not use a mouse or do not see", () => {
   before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
   after(() => close?.());
 
-  /** What axe finds against the page once nothing moves any more: on the way from one theme to the other no colour is anyone's. */
+  /**
+   * What axe finds against the page once nothing moves any more: on the way from one theme to the
+   * other no colour is anyone's.
+   */
   async function violations() {
     await page.tab.evaluate(AXE);
     await page.tab.evaluate(async () => {

@@ -1,4 +1,5 @@
-// A model that works, and another that is chosen and cannot be had: the first comes back, and the conversation goes on.
+// A model that works, and another that is chosen and cannot be had: the first comes back, and the
+// conversation goes on.
 
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";

@@ -1,5 +1,6 @@
-// What is wrong in a file that is imported, or in the database: it is said, or mended, and takes nothing else along. All that can be wrong is
-// tested without a browser (tests/web/conversations.test.mjs).
+// What is wrong in a file that is imported, or in the database: it is said, or mended, and takes
+// nothing else along. All that can be wrong is tested without a browser
+// (tests/web/conversations.test.mjs).
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// The app in the hand and on the desk: nothing is covered, cut, out of view or too small for a finger.
+// The app in the hand and on the desk: nothing is covered, cut, out of view or too small for a
+// finger.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// What the chat app keeps where the browser takes it away or takes nothing more, and what is left when everything is deleted.
+// What the chat app keeps where the browser takes it away or takes nothing more, and what is left
+// when everything is deleted.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -42,7 +43,8 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         const browser = await page.tab.createCDPSession();
         const { origin } = new URL(site.address);
         await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
-        // Chromium remembers for half a minute how much room there was, but not of a database that it has cleared.
+        // Chromium remembers for half a minute how much room there was, but not of a database that
+        // it has cleared.
         await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
         await page.ask(SKY.question);
         assert.equal((await page.problem())?.code, "storage-full");

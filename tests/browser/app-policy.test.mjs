@@ -1,4 +1,5 @@
-// What the app may do in a browser, by its own policy: start its own scripts, write its own markup, and ask nobody once the model is here.
+// What the app may do in a browser, by its own policy: start its own scripts, write its own markup,
+// and ask nobody once the model is here.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// How messages are shown, on a phone and on a computer: tables, task lists, formulas, and writing from right to left.
+// How messages are shown, on a phone and on a computer: tables, task lists, formulas, and writing
+// from right to left.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

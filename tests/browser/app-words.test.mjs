@@ -1,5 +1,5 @@
-// What the app says when something is not as expected, in the language of who reads it. That it has words for all is tested without a browser
-// (tests/web/words.test.mjs).
+// What the app says when something is not as expected, in the language of who reads it. That it has
+// words for all is tested without a browser (tests/web/words.test.mjs).
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

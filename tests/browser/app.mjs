@@ -1,4 +1,5 @@
-// What the tests of the chat app share: the app in a browser, files for it to take in, texts as they are shown.
+// What the tests of the chat app share: the app in a browser, files for it to take in, texts as
+// they are shown.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,10 +11,16 @@ import { serve } from "../../web/tools/serve.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, SMALL } from "./random-model.mjs";
 import { MODEL } from "./setting.mjs";
 
-/** The small model that the app offers. In its place its tests have one with random weights, which comes and answers sooner. */
+/**
+ * The small model that the app offers. In its place its tests have one with random weights, which
+ * comes and answers sooner.
+ */
 export const OFFER = "smollm2-135m";
 export const STAND_IN = makeRandomModel(SMALL, basename(MODEL));
-/** Two questions with their answers, the second with instructions, and one whose answer takes longer than a test. */
+/**
+ * Two questions with their answers, the second with instructions, and one whose answer takes longer
+ * than a test.
+ */
 export const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.small.map(({ messages, answer }) => ({
   instructions: messages.find(({ role }) => role === "system")?.content,
   question: messages.at(-1).content,

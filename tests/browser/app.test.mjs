@@ -1,4 +1,5 @@
-// The chat app in real browsers, as a person uses it: first run, conversations, what leaves the page.
+// The chat app in real browsers, as a person uses it: first run, conversations, what leaves the
+// page.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";

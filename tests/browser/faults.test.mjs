@@ -1,4 +1,5 @@
-// What a model server can do wrong: each case ends in one clear sentence with its code, or loads all the same.
+// What a model server can do wrong: each case ends in one clear sentence with its code, or loads
+// all the same.
 
 import assert from "node:assert/strict";
 import { createReadStream, statSync } from "node:fs";

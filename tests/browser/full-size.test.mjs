@@ -1,5 +1,6 @@
-// A model of Phi-4-mini's full size: from a server into storage, from there onto the backend, and what that takes of memory and time.
-// Its weights are pseudo-random, so it is its size that is tested; what it answers has no sense.
+// A model of Phi-4-mini's full size: from a server into storage, from there onto the backend, and
+// what that takes of memory and time. Its weights are pseudo-random, so it is its size that is
+// tested; what it answers has no sense.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -23,10 +24,16 @@ if (!MODEL)
 
 /** Bytes by which the JavaScript heaps of all threads may grow, whatever the model's size. */
 const HEAP_GROWTH = 64 << 20;
-/** Tokens of context, and bytes that they take: keys and values of 8 heads of 128 in 32 layers, in f16. */
+/**
+ * Tokens of context, and bytes that they take: keys and values of 8 heads of 128 in 32 layers, in
+ * f16.
+ */
 const CONTEXT = 4096;
 const CACHE = CONTEXT * 2 * 8 * 128 * 32 * 2;
-/** Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the engine's working memory, the heaps. */
+/**
+ * Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the
+ * engine's working memory, the heaps.
+ */
 const PROCESS_SLACK = 640 << 20;
 
 const size = readdirSync(dirname(MODEL)).reduce(
@@ -34,7 +41,9 @@ const size = readdirSync(dirname(MODEL)).reduce(
   0,
 );
 
-/** An idle page collects no rubbish then: memory that came back only by that would not come back. */
+/**
+ * An idle page collects no rubbish then: memory that came back only by that would not come back.
+ */
 const OPTIONS = { args: ["--js-flags=--no-memory-reducer"] };
 
 let site, hub;
@@ -136,7 +145,10 @@ async function unload(tab, t) {
   t.diagnostic(`${megabytes(before)} before it was unloaded, ${megabytes(after)} after`);
 }
 
-/** Has the system forget what it holds of files, so that they come from the disk as they do on a phone; whether it may be told to. */
+/**
+ * Has the system forget what it holds of files, so that they come from the disk as they do on a
+ * phone; whether it may be told to.
+ */
 function forgetFiles() {
   try {
     execFileSync("sync");
@@ -147,7 +159,10 @@ function forgetFiles() {
   }
 }
 
-/** Bytes a second of the kept model's weights, read by the page's worker in pieces of a chunk and put nowhere. */
+/**
+ * Bytes a second of the kept model's weights, read by the page's worker in pieces of a chunk and
+ * put nowhere.
+ */
 function rawRate(tab) {
   return tab.workers()[0].evaluate(async () => {
     const all = await (await navigator.storage.getDirectory()).getDirectoryHandle("phi-wasm");

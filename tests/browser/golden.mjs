@@ -1,6 +1,7 @@
 // The tiny Phi of the golden tests, and what transformers answers with it.
 //
-// Token 17 is the text "<17>": a prompt can be the very tokens that the reference read, and the answer is compared with the reference's.
+// Token 17 is the text "<17>": a prompt can be the very tokens that the reference read, and the
+// answer is compared with the reference's.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +29,10 @@ function ids(name) {
 
 const text = (ids) => ids.map((id) => TOKENS[id]).join("");
 
-/** A prompt, and the likeliest tokens after it. They go on; an answer ends by itself some hundred tokens later. */
+/**
+ * A prompt, and the likeliest tokens after it. They go on; an answer ends by itself some hundred
+ * tokens later.
+ */
 const [READ, ANSWERED] = [ids("short.ids"), ids("greedy.ids")];
 export const GOLDEN = {
   prompt: text(READ),
@@ -41,7 +45,10 @@ export const ENDLESS = TOKENS[5];
 /** What loads the weights as the reference has them. */
 export const EXACT = { bits: 32 };
 
-/** The first three are control tokens. The others are words that anybody may say, each found whole in the vocabulary. */
+/**
+ * The first three are control tokens. The others are words that anybody may say, each found whole
+ * in the vocabulary.
+ */
 export function numberedTokenizer(tokens) {
   const byteLevel = {
     type: "ByteLevel",
@@ -78,7 +85,9 @@ export function numberedTokenizer(tokens) {
   };
 }
 
-/** A conversation is its messages, one after another; the system's begins with a token that says so. */
+/**
+ * A conversation is its messages, one after another; the system's begins with a token that says so.
+ */
 const TEMPLATE = `{% for message in messages %}{% if message.role == "system" %}${TOKENS[4]}{% endif %}{{ message.content }}{% endfor %}`;
 
 /** Puts it into a folder of its own. */

@@ -1,4 +1,5 @@
-// A model server on an origin of its own, as far from its end, as wrong and as counted as a test wants it.
+// A model server on an origin of its own, as far from its end, as wrong and as counted as a test
+// wants it.
 
 import { EventEmitter, once } from "node:events";
 import { createReadStream, statSync } from "node:fs";
@@ -34,13 +35,18 @@ export class Hub {
     return hub;
   }
 
-  /** Sends so many bytes of bodies more, of all connections together; what comes after them waits. */
+  /**
+   * Sends so many bytes of bodies more, of all connections together; what comes after them waits.
+   */
   allow(bytes) {
     this.#allowance = bytes;
     this.#line.emit("more");
   }
 
-  /** Resolves once no body is under way: what was asked for has come, or nobody waits for it any more. */
+  /**
+   * Resolves once no body is under way: what was asked for has come, or nobody waits for it any
+   * more.
+   */
   async idle() {
     const signal = AbortSignal.timeout(LONGEST);
     while (this.#bodies > 0) await once(this.#line, "more", { signal });

@@ -1,4 +1,5 @@
-// What becomes of a download: it is kept, taken up where it ended, checked, and needs no server afterwards.
+// What becomes of a download: it is kept, taken up where it ended, checked, and needs no server
+// afterwards.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -17,7 +18,10 @@ const SIZE = statSync(MODEL).size;
 const [{ messages, answer }] = RANDOM_ANSWERS.small;
 /** Kills of a download. */
 const KILLS = process.env.PHI_LONG ? 20 : 8;
-/** What a start reads of the file before its weights, and what a kill loses of those that were on their way, at the most. */
+/**
+ * What a start reads of the file before its weights, and what a kill loses of those that were on
+ * their way, at the most.
+ */
 const [HEADERS, UNDER_WAY] = [1 << 20, 2 << 20];
 /** Bytes of what is checked, fetched and kept at once, at the most. */
 const UNIT = 9 << 20;
@@ -234,7 +238,8 @@ describe("a download in Chromium", () => {
     try {
       for (let kill = 0; kill < KILLS; kill++) {
         await device.start();
-        // At its first word, or once something new is kept. Enough for that is sent, and no life comes to the end of the file.
+        // At its first word, or once something new is kept. Enough for that is sent, and no life
+        // comes to the end of the file.
         const isLate = kill % (KILLS / 4) === 1;
         hub.allow(SIZE / (isLate ? 6 : 9));
         const tab = await Tab.open(device);

@@ -1,4 +1,5 @@
-// GPUs that are lost while the page loads a model or answers: it goes on, with the same text, and says so.
+// GPUs that are lost while the page loads a model or answers: it goes on, with the same text, and
+// says so.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -23,7 +24,10 @@ after(async () => {
   site?.close();
 });
 
-/** Has the engine's worker lose its device at the given calls of one of a device's methods, counted from now on over all devices; `what` they make. */
+/**
+ * Has the engine's worker lose its device at the given calls of one of a device's methods, counted
+ * from now on over all devices; `what` they make.
+ */
 function strikeAt(worker, method, calls, what = "") {
   return worker.evaluate(
     (method, calls, what) => {
@@ -52,7 +56,9 @@ function strikeAt(worker, method, calls, what = "") {
   );
 }
 
-/** Asks with the device lost at the given submissions; each new device begins with its own check. */
+/**
+ * Asks with the device lost at the given submissions; each new device begins with its own check.
+ */
 async function askStruck(page, calls) {
   const [worker] = page.tab.workers();
   await strikeAt(worker, "createCommandEncoder", calls);

@@ -1,4 +1,5 @@
-// Which of GPU and CPU is faster: `auto` measures a model once, says so, and goes by what the browser has kept of it.
+// Which of GPU and CPU is faster: `auto` measures a model once, says so, and goes by what the
+// browser has kept of it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

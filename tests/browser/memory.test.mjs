@@ -1,4 +1,5 @@
-// Many answers in one page: nothing that they needed stays, on the GPU, in the module's memory, in JavaScript's.
+// Many answers in one page: nothing that they needed stays, on the GPU, in the module's memory, in
+// JavaScript's.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,7 +9,10 @@ import { Page } from "../../web/tools/page.mjs";
 import { servePage } from "./setting.mjs";
 import { makeTinyModel } from "./tiny.mjs";
 
-/** Bytes: a heap also holds what the browser's compiler makes of code that runs often. A kilobyte for each of two hundred answers is more. */
+/**
+ * Bytes: a heap also holds what the browser's compiler makes of code that runs often. A kilobyte
+ * for each of two hundred answers is more.
+ */
 const HEAP_SLACK = 192 << 10;
 
 /** Everything of WebGPU that programs, buffers and commands are made of. */
@@ -35,7 +39,10 @@ after(async () => {
   tiny?.remove();
 });
 
-/** How many objects of a class a thread has after collecting rubbish, and their bytes, where they say. */
+/**
+ * How many objects of a class a thread has after collecting rubbish, and their bytes, where they
+ * say.
+ */
 async function living(cdp, name) {
   const group = { objectGroup: "living" };
   const { result: prototype } = await cdp.send("Runtime.evaluate", {
@@ -67,12 +74,16 @@ async function measure(page, watch) {
   return { exact, heaps: { page: await needed(watch), engine: await needed(engine) } };
 }
 
-/** Of twenty answers. Chromium's GPU, which a CPU plays, takes a second for each: there it is two hundred where time does not count. */
+/**
+ * Of twenty answers. Chromium's GPU, which a CPU plays, takes a second for each: there it is two
+ * hundred where time does not count.
+ */
 const ROUNDS = { gpu: process.env.PHI_LONG ? 10 : 2, cpu: 10 };
 
 /**
- * Conversations of four questions. The last of each is stopped at its first word, or sampled, and is of another length than in any other
- * round, so that it asks for a program of its own; but all of its words were met before, for tokenizers remember words.
+ * Conversations of four questions. The last of each is stopped at its first word, or sampled, and
+ * is of another length than in any other round, so that it asks for a program of its own; but all
+ * of its words were met before, for tokenizers remember words.
  */
 function questions(round) {
   return Array.from({ length: 20 }, (_, number) => ({
@@ -115,7 +126,8 @@ describe("many answers leave memory as it was", () => {
       await page.load();
       assert.equal(await page.device(), backend);
       const watch = await page.tab.createCDPSession();
-      // What is kept on purpose comes about in the first round: compiled kernels, the programs of single tokens, staging.
+      // What is kept on purpose comes about in the first round: compiled kernels, the programs of
+      // single tokens, staging.
       for (const question of questions(0)) await ask(page, question);
       const first = await measure(page, watch);
       const ends = { stop: 0, length: 0, cancelled: 0 };

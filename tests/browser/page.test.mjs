@@ -1,4 +1,5 @@
-// The page in real browsers, on the CPU and on WebGPU, with a real model: its greedy answers are the reference's.
+// The page in real browsers, on the CPU and on WebGPU, with a real model: its greedy answers are
+// the reference's.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -10,7 +11,10 @@ import { ANSWERS, servePage } from "./setting.mjs";
 const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.tiny;
 const PATH = makeRandomModel(TINY);
 
-/** Where the reference's answers are told to their end. Chromium's GPU is played by a CPU and takes a second a token: a few have to do. */
+/**
+ * Where the reference's answers are told to their end. Chromium's GPU is played by a CPU and takes
+ * a second a token: a few have to do.
+ */
 const BROWSERS = { chromium: ["cpu", "gpu"], firefox: ["cpu", "gpu"], webkit: ["cpu"] };
 const isSlow = (kind, backend) => kind === "chromium" && backend === "gpu";
 
@@ -88,7 +92,8 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
         const page = await load(browser, tiny, backend);
         await page.tab.$eval("#longest", (field) => (field.value = "4000"));
         await page.begin(ENDLESS.messages[0].content);
-        // At the first word, by the page itself: from out here it would come late at times, after the last word.
+        // At the first word, by the page itself: from out here it would come late at times, after
+        // the last word.
         await page.tab.waitForFunction(
           () => {
             const begun =

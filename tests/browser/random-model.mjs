@@ -1,7 +1,9 @@
-// Models with random weights, for tests that are not about what a model knows: GGUF files as small as a test wants them, the same every time.
+// Models with random weights, for tests that are not about what a model knows: GGUF files as small
+// as a test wants them, the same every time.
 //
-// Tokens are bytes, and some short words. What is answered is made of letters and words, so that it can be read, searched and shown; it
-// depends on every byte of the prompt. Some answers end by themselves, others go on for as long as they may.
+// Tokens are bytes, and some short words. What is answered is made of letters and words, so that it
+// can be read, searched and shown; it depends on every byte of the prompt. Some answers end by
+// themselves, others go on for as long as they may.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +17,10 @@ export const TINY = { seed: 2, layers: 4, hidden: 256, intermediate: 512, heads:
 /** It takes a while to come, and some seconds for a long answer: 28 MB. */
 export const SMALL = { seed: 5, layers: 14, hidden: 512, intermediate: 1536, heads: 8, kvHeads: 4 };
 
-/** What the native command answers with them: see make.mjs beside the file. The endless ones are only begun there. */
+/**
+ * What the native command answers with them: see make.mjs beside the file. The endless ones are
+ * only begun there.
+ */
 export const RANDOM_ANSWERS = JSON.parse(
   readFileSync(new URL("../golden/random/answers.json", import.meta.url), "utf8"),
 );
@@ -51,7 +56,10 @@ function half(value) {
   return value === 0 ? 0 : (((bits >>> 23) - 112) << 10) | ((bits >>> 13) & 0x3ff);
 }
 
-/** Rows of Q4_1: blocks of a scale, a least value and 32 codes. `strength` is a row's standard deviation. */
+/**
+ * Rows of Q4_1: blocks of a scale, a least value and 32 codes. `strength` is a row's standard
+ * deviation.
+ */
 function matrix(random, rows, columns, strength) {
   const words = new Uint32Array((rows * columns * 5) / 32);
   for (let row = 0, at = 0; row < rows; row++) {
@@ -160,7 +168,10 @@ function gguf(metadata, tensors) {
   ]);
 }
 
-/** Writes such a model into a folder of its own, under a name; its path. It is gone when this process is. */
+/**
+ * Writes such a model into a folder of its own, under a name; its path. It is gone when this
+ * process is.
+ */
 export function makeRandomModel(shape, name = "random.gguf") {
   const folder = mkdtempSync(join(tmpdir(), "phi-random-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));

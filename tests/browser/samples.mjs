@@ -1,4 +1,5 @@
-// The package as its users have it: installed from its tarball into a sample project, bundled, served.
+// The package as its users have it: installed from its tarball into a sample project, bundled,
+// served.
 
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -27,10 +28,16 @@ export const PROJECTS = join(PKG, "samples");
 /** Outside the checkout: what bundlers weigh is fetched once. */
 const CACHE = join(process.env.PHI_WASM_CACHE ?? join(homedir(), ".cache/phi-wasm"), "samples");
 
-/** The oldest Node.js that the package is for, and the one that `ai` 7 and `openai` 7 ask for: versions of npm's package `node`. */
+/**
+ * The oldest Node.js that the package is for, and the one that `ai` 7 and `openai` 7 ask for:
+ * versions of npm's package `node`.
+ */
 const NODES = { 20: "20.20.2", 22: "22.23.3" };
 
-/** The package as `npm run pack` left it: its folder and its tarball. Files of tests run side by side, so none makes it. */
+/**
+ * The package as `npm run pack` left it: its folder and its tarball. Files of tests run side by
+ * side, so none makes it.
+ */
 export function packed() {
   const folder = join(PKG, "npm");
   const manifest = join(folder, "package.json");
@@ -57,8 +64,9 @@ export function codeOf(heading, language) {
 }
 
 /**
- * A sample project, made anew, with all that it depends on and the packed package: a folder. It is a copy under `name` of the sample's
- * files; `dependencies` take the place of those in its manifest, and `files` join its own.
+ * A sample project, made anew, with all that it depends on and the packed package: a folder. It is
+ * a copy under `name` of the sample's files; `dependencies` take the place of those in its
+ * manifest, and `files` join its own.
  */
 export async function project(sample, { name = sample, node = 20, dependencies, files = {} } = {}) {
   const folder = await bare(sample, { name, node, dependencies });

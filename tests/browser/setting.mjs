@@ -16,7 +16,10 @@ export const ANSWERS = JSON.parse(
   readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"),
 );
 
-/** The page's server, for a page that may share memory with threads unless told otherwise; `model` is then the address of that file. */
+/**
+ * The page's server, for a page that may share memory with threads unless told otherwise; `model`
+ * is then the address of that file.
+ */
 export async function servePage({ isolated = true, model = MODEL, models = dirname(model) } = {}) {
   const { server, address } = await serve({ models, isolated });
   return {
@@ -29,7 +32,10 @@ export async function servePage({ isolated = true, model = MODEL, models = dirna
   };
 }
 
-/** Stops the engine's clock: whatever it times takes as long as anything else, and then a GPU is no slower than the CPU. */
+/**
+ * Stops the engine's clock: whatever it times takes as long as anything else, and then a GPU is no
+ * slower than the CPU.
+ */
 export const stopClock = (worker) => worker.evaluate(() => void (performance.now = () => 0));
 
 /** Has `act` done to the engine's worker before that is told anything. */

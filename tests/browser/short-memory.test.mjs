@@ -1,5 +1,6 @@
-// Chromium gives modules less and less memory, as small phones do: whatever there is, a model answers or is refused with the one code, and
-// with what to do; nothing else, and nobody waits for ever. PHI_LONG=1 has larger models, too, and prints the table of docs/measured.md.
+// Chromium gives modules less and less memory, as small phones do: whatever there is, a model
+// answers or is refused with the one code, and with what to do; nothing else, and nobody waits for
+// ever. PHI_LONG=1 has larger models, too, and prints the table of docs/measured.md.
 
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
@@ -13,7 +14,10 @@ const LONG = Boolean(process.env.PHI_LONG);
 /** Milliseconds until something hangs: no model here takes as long. */
 const HANGS = 180_000;
 
-/** What is loaded, with so many positions, under caps of so many pages of 64 KiB: from too few for the engine itself to enough for all. */
+/**
+ * What is loaded, with so many positions, under caps of so many pages of 64 KiB: from too few for
+ * the engine itself to enough for all.
+ */
 const SWEEPS = [
   {
     what: "a tiny model",

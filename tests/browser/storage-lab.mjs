@@ -1,4 +1,5 @@
-// The page on which the storage tests stand, and the server that serves it, clears it and takes what it exports.
+// The page on which the storage tests stand, and the server that serves it, clears it and takes
+// what it exports.
 
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +18,9 @@ export function makeFolder(name) {
   };
 }
 
-/** Serves the page; `/clear` clears the site's storage, and what is posted is put into `uploads`. */
+/**
+ * Serves the page; `/clear` clears the site's storage, and what is posted is put into `uploads`.
+ */
 export async function serveLab() {
   const { server, address } = await serve({ models: tmpdir() });
   const [serveFiles] = server.listeners("request");

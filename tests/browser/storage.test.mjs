@@ -1,4 +1,5 @@
-// What browsers keep for the engine: every kind of storage against an array in memory, and all that can happen to it.
+// What browsers keep for the engine: every kind of storage against an array in memory, and all that
+// can happen to it.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -11,7 +12,9 @@ import { LONGEST, until } from "../../web/tools/waiting.mjs";
 import { Device, Lab, makeFolder, serveLab } from "./storage-lab.mjs";
 
 const MIB = 1 << 20;
-/** What shows up the more surely the longer it is tried is tried longer where time does not count. */
+/**
+ * What shows up the more surely the longer it is tried is tried longer where time does not count.
+ */
 const LONG = Boolean(process.env.PHI_LONG);
 const ID = "0123456789abcdef0123456789abcdef";
 const OTHER = "fedcba9876543210fedcba9876543210";
@@ -243,7 +246,10 @@ describe("storage that is full", () => {
   /** Firefox gives a site a fifth of this, in KiB. */
   const PREFS = { "dom.quotaManager.temporaryStorage.fixedLimit": (5 * QUOTA) >> 10 };
 
-  /** A refusal that names how many bytes are missing: no fewer than they are, for browsers keep some for themselves, nor all. */
+  /**
+   * A refusal that names how many bytes are missing: no fewer than they are, for browsers keep some
+   * for themselves, nor all.
+   */
   const misses = (bytes, wanted) => (error) => {
     assert.equal(error.code, "storage-full", error.message);
     assert.ok(
@@ -479,7 +485,8 @@ describe("a large model that is taken out", () => {
         const thread = await lab.tab.createCDPSession();
         const before = await needed(thread);
         for (const upTo of [size / 4, size / 2, (3 * size) / 4, size]) {
-          // The reading rests while it is measured, but what was asked for ahead of it may still come in: what stays is what is held.
+          // The reading rests while it is measured, but what was asked for ahead of it may still
+          // come in: what stays is what is held.
           const read = await lab.ask("readOn", { id: ID, until: upTo });
           assert.ok(read >= upTo);
           const held = await until(

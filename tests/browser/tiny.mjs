@@ -1,4 +1,5 @@
-// A model that even SwiftShader answers with at once: the small random Phi of the golden tests, and words for it.
+// A model that even SwiftShader answers with at once: the small random Phi of the golden tests, and
+// words for it.
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +11,10 @@ const WEIGHTS = fileURLToPath(new URL("../golden/tiny-phi", import.meta.url));
 /** The specials that its config.json counts on, from id 0. */
 const SPECIALS = ["<pad>", "<s>", "</s>"];
 
-/** The character that stands for each byte in byte-level vocabularies: itself where it can be seen, else one from U+0100 on. */
+/**
+ * The character that stands for each byte in byte-level vocabularies: itself where it can be seen,
+ * else one from U+0100 on.
+ */
 export function byteTokens() {
   const isSeen = (byte) => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
   let others = 0x100;
@@ -48,7 +52,10 @@ function tokenizer() {
   };
 }
 
-/** Puts it into a folder of its own: one byte of a text is one token, and a conversation is its messages, a line each. */
+/**
+ * Puts it into a folder of its own: one byte of a text is one token, and a conversation is its
+ * messages, a line each.
+ */
 export function makeTinyModel() {
   const folder = mkdtempSync(join(tmpdir(), "phi-tiny-"));
   const files = {

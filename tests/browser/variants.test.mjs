@@ -1,4 +1,5 @@
-// The four wasm modules: each loads where it can, says what it is and answers as the reference does; the page takes the right one.
+// The four wasm modules: each loads where it can, says what it is and answers as the reference
+// does; the page takes the right one.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

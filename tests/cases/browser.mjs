@@ -1,4 +1,5 @@
-// One browser with a page of the packed package's origin, for as long as cases need it; and the app.
+// One browser with a page of the packed package's origin, for as long as cases need it; and the
+// app.
 
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch, openTab } from "../../web/tools/browser.mjs";
@@ -23,7 +24,10 @@ export class Browsers {
     app?.site.server.close();
   }
 
-  /** Loads a model of a folder and has the page ask it; `file` names it where it is not the folder, all else is `Phi.load`'s. */
+  /**
+   * Loads a model of a folder and has the page ask it; `file` names it where it is not the folder,
+   * all else is `Phi.load`'s.
+   */
   async ask(folder, { file = "", ...options }, ask, given = null) {
     const { tab } = await this.#open();
     const models = await serveFolder(folder, { shared: true });

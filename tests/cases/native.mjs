@@ -78,7 +78,10 @@ export class Case {
     return stdout;
   }
 
-  /** Has a function of the page called with a loaded model, `file` of a folder, and with `given`; what it returns. */
+  /**
+   * Has a function of the page called with a loaded model, `file` of a folder, and with `given`;
+   * what it returns.
+   */
   ask(folder, options, ask, given) {
     return this.browsers.ask(folder, options, ask, given);
   }

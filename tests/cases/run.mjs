@@ -1,10 +1,12 @@
-// Runs a folder of cases against the built command, and where they apply against the packed package and the built app in a browser:
+// Runs a folder of cases against the built command, and where they apply against the packed package
+// and the built app in a browser:
 //
 //   node tests/cases/run.mjs FOLDER [--browser chromium|firefox|none] [--phi COMMAND] [--only NAME]
 //
-// Each case is a folder with a README.md that tells its input and what is expected, and the files for it. FOLDER may also stand in
-// PHI_CASES. `cargo build`, `cargo xtask test --alone modules`, and `npm run build` and `npm run pack` in web/ make what is tested. The
-// table says what came of each case; the program fails if any differs from what is expected, or has no runner here.
+// Each case is a folder with a README.md that tells its input and what is expected, and the files
+// for it. FOLDER may also stand in PHI_CASES. `cargo build`, `cargo xtask test --alone modules`,
+// and `npm run build` and `npm run pack` in web/ make what is tested. The table says what came of
+// each case; the program fails if any differs from what is expected, or has no runner here.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
@@ -14,7 +16,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Where the clocks are as far from UTC as anywhere: a date of another zone is another date for most of a day. */
+/**
+ * Where the clocks are as far from UTC as anywhere: a date of another zone is another date for most
+ * of a day.
+ */
 process.env.TZ = "Pacific/Kiritimati";
 process.env.PHI_SMOLLM2 ??= join(
   process.env.PHI_WASM_CACHE ?? join(homedir(), ".cache/phi-wasm"),

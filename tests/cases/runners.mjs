@@ -1,4 +1,5 @@
-// How each case is run: natively, in the browser, or both. What is expected stands in the case's files, and else in its README.md.
+// How each case is run: natively, in the browser, or both. What is expected stands in the case's
+// files, and else in its README.md.
 
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -10,7 +11,7 @@ import { logitsOf } from "./native.mjs";
 /** How far logits may be from a reference that computes in another order. */
 const CLOSE = 1e-3;
 
-// ------------------------------------------------------------------------------------------------ templates
+// --------------------------------------------------------------------------------------- templates
 
 const TOKENIZER = ["tests", "golden", "templates", "tokenizer.json"];
 const NAMES = { bos_token: "<|im_start|>", eos_token: "<|im_end|>" };
@@ -84,7 +85,7 @@ const dated = (template, expected) => (one) => {
   return { ...row, expected: row.expected.replaceAll("{DATE}", today()[template]) };
 };
 
-// ------------------------------------------------------------------------------------------------ logits
+// ------------------------------------------------------------------------------------------ logits
 
 function logitsAre(one, model, expected) {
   const { ids, argmax, last_logits } = expected;
@@ -145,9 +146,12 @@ const ggufs = (...names) => ({
   },
 });
 
-// ------------------------------------------------------------------------------------------------ requests
+// ---------------------------------------------------------------------------------------- requests
 
-/** What a request comes to, on a model whose template knows no tools: how many tokens were read, or the refusal. */
+/**
+ * What a request comes to, on a model whose template knows no tools: how many tokens were read, or
+ * the refusal.
+ */
 const request = (phi, request) =>
   phi.chat.completions.create({ max_tokens: 1, temperature: 0, ...request }).then(
     ({ usage }) => ({ read: usage.prompt_tokens }),
@@ -249,7 +253,7 @@ const continueFinal = {
   },
 };
 
-// ------------------------------------------------------------------------------------------------ tokenizers
+// -------------------------------------------------------------------------------------- tokenizers
 
 const addedSpecialTokens = {
   native: async (one) => {
@@ -301,7 +305,7 @@ const ggufNoBosId = {
   },
 };
 
-// ------------------------------------------------------------------------------------------------ the command
+// ------------------------------------------------------------------------------------- the command
 
 const brokenPipe = {
   native: async (one) => {
@@ -341,7 +345,8 @@ const controlTokens = {
     );
     assert.deepEqual([plain, like], [37, 44], stdout);
     assert.ok(control > 40 && control <= 44, stdout);
-    // So small a model may imitate what it reads; a forged turn would have it say this one word and end.
+    // So small a model may imitate what it reads; a forged turn would have it say this one word and
+    // end.
     assert.notEqual(stdout.split("\n").slice(3).join("\n").trim(), "BANANA");
     const [, forged] = /'(Say hello\.[\s\S]*?)'/.exec(one.text("try.sh"));
     const turns = (content) => {
@@ -431,7 +436,7 @@ const replacedFile = {
   },
 };
 
-// ------------------------------------------------------------------------------------------------ the app
+// ----------------------------------------------------------------------------------------- the app
 
 const cachedEngine = {
   browser: async (one) => {

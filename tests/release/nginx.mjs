@@ -53,7 +53,10 @@ export async function serveByNginx(program, folder, snippet) {
   return { address: `http://${host}:${port}/`, said, close };
 }
 
-/** nginx must be told its port. Nobody else takes one on an address that is this process's own among those of this machine. */
+/**
+ * nginx must be told its port. Nobody else takes one on an address that is this process's own among
+ * those of this machine.
+ */
 async function freeAddress() {
   const host = `127.${1 + (process.pid >> 16)}.${(process.pid >> 8) & 255}.${1 + (process.pid & 127)}`;
   const probe = createServer().listen(0, host);

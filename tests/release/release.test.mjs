@@ -1,4 +1,5 @@
-// A release as people have it who have no Rust: checked, unpacked where there is nothing else, and served by hosts that are not ours.
+// A release as people have it who have no Rust: checked, unpacked where there is nothing else, and
+// served by hosts that are not ours.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";

@@ -1,4 +1,5 @@
-// Models in a tar archive, as tar itself makes them: found where they lie, and refused by name where something is wrong.
+// Models in a tar archive, as tar itself makes them: found where they lie, and refused by name
+// where something is wrong.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -1,4 +1,5 @@
-// What the page's sources expect of a browser, as far as these tests need it: to be imported before them.
+// What the page's sources expect of a browser, as far as these tests need it: to be imported before
+// them.
 
 /** One cache, which keeps its answers in memory. */
 class Kept {

@@ -1,4 +1,5 @@
-// Conversations: files of them that are taken in or refused, what is mended, which branch is shown, what a model is asked.
+// Conversations: files of them that are taken in or refused, what is mended, which branch is shown,
+// what a model is asked.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// What stands around the engine: which module a browser gets, what goes along with its requests, how fast loading goes, blocks of files.
+// What stands around the engine: which module a browser gets, what goes along with its requests,
+// how fast loading goes, blocks of files.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";

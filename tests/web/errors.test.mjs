@@ -1,4 +1,5 @@
-// Errors of the package: their classes by their codes, what is told of what was thrown, and memory that was refused.
+// Errors of the package: their classes by their codes, what is told of what was thrown, and memory
+// that was refused.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

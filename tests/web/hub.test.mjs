@@ -1,4 +1,5 @@
-// Addresses of a hub's repositories: which file or folder they become, at which commit, and what is sent along.
+// Addresses of a hub's repositories: which file or folder they become, at which commit, and what is
+// sent along.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -35,7 +36,10 @@ function hub({ files = SAFETENSORS, status = 200, sha = COMMIT, sha256 = {} } = 
   };
 }
 
-/** What comes after the repository → what that has, the revision that is asked for, what is read then, or the error. */
+/**
+ * What comes after the repository → what that has, the revision that is asked for, what is read
+ * then, or the error.
+ */
 const ADDRESSES = [
   ["", SAFETENSORS, "main", ""],
   ["/", SAFETENSORS, "main", ""],

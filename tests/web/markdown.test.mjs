@@ -1,4 +1,5 @@
-// Markdown as it is read: where its bounds are, what is a formula and what is money, what is half-typed.
+// Markdown as it is read: where its bounds are, what is a formula and what is money, what is
+// half-typed.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// What callers give, before any engine sees it: what is refused, in which words, and what the rest becomes.
+// What callers give, before any engine sees it: what is refused, in which words, and what the rest
+// becomes.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// The app's languages: each says all that the other says, and what the engine says is known in its own words.
+// The app's languages: each says all that the other says, and what the engine says is known in its
+// own words.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -20,7 +21,9 @@ function textOf(folder, ending) {
 }
 
 const ENGINE = textOf("crate", ".rs") + textOf("web/src", ".ts");
-/** All that the engine calls by a code, as its own source lists them, and what the app meets itself. */
+/**
+ * All that the engine calls by a code, as its own source lists them, and what the app meets itself.
+ */
 const CODES = [...ENGINE.matchAll(/Code::\w+ => "([\w-]+)"/g)].map(([, code]) => code);
 const PROBLEMS = [...CODES, "no-browser", "no-worker", "offline", "not-written"];
 

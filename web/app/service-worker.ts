@@ -1,6 +1,6 @@
 /// <reference lib="webworker" />
-// Keeps the app on the device, so that it opens without a network; and sends its policy, and, where the user has chosen that, the headers that allow
-// threads.
+// Keeps the app on the device, so that it opens without a network; and sends its policy, and, where
+// the user has chosen that, the headers that allow threads.
 
 import { clientsClaim } from "workbox-core";
 import { addPlugins, cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
@@ -33,7 +33,10 @@ function isolates(): Promise<boolean> {
 
 const sealed = new URL(SEALED.path.slice(1), self.registration.scope).href;
 
-/** The policy for pages and scripts, whose workers obey what these come with, also from a host that sends none; and what isolates, where that is chosen. */
+/**
+ * The policy for pages and scripts, whose workers obey what these come with, also from a host that
+ * sends none; and what isolates, where that is chosen.
+ */
 async function headersFor(
   request: Request,
   { headers }: Response,
@@ -87,7 +90,10 @@ const MODULES = new Map(
     .map(({ url, integrity }) => [new URL(url, self.registration.scope).href, integrity]),
 );
 
-/** Whether a response is the module that it claims to be. Servers answer with pages, too, where something is missing or nobody has paid. */
+/**
+ * Whether a response is the module that it claims to be. Servers answer with pages, too, where
+ * something is missing or nobody has paid.
+ */
 async function isGenuine(address: string, response: Response): Promise<boolean> {
   if (response.status !== 200 || !isWasm(response)) return false;
   const digest = new Uint8Array(
@@ -114,7 +120,8 @@ const genuine = {
     cachedResponse && isWasm(cachedResponse) && request.cache !== "reload" ? cachedResponse : null,
 };
 
-// The engine's modules are megabytes, and each browser needs one of four: that is kept when it is first used.
+// The engine's modules are megabytes, and each browser needs one of four: that is kept when it is
+// first used.
 const engine = new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [genuine, securing] });
 
 async function keepModule(url: string, event: ExtendableEvent): Promise<void> {

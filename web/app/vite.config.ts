@@ -27,7 +27,10 @@ function withHash<Entry extends { url: string }>(entry: Entry): Entry & { integr
   };
 }
 
-/** The engine's script at a place whose answers have a policy of their own (tools/headers.mjs): who is started from there obeys that. */
+/**
+ * The engine's script at a place whose answers have a policy of their own (tools/headers.mjs): who
+ * is started from there obeys that.
+ */
 function sealEngine(): void {
   const script = readdirSync(resolve(folder, "assets")).find((name) =>
     /^worker-.*\.js$/.test(name),
@@ -36,7 +39,8 @@ function sealEngine(): void {
   writeFileSync(resolve(folder, "sealed/worker.js"), `import "../assets/${script}";\n`);
 }
 
-// The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from elsewhere.
+// The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from
+// elsewhere.
 export default defineConfig({
   root: import.meta.dirname,
   base: "./",

@@ -1,4 +1,5 @@
-// Times the engine in this tab, as the address asks: loading, prefill, decoding. Programs read the figures as JSON.
+// Times the engine in this tab, as the address asks: loading, prefill, decoding. Programs read the
+// figures as JSON.
 
 import { type LoadOptions, Phi } from "../src/index.js";
 

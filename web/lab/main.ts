@@ -51,7 +51,10 @@ const page = {
 
 const wishes = new URLSearchParams(location.search);
 const variant = VARIANTS.find((name) => name === wishes.get("variant"));
-/** For tests and measurements: which module computes, on how many threads, whether the model is kept, and whether SwiftShader may compute. */
+/**
+ * For tests and measurements: which module computes, on how many threads, whether the model is
+ * kept, and whether SwiftShader may compute.
+ */
 const storage = wishes.get("storage") === "auto" ? "auto" : "none";
 const softwareGpu = wishes.has("softwareGpu");
 const special = {
@@ -68,7 +71,7 @@ let current: AbortController | undefined;
 /** The line beneath the answer that is under way. */
 let answering: HTMLElement | undefined;
 
-// ------------------------------------------------------------------------------------------------ loading
+// ----------------------------------------------------------------------------------------- loading
 
 async function load(model: string | File[]): Promise<void> {
   current = new AbortController();
@@ -138,7 +141,7 @@ function change(): void {
   page.model.focus();
 }
 
-// ------------------------------------------------------------------------------------------------ asking
+// ------------------------------------------------------------------------------------------ asking
 
 async function ask(): Promise<void> {
   const question = page.question.value.trim();
@@ -243,7 +246,7 @@ function forget(): void {
   page.error.hidden = true;
 }
 
-// ------------------------------------------------------------------------------------------------ both
+// -------------------------------------------------------------------------------------------- both
 
 function show(error: unknown): void {
   if (error instanceof PhiError && error.code === "cancelled") return say("Stopped.");

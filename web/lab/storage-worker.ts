@@ -1,4 +1,5 @@
-// The worker of a test: what it is told, it does with the storage of a model, and compares with an array in memory.
+// The worker of a test: what it is told, it does with the storage of a model, and compares with an
+// array in memory.
 
 import { holdModel, type ModelStorage, openStorage, type Refusal } from "../src/storage/index.js";
 
@@ -51,7 +52,10 @@ interface Scribbles {
   shared: boolean;
 }
 
-/** Random writes, reads and sizes, each compared with an array; tells the digest of what the file holds in the end. */
+/**
+ * Random writes, reads and sizes, each compared with an array; tells the digest of what the file
+ * holds in the end.
+ */
 async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promise<string> {
   const random = dice(seed);
   const below = (limit: number) => Math.floor(random() * limit);

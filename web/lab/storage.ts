@@ -31,7 +31,10 @@ const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
     const body = await new Response(await exportModel(id)).blob();
     return (await fetch(to, { method: "POST", body })).status;
   },
-  /** Reads on in the archive, keeping none of it, until so many bytes were read or there are no more; the bytes read so far. */
+  /**
+   * Reads on in the archive, keeping none of it, until so many bytes were read or there are no
+   * more; the bytes read so far.
+   */
   readOn: async ({ id, until }: { id: string; until: number }) => {
     archive ??= { reader: (await exportModel(id)).getReader(), bytes: 0 };
     while (archive.bytes < until) {

@@ -1,7 +1,8 @@
 import { defineConfig } from "vite";
 import { builtModules } from "../modules.js";
 
-// A bare page for tests of the engine and one that times it; both are the package's users like the app.
+// A bare page for tests of the engine and one that times it; both are the package's users like the
+// app.
 export default defineConfig({
   root: import.meta.dirname,
   base: "./",

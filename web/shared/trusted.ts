@@ -1,5 +1,5 @@
-// Trusted Types: a page whose Content-Security-Policy asks for them starts scripts and writes markup by way of a policy alone. This is the one
-// that it has to name.
+// Trusted Types: a page whose Content-Security-Policy asks for them starts scripts and writes
+// markup by way of a policy alone. This is the one that it has to name.
 
 interface Policy {
   createHTML(markup: string): string;
@@ -10,7 +10,10 @@ const NAME = "phi-wasm";
 
 let made: Policy | undefined;
 
-/** Undefined where the browser has no such thing, or the page does not name it: what the browser then refuses tells of itself. */
+/**
+ * Undefined where the browser has no such thing, or the page does not name it: what the browser
+ * then refuses tells of itself.
+ */
 export function policy(): Policy | undefined {
   try {
     return (made ??= (

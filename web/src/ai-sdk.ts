@@ -40,7 +40,9 @@ export interface PhiProvider extends ProviderV4 {
   unload(): Promise<void>;
 }
 
-/** A provider whose models' ids are their addresses; each is loaded once, when it is first asked. */
+/**
+ * A provider whose models' ids are their addresses; each is loaded once, when it is first asked.
+ */
 export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider {
   requireVersion4();
   const loaded = new Map<string, Promise<Phi>>();
@@ -82,7 +84,10 @@ export function phiModel(phi: Phi): LanguageModelV4 {
   return modelOf(async () => phi, phi.description.model);
 }
 
-/** `ai` 6 comes with version 3, and refuses a model of version 4 in words that name neither `ai` 6 nor a way out. */
+/**
+ * `ai` 6 comes with version 3, and refuses a model of version 4 in words that name neither `ai` 6
+ * nor a way out.
+ */
 function requireVersion4(): void {
   if ("NoSuchProviderReferenceError" in specification) return;
   const way = "npm takes that on Node.js 20: install ai@7, with Node.js 22 or newer";

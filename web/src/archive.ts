@@ -1,4 +1,5 @@
-// Models in a tar archive, as `Phi.exportModel` gives them: their files are read where they lie in it, so that nothing is unpacked.
+// Models in a tar archive, as `Phi.exportModel` gives them: their files are read where they lie in
+// it, so that nothing is unpacked.
 
 import { ModelError } from "./errors.js";
 

@@ -1,5 +1,6 @@
-// How the engine's worker asks servers for a model's files. The engine calls its thread's own `fetch` with requests for parts of files; here they
-// get what is to be sent along, and answers and failures are looked at that the engine could not tell from others.
+// How the engine's worker asks servers for a model's files. The engine calls its thread's own
+// `fetch` with requests for parts of files; here they get what is to be sent along, and answers and
+// failures are looked at that the engine could not tell from others.
 
 /** What goes along with requests to one server. */
 export interface Along {

@@ -1,4 +1,5 @@
-// What callers give, looked at before it goes on: what cannot be is refused by its name, in a sentence of ours.
+// What callers give, looked at before it goes on: what cannot be is refused by its name, in a
+// sentence of ours.
 
 import { InputError } from "./errors.js";
 

@@ -136,7 +136,10 @@ export class Phi {
     ).text;
   }
 
-  /** A conversation as the model reads it. What a message says stays text, even where it is spelt like a control token. */
+  /**
+   * A conversation as the model reads it. What a message says stays text, even where it is spelt
+   * like a control token.
+   */
   async applyChatTemplate(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<string> {
     const ask: Ask = {
       kind: "render",
@@ -161,7 +164,9 @@ export class Phi {
     return this.#stats;
   }
 
-  /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
+  /**
+   * Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten.
+   */
   async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
     options.requireCounts({ promptTokens, generateTokens });
     return (
@@ -169,13 +174,18 @@ export class Phi {
     ).figures;
   }
 
-  /** Ends the workers, gives their memory back and lets go of the stored model. Whatever they were doing rejects with "cancelled". */
+  /**
+   * Ends the workers, gives their memory back and lets go of the stored model. Whatever they were
+   * doing rejects with "cancelled".
+   */
   async unload(): Promise<void> {
     this.#unloaded.abort();
     this.#link.close();
   }
 
-  /** The models that this browser keeps for this site, those begun included, the latest used first. */
+  /**
+   * The models that this browser keeps for this site, those begun included, the latest used first.
+   */
   static listModels(): Promise<StoredModel[]> {
     return stored(listModels);
   }
@@ -223,7 +233,10 @@ export class Phi {
     link.onEnd = (why, didNotStop) => this.#ended(why, didNotStop);
   }
 
-  /** The engine has ended by itself. Who wanted no more than to stop it gets the model back, but nothing is fetched for that. */
+  /**
+   * The engine has ended by itself. Who wanted no more than to stop it gets the model back, but
+   * nothing is fetched for that.
+   */
   #ended(why: PhiError, didNotStop: boolean): void {
     const { onFailure, onNotice } = this.#asked;
     if (
@@ -385,7 +398,10 @@ function rethrow(error: unknown): never {
   throw asPhiError(error);
 }
 
-/** A listener that throws must not end what it listens to: the page hears of it as of any other error of its own. */
+/**
+ * A listener that throws must not end what it listens to: the page hears of it as of any other
+ * error of its own.
+ */
 function emit<Args extends unknown[]>(
   listener: ((...args: Args) => void) | undefined,
   ...args: Args

@@ -16,7 +16,10 @@ export interface PlainError {
   contextLength?: number;
 }
 
-/** The base of all, and the class of those that belong to no group: "cancelled", "no-browser", "no-worker", "internal". */
+/**
+ * The base of all, and the class of those that belong to no group: "cancelled", "no-browser",
+ * "no-worker", "internal".
+ */
 export class PhiError extends Error {
   override readonly name: string = "PhiError";
 
@@ -110,7 +113,10 @@ export function isTold(error: unknown): error is PlainError {
   return typeof code === "string" && !!message;
 }
 
-/** Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault of ours, or of the browser's. */
+/**
+ * Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault
+ * of ours, or of the browser's.
+ */
 export function plain(error: unknown): PlainError {
   if (!isTold(error)) return faultOf(error, undefined);
   const { code, message, missing, contextLength } = error;

@@ -1,4 +1,5 @@
-// Addresses of Hugging Face repositories, turned into addresses of files at one commit: what a download began with it also ends with.
+// Addresses of Hugging Face repositories, turned into addresses of files at one commit: what a
+// download began with it also ends with.
 
 import type { Along } from "./asking.js";
 import { cancelled, InputError, ModelError, NetworkError } from "./errors.js";
@@ -37,7 +38,9 @@ export interface Pinned {
   sha256: Record<string, string>;
 }
 
-/** The address that a model's files can be read from; any other than a repository's stays as it is. */
+/**
+ * The address that a model's files can be read from; any other than a repository's stays as it is.
+ */
 export async function pinned(given: string, asker: Asker): Promise<Pinned> {
   const address = given.replace(/^(https?:\/\/)www\.(?=(huggingface\.co|hf\.co)(\/|$))/i, "$1");
   const place = parse(new URL(address));
@@ -48,7 +51,8 @@ export async function pinned(given: string, asker: Asker): Promise<Pinned> {
       Object.values(notes).find((known) => known.address === address) ?? { address, sha256: {} }
     );
   const known = notes[address];
-  // Any commit to a repository changes its head: what is stored, perhaps in part, is not fetched anew for that.
+  // Any commit to a repository changes its head: what is stored, perhaps in part, is not fetched
+  // anew for that.
   if (known && (await isStored(known.address))) return known;
   const revision = await ask(place, asker).catch((error) => {
     // Without storage, the browser's own cache may hold the files.
@@ -71,7 +75,10 @@ export async function pinned(given: string, asker: Asker): Promise<Pinned> {
   return found;
 }
 
-/** What goes along with requests for the files at an address: the hub's token to the hub, and what the caller wants sent to any. */
+/**
+ * What goes along with requests for the files at an address: the hub's token to the hub, and what
+ * the caller wants sent to any.
+ */
 export function alongWith(
   address: string,
   { token, headers = {} }: Pick<LoadOptions, "token" | "headers">,
@@ -90,7 +97,8 @@ function parse({ host, origin, pathname }: URL): Place | undefined {
   const parts = pathname.split("/").filter(Boolean);
   const kind = ["tree", "blob", "resolve"].find((kind) => parts[1] === kind || parts[2] === kind);
   const id = kind ? parts.slice(0, parts.indexOf(kind)) : parts;
-  // The files themselves, at a commit, need no look at the hub; neither does what is no model's page.
+  // The files themselves, at a commit, need no look at the hub; neither does what is no model's
+  // page.
   if (id.length < 1 || id.length > 2 || ["api", "datasets", "spaces"].includes(id[0]!))
     return undefined;
   const [revision = "main", ...within] = kind ? parts.slice(id.length + 1) : [];

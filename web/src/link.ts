@@ -10,7 +10,10 @@ import type { Description, Progress } from "./types.js";
 /** A request without its id. */
 export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
 
-/** Milliseconds that a worker has to say something after it was told to stop: longer than any step of the CPU; while a GPU computes it hears. */
+/**
+ * Milliseconds that a worker has to say something after it was told to stop: longer than any step
+ * of the CPU; while a GPU computes it hears.
+ */
 const PATIENCE = 10_000;
 
 /** Replies that no other follows. */
@@ -52,7 +55,9 @@ export class Link {
     };
   }
 
-  /** Sends a request and yields its replies up to the last; leaving the loop early stops the work. */
+  /**
+   * Sends a request and yields its replies up to the last; leaving the loop early stops the work.
+   */
   async *ask(ask: Ask, signal?: AbortSignal): AsyncGenerator<Reply, void> {
     if (this.#over) throw this.#over;
     const id = ++this.#lastId;

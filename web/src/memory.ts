@@ -1,4 +1,5 @@
-// Memory that was refused, however that shows: in an engine's module that ends, or in what a browser throws.
+// Memory that was refused, however that shows: in an engine's module that ends, or in what a
+// browser throws.
 
 import type { PlainError } from "./errors.js";
 
@@ -9,7 +10,10 @@ export interface Sized {
   memory: WebAssembly.Memory;
 }
 
-/** What browsers say in place of memory: V8, SpiderMonkey, which may throw a bare text, and JavaScriptCore. */
+/**
+ * What browsers say in place of memory: V8, SpiderMonkey, which may throw a bare text, and
+ * JavaScriptCore.
+ */
 const REFUSALS =
   /out of memory|allocation (failed|size overflow)|could not allocate|invalid ((typed )?array|array buffer|string) length/i;
 
@@ -18,7 +22,10 @@ export function saysNoMemory(error: unknown): boolean {
   return REFUSALS.test(saysOf(error));
 }
 
-/** The same of what a module throws that begins: some call a memory that is too large a fault of it, and all that it does then is to take memory. */
+/**
+ * The same of what a module throws that begins: some call a memory that is too large a fault of it,
+ * and all that it does then is to take memory.
+ */
 export function givesModuleNoMemory(error: unknown): boolean {
   if (
     saysNoMemory(error) ||

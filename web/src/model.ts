@@ -1,4 +1,5 @@
-// What callers name as a model, turned into what the engine reads: an address, files or what is stored.
+// What callers name as a model, turned into what the engine reads: an address, files or what is
+// stored.
 
 import { unpacked } from "./archive.js";
 import { shown } from "./check.js";

@@ -49,9 +49,14 @@ export interface Sampling {
   /** Not used: the model is the one that was loaded. */
   model?: string;
   max_tokens?: number | null;
-  /** Above 1 bolder, below 1 safer; 0, which it is unless said otherwise, takes the likeliest token. */
+  /**
+   * Above 1 bolder, below 1 safer; 0, which it is unless said otherwise, takes the likeliest token.
+   */
   temperature?: number | null;
-  /** Keep the fewest likeliest tokens whose probabilities reach this sum: at 0 the likeliest alone, at 1 all. */
+  /**
+   * Keep the fewest likeliest tokens whose probabilities reach this sum: at 0 the likeliest alone,
+   * at 1 all.
+   */
   top_p?: number | null;
   /** Texts that end the answer; they are not part of it. */
   stop?: string | string[] | null;
@@ -75,7 +80,10 @@ export interface Sampling {
 export interface ChatRequest extends Sampling {
   messages: ChatMessage[];
   max_completion_tokens?: number | null;
-  /** Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is the rest of it. */
+  /**
+   * Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is
+   * the rest of it.
+   */
   continue_final_message?: boolean | null;
 }
 
@@ -225,7 +233,8 @@ function messageOf(name: string, message: ChatMessage): Message {
   if (function_call) refuse(`${name}.function_call is OpenAI's older form: give tool_calls`);
   if (audio) refuse(`${name}.audio is sound: this engine reads text only`);
   const calls = tool_calls && callsOf(`${name}.tool_calls`, tool_calls);
-  // "developer" is OpenAI's newer name for the same. The engine's own type has the fields that every template knows.
+  // "developer" is OpenAI's newer name for the same. The engine's own type has the fields that
+  // every template knows.
   return given({
     ...others,
     role: role === "developer" ? "system" : role,
@@ -434,12 +443,18 @@ export function optionsOf(request: ChatRequest | CompletionRequest): GenerateOpt
   });
 }
 
-/** The engine's seeds have no sign. Negative ones become what their bits say, as far as a number of JavaScript holds them: 53. */
+/**
+ * The engine's seeds have no sign. Negative ones become what their bits say, as far as a number of
+ * JavaScript holds them: 53.
+ */
 function seedOf(seed: number): number {
   return seed < 0 ? Number(BigInt.asUintN(53, BigInt(seed))) : seed;
 }
 
-/** JSON, as which they cross, has no infinity; the engine takes what is too large for its numbers as such. */
+/**
+ * JSON, as which they cross, has no infinity; the engine takes what is too large for its numbers as
+ * such.
+ */
 function biasesOf(biases: Record<string, number>): Record<string, number> {
   return Object.fromEntries(
     Object.entries(biases).map(([id, bias]) => [id, Math.max(bias, -Number.MAX_VALUE)]),

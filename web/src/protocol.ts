@@ -1,4 +1,5 @@
-// What the page and the worker say to each other. One request has one id; its replies carry the same.
+// What the page and the worker say to each other. One request has one id; its replies carry the
+// same.
 
 import type {
   LoadOptions as EngineOptions,
@@ -38,15 +39,18 @@ export type Request =
   /** `id` is the load that asked for helpers: they are ready, or this is why not. */
   | { id: number; kind: "helpers"; failure?: string };
 
-/** Instead of a request: the worker becomes a helper of the engine at the other end of this line, and takes no further message. */
+/**
+ * Instead of a request: the worker becomes a helper of the engine at the other end of this line,
+ * and takes no further message.
+ */
 export interface Help {
   kind: "help";
   line: MessagePort;
 }
 
 /**
- * What helpers get from the engine. The page never has it: a browser gives memory back when nobody holds it, and a page that held it would
- * have to collect its rubbish first.
+ * What helpers get from the engine. The page never has it: a browser gives memory back when nobody
+ * holds it, and a page that held it would have to collect its rubbish first.
  */
 export interface Shared {
   variant: Variant;
@@ -60,7 +64,9 @@ export interface Hello {
   version: string;
 }
 
-/** The next, where browsers have locks: the name of the one that it holds for as long as it lives. */
+/**
+ * The next, where browsers have locks: the name of the one that it holds for as long as it lives.
+ */
 export interface Alive {
   kind: "alive";
   life: string;

@@ -25,7 +25,10 @@ export interface PhiState {
 }
 
 export interface UsePhi extends PhiState {
-  /** Loads a model, instead of the one before. Resolves when that has come to an end; how, the state tells. */
+  /**
+   * Loads a model, instead of the one before. Resolves when that has come to an end; how, the state
+   * tells.
+   */
   load(options: LoadOptions): Promise<void>;
   /** Ends loading; what was stored stays, and loading again goes on from there. */
   pause(): void;
@@ -41,7 +44,10 @@ interface Current {
 
 const IDLE: PhiState = { status: "idle", notices: [] };
 
-/** One model. Nothing is loaded until `load` is called: downloads are large, so people should ask for them. */
+/**
+ * One model. Nothing is loaded until `load` is called: downloads are large, so people should ask
+ * for them.
+ */
 export function usePhi(): UsePhi {
   const [state, setState] = useState<PhiState>(IDLE);
   const current = useRef<Current | null>(null);
@@ -120,7 +126,10 @@ export interface ChatWishes extends Omit<ChatRequest, "messages" | "stream" | "s
 
 export interface UseChat {
   messages: Turn[];
-  /** "reading" until the first piece of the answer, and again where the model has to read anew what is long by now. */
+  /**
+   * "reading" until the first piece of the answer, and again where the model has to read anew what
+   * is long by now.
+   */
   status: "idle" | "reading" | "answering";
   /** How much of the prompt has been read, while it is. */
   prefill?: { done: number; total: number };
@@ -128,7 +137,10 @@ export interface UseChat {
   stats?: Stats;
   /** Why the latest answer ended early. */
   error?: PhiError;
-  /** Asks; resolves when the answer has come to an end. Rejects where there is no model yet, or an answer is under way. */
+  /**
+   * Asks; resolves when the answer has come to an end. Rejects where there is no model yet, or an
+   * answer is under way.
+   */
   send(text: string): Promise<void>;
   /** Answers the last question again; rejects as `send` does. */
   regenerate(): Promise<void>;

@@ -1,10 +1,12 @@
-// Starts the engine's worker and its wasm module, however the package was bundled and wherever it is served from. The ways, in order:
+// Starts the engine's worker and its wasm module, however the package was bundled and wherever it
+// is served from. The ways, in order:
 //
 //   worker: the address that the user gave · the package's own file · its text, as a blob
 //   module: the address that the user gave · the package's own file · its bytes, out of a script
 //
-// A blob mends pages whose scripts come from another origin, whose workers a browser refuses; the inline module mends bundlers that leave
-// `new URL(…, import.meta.url)` alone. What the user gave is not worked around: when it fails, that is the error.
+// A blob mends pages whose scripts come from another origin, whose workers a browser refuses; the
+// inline module mends bundlers that leave `new URL(…, import.meta.url)` alone. What the user gave
+// is not worked around: when it fails, that is the error.
 
 import { trustedScript } from "../shared/trusted.js";
 import { MODULES, startScript } from "./addresses.js";
@@ -16,9 +18,15 @@ import type { LoadOptions } from "./types.js";
 import { type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";
 
-/** Milliseconds after which the next way is tried beside a worker that is silent. Scripts that are nobody's may start and say nothing. */
+/**
+ * Milliseconds after which the next way is tried beside a worker that is silent. Scripts that are
+ * nobody's may start and say nothing.
+ */
 const PATIENCE = 20_000;
-/** Milliseconds after which a silent worker is given up. A busy device, or a slow line, starts ours late. */
+/**
+ * Milliseconds after which a silent worker is given up. A busy device, or a slow line, starts ours
+ * late.
+ */
 const LONGEST = 120_000;
 
 /** A worker that has said hello, and how to start others like it. */
@@ -115,7 +123,9 @@ async function fromText(script: () => Promise<{ default: string }>): Promise<() 
   };
 }
 
-/** Resolves once the worker has said hello and is of our version; ends it when `over` comes first. */
+/**
+ * Resolves once the worker has said hello and is of our version; ends it when `over` comes first.
+ */
 function greeted(worker: Worker, over: AbortSignal): Promise<Worker> {
   const heard = new AbortController();
   return new Promise<Worker>((resolve, reject) => {
@@ -192,7 +202,9 @@ async function withRoom(
   }
 }
 
-/** A module out of a script; without threads and relaxed SIMD where the package carries no other. */
+/**
+ * A module out of a script; without threads and relaxed SIMD where the package carries no other.
+ */
 async function bytes(variant: Variant): Promise<ArrayBuffer> {
   const load = inline.modules[variant] ?? inline.modules.simd!;
   const packed = Uint8Array.from(atob((await load()).default), (character) =>

@@ -1,4 +1,5 @@
-// Which of the four wasm modules this browser runs: threads where memory can be shared, relaxed SIMD where the engine knows it.
+// Which of the four wasm modules this browser runs: threads where memory can be shared, relaxed
+// SIMD where the engine knows it.
 
 /** The worst first. */
 export const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"] as const;
@@ -22,13 +23,19 @@ function wasm(body: number[], memory: number[] = []): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three vectors of zeros: what our relaxed kernels are made of. */
+/**
+ * `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three vectors of zeros: what our relaxed kernels are
+ * made of.
+ */
 function hasRelaxedSimd(): boolean {
   const zeros = [0x41, 0, 0xfd, 0x0f];
   return WebAssembly.validate(wasm([...zeros, ...zeros, ...zeros, 0xfd, 0x93, 2, 0x1a]));
 }
 
-/** `atomic.fence` beside a shared memory, on a page that may share it; futures of Rust sleep by `Atomics.waitAsync`. */
+/**
+ * `atomic.fence` beside a shared memory, on a page that may share it; futures of Rust sleep by
+ * `Atomics.waitAsync`.
+ */
 function hasThreads(): boolean {
   return (
     self.crossOriginIsolated &&

@@ -1,5 +1,6 @@
-// The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
-// The same script makes a worker a helper of the engine's thread, if its first message says so.
+// The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the
+// queue. The same script makes a worker a helper of the engine's thread, if its first message says
+// so.
 
 import { askFor, pageMet } from "./asking.js";
 import { faultOf, isTold, type PlainError, plain } from "./errors.js";
@@ -159,7 +160,8 @@ async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<
     opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
     return { id, kind: "opened" };
   } catch (error) {
-    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have room for others.
+    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have
+    // room for others.
     const code: Failure["code"] = givesModuleNoMemory(error) ? "no-memory" : "no-module";
     return { id, kind: "error", error: { code, message: (error as Error).message } };
   }
@@ -294,7 +296,10 @@ function say(reply: Reply, parts: Transferable[] = []): void {
   self.postMessage(reply, { transfer: parts });
 }
 
-/** Resolves after the messages that already wait have been handled; a promise alone would not let them in. */
+/**
+ * Resolves after the messages that already wait have been handled; a promise alone would not let
+ * them in.
+ */
 function eventLoop(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -8,7 +8,10 @@ import { launch } from "./browser.mjs";
 
 const PUBLIC = new URL("../app/public/", import.meta.url);
 const SVG = readFileSync(new URL("icon.svg", PUBLIC), "utf8");
-/** Systems cut a maskable icon to a shape of theirs: its ground reaches the edges, and its sign stays within the middle. */
+/**
+ * Systems cut a maskable icon to a shape of theirs: its ground reaches the edges, and its sign
+ * stays within the middle.
+ */
 const FULL = SVG.replace(/ rx="9"/, "").replace(
   "<g ",
   '<g transform="translate(3.2 3.2) scale(0.8)" ',

@@ -1,4 +1,5 @@
-// Has Lighthouse look at the built app, as a phone and as a computer, and prints its scores and what it finds fault with.
+// Has Lighthouse look at the built app, as a phone and as a computer, and prints its scores and
+// what it finds fault with.
 //
 //   node app-lighthouse.mjs [MODELS_FOLDER]
 

@@ -47,7 +47,10 @@ export class AppPage {
     );
   }
 
-  /** Downloads a model of the list, or loads it if it is here; waits until it is loaded. Throws the app's own sentence. */
+  /**
+   * Downloads a model of the list, or loads it if it is here; waits until it is loaded. Throws the
+   * app's own sentence.
+   */
   async load(offer) {
     await this.begin(offer);
     await this.loaded();
@@ -199,7 +202,10 @@ export class AppPage {
     );
   }
 
-  /** Does what has the app say something at its edge, where it does not stay; resolves once it was there, and presses its button, if one is named. */
+  /**
+   * Does what has the app say something at its edge, where it does not stay; resolves once it was
+   * there, and presses its button, if one is named.
+   */
   async told(words, act, button) {
     const press = (words, button) => {
       const toast = [...document.querySelectorAll(".toast")].find(({ textContent }) =>
@@ -267,7 +273,10 @@ export class AppPage {
     return (await this.#kept("messages", "content", { role: "assistant", state })).content;
   }
 
-  /** Waits in the app's database for something that has words in a field, and that is like an example. */
+  /**
+   * Waits in the app's database for something that has words in a field, and that is like an
+   * example.
+   */
   async #kept(store, field, example) {
     const isIt = (one) =>
       one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]);

@@ -1,4 +1,5 @@
-// Takes pictures of the app with a real model, at a phone's and a computer's size, into web/app/screenshots.
+// Takes pictures of the app with a real model, at a phone's and a computer's size, into
+// web/app/screenshots.
 //
 //   node app-shots.mjs MODELS_FOLDER
 

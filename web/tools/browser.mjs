@@ -1,4 +1,5 @@
-// Real browsers, with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's lavapipe. WebKitGTK has none.
+// Real browsers, with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's
+// lavapipe. WebKitGTK has none.
 
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -35,8 +36,9 @@ export function findBrowser(kind) {
 }
 
 /**
- * A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit". The options are Puppeteer's, for the first
- * three: arguments and preferences join those that make the browser what it is called.
+ * A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit".
+ * The options are Puppeteer's, for the first three: arguments and preferences join those that make
+ * the browser what it is called.
  */
 export async function launch(kind, { args = [], extraPrefsFirefox, ...more } = {}) {
   // Its driver is among the packages that only tests need.

@@ -1,4 +1,5 @@
-// Writes what hosts are told of a release of the app: `_headers` into its folder, for Netlify and Cloudflare Pages; `nginx.conf` beside it.
+// Writes what hosts are told of a release of the app: `_headers` into its folder, for Netlify and
+// Cloudflare Pages; `nginx.conf` beside it.
 //
 //   node host-files.mjs APP_FOLDER
 
@@ -14,7 +15,10 @@ if (unknown.length > 0)
 writeFileSync(join(app, "_headers"), netlify());
 writeFileSync(join(dirname(app), "nginx.conf"), nginx());
 
-/** A header that two rules set for a path is sent as both, with a comma: for a policy that means that both are obeyed. No other is set twice. */
+/**
+ * A header that two rules set for a path is sent as both, with a comma: for a policy that means
+ * that both are obeyed. No other is set twice.
+ */
 function netlify() {
   const own = (path) => path === `${SEALED.path}*` && { "Content-Security-Policy": SEALED.policy };
   const rules = [

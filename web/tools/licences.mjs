@@ -1,8 +1,10 @@
-// Whose code is in what is published, and under which licences: that of node modules in scripts, of Rust's crates in modules and programs.
+// Whose code is in what is published, and under which licences: that of node modules in scripts, of
+// Rust's crates in modules and programs.
 //
 //   node licences.mjs FOLDER TARGET FEATURES [NODE_MODULE…]
 //
-// writes all of them, and ours, into the folder of what was built of the crate for this target with these features.
+// writes all of them, and ours, into the folder of what was built of the crate for this target with
+// these features.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -24,7 +26,9 @@ system's.
 `,
 };
 
-/** By name, files that must go with what was built. `modules` are folders of the node modules in it. */
+/**
+ * By name, files that must go with what was built. `modules` are folders of the node modules in it.
+ */
 export function licenceFiles(modules = [], built = MODULE) {
   return {
     "LICENSE-APACHE": readFileSync(join(ROOT, "LICENSE-APACHE")),

@@ -14,7 +14,10 @@ export async function needed(thread) {
   return heap(thread);
 }
 
-/** Bytes in memory of the largest tab of a browser, where the system tells: now ("VmRSS"), or the most that there were ("VmHWM"). */
+/**
+ * Bytes in memory of the largest tab of a browser, where the system tells: now ("VmRSS"), or the
+ * most that there were ("VmHWM").
+ */
 export function tabBytes(browser, which) {
   const root = browser.process().pid;
   const parents = new Map();

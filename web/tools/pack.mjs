@@ -1,4 +1,5 @@
-// Builds the package that is published, pkg/npm, and its tarball beside it, from web/src and the wasm modules in pkg/.
+// Builds the package that is published, pkg/npm, and its tarball beside it, from web/src and the
+// wasm modules in pkg/.
 //
 //   node pack.mjs
 
@@ -26,7 +27,10 @@ const ROOT = dirname(dirname(`${WEB}.`));
 const OUT = join(ROOT, "pkg/npm");
 
 const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"];
-/** Those that the package's scripts carry, too: what every browser runs, and the best. More would only weigh on bundles that cannot be split. */
+/**
+ * Those that the package's scripts carry, too: what every browser runs, and the best. More would
+ * only weigh on bundles that cannot be split.
+ */
 const INLINE = ["simd", "threads-relaxed"];
 /** Bytes, by gzip: all scripts that a page may need when its bundler finds the package's files. */
 const MOST_JS = 40 << 10;
@@ -45,7 +49,7 @@ writeAll();
 await report();
 console.log(relative(process.cwd(), pack()));
 
-// ------------------------------------------------------------------------------------------------ making
+// ------------------------------------------------------------------------------------------ making
 
 function cargoPackage() {
   const text = readFileSync(join(ROOT, "Cargo.toml"), "utf8").split("\n[")[0];
@@ -54,7 +58,10 @@ function cargoPackage() {
   );
 }
 
-/** What tells one build from another: the version, and a hash of all that page and worker are made from. */
+/**
+ * What tells one build from another: the version, and a hash of all that page and worker are made
+ * from.
+ */
 function buildVersion() {
   const hash = createHash("sha256");
   const within = (folder) =>
@@ -103,7 +110,10 @@ function asModule(text) {
   return `export default ${JSON.stringify(text.toString())};\n`;
 }
 
-/** One entry and what it imports; the package's own entries and other packages stay outside, unless they are the entry's parts. */
+/**
+ * One entry and what it imports; the package's own entries and other packages stay outside, unless
+ * they are the entry's parts.
+ */
 async function bundle(entry, plugins, output = {}) {
   const external = (id) =>
     id.startsWith("./inline-") ||
@@ -231,7 +241,7 @@ function writeAll() {
   }
 }
 
-// ------------------------------------------------------------------------------------------------ sizes
+// ------------------------------------------------------------------------------------------- sizes
 
 /** Prints what weighs how much; fails when a page would have to fetch more than it may. */
 async function report() {

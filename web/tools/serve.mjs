@@ -1,8 +1,10 @@
-// Serves the built app on this machine alone, the bare pages under /lab/ and the models folder under /models/.
+// Serves the built app on this machine alone, the bare pages under /lab/ and the models folder
+// under /models/.
 //
 //   node serve.mjs MODELS_FOLDER [--port N] [--no-isolated]
 //
-// COOP and COEP isolate the page from others, which is what threads ask for; --no-isolated leaves them out.
+// COOP and COEP isolate the page from others, which is what threads ask for; --no-isolated leaves
+// them out.
 
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -18,8 +20,9 @@ const BARE =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
 
 /**
- * Starts the server; resolves to its address once it listens. `models` is a folder, or answers in place of one; `port` 0 takes a free one. It
- * lets browsers cache nothing, so that what works without a network does so by the app.
+ * Starts the server; resolves to its address once it listens. `models` is a folder, or answers in
+ * place of one; `port` 0 takes a free one. It lets browsers cache nothing, so that what works
+ * without a network does so by the app.
  */
 export async function serve({ models, page = PAGE, port = 0, isolated = true }) {
   const app = sirv(page, { dev: true });
@@ -41,7 +44,10 @@ export async function serve({ models, page = PAGE, port = 0, isolated = true }) 
   return { server, address: `http://127.0.0.1:${server.address().port}/` };
 }
 
-/** Serves a folder on this machine; `policy` is its Content-Security-Policy, `shared` lets other origins read it. */
+/**
+ * Serves a folder on this machine; `policy` is its Content-Security-Policy, `shared` lets other
+ * origins read it.
+ */
 export async function serveFolder(folder, { isolated = false, policy = "", shared = false } = {}) {
   const files = sirv(folder, { dev: true, dotfiles: true });
   const headers = {

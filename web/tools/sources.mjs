@@ -1,4 +1,5 @@
-// Lets Node run the page's sources as they are: without their types, and with Svelte's runes as plain values.
+// Lets Node run the page's sources as they are: without their types, and with Svelte's runes as
+// plain values.
 //
 //   node --import ./sources.mjs …
 

@@ -1,4 +1,5 @@
-// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of Puppeteer's face as our pages' drivers use.
+// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of
+// Puppeteer's face as our pages' drivers use.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -74,7 +75,10 @@ function listening(driver, port) {
   return until(Boolean, answers, "an answer of WebKitWebDriver");
 }
 
-/** The one tab that a session has. Its console and its requests cannot be read, nor can it be closed by itself. */
+/**
+ * The one tab that a session has. Its console and its requests cannot be read, nor can it be closed
+ * by itself.
+ */
 class Tab {
   #session;
   #timeout = LONGEST;
@@ -110,7 +114,10 @@ class Tab {
     return this.#renewed(() => this.#session.navigate().refresh());
   }
 
-  /** A busy WebKit says that it has navigated while the page before is still there, or the new one's scripts have not run. */
+  /**
+   * A busy WebKit says that it has navigated while the page before is still there, or the new one's
+   * scripts have not run.
+   */
   async #renewed(navigate) {
     await this.evaluate(() => void (window.isOld = true));
     await navigate();

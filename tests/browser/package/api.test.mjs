@@ -1,4 +1,5 @@
-// The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a model.
+// The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a
+// model.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -611,8 +612,8 @@ describe("a model that is stored", () => {
 });
 
 /**
- * What is asked → the class, the code and the sentence of the error. What the package refuses before any engine sees it is tested without a
- * browser (tests/web/requests.test.mjs).
+ * What is asked → the class, the code and the sentence of the error. What the package refuses
+ * before any engine sees it is tested without a browser (tests/web/requests.test.mjs).
  */
 const ERRORS = [
   [

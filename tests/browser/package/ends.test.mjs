@@ -1,4 +1,5 @@
-// Engines that end by themselves, or that do not stop when they are told to: the page hears of it, and goes on where it can.
+// Engines that end by themselves, or that do not stop when they are told to: the page hears of it,
+// and goes on where it can.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -11,8 +12,9 @@ beforeEach(async () => (tab = await host.openTab()));
 afterEach(() => tab.close());
 
 /**
- * Has the next worker, or the one that comes as its `number`th, run a module of its own before it is told anything. What a debugger runs would
- * not count as the page's: no event tells of its errors.
+ * Has the next worker, or the one that comes as its `number`th, run a module of its own before it
+ * is told anything. What a debugger runs would not count as the page's: no event tells of its
+ * errors.
  */
 async function changeWorker(module, number = 1) {
   await tab.evaluate((number) => {

@@ -1,4 +1,5 @@
-// The React hooks and the AI SDK's provider, each with the real library, bundled with the packed package, in Chromium.
+// The React hooks and the AI SDK's provider, each with the real library, bundled with the packed
+// package, in Chromium.
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
@@ -73,7 +74,10 @@ describe("the React hooks", () => {
     assert.ok(text.startsWith(ANSWER), text);
     assert.equal((await output()).finish, "stop");
   };
-  /** Has the page itself press a button as soon as something is there: what it is to end might be over before we hear of it. */
+  /**
+   * Has the page itself press a button as soon as something is there: what it is to end might be
+   * over before we hear of it.
+   */
   const pressAtOnce = (button, selector) =>
     tab.evaluate(
       (button, selector) => {
@@ -118,7 +122,8 @@ describe("the React hooks", () => {
     await send(QUESTION);
     await ended();
     await isAnswered();
-    // Past the context that it was first trained with, this model reads all anew, which may be too short to be shown.
+    // Past the context that it was first trained with, this model reads all anew, which may be too
+    // short to be shown.
     const states = await tab.evaluate(() => seen);
     assert.deepEqual(states.slice(0, 2), ["ready reading", "ready answering"]);
     assert.deepEqual(states.slice(-2), ["ready answering", "ready idle"]);

@@ -1,4 +1,5 @@
-// Our shapes beside those of OpenAI's own client: its types, and what it makes of our chunks. Version 6 is the last for Node.js 20.
+// Our shapes beside those of OpenAI's own client: its types, and what it makes of our chunks.
+// Version 6 is the last for Node.js 20.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// The packed package in sample projects: bundled by the bundlers that people use, without configuration, and answering in Chromium.
+// The packed package in sample projects: bundled by the bundlers that people use, without
+// configuration, and answering in Chromium.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -28,7 +29,10 @@ after(async () => {
   model?.remove();
 });
 
-/** Opens a sample's page and waits for its outcome; also the addresses of its workers, and what was fetched. */
+/**
+ * Opens a sample's page and waits for its outcome; also the addresses of its workers, and what was
+ * fetched.
+ */
 async function visit(address, wishes = {}) {
   const tab = await openTab(browser);
   const fetched = [];
@@ -50,7 +54,10 @@ async function visit(address, wishes = {}) {
   return { ...outcome, workers, fetched };
 }
 
-/** The page answers, with workers from files or blobs, and computes by the module that its headers allow. */
+/**
+ * The page answers, with workers from files or blobs, and computes by the module that its headers
+ * allow.
+ */
 async function answers(address, { wishes, from, computes }) {
   const seen = await visit(address, wishes);
   assert.equal(seen.answer, GOLDEN.answer, JSON.stringify(seen));
@@ -114,7 +121,9 @@ describe("the package as it is", () => {
   let folder;
   before(async () => (folder = await folders.get("plain")));
 
-  /** No script but from the page's own origin, nothing made of text; the model comes from elsewhere. */
+  /**
+   * No script but from the page's own origin, nothing made of text; the model comes from elsewhere.
+   */
   const strict = () =>
     `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${models.address}`;
 

@@ -1,4 +1,5 @@
-// What somebody with Node.js 20 sees, on which npm takes `ai` 6, and the package's provider is for `ai` 7.
+// What somebody with Node.js 20 sees, on which npm takes `ai` 6, and the package's provider is for
+// `ai` 7.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

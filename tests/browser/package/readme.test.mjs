@@ -1,4 +1,5 @@
-// What the package's README shows runs as it stands there: a component, with each React that it names, and a page without a bundler.
+// What the package's README shows runs as it stands there: a component, with each React that it
+// names, and a page without a bundler.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,5 +1,6 @@
-// Repositories of a hub as models: who gets the token, the commit that is kept, files compared with published hashes. What their addresses
-// become is tested without a browser (tests/web/hub.test.mjs).
+// Repositories of a hub as models: who gets the token, the commit that is kept, files compared with
+// published hashes. What their addresses become is tested without a browser
+// (tests/web/hub.test.mjs).
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -1,4 +1,5 @@
-// Writes answers.json: what the native command answers, greedily, on one thread of the CPU, with the random models of the browser tests.
+// Writes answers.json: what the native command answers, greedily, on one thread of the CPU, with
+// the random models of the browser tests.
 //
 //   cargo build --release && node tests/golden/random/make.mjs target/release/phi
 

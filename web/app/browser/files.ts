@@ -15,7 +15,10 @@ interface SaveTarget {
   createWritable(): Promise<WritableStream<Uint8Array>>;
 }
 
-/** Writes a stream straight to the disk where the browser can; elsewhere it becomes a download, which needs room for all of it. */
+/**
+ * Writes a stream straight to the disk where the browser can; elsewhere it becomes a download,
+ * which needs room for all of it.
+ */
 export async function saveStream(
   name: string,
   open: () => Promise<ReadableStream<Uint8Array>>,

@@ -15,7 +15,10 @@ class Install {
   #prompt: InstallPrompt | undefined = $state.raw();
 
   readonly installed = isInstalled;
-  /** On iOS the installed app has a storage of its own, and a site's is cleared after a week without a visit: install first, download then. */
+  /**
+   * On iOS the installed app has a storage of its own, and a site's is cleared after a week without
+   * a visit: install first, download then.
+   */
   readonly needsHint = isApple && !isInstalled;
   readonly possible = $derived(this.#prompt !== undefined);
 

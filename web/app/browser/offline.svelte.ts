@@ -1,4 +1,5 @@
-// What the app needs without a network: its own files (the service worker keeps them) and the engine's module for this browser.
+// What the app needs without a network: its own files (the service worker keeps them) and the
+// engine's module for this browser.
 
 import { Workbox } from "workbox-window";
 import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
@@ -35,7 +36,10 @@ class Offline {
   wasmUrl = (variant: string): string =>
     (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
 
-  /** The engine's script. For a model that is here already it is one that may ask nobody but this site for anything: its answer says so. */
+  /**
+   * The engine's script. For a model that is here already it is one that may ask nobody but this
+   * site for anything: its answer says so.
+   */
   workerUrl(isHere: boolean): string {
     return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI)
       .href;
@@ -59,7 +63,8 @@ class Offline {
 
   /** Changes to the newer version at once. */
   update(): void {
-    // Workbox takes it for no update where this page was there before the app's first service worker.
+    // Workbox takes it for no update where this page was there before the app's first service
+    // worker.
     this.#workbox?.addEventListener("controlling", () => location.reload());
     this.#workbox?.messageSkipWaiting();
   }
@@ -74,7 +79,10 @@ class Offline {
     });
   }
 
-  /** The engine's module was perhaps fetched before there was a service worker to keep it, or past one that did not have this page yet: here it is kept. */
+  /**
+   * The engine's module was perhaps fetched before there was a service worker to keep it, or past
+   * one that did not have this page yet: here it is kept.
+   */
   async keepEngine(): Promise<void> {
     if (!this.#workbox) return;
     await navigator.serviceWorker.ready;

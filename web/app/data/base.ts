@@ -1,4 +1,5 @@
-// Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in memory until the page is closed.
+// Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in
+// memory until the page is closed.
 
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
 import { type Wait, waitOn } from "../../shared/databases.js";
@@ -50,7 +51,10 @@ export interface Base {
 
 const NAME = "phi-wasm-chats";
 
-/** The database; `onEnd` hears that it is closed: by the browser, or for another tab that removes it. Rejects where the browser keeps none. */
+/**
+ * The database; `onEnd` hears that it is closed: by the browser, or for another tab that removes
+ * it. Rejects where the browser keeps none.
+ */
 export async function openDatabase(onEnd: () => void): Promise<Base> {
   const database = await openDB<Schema>(NAME, 1, {
     upgrade(db) {

@@ -16,7 +16,9 @@ import type { Contact, Conversation, Draft, Message } from "./types.js";
 import { Unwritten } from "./unwritten.js";
 
 let opened: Promise<Base> | undefined;
-/** Whether there was a database once: then it is waited for, and memory does not stand in for it. */
+/**
+ * Whether there was a database once: then it is waited for, and memory does not stand in for it.
+ */
 let hasDatabase = false;
 const unwritten = new Unwritten();
 let sealed = false;
@@ -50,7 +52,9 @@ async function withBase<T>(act: (base: Base) => Promise<T>): Promise<T> {
   }
 }
 
-/** `heard` is told why the browser refuses to keep something, and undefined once all of it is kept. */
+/**
+ * `heard` is told why the browser refuses to keep something, and undefined once all of it is kept.
+ */
 export function watchKeeping(heard: (refusal: unknown) => void): void {
   hear = heard;
 }
@@ -99,12 +103,17 @@ export async function messagesOf(conversation: string): Promise<Message[]> {
   return messages.filter((message) => message.conversation === conversation);
 }
 
-/** What was kept, as far as it is what it should be: other programs, and earlier versions, may have written there. */
+/**
+ * What was kept, as far as it is what it should be: other programs, and earlier versions, may have
+ * written there.
+ */
 function known<T>(rows: unknown[], read: (row: unknown) => T | undefined): T[] {
   return rows.flatMap((row) => read(row) ?? []);
 }
 
-/** Whether it is still there: browsers clear what they keep when the user or a full disk wants it. */
+/**
+ * Whether it is still there: browsers clear what they keep when the user or a full disk wants it.
+ */
 export async function hasConversation(id: string): Promise<boolean> {
   return (await find("conversations", id)) !== undefined;
 }
@@ -142,7 +151,10 @@ export async function removeConversation(id: string): Promise<void> {
   await keep([...changes, { store: "conversations", remove: id }, { store: "drafts", remove: id }]);
 }
 
-/** The conversations in which one message holds all the words, with the place in one of them to show. */
+/**
+ * The conversations in which one message holds all the words, with the place in one of them to
+ * show.
+ */
 export async function searchMessages(
   query: string,
   signal: AbortSignal,

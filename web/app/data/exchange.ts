@@ -39,7 +39,9 @@ export function toJson(
   return JSON.stringify(exchange, null, 2);
 }
 
-/** The conversations of a file under ids of their own, so that nothing that is there is overwritten. */
+/**
+ * The conversations of a file under ids of their own, so that nothing that is there is overwritten.
+ */
 export function fromJson(text: string): { conversations: Conversation[]; messages: Message[] } {
   const taken = parse(text).conversations.map(renamed);
   return {

@@ -1,5 +1,6 @@
-// What is read from elsewhere, built anew from the fields that are known, within bounds. A file that was brought is refused for the first thing
-// that is wrong in it; what lies in the database already is mended, so that one conversation can never hide the others.
+// What is read from elsewhere, built anew from the fields that are known, within bounds. A file
+// that was brought is refused for the first thing that is wrong in it; what lies in the database
+// already is mended, so that one conversation can never hide the others.
 
 import {
   type Attachment,

@@ -9,7 +9,10 @@ export interface Turn {
 
 /** Tokens that the chat template puts around a message; an upper bound for the models on offer. */
 const TEMPLATE_TOKENS = 8;
-/** Turns left out of a long conversation at a time: the same beginning stays in the model's cache for a while. */
+/**
+ * Turns left out of a long conversation at a time: the same beginning stays in the model's cache
+ * for a while.
+ */
 const STEP = 4;
 
 /** A message with its documents before it. */
@@ -23,14 +26,17 @@ export function contentOf({
   return documents.join("") + content;
 }
 
-/** The tokens that a prompt may have, when an answer of up to `longest` is to find room: at least half of the context is the prompt's. */
+/**
+ * The tokens that a prompt may have, when an answer of up to `longest` is to find room: at least
+ * half of the context is the prompt's.
+ */
 export function promptRoom(contextLength: number, longest: number): number {
   return contextLength - Math.min(longest, Math.floor(contextLength / 2));
 }
 
 /**
- * As many of the latest turns as find room, and how many older ones do not. Instructions always stay, and so does the question, with the
- * beginning of its answer, if there is one.
+ * As many of the latest turns as find room, and how many older ones do not. Instructions always
+ * stay, and so does the question, with the beginning of its answer, if there is one.
  */
 export async function fit(
   instructions: string,

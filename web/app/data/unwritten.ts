@@ -1,4 +1,5 @@
-// What is to be written and is not yet: who reads sees it as if it were. A browser may refuse it for as long as the disk is full.
+// What is to be written and is not yet: who reads sees it as if it were. A browser may refuse it
+// for as long as the disk is full.
 
 import { type Change, keyOf, type Name, type Value } from "./base.js";
 

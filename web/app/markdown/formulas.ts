@@ -22,7 +22,10 @@ export function isFormula(token: Token): token is Formula {
   return token.type === "formula" || token.type === "shown-formula";
 }
 
-/** How a text begins: with a whole formula, of this length, with one whose end is not there, or with none. */
+/**
+ * How a text begins: with a whole formula, of this length, with one whose end is not there, or with
+ * none.
+ */
 function look(text: string): number | "open" | undefined {
   const pair = BRACKETS.find(([open]) => text.startsWith(open));
   if (!pair || text.startsWith("$$$")) return undefined;
@@ -55,7 +58,10 @@ function nextAlone(text: string): number | undefined {
   return undefined;
 }
 
-/** `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a list or a heading. */
+/**
+ * `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a
+ * list or a heading.
+ */
 export function formulas(growing: boolean, escaped: (text: string) => string): MarkedExtension {
   const render = (tag: string, { raw, open }: Formula) =>
     `<${tag}${open ? "" : ' class="formula"'}>${escaped(raw.trim())}</${tag}>`;
@@ -106,7 +112,10 @@ function masked(text: string): string {
   }
 }
 
-/** What is half-typed, closed; but for what comes before a formula, since stars and underscores mean something else in one. */
+/**
+ * What is half-typed, closed; but for what comes before a formula, since stars and underscores mean
+ * something else in one.
+ */
 export function mended(text: string): string {
   let end = 0;
   let isOpen = false;

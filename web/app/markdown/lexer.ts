@@ -1,7 +1,9 @@
-// The parser of Markdown with an end to all that it does: what would take it long stays as it was written.
+// The parser of Markdown with an end to all that it does: what would take it long stays as it was
+// written.
 //
-// It goes into what is nested by calling itself, and looks for the end of each mark in all that follows in the same paragraph. So there are
-// bounds to both, which no text that somebody meant comes near.
+// It goes into what is nested by calling itself, and looks for the end of each mark in all that
+// follows in the same paragraph. So there are bounds to both, which no text that somebody meant
+// comes near.
 
 import { Lexer, type Token, type Tokens, type TokensList } from "marked";
 

@@ -1,4 +1,5 @@
-// Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that makes a request.
+// Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that
+// makes a request.
 
 import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
@@ -69,7 +70,10 @@ function makeScroll(table: HTMLTableElement): void {
   scroller.append(table);
 }
 
-/** Each block is written from the side that its words are written from; code and formulas, which say nothing of that, from the left. */
+/**
+ * Each block is written from the side that its words are written from; code and formulas, which say
+ * nothing of that, from the left.
+ */
 function direct(fragment: DocumentFragment): void {
   for (const ltr of fragment.querySelectorAll<HTMLElement>("pre, code, .formula")) ltr.dir = "ltr";
   for (const block of fragment.children)
@@ -90,7 +94,10 @@ function clean(html: string): DocumentFragment {
     : DOMPurify.sanitize(html, rules);
 }
 
-/** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */
+/**
+ * The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it
+ * looks like.
+ */
 export function blocksOf(markdown: string, grows: boolean): Token[] {
   return new BoundedLexer((grows ? growing : whole).defaults).lex(markdown);
 }

@@ -1,4 +1,5 @@
-// Formulas are set as MathML, and copied as the LaTeX that they came from. What sets them arrives with the first one.
+// Formulas are set as MathML, and copied as the LaTeX that they came from. What sets them arrives
+// with the first one.
 
 import type Temml from "temml";
 

@@ -1,4 +1,5 @@
-// Markdown that grows: finished blocks stay as they are in the page, only the last one is made anew.
+// Markdown that grows: finished blocks stay as they are in the page, only the last one is made
+// anew.
 
 import type { Token, Tokens } from "marked";
 import { isFormula, mended } from "./formulas.js";
@@ -35,7 +36,8 @@ export class MarkdownStream {
     this.#finished = finished;
     const blocks = blocksOf(text.slice(this.#tail), !finished);
     const last = blocks.findLastIndex(({ type }) => type !== "space");
-    // What follows a block settles it: a list may go on after an empty line, a paragraph may become a heading or a table.
+    // What follows a block settles it: a list may go on after an empty line, a paragraph may become
+    // a heading or a table.
     for (const [index, block] of blocks.entries()) {
       if (index >= last && !finished) break;
       this.#settle(block);
@@ -66,7 +68,8 @@ export class MarkdownStream {
     if (block.type === "code" && !isClosedFence(block))
       return this.#previewFence(block as Tokens.Code);
     this.#fence = undefined;
-    // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed once more.
+    // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed
+    // once more.
     const fragment = document.createDocumentFragment();
     const tokens =
       block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);

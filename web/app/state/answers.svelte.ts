@@ -1,4 +1,5 @@
-// The answer that is being written. There is one at a time, because there is one model; it goes on while another conversation is read.
+// The answer that is being written. There is one at a time, because there is one model; it goes on
+// while another conversation is read.
 
 import type { ChatCompletionChunk, ChatRequest } from "../../src/index.js";
 import { keepAwake } from "../browser/awake.js";

@@ -34,7 +34,10 @@ export class Chat {
     });
   }
 
-  /** From storage; undefined if there is no such conversation. One that is being answered is given as it is. */
+  /**
+   * From storage; undefined if there is no such conversation. One that is being answered is given
+   * as it is.
+   */
   static async open(id: string): Promise<Chat | undefined> {
     if (answers.current?.chat.conversation.id === id) return answers.current.chat;
     const conversation = chats.find(id);
@@ -92,7 +95,10 @@ export class Chat {
     return this.messages.find((message) => message.id === id);
   }
 
-  /** Keeps all of it anew where the browser has cleared it meanwhile: who goes on with a conversation wants it. */
+  /**
+   * Keeps all of it anew where the browser has cleared it meanwhile: who goes on with a
+   * conversation wants it.
+   */
   async #restore(): Promise<void> {
     if (await hasConversation(this.conversation.id).catch(() => false)) return;
     await keepWhole($state.snapshot(this.conversation), $state.snapshot(this.messages));
@@ -138,7 +144,9 @@ export class Chat {
     return this.messages.at(-1)!;
   }
 
-  /** An answer that claims to be under way, and that no tab holds any more, was killed with its tab. */
+  /**
+   * An answer that claims to be under way, and that no tab holds any more, was killed with its tab.
+   */
   async #markInterrupted(): Promise<void> {
     for (const message of this.messages) {
       if (message.state !== "writing" || (await answers.isHeld(message.id))) continue;

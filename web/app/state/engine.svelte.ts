@@ -51,7 +51,10 @@ class Engine {
     this.problem !== undefined || this.phase === "loading" || this.phase === "paused",
   );
 
-  /** Memory has room for one model: the one that works makes way, and comes back if the new one cannot be had. */
+  /**
+   * Memory has room for one model: the one that works makes way, and comes back if the new one
+   * cannot be had.
+   */
   async load(choice: Choice): Promise<void> {
     const former = this.ready
       ? { choice: this.choice!, storedId: this.description!.storedId }
@@ -117,7 +120,9 @@ class Engine {
     if (this.choice) await this.load(this.choice);
   }
 
-  /** Tries again what `problem` is about, which may be another model than the one that is loaded. */
+  /**
+   * Tries again what `problem` is about, which may be another model than the one that is loaded.
+   */
   async retry(): Promise<void> {
     if (this.#refused) await this.load(this.#refused);
   }
@@ -126,7 +131,10 @@ class Engine {
     this.problem = this.#refused = undefined;
   }
 
-  /** A context that may have room where the last one had none: what the engine says, or half of it. None where that is no conversation. */
+  /**
+   * A context that may have room where the last one had none: what the engine says, or half of it.
+   * None where that is no conversation.
+   */
   shorter(problem: Problem): number | undefined {
     const { contextLength } = problem;
     const description = problem === this.problem && this.ready ? undefined : this.description;

@@ -31,12 +31,17 @@ export function addressOf({ source }: Offer): string {
   return new URL(source, document.baseURI).href;
 }
 
-/** A hub's address without branch or commit; a repository is the same as the folder of its files. */
+/**
+ * A hub's address without branch or commit; a repository is the same as the folder of its files.
+ */
 function withoutRevision(address: string): string {
   return address.replace(/\/(resolve|tree|blob)\/[^/]+/, "").replace(/\/$/, "");
 }
 
-/** Whether a model can be loaded without asking the user for its files again: it is whole, or named by an address. */
+/**
+ * Whether a model can be loaded without asking the user for its files again: it is whole, or named
+ * by an address.
+ */
 export function isAtHand({ source, complete }: StoredModel): boolean {
   return complete || /^https?:/.test(source);
 }
@@ -53,12 +58,18 @@ class Models {
     this.known = true;
   }
 
-  /** What is stored of an address. The hub's files are kept under the commit that they were fetched from. */
+  /**
+   * What is stored of an address. The hub's files are kept under the commit that they were fetched
+   * from.
+   */
   find(address: string): StoredModel | undefined {
     return this.stored.find(({ source }) => withoutRevision(source) === withoutRevision(address));
   }
 
-  /** Whole in this browser: loading them needs neither network nor user. The latest used comes first. */
+  /**
+   * Whole in this browser: loading them needs neither network nor user. The latest used comes
+   * first.
+   */
   get loadable(): StoredModel[] {
     return this.stored.filter(({ complete }) => complete);
   }
@@ -72,7 +83,10 @@ class Models {
     };
   }
 
-  /** A choice that was loaded, as it comes again without a request; nothing is downloaded that nobody asked for. */
+  /**
+   * A choice that was loaded, as it comes again without a request; nothing is downloaded that
+   * nobody asked for.
+   */
   atHand(choice: Choice, storedId: string | undefined): Choice | undefined {
     const source = this.loadable.find(({ id }) => id === storedId);
     if (source) return { source, name: choice.name, stored: true };

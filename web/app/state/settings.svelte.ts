@@ -1,4 +1,5 @@
-// What the user has chosen for good. Small and read before the first paint, so it lies in localStorage; conversations never do.
+// What the user has chosen for good. Small and read before the first paint, so it lies in
+// localStorage; conversations never do.
 
 import type { Style } from "../data/types.js";
 
@@ -18,9 +19,15 @@ interface Kept {
   contextLength: number;
   instructions: string;
   style: Style;
-  /** A model that is being loaded; still there at the next start, it means that loading killed the tab. */
+  /**
+   * A model that is being loaded; still there at the next start, it means that loading killed the
+   * tab.
+   */
   loading: string;
-  /** No conversation gets more tokens than these, after there was no memory for more; 0 for no such bound. */
+  /**
+   * No conversation gets more tokens than these, after there was no memory for more; 0 for no such
+   * bound.
+   */
   shortened: number;
 }
 

@@ -14,7 +14,10 @@ export interface Toast {
 
 type Action = NonNullable<Toast["action"]>;
 
-/** Long enough to read; where there is a button, to reach it; and where something is wrong, to think about. */
+/**
+ * Long enough to read; where there is a button, to reach it; and where something is wrong, to think
+ * about.
+ */
 const SHOWN_FOR = 4_000;
 const SHOWN_WITH_BUTTON_FOR = 8_000;
 const SHOWN_IF_BAD_FOR = 15_000;
@@ -64,9 +67,11 @@ class Toasts {
         action.act();
       },
     };
-    // An effect that tells something must not be run again for what is told: it would tell it without end.
+    // An effect that tells something must not be run again for what is told: it would tell it
+    // without end.
     untrack(() => {
-      // What is told again is told once, as the newest; where something waits for the end of one, each has its own.
+      // What is told again is told once, as the newest; where something waits for the end of one,
+      // each has its own.
       if (!gone)
         this.all = this.all.filter(
           ({ text, bad, awaited }) => awaited || text !== rest.text || bad !== rest.bad,

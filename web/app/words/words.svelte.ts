@@ -4,7 +4,10 @@ import type { ProblemName, Said } from "../state/problems.js";
 import { type Language, settings } from "../state/settings.svelte.js";
 import { en } from "./en.js";
 
-/** Of another language: the engine speaks English, so each problem has a sentence that stands for the engine's. */
+/**
+ * Of another language: the engine speaks English, so each problem has a sentence that stands for
+ * the engine's.
+ */
 export type Words = Omit<typeof en, "problems"> & { problems: Record<ProblemName, Required<Said>> };
 
 /** All but the pattern arrive when they are asked for. */

@@ -1,4 +1,5 @@
-// Models kept by the browser: files for the engine's worker, and what a page may do with whole models.
+// Models kept by the browser: files for the engine's worker, and what a page may do with whole
+// models.
 
 export { type StorageEstimate, storageEstimate } from "./estimate.js";
 export { holdModel, type Waiting } from "./lock.js";

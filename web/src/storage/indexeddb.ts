@@ -27,13 +27,18 @@ import {
 interface Schema extends DBSchema {
   /** [model, file] → its size. */
   files: { key: [string, string]; value: number };
-  /** [model, file, number] → the block from its beginning to the last byte that was written; what is missing is zeros. */
+  /**
+   * [model, file, number] → the block from its beginning to the last byte that was written; what is
+   * missing is zeros.
+   */
   blocks: { key: [string, string, number]; value: Uint8Array };
 }
 
 export type Database = IDBPDatabase<Schema>;
 
-/** Once a write is reported as done, it is on the disk: IndexedDB has no other way to ask for that. */
+/**
+ * Once a write is reported as done, it is on the disk: IndexedDB has no other way to ask for that.
+ */
 const WRITE = { durability: "strict" } as const;
 
 /** Opens the database, and makes it if need be; another tab that wants to remove it may. */
@@ -57,7 +62,9 @@ export async function hasIndexedDb(): Promise<boolean> {
   }
 }
 
-/** Whether the database is there already; it is not made for this question where browsers can tell. */
+/**
+ * Whether the database is there already; it is not made for this question where browsers can tell.
+ */
 export async function databaseExists(): Promise<boolean> {
   try {
     return (await indexedDB.databases()).some(({ name }) => name === PLACE);
@@ -66,7 +73,10 @@ export async function databaseExists(): Promise<boolean> {
   }
 }
 
-/** All keys of a model, or of a file: longer arrays and arrays of arrays sort behind texts and numbers. */
+/**
+ * All keys of a model, or of a file: longer arrays and arrays of arrays sort behind texts and
+ * numbers.
+ */
 export function keysOf(...path: (string | number)[]): IDBKeyRange {
   return IDBKeyRange.bound(path, [...path, []]);
 }
@@ -117,7 +127,8 @@ export class IndexedDbStorage implements ModelStorage {
   }
 
   write(file: string, at: number, bytes: Uint8Array): Promise<void> {
-    // Copied before the first wait, for the caller may reuse its bytes, and because shared memory cannot be stored.
+    // Copied before the first wait, for the caller may reuse its bytes, and because shared memory
+    // cannot be stored.
     const parts = pieces(at, bytes.length).map(({ block, start, from, to }) => ({
       block,
       start,
@@ -171,7 +182,10 @@ export class IndexedDbStorage implements ModelStorage {
     this.#database.close();
   }
 
-  /** Bytes that the model's files still have to get, if this one has `size`: nothing is reserved but what is written. */
+  /**
+   * Bytes that the model's files still have to get, if this one has `size`: nothing is reserved but
+   * what is written.
+   */
   async #unwritten(file: string, size: number): Promise<number> {
     const { files, blocks } = stores(this.#database.transaction(["files", "blocks"]));
     const keys = await files.getAllKeys(keysOf(this.id));
@@ -205,7 +219,10 @@ export class IndexedDbStorage implements ModelStorage {
     });
   }
 
-  /** Does `work` and says what an exception of the browser means; `wanted` is how many bytes it may add. */
+  /**
+   * Does `work` and says what an exception of the browser means; `wanted` is how many bytes it may
+   * add.
+   */
   async #explained<T>(file: string, wanted: number, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#wait(work());
@@ -224,7 +241,8 @@ export class IndexedDbStorage implements ModelStorage {
 
   /** Whether the database was closed by others, or all of the model is gone. */
   async #isCleared(): Promise<boolean> {
-    // A browser may say that it closed the database a moment after the last transactions have failed.
+    // A browser may say that it closed the database a moment after the last transactions have
+    // failed.
     for (let tries = 0; tries < 10; tries++, await pause(50)) {
       try {
         const files = await this.#wait(this.#database.count("files", keysOf(this.id)));

@@ -10,7 +10,10 @@ export interface Waiting {
   signal?: AbortSignal | undefined;
 }
 
-/** Takes hold of a model and returns what lets go of it; where a browser has no locks (insecure pages, blocked storage), everyone may have it. */
+/**
+ * Takes hold of a model and returns what lets go of it; where a browser has no locks (insecure
+ * pages, blocked storage), everyone may have it.
+ */
 export async function holdModel(
   id: string,
   { patience = 0, signal }: Waiting = {},

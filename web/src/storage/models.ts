@@ -1,4 +1,5 @@
-// The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a worker.
+// The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a
+// worker.
 
 import { isCalled } from "../../shared/exceptions.js";
 import { asPhiError } from "../errors.js";
@@ -76,7 +77,9 @@ async function describe(
   };
 }
 
-/** Deletes a model and whatever a killed tab left of it; one that is not there is deleted already. */
+/**
+ * Deletes a model and whatever a killed tab left of it; one that is not there is deleted already.
+ */
 export async function deleteModel(id: string): Promise<void> {
   // An engine that was told to unload a moment ago may still be at it.
   const release = await holdModel(id, { patience: PATIENCE });
@@ -90,7 +93,10 @@ export async function deleteModel(id: string): Promise<void> {
   }
 }
 
-/** A complete model as a tar archive: one directory with its files as the engine made them. The model may be in use meanwhile. */
+/**
+ * A complete model as a tar archive: one directory with its files as the engine made them. The
+ * model may be in use meanwhile.
+ */
 export async function exportModel(id: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const indexes = await openIndexes();
   const close = () => {

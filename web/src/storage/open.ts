@@ -9,8 +9,9 @@ import { withIndexes } from "./storage-index.js";
 const KINDS = { opfs: OpfsStorage, indexeddb: IndexedDbStorage };
 
 /**
- * Opens the storage of one model: where it lies already, else the best that this browser gives, if it gives any; `refused` then has why
- * there was nothing better. For a dedicated worker that holds the model (`holdModel`).
+ * Opens the storage of one model: where it lies already, else the best that this browser gives, if
+ * it gives any; `refused` then has why there was nothing better. For a dedicated worker that holds
+ * the model (`holdModel`).
  */
 export async function openStorage(
   id: string,

@@ -43,7 +43,10 @@ export class OpfsStorage implements ModelStorage {
     this.#folder = folder;
   }
 
-  /** Makes the model's directory and takes hold of it; throws where this browser, or this thread of it, has no such files. */
+  /**
+   * Makes the model's directory and takes hold of it; throws where this browser, or this thread of
+   * it, has no such files.
+   */
   static async open(id: string): Promise<OpfsStorage> {
     if (!navigator.storage?.getDirectory)
       throw new Error("this browser has no file system of its own");
@@ -113,7 +116,8 @@ export class OpfsStorage implements ModelStorage {
     return this.#with(file, false, async (handle) => {
       if (!handle) throw noSuchFile(file);
       await handle.flush();
-      // Where the system lets an open file be deleted, it goes on taking bytes that nobody will ever find again.
+      // Where the system lets an open file be deleted, it goes on taking bytes that nobody will
+      // ever find again.
       if (await this.#isCleared()) throw lost(file);
     });
   }
@@ -131,7 +135,10 @@ export class OpfsStorage implements ModelStorage {
     await Promise.all([...this.#attempts.keys()].map((file) => this.#letGo(file)));
   }
 
-  /** Has `work` done with a file's handle, at once if it is open; `end` is how long the file may become by it. */
+  /**
+   * Has `work` done with a file's handle, at once if it is open; `end` is how long the file may
+   * become by it.
+   */
   #with<T>(
     file: string,
     create: boolean,
@@ -189,7 +196,8 @@ export class OpfsStorage implements ModelStorage {
     if (!isRefusal(error)) throw failed(file, error);
     const handle = this.#open.get(file);
     const size = (await handle?.getSize()) ?? 0;
-    // Without growth it is the disk that has no room for what was promised, and nobody tells how much.
+    // Without growth it is the disk that has no room for what was promised, and nobody tells how
+    // much.
     if (!handle || end <= size) throw full();
     const granted = await largest(handle, size, end);
     await this.#letGo(file); // Or Chromium counts what was only tried.

@@ -2,7 +2,10 @@
 
 import { StorageFault } from "./storage.js";
 
-/** Throws where the browser says that it would not take that much more; Chromium never does, for it knows nothing of the disk. */
+/**
+ * Throws where the browser says that it would not take that much more; Chromium never does, for it
+ * knows nothing of the disk.
+ */
 export async function askForRoom(bytes: number): Promise<void> {
   const room = await roomLeft();
   if (bytes > room) throw full(bytes, bytes - room);
@@ -46,7 +49,10 @@ function inWords(bytes: number): string {
   return `${bytes} bytes`;
 }
 
-/** Asks that the browser does not clear our storage on its own. Firefox asks the user and waits for the answer: let nothing wait for this. */
+/**
+ * Asks that the browser does not clear our storage on its own. Firefox asks the user and waits for
+ * the answer: let nothing wait for this.
+ */
 export async function persist(): Promise<boolean> {
   try {
     return (await navigator.storage.persisted()) || (await navigator.storage.persist());

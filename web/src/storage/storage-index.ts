@@ -1,4 +1,5 @@
-// Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
+// Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's
+// thread as well as in a worker.
 
 import { type Wait, waitOn } from "../../shared/databases.js";
 import { isCalled } from "../../shared/exceptions.js";

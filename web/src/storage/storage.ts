@@ -14,10 +14,12 @@ export interface Refusal {
 }
 
 /**
- * What the engine sees of one model's files, in a worker. Methods return a value at once where the storage can (OPFS, from a file's second
- * touch on) and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}. A write makes its file, and makes it longer,
- * as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the browser refuses. After a
- * flush storage had not been cleared so far. A file that is not there is removed already.
+ * What the engine sees of one model's files, in a worker. Methods return a value at once where the
+ * storage can (OPFS, from a file's second touch on) and otherwise a promise. What they throw, or
+ * reject with, is a {@link StorageFault}. A write makes its file, and makes it longer, as needed;
+ * no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is
+ * where the browser refuses. After a flush storage had not been cleared so far. A file that is not
+ * there is removed already.
  */
 export type ModelStorage = Vault;
 
@@ -53,13 +55,18 @@ export const PLACE = "phi-wasm";
 /** What the engine notes down about a model. */
 export const ABOUT = "about.json";
 
-/** A file in OPFS that is held open as long as the storage of a model, so that no other tab can have the model. */
+/**
+ * A file in OPFS that is held open as long as the storage of a model, so that no other tab can have
+ * the model.
+ */
 export const LOCK = "lock";
 
 /** Files that belong to the keeping of a model and not to the model. */
 export const OWN_FILES: readonly string[] = [ABOUT, "journal", "hashed", LOCK];
 
-/** How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms. */
+/**
+ * How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms.
+ */
 export const PATIENCE = 2000;
 
 /** Bytes of a block, in storages that keep blocks. */
@@ -98,7 +105,10 @@ export function endsEarly(file: string, at: number, length: number, size: number
   );
 }
 
-/** Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows without being shared. */
+/**
+ * Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows
+ * without being shared.
+ */
 export function checkThere(file: string, into: Uint8Array, length: number): void {
   if (into.length !== length)
     throw new StorageFault(

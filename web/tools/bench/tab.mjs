@@ -7,8 +7,8 @@ import { tabBytes } from "../memory.mjs";
 const LONGEST = 30 * 60_000;
 
 /**
- * Opens a page in a fresh headless Chromium and waits until it sets `data-outcome` on its body: "done", with JSON in #figures, or
- * "failed", with a sentence in #state.
+ * Opens a page in a fresh headless Chromium and waits until it sets `data-outcome` on its body:
+ * "done", with JSON in #figures, or "failed", with a sentence in #state.
  */
 export async function figures(address) {
   // Without WebGPU, that is: no software GPU takes the CPU's time.

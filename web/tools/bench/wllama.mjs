@@ -1,8 +1,10 @@
-// Times wllama, llama.cpp in WebAssembly, in headless Chromium and prints the figures as a line of JSON.
+// Times wllama, llama.cpp in WebAssembly, in headless Chromium and prints the figures as a line of
+// JSON.
 //
 //   node wllama.mjs MODELS_FOLDER PART_1 [PART_2 …] --modules FOLDER --text PROMPT [--threads N] [--gen N]
 //
-// FOLDER is the folder `esm` of its npm package, which is no dependency of ours. A part is at most 2 GB.
+// FOLDER is the folder `esm` of its npm package, which is no dependency of ours. A part is at most
+// 2 GB.
 
 import { createReadStream, readFileSync } from "node:fs";
 import { createServer } from "node:http";

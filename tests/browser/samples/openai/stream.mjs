@@ -1,4 +1,5 @@
-// Reads chunks, a JSON line each, with the help that OpenAI's client has for streams, and says what they come to.
+// Reads chunks, a JSON line each, with the help that OpenAI's client has for streams, and says what
+// they come to.
 
 import { Readable } from "node:stream";
 import { ChatCompletionStream } from "openai/lib/ChatCompletionStream";

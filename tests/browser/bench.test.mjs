@@ -15,8 +15,12 @@ describe("bench.html", () => {
 
   it("has the figures that the benchmark promises", async () => {
     const measured = await time({ model: site.model, prompt: 12, gen: 3 });
-    assert.deepEqual([measured.backend, measured.prompt_tokens, measured.generated_tokens], ["cpu", 12, 3]);
-    for (const key of ["prefill_tps", "decode_tps", "load_ms", "peak_bytes", "bytes_per_token"]) assert.ok(measured[key] > 0, key);
+    assert.deepEqual(
+      [measured.backend, measured.prompt_tokens, measured.generated_tokens],
+      ["cpu", 12, 3],
+    );
+    for (const key of ["prefill_tps", "decode_tps", "load_ms", "peak_bytes", "bytes_per_token"])
+      assert.ok(measured[key] > 0, key);
   });
 
   it("says what is wrong", async () => {

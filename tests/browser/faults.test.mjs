@@ -1,4 +1,5 @@
-// What a model server can do wrong: each case ends in one clear sentence with its code, or loads all the same.
+// What a model server can do wrong: each case ends in one clear sentence with its code, or loads
+// all the same.
 
 import assert from "node:assert/strict";
 import { createReadStream, statSync } from "node:fs";
@@ -50,7 +51,10 @@ function serveFaults() {
     "/missing.gguf": (_, response) => response.writeHead(404).end(),
     "/forbidden.gguf": (_, response) => response.writeHead(403).end(),
     "/failing.gguf": (_, response) => response.writeHead(500).end(),
-    "/page.gguf": (_, response) => response.setHeader("Content-Type", "text/html").end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
+    "/page.gguf": (_, response) =>
+      response
+        .setHeader("Content-Type", "text/html")
+        .end("<!doctype html><p>Not the file that you meant.</p>".repeat(99)),
     "/kept.gguf": (_, response) => {
       response.removeHeader("Access-Control-Allow-Origin");
       response.end("GGUF");
@@ -65,11 +69,19 @@ function serveFaults() {
     "/endless.gguf": (_, response) => response.writeHead(200).end("GGUF"),
     "/truncated.gguf": (request, response) => send(request, response, { size: MIDDLE }),
     "/dying.gguf": (request, response) => send(request, response, { cutAt: MIDDLE }),
-    "/changing.gguf": (request, response) => send(request, response, request.headers.range.startsWith("bytes=0-") ? {} : { size: SIZE - 1 }),
-    "/cut-once.gguf": (request, response) => send(request, response, { hideRange: true, cutHalfway: cutOnce(request) }),
+    "/changing.gguf": (request, response) =>
+      send(
+        request,
+        response,
+        request.headers.range.startsWith("bytes=0-") ? {} : { size: SIZE - 1 },
+      ),
+    "/cut-once.gguf": (request, response) =>
+      send(request, response, { hideRange: true, cutHalfway: cutOnce(request) }),
     "/deaf.gguf": (_, response) => {
       response.writeHead(200, { "Content-Length": SIZE });
-      createReadStream(MODEL).on("error", () => {}).pipe(response);
+      createReadStream(MODEL)
+        .on("error", () => {})
+        .pipe(response);
     },
   };
   const server = createServer((request, response) => {
@@ -77,7 +89,11 @@ function serveFaults() {
     response.setHeader("Access-Control-Allow-Headers", "Range");
     (faults[request.url] ?? faults["/page.gguf"])(request, response);
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ server, cuts, address: `http://127.0.0.1:${server.address().port}` })));
+  return new Promise((resolve) =>
+    server.listen(0, "127.0.0.1", () =>
+      resolve({ server, cuts, address: `http://127.0.0.1:${server.address().port}` }),
+    ),
+  );
 }
 
 /** path → code, and words that the sentence must hold. */
@@ -88,10 +104,18 @@ const CASES = [
   ["page", "not-a-model", /page\.gguf: this address gives a web page/],
   // As hosts of apps do for every address that they do not know.
   ["pages/", "not-a-model", /\d\/pages\/: this address gives a web page/],
-  ["kept", "network", /kept\.gguf cannot be reached \(its server answers, but lets no other site read that: it must send Access-Control-Allow-Origin\)/],
+  [
+    "kept",
+    "network",
+    /kept\.gguf cannot be reached \(its server answers, but lets no other site read that: it must send Access-Control-Allow-Origin\)/,
+  ],
   ["endless", "network", /does not say how long/],
   ["truncated", "truncated", new RegExp(`${MIDDLE}.*bytes|bytes.*${MIDDLE}`)],
-  ["dying", "network", /connection was cut with \d+ bytes of .* to come; check the network and load again/],
+  [
+    "dying",
+    "network",
+    /connection was cut with \d+ bytes of .* to come; check the network and load again/,
+  ],
   ["changing", "network", /changed on the server while it was read/],
   ["deaf", "network", /ignores Range requests/],
 ];
@@ -99,7 +123,12 @@ const CASES = [
 describe("a model server that", () => {
   let site, plain, faults, browser;
   before(async () => {
-    [site, plain, faults, browser] = await Promise.all([servePage(), servePage({ isolated: false }), serveFaults(), launch("chromium")]);
+    [site, plain, faults, browser] = await Promise.all([
+      servePage(),
+      servePage({ isolated: false }),
+      serveFaults(),
+      launch("chromium"),
+    ]);
   });
   after(async () => {
     await browser.close();
@@ -111,7 +140,10 @@ describe("a model server that", () => {
 
   /** Loads from the faulty server; the page must stay usable whatever comes. */
   async function load(path, { address } = path === "kept" ? plain : site) {
-    const page = await Page.open(browser, address, { model: `${faults.address}/${path.endsWith("/") ? path : `${path}.gguf`}`, backend: "cpu" });
+    const page = await Page.open(browser, address, {
+      model: `${faults.address}/${path.endsWith("/") ? path : `${path}.gguf`}`,
+      backend: "cpu",
+    });
     const failure = await page.load().then(
       () => null,
       (error) => error,
@@ -124,7 +156,10 @@ describe("a model server that", () => {
       const { page, failure } = await load(path);
       assert.equal(failure?.code, code, failure?.message);
       assert.match(failure.message, sentence);
-      assert.ok(await page.tab.$("#load:not([hidden]):not(:disabled)"), "another try must be possible");
+      assert.ok(
+        await page.tab.$("#load:not([hidden]):not(:disabled)"),
+        "another try must be possible",
+      );
       await page.tab.close();
     });
   }
@@ -132,7 +167,10 @@ describe("a model server that", () => {
   it("lets no other site read its files is told of on isolated pages, too, which do not even learn that it answers", async () => {
     const { page, failure } = await load("kept", site);
     assert.equal(failure?.code, "network", failure?.message);
-    assert.match(failure.message, /cannot be reached \(its server does not answer, or lets no other site read .*: then it must send Access-Control-Allow-Origin\)/);
+    assert.match(
+      failure.message,
+      /cannot be reached \(its server does not answer, or lets no other site read .*: then it must send Access-Control-Allow-Origin\)/,
+    );
     await page.tab.close();
   });
 
@@ -147,7 +185,12 @@ describe("a model server that", () => {
   it("wants a header is sent it", async () => {
     const page = await Page.open(browser, site.address, {});
     const parameters = await page.tab.evaluate(async (model) => {
-      const phi = await Phi.load({ model, backend: "cpu", storage: "none", headers: { "X-Key": "open" } });
+      const phi = await Phi.load({
+        model,
+        backend: "cpu",
+        storage: "none",
+        headers: { "X-Key": "open" },
+      });
       await phi.unload();
       return phi.description.parameters;
     }, `${faults.address}/named.gguf`);
@@ -156,7 +199,10 @@ describe("a model server that", () => {
   });
 
   it("is not there at all gives network", async () => {
-    const page = await Page.open(browser, site.address, { model: "http://127.0.0.1:1/model.gguf", backend: "cpu" });
+    const page = await Page.open(browser, site.address, {
+      model: "http://127.0.0.1:1/model.gguf",
+      backend: "cpu",
+    });
     await assert.rejects(page.load(), { code: "network", message: /cannot be reached/ });
     await page.tab.close();
   });
@@ -167,7 +213,10 @@ describe("the page's own server", () => {
     const browser = await launch("chromium without WebGPU");
     test.after(() => browser.close());
     const { server, address } = await serve({ models: dirname(MODEL) });
-    test.after(() => (server.closeAllConnections(), server.close()));
+    test.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
     const [serveFiles] = server.listeners("request");
     const asked = new Promise((resolve) => {
       let isHeld = false;
@@ -179,12 +228,18 @@ describe("the page's own server", () => {
         resolve(send);
       });
     });
-    const page = await Page.open(browser, `${address}lab/`, { model: `/models/${basename(MODEL)}`, backend: "cpu" });
+    const page = await Page.open(browser, `${address}lab/`, {
+      model: `/models/${basename(MODEL)}`,
+      backend: "cpu",
+    });
     // The 20 seconds until the next way is tried are over at once.
     await page.tab.evaluate(() => {
       const { setTimeout } = window;
       self.passed = new Promise((resolve) => {
-        window.setTimeout = (act, milliseconds) => (milliseconds === 20_000 ? setTimeout(() => resolve(act())) : setTimeout(act, milliseconds));
+        window.setTimeout = (act, milliseconds) =>
+          milliseconds === 20_000
+            ? setTimeout(() => resolve(act()))
+            : setTimeout(act, milliseconds);
       });
     });
     await page.tab.click("#load");
@@ -197,9 +252,21 @@ describe("the page's own server", () => {
 
 describe("a browser that gives modules no memory", () => {
   it("is told of as such", async (test) => {
-    const [site, browser] = await Promise.all([servePage(), launch("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=2"] })]);
-    test.after(() => (site.close(), browser.close()));
-    const page = await Page.open(browser, site.address, { model: "/models/none.gguf", backend: "cpu" });
-    await assert.rejects(page.load(), { code: "out-of-memory", message: /^the engine's module gets no memory here/ });
+    const [site, browser] = await Promise.all([
+      servePage(),
+      launch("chromium without WebGPU", { args: ["--js-flags=--wasm-max-mem-pages=2"] }),
+    ]);
+    test.after(() => {
+      site.close();
+      return browser.close();
+    });
+    const page = await Page.open(browser, site.address, {
+      model: "/models/none.gguf",
+      backend: "cpu",
+    });
+    await assert.rejects(page.load(), {
+      code: "out-of-memory",
+      message: /^the engine's module gets no memory here/,
+    });
   });
 });

@@ -1,5 +1,6 @@
-// A model of Phi-4-mini's full size: from a server into storage, from there onto the backend, and what that takes of memory and time.
-// Its weights are pseudo-random, so it is its size that is tested; what it answers has no sense.
+// A model of Phi-4-mini's full size: from a server into storage, from there onto the backend, and
+// what that takes of memory and time. Its weights are pseudo-random, so it is its size that is
+// tested; what it answers has no sense.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,24 +17,45 @@ import { Device } from "./storage-lab.mjs";
 
 /** The first file of the synthetic model; `cargo xtask test` writes it and sets this. */
 const MODEL = process.env.PHI_FULL_SIZE;
-if (!MODEL) throw new Error("PHI_FULL_SIZE must name the synthetic model's first file: `cargo xtask test` writes it and sets it");
+if (!MODEL)
+  throw new Error(
+    "PHI_FULL_SIZE must name the synthetic model's first file: `cargo xtask test` writes it and sets it",
+  );
 
 /** Bytes by which the JavaScript heaps of all threads may grow, whatever the model's size. */
 const HEAP_GROWTH = 64 << 20;
-/** Tokens of context, and bytes that they take: keys and values of 8 heads of 128 in 32 layers, in f16. */
+/**
+ * Tokens of context, and bytes that they take: keys and values of 8 heads of 128 in 32 layers, in
+ * f16.
+ */
 const CONTEXT = 4096;
 const CACHE = CONTEXT * 2 * 8 * 128 * 32 * 2;
-/** Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the engine's working memory, the heaps. */
+/**
+ * Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the
+ * engine's working memory, the heaps.
+ */
 const PROCESS_SLACK = 640 << 20;
 
-const size = readdirSync(dirname(MODEL)).reduce((sum, file) => sum + statSync(join(dirname(MODEL), file)).size, 0);
+const size = readdirSync(dirname(MODEL)).reduce(
+  (sum, file) => sum + statSync(join(dirname(MODEL), file)).size,
+  0,
+);
 
-/** An idle page collects no rubbish then: memory that came back only by that would not come back. */
+/**
+ * An idle page collects no rubbish then: memory that came back only by that would not come back.
+ */
 const OPTIONS = { args: ["--js-flags=--no-memory-reducer"] };
 
 let site, hub;
 const device = new Device("chromium without WebGPU");
-before(async () => ([site, hub] = await Promise.all([servePage(), Hub.open(dirname(MODEL)), device.start(OPTIONS)])));
+before(
+  async () =>
+    ([site, hub] = await Promise.all([
+      servePage(),
+      Hub.open(dirname(MODEL)),
+      device.start(OPTIONS),
+    ])),
+);
 after(async () => {
   await device.end();
   site?.close();
@@ -64,7 +86,10 @@ class Watch {
       const threads = [this.page, ...this.tab.workers().map(({ client }) => client)];
       // A worker may end meanwhile.
       const heaps = await Promise.all(threads.map((thread) => heap(thread).catch(() => 0)));
-      this.peak.heap = Math.max(this.peak.heap, heaps.reduce((sum, bytes) => sum + bytes));
+      this.peak.heap = Math.max(
+        this.peak.heap,
+        heaps.reduce((sum, bytes) => sum + bytes),
+      );
       this.peak.process = Math.max(this.peak.process, tabBytes(device.browser, "VmRSS"));
       await setTimeout(100);
     }
@@ -79,13 +104,17 @@ async function openPage() {
 
 /** Loads the model: what it is, and how that went. */
 function load(tab) {
-  return tab.evaluate(async (model, contextLength) => {
-    const heard = [];
-    const start = performance.now();
-    const onProgress = ({ phase, done }) => heard.push({ phase, done, at: performance.now() });
-    self.phi = await Phi.load({ model, backend: "cpu", contextLength, onProgress });
-    return { description: phi.description, seconds: (performance.now() - start) / 1e3, heard };
-  }, hub.address + basename(MODEL), CONTEXT);
+  return tab.evaluate(
+    async (model, contextLength) => {
+      const heard = [];
+      const start = performance.now();
+      const onProgress = ({ phase, done }) => heard.push({ phase, done, at: performance.now() });
+      self.phi = await Phi.load({ model, backend: "cpu", contextLength, onProgress });
+      return { description: phi.description, seconds: (performance.now() - start) / 1e3, heard };
+    },
+    hub.address + basename(MODEL),
+    CONTEXT,
+  );
 }
 
 /** The same, and the most memory that it took, which may not be more than it must. */
@@ -93,7 +122,9 @@ async function loadWatched(tab, t) {
   const watch = await Watch.of(tab);
   const outcome = await load(tab);
   const { heap, process } = await watch.end();
-  t.diagnostic(`JavaScript's heaps took at most ${megabytes(heap)}, the process ${megabytes(process)}`);
+  t.diagnostic(
+    `JavaScript's heaps took at most ${megabytes(heap)}, the process ${megabytes(process)}`,
+  );
   assert.equal(outcome.description.storage, "opfs");
   assert.equal(await answer(tab), 4);
   assert.ok(heap < HEAP_GROWTH, `JavaScript's heaps took ${heap} bytes`);
@@ -106,11 +137,18 @@ async function unload(tab, t) {
   const taken = () => tabBytes(device.browser, "VmRSS");
   const before = taken();
   await tab.evaluate(() => phi.unload());
-  const after = await until((bytes) => bytes < before - size, taken, `memory of the tab's process, of which ${before} bytes were taken before,`);
+  const after = await until(
+    (bytes) => bytes < before - size,
+    taken,
+    `memory of the tab's process, of which ${before} bytes were taken before,`,
+  );
   t.diagnostic(`${megabytes(before)} before it was unloaded, ${megabytes(after)} after`);
 }
 
-/** Has the system forget what it holds of files, so that they come from the disk as they do on a phone; whether it may be told to. */
+/**
+ * Has the system forget what it holds of files, so that they come from the disk as they do on a
+ * phone; whether it may be told to.
+ */
 function forgetFiles() {
   try {
     execFileSync("sync");
@@ -121,7 +159,10 @@ function forgetFiles() {
   }
 }
 
-/** Bytes a second of the kept model's weights, read by the page's worker in pieces of a chunk and put nowhere. */
+/**
+ * Bytes a second of the kept model's weights, read by the page's worker in pieces of a chunk and
+ * put nowhere.
+ */
 function rawRate(tab) {
   return tab.workers()[0].evaluate(async () => {
     const all = await (await navigator.storage.getDirectory()).getDirectoryHandle("phi-wasm");
@@ -132,7 +173,8 @@ function rawRate(tab) {
         if (!name.endsWith(".safetensors")) continue;
         const access = await file.createSyncAccessHandle();
         const start = performance.now();
-        for (let at = 0, count; (count = access.read(into, { at })) > 0; at += count) bytes += count;
+        for (let at = 0, count; (count = access.read(into, { at })) > 0; at += count)
+          bytes += count;
         seconds += (performance.now() - start) / 1e3;
         access.close();
       }
@@ -141,7 +183,11 @@ function rawRate(tab) {
   });
 }
 
-const answer = (tab) => tab.evaluate(async () => (await phi.complete({ prompt: "One two three", max_tokens: 4 })).usage.completion_tokens);
+const answer = (tab) =>
+  tab.evaluate(
+    async () =>
+      (await phi.complete({ prompt: "One two three", max_tokens: 4 })).usage.completion_tokens,
+  );
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 
@@ -159,15 +205,24 @@ describe(`a model of ${megabytes(size)}`, () => {
     await device.start(OPTIONS);
     hub.close();
     const tab = await openPage();
-    const from = forgetFiles() ? "the disk" : "the system's memory of the disk, which only root may clear";
+    const from = forgetFiles()
+      ? "the disk"
+      : "the system's memory of the disk, which only root may clear";
     const { seconds, heard } = await loadWatched(tab, t);
-    assert.ok(heard.every(({ phase }) => phase === "loading"), JSON.stringify(heard[0]));
+    assert.ok(
+      heard.every(({ phase }) => phase === "loading"),
+      JSON.stringify(heard[0]),
+    );
     forgetFiles();
     const { bytes, rate } = await rawRate(tab);
     const [first, last] = [heard[0], heard.at(-1)];
     const loading = (last.done - first.done) / ((last.at - first.at) / 1e3);
-    t.diagnostic(`${megabytes(bytes)} from ${from} onto the CPU in ${seconds.toFixed(1)} s, of which weights at ${megabytes(loading)}/s`);
-    t.diagnostic(`that is ${((100 * loading) / rate).toFixed(0)} % of the ${megabytes(rate)}/s at which a worker of the page reads the files`);
+    t.diagnostic(
+      `${megabytes(bytes)} from ${from} onto the CPU in ${seconds.toFixed(1)} s, of which weights at ${megabytes(loading)}/s`,
+    );
+    t.diagnostic(
+      `that is ${((100 * loading) / rate).toFixed(0)} % of the ${megabytes(rate)}/s at which a worker of the page reads the files`,
+    );
     assert.ok(bytes > 0.9 * size, `only ${bytes} bytes of weights are kept`);
     await unload(tab, t);
   });

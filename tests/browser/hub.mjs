@@ -1,4 +1,5 @@
-// A model server on an origin of its own, as far from its end, as wrong and as counted as a test wants it.
+// A model server on an origin of its own, as far from its end, as wrong and as counted as a test
+// wants it.
 
 import { EventEmitter, once } from "node:events";
 import { createReadStream, statSync } from "node:fs";
@@ -34,13 +35,18 @@ export class Hub {
     return hub;
   }
 
-  /** Sends so many bytes of bodies more, of all connections together; what comes after them waits. */
+  /**
+   * Sends so many bytes of bodies more, of all connections together; what comes after them waits.
+   */
   allow(bytes) {
     this.#allowance = bytes;
     this.#line.emit("more");
   }
 
-  /** Resolves once no body is under way: what was asked for has come, or nobody waits for it any more. */
+  /**
+   * Resolves once no body is under way: what was asked for has come, or nobody waits for it any
+   * more.
+   */
   async idle() {
     const signal = AbortSignal.timeout(LONGEST);
     while (this.#bodies > 0) await once(this.#line, "more", { signal });
@@ -51,7 +57,8 @@ export class Hub {
     this.server.close();
   }
 
-  answer = (request, response) => void this.#answer(request, response).catch(() => response.destroy());
+  answer = (request, response) =>
+    void this.#answer(request, response).catch(() => response.destroy());
 
   async #answer(request, response) {
     this.requests++;
@@ -64,11 +71,19 @@ export class Hub {
     if (size === undefined) return void response.writeHead(404).end();
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range);
     const [start, end] = [Number(first), Math.min(last ? Number(last) + 1 : size, size)];
-    response.writeHead(206, { ETag: this.tag, "Content-Length": end - start, "Content-Range": `bytes ${start}-${end - 1}/${size}` });
+    response.writeHead(206, {
+      ETag: this.tag,
+      "Content-Length": end - start,
+      "Content-Range": `bytes ${start}-${end - 1}/${size}`,
+    });
     this.#bodies++;
     response.once("close", () => this.#line.emit("more"));
     try {
-      await pipeline(createReadStream(file, { start, end: end - 1 }), (pieces) => this.#count(pieces, response), response);
+      await pipeline(
+        createReadStream(file, { start, end: end - 1 }),
+        (pieces) => this.#count(pieces, response),
+        response,
+      );
     } finally {
       this.#bodies--;
       this.#line.emit("more");

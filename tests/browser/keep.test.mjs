@@ -1,4 +1,5 @@
-// What becomes of a download: it is kept, taken up where it ended, checked, and needs no server afterwards.
+// What becomes of a download: it is kept, taken up where it ended, checked, and needs no server
+// afterwards.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -17,14 +18,20 @@ const SIZE = statSync(MODEL).size;
 const [{ messages, answer }] = RANDOM_ANSWERS.small;
 /** Kills of a download. */
 const KILLS = process.env.PHI_LONG ? 20 : 8;
-/** What a start reads of the file before its weights, and what a kill loses of those that were on their way, at the most. */
+/**
+ * What a start reads of the file before its weights, and what a kill loses of those that were on
+ * their way, at the most.
+ */
 const [HEADERS, UNDER_WAY] = [1 << 20, 2 << 20];
 /** Bytes of what is checked, fetched and kept at once, at the most. */
 const UNIT = 9 << 20;
 
 let site, hub;
 before(async () => ([site, hub] = await Promise.all([servePage(), Hub.open(dirname(MODEL))])));
-after(() => (site?.close(), hub?.close()));
+after(() => {
+  site?.close();
+  hub?.close();
+});
 
 /** The package on a page, with one model. */
 class Tab {
@@ -34,15 +41,29 @@ class Tab {
     await self.tab.goto(site.address);
     await self.tab.evaluate(() => {
       self.heard = [];
-      self.loading = (options) => Phi.load({ backend: "cpu", ...options, onProgress: (progress) => heard.push(progress) }).then((phi) => (self.phi = phi));
-      self.asPlain = (error) => ({ error: { code: error.code, message: error.message, missing: error.missing } });
+      self.loading = (options) =>
+        Phi.load({
+          backend: "cpu",
+          ...options,
+          onProgress: (progress) => heard.push(progress),
+        }).then((phi) => (self.phi = phi));
+      self.asPlain = (error) => ({
+        error: { code: error.code, message: error.message, missing: error.missing },
+      });
     });
     return self;
   }
 
   /** Begins to load and does not wait. */
   begin(options) {
-    return this.tab.evaluate((options) => void (self.outcome = loading(options).then((phi) => ({ description: phi.description }), asPlain)), options);
+    return this.tab.evaluate(
+      (options) =>
+        void (self.outcome = loading(options).then(
+          (phi) => ({ description: phi.description }),
+          asPlain,
+        )),
+      options,
+    );
   }
 
   /** What came of it; throws what it threw. */
@@ -63,12 +84,21 @@ class Tab {
   }
 
   ask() {
-    return this.tab.evaluate(async (messages) => (await phi.chat.completions.create({ messages, temperature: 0 })).choices[0].message.content, messages);
+    return this.tab.evaluate(
+      async (messages) =>
+        (await phi.chat.completions.create({ messages, temperature: 0 })).choices[0].message
+          .content,
+      messages,
+    );
   }
 
   /** Calls a static method of `Phi`. */
   async call(method, ...values) {
-    const result = await this.tab.evaluate(async (method, values) => Phi[method](...values).then((value) => ({ value }), asPlain), method, values);
+    const result = await this.tab.evaluate(
+      async (method, values) => Phi[method](...values).then((value) => ({ value }), asPlain),
+      method,
+      values,
+    );
     if (result.error) throw Object.assign(new Error(result.error.message), result.error);
     return result.value;
   }
@@ -79,13 +109,28 @@ class Tab {
     const base64 = await this.tab.evaluate(async (id) => {
       const bytes = await new Response(await Phi.exportModel(id)).blob();
       const reader = new FileReader();
-      return new Promise((resolve) => ((reader.onload = () => resolve(reader.result.split(",")[1])), reader.readAsDataURL(bytes)));
+      return new Promise((resolve) => {
+        reader.onload = () => resolve(reader.result.split(",")[1]);
+        reader.readAsDataURL(bytes);
+      });
     }, id);
     const { folder, remove } = makeFolder("export");
     writeFileSync(join(folder, "model.tar"), Buffer.from(base64, "base64"));
     mkdirSync(join(folder, "files"));
-    execFileSync("tar", ["xf", join(folder, "model.tar"), "-C", join(folder, "files"), "--transform", "s,.*/,,"]);
-    const hashes = readdirSync(join(folder, "files")).map((file) => [file, createHash("sha256").update(readFileSync(join(folder, "files", file))).digest("hex")]);
+    execFileSync("tar", [
+      "xf",
+      join(folder, "model.tar"),
+      "-C",
+      join(folder, "files"),
+      "--transform",
+      "s,.*/,,",
+    ]);
+    const hashes = readdirSync(join(folder, "files")).map((file) => [
+      file,
+      createHash("sha256")
+        .update(readFileSync(join(folder, "files", file)))
+        .digest("hex"),
+    ]);
     remove();
     return Object.fromEntries(hashes);
   }
@@ -109,7 +154,11 @@ for (const kind of ["chromium", "firefox"]) {
       assert.equal(description.storage, "opfs");
       assert.equal(await tab.ask(), answer);
       const heard = await tab.tab.evaluate(() => heard);
-      assert.ok(heard.some(({ phase }) => phase === "downloading") && heard.every(({ done, total }) => done <= total), JSON.stringify(heard.at(-1)));
+      assert.ok(
+        heard.some(({ phase }) => phase === "downloading") &&
+          heard.every(({ done, total }) => done <= total),
+        JSON.stringify(heard.at(-1)),
+      );
       const [model] = await tab.call("listModels");
       assert.ok(model.complete && model.source === address(), JSON.stringify(model));
       await tab.close();
@@ -139,7 +188,9 @@ for (const kind of ["chromium", "firefox"]) {
       const [{ id }] = await tab.call("listModels");
       assert.deepEqual(await tab.call("checkModel", id), { bad: 0, repaired: 0 });
       await tab.tab.evaluate(async (id) => {
-        const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle("phi-wasm")).getDirectoryHandle(id);
+        const folder = await (
+          await (await navigator.storage.getDirectory()).getDirectoryHandle("phi-wasm")
+        ).getDirectoryHandle(id);
         const file = await folder.getFileHandle("model.safetensors");
         const at = 14_000_000;
         const [byte] = new Uint8Array(await (await file.getFile()).slice(at, at + 1).arrayBuffer());
@@ -151,7 +202,10 @@ for (const kind of ["chromium", "firefox"]) {
       const { bad, repaired } = await tab.call("checkModel", id);
       assert.equal(bad, 1);
       assert.ok(repaired > 0 && repaired < UNIT, `${repaired} bytes were written again`);
-      assert.ok(hub.sent - before < UNIT + HEADERS, `${hub.sent - before} bytes were fetched again`);
+      assert.ok(
+        hub.sent - before < UNIT + HEADERS,
+        `${hub.sent - before} bytes were fetched again`,
+      );
       assert.deepEqual(await tab.call("checkModel", id), { bad: 0, repaired: 0 });
       await tab.close();
     });
@@ -184,12 +238,17 @@ describe("a download in Chromium", () => {
     try {
       for (let kill = 0; kill < KILLS; kill++) {
         await device.start();
-        // At its first word, or once something new is kept. Enough for that is sent, and no life comes to the end of the file.
+        // At its first word, or once something new is kept. Enough for that is sent, and no life
+        // comes to the end of the file.
         const isLate = kill % (KILLS / 4) === 1;
         hub.allow(SIZE / (isLate ? 6 : 9));
         const tab = await Tab.open(device);
         await tab.begin({ model: address() });
-        await tab.tab.waitForFunction((least) => heard.at(-1)?.stored >= least, {}, stored + (isLate ? SIZE / 64 : 0));
+        await tab.tab.waitForFunction(
+          (least) => heard.at(-1)?.stored >= least,
+          {},
+          stored + (isLate ? SIZE / 64 : 0),
+        );
         const now = await tab.stored();
         // What one life has kept, the next one has.
         assert.ok(now >= stored, `${now} bytes are kept after ${kill} kills; there were ${stored}`);
@@ -197,14 +256,19 @@ describe("a download in Chromium", () => {
         await device.kill();
         await hub.idle();
       }
-      assert.ok(stored >= SIZE / 16 && stored < SIZE, `${stored} bytes were kept after the last kill`);
+      assert.ok(
+        stored >= SIZE / 16 && stored < SIZE,
+        `${stored} bytes were kept after the last kill`,
+      );
       hub.allow(Infinity);
       await device.start();
       const tab = await Tab.open(device);
       const { sent } = hub;
       await tab.load({ model: address() });
       const again = hub.sent - sent - (SIZE - stored);
-      t.diagnostic(`${stored} of ${SIZE} bytes were kept after the last kill, and ${again} came again`);
+      t.diagnostic(
+        `${stored} of ${SIZE} bytes were kept after the last kill, and ${again} came again`,
+      );
       assert.ok(again < HEADERS + UNDER_WAY, `${again} bytes came again that were kept`);
       assert.equal(await tab.ask(), answer);
       await tab.tab.evaluate(() => phi.unload());
@@ -219,17 +283,27 @@ describe("a download in Chromium", () => {
     const device = await new Device("chromium").start();
     const tab = await Tab.open(device);
     hub.allow(SIZE / 2);
-    await tab.tab.evaluate((model, least) => {
-      const pause = new AbortController();
-      const onProgress = ({ stored }) => stored > least && pause.abort();
-      self.paused = Phi.load({ model, backend: "cpu", signal: pause.signal, onProgress }).then(() => "loaded", ({ code }) => code);
-    }, address(), SIZE / 4);
+    await tab.tab.evaluate(
+      (model, least) => {
+        const pause = new AbortController();
+        const onProgress = ({ stored }) => stored > least && pause.abort();
+        self.paused = Phi.load({ model, backend: "cpu", signal: pause.signal, onProgress }).then(
+          () => "loaded",
+          ({ code }) => code,
+        );
+      },
+      address(),
+      SIZE / 4,
+    );
     assert.equal(await tab.tab.evaluate(() => paused), "cancelled");
     await hub.idle();
     hub.allow(Infinity);
     const { sent } = hub;
     await tab.load({ model: address() });
-    assert.ok(hub.sent - sent < SIZE - SIZE / 4 + HEADERS + UNDER_WAY, `${hub.sent - sent} bytes came after the pause`);
+    assert.ok(
+      hub.sent - sent < SIZE - SIZE / 4 + HEADERS + UNDER_WAY,
+      `${hub.sent - sent} bytes came after the pause`,
+    );
     await tab.tab.evaluate(() => phi.unload());
     assert.deepEqual(await tab.files(), whole);
     await device.end();
@@ -240,7 +314,7 @@ describe("a download in Chromium", () => {
     const tab = await Tab.open(device);
     // The line breaks for good after a third of the file.
     const limit = hub.sent + SIZE / 3;
-    hub.fault = (request, response) => hub.sent > limit && (response.writeHead(403).end(), true);
+    hub.fault = (_request, response) => hub.sent > limit && Boolean(response.writeHead(403).end());
     await assert.rejects(tab.load({ model: address() }), { code: "network" });
     hub.fault = () => false;
     hub.tag = '"2"';
@@ -256,11 +330,17 @@ describe("a download in Chromium", () => {
     const device = await new Device("chromium").start();
     const tab = await Tab.open(device);
     const session = await tab.tab.createCDPSession();
-    await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.address).origin, quotaSize: QUOTA });
+    await session.send("Storage.overrideQuotaForOrigin", {
+      origin: new URL(site.address).origin,
+      quotaSize: QUOTA,
+    });
     const sent = hub.sent;
     await assert.rejects(tab.load({ model: address() }), (error) => {
       assert.equal(error.code, "storage-full", error.message);
-      assert.ok(error.missing > 0.9 * (SIZE - QUOTA) && error.missing < SIZE, `${error.missing}: ${error.message}`);
+      assert.ok(
+        error.missing > 0.9 * (SIZE - QUOTA) && error.missing < SIZE,
+        `${error.missing}: ${error.message}`,
+      );
       assert.ok(error.message.includes(`(${error.missing} bytes) are missing`), error.message);
       return true;
     });

@@ -1,4 +1,5 @@
-// Which of GPU and CPU is faster: `auto` measures a model once, says so, and goes by what the browser has kept of it.
+// Which of GPU and CPU is faster: `auto` measures a model once, says so, and goes by what the
+// browser has kept of it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -51,7 +52,10 @@ describe("a GPU in software", () => {
     const { device, measured } = await load({ softwareGpu: true });
     assert.ok(measured.gpu > 0 && measured.cpu > 0, JSON.stringify(measured));
     assert.equal(device, measured.cpu < measured.gpu ? "cpu" : "gpu");
-    for (const [device, known] of [["gpu", { gpu: 1, cpu: 2 }], ["cpu", { gpu: 2, cpu: 1 }]]) {
+    for (const [device, known] of [
+      ["gpu", { gpu: 1, cpu: 2 }],
+      ["cpu", { gpu: 2, cpu: 1 }],
+    ]) {
       const rivals = await settle(known);
       assert.equal(rivals.length, 1);
       assert.match(rivals[0], /Chrome.*swiftshader.*, \d+ threads; phi \d.*; \d+ bytes$/i);

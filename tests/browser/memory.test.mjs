@@ -1,4 +1,5 @@
-// Many answers in one page: nothing that they needed stays, on the GPU, in the module's memory, in JavaScript's.
+// Many answers in one page: nothing that they needed stays, on the GPU, in the module's memory, in
+// JavaScript's.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,11 +9,24 @@ import { Page } from "../../web/tools/page.mjs";
 import { servePage } from "./setting.mjs";
 import { makeTinyModel } from "./tiny.mjs";
 
-/** Bytes: a heap also holds what the browser's compiler makes of code that runs often. A kilobyte for each of two hundred answers is more. */
+/**
+ * Bytes: a heap also holds what the browser's compiler makes of code that runs often. A kilobyte
+ * for each of two hundred answers is more.
+ */
 const HEAP_SLACK = 192 << 10;
 
 /** Everything of WebGPU that programs, buffers and commands are made of. */
-const OF_THE_GPU = ["GPUDevice", "GPUBuffer", "GPUBindGroup", "GPUBindGroupLayout", "GPUComputePipeline", "GPUPipelineLayout", "GPUShaderModule", "GPUCommandEncoder", "GPUCommandBuffer"];
+const OF_THE_GPU = [
+  "GPUDevice",
+  "GPUBuffer",
+  "GPUBindGroup",
+  "GPUBindGroupLayout",
+  "GPUComputePipeline",
+  "GPUPipelineLayout",
+  "GPUShaderModule",
+  "GPUCommandEncoder",
+  "GPUCommandBuffer",
+];
 
 let tiny, site, browser;
 before(async () => {
@@ -25,13 +39,27 @@ after(async () => {
   tiny?.remove();
 });
 
-/** How many objects of a class a thread has after collecting rubbish, and their bytes, where they say. */
+/**
+ * How many objects of a class a thread has after collecting rubbish, and their bytes, where they
+ * say.
+ */
 async function living(cdp, name) {
   const group = { objectGroup: "living" };
-  const { result: prototype } = await cdp.send("Runtime.evaluate", { expression: `${name}.prototype`, ...group });
-  const { objects } = await cdp.send("Runtime.queryObjects", { prototypeObjectId: prototype.objectId, ...group });
-  const count = "function () { return { count: this.length, bytes: this.reduce((sum, { size, buffer }) => sum + (size ?? buffer?.byteLength ?? 0), 0) }; }";
-  const { result } = await cdp.send("Runtime.callFunctionOn", { objectId: objects.objectId, functionDeclaration: count, returnByValue: true });
+  const { result: prototype } = await cdp.send("Runtime.evaluate", {
+    expression: `${name}.prototype`,
+    ...group,
+  });
+  const { objects } = await cdp.send("Runtime.queryObjects", {
+    prototypeObjectId: prototype.objectId,
+    ...group,
+  });
+  const count =
+    "function () { return { count: this.length, bytes: this.reduce((sum, { size, buffer }) => sum + (size ?? buffer?.byteLength ?? 0), 0) }; }";
+  const { result } = await cdp.send("Runtime.callFunctionOn", {
+    objectId: objects.objectId,
+    functionDeclaration: count,
+    returnByValue: true,
+  });
   await cdp.send("Runtime.releaseObjectGroup", group);
   return result.value;
 }
@@ -41,20 +69,28 @@ async function measure(page, watch) {
   await page.startOver("");
   const engine = page.tab.workers()[0].client;
   const exact = {};
-  for (const name of ["WebAssembly.Memory", ...OF_THE_GPU]) exact[name] = await living(engine, name);
+  for (const name of ["WebAssembly.Memory", ...OF_THE_GPU])
+    exact[name] = await living(engine, name);
   return { exact, heaps: { page: await needed(watch), engine: await needed(engine) } };
 }
 
-/** Of twenty answers. Chromium's GPU, which a CPU plays, takes a second for each: there it is two hundred where time does not count. */
+/**
+ * Of twenty answers. Chromium's GPU, which a CPU plays, takes a second for each: there it is two
+ * hundred where time does not count.
+ */
 const ROUNDS = { gpu: process.env.PHI_LONG ? 10 : 2, cpu: 10 };
 
 /**
- * Conversations of four questions. The last of each is stopped at its first word, or sampled, and is of another length than in any other
- * round, so that it asks for a program of its own; but all of its words were met before, for tokenizers remember words.
+ * Conversations of four questions. The last of each is stopped at its first word, or sampled, and
+ * is of another length than in any other round, so that it asks for a program of its own; but all
+ * of its words were met before, for tokenizers remember words.
  */
 function questions(round) {
   return Array.from({ length: 20 }, (_, number) => ({
-    text: number % 4 === 3 ? "a b".repeat(4 + round) : String.fromCharCode(97 + number).repeat(3 + ((number * 7) % 20)),
+    text:
+      number % 4 === 3
+        ? "a b".repeat(4 + round)
+        : String.fromCharCode(97 + number).repeat(3 + ((number * 7) % 20)),
     anew: number % 4 === 0,
     stop: number % 8 === 3,
     temperature: number % 8 === 7 ? 1 : 0,
@@ -90,16 +126,21 @@ describe("many answers leave memory as it was", () => {
       await page.load();
       assert.equal(await page.device(), backend);
       const watch = await page.tab.createCDPSession();
-      // What is kept on purpose comes about in the first round: compiled kernels, the programs of single tokens, staging.
+      // What is kept on purpose comes about in the first round: compiled kernels, the programs of
+      // single tokens, staging.
       for (const question of questions(0)) await ask(page, question);
       const first = await measure(page, watch);
       const ends = { stop: 0, length: 0, cancelled: 0 };
-      for (let round = 1; round <= rounds; round++) for (const question of questions(round)) ends[await ask(page, question)]++;
+      for (let round = 1; round <= rounds; round++)
+        for (const question of questions(round)) ends[await ask(page, question)]++;
       const last = await measure(page, watch);
       assert.ok(ends.cancelled > 0, "no answer was stopped");
       assert.deepEqual(last.exact, first.exact);
       for (const [whose, bytes] of Object.entries(first.heaps)) {
-        assert.ok(last.heaps[whose] < bytes + HEAP_SLACK, `the ${whose}'s heap grew from ${bytes} bytes to ${last.heaps[whose]}`);
+        assert.ok(
+          last.heaps[whose] < bytes + HEAP_SLACK,
+          `the ${whose}'s heap grew from ${bytes} bytes to ${last.heaps[whose]}`,
+        );
       }
       assert.deepEqual(page.complaints, []);
       await page.tab.close();

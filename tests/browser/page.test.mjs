@@ -1,4 +1,5 @@
-// The page in real browsers, on the CPU and on WebGPU, with a real model: its greedy answers are the reference's.
+// The page in real browsers, on the CPU and on WebGPU, with a real model: its greedy answers are
+// the reference's.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -10,13 +11,18 @@ import { ANSWERS, servePage } from "./setting.mjs";
 const [SKY, POEM, ENDLESS] = RANDOM_ANSWERS.tiny;
 const PATH = makeRandomModel(TINY);
 
-/** Where the reference's answers are told to their end. Chromium's GPU is played by a CPU and takes a second a token: a few have to do. */
+/**
+ * Where the reference's answers are told to their end. Chromium's GPU is played by a CPU and takes
+ * a second a token: a few have to do.
+ */
 const BROWSERS = { chromium: ["cpu", "gpu"], firefox: ["cpu", "gpu"], webkit: ["cpu"] };
 const isSlow = (kind, backend) => kind === "chromium" && backend === "gpu";
 
 let site, tiny;
 before(async () => ([site, tiny] = await Promise.all([servePage(), servePage({ model: PATH })])));
-after(() => [site, tiny].forEach((one) => one?.close()));
+after(() => {
+  for (const one of [site, tiny]) one?.close();
+});
 
 async function load(browser, { address, model }, backend) {
   const page = await Page.open(browser, address, { model, backend });
@@ -39,7 +45,10 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
           const { text, stats } = await page.ask(messages.at(-1).content);
           assert.equal(text, answer, name);
           assert.equal(stats.finish, "stop");
-          assert.ok(stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0, JSON.stringify(stats));
+          assert.ok(
+            stats.generatedTokens > 0 && stats.decodeTps > 0 && stats.prefillTps > 0,
+            JSON.stringify(stats),
+          );
         }
         assert.deepEqual(page.complaints, []);
       });
@@ -49,12 +58,28 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
       it("goes on with a text on the gpu as on the cpu", async () => {
         const page = await Page.open(browser, site.address);
         const goOn = (backend) =>
-          page.tab.evaluate(async (model, backend) => {
-            const phi = await Phi.load({ model: new URL(model, location.href).href, backend, storage: "none" });
-            const { choices, usage } = await phi.complete({ prompt: "The capital of France is", temperature: 0, max_tokens: 2 });
-            await phi.unload();
-            return { device: phi.description.device, text: choices[0].text, tokens: usage.completion_tokens };
-          }, site.model, backend);
+          page.tab.evaluate(
+            async (model, backend) => {
+              const phi = await Phi.load({
+                model: new URL(model, location.href).href,
+                backend,
+                storage: "none",
+              });
+              const { choices, usage } = await phi.complete({
+                prompt: "The capital of France is",
+                temperature: 0,
+                max_tokens: 2,
+              });
+              await phi.unload();
+              return {
+                device: phi.description.device,
+                text: choices[0].text,
+                tokens: usage.completion_tokens,
+              };
+            },
+            site.model,
+            backend,
+          );
         const said = await goOn("gpu");
         assert.deepEqual(said, { ...(await goOn("cpu")), device: "gpu" });
         assert.deepEqual([said.text, said.tokens], [" Paris.", 2]);
@@ -67,10 +92,12 @@ for (const [kind, backends] of Object.entries(BROWSERS)) {
         const page = await load(browser, tiny, backend);
         await page.tab.$eval("#longest", (field) => (field.value = "4000"));
         await page.begin(ENDLESS.messages[0].content);
-        // At the first word, by the page itself: from out here it would come late at times, after the last word.
+        // At the first word, by the page itself: from out here it would come late at times, after
+        // the last word.
         await page.tab.waitForFunction(
           () => {
-            const begun = document.querySelector("article.answer:last-of-type div")?.textContent.length > 0;
+            const begun =
+              document.querySelector("article.answer:last-of-type div")?.textContent.length > 0;
             if (begun) document.querySelector("#stop").click();
             return begun;
           },

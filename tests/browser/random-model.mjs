@@ -1,7 +1,9 @@
-// Models with random weights, for tests that are not about what a model knows: GGUF files as small as a test wants them, the same every time.
+// Models with random weights, for tests that are not about what a model knows: GGUF files as small
+// as a test wants them, the same every time.
 //
-// Tokens are bytes, and some short words. What is answered is made of letters and words, so that it can be read, searched and shown; it
-// depends on every byte of the prompt. Some answers end by themselves, others go on for as long as they may.
+// Tokens are bytes, and some short words. What is answered is made of letters and words, so that it
+// can be read, searched and shown; it depends on every byte of the prompt. Some answers end by
+// themselves, others go on for as long as they may.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,8 +17,13 @@ export const TINY = { seed: 2, layers: 4, hidden: 256, intermediate: 512, heads:
 /** It takes a while to come, and some seconds for a long answer: 28 MB. */
 export const SMALL = { seed: 5, layers: 14, hidden: 512, intermediate: 1536, heads: 8, kvHeads: 4 };
 
-/** What the native command answers with them: see make.mjs beside the file. The endless ones are only begun there. */
-export const RANDOM_ANSWERS = JSON.parse(readFileSync(new URL("../golden/random/answers.json", import.meta.url), "utf8"));
+/**
+ * What the native command answers with them: see make.mjs beside the file. The endless ones are
+ * only begun there.
+ */
+export const RANDOM_ANSWERS = JSON.parse(
+  readFileSync(new URL("../golden/random/answers.json", import.meta.url), "utf8"),
+);
 
 const SPECIALS = ["<pad>", "<s>", "</s>"];
 const [BEGIN, END] = [1, 2];
@@ -30,7 +37,8 @@ const TOKENS = [...SPECIALS, ...byteTokens(), ...MERGES.map((pair) => pair.join(
 /** What is never answered: all bytes but letters and blanks. */
 const isSilent = (token) => !/^Ġ?[a-z]*$/.test(token) && token !== SPECIALS[END];
 
-const TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+const TEMPLATE =
+  "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
 
 /** Numbers of 32 bits that a seed determines (mulberry32). */
 function dice(seed) {
@@ -48,13 +56,16 @@ function half(value) {
   return value === 0 ? 0 : (((bits >>> 23) - 112) << 10) | ((bits >>> 13) & 0x3ff);
 }
 
-/** Rows of Q4_1: blocks of a scale, a least value and 32 codes. `strength` is a row's standard deviation. */
+/**
+ * Rows of Q4_1: blocks of a scale, a least value and 32 codes. `strength` is a row's standard
+ * deviation.
+ */
 function matrix(random, rows, columns, strength) {
   const words = new Uint32Array((rows * columns * 5) / 32);
   for (let row = 0, at = 0; row < rows; row++) {
     // Codes from 0 to 15 deviate by 4.6 from 7.5 on average.
     const scale = half(strength(row) / 4.6);
-    const least = scale && (half((7.5 * strength(row)) / 4.6) | 0x8000);
+    const least = scale && half((7.5 * strength(row)) / 4.6) | 0x8000;
     for (let column = 0; column < columns; column += 32) {
       words[at++] = (least << 16) | scale;
       for (let word = 0; word < 4; word++) words[at++] = random();
@@ -63,13 +74,21 @@ function matrix(random, rows, columns, strength) {
   return { type: 3, dimensions: [columns, rows], bytes: Buffer.from(words.buffer) };
 }
 
-const ones = (length) => ({ type: 0, dimensions: [length], bytes: Buffer.from(new Float32Array(length).fill(1).buffer) });
+const ones = (length) => ({
+  type: 0,
+  dimensions: [length],
+  bytes: Buffer.from(new Float32Array(length).fill(1).buffer),
+});
 
 function tensors({ seed, layers, hidden, intermediate, heads, kvHeads }) {
   const random = dice(seed);
   const weights = (rows, columns) => matrix(random, rows, columns, () => 1.3 / Math.sqrt(columns));
   const louder = { [END]: 1.25 };
-  const all = { token_embd: matrix(random, TOKENS.length, hidden, (id) => (isSilent(TOKENS[id]) ? 0 : (louder[id] ?? 1) / Math.sqrt(hidden))) };
+  const all = {
+    token_embd: matrix(random, TOKENS.length, hidden, (id) =>
+      isSilent(TOKENS[id]) ? 0 : (louder[id] ?? 1) / Math.sqrt(hidden),
+    ),
+  };
   for (let layer = 0; layer < layers; layer++) {
     Object.assign(all, {
       [`blk.${layer}.attn_norm`]: ones(hidden),
@@ -114,7 +133,10 @@ const padded = (bytes) => Buffer.concat([bytes, Buffer.alloc(-bytes.length & 31)
 
 /** A metadata value with its type: whole numbers, texts, and lists of either. */
 function value(it) {
-  if (!Array.isArray(it)) return typeof it === "string" ? Buffer.concat([number(8, 4), text(it)]) : Buffer.concat([number(4, 4), number(it, 4)]);
+  if (!Array.isArray(it))
+    return typeof it === "string"
+      ? Buffer.concat([number(8, 4), text(it)])
+      : Buffer.concat([number(4, 4), number(it, 4)]);
   const items = it.map((item) => value(item).subarray(4));
   return Buffer.concat([number(9, 4), value(it[0]).subarray(0, 4), number(it.length, 8), ...items]);
 }
@@ -124,15 +146,32 @@ function gguf(metadata, tensors) {
   const pairs = Object.entries(metadata).flatMap(([key, it]) => [text(key), value(it)]);
   let offset = 0;
   const places = Object.entries(tensors).flatMap(([name, { type, dimensions, bytes }]) => {
-    const place = [text(`${name}.weight`), number(dimensions.length, 4), ...dimensions.map((n) => number(n, 8)), number(type, 4), number(offset, 8)];
+    const place = [
+      text(`${name}.weight`),
+      number(dimensions.length, 4),
+      ...dimensions.map((n) => number(n, 8)),
+      number(type, 4),
+      number(offset, 8),
+    ];
     offset += padded(bytes).length;
     return place;
   });
-  const counts = [Buffer.from("GGUF"), number(3, 4), number(Object.keys(tensors).length, 8), number(Object.keys(metadata).length, 8)];
-  return Buffer.concat([padded(Buffer.concat([...counts, ...pairs, ...places])), ...Object.values(tensors).map(({ bytes }) => padded(bytes))]);
+  const counts = [
+    Buffer.from("GGUF"),
+    number(3, 4),
+    number(Object.keys(tensors).length, 8),
+    number(Object.keys(metadata).length, 8),
+  ];
+  return Buffer.concat([
+    padded(Buffer.concat([...counts, ...pairs, ...places])),
+    ...Object.values(tensors).map(({ bytes }) => padded(bytes)),
+  ]);
 }
 
-/** Writes such a model into a folder of its own, under a name; its path. It is gone when this process is. */
+/**
+ * Writes such a model into a folder of its own, under a name; its path. It is gone when this
+ * process is.
+ */
 export function makeRandomModel(shape, name = "random.gguf") {
   const folder = mkdtempSync(join(tmpdir(), "phi-random-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));

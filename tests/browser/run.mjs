@@ -1,7 +1,9 @@
-// Runs wasm-bindgen's tests in a browser: `node tests/browser/run.mjs BROWSER MODULE.wasm ARGS…`, as cargo runs a test program.
+// Runs wasm-bindgen's tests in a browser: `node tests/browser/run.mjs BROWSER MODULE.wasm ARGS…`,
+// as cargo runs a test program.
 //
-// wasm-bindgen's own runner serves the module with a page that tests it. It would drive a browser through another program, which would have
-// to be of that browser's version; ours is started as in all other tests.
+// wasm-bindgen's own runner serves the module with a page that tests it. It would drive a browser
+// through another program, which would have to be of that browser's version; ours is started as in
+// all other tests.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,7 +27,10 @@ async function served() {
   }
 }
 
-/** Prints what the tests say, line by line, each test's with the seconds since the line before; whether all have passed. */
+/**
+ * Prints what the tests say, line by line, each test's with the seconds since the line before;
+ * whether all have passed.
+ */
 async function watch(tab) {
   let [told, since] = [0, performance.now()];
   for (;;) {

@@ -6,18 +6,36 @@ import { serve } from "../../web/tools/serve.mjs";
 
 /** The demo model's path; `cargo xtask test` sets it. */
 export const MODEL = process.env.PHI_SMOLLM2;
-if (!MODEL) throw new Error("PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo xtask test` fetches it and sets it");
+if (!MODEL)
+  throw new Error(
+    "PHI_SMOLLM2 must name SmolLM2's GGUF file: `cargo xtask test` fetches it and sets it",
+  );
 
 /** What transformers answers, greedily: see make.py beside the file. */
-export const ANSWERS = JSON.parse(readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"));
+export const ANSWERS = JSON.parse(
+  readFileSync(new URL("../golden/smollm2/answers.json", import.meta.url), "utf8"),
+);
 
-/** The page's server, for a page that may share memory with threads unless told otherwise; `model` is then the address of that file. */
+/**
+ * The page's server, for a page that may share memory with threads unless told otherwise; `model`
+ * is then the address of that file.
+ */
 export async function servePage({ isolated = true, model = MODEL, models = dirname(model) } = {}) {
   const { server, address } = await serve({ models, isolated });
-  return { address: `${address}lab/`, model: `/models/${basename(model)}`, close: () => (server.closeAllConnections(), server.close()) };
+  return {
+    address: `${address}lab/`,
+    model: `/models/${basename(model)}`,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
-/** Stops the engine's clock: whatever it times takes as long as anything else, and then a GPU is no slower than the CPU. */
+/**
+ * Stops the engine's clock: whatever it times takes as long as anything else, and then a GPU is no
+ * slower than the CPU.
+ */
 export const stopClock = (worker) => worker.evaluate(() => void (performance.now = () => 0));
 
 /** Has `act` done to the engine's worker before that is told anything. */

@@ -1,4 +1,5 @@
-// The page on which the storage tests stand, and the server that serves it, clears it and takes what it exports.
+// The page on which the storage tests stand, and the server that serves it, clears it and takes
+// what it exports.
 
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,10 +12,15 @@ import { until } from "../../web/tools/waiting.mjs";
 /** A folder that is removed at the end. */
 export function makeFolder(name) {
   const folder = mkdtempSync(join(tmpdir(), `phi-${name}-`));
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) };
+  return {
+    folder,
+    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }),
+  };
 }
 
-/** Serves the page; `/clear` clears the site's storage, and what is posted is put into `uploads`. */
+/**
+ * Serves the page; `/clear` clears the site's storage, and what is posted is put into `uploads`.
+ */
 export async function serveLab() {
   const { server, address } = await serve({ models: tmpdir() });
   const [serveFiles] = server.listeners("request");
@@ -25,7 +31,14 @@ export async function serveLab() {
     else return serveFiles(request, response);
     response.writeHead(204).end();
   });
-  return { address, uploads, close: () => (server.closeAllConnections(), server.close()) };
+  return {
+    address,
+    uploads,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
 /** A browser with a profile of its own, which can be killed and started again. */
@@ -48,7 +61,8 @@ export class Device {
     process.kill(-pid, "SIGKILL");
     await gone;
     // Puppeteer puts Firefox's settings back in its own time.
-    const borrowed = () => readdirSync(this.#profile.folder).filter((file) => file.endsWith(".puppeteer"));
+    const borrowed = () =>
+      readdirSync(this.#profile.folder).filter((file) => file.endsWith(".puppeteer"));
     await until((files) => files.length === 0, borrowed, "the end of Puppeteer's own settings");
   }
 
@@ -87,7 +101,11 @@ export class Lab {
   }
 
   begin(command, wishes = {}) {
-    return this.tab.evaluate((command, wishes) => void window.lab.begin(command, wishes), command, wishes);
+    return this.tab.evaluate(
+      (command, wishes) => void window.lab.begin(command, wishes),
+      command,
+      wishes,
+    );
   }
 
   /** What a command gives in the end; throws what it threw. */

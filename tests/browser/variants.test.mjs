@@ -1,4 +1,5 @@
-// The four wasm modules: each loads where it can, says what it is and answers as the reference does; the page takes the right one.
+// The four wasm modules: each loads where it can, says what it is and answers as the reference
+// does; the page takes the right one.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -12,12 +13,24 @@ const ANSWERS = RANDOM_ANSWERS.tiny.filter(({ name }) => name !== "endless");
 const model = makeRandomModel(TINY);
 
 let isolated, open;
-before(async () => ([isolated, open] = await Promise.all([servePage({ model }), servePage({ model, isolated: false })])));
-after(() => [isolated, open].forEach((site) => site?.close()));
+before(
+  async () =>
+    ([isolated, open] = await Promise.all([
+      servePage({ model }),
+      servePage({ model, isolated: false }),
+    ])),
+);
+after(() => {
+  for (const site of [isolated, open]) site?.close();
+});
 
 /** Loads on the CPU; the page, and what it says computes. */
 async function load(browser, site, wishes = {}) {
-  const page = await Page.open(browser, site.address, { model: site.model, backend: "cpu", ...wishes });
+  const page = await Page.open(browser, site.address, {
+    model: site.model,
+    backend: "cpu",
+    ...wishes,
+  });
   const [, facts] = await page.load();
   return { page, backend: facts.split(" · ").at(-1) };
 }
@@ -41,8 +54,13 @@ describe("the module of", () => {
     { variant: "threads-relaxed", threads: 3, says: /^CPU, relaxed SIMD, 3 threads$/ },
   ];
   for (const { variant, threads = 1, says } of variants) {
-    it(`${variant} loads, says what it is, answers, and leaves no thread behind`, { timeout: LONGEST }, async () => {
-      const { page, backend } = await load(browser, isolated, { variant, threads: threads > 1 && threads });
+    it(`${variant} loads, says what it is, answers, and leaves no thread behind`, {
+      timeout: LONGEST,
+    }, async () => {
+      const { page, backend } = await load(browser, isolated, {
+        variant,
+        threads: threads > 1 && threads,
+      });
       assert.match(backend, says);
       assert.equal(page.tab.workers().length, threads, "one worker a thread");
       await answers(page);
@@ -54,14 +72,25 @@ describe("the module of", () => {
     });
   }
 
-  for (const [variant, threads] of [["threads", 65], ["threads", -1], ["simd", 2]]) {
+  for (const [variant, threads] of [
+    ["threads", 65],
+    ["threads", -1],
+    ["simd", 2],
+  ]) {
     it(`${variant} refuses ${threads} threads`, async () => {
-      await assert.rejects(load(browser, isolated, { variant, threads }), { code: "bad-option", message: /thread|options/ });
+      await assert.rejects(load(browser, isolated, { variant, threads }), {
+        code: "bad-option",
+        message: /thread|options/,
+      });
     });
   }
 
   it("the GPU shares its memory with threads that it does not need", async () => {
-    const page = await Page.open(browser, isolated.address, { model: isolated.model, backend: "gpu", variant: "threads-relaxed" });
+    const page = await Page.open(browser, isolated.address, {
+      model: isolated.model,
+      backend: "gpu",
+      variant: "threads-relaxed",
+    });
     await page.load();
     assert.equal(page.tab.workers().length, 1);
     assert.equal((await page.ask(ANSWERS[0].messages[0].content)).text, ANSWERS[0].answer);

@@ -1,8 +1,9 @@
-// One browser with a page of the packed package's origin, for as long as cases need it; and the app.
+// One browser with a page of the packed package's origin, for as long as cases need it; and the
+// app.
 
-import { serve, serveFolder } from "../../web/tools/serve.mjs";
 import { AppPage } from "../../web/tools/app-page.mjs";
 import { launch, openTab } from "../../web/tools/browser.mjs";
+import { serve, serveFolder } from "../../web/tools/serve.mjs";
 import { packed } from "../browser/samples.mjs";
 
 export class Browsers {
@@ -23,13 +24,18 @@ export class Browsers {
     app?.site.server.close();
   }
 
-  /** Loads a model of a folder and has the page ask it; `file` names it where it is not the folder, all else is `Phi.load`'s. */
+  /**
+   * Loads a model of a folder and has the page ask it; `file` names it where it is not the folder,
+   * all else is `Phi.load`'s.
+   */
   async ask(folder, { file = "", ...options }, ask, given = null) {
     const { tab } = await this.#open();
     const models = await serveFolder(folder, { shared: true });
     try {
       const load = { storage: "none", backend: "cpu", ...options, model: models.address + file };
-      return await tab.evaluate(`withPhi(${JSON.stringify(load)}, ${ask}, ${JSON.stringify(given)})`);
+      return await tab.evaluate(
+        `withPhi(${JSON.stringify(load)}, ${ask}, ${JSON.stringify(given)})`,
+      );
     } catch (error) {
       throw new Error(error.message.split("\n")[0]);
     } finally {
@@ -54,7 +60,11 @@ export class Browsers {
           }
         };
         /** What a promise rejects with, in a form that can leave the page. */
-        self.refusal = (promise) => promise.then(() => null, ({ code, message }) => ({ code, message }));
+        self.refusal = (promise) =>
+          promise.then(
+            () => null,
+            ({ code, message }) => ({ code, message }),
+          );
       });
       return { site, browser, tab };
     })();

@@ -58,7 +58,11 @@ export class Case {
 
   /** What any program says, and its status. */
   program(command, ...args) {
-    const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", cwd: this.scratch, maxBuffer: 1 << 28 });
+    const { status, stdout, stderr, error } = spawnSync(command, args, {
+      encoding: "utf8",
+      cwd: this.scratch,
+      maxBuffer: 1 << 28,
+    });
     if (error) throw error;
     return { status, stdout, stderr };
   }
@@ -74,7 +78,10 @@ export class Case {
     return stdout;
   }
 
-  /** Has a function of the page called with a loaded model, `file` of a folder, and with `given`; what it returns. */
+  /**
+   * Has a function of the page called with a loaded model, `file` of a folder, and with `given`;
+   * what it returns.
+   */
   ask(folder, options, ask, given) {
     return this.browsers.ask(folder, options, ask, given);
   }
@@ -85,7 +92,9 @@ export function logitsOf(path, tokens) {
   const bytes = readFileSync(path);
   const begin = 8 + Number(bytes.readBigUInt64LE());
   const [from, to] = JSON.parse(bytes.toString("utf8", 8, begin)).logits.data_offsets;
-  const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset + begin + from, bytes.byteOffset + begin + to));
+  const all = new Float32Array(
+    bytes.buffer.slice(bytes.byteOffset + begin + from, bytes.byteOffset + begin + to),
+  );
   const width = all.length / tokens;
   return Array.from({ length: tokens }, (_, row) => all.subarray(row * width, (row + 1) * width));
 }

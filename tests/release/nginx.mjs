@@ -12,7 +12,9 @@ import { createInterface } from "node:readline";
 export async function serveByNginx(program, folder, snippet) {
   const own = mkdtempSync(join(tmpdir(), "phi-nginx-"));
   const [host, port] = await freeAddress();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${own}/${kind};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (kind) => `${kind}_temp_path ${own}/${kind};`,
+  );
   const configuration = `
     daemon off;
     pid ${own}/pid;
@@ -29,12 +31,17 @@ export async function serveByNginx(program, folder, snippet) {
       }
     }`;
   writeFileSync(join(own, "nginx.conf"), configuration);
-  const server = spawn(program, ["-p", own, "-e", "stderr", "-c", join(own, "nginx.conf")], { stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(program, ["-p", own, "-e", "stderr", "-c", join(own, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const ended = once(server, "exit");
   const said = [];
   const lines = createInterface({ input: server.stderr });
   const started = new Promise((resolve, reject) => {
-    lines.on("line", (line) => (said.push(line), line.includes("start worker process ") && resolve()));
+    lines.on("line", (line) => {
+      said.push(line);
+      if (line.includes("start worker process ")) resolve();
+    });
     void ended.then(() => reject(new Error(`nginx ended: ${said.join("\n")}`)), reject);
   });
   await started;
@@ -46,7 +53,10 @@ export async function serveByNginx(program, folder, snippet) {
   return { address: `http://${host}:${port}/`, said, close };
 }
 
-/** nginx must be told its port. Nobody else takes one on an address that is this process's own among those of this machine. */
+/**
+ * nginx must be told its port. Nobody else takes one on an address that is this process's own among
+ * those of this machine.
+ */
 async function freeAddress() {
   const host = `127.${1 + (process.pid >> 16)}.${(process.pid >> 8) & 255}.${1 + (process.pid & 127)}`;
   const probe = createServer().listen(0, host);

@@ -1,6 +1,6 @@
 /// <reference lib="webworker" />
-// Keeps the app on the device, so that it opens without a network; and sends its policy, and, where the user has chosen that, the headers that allow
-// threads.
+// Keeps the app on the device, so that it opens without a network; and sends its policy, and, where
+// the user has chosen that, the headers that allow threads.
 
 import { clientsClaim } from "workbox-core";
 import { addPlugins, cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
@@ -26,13 +26,21 @@ const contacts = new BroadcastChannel(CONTACTS);
 let isolate: Promise<boolean> | undefined;
 
 function isolates(): Promise<boolean> {
-  return (isolate ??= caches.open(CHOICES).then(async (cache) => (await cache.match(ISOLATE)) !== undefined));
+  return (isolate ??= caches
+    .open(CHOICES)
+    .then(async (cache) => (await cache.match(ISOLATE)) !== undefined));
 }
 
 const sealed = new URL(SEALED.path.slice(1), self.registration.scope).href;
 
-/** The policy for pages and scripts, whose workers obey what these come with, also from a host that sends none; and what isolates, where that is chosen. */
-async function headersFor(request: Request, { headers }: Response): Promise<Record<string, string>> {
+/**
+ * The policy for pages and scripts, whose workers obey what these come with, also from a host that
+ * sends none; and what isolates, where that is chosen.
+ */
+async function headersFor(
+  request: Request,
+  { headers }: Response,
+): Promise<Record<string, string>> {
   const isScriptOrPage = /^text\/(html|javascript)/.test(headers.get("Content-Type") ?? "");
   const policy = request.url.startsWith(sealed) ? `${POLICY}, ${SEALED.policy}` : POLICY;
   return {
@@ -76,32 +84,50 @@ async function choose(on: boolean): Promise<void> {
 const built = self.__WB_MANIFEST as Built[];
 const isModule = ({ url }: Built) => url.endsWith(".wasm");
 /** The hash of each of the engine's modules, by its address. */
-const MODULES = new Map(built.filter(isModule).map(({ url, integrity }) => [new URL(url, self.registration.scope).href, integrity]));
+const MODULES = new Map(
+  built
+    .filter(isModule)
+    .map(({ url, integrity }) => [new URL(url, self.registration.scope).href, integrity]),
+);
 
-/** Whether a response is the module that it claims to be. Servers answer with pages, too, where something is missing or nobody has paid. */
+/**
+ * Whether a response is the module that it claims to be. Servers answer with pages, too, where
+ * something is missing or nobody has paid.
+ */
 async function isGenuine(address: string, response: Response): Promise<boolean> {
   if (response.status !== 200 || !isWasm(response)) return false;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
+  const digest = new Uint8Array(
+    await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()),
+  );
   return MODULES.get(address) === `sha256-${btoa(String.fromCharCode(...digest))}`;
 }
 
 function isWasm({ headers }: Response): boolean {
-  return headers.get("Content-Type")?.split(";")[0]!.trim() === "application/wasm";
+  return /^application\/wasm\s*(;|$)/.test(headers.get("Content-Type") ?? "");
 }
 
 const genuine = {
-  cacheWillUpdate: async ({ request, response }: { request: Request; response: Response }) => ((await isGenuine(request.url, response)) ? response : null),
+  cacheWillUpdate: async ({ request, response }: { request: Request; response: Response }) =>
+    (await isGenuine(request.url, response)) ? response : null,
   // Who asks for a reload has found that what is here does not compile.
-  cachedResponseWillBeUsed: async ({ request, cachedResponse }: { request: Request; cachedResponse?: Response }) =>
+  cachedResponseWillBeUsed: async ({
+    request,
+    cachedResponse,
+  }: {
+    request: Request;
+    cachedResponse?: Response;
+  }) =>
     cachedResponse && isWasm(cachedResponse) && request.cache !== "reload" ? cachedResponse : null,
 };
 
-// The engine's modules are megabytes, and each browser needs one of four: that is kept when it is first used.
+// The engine's modules are megabytes, and each browser needs one of four: that is kept when it is
+// first used.
 const engine = new CacheFirst({ cacheName: ENGINE_CACHE, plugins: [genuine, securing] });
 
 async function keepModule(url: string, event: ExtendableEvent): Promise<void> {
   // Without a network it is for another time.
-  if (MODULES.has(url)) await Promise.allSettled(engine.handleAll({ event, request: new Request(url) }));
+  if (MODULES.has(url))
+    await Promise.allSettled(engine.handleAll({ event, request: new Request(url) }));
 }
 
 addPlugins([securing]);

@@ -19,17 +19,28 @@ let folder = "";
 
 /** What the service worker compares with: the SHA-256 of each file. */
 function withHash<Entry extends { url: string }>(entry: Entry): Entry & { integrity: string } {
-  return { ...entry, integrity: `sha256-${createHash("sha256").update(readFileSync(resolve(folder, entry.url))).digest("base64")}` };
+  return {
+    ...entry,
+    integrity: `sha256-${createHash("sha256")
+      .update(readFileSync(resolve(folder, entry.url)))
+      .digest("base64")}`,
+  };
 }
 
-/** The engine's script at a place whose answers have a policy of their own (tools/headers.mjs): who is started from there obeys that. */
+/**
+ * The engine's script at a place whose answers have a policy of their own (tools/headers.mjs): who
+ * is started from there obeys that.
+ */
 function sealEngine(): void {
-  const script = readdirSync(resolve(folder, "assets")).find((name) => /^worker-.*\.js$/.test(name));
+  const script = readdirSync(resolve(folder, "assets")).find((name) =>
+    /^worker-.*\.js$/.test(name),
+  );
   mkdirSync(resolve(folder, "sealed"), { recursive: true });
   writeFileSync(resolve(folder, "sealed/worker.js"), `import "../assets/${script}";\n`);
 }
 
-// The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from elsewhere.
+// The chat app. Everything that it needs lies beside it: no fonts, scripts or pictures from
+// elsewhere.
 export default defineConfig({
   root: import.meta.dirname,
   base: "./",
@@ -49,7 +60,11 @@ export default defineConfig({
     // Elements one by one, not as markup: what else would need a policy of its own.
     svelte({ compilerOptions: { fragments: "tree" } }),
     { name: "policy", transformIndexHtml: (html) => html.replace("%POLICY%", PAGE_POLICY) },
-    { name: "sealed engine", configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)), writeBundle: sealEngine },
+    {
+      name: "sealed engine",
+      configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)),
+      writeBundle: sealEngine,
+    },
     VitePWA({
       strategies: "injectManifest",
       srcDir: ".",
@@ -66,7 +81,8 @@ export default defineConfig({
         id: "./",
         name: "Phi: a language model on this device",
         short_name: "Phi",
-        description: "A language model that runs whole on this device. It works offline, and nothing you type leaves it.",
+        description:
+          "A language model that runs whole on this device. It works offline, and nothing you type leaves it.",
         lang: "en",
         start_url: "./",
         scope: "./",

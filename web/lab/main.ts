@@ -1,6 +1,14 @@
 // The page: load a model, ask, read the answer as it comes.
 
-import { type Backend, type ChatMessage, Phi, PhiError, type Progress, type Stats, VARIANTS } from "../src/index.js";
+import {
+  type Backend,
+  type ChatMessage,
+  Phi,
+  PhiError,
+  type Progress,
+  type Stats,
+  VARIANTS,
+} from "../src/index.js";
 
 // Tests call the package as pages do.
 Object.assign(window, { Phi });
@@ -43,10 +51,18 @@ const page = {
 
 const wishes = new URLSearchParams(location.search);
 const variant = VARIANTS.find((name) => name === wishes.get("variant"));
-/** For tests and measurements: which module computes, on how many threads, whether the model is kept, and whether SwiftShader may compute. */
+/**
+ * For tests and measurements: which module computes, on how many threads, whether the model is
+ * kept, and whether SwiftShader may compute.
+ */
 const storage = wishes.get("storage") === "auto" ? "auto" : "none";
 const softwareGpu = wishes.has("softwareGpu");
-const special = { ...(variant && { variant }), threads: Number(wishes.get("threads") ?? 0), storage, softwareGpu } as const;
+const special = {
+  ...(variant && { variant }),
+  threads: Number(wishes.get("threads") ?? 0),
+  storage,
+  softwareGpu,
+} as const;
 
 let phi: Phi | undefined;
 let conversation: ChatMessage[] = [];
@@ -55,7 +71,7 @@ let current: AbortController | undefined;
 /** The line beneath the answer that is under way. */
 let answering: HTMLElement | undefined;
 
-// ------------------------------------------------------------------------------------------------ loading
+// ----------------------------------------------------------------------------------------- loading
 
 async function load(model: string | File[]): Promise<void> {
   current = new AbortController();
@@ -63,7 +79,13 @@ async function load(model: string | File[]): Promise<void> {
   say("Loading the model.");
   try {
     const backend = page.backend.value as Backend;
-    phi = await Phi.load({ model, backend, ...special, onProgress: showProgress, signal: current.signal });
+    phi = await Phi.load({
+      model,
+      backend,
+      ...special,
+      onProgress: showProgress,
+      signal: current.signal,
+    });
     showModel(phi);
     say("The model is loaded.");
   } catch (error) {
@@ -93,9 +115,15 @@ function showProgress({ done, total }: Progress): void {
 }
 
 function showModel({ description }: Phi): void {
-  page.name.textContent = decodeURIComponent(description.model.replace(/\/$/, "").split("/").pop() ?? "");
+  page.name.textContent = decodeURIComponent(
+    description.model.replace(/\/$/, "").split("/").pop() ?? "",
+  );
   const size = `${(description.parameters / 1e6).toFixed(0)} million weights`;
-  page.facts.textContent = [size, `${description.ctxLen} tokens of context`, description.backend].join(" · ");
+  page.facts.textContent = [
+    size,
+    `${description.ctxLen} tokens of context`,
+    description.backend,
+  ].join(" · ");
   page.notice.textContent = description.notice ?? "";
   page.notice.hidden = !description.notice;
   page.loaded.dataset.device = description.device;
@@ -113,7 +141,7 @@ function change(): void {
   page.model.focus();
 }
 
-// ------------------------------------------------------------------------------------------------ asking
+// ------------------------------------------------------------------------------------------ asking
 
 async function ask(): Promise<void> {
   const question = page.question.value.trim();
@@ -129,8 +157,13 @@ async function ask(): Promise<void> {
   say("The model answers.");
   try {
     const instructions = page.instructions.value.trim();
-    const messages: ChatMessage[] = instructions ? [{ role: "system", content: instructions }, ...conversation] : conversation;
-    const options = { max_tokens: page.longest.valueAsNumber, temperature: page.temperature.valueAsNumber };
+    const messages: ChatMessage[] = instructions
+      ? [{ role: "system", content: instructions }, ...conversation]
+      : conversation;
+    const options = {
+      max_tokens: page.longest.valueAsNumber,
+      temperature: page.temperature.valueAsNumber,
+    };
     const answer = await phi.chat.completions.create(
       { messages, ...options, stream: true },
       {
@@ -213,7 +246,7 @@ function forget(): void {
   page.error.hidden = true;
 }
 
-// ------------------------------------------------------------------------------------------------ both
+// -------------------------------------------------------------------------------------------- both
 
 function show(error: unknown): void {
   if (error instanceof PhiError && error.code === "cancelled") return say("Stopped.");

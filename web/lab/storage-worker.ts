@@ -1,10 +1,11 @@
-// The worker of a test: what it is told, it does with a vault, and compares with an array in memory.
+// The worker of a test: what it is told, it does with the storage of a model, and compares with an
+// array in memory.
 
-import { holdModel, openStorage, type Refusal, type Vault } from "../src/storage/index.js";
+import { holdModel, type ModelStorage, openStorage, type Refusal } from "../src/storage/index.js";
 
 const MIB = 1 << 20;
 
-let vault: Vault;
+let storage: ModelStorage;
 let release = () => {};
 
 /** Numbers from 0 to 1 that a seed determines (mulberry32). */
@@ -20,7 +21,8 @@ function dice(seed: number): () => number {
 /** What a file of this seed holds from `at` on; both are multiples of 4. */
 function pattern(seed: number, at: number, length: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(length / 4);
-  for (let i = 0; i < words.length; i++) words[i] = Math.imul(at / 4 + i + seed, 0x9e3779b1) ^ (seed << 7);
+  for (let i = 0; i < words.length; i++)
+    words[i] = Math.imul(at / 4 + i + seed, 0x9e3779b1) ^ (seed << 7);
   return new Uint8Array(words.buffer);
 }
 
@@ -30,8 +32,8 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number {
 }
 
 async function whole(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array((await vault.size(file))!);
-  await vault.read(file, 0, bytes);
+  const bytes = new Uint8Array((await storage.size(file))!);
+  await storage.read(file, 0, bytes);
   return bytes;
 }
 
@@ -50,15 +52,18 @@ interface Scribbles {
   shared: boolean;
 }
 
-/** Random writes, reads and sizes, each compared with an array; tells the digest of what the file holds in the end. */
+/**
+ * Random writes, reads and sizes, each compared with an array; tells the digest of what the file
+ * holds in the end.
+ */
 async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promise<string> {
   const random = dice(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const memory = new Uint8Array(shared ? new SharedArrayBuffer(4 * MIB) : new ArrayBuffer(4 * MIB));
   const noise = Uint32Array.from({ length: MIB }, () => below(2 ** 32));
   let mirror = new Uint8Array(below(most));
-  await vault.remove(file);
-  await vault.resize(file, mirror.length);
+  await storage.remove(file);
+  await storage.resize(file, mirror.length);
   const cutOrLengthen = (size: number) => {
     const grown = new Uint8Array(size);
     grown.set(mirror.subarray(0, size));
@@ -66,7 +71,10 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
   };
   const check = (at: number, view: Uint8Array, round: number) => {
     const wrong = firstDifference(view, mirror.subarray(at, at + view.length));
-    if (wrong >= 0) throw new Error(`round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ${mirror[at + wrong]}`);
+    if (wrong >= 0)
+      throw new Error(
+        `round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ${mirror[at + wrong]}`,
+      );
   };
   for (let round = 0; round < rounds; round++) {
     const longest = [64, 64 << 10, 3 * MIB][below(3)]!;
@@ -76,21 +84,24 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
     if (kind < 0.5) {
       const at = below(most - length);
       view.set(new Uint8Array(noise.buffer, below(noise.byteLength - length), length));
-      await vault.write(file, at, view);
+      await storage.write(file, at, view);
       if (length > 0 && at + length > mirror.length) cutOrLengthen(at + length);
       if (length > 0) mirror.set(view, at);
     } else if (kind < 0.9) {
       const at = below(Math.max(mirror.length - length, 0));
       const there = view.subarray(0, mirror.length - at);
-      await vault.read(file, at, there);
+      await storage.read(file, at, there);
       check(at, there, round);
     } else if (kind < 0.95) {
-      await vault.flush(file);
+      await storage.flush(file);
     } else {
       cutOrLengthen(below(most));
-      await vault.resize(file, mirror.length);
+      await storage.resize(file, mirror.length);
     }
-    if ((await vault.size(file)) !== mirror.length) throw new Error(`round ${round}: ${file} has ${await vault.size(file)} bytes and not ${mirror.length}`);
+    if ((await storage.size(file)) !== mirror.length)
+      throw new Error(
+        `round ${round}: ${file} has ${await storage.size(file)} bytes and not ${mirror.length}`,
+      );
   }
   check(0, await whole(file), rounds);
   return digest(mirror);
@@ -105,29 +116,33 @@ interface Filling {
 
 /** Writes and flushes piece by piece, and tells the page after each how far it is. */
 async function fill({ file, seed, size, piece }: Filling): Promise<void> {
-  await vault.resize(file, size);
+  await storage.resize(file, size);
   for (let at = 0; at < size; at += piece) {
-    await vault.write(file, at, pattern(seed, at, Math.min(piece, size - at)));
-    await vault.flush(file);
+    await storage.write(file, at, pattern(seed, at, Math.min(piece, size - at)));
+    await storage.flush(file);
     self.postMessage({ flushed: Math.min(at + piece, size) });
   }
 }
 
 /** MB/s of writing, of flushing after each piece as well, and of reading. */
-async function rates({ file, size, piece }: Filling): Promise<{ written: number; flushed: number; read: number }> {
+async function rates({
+  file,
+  size,
+  piece,
+}: Filling): Promise<{ written: number; flushed: number; read: number }> {
   const bytes = pattern(1, 0, piece);
   const timed = async (work: (at: number) => void | Promise<void>) => {
     const start = performance.now();
     for (let at = 0; at < size; at += piece) await work(at);
     return Math.round(size / 1e3 / (performance.now() - start));
   };
-  await vault.resize(file, size);
-  const written = await timed((at) => vault.write(file, at, bytes));
+  await storage.resize(file, size);
+  const written = await timed((at) => storage.write(file, at, bytes));
   const flushed = await timed(async (at) => {
-    await vault.write(file, at, bytes);
-    await vault.flush(file);
+    await storage.write(file, at, bytes);
+    await storage.flush(file);
   });
-  return { written, flushed, read: await timed((at) => vault.read(file, at, bytes)) };
+  return { written, flushed, read: await timed((at) => storage.read(file, at, bytes)) };
 }
 
 const COMMANDS = {
@@ -139,26 +154,37 @@ const COMMANDS = {
       release();
       throw error;
     });
-    if (opened) vault = opened;
+    if (opened) storage = opened;
     return { kind: opened?.kind ?? "none", refused };
   },
-  ask: async ({ bytes }: { bytes: number }) => vault.askForRoom(bytes),
+  ask: async ({ bytes }: { bytes: number }) => storage.askForRoom(bytes),
   async close() {
-    await vault.close();
+    await storage.close();
     release();
   },
   scribble,
   fill,
   rates,
   digest: async ({ file }: { file: string }) => digest(await whole(file)),
-  size: async ({ file }: { file: string }) => vault.size(file),
-  resize: async ({ file, size }: { file: string; size: number }) => vault.resize(file, size),
-  remove: async ({ file }: { file: string }) => vault.remove(file),
-  read: async ({ file, at, length }: { file: string; at: number; length: number }) => vault.read(file, at, new Uint8Array(length)),
-  put: async ({ file, seed, at, length }: { file: string; seed: number; at: number; length: number }) => vault.write(file, at, pattern(seed, at, length)),
+  size: async ({ file }: { file: string }) => storage.size(file),
+  resize: async ({ file, size }: { file: string; size: number }) => storage.resize(file, size),
+  remove: async ({ file }: { file: string }) => storage.remove(file),
+  read: async ({ file, at, length }: { file: string; at: number; length: number }) =>
+    storage.read(file, at, new Uint8Array(length)),
+  put: async ({
+    file,
+    seed,
+    at,
+    length,
+  }: {
+    file: string;
+    seed: number;
+    at: number;
+    length: number;
+  }) => storage.write(file, at, pattern(seed, at, length)),
   async writeText({ file, text }: { file: string; text: string }) {
-    await vault.write(file, 0, new TextEncoder().encode(text));
-    await vault.flush(file);
+    await storage.write(file, 0, new TextEncoder().encode(text));
+    await storage.flush(file);
   },
   /** The first of `size` bytes that is not what `fill` wrote, or -1. */
   async check({ file, seed, size }: Filling) {
@@ -166,8 +192,12 @@ const COMMANDS = {
   },
   /** Whether touching a file that is open answers at once. */
   async atOnce({ file }: { file: string }) {
-    await vault.size(file);
-    const answers = [vault.size(file), vault.read(file, 0, new Uint8Array(4)), vault.write(file, 0, new Uint8Array(4))];
+    await storage.size(file);
+    const answers = [
+      storage.size(file),
+      storage.read(file, 0, new Uint8Array(4)),
+      storage.write(file, 0, new Uint8Array(4)),
+    ];
     const waits = answers.some((answer) => answer instanceof Promise);
     await Promise.all(answers);
     return !waits;
@@ -176,18 +206,22 @@ const COMMANDS = {
   async moved({ file }: { file: string }) {
     const memory = new WebAssembly.Memory({ initial: 1 });
     const view = new Uint8Array(memory.buffer, 0, 4).fill(7);
-    const written = vault.write(file, 0, view);
+    const written = storage.write(file, 0, view);
     memory.grow(1);
     await written;
-    await vault.close();
+    await storage.close();
     const into = new Uint8Array(memory.buffer, 0, 4);
-    const read = vault.read(file, 0, into);
+    const read = storage.read(file, 0, into);
     memory.grow(1);
     await read;
   },
   /** Many touches of a new file in one breath. */
   async together({ file, count }: { file: string; count: number }) {
-    await Promise.all(Array.from({ length: count }, (_, index) => vault.write(file, index, new Uint8Array([index]))));
+    await Promise.all(
+      Array.from({ length: count }, (_, index) =>
+        storage.write(file, index, new Uint8Array([index])),
+      ),
+    );
     return [...(await whole(file))];
   },
 };
@@ -195,8 +229,11 @@ const COMMANDS = {
 /** Makes a poorer browser of this thread. */
 function take(feature: string): void {
   if (feature === "opfs" && !("StorageManager" in self)) return; // It is poor enough.
-  if (feature === "opfs") Object.defineProperty(StorageManager.prototype, "getDirectory", { value: refuse });
-  else if (feature === "handles") delete (FileSystemFileHandle.prototype as { createSyncAccessHandle?: unknown }).createSyncAccessHandle;
+  if (feature === "opfs")
+    Object.defineProperty(StorageManager.prototype, "getDirectory", { value: refuse });
+  else if (feature === "handles")
+    delete (FileSystemFileHandle.prototype as { createSyncAccessHandle?: unknown })
+      .createSyncAccessHandle;
   else if (feature === "indexeddb") Object.defineProperty(self, "indexedDB", { value: undefined });
   else if (feature === "locks") Object.defineProperty(navigator, "locks", { value: undefined });
   else if (feature === "shared views") refuseSharedViews();
@@ -212,7 +249,9 @@ type Move = (bytes: Uint8Array, options: object) => number;
 
 /** As handles that know nothing of shared memory. */
 function refuseSharedViews(): void {
-  const { FileSystemSyncAccessHandle } = self as unknown as { FileSystemSyncAccessHandle: { prototype: { read: Move; write: Move } } };
+  const { FileSystemSyncAccessHandle } = self as unknown as {
+    FileSystemSyncAccessHandle: { prototype: { read: Move; write: Move } };
+  };
   const handles = FileSystemSyncAccessHandle.prototype;
   for (const name of ["read", "write"] as const) {
     const inner = handles[name];
@@ -231,7 +270,11 @@ self.onmessage = async ({ data }: MessageEvent<Order>) => {
     const value = (await COMMANDS[data.command](data.wishes)) ?? null;
     self.postMessage({ outcome: { value } });
   } catch (error) {
-    const { code, message, missing } = error as { code?: string; message: string; missing?: number };
+    const { code, message, missing } = error as {
+      code?: string;
+      message: string;
+      missing?: number;
+    };
     self.postMessage({ outcome: { error: { code, message, missing } } });
   }
 };

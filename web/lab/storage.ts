@@ -1,6 +1,12 @@
 // Has a worker, or this page's own thread, do with stored models what a test says.
 
-import { deleteModel, exportModel, listModels, persist, storageEstimate } from "../src/storage/index.js";
+import {
+  deleteModel,
+  exportModel,
+  listModels,
+  persist,
+  storageEstimate,
+} from "../src/storage/index.js";
 
 type Outcome = { value: unknown } | { error: { code?: string; message: string; missing?: number } };
 
@@ -15,7 +21,8 @@ let archive: { reader: ReadableStreamDefaultReader<Uint8Array>; bytes: number } 
 
 /** What the page's thread can do by itself. */
 const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
-  list: async () => (await listModels()).map((model) => ({ ...model, lastUsed: model.lastUsed.getTime() })),
+  list: async () =>
+    (await listModels()).map((model) => ({ ...model, lastUsed: model.lastUsed.getTime() })),
   estimate: storageEstimate,
   persist,
   delete: ({ id }: { id: string }) => deleteModel(id),
@@ -24,7 +31,10 @@ const HERE: Record<string, (wishes: never) => Promise<unknown>> = {
     const body = await new Response(await exportModel(id)).blob();
     return (await fetch(to, { method: "POST", body })).status;
   },
-  /** Reads on in the archive, keeping none of it, until so many bytes were read or there are no more; the bytes read so far. */
+  /**
+   * Reads on in the archive, keeping none of it, until so many bytes were read or there are no
+   * more; the bytes read so far.
+   */
   readOn: async ({ id, until }: { id: string; until: number }) => {
     archive ??= { reader: (await exportModel(id)).getReader(), bytes: 0 };
     while (archive.bytes < until) {
@@ -51,7 +61,8 @@ const lab = {
       if (data.flushed) this.flushed = data.flushed;
       if (data.outcome) this.end(data.outcome);
     };
-    this.worker.onerror = ({ message }) => this.end({ error: { message: message || "the worker's script did not load" } });
+    this.worker.onerror = ({ message }) =>
+      this.end({ error: { message: message || "the worker's script did not load" } });
     this.worker.postMessage({ without });
   },
 

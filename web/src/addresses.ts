@@ -1,4 +1,5 @@
-// Where the package's files lie, written so that bundlers find them: literally, and in one expression.
+// Where the package's files lie, written so that bundlers find them: literally, and in one
+// expression.
 
 import type { Variant } from "./variant.js";
 

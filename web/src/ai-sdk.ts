@@ -40,7 +40,9 @@ export interface PhiProvider extends ProviderV4 {
   unload(): Promise<void>;
 }
 
-/** A provider whose models' ids are their addresses; each is loaded once, when it is first asked. */
+/**
+ * A provider whose models' ids are their addresses; each is loaded once, when it is first asked.
+ */
 export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider {
   requireVersion4();
   const loaded = new Map<string, Promise<Phi>>();
@@ -54,7 +56,14 @@ export function createPhi(options: Omit<LoadOptions, "model"> = {}): PhiProvider
   const unload = async () => {
     const all = [...loaded.values()];
     loaded.clear();
-    await Promise.all(all.map((phi) => phi.then((phi) => phi.unload(), () => {})));
+    await Promise.all(
+      all.map((phi) =>
+        phi.then(
+          (phi) => phi.unload(),
+          () => {},
+        ),
+      ),
+    );
   };
   const none = (modelType: "embeddingModel" | "imageModel") => (modelId: string) => {
     throw new NoSuchModelError({ modelId, modelType });
@@ -75,11 +84,17 @@ export function phiModel(phi: Phi): LanguageModelV4 {
   return modelOf(async () => phi, phi.description.model);
 }
 
-/** `ai` 6 comes with version 3, and refuses a model of version 4 in words that name neither `ai` 6 nor a way out. */
+/**
+ * `ai` 6 comes with version 3, and refuses a model of version 4 in words that name neither `ai` 6
+ * nor a way out.
+ */
 function requireVersion4(): void {
   if ("NoSuchProviderReferenceError" in specification) return;
   const way = "npm takes that on Node.js 20: install ai@7, with Node.js 22 or newer";
-  throw new InputError("bad-option", `phi-wasm/ai-sdk needs ai 7 and finds a part of ai 6 or older; ${way}`);
+  throw new InputError(
+    "bad-option",
+    `phi-wasm/ai-sdk needs ai 7 and finds a part of ai 6 or older; ${way}`,
+  );
 }
 
 function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {
@@ -91,9 +106,11 @@ function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {
     async doGenerate(options) {
       const [request, call] = asked(options);
       const phi = await load();
-      const { id, created, model, choices, usage } = await phi.chat.completions.create({ ...request, stream: false }, call).catch((error) => {
-        throw asAbort(error, options.abortSignal);
-      });
+      const { id, created, model, choices, usage } = await phi.chat.completions
+        .create({ ...request, stream: false }, call)
+        .catch((error) => {
+          throw asAbort(error, options.abortSignal);
+        });
       const [{ message, finish_reason }] = choices;
       return {
         content: [{ type: "text", text: message.content }],
@@ -106,20 +123,31 @@ function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {
     async doStream(options) {
       const [request, call] = asked(options);
       const phi = await load();
-      const pieces = await phi.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } }, call);
+      const pieces = await phi.chat.completions.create(
+        { ...request, stream: true, stream_options: { include_usage: true } },
+        call,
+      );
       return { stream: streamOf(partsOf(pieces, options)) };
     },
   };
 }
 
-async function* partsOf(pieces: AsyncIterable<ChatCompletionChunk>, options: LanguageModelV4CallOptions): AsyncGenerator<LanguageModelV4StreamPart, void> {
+async function* partsOf(
+  pieces: AsyncIterable<ChatCompletionChunk>,
+  options: LanguageModelV4CallOptions,
+): AsyncGenerator<LanguageModelV4StreamPart, void> {
   yield { type: "stream-start", warnings: warningsOf(options) };
   const id = "0";
   let finish: FinishReason = "stop";
   let isFirst = true;
   for await (const { id: answerId, created, model, choices, usage } of pieces) {
     if (isFirst) {
-      yield { type: "response-metadata", id: answerId, timestamp: new Date(created * 1000), modelId: model };
+      yield {
+        type: "response-metadata",
+        id: answerId,
+        timestamp: new Date(created * 1000),
+        modelId: model,
+      };
       yield { type: "text-start", id };
     }
     isFirst = false;
@@ -149,14 +177,47 @@ function streamOf<T>(parts: AsyncGenerator<T, void>): ReadableStream<T> {
 
 /** A call's options, as our API takes them. */
 function asked(options: LanguageModelV4CallOptions): [ChatRequest, CallOptions] {
-  const { maxOutputTokens, temperature, topP, topK, stopSequences, seed, presencePenalty, frequencyPenalty, abortSignal } = options;
-  const { minP, repetitionPenalty, ...others } = (options.providerOptions?.phi ?? {}) as PhiProviderOptions;
+  const {
+    maxOutputTokens,
+    temperature,
+    topP,
+    topK,
+    stopSequences,
+    seed,
+    presencePenalty,
+    frequencyPenalty,
+    abortSignal,
+  } = options;
+  const { minP, repetitionPenalty, ...others } = (options.providerOptions?.phi ??
+    {}) as PhiProviderOptions;
   const [unknown] = Object.keys(others);
-  if (unknown) throw new InputError("bad-option", `${unknown} is no option of providerOptions.phi, which takes minP and repetitionPenalty`);
-  const sampling = { temperature, top_p: topP, top_k: topK, seed, presence_penalty: presencePenalty, frequency_penalty: frequencyPenalty };
-  const given = { ...sampling, max_tokens: maxOutputTokens, stop: stopSequences, min_p: minP, repetition_penalty: repetitionPenalty };
-  const request = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return [{ ...request, messages: messagesOf(options.prompt) }, abortSignal ? { signal: abortSignal } : {}];
+  if (unknown)
+    throw new InputError(
+      "bad-option",
+      `${unknown} is no option of providerOptions.phi, which takes minP and repetitionPenalty`,
+    );
+  const sampling = {
+    temperature,
+    top_p: topP,
+    top_k: topK,
+    seed,
+    presence_penalty: presencePenalty,
+    frequency_penalty: frequencyPenalty,
+  };
+  const given = {
+    ...sampling,
+    max_tokens: maxOutputTokens,
+    stop: stopSequences,
+    min_p: minP,
+    repetition_penalty: repetitionPenalty,
+  };
+  const request = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  return [
+    { ...request, messages: messagesOf(options.prompt) },
+    abortSignal ? { signal: abortSignal } : {},
+  ];
 }
 
 function messagesOf(prompt: LanguageModelV4Prompt): ChatMessage[] {
@@ -166,15 +227,23 @@ function messagesOf(prompt: LanguageModelV4Prompt): ChatMessage[] {
       if (part.type === "text") return part.text;
       // What a model thought is no part of what it said.
       if (part.type === "reasoning") return "";
-      throw new UnsupportedFunctionalityError({ functionality: `a part of type "${part.type}" in a message: phi-wasm reads text only` });
+      throw new UnsupportedFunctionalityError({
+        functionality: `a part of type "${part.type}" in a message: phi-wasm reads text only`,
+      });
     });
     return { role, content: texts.join("") };
   });
 }
 
 /** What a call asks for that has no effect. */
-function warningsOf({ tools, responseFormat }: LanguageModelV4CallOptions): { type: "unsupported"; feature: string }[] {
-  const features = [...(tools?.length ? ["tools"] : []), ...(responseFormat?.type === "json" ? ["responseFormat"] : [])];
+function warningsOf({
+  tools,
+  responseFormat,
+}: LanguageModelV4CallOptions): { type: "unsupported"; feature: string }[] {
+  const features = [
+    ...(tools?.length ? ["tools"] : []),
+    ...(responseFormat?.type === "json" ? ["responseFormat"] : []),
+  ];
   return features.map((feature) => ({ type: "unsupported", feature }));
 }
 
@@ -182,15 +251,26 @@ function finishOf(raw: FinishReason): LanguageModelV4FinishReason {
   return { unified: raw === "cancelled" ? "other" : raw, raw };
 }
 
-function usageOf({ prompt_tokens, completion_tokens, prompt_tokens_details: { cached_tokens } }: Usage): LanguageModelV4Usage {
+function usageOf({
+  prompt_tokens,
+  completion_tokens,
+  prompt_tokens_details: { cached_tokens },
+}: Usage): LanguageModelV4Usage {
   return {
-    inputTokens: { total: prompt_tokens, noCache: prompt_tokens - cached_tokens, cacheRead: cached_tokens, cacheWrite: undefined },
+    inputTokens: {
+      total: prompt_tokens,
+      noCache: prompt_tokens - cached_tokens,
+      cacheRead: cached_tokens,
+      cacheWrite: undefined,
+    },
     outputTokens: { total: completion_tokens, text: completion_tokens, reasoning: undefined },
   };
 }
 
 /** The SDK knows an abort by what the signal gives as its reason. */
 function asAbort(error: unknown, signal: AbortSignal | undefined): unknown {
-  const isAbort = signal?.aborted && (error === undefined || (error instanceof PhiError && error.code === "cancelled"));
+  const isAbort =
+    signal?.aborted &&
+    (error === undefined || (error instanceof PhiError && error.code === "cancelled"));
   return isAbort ? signal.reason : (error ?? new PhiError("cancelled", "the answer was cancelled"));
 }

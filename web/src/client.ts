@@ -9,17 +9,43 @@ import * as options from "./options.js";
 import { Pace } from "./pace.js";
 import type { EngineOptions, Event } from "./protocol.js";
 import { findWorker, openModule, requireBrowser } from "./start.js";
-import { deleteModel, exportModel, listModels, persist, type StorageEstimate, storageEstimate, type StoredModel } from "./storage/index.js";
-import type { BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, PromptOptions, Stats } from "./types.js";
+import {
+  deleteModel,
+  exportModel,
+  listModels,
+  persist,
+  type StorageEstimate,
+  type StoredModel,
+  storageEstimate,
+} from "./storage/index.js";
+import type {
+  BenchFigures,
+  CallOptions,
+  Checked,
+  CheckOptions,
+  Description,
+  LoadOptions,
+  PromptOptions,
+  Stats,
+} from "./types.js";
 import { pick } from "./variant.js";
 
 type StartOptions = CheckOptions & Pick<LoadOptions, "variant" | "onNotice">;
 
 /** As in OpenAI's package: with `stream: true` the answer comes in pieces, otherwise whole. */
 export interface ChatCompletions {
-  create(request: openai.ChatRequest & { stream: true }, call?: CallOptions): Promise<AsyncIterable<openai.ChatCompletionChunk>>;
-  create(request: openai.ChatRequest & { stream?: false | null }, call?: CallOptions): Promise<openai.ChatCompletion>;
-  create(request: openai.ChatRequest, call?: CallOptions): Promise<openai.ChatCompletion | AsyncIterable<openai.ChatCompletionChunk>>;
+  create(
+    request: openai.ChatRequest & { stream: true },
+    call?: CallOptions,
+  ): Promise<AsyncIterable<openai.ChatCompletionChunk>>;
+  create(
+    request: openai.ChatRequest & { stream?: false | null },
+    call?: CallOptions,
+  ): Promise<openai.ChatCompletion>;
+  create(
+    request: openai.ChatRequest,
+    call?: CallOptions,
+  ): Promise<openai.ChatCompletion | AsyncIterable<openai.ChatCompletionChunk>>;
 }
 
 /** A loaded model. Calls wait for one another; all reject with a {@link PhiError}. */
@@ -40,8 +66,17 @@ export class Phi {
     this.#adopt(link);
     const create = async (request: openai.ChatRequest, call?: CallOptions) => {
       const asked = openai.chatAsked(request);
-      const ask: Ask = { kind: "chat", messages: openai.messagesOf(asked.messages), options: openai.optionsOf(asked) };
-      return this.#answer(asked, ask, openai.chatShape(this.description.model), options.ofCall(call));
+      const ask: Ask = {
+        kind: "chat",
+        messages: openai.messagesOf(asked.messages),
+        options: openai.optionsOf(asked),
+      };
+      return this.#answer(
+        asked,
+        ask,
+        openai.chatShape(this.description.model),
+        options.ofCall(call),
+      );
     };
     // What comes out depends on `stream`, which only the overloads can say.
     this.chat = { completions: { create: create as ChatCompletions["create"] } };
@@ -53,7 +88,7 @@ export class Phi {
     const asked = options.ofLoad(given);
     const { signal, storage = "auto" } = asked;
     if (signal?.aborted) throw cancelled("loading");
-    const resolved = await resolveModel(asked.model, asked).catch(thrown);
+    const resolved = await resolveModel(asked.model, asked).catch(rethrow);
     // Firefox asks its user, which takes as long as it takes.
     if (storage === "auto") void persist();
     return new Phi(await start(asked, resolved), asked, resolved);
@@ -65,10 +100,22 @@ export class Phi {
   }
 
   /** Continues a text as it stands, without the chat template. */
-  complete(request: openai.CompletionRequest & { stream: true }, call?: CallOptions): Promise<AsyncIterable<openai.CompletionChunk>>;
-  complete(request: openai.CompletionRequest & { stream?: false | null }, call?: CallOptions): Promise<openai.Completion>;
-  complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>>;
-  async complete(request: openai.CompletionRequest, call?: CallOptions): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>> {
+  complete(
+    request: openai.CompletionRequest & { stream: true },
+    call?: CallOptions,
+  ): Promise<AsyncIterable<openai.CompletionChunk>>;
+  complete(
+    request: openai.CompletionRequest & { stream?: false | null },
+    call?: CallOptions,
+  ): Promise<openai.Completion>;
+  complete(
+    request: openai.CompletionRequest,
+    call?: CallOptions,
+  ): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>>;
+  async complete(
+    request: openai.CompletionRequest,
+    call?: CallOptions,
+  ): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>> {
     const asked = openai.completionAsked(request);
     const ask: Ask = { kind: "complete", prompt: asked.prompt, options: openai.optionsOf(asked) };
     return this.#answer(asked, ask, openai.textShape(this.description.model), options.ofCall(call));
@@ -82,18 +129,33 @@ export class Phi {
 
   /** The text of tokens, control tokens as they are written. */
   async detokenize(tokens: Iterable<number>): Promise<string> {
-    return (await (await this.#ready()).answer({ kind: "detokenize", tokens: options.tokensOf(tokens) }, "text")).text;
+    return (
+      await (
+        await this.#ready()
+      ).answer({ kind: "detokenize", tokens: options.tokensOf(tokens) }, "text")
+    ).text;
   }
 
-  /** A conversation as the model reads it. What a message says stays text, even where it is spelt like a control token. */
+  /**
+   * A conversation as the model reads it. What a message says stays text, even where it is spelt
+   * like a control token.
+   */
   async applyChatTemplate(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<string> {
-    const ask: Ask = { kind: "render", messages: openai.messagesOf(messages), options: options.ofPrompt(wishes) };
+    const ask: Ask = {
+      kind: "render",
+      messages: openai.messagesOf(messages),
+      options: options.ofPrompt(wishes),
+    };
     return (await (await this.#ready()).answer(ask, "text")).text;
   }
 
   /** How many tokens a conversation is, as the model reads it. */
   async countTokens(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<number> {
-    const ask: Ask = { kind: "count", messages: openai.messagesOf(messages), options: options.ofPrompt(wishes) };
+    const ask: Ask = {
+      kind: "count",
+      messages: openai.messagesOf(messages),
+      options: options.ofPrompt(wishes),
+    };
     return (await (await this.#ready()).answer(ask, "counted")).count;
   }
 
@@ -102,19 +164,28 @@ export class Phi {
     return this.#stats;
   }
 
-  /** Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten. */
+  /**
+   * Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten.
+   */
   async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
     options.requireCounts({ promptTokens, generateTokens });
-    return (await (await this.#ready()).answer({ kind: "bench", promptTokens, generateTokens }, "figures")).figures;
+    return (
+      await (await this.#ready()).answer({ kind: "bench", promptTokens, generateTokens }, "figures")
+    ).figures;
   }
 
-  /** Ends the workers, gives their memory back and lets go of the stored model. Whatever they were doing rejects with "cancelled". */
+  /**
+   * Ends the workers, gives their memory back and lets go of the stored model. Whatever they were
+   * doing rejects with "cancelled".
+   */
   async unload(): Promise<void> {
     this.#unloaded.abort();
     this.#link.close();
   }
 
-  /** The models that this browser keeps for this site, those begun included, the latest used first. */
+  /**
+   * The models that this browser keeps for this site, those begun included, the latest used first.
+   */
   static listModels(): Promise<StoredModel[]> {
     return stored(listModels);
   }
@@ -127,9 +198,21 @@ export class Phi {
   static async checkModel(id: string, given: CheckOptions = {}): Promise<Checked> {
     const asked = options.ofCheck(given);
     const model = (await Phi.listModels()).find((model) => model.id === options.idOf(id));
-    if (!model) throw phiError({ code: "not-found", message: `the model ${id} is not stored: load it first` });
+    if (!model)
+      throw phiError({
+        code: "not-found",
+        message: `the model ${id} is not stored: load it first`,
+      });
     return working({ ...asked, variant: "simd" }, "checking", async (link) => {
-      const { checked } = await link.answer({ kind: "check", model: id, source: model.source, along: addressAlong(model.source, asked) }, "checked");
+      const { checked } = await link.answer(
+        {
+          kind: "check",
+          model: id,
+          source: model.source,
+          along: addressAlong(model.source, asked),
+        },
+        "checked",
+      );
       link.close();
       return checked;
     });
@@ -150,21 +233,36 @@ export class Phi {
     link.onEnd = (why, didNotStop) => this.#ended(why, didNotStop);
   }
 
-  /** The engine has ended by itself. Who wanted no more than to stop it gets the model back, but nothing is fetched for that. */
+  /**
+   * The engine has ended by itself. Who wanted no more than to stop it gets the model back, but
+   * nothing is fetched for that.
+   */
   #ended(why: PhiError, didNotStop: boolean): void {
     const { onFailure, onNotice } = this.#asked;
-    if (!didNotStop || (typeof this.#resolved.model === "string" && this.description.storage === "none")) return tell(onFailure, why);
-    const again = async () => this.#adopt(await start({ ...this.#asked, signal: this.#unloaded.signal }, this.#resolved));
+    if (
+      !didNotStop ||
+      (typeof this.#resolved.model === "string" && this.description.storage === "none")
+    )
+      return emit(onFailure, why);
+    const again = async () =>
+      this.#adopt(await start({ ...this.#asked, signal: this.#unloaded.signal }, this.#resolved));
     this.#again = again().finally(() => (this.#again = undefined));
     // Whoever asks meanwhile hears of it, and so does everybody later from the link that is over.
     this.#again.catch(() => {});
-    tell(onNotice, "The engine did not stop when it was told to: it was ended, and the model is loaded again.");
-    tell(onFailure, why, this.#again);
+    emit(
+      onNotice,
+      "The engine did not stop when it was told to: it was ended, and the model is loaded again.",
+    );
+    emit(onFailure, why, this.#again);
   }
 
   /** Whoever gives up meanwhile gets the link that is over. */
   async #ready(signal?: AbortSignal): Promise<Link> {
-    if (this.#again) await Promise.race([this.#again, new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }))]);
+    if (this.#again)
+      await Promise.race([
+        this.#again,
+        new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true })),
+      ]);
     return this.#link;
   }
 
@@ -175,16 +273,23 @@ export class Phi {
     shape: openai.Shape<Chunk, Whole>,
     call: CallOptions,
   ): Promise<AsyncIterable<Chunk> | Whole> {
-    if (request.stream) return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
+    if (request.stream)
+      return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
     let text = "";
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") text += event.text;
-      if (event.kind === "done" && event.finish !== "cancelled") return shape.whole(text, event.finish, openai.usageOf(event));
+      if (event.kind === "done" && event.finish !== "cancelled")
+        return shape.whole(text, event.finish, openai.usageOf(event));
     }
     throw cancelled("the answer");
   }
 
-  async *#pieces<Chunk>(ask: Ask, shape: openai.Shape<Chunk, unknown>, call: CallOptions, withUsage: boolean): AsyncGenerator<Chunk, void> {
+  async *#pieces<Chunk>(
+    ask: Ask,
+    shape: openai.Shape<Chunk, unknown>,
+    call: CallOptions,
+    withUsage: boolean,
+  ): AsyncGenerator<Chunk, void> {
     yield* shape.first();
     let end: Stats | undefined;
     for await (const event of this.#events(ask, call)) {
@@ -197,14 +302,17 @@ export class Phi {
   }
 
   /** The engine's events; those of an answer that is cancelled before its turn are none. */
-  async *#events(ask: Ask, { signal, onPrefill, onNotice }: CallOptions): AsyncGenerator<Event, void> {
+  async *#events(
+    ask: Ask,
+    { signal, onPrefill, onNotice }: CallOptions,
+  ): AsyncGenerator<Event, void> {
     if (signal?.aborted) return;
     try {
       for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {
         if (reply.kind !== "event") continue;
         const { event } = reply;
-        if (event.kind === "prefill") tell(onPrefill, event.done, event.total);
-        if (event.kind === "notice") tell(onNotice, event.message);
+        if (event.kind === "prefill") emit(onPrefill, event.done, event.total);
+        if (event.kind === "notice") emit(onNotice, event.message);
         if (event.kind === "done") this.#stats = statsOf(event);
         yield event;
       }
@@ -220,14 +328,21 @@ async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
   const { storage = "auto" } = asked;
   return working(asked, "loading", async (link) => {
     const along = addressAlong(resolved.model, asked);
-    const { description } = await link.answer({ kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along }, "loaded");
-    if (description.notice) tell(asked.onNotice, description.notice);
+    const { description } = await link.answer(
+      { kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along },
+      "loaded",
+    );
+    if (description.notice) emit(asked.onNotice, description.notice);
     return link;
   });
 }
 
 /** Starts a worker and has it do something; it ends when that fails or is cancelled. */
-async function working<T>(options: StartOptions, what: string, act: (link: Link) => Promise<T>): Promise<T> {
+async function working<T>(
+  options: StartOptions,
+  what: string,
+  act: (link: Link) => Promise<T>,
+): Promise<T> {
   const { signal, variant = pick(), onProgress } = options;
   if (signal?.aborted) throw cancelled(what);
   const link = new Link(await findWorker(options));
@@ -235,13 +350,17 @@ async function working<T>(options: StartOptions, what: string, act: (link: Link)
   signal?.addEventListener("abort", abort, { once: true });
   try {
     if (signal?.aborted) abort();
-    await openModule(async (variant, wasm) => void (await link.answer({ kind: "open", variant, wasm }, "opened")), variant, options);
+    await openModule(
+      async (variant, wasm) => void (await link.answer({ kind: "open", variant, wasm }, "opened")),
+      variant,
+      options,
+    );
     const pace = new Pace();
-    link.onProgress = (progress) => tell(onProgress, pace.with(progress));
+    link.onProgress = (progress) => emit(onProgress, pace.with(progress));
     return await act(link);
   } catch (error) {
     link.close();
-    return thrown(error);
+    return rethrow(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
@@ -251,7 +370,15 @@ function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
   return stats;
 }
 
-function forEngine({ backend, bits, contextLength, kv, threads, retune, softwareGpu }: LoadOptions): Omit<EngineOptions, "model"> {
+function forEngine({
+  backend,
+  bits,
+  contextLength,
+  kv,
+  threads,
+  retune,
+  softwareGpu,
+}: LoadOptions): Omit<EngineOptions, "model"> {
   const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune, softwareGpu };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }
@@ -264,17 +391,23 @@ function addressAlong(model: unknown, asked: CheckOptions) {
 /** Storage's own errors, as this package throws them. */
 async function stored<T>(act: () => Promise<T>): Promise<T> {
   requireBrowser();
-  return Promise.resolve().then(act).catch(thrown);
+  return Promise.resolve().then(act).catch(rethrow);
 }
 
-function thrown(error: unknown): never {
+function rethrow(error: unknown): never {
   throw asPhiError(error);
 }
 
-/** A listener that throws must not end what it listens to: the page hears of it as of any other error of its own. */
-function tell<Said extends unknown[]>(listener: ((...said: Said) => void) | undefined, ...said: Said): void {
+/**
+ * A listener that throws must not end what it listens to: the page hears of it as of any other
+ * error of its own.
+ */
+function emit<Args extends unknown[]>(
+  listener: ((...args: Args) => void) | undefined,
+  ...args: Args
+): void {
   try {
-    listener?.(...said);
+    listener?.(...args);
   } catch (error) {
     reportError(error);
   }

@@ -16,7 +16,10 @@ export interface PlainError {
   contextLength?: number;
 }
 
-/** The base of all, and the class of those that belong to no group: "cancelled", "no-browser", "no-worker", "internal". */
+/**
+ * The base of all, and the class of those that belong to no group: "cancelled", "no-browser",
+ * "no-worker", "internal".
+ */
 export class PhiError extends Error {
   override readonly name: string = "PhiError";
 
@@ -79,7 +82,18 @@ export class InputError extends PhiError {
 const GROUPS: [typeof PhiError, Code[]][] = [
   [StorageError, ["storage-full", "storage-lost", "in-use", "io"]],
   [NetworkError, ["network", "not-found"]],
-  [ModelError, ["not-a-model", "truncated", "malformed", "corrupt", "unsupported-architecture", "unsupported-tensor", "missing-tensor"]],
+  [
+    ModelError,
+    [
+      "not-a-model",
+      "truncated",
+      "malformed",
+      "corrupt",
+      "unsupported-architecture",
+      "unsupported-tensor",
+      "missing-tensor",
+    ],
+  ],
   [ModelError, ["wrong-shape", "bad-config", "bad-tokenizer", "bad-template"]],
   [GpuError, ["no-gpu", "gpu-failed", "gpu-lost"]],
   [InputError, ["prompt-too-long", "context-full", "bad-token", "bad-option"]],
@@ -99,17 +113,30 @@ export function isTold(error: unknown): error is PlainError {
   return typeof code === "string" && !!message;
 }
 
-/** Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault of ours, or of the browser's. */
+/**
+ * Of anything that was thrown: the engine's and storage's errors carry a code; all else is a fault
+ * of ours, or of the browser's.
+ */
 export function plain(error: unknown): PlainError {
   if (!isTold(error)) return faultOf(error, undefined);
   const { code, message, missing, contextLength } = error;
-  return { code, message, ...(missing !== undefined && { missing }), ...(contextLength !== undefined && { contextLength }) };
+  return {
+    code,
+    message,
+    ...(missing !== undefined && { missing }),
+    ...(contextLength !== undefined && { contextLength }),
+  };
 }
 
 /** Of what ended a module, or anything else of a browser's. */
 export function faultOf(error: unknown, module: Sized | undefined): PlainError {
   const why = (error as Partial<Error> | undefined)?.message ?? String(error);
-  return ofMemory(error, module) ?? { code: "internal", message: `the engine stopped unexpectedly (${why}): load the model again` };
+  return (
+    ofMemory(error, module) ?? {
+      code: "internal",
+      message: `the engine stopped unexpectedly (${why}): load the model again`,
+    }
+  );
 }
 
 /** Of anything that was thrown, what this package throws. */

@@ -1,4 +1,5 @@
-// The workers that help the engine's. The page starts them: not every browser and bundler lets a worker do it.
+// The workers that help the engine's. The page starts them: not every browser and bundler lets a
+// worker do it.
 
 import type { PlainError } from "./errors.js";
 import { watch } from "./life.js";
@@ -8,13 +9,19 @@ export class Helpers {
   #workers: Worker[] = [];
   #over = new AbortController();
 
-  /** `start` gives a worker like the engine's; `onFailure` hears of one that fails while it works: the engine then waits for it for ever. */
+  /**
+   * `start` gives a worker like the engine's; `onFailure` hears of one that fails while it works:
+   * the engine then waits for it for ever.
+   */
   constructor(
     readonly start: () => Worker,
     readonly onFailure: (why: PlainError) => void,
   ) {}
 
-  /** Has a helper at each of these lines to the engine, those that there are counted, and resolves once all are ready; rejects when one does not start. */
+  /**
+   * Has a helper at each of these lines to the engine, those that there are counted, and resolves
+   * once all are ready; rejects when one does not start.
+   */
   async seeTo(lines: MessagePort[]): Promise<void> {
     await Promise.all(lines.slice(this.#workers.length).map((line) => this.#start(line)));
   }
@@ -30,7 +37,11 @@ export class Helpers {
     this.#workers.push(worker);
     return new Promise((resolve, reject) => {
       let ready = false;
-      const end = (why: string) => this.onFailure({ code: "internal", message: `a thread of the engine ${why}: load the model again` });
+      const end = (why: string) =>
+        this.onFailure({
+          code: "internal",
+          message: `a thread of the engine ${why}: load the model again`,
+        });
       const fail = (why: string) => {
         if (ready) return end(`failed (${why})`);
         worker.terminate();
@@ -40,7 +51,8 @@ export class Helpers {
       worker.onmessage = ({ data }: MessageEvent<FromHelper>) => {
         if (data.kind === "failed") return fail(data.message);
         if (data.kind === "trapped") return this.onFailure(data.error);
-        if (data.kind === "alive") return watch(data.life, this.#over.signal, () => end("is gone without a word"));
+        if (data.kind === "alive")
+          return watch(data.life, this.#over.signal, () => end("is gone without a word"));
         if (data.kind !== "ready") return;
         ready = true;
         resolve();

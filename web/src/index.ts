@@ -1,7 +1,16 @@
 // What `phi-wasm` exports.
 
 export { type ChatCompletions, Phi } from "./client.js";
-export { type Code, GpuError, InputError, MemoryError, ModelError, NetworkError, PhiError, StorageError } from "./errors.js";
+export {
+  type Code,
+  GpuError,
+  InputError,
+  MemoryError,
+  ModelError,
+  NetworkError,
+  PhiError,
+  StorageError,
+} from "./errors.js";
 export type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -15,5 +24,16 @@ export type {
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
-export type { Backend, BenchFigures, CallOptions, Checked, CheckOptions, Description, LoadOptions, Progress, PromptOptions, Stats } from "./types.js";
-export { type Variant, VARIANTS } from "./variant.js";
+export type {
+  Backend,
+  BenchFigures,
+  CallOptions,
+  Checked,
+  CheckOptions,
+  Description,
+  LoadOptions,
+  Progress,
+  PromptOptions,
+  Stats,
+} from "./types.js";
+export { VARIANTS, type Variant } from "./variant.js";

@@ -1,5 +1,6 @@
-// What the package carries in its own scripts for pages whose bundler or server does not find the files: each loaded only when it is needed.
-// The package's build (web/tools/pack.mjs) puts its own module here; who bundles these sources has the files.
+// What the package carries in its own scripts for pages whose bundler or server does not find the
+// files: each loaded only when it is needed. The package's build (web/tools/pack.mjs) puts its own
+// module here; who bundles these sources has the files.
 
 import type { Variant } from "./variant.js";
 

@@ -1,6 +1,6 @@
 // The page's end of the line to the engine's worker: turns its messages into streams of replies.
 
-import { PhiError, phiError, type PlainError } from "./errors.js";
+import { PhiError, type PlainError, phiError } from "./errors.js";
 import { Helpers } from "./helpers.js";
 import { watch } from "./life.js";
 import type { Alive, Reply, Request, Trapped } from "./protocol.js";
@@ -10,11 +10,24 @@ import type { Description, Progress } from "./types.js";
 /** A request without its id. */
 export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
 
-/** Milliseconds that a worker has to say something after it was told to stop: longer than any step of the CPU; while a GPU computes it hears. */
+/**
+ * Milliseconds that a worker has to say something after it was told to stop: longer than any step
+ * of the CPU; while a GPU computes it hears.
+ */
 const PATIENCE = 10_000;
 
 /** Replies that no other follows. */
-const LAST: Reply["kind"][] = ["opened", "loaded", "tokens", "text", "counted", "checked", "figures", "end", "error"];
+const LAST: Reply["kind"][] = [
+  "opened",
+  "loaded",
+  "tokens",
+  "text",
+  "counted",
+  "checked",
+  "figures",
+  "end",
+  "error",
+];
 
 export class Link {
   /** What is loaded, as last heard. */
@@ -42,7 +55,9 @@ export class Link {
     };
   }
 
-  /** Sends a request and yields its replies up to the last; leaving the loop early stops the work. */
+  /**
+   * Sends a request and yields its replies up to the last; leaving the loop early stops the work.
+   */
   async *ask(ask: Ask, signal?: AbortSignal): AsyncGenerator<Reply, void> {
     if (this.#over) throw this.#over;
     const id = ++this.#lastId;
@@ -66,7 +81,8 @@ export class Link {
         }
         over = LAST.includes(reply.kind);
         // Those of opening a module are nobody's but ours.
-        if (reply.kind === "error") throw ask.kind === "open" ? reply.error : phiError(reply.error as PlainError);
+        if (reply.kind === "error")
+          throw ask.kind === "open" ? reply.error : phiError(reply.error as PlainError);
         yield reply;
       }
     } finally {
@@ -78,8 +94,12 @@ export class Link {
 
   /** The one reply of a kind that a request has. */
   async answer<K extends Reply["kind"]>(ask: Ask, kind: K): Promise<Reply & { kind: K }> {
-    for await (const reply of this.ask(ask)) if (reply.kind === kind) return reply as Reply & { kind: K };
-    throw new PhiError("internal", `the engine's worker did not answer "${ask.kind}": load the model again`);
+    for await (const reply of this.ask(ask))
+      if (reply.kind === kind) return reply as Reply & { kind: K };
+    throw new PhiError(
+      "internal",
+      `the engine's worker did not answer "${ask.kind}": load the model again`,
+    );
   }
 
   /** Ends the workers and gives their memory back. Whatever they were doing rejects with `why`. */
@@ -94,7 +114,8 @@ export class Link {
     const timer = setInterval(() => {
       if (this.#over || !this.#listeners.has(id)) return clearInterval(timer);
       const silent = performance.now() - Math.max(told, this.#heard);
-      if (silent >= PATIENCE) this.#fail(fault(`did not stop, and said nothing for ${PATIENCE / 1000} seconds`), true);
+      if (silent >= PATIENCE)
+        this.#fail(fault(`did not stop, and said nothing for ${PATIENCE / 1000} seconds`), true);
       // It says that it has heard.
       else this.#send({ id, kind: "stop" });
     }, 1000);
@@ -102,7 +123,10 @@ export class Link {
 
   #hear(reply: Reply | Alive | Trapped): void {
     this.#heard = performance.now();
-    if (reply.kind === "alive") return watch(reply.life, this.#watching.signal, () => this.#fail(fault("is gone without a word")));
+    if (reply.kind === "alive")
+      return watch(reply.life, this.#watching.signal, () =>
+        this.#fail(fault("is gone without a word")),
+      );
     if (reply.kind === "trapped") return this.#fail(reply.error);
     if (reply.kind === "helpers") void this.#help(reply);
     else if (reply.kind === "progress") this.onProgress?.(reply.progress);
@@ -111,7 +135,8 @@ export class Link {
   }
 
   #send(request: Request): void {
-    const bytes = request.kind === "open" && request.wasm instanceof ArrayBuffer ? [request.wasm] : [];
+    const bytes =
+      request.kind === "open" && request.wasm instanceof ArrayBuffer ? [request.wasm] : [];
     this.#worker.postMessage(request, bytes);
   }
 
@@ -136,7 +161,8 @@ export class Link {
     this.#watching.abort();
     this.#worker.terminate();
     this.#helpers.close();
-    for (const [id, listener] of this.#listeners) listener({ id, kind: "error", error: { code, message } });
+    for (const [id, listener] of this.#listeners)
+      listener({ id, kind: "error", error: { code, message } });
   }
 }
 

@@ -1,4 +1,5 @@
-// Small things that loading finds out, kept for the next time. Where a browser keeps nothing for us, they are found out again.
+// Small things that loading finds out, kept for the next time. Where a browser keeps nothing for
+// us, they are found out again.
 
 const STORE = "phi-wasm";
 

@@ -1,14 +1,38 @@
 // The options of this package's own calls; those of requests are OpenAI's.
 
-import { ADDRESS, ANYTHING, type Check, checked, FLAG, isObject, LISTENER, oneOf, refuse, shown, SIGNAL, TEXT, whole } from "./check.js";
+import {
+  ADDRESS,
+  ANYTHING,
+  type Check,
+  checked,
+  FLAG,
+  isObject,
+  LISTENER,
+  oneOf,
+  refuse,
+  SIGNAL,
+  shown,
+  TEXT,
+  whole,
+} from "./check.js";
 import type { CallOptions, CheckOptions, LoadOptions, PromptOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
 
 const HEADERS: Check = [
-  (value) => isObject(value) && Object.values(value).every((one) => typeof one === "string") && isSendable(value as Record<string, string>),
+  (value) =>
+    isObject(value) &&
+    Object.values(value).every((one) => typeof one === "string") &&
+    isSendable(value as Record<string, string>),
   "an object of texts, with names and values that a request can have",
 ];
-const CHECK = { token: TEXT, headers: HEADERS, onProgress: LISTENER, signal: SIGNAL, workerUrl: ADDRESS, wasmUrl: LISTENER } satisfies Record<keyof CheckOptions, Check>;
+const CHECK = {
+  token: TEXT,
+  headers: HEADERS,
+  onProgress: LISTENER,
+  signal: SIGNAL,
+  workerUrl: ADDRESS,
+  wasmUrl: LISTENER,
+} satisfies Record<keyof CheckOptions, Check>;
 
 const LOAD = {
   ...CHECK,
@@ -27,7 +51,9 @@ const LOAD = {
 } satisfies Record<keyof LoadOptions, Check>;
 
 /** Those of OpenAI's client that concern its line to a server, and so nothing here. */
-const TRANSPORT = Object.fromEntries(["headers", "query", "maxRetries", "idempotencyKey"].map((name) => [name, ANYTHING]));
+const TRANSPORT = Object.fromEntries(
+  ["headers", "query", "maxRetries", "idempotencyKey"].map((name) => [name, ANYTHING]),
+);
 const CALL = { signal: SIGNAL, onPrefill: LISTENER, onNotice: LISTENER, ...TRANSPORT };
 
 /** Browsers refuse a name with a blank, say, or a value with a line feed. */
@@ -52,7 +78,10 @@ export function ofCall(given: CallOptions = {}): CallOptions {
 }
 
 const PROMPT = {
-  tools: [(value) => Array.isArray(value) && value.every(isObject), "a list of objects, each a tool's description"],
+  tools: [
+    (value) => Array.isArray(value) && value.every(isObject),
+    "a list of objects, each a tool's description",
+  ],
   addGenerationPrompt: FLAG,
   continueFinal: FLAG,
 } satisfies Record<keyof PromptOptions, Check>;
@@ -64,7 +93,10 @@ export function ofPrompt(given: PromptOptions = {}): PromptOptions {
 /** A stored model's id, as the engine makes them. */
 export function idOf(id: string): string {
   if (typeof id === "string" && /^[0-9a-f]{32}$/.test(id)) return id;
-  const what = typeof id === "string" && /[:/.]/.test(id) ? `${id} is an address, and no stored model's id` : `${shown(id)} is no stored model's id`;
+  const what =
+    typeof id === "string" && /[:/.]/.test(id)
+      ? `${id} is an address, and no stored model's id`
+      : `${shown(id)} is no stored model's id`;
   refuse(`${what}: give one that Phi.listModels() tells`);
 }
 
@@ -73,14 +105,19 @@ export function requireText(text: string): void {
 }
 
 export function tokensOf(ids: Iterable<number>): Uint32Array {
-  const all = typeof ids === "object" && ids !== null && Symbol.iterator in ids ? Array.from(ids) : refuse(`the tokens are ${shown(ids)}: give a list of ids`);
+  const all =
+    typeof ids === "object" && ids !== null && Symbol.iterator in ids
+      ? Array.from(ids)
+      : refuse(`the tokens are ${shown(ids)}: give a list of ids`);
   const wrong = all.find((id) => !whole(0, 2 ** 32 - 1)[0](id));
-  if (wrong !== undefined) refuse(`${shown(wrong)} is no token's id: give whole numbers, as Phi's tokenize does`);
+  if (wrong !== undefined)
+    refuse(`${shown(wrong)} is no token's id: give whole numbers, as Phi's tokenize does`);
   return Uint32Array.from(all);
 }
 
 /** Of tokens, of which a benchmark needs some. */
 export function requireCounts(counts: Record<string, number>): void {
   const [isRight, words] = whole(1, 2 ** 32 - 1);
-  for (const [name, value] of Object.entries(counts)) if (!isRight(value)) refuse(`${name} is ${shown(value)}: it must be ${words}`);
+  for (const [name, value] of Object.entries(counts))
+    if (!isRight(value)) refuse(`${name} is ${shown(value)}: it must be ${words}`);
 }

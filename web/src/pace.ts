@@ -22,7 +22,10 @@ export class Pace {
     const [first] = this.#marks;
     if (time - first!.time < LEAST) return progress;
     const bytesPerSecond = (1000 * (done - first!.done)) / (time - first!.time);
-    const secondsLeft = total > 0 && bytesPerSecond > 0 ? { secondsLeft: Math.max(total - done, 0) / bytesPerSecond } : {};
+    const secondsLeft =
+      total > 0 && bytesPerSecond > 0
+        ? { secondsLeft: Math.max(total - done, 0) / bytesPerSecond }
+        : {};
     return { ...progress, bytesPerSecond, ...secondsLeft };
   }
 }

@@ -1,6 +1,13 @@
-// What the page and the worker say to each other. One request has one id; its replies carry the same.
+// What the page and the worker say to each other. One request has one id; its replies carry the
+// same.
 
-import type { Event, GenerateOptions, LoadOptions as EngineOptions, Message, TemplateOptions } from "../../pkg/simd/phi_wasm.js";
+import type {
+  LoadOptions as EngineOptions,
+  Event,
+  GenerateOptions,
+  Message,
+  TemplateOptions,
+} from "../../pkg/simd/phi_wasm.js";
 import type { Along } from "./asking.js";
 import type { Code, PlainError } from "./errors.js";
 import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
@@ -11,7 +18,13 @@ export type { EngineOptions, Event, GenerateOptions, Message, PlainError, Templa
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
   | { id: number; kind: "open"; variant: Variant; wasm: string | ArrayBuffer }
-  | { id: number; kind: "load"; options: EngineOptions; storage: NonNullable<LoadOptions["storage"]>; along: Along | undefined }
+  | {
+      id: number;
+      kind: "load";
+      options: EngineOptions;
+      storage: NonNullable<LoadOptions["storage"]>;
+      along: Along | undefined;
+    }
   /** Hashes a kept model again. */
   | { id: number; kind: "check"; model: string; source: string; along: Along | undefined }
   | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
@@ -26,15 +39,18 @@ export type Request =
   /** `id` is the load that asked for helpers: they are ready, or this is why not. */
   | { id: number; kind: "helpers"; failure?: string };
 
-/** Instead of a request: the worker becomes a helper of the engine at the other end of this line, and takes no further message. */
+/**
+ * Instead of a request: the worker becomes a helper of the engine at the other end of this line,
+ * and takes no further message.
+ */
 export interface Help {
   kind: "help";
   line: MessagePort;
 }
 
 /**
- * What helpers get from the engine. The page never has it: a browser gives memory back when nobody holds it, and a page that held it would
- * have to collect its rubbish first.
+ * What helpers get from the engine. The page never has it: a browser gives memory back when nobody
+ * holds it, and a page that held it would have to collect its rubbish first.
  */
 export interface Shared {
   variant: Variant;
@@ -48,7 +64,9 @@ export interface Hello {
   version: string;
 }
 
-/** The next, where browsers have locks: the name of the one that it holds for as long as it lives. */
+/**
+ * The next, where browsers have locks: the name of the one that it holds for as long as it lives.
+ */
 export interface Alive {
   kind: "alive";
   life: string;
@@ -60,7 +78,12 @@ export interface Trapped {
   error: PlainError;
 }
 
-export type FromHelper = Hello | Alive | Trapped | { kind: "ready" } | { kind: "failed"; message: string };
+export type FromHelper =
+  | Hello
+  | Alive
+  | Trapped
+  | { kind: "ready" }
+  | { kind: "failed"; message: string };
 
 /** Why a module does not open. Both have an answer, so callers never see them. */
 export type OpenCode = "no-memory" | "no-module";

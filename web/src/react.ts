@@ -1,7 +1,16 @@
 // `phi-wasm/react`: a model and a conversation as a component's state.
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { type ChatMessage, type ChatRequest, InputError, type LoadOptions, Phi, PhiError, type Progress, type Stats } from "./index.js";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  InputError,
+  type LoadOptions,
+  Phi,
+  PhiError,
+  type Progress,
+  type Stats,
+} from "./index.js";
 
 export interface PhiState {
   status: "idle" | "loading" | "ready" | "failed";
@@ -16,7 +25,10 @@ export interface PhiState {
 }
 
 export interface UsePhi extends PhiState {
-  /** Loads a model, instead of the one before. Resolves when that has come to an end; how, the state tells. */
+  /**
+   * Loads a model, instead of the one before. Resolves when that has come to an end; how, the state
+   * tells.
+   */
   load(options: LoadOptions): Promise<void>;
   /** Ends loading; what was stored stays, and loading again goes on from there. */
   pause(): void;
@@ -32,7 +44,10 @@ interface Current {
 
 const IDLE: PhiState = { status: "idle", notices: [] };
 
-/** One model. Nothing is loaded until `load` is called: downloads are large, so people should ask for them. */
+/**
+ * One model. Nothing is loaded until `load` is called: downloads are large, so people should ask
+ * for them.
+ */
 export function usePhi(): UsePhi {
   const [state, setState] = useState<PhiState>(IDLE);
   const current = useRef<Current | null>(null);
@@ -50,12 +65,15 @@ export function usePhi(): UsePhi {
       const mine: Current = { abort: new AbortController() };
       current.current = mine;
       // What comes later than the next load, or the component's end, is nobody's any more.
-      const change = (change: (state: PhiState) => PhiState) => current.current === mine && setState(change);
+      const change = (change: (state: PhiState) => PhiState) =>
+        current.current === mine && setState(change);
       change(() => ({ status: "loading", notices: [] }));
       try {
         const phi = await Phi.load({
           ...options,
-          signal: options.signal ? AbortSignal.any([options.signal, mine.abort.signal]) : mine.abort.signal,
+          signal: options.signal
+            ? AbortSignal.any([options.signal, mine.abort.signal])
+            : mine.abort.signal,
           onProgress: (progress) => {
             options.onProgress?.(progress);
             change((state) => ({ ...state, progress }));
@@ -76,7 +94,11 @@ export function usePhi(): UsePhi {
         change(({ notices }) => ({ status: "ready", phi, notices }));
       } catch (error) {
         const isPause = error instanceof PhiError && error.code === "cancelled";
-        change((state) => (isPause ? { ...state, status: "idle" } : { status: "failed", notices: state.notices, error: error as PhiError }));
+        change((state) =>
+          isPause
+            ? { ...state, status: "idle" }
+            : { status: "failed", notices: state.notices, error: error as PhiError },
+        );
       }
     },
     [end],
@@ -104,7 +126,10 @@ export interface ChatWishes extends Omit<ChatRequest, "messages" | "stream" | "s
 
 export interface UseChat {
   messages: Turn[];
-  /** "reading" until the first piece of the answer, and again where the model has to read anew what is long by now. */
+  /**
+   * "reading" until the first piece of the answer, and again where the model has to read anew what
+   * is long by now.
+   */
   status: "idle" | "reading" | "answering";
   /** How much of the prompt has been read, while it is. */
   prefill?: { done: number; total: number };
@@ -112,7 +137,10 @@ export interface UseChat {
   stats?: Stats;
   /** Why the latest answer ended early. */
   error?: PhiError;
-  /** Asks; resolves when the answer has come to an end. Rejects where there is no model yet, or an answer is under way. */
+  /**
+   * Asks; resolves when the answer has come to an end. Rejects where there is no model yet, or an
+   * answer is under way.
+   */
   send(text: string): Promise<void>;
   /** Answers the last question again; rejects as `send` does. */
   regenerate(): Promise<void>;
@@ -125,7 +153,9 @@ export interface UseChat {
 /** A conversation with a model, which may come later than the component. */
 export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes = {}): UseChat {
   const [messages, show] = useState<Turn[]>([]);
-  const [state, setState] = useState<Pick<UseChat, "status" | "prefill" | "stats" | "error">>({ status: "idle" });
+  const [state, setState] = useState<Pick<UseChat, "status" | "prefill" | "stats" | "error">>({
+    status: "idle",
+  });
   const answering = useRef<AbortController | null>(null);
 
   const stop = useCallback(() => answering.current?.abort(), []);
@@ -133,7 +163,8 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
 
   const answer = async (asked: Turn[]): Promise<void> => {
     if (!phi) throw new InputError("bad-option", "there is no model to ask yet: load one first");
-    if (answering.current) throw new InputError("bad-option", "an answer is under way: wait for its end, or stop it");
+    if (answering.current)
+      throw new InputError("bad-option", "an answer is under way: wait for its end, or stop it");
     const mine = new AbortController();
     answering.current = mine;
     const isMine = () => answering.current === mine;
@@ -147,7 +178,10 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
         isReading = true;
         if (isMine()) setState({ status: "reading", prefill: { done, total } });
       };
-      const pieces = await phi.chat.completions.create({ ...request, messages: all, stream: true }, { signal: mine.signal, onPrefill });
+      const pieces = await phi.chat.completions.create(
+        { ...request, messages: all, stream: true },
+        { signal: mine.signal, onPrefill },
+      );
       let content = "";
       for await (const { choices } of pieces) {
         const piece = choices[0]?.delta.content;
@@ -178,7 +212,8 @@ export function useChat(phi: Phi | undefined, { system, ...request }: ChatWishes
     messages,
     ...state,
     send: (text) => answer([...messages, { role: "user", content: text }]),
-    regenerate: async () => (lastQuestion < 0 ? undefined : answer(messages.slice(0, lastQuestion + 1))),
+    regenerate: async () =>
+      lastQuestion < 0 ? undefined : answer(messages.slice(0, lastQuestion + 1)),
     stop,
     setMessages,
   };

@@ -1,14 +1,26 @@
-// The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the queue.
-// The same script makes a worker a helper of the engine's thread, if its first message says so.
+// The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the
+// queue. The same script makes a worker a helper of the engine's thread, if its first message says
+// so.
 
 import { askFor, pageMet } from "./asking.js";
-import { faultOf, isTold, plain, type PlainError } from "./errors.js";
-import { openKeeper } from "./keeper.js";
+import { faultOf, isTold, type PlainError, plain } from "./errors.js";
+import { openExclusively } from "./exclusive.js";
 import { live } from "./life.js";
 import { givesModuleNoMemory, noMemory, type Sized } from "./memory.js";
 import { keep, recall } from "./notes.js";
-import type { Alive, Event, Failure, FromHelper, Hello, Help, Reply, Request, Shared, Trapped } from "./protocol.js";
-import { pause, type Refusal } from "./storage/vault.js";
+import type {
+  Alive,
+  Event,
+  Failure,
+  FromHelper,
+  Hello,
+  Help,
+  Reply,
+  Request,
+  Shared,
+  Trapped,
+} from "./protocol.js";
+import { pause, type Refusal } from "./storage/storage.js";
 import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
 import { VERSION } from "./version.js";
@@ -44,7 +56,9 @@ let queue: Promise<void> = Promise.resolve();
 
 /** No other worker's of this site; insecure pages have no UUIDs. */
 const life = `phi-wasm/worker/${Math.random()}`;
-const alive = live(life).then((isHeld) => isHeld && self.postMessage({ kind: "alive", life } satisfies Alive));
+const alive = live(life).then(
+  (isHeld) => isHeld && self.postMessage({ kind: "alive", life } satisfies Alive),
+);
 
 self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   if (request.kind === "help") void serve(request.line);
@@ -54,7 +68,10 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
 self.addEventListener("unhandledrejection", ({ reason }) => trapped(reason));
-self.addEventListener("error", (event) => (event.preventDefault(), trapped(event.error ?? event.message)));
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  trapped(event.error ?? event.message);
+});
 self.postMessage({ kind: "hello", version: VERSION } satisfies Hello);
 
 /** The page hears that its word has come, however long the step takes that is under way. */
@@ -82,7 +99,10 @@ function withPage(error: PlainError): PlainError {
   if (!page || !["not-found", "not-a-model"].includes(error.code)) return error;
   // The first file that is looked for where an address is a folder's: nobody gave its name.
   const address = page.replace(/phi-manifest\.json$/, "");
-  return { code: "not-a-model", message: `${address}: this address gives a web page, and no file of a model: check it, and give the file's own` };
+  return {
+    code: "not-a-model",
+    message: `${address}: this address gives a web page, and no file of a model: check it, and give the file's own`,
+  };
 }
 
 /** Does what is asked for; the last reply. */
@@ -101,13 +121,25 @@ async function perform(request: Question): Promise<Reply> {
     case "detokenize":
       return { id, kind: "text", text: await loaded().detokenize(request.tokens) };
     case "render":
-      return { id, kind: "text", text: await loaded().applyChatTemplate(request.messages, request.options) };
+      return {
+        id,
+        kind: "text",
+        text: await loaded().applyChatTemplate(request.messages, request.options),
+      };
     case "count":
-      return { id, kind: "counted", count: await loaded().countTokens(request.messages, request.options) };
+      return {
+        id,
+        kind: "counted",
+        count: await loaded().countTokens(request.messages, request.options),
+      };
     case "check":
       return { id, kind: "checked", checked: await check(request) };
     case "bench":
-      return { id, kind: "figures", figures: await loaded().bench(request.promptTokens, request.generateTokens) };
+      return {
+        id,
+        kind: "figures",
+        figures: await loaded().bench(request.promptTokens, request.generateTokens),
+      };
   }
 }
 
@@ -115,7 +147,8 @@ async function perform(request: Question): Promise<Reply> {
 async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
   try {
     const bindings = await BINDINGS[variant]();
-    const init = async (from: Response | ArrayBuffer) => void (module = await bindings.default({ module_or_path: from }));
+    const init = async (from: Response | ArrayBuffer) =>
+      void (module = await bindings.default({ module_or_path: from }));
     if (typeof wasm !== "string") await init(wasm);
     else {
       // What some cache has kept may be another thing: a server's page of an hour ago.
@@ -127,7 +160,8 @@ async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<
     opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
     return { id, kind: "opened" };
   } catch (error) {
-    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have room for others.
+    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have
+    // room for others.
     const code: Failure["code"] = givesModuleNoMemory(error) ? "no-memory" : "no-module";
     return { id, kind: "error", error: { code, message: (error as Error).message } };
   }
@@ -142,7 +176,12 @@ async function fetched(address: string, cache: RequestCache): Promise<Response> 
   return response;
 }
 
-async function load({ id, options, storage, along }: Request & { kind: "load" }): Promise<Description> {
+async function load({
+  id,
+  options,
+  storage,
+  along,
+}: Request & { kind: "load" }): Promise<Description> {
   const { PhiEngine, variant } = ready();
   askFor(along);
   engine?.free();
@@ -157,14 +196,23 @@ async function load({ id, options, storage, along }: Request & { kind: "load" })
       });
       say({ id, kind: "helpers", lines }, lines);
     });
-  const all = { knownGpus: await recall("gpus"), knownBackends: await recall("backends"), ...options };
+  const all = {
+    knownGpus: await recall("gpus"),
+    knownBackends: await recall("backends"),
+    ...options,
+  };
   const refused: Refusal[] = [];
-  const openVault = storage === "none" ? undefined : (id: string) => openKeeper(id, refused);
-  engine = await PhiEngine.load(all, (progress) => say({ id, kind: "progress", progress }), startHelpers, openVault);
+  const openStorage = storage === "none" ? undefined : (id: string) => openExclusively(id, refused);
+  engine = await PhiEngine.load(
+    all,
+    (progress) => say({ id, kind: "progress", progress }),
+    startHelpers,
+    openStorage,
+  );
   await keep("gpus", await engine.tunedGpus());
   await keep("backends", engine.measuredBackends());
   const description = await loaded().describe();
-  if (!openVault || description.storage !== "none") return description;
+  if (!openStorage || description.storage !== "none") return description;
   const why = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
   const notice = `This browser keeps no model (${why}), so it is fetched again the next time.`;
   return { ...description, notice: [description.notice, notice].filter(Boolean).join(" ") };
@@ -173,7 +221,12 @@ async function load({ id, options, storage, along }: Request & { kind: "load" })
 /** Hashes a kept model again. */
 function check({ id, model, source, along }: Request & { kind: "check" }): Promise<Checked> {
   askFor(along);
-  return ready().PhiEngine.check(model, source, (progress) => say({ id, kind: "progress", progress }), openKeeper);
+  return ready().PhiEngine.check(
+    model,
+    source,
+    (progress) => say({ id, kind: "progress", progress }),
+    openExclusively,
+  );
 }
 
 async function generate(request: Request & { kind: "chat" | "complete" }): Promise<Description> {
@@ -201,14 +254,18 @@ async function serve(line: MessagePort): Promise<void> {
 /** Never returns, until the page ends this worker. */
 async function help({ variant, ...shared }: Shared): Promise<void> {
   const say = (message: FromHelper) => self.postMessage(message);
-  const threaded = await BINDINGS[variant]().catch((error) => say({ kind: "failed", message: plain(error).message }));
+  const threaded = await BINDINGS[variant]().catch((error) =>
+    say({ kind: "failed", message: plain(error).message }),
+  );
   if (!threaded) return;
   const { initSync, help } = threaded as Threaded;
   // Where it traps it may have held what the others wait for: nothing of the engine can go on.
   try {
     module = initSync({ ...shared, thread_stack_size: STACK });
   } catch (error) {
-    return over(givesModuleNoMemory(error) ? noMemory(shared.memory, STACK) : faultOf(error, undefined));
+    return over(
+      givesModuleNoMemory(error) ? noMemory(shared.memory, STACK) : faultOf(error, undefined),
+    );
   }
   try {
     help(() => say({ kind: "ready" }));
@@ -239,7 +296,10 @@ function say(reply: Reply, parts: Transferable[] = []): void {
   self.postMessage(reply, { transfer: parts });
 }
 
-/** Resolves after the messages that already wait have been handled; a promise alone would not let them in. */
+/**
+ * Resolves after the messages that already wait have been handled; a promise alone would not let
+ * them in.
+ */
 function eventLoop(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,4 +1,5 @@
-// Has Lighthouse look at the built app, as a phone and as a computer, and prints its scores and what it finds fault with.
+// Has Lighthouse look at the built app, as a phone and as a computer, and prints its scores and
+// what it finds fault with.
 //
 //   node app-lighthouse.mjs [MODELS_FOLDER]
 
@@ -13,11 +14,20 @@ const SCREENS = { welcome: "#/welcome", chat: "#/chat" };
 
 /** Scores of 100, and the audits that took points away. */
 function sum({ lhr }) {
-  const scores = Object.values(lhr.categories).map(({ title, score }) => `${title} ${Math.round(score * 100)}`);
-  const counted = new Set(Object.values(lhr.categories).flatMap(({ auditRefs }) => auditRefs.filter(({ weight }) => weight > 0).map(({ id }) => id)));
+  const scores = Object.values(lhr.categories).map(
+    ({ title, score }) => `${title} ${Math.round(score * 100)}`,
+  );
+  const counted = new Set(
+    Object.values(lhr.categories).flatMap(({ auditRefs }) =>
+      auditRefs.filter(({ weight }) => weight > 0).map(({ id }) => id),
+    ),
+  );
   const faults = Object.values(lhr.audits)
     .filter(({ id, score }) => counted.has(id) && score !== null && score < 0.9)
-    .map(({ id, displayValue, details }) => `  ${id} ${displayValue ?? ""} ${JSON.stringify(details?.items?.slice(0, 3) ?? "").slice(0, 400)}`);
+    .map(
+      ({ id, displayValue, details }) =>
+        `  ${id} ${displayValue ?? ""} ${JSON.stringify(details?.items?.slice(0, 3) ?? "").slice(0, 400)}`,
+    );
   return [scores.join(" · "), ...faults].join("\n");
 }
 
@@ -27,7 +37,9 @@ async function compressed(site) {
     const answer = await fetch(new URL(request.url, site));
     const body = Buffer.from(await answer.arrayBuffer());
     const isText = /text|javascript|json|svg/.test(answer.headers.get("content-type") ?? "");
-    for (const [name, value] of answer.headers) if (!/^(content-length|connection|transfer-encoding|keep-alive)$/.test(name)) response.setHeader(name, value);
+    for (const [name, value] of answer.headers)
+      if (!/^(content-length|connection|transfer-encoding|keep-alive)$/.test(name))
+        response.setHeader(name, value);
     if (isText) response.setHeader("Content-Encoding", "gzip");
     response.writeHead(answer.status).end(isText ? gzipSync(body) : body);
   });
@@ -42,7 +54,12 @@ try {
   for (const [form, config] of Object.entries({ phone: undefined, computer: desktopConfig })) {
     for (const [name, hash] of Object.entries(SCREENS)) {
       const tab = await browser.newPage();
-      const result = await lighthouse(`${address}${hash}`, { onlyCategories: CATEGORIES, logLevel: "error" }, config, tab);
+      const result = await lighthouse(
+        `${address}${hash}`,
+        { onlyCategories: CATEGORIES, logLevel: "error" },
+        config,
+        tab,
+      );
       console.log(`${form}, ${name}: ${sum(result)}`);
       await tab.close();
     }

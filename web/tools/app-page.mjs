@@ -20,7 +20,10 @@ export class AppPage {
     const self = new AppPage(await openTab(browser));
     const { tab } = self;
     await tab.setViewport(viewport);
-    tab.on("console", (message) => message.type() === "error" && self.complaints.push(message.text()));
+    tab.on(
+      "console",
+      (message) => message.type() === "error" && self.complaints.push(message.text()),
+    );
     tab.on("pageerror", (error) => self.complaints.push(error.message));
     tab.on("request", (request) => self.requests.push(request.url()));
     await tab.goto(address);
@@ -35,10 +38,19 @@ export class AppPage {
 
   async go(screen, id = "") {
     await this.tab.evaluate((hash) => (location.hash = hash), `#/${screen}${id && `/${id}`}`);
-    await this.tab.waitForSelector(screen === "chat" ? (id ? "#composer" : ".chat.empty #composer") : `main[data-screen="${screen}"] .sheet`);
+    await this.tab.waitForSelector(
+      screen === "chat"
+        ? id
+          ? "#composer"
+          : ".chat.empty #composer"
+        : `main[data-screen="${screen}"] .sheet`,
+    );
   }
 
-  /** Downloads a model of the list, or loads it if it is here; waits until it is loaded. Throws the app's own sentence. */
+  /**
+   * Downloads a model of the list, or loads it if it is here; waits until it is loaded. Throws the
+   * app's own sentence.
+   */
   async load(offer) {
     await this.begin(offer);
     await this.loaded();
@@ -47,7 +59,14 @@ export class AppPage {
   /** Presses the model's button, and what the question after it asks for. */
   async begin(offer) {
     await this.tab.click(`[data-offer="${offer}"]`);
-    const asks = await this.tab.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => resolve(document.querySelector("dialog[open] #confirm-download") !== null))));
+    const asks = await this.tab.evaluate(
+      () =>
+        new Promise((resolve) =>
+          requestAnimationFrame(() =>
+            resolve(document.querySelector("dialog[open] #confirm-download") !== null),
+          ),
+        ),
+    );
     if (asks) await this.tab.click("dialog[open] #confirm-download");
   }
 
@@ -79,7 +98,9 @@ export class AppPage {
 
   /** Empties the field and takes its documents away. */
   async clearDraft() {
-    await this.tab.$$eval("#composer li button", (buttons) => buttons.forEach((button) => button.click()));
+    await this.tab.$$eval("#composer li button", (buttons) => {
+      for (const button of buttons) button.click();
+    });
     await this.tab.$eval("#question", (field) => {
       field.value = "";
       field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -97,7 +118,11 @@ export class AppPage {
   async answer() {
     await this.tab.waitForFunction(() => {
       const last = [...document.querySelectorAll("article")].at(-1);
-      return last?.matches(".assistant") && last.dataset.state !== "writing" && !document.querySelector("#stop");
+      return (
+        last?.matches(".assistant") &&
+        last.dataset.state !== "writing" &&
+        !document.querySelector("#stop")
+      );
     });
     return (await this.messages()).at(-1);
   }
@@ -118,7 +143,9 @@ export class AppPage {
       articles.map((article) => ({
         role: article.classList[0],
         state: article.dataset.state,
-        text: (article.querySelector(".bubble") ?? article.querySelector(".markdown"))?.textContent ?? "",
+        text:
+          (article.querySelector(".bubble") ?? article.querySelector(".markdown"))?.textContent ??
+          "",
         versions: article.querySelector(".versions .figures")?.textContent ?? "1/1",
         about: article.querySelector(".about")?.textContent ?? "",
       })),
@@ -138,24 +165,55 @@ export class AppPage {
 
   async openChat(title) {
     if (await this.tab.$("#menu")) await this.tab.click("#menu");
-    await this.tab.waitForFunction((title) => [...document.querySelectorAll("nav .title")].some(({ textContent }) => textContent === title), {}, title);
-    await this.tab.$$eval("nav a", (links, title) => links.find((link) => link.querySelector(".title")?.textContent === title).click(), title);
+    await this.tab.waitForFunction(
+      (title) =>
+        [...document.querySelectorAll("nav .title")].some(
+          ({ textContent }) => textContent === title,
+        ),
+      {},
+      title,
+    );
+    await this.tab.$$eval(
+      "nav a",
+      (links, title) =>
+        links.find((link) => link.querySelector(".title")?.textContent === title).click(),
+      title,
+    );
     await this.tab.waitForFunction((title) => document.title.startsWith(title), {}, title);
     await this.tab.waitForSelector("#composer");
   }
 
   /** Chooses something from the menu of a conversation in the list. */
   async menu(title, entry) {
-    await this.tab.$$eval("nav li", (items, title) => items.find((item) => item.querySelector(".title")?.textContent === title).querySelector("[popovertarget]").click(), title);
+    await this.tab.$$eval(
+      "nav li",
+      (items, title) =>
+        items
+          .find((item) => item.querySelector(".title")?.textContent === title)
+          .querySelector("[popovertarget]")
+          .click(),
+      title,
+    );
     await this.tab.waitForSelector(":popover-open");
-    await this.tab.$$eval(":popover-open button", (buttons, entry) => buttons.find(({ textContent }) => textContent === entry).click(), entry);
+    await this.tab.$$eval(
+      ":popover-open button",
+      (buttons, entry) => buttons.find(({ textContent }) => textContent === entry).click(),
+      entry,
+    );
   }
 
-  /** Does what has the app say something at its edge, where it does not stay; resolves once it was there, and presses its button, if one is named. */
+  /**
+   * Does what has the app say something at its edge, where it does not stay; resolves once it was
+   * there, and presses its button, if one is named.
+   */
   async told(words, act, button) {
     const press = (words, button) => {
-      const toast = [...document.querySelectorAll(".toast")].find(({ textContent }) => textContent.includes(words));
-      const pressed = toast && [...toast.querySelectorAll("button")].find(({ textContent }) => textContent === button);
+      const toast = [...document.querySelectorAll(".toast")].find(({ textContent }) =>
+        textContent.includes(words),
+      );
+      const pressed =
+        toast &&
+        [...toast.querySelectorAll("button")].find(({ textContent }) => textContent === button);
       pressed?.click();
       return Boolean(toast && (pressed || !button));
     };
@@ -194,7 +252,9 @@ export class AppPage {
       (field, text) => {
         const event = new ClipboardEvent("paste", { bubbles: true, cancelable: true });
         // Firefox lets no script fill one.
-        Object.defineProperty(event, "clipboardData", { value: { files: [], getData: () => text } });
+        Object.defineProperty(event, "clipboardData", {
+          value: { files: [], getData: () => text },
+        });
         field.dispatchEvent(event);
       },
       text,
@@ -203,7 +263,9 @@ export class AppPage {
 
   /** Resolves once the draft on disk is what the field holds. */
   async draftKept() {
-    await this.#kept("drafts", "text", { text: await this.tab.$eval("#question", (field) => field.value) });
+    await this.#kept("drafts", "text", {
+      text: await this.tab.$eval("#question", (field) => field.value),
+    });
   }
 
   /** Resolves once an answer of this state is on disk, with words in it; the words. */
@@ -211,21 +273,35 @@ export class AppPage {
     return (await this.#kept("messages", "content", { role: "assistant", state })).content;
   }
 
-  /** Waits in the app's database for something that has words in a field, and that is like an example. */
+  /**
+   * Waits in the app's database for something that has words in a field, and that is like an
+   * example.
+   */
   async #kept(store, field, example) {
-    const isIt = (one) => one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]);
-    return until(Boolean, async () => (await this.kept())?.[store].find(isIt), `something like ${JSON.stringify(example)} in the app's ${store}`);
+    const isIt = (one) =>
+      one[field].trim() !== "" && Object.keys(example).every((name) => one[name] === example[name]);
+    return until(
+      Boolean,
+      async () => (await this.kept())?.[store].find(isIt),
+      `something like ${JSON.stringify(example)} in the app's ${store}`,
+    );
   }
 
   /** Everything in the app's database, by store; null if there is none. */
   kept() {
     return this.tab.evaluate(async (name) => {
       if (!(await indexedDB.databases()).some((database) => database.name === name)) return null;
-      const outcome = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+      const outcome = (request) =>
+        new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
       const database = await outcome(indexedDB.open(name));
       const stores = [...database.objectStoreNames];
       const transaction = database.transaction(stores);
-      const all = await Promise.all(stores.map(async (store) => [store, await outcome(transaction.objectStore(store).getAll())]));
+      const all = await Promise.all(
+        stores.map(async (store) => [
+          store,
+          await outcome(transaction.objectStore(store).getAll()),
+        ]),
+      );
       database.close();
       return Object.fromEntries(all);
     }, DATABASE);
@@ -246,7 +322,7 @@ export class AppPage {
       globalThis.releaseDrafts = () => {
         isHolding = false;
         IDBObjectStore.prototype.get = get;
-        held.forEach((request) => request.dispatchEvent(new Event("success")));
+        for (const request of held) request.dispatchEvent(new Event("success"));
       };
     });
   }
@@ -257,7 +333,11 @@ export class AppPage {
 
   /** Removes the app's database under it. */
   removeDatabase() {
-    return this.tab.evaluate((name) => new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = () => resolve())), DATABASE);
+    return this.tab.evaluate(
+      (name) =>
+        new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = () => resolve())),
+      DATABASE,
+    );
   }
 
   /** Deletes everything that the app has kept. */
@@ -277,6 +357,8 @@ export class AppPage {
   /** Resolves once the app says that it opens without a network. */
   async offlineReady() {
     await this.go("settings");
-    await this.tab.waitForFunction(() => document.querySelector("main").textContent.includes("opens without a network."));
+    await this.tab.waitForFunction(() =>
+      document.querySelector("main").textContent.includes("opens without a network."),
+    );
   }
 }

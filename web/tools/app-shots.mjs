@@ -1,4 +1,5 @@
-// Takes pictures of the app with a real model, at a phone's and a computer's size, into web/app/screenshots.
+// Takes pictures of the app with a real model, at a phone's and a computer's size, into
+// web/app/screenshots.
 //
 //   node app-shots.mjs MODELS_FOLDER
 
@@ -8,7 +9,10 @@ import { launch } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 
 const FOLDER = new URL("../app/screenshots/", import.meta.url);
-const SIZES = { phone: { width: 390, height: 844, deviceScaleFactor: 2, hasTouch: true, isMobile: true }, desktop: { width: 1280, height: 800 } };
+const SIZES = {
+  phone: { width: 390, height: 844, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
+  desktop: { width: 1280, height: 800 },
+};
 const QUESTIONS = ["What is the capital of France?", "Give me three tips for a good e-mail."];
 
 const { server, address } = await serve({ models: process.argv[2] });
@@ -16,8 +20,15 @@ const browser = await launch("chromium without WebGPU");
 
 async function shoot(page, size, name) {
   // Fonts, fades and the last block of an answer settle.
-  await page.tab.evaluate(() => Promise.all([document.fonts.ready, ...document.getAnimations().map(({ finished }) => finished.catch(() => {}))]));
-  await page.tab.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await page.tab.evaluate(() =>
+    Promise.all([
+      document.fonts.ready,
+      ...document.getAnimations().map(({ finished }) => finished.catch(() => {})),
+    ]),
+  );
+  await page.tab.evaluate(
+    () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+  );
   await page.tab.screenshot({ path: fileURLToPath(new URL(`${size}-${name}.png`, FOLDER)) });
 }
 
@@ -37,7 +48,9 @@ async function tour(size) {
   await page.tab.waitForSelector("dialog[open]");
   await shoot(page, size, "question");
   await page.tab.click("#confirm-download");
-  await page.tab.waitForFunction(() => document.querySelector("#loading progress")?.value > 20_000_000);
+  await page.tab.waitForFunction(
+    () => document.querySelector("#loading progress")?.value > 20_000_000,
+  );
   await shoot(page, size, "download");
   await page.loaded();
   await page.go("chat");

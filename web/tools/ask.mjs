@@ -26,7 +26,8 @@ try {
   console.log(text);
   console.error(figures);
   if (values.screenshot) await page.tab.screenshot({ path: values.screenshot });
-  if (page.complaints.length > 0) throw new Error(`the browser complained: ${page.complaints.join("; ")}`);
+  if (page.complaints.length > 0)
+    throw new Error(`the browser complained: ${page.complaints.join("; ")}`);
 } catch (error) {
   console.error(`No answer: ${error.message}`);
   process.exitCode = 1;

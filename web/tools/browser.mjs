@@ -1,4 +1,5 @@
-// Real browsers, with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's lavapipe. WebKitGTK has none.
+// Real browsers, with WebGPU on a machine without a GPU: Chromium on SwiftShader, Firefox on Mesa's
+// lavapipe. WebKitGTK has none.
 
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -12,7 +13,10 @@ const { "goog:chromeOptions": CHROMIUM, "moz:firefoxOptions": FIREFOX } = JSON.p
 
 /** Where each browser is looked for; the environment variable wins. */
 const NAMES = {
-  chromium: { variable: "CHROMIUM", names: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"] },
+  chromium: {
+    variable: "CHROMIUM",
+    names: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
+  },
   firefox: { variable: "FIREFOX", names: ["firefox-esr", "firefox"] },
 };
 
@@ -21,14 +25,20 @@ export function findBrowser(kind) {
   const { variable, names } = NAMES[kind];
   if (process.env[variable]) return process.env[variable];
   const folders = (process.env.PATH ?? "").split(delimiter);
-  const found = names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
-  if (!found) throw new Error(`no ${kind} on the PATH (looked for ${names.join(", ")}): install it, or name it in ${variable}`);
+  const found = names
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find(existsSync);
+  if (!found)
+    throw new Error(
+      `no ${kind} on the PATH (looked for ${names.join(", ")}): install it, or name it in ${variable}`,
+    );
   return found;
 }
 
 /**
- * A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit". The options are Puppeteer's, for the first
- * three: arguments and preferences join those that make the browser what it is called.
+ * A headless browser: "chromium" or "firefox" with WebGPU, "chromium without WebGPU", or "webkit".
+ * The options are Puppeteer's, for the first three: arguments and preferences join those that make
+ * the browser what it is called.
  */
 export async function launch(kind, { args = [], extraPrefsFirefox, ...more } = {}) {
   // Its driver is among the packages that only tests need.
@@ -36,10 +46,21 @@ export async function launch(kind, { args = [], extraPrefsFirefox, ...more } = {
   const common = { headless: true, timeout: LONGEST, protocolTimeout: LONGEST, ...more };
   if (kind === "firefox") {
     const preferences = { ...FIREFOX.prefs, ...extraPrefsFirefox };
-    return puppeteer.launch({ ...common, browser: "firefox", executablePath: findBrowser(kind), args, extraPrefsFirefox: preferences });
+    return puppeteer.launch({
+      ...common,
+      browser: "firefox",
+      executablePath: findBrowser(kind),
+      args,
+      extraPrefsFirefox: preferences,
+    });
   }
-  const own = kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
-  return puppeteer.launch({ ...common, executablePath: findBrowser("chromium"), args: [...own, ...args] });
+  const own =
+    kind === "chromium" ? CHROMIUM.args : ["--no-sandbox", "--disable-blink-features=WebGPU"];
+  return puppeteer.launch({
+    ...common,
+    executablePath: findBrowser("chromium"),
+    args: [...own, ...args],
+  });
 }
 
 /** A tab in which nothing that is waited for is given up but what hangs. */

@@ -1,7 +1,11 @@
-// The headers that the app is served with: by our own server, by the hosts of a release, in part by its page and its service worker.
+// The headers that the app is served with: by our own server, by the hosts of a release, in part by
+// its page and its service worker.
 
 /** What makes a page one that may share memory with threads. */
-export const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+export const ISOLATED = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
 
 const DIRECTIVES = [
   "default-src 'self'",
@@ -19,19 +23,28 @@ const DIRECTIVES = [
   "trusted-types phi-wasm",
 ];
 
-/** The app loads nothing from elsewhere but models from their hub. Its page says so too, but workers obey their own response. */
+/**
+ * The app loads nothing from elsewhere but models from their hub. Its page says so too, but workers
+ * obey their own response.
+ */
 export const PAGE_POLICY = DIRECTIVES.join("; ");
 /** A page may not say by whom it may be framed: only a header may. */
 export const POLICY = `${PAGE_POLICY}; frame-ancestors 'none'`;
 
-/** A second policy for the engine's script under this path, which is used where the model is on the device: browsers obey both. */
+/**
+ * A second policy for the engine's script under this path, which is used where the model is on the
+ * device: browsers obey both.
+ */
 export const SEALED = { path: "/sealed/", policy: "connect-src 'self'" };
 
 /** What every answer has. */
 export const HEADERS = { ...ISOLATED, "Content-Security-Policy": POLICY };
 
 const ASK = "no-cache";
-/** How long browsers may keep what a release's host sends, by path: for good where the name tells one content from another. */
+/**
+ * How long browsers may keep what a release's host sends, by path: for good where the name tells
+ * one content from another.
+ */
 export const CACHING = {
   "/assets/*": "public, max-age=31536000, immutable",
   "/": ASK,

@@ -1,8 +1,10 @@
-// Whose code is in what is published, and under which licences: that of node modules in scripts, of Rust's crates in modules and programs.
+// Whose code is in what is published, and under which licences: that of node modules in scripts, of
+// Rust's crates in modules and programs.
 //
 //   node licences.mjs FOLDER TARGET FEATURES [NODE_MODULE…]
 //
-// writes all of them, and ours, into the folder of what was built of the crate for this target with these features.
+// writes all of them, and ours, into the folder of what was built of the crate for this target with
+// these features.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -24,7 +26,9 @@ system's.
 `,
 };
 
-/** By name, files that must go with what was built. `modules` are folders of the node modules in it. */
+/**
+ * By name, files that must go with what was built. `modules` are folders of the node modules in it.
+ */
 export function licenceFiles(modules = [], built = MODULE) {
   return {
     "LICENSE-APACHE": readFileSync(join(ROOT, "LICENSE-APACHE")),
@@ -36,9 +40,15 @@ export function licenceFiles(modules = [], built = MODULE) {
 
 /** As it comes with the compiler. */
 function standardLibrary() {
-  const compiler = execFileSync("rustc", ["--print", "sysroot"], { cwd: ROOT, encoding: "utf8" }).trim();
+  const compiler = execFileSync("rustc", ["--print", "sysroot"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  }).trim();
   const file = join(compiler, "share/doc/rust/COPYRIGHT-library.html");
-  if (!existsSync(file)) throw new Error(`the licences of Rust's standard library are not at ${file}: rustup's Rust has them`);
+  if (!existsSync(file))
+    throw new Error(
+      `the licences of Rust's standard library are not at ${file}: rustup's Rust has them`,
+    );
   return readFileSync(file);
 }
 
@@ -47,7 +57,9 @@ function thirdParty(modules, { target, features }) {
   const users = new Map();
   const all = [...modules.map(nodeModule), ...crates(target, features)];
   for (const { name, text } of all) users.set(text, [...(users.get(text) ?? []), name]);
-  const sections = [...users].map(([text, names]) => `${names.sort().join(", ")}\n\n${text}\n`).sort();
+  const sections = [...users]
+    .map(([text, names]) => `${names.sort().join(", ")}\n\n${text}\n`)
+    .sort();
   return `${INTRODUCTION}${LINKED[target] ?? ""}\n${sections.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
@@ -64,12 +76,27 @@ function nodeModule(folder) {
 
 /** The crates whose code is in what was built. */
 function crates(target, features) {
-  const cargo = (...args) => execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26 });
+  const cargo = (...args) =>
+    execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26 });
   const chosen = ["--target", target, "--no-default-features", "--features", features];
-  const tree = cargo("tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", ...chosen);
+  const tree = cargo(
+    "tree",
+    "--locked",
+    "--edges",
+    "normal,no-proc-macro",
+    "--prefix",
+    "none",
+    "--format",
+    "{p}",
+    ...chosen,
+  );
   const used = new Set(tree.split("\n").map((line) => line.split(" ").slice(0, 2).join(" ")));
-  const { packages } = JSON.parse(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target));
-  const others = packages.filter(({ name, version, source }) => source && used.has(`${name} v${version}`));
+  const { packages } = JSON.parse(
+    cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target),
+  );
+  const others = packages.filter(
+    ({ name, version, source }) => source && used.has(`${name} v${version}`),
+  );
   return others.map(({ name, version, license, repository, manifest_path }) => ({
     name: `${name} ${version}`,
     text: licenceIn(dirname(manifest_path), license) ?? `${license}, says ${repository}`,
@@ -79,14 +106,22 @@ function crates(target, features) {
 /** The licence's text: of several to choose from, that of the first; all of them where all hold. */
 function licenceIn(folder, expression) {
   const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying)/i.test(file));
-  const rank = (file) => ["mit", "apache", "licen"].findIndex((part) => file.toLowerCase().includes(part));
-  const ranked = files.filter((file) => rank(file) >= 0).sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+  const rank = (file) =>
+    ["mit", "apache", "licen"].findIndex((part) => file.toLowerCase().includes(part));
+  const ranked = files
+    .filter((file) => rank(file) >= 0)
+    .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
   const chosen = / AND /.test(expression) ? ranked : ranked.slice(0, 1);
-  return chosen.map((file) => readFileSync(join(folder, file), "utf8").replaceAll("\r", "").trim()).join("\n\n") || undefined;
+  return (
+    chosen
+      .map((file) => readFileSync(join(folder, file), "utf8").replaceAll("\r", "").trim())
+      .join("\n\n") || undefined
+  );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder, target, features, ...names] = process.argv.slice(2);
   const modules = names.map((name) => join(ROOT, "web/node_modules", name));
-  for (const [name, content] of Object.entries(licenceFiles(modules, { target, features }))) writeFileSync(join(folder, name), content);
+  for (const [name, content] of Object.entries(licenceFiles(modules, { target, features })))
+    writeFileSync(join(folder, name), content);
 }

@@ -14,7 +14,10 @@ export async function needed(thread) {
   return heap(thread);
 }
 
-/** Bytes in memory of the largest tab of a browser, where the system tells: now ("VmRSS"), or the most that there were ("VmHWM"). */
+/**
+ * Bytes in memory of the largest tab of a browser, where the system tells: now ("VmRSS"), or the
+ * most that there were ("VmHWM").
+ */
 export function tabBytes(browser, which) {
   const root = browser.process().pid;
   const parents = new Map();
@@ -23,14 +26,19 @@ export function tabBytes(browser, which) {
     for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       const status = read(`/proc/${name}/status`);
       parents.set(Number(name), Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
-      sizes.set(Number(name), 1024 * Number(new RegExp(`^${which}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0));
+      sizes.set(
+        Number(name),
+        1024 * Number(new RegExp(`^${which}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0),
+      );
     }
   } catch {
     return null;
   }
   const below = (process) => process > 0 && (process === root || below(parents.get(process)));
   const isTab = (process) => read(`/proc/${process}/cmdline`).includes("--type=renderer");
-  const all = [...sizes].filter(([process]) => below(process) && isTab(process)).map(([, bytes]) => bytes);
+  const all = [...sizes]
+    .filter(([process]) => below(process) && isTab(process))
+    .map(([, bytes]) => bytes);
   return all.length > 0 ? Math.max(...all) : null;
 }
 

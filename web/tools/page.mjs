@@ -9,10 +9,14 @@ export class Page {
   static async open(browser, address, wishes = {}) {
     const self = new Page();
     self.tab = await openTab(browser);
-    self.tab.on("console", (message) => message.type() === "error" && self.complaints.push(message.text()));
+    self.tab.on(
+      "console",
+      (message) => message.type() === "error" && self.complaints.push(message.text()),
+    );
     self.tab.on("pageerror", (error) => self.complaints.push(error.message));
     const url = new URL(address);
-    for (const [name, value] of Object.entries(wishes)) if (value) url.searchParams.set(name, value);
+    for (const [name, value] of Object.entries(wishes))
+      if (value) url.searchParams.set(name, value);
     await self.tab.goto(url.href);
     return self;
   }
@@ -33,7 +37,9 @@ export class Page {
   async loaded() {
     await this.tab.waitForSelector("#composer:not([hidden]), #error:not([hidden])");
     await this.throwError();
-    return this.tab.$$eval("#name, #facts, #notice:not([hidden])", (lines) => lines.map((line) => line.textContent));
+    return this.tab.$$eval("#name, #facts, #notice:not([hidden])", (lines) =>
+      lines.map((line) => line.textContent),
+    );
   }
 
   /** What the page says it computes on: "gpu" or "cpu". */
@@ -56,7 +62,11 @@ export class Page {
 
   /** Waits for the answer that was begun: its text and its figures. */
   async finish() {
-    await this.tab.waitForFunction(() => document.querySelector("article.answer:last-of-type[data-stats]") || document.querySelector("#error:not([hidden])"));
+    await this.tab.waitForFunction(
+      () =>
+        document.querySelector("article.answer:last-of-type[data-stats]") ||
+        document.querySelector("#error:not([hidden])"),
+    );
     await this.throwError();
     return this.tab.$eval("article.answer:last-of-type", (article) => ({
       text: article.querySelector("div").textContent,
@@ -73,7 +83,9 @@ export class Page {
 
   /** The error that the page shows, or null. */
   error() {
-    return this.tab.$eval("#error", (line) => (line.hidden ? null : { code: line.dataset.code, message: line.textContent }));
+    return this.tab.$eval("#error", (line) =>
+      line.hidden ? null : { code: line.dataset.code, message: line.textContent },
+    );
   }
 
   async throwError() {

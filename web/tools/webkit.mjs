@@ -1,4 +1,5 @@
-// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of Puppeteer's face as our pages' drivers use.
+// WebKitGTK's MiniBrowser, driven by WebDriver on a screen that nobody sees, behind as much of
+// Puppeteer's face as our pages' drivers use.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +9,11 @@ import { LONGEST, until } from "./waiting.mjs";
 
 /** Starts it; `close` ends it and all that it stands on. */
 export async function launchWebKit() {
-  const screen = await start("Xvfb", ["-displayfd", "1", "-nolisten", "tcp"], ["ignore", "pipe", "inherit"]);
+  const screen = await start(
+    "Xvfb",
+    ["-displayfd", "1", "-nolisten", "tcp"],
+    ["ignore", "pipe", "inherit"],
+  );
   let driver, session;
   const close = async () => {
     await session?.quit().catch(() => {});
@@ -18,9 +23,14 @@ export async function launchWebKit() {
   try {
     const [display] = await once(screen.stdout, "data");
     const port = await freePort();
-    driver = await start("WebKitWebDriver", [`--port=${port}`], "inherit", { DISPLAY: `:${String(display).trim()}` });
+    driver = await start("WebKitWebDriver", [`--port=${port}`], "inherit", {
+      DISPLAY: `:${String(display).trim()}`,
+    });
     await listening(driver, port);
-    session = await new Builder().usingServer(`http://127.0.0.1:${port}`).withCapabilities({ browserName: "MiniBrowser" }).build();
+    session = await new Builder()
+      .usingServer(`http://127.0.0.1:${port}`)
+      .withCapabilities({ browserName: "MiniBrowser" })
+      .build();
     await session.manage().setTimeouts({ pageLoad: LONGEST, script: LONGEST });
   } catch (error) {
     await close();
@@ -35,7 +45,9 @@ async function start(program, args, stdio, environment = {}) {
   try {
     await once(child, "spawn");
   } catch (error) {
-    throw new Error(`${program} does not start (${error.message}): \`cargo xtask setup\` installs it`);
+    throw new Error(
+      `${program} does not start (${error.message}): \`cargo xtask setup\` installs it`,
+    );
   }
   return child;
 }
@@ -51,13 +63,22 @@ async function freePort() {
 /** Resolves once the driver answers; it does not say so by itself. */
 function listening(driver, port) {
   const answers = () => {
-    if (driver.exitCode !== null) throw new Error(`WebKitWebDriver ended (${driver.exitCode}) before it answered on port ${port}`);
-    return fetch(`http://127.0.0.1:${port}/status`).then(({ ok }) => ok, () => false);
+    if (driver.exitCode !== null)
+      throw new Error(
+        `WebKitWebDriver ended (${driver.exitCode}) before it answered on port ${port}`,
+      );
+    return fetch(`http://127.0.0.1:${port}/status`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
   };
   return until(Boolean, answers, "an answer of WebKitWebDriver");
 }
 
-/** The one tab that a session has. Its console and its requests cannot be read, nor can it be closed by itself. */
+/**
+ * The one tab that a session has. Its console and its requests cannot be read, nor can it be closed
+ * by itself.
+ */
 class Tab {
   #session;
   #timeout = LONGEST;
@@ -93,12 +114,19 @@ class Tab {
     return this.#renewed(() => this.#session.navigate().refresh());
   }
 
-  /** A busy WebKit says that it has navigated while the page before is still there, or the new one's scripts have not run. */
+  /**
+   * A busy WebKit says that it has navigated while the page before is still there, or the new one's
+   * scripts have not run.
+   */
   async #renewed(navigate) {
     await this.evaluate(() => void (window.isOld = true));
     await navigate();
     const isNew = () => !window.isOld && document.readyState === "complete";
-    await this.#session.wait(() => this.evaluate(isNew).catch(() => false), this.#timeout, "the page to be there");
+    await this.#session.wait(
+      () => this.evaluate(isNew).catch(() => false),
+      this.#timeout,
+      "the page to be there",
+    );
   }
 
   async type(selector, text) {
@@ -110,19 +138,35 @@ class Tab {
   }
 
   $eval(selector, run, ...args) {
-    return this.#session.executeScript(`const [selector, ...rest] = arguments; return (${run})(document.querySelector(selector), ...rest)`, selector, ...args);
+    return this.#session.executeScript(
+      `const [selector, ...rest] = arguments; return (${run})(document.querySelector(selector), ...rest)`,
+      selector,
+      ...args,
+    );
   }
 
   $$eval(selector, run, ...args) {
-    return this.#session.executeScript(`const [selector, ...rest] = arguments; return (${run})([...document.querySelectorAll(selector)], ...rest)`, selector, ...args);
+    return this.#session.executeScript(
+      `const [selector, ...rest] = arguments; return (${run})([...document.querySelectorAll(selector)], ...rest)`,
+      selector,
+      ...args,
+    );
   }
 
   waitForSelector(selector, { hidden = false, timeout = this.#timeout } = {}) {
     const isThere = (selector) => document.querySelector(selector) !== null;
-    return this.#session.wait(() => this.evaluate(isThere, selector).then((there) => there !== hidden), timeout, selector);
+    return this.#session.wait(
+      () => this.evaluate(isThere, selector).then((there) => there !== hidden),
+      timeout,
+      selector,
+    );
   }
 
   waitForFunction(run, _options, ...args) {
-    return this.#session.wait(() => this.evaluate(run, ...args).then(Boolean), this.#timeout, String(run));
+    return this.#session.wait(
+      () => this.evaluate(run, ...args).then(Boolean),
+      this.#timeout,
+      String(run),
+    );
   }
 }

@@ -1,4 +1,5 @@
-// Engines that end by themselves, or that do not stop when they are told to: the page hears of it, and goes on where it can.
+// Engines that end by themselves, or that do not stop when they are told to: the page hears of it,
+// and goes on where it can.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -11,8 +12,9 @@ beforeEach(async () => (tab = await host.openTab()));
 afterEach(() => tab.close());
 
 /**
- * Has the next worker, or the one that comes as its `number`th, run a module of its own before it is told anything. What a debugger runs would
- * not count as the page's: no event tells of its errors.
+ * Has the next worker, or the one that comes as its `number`th, run a module of its own before it
+ * is told anything. What a debugger runs would not count as the page's: no event tells of its
+ * errors.
  */
 async function changeWorker(module, number = 1) {
   await tab.evaluate((number) => {
@@ -28,19 +30,33 @@ async function changeWorker(module, number = 1) {
   tab.on("workercreated", async (worker) => {
     if (++come !== number) return;
     while (!(await worker.evaluate(() => self.onmessage !== null))); // A worker that has just begun has nothing yet.
-    await worker.evaluate(async (module) => void (await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })))), module);
+    await worker.evaluate(
+      async (module) =>
+        void (await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })))),
+      module,
+    );
     await tab.evaluate(() => self.workerIsChanged());
   });
 }
 
 const load = (options) =>
-  tab.evaluate(async (model, options) => {
-    self.heard = new Promise((resolve) => (self.hear = resolve));
-    self.notices = [];
-    const onFailure = (error, again) => hear([error.code, error.message, again]);
-    self.phi = await Phi.load({ model, backend: "cpu", ...options, onFailure, onNotice: (notice) => notices.push(notice) });
-    return phi.description.backend;
-  }, host.tiny, options);
+  tab.evaluate(
+    async (model, options) => {
+      self.heard = new Promise((resolve) => (self.hear = resolve));
+      self.notices = [];
+      const onFailure = (error, again) => hear([error.code, error.message, again]);
+      self.phi = await Phi.load({
+        model,
+        backend: "cpu",
+        ...options,
+        onFailure,
+        onNotice: (notice) => notices.push(notice),
+      });
+      return phi.description.backend;
+    },
+    host.tiny,
+    options,
+  );
 
 /** Does something in the engine's worker, which cannot answer any more. */
 function strike(what) {
@@ -59,7 +75,11 @@ describe("an engine that", () => {
           if (milliseconds === 30_000) throw new WebAssembly.RuntimeError("unreachable");
           return setTimeout(act, milliseconds);
         };`);
-      const error = await tab.evaluate((model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })), host.tiny, variant);
+      const error = await tab.evaluate(
+        (model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })),
+        host.tiny,
+        variant,
+      );
       assert.deepEqual([error.code, error.isPhi], ["internal", true], error.message);
       assert.match(error.message, /unreachable\): load the model again$/);
     });
@@ -71,15 +91,23 @@ describe("an engine that", () => {
           if (milliseconds === 30_000) throw new RangeError("Array buffer allocation failed");
           return setTimeout(act, milliseconds);
         };`);
-      const error = await tab.evaluate((model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })), host.tiny, variant);
+      const error = await tab.evaluate(
+        (model, variant) => failure(Phi.load({ model, variant, backend: "cpu", storage: "none" })),
+        host.tiny,
+        variant,
+      );
       assert.deepEqual([error.code, error.isPhi], ["out-of-memory", true], error.message);
-      assert.match(error.message, /Array buffer allocation failed\): load with a shorter context or a smaller model/);
+      assert.match(
+        error.message,
+        /Array buffer allocation failed\): load with a shorter context or a smaller model/,
+      );
     });
   }
 
   it("has a thread that traps while it computes is told of", async () => {
     // The helper's module has no functions in its table: what the engine hands it cannot be called.
-    await changeWorker(`
+    await changeWorker(
+      `
       const bytes = new Uint8Array(await (await fetch("${await tab.evaluate(() => location.origin)}/threads.wasm")).arrayBuffer());
       const kept = [bytes.subarray(0, 8)];
       for (let at = 8; at < bytes.length; ) {
@@ -94,9 +122,17 @@ describe("an engine that", () => {
       }
       const broken = await WebAssembly.compile(await new Blob(kept).arrayBuffer());
       const { Instance } = WebAssembly;
-      WebAssembly.Instance = function (_, imports) { return new Instance(broken, imports); };`, 2);
+      WebAssembly.Instance = function (_, imports) { return new Instance(broken, imports); };`,
+      2,
+    );
     const error = await tab.evaluate((model) => {
-      const answer = Phi.load({ model, variant: "threads", threads: 2, backend: "cpu", storage: "none" });
+      const answer = Phi.load({
+        model,
+        variant: "threads",
+        threads: 2,
+        backend: "cpu",
+        storage: "none",
+      });
       return failure(answer.then((phi) => phi.complete({ prompt: "abc", max_tokens: 8 })));
     }, host.tiny);
     assert.deepEqual([error?.code, error?.isPhi], ["internal", true], error?.message);
@@ -110,12 +146,15 @@ describe("an engine that", () => {
     const [code, message, again] = await tab.evaluate(() => heard);
     assert.deepEqual([code, again ?? "nothing"], ["internal", "nothing"]);
     assert.match(message, /worker is gone without a word: load the model again$/);
-    for (const error of [await answer, await tab.evaluate(() => failure(phi.tokenize("abc")))]) assert.deepEqual([error?.code, error?.message], [code, message]);
+    for (const error of [await answer, await tab.evaluate(() => failure(phi.tokenize("abc")))])
+      assert.deepEqual([error?.code, error?.message], [code, message]);
   });
 
   it("does not stop is ended, and its model comes back out of storage", async () => {
     await load({});
-    const said = await tab.evaluate(async () => (await phi.complete({ prompt: "abc", max_tokens: 8 })).choices[0].text);
+    const said = await tab.evaluate(
+      async () => (await phi.complete({ prompt: "abc", max_tokens: 8 })).choices[0].text,
+    );
     strike(() => {
       for (;;);
     });
@@ -127,13 +166,18 @@ describe("an engine that", () => {
         postMessage.apply(this, message);
         setTimeout(() => abort.abort());
       };
-      const answer = all(phi.complete({ prompt: "abc", max_tokens: 8, stream: true }, { signal: abort.signal }));
+      const answer = all(
+        phi.complete({ prompt: "abc", max_tokens: 8, stream: true }, { signal: abort.signal }),
+      );
       const [, , again] = await heard;
       const pieces = await answer;
       const later = phi.complete({ prompt: "abc", max_tokens: 8 });
       return [pieces, (await again) ?? "loaded", (await later).choices[0].text];
     });
-    assert.deepEqual([pieces.at(-1).choices[0].finish_reason, again, later], ["cancelled", "loaded", said]);
+    assert.deepEqual(
+      [pieces.at(-1).choices[0].finish_reason, again, later],
+      ["cancelled", "loaded", said],
+    );
     assert.match(await tab.evaluate(() => notices.at(-1)), /did not stop when it was told to/);
     await tab.evaluate(async () => {
       await phi.unload();

@@ -1,4 +1,5 @@
-// What tests of the package's API share: a page of the packed package's origin, and small models beside it.
+// What tests of the package's API share: a page of the packed package's origin, and small models
+// beside it.
 
 import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
@@ -6,7 +7,10 @@ import { makeGoldenModel } from "../golden.mjs";
 import { packed } from "../samples.mjs";
 import { makeTinyModel } from "../tiny.mjs";
 
-/** A server of the package, a browser, and two models of other origins: their addresses, and the folder that the tiny one lies in. */
+/**
+ * A server of the package, a browser, and two models of other origins: their addresses, and the
+ * folder that the tiny one lies in.
+ */
 export async function openHost({ isolated = false } = {}) {
   const models = [makeTinyModel(), makeGoldenModel()];
   const [site, browser, ...served] = await Promise.all([
@@ -30,10 +34,16 @@ async function openPage(browser, site) {
   await tab.evaluate(async () => {
     Object.assign(self, await import("/index.js"));
     /** What a promise rejects with, in a form that can leave the page. */
-    self.failure = (promise) => promise.then(
-      () => null,
-      (error) => ({ name: error.name, code: error.code, message: error.message, isPhi: error instanceof PhiError }),
-    );
+    self.failure = (promise) =>
+      promise.then(
+        () => null,
+        (error) => ({
+          name: error.name,
+          code: error.code,
+          message: error.message,
+          isPhi: error instanceof PhiError,
+        }),
+      );
     self.all = async (pieces) => {
       const list = [];
       for await (const piece of await pieces) list.push(piece);

@@ -1,4 +1,5 @@
-// The React hooks and the AI SDK's provider, each with the real library, bundled with the packed package, in Chromium.
+// The React hooks and the AI SDK's provider, each with the real library, bundled with the packed
+// package, in Chromium.
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
@@ -16,7 +17,11 @@ let folder, site, golden, models, large, browser;
 before(async () => {
   golden = makeGoldenModel();
   const serving = [serveFolder(golden.folder, { shared: true }), serveModels()];
-  [browser, folder, models, large] = await Promise.all([launch("chromium without WebGPU"), built(), ...serving]);
+  [browser, folder, models, large] = await Promise.all([
+    launch("chromium without WebGPU"),
+    built(),
+    ...serving,
+  ]);
   site = await serveFolder(folder);
 });
 after(async () => {
@@ -50,7 +55,8 @@ describe("the React hooks", () => {
   before(async () => ({ tab, complaints } = await open("react.html")));
 
   const until = (status) => tab.waitForSelector(`main[data-status=${status}][data-chat=idle]`);
-  const said = () => tab.$$eval("main p", (lines) => lines.map((line) => [line.className, line.textContent]));
+  const said = () =>
+    tab.$$eval("main p", (lines) => lines.map((line) => [line.className, line.textContent]));
   const output = () => tab.$eval("output", (line) => JSON.parse(line.textContent));
   /** From here on, what the hooks are in is seen anew. */
   const watch = () => tab.evaluate(() => (self.seen = []));
@@ -59,7 +65,8 @@ describe("the React hooks", () => {
     await tab.type("input", question);
     await tab.keyboard.press("Enter");
   };
-  const ended = () => tab.waitForFunction(() => seen.includes("ready reading") && seen.at(-1) === "ready idle");
+  const ended = () =>
+    tab.waitForFunction(() => seen.includes("ready reading") && seen.at(-1) === "ready idle");
   /** The question was answered as the reference does, and to its end. */
   const isAnswered = async () => {
     const [question, [role, text], ...others] = await said();
@@ -67,13 +74,24 @@ describe("the React hooks", () => {
     assert.ok(text.startsWith(ANSWER), text);
     assert.equal((await output()).finish, "stop");
   };
-  /** Has the page itself press a button as soon as something is there: what it is to end might be over before we hear of it. */
+  /**
+   * Has the page itself press a button as soon as something is there: what it is to end might be
+   * over before we hear of it.
+   */
   const pressAtOnce = (button, selector) =>
-    tab.evaluate((button, selector) => {
-      const look = () => document.querySelector(selector) && (observer.disconnect(), document.querySelector(button).click());
-      const observer = new MutationObserver(look);
-      observer.observe(document.body, { attributes: true, childList: true, subtree: true });
-    }, button, selector);
+    tab.evaluate(
+      (button, selector) => {
+        const look = () => {
+          if (!document.querySelector(selector)) return;
+          observer.disconnect();
+          document.querySelector(button).click();
+        };
+        const observer = new MutationObserver(look);
+        observer.observe(document.body, { attributes: true, childList: true, subtree: true });
+      },
+      button,
+      selector,
+    );
 
   it("load nothing by themselves", async () => {
     await until("idle");
@@ -104,7 +122,8 @@ describe("the React hooks", () => {
     await send(QUESTION);
     await ended();
     await isAnswered();
-    // Past the context that it was first trained with, this model reads all anew, which may be too short to be shown.
+    // Past the context that it was first trained with, this model reads all anew, which may be too
+    // short to be shown.
     const states = await tab.evaluate(() => seen);
     assert.deepEqual(states.slice(0, 2), ["ready reading", "ready answering"]);
     assert.deepEqual(states.slice(-2), ["ready answering", "ready idle"]);
@@ -162,7 +181,10 @@ describe("the React hooks", () => {
 
   it("leave the browser without complaints", () => {
     // Files that are missing, or that a model may lack, are what the browser itself tells.
-    assert.deepEqual(complaints.filter((text) => !text.includes("404")), []);
+    assert.deepEqual(
+      complaints.filter((text) => !text.includes("404")),
+      [],
+    );
   });
 });
 
@@ -171,10 +193,14 @@ describe("the AI SDK's provider", () => {
   before(async () => {
     ({ tab } = await open("ai.html"));
     await tab.waitForSelector("body[data-outcome]");
-    await tab.evaluate((address, exact) => {
-      self.provider = createPhi({ backend: "cpu", storage: "none", ...exact });
-      self.model = provider(address);
-    }, models.address, EXACT);
+    await tab.evaluate(
+      (address, exact) => {
+        self.provider = createPhi({ backend: "cpu", storage: "none", ...exact });
+        self.model = provider(address);
+      },
+      models.address,
+      EXACT,
+    );
   });
 
   it("loads nothing before it is asked", () => assert.equal(tab.workers().length, 0));
@@ -193,15 +219,32 @@ describe("the AI SDK's provider", () => {
   });
 
   it("streams a text, of a conversation", async () => {
-    const { pieces, whole, finishReason, usage } = await tab.evaluate(async (prompt, maxOutputTokens) => {
-      const turns = [["user", "<8>"], ["assistant", "<7>"], ["user", prompt]];
-      const messages = turns.map(([role, content]) => ({ role, content }));
-      const result = streamText({ model, system: "<9>", messages, maxOutputTokens });
-      const pieces = [];
-      for await (const piece of result.textStream) pieces.push(piece);
-      const { text } = await generateText({ model, prompt: `<4><9><8><7>${prompt}`, maxOutputTokens });
-      return { pieces, whole: text, finishReason: await result.finishReason, usage: await result.usage };
-    }, QUESTION, LENGTH);
+    const { pieces, whole, finishReason, usage } = await tab.evaluate(
+      async (prompt, maxOutputTokens) => {
+        const turns = [
+          ["user", "<8>"],
+          ["assistant", "<7>"],
+          ["user", prompt],
+        ];
+        const messages = turns.map(([role, content]) => ({ role, content }));
+        const result = streamText({ model, system: "<9>", messages, maxOutputTokens });
+        const pieces = [];
+        for await (const piece of result.textStream) pieces.push(piece);
+        const { text } = await generateText({
+          model,
+          prompt: `<4><9><8><7>${prompt}`,
+          maxOutputTokens,
+        });
+        return {
+          pieces,
+          whole: text,
+          finishReason: await result.finishReason,
+          usage: await result.usage,
+        };
+      },
+      QUESTION,
+      LENGTH,
+    );
     assert.equal(pieces.join(""), whole);
     assert.ok(pieces.length > LENGTH / 2, `${pieces.length} pieces`);
     assert.equal(finishReason, "length");
@@ -209,39 +252,73 @@ describe("the AI SDK's provider", () => {
   });
 
   it("keeps to the options of a call", async () => {
-    const [exact, weakened] = await tab.evaluate(async (prompt, maxOutputTokens) => {
-      const said = async (repetitionPenalty) => {
-        const call = { model, prompt, maxOutputTokens, temperature: 0, providerOptions: { phi: { repetitionPenalty } } };
-        const { text, finishReason, usage } = await generateText(call);
-        return [text, finishReason, usage.outputTokens];
-      };
-      return [await said(1), await said(2)];
-    }, QUESTION, LENGTH);
+    const [exact, weakened] = await tab.evaluate(
+      async (prompt, maxOutputTokens) => {
+        const said = async (repetitionPenalty) => {
+          const call = {
+            model,
+            prompt,
+            maxOutputTokens,
+            temperature: 0,
+            providerOptions: { phi: { repetitionPenalty } },
+          };
+          const { text, finishReason, usage } = await generateText(call);
+          return [text, finishReason, usage.outputTokens];
+        };
+        return [await said(1), await said(2)];
+      },
+      QUESTION,
+      LENGTH,
+    );
     assert.deepEqual(exact, [ANSWER, "length", LENGTH]);
     assert.notEqual(weakened[0], ANSWER);
   });
 
   it("ends an answer by a signal", async () => {
-    const { aborted, text, whole, next } = await tab.evaluate(async (address, exact, endless, prompt, maxOutputTokens) => {
-      const abort = new AbortController();
-      let aborted = false;
-      let text = "";
-      const onAbort = () => (aborted = true);
-      const { textStream } = streamText({ model, prompt: endless, maxOutputTokens: 1900, abortSignal: abort.signal, onAbort });
-      for await (const piece of textStream) {
-        text += piece;
-        abort.abort();
-      }
-      const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
-      const later = new AbortController();
-      const { completions } = phi.chat;
-      const { create } = completions;
-      completions.create = (request, call) => create(request, { ...call, onPrefill: () => later.abort() });
-      const call = { model: phiModel(phi), prompt: prompt.repeat(9), abortSignal: later.signal, maxRetries: 0 };
-      const whole = await generateText(call).catch(({ name }) => name);
-      await phi.unload();
-      return { aborted, text, whole, next: (await generateText({ model, prompt, maxOutputTokens })).text };
-    }, models.address, EXACT, ENDLESS, QUESTION, LENGTH);
+    const { aborted, text, whole, next } = await tab.evaluate(
+      async (address, exact, endless, prompt, maxOutputTokens) => {
+        const abort = new AbortController();
+        let aborted = false;
+        let text = "";
+        const onAbort = () => (aborted = true);
+        const { textStream } = streamText({
+          model,
+          prompt: endless,
+          maxOutputTokens: 1900,
+          abortSignal: abort.signal,
+          onAbort,
+        });
+        for await (const piece of textStream) {
+          text += piece;
+          abort.abort();
+        }
+        const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
+        const later = new AbortController();
+        const { completions } = phi.chat;
+        const { create } = completions;
+        completions.create = (request, call) =>
+          create(request, { ...call, onPrefill: () => later.abort() });
+        const call = {
+          model: phiModel(phi),
+          prompt: prompt.repeat(9),
+          abortSignal: later.signal,
+          maxRetries: 0,
+        };
+        const whole = await generateText(call).catch(({ name }) => name);
+        await phi.unload();
+        return {
+          aborted,
+          text,
+          whole,
+          next: (await generateText({ model, prompt, maxOutputTokens })).text,
+        };
+      },
+      models.address,
+      EXACT,
+      ENDLESS,
+      QUESTION,
+      LENGTH,
+    );
     assert.ok(aborted && text.length > 0, text);
     assert.equal(whole, "AbortError");
     assert.equal(next, ANSWER);
@@ -249,7 +326,12 @@ describe("the AI SDK's provider", () => {
 
   it("says what it cannot do", async () => {
     const [warnings, error] = await tab.evaluate(async (prompt) => {
-      const tools = { look: tool({ description: "Looks", inputSchema: jsonSchema({ type: "object", properties: {} }) }) };
+      const tools = {
+        look: tool({
+          description: "Looks",
+          inputSchema: jsonSchema({ type: "object", properties: {} }),
+        }),
+      };
       const { warnings } = await generateText({ model, prompt, tools, maxOutputTokens: 2 });
       const content = [{ type: "image", image: new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]) }];
       const asked = generateText({ model, messages: [{ role: "user", content }], maxRetries: 0 });
@@ -262,12 +344,18 @@ describe("the AI SDK's provider", () => {
   it("takes a model that is loaded already, and unloads its own", async () => {
     await tab.evaluate(() => provider.unload());
     await noWorkers(tab);
-    const text = await tab.evaluate(async (address, exact, prompt, maxOutputTokens) => {
-      const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
-      const { text } = await generateText({ model: phiModel(phi), prompt, maxOutputTokens });
-      await phi.unload();
-      return text;
-    }, models.address, EXACT, QUESTION, LENGTH);
+    const text = await tab.evaluate(
+      async (address, exact, prompt, maxOutputTokens) => {
+        const phi = await Phi.load({ model: address, backend: "cpu", storage: "none", ...exact });
+        const { text } = await generateText({ model: phiModel(phi), prompt, maxOutputTokens });
+        await phi.unload();
+        return text;
+      },
+      models.address,
+      EXACT,
+      QUESTION,
+      LENGTH,
+    );
     assert.equal(text, ANSWER);
   });
 
@@ -275,7 +363,13 @@ describe("the AI SDK's provider", () => {
     const script = `import { generateText } from "ai";
       import { createPhi } from "phi-wasm/ai-sdk";
       await generateText({ model: createPhi()("/model.gguf"), prompt: "Hello" }).catch(({ code }) => console.log(code));`;
-    const { stdout } = await run(folder, await nodeProgram(22), "--input-type=module", "--eval", script);
+    const { stdout } = await run(
+      folder,
+      await nodeProgram(22),
+      "--input-type=module",
+      "--eval",
+      script,
+    );
     assert.equal(stdout.trim(), "no-browser");
   });
 });

@@ -1,4 +1,5 @@
-// Our shapes beside those of OpenAI's own client: its types, and what it makes of our chunks. Version 6 is the last for Node.js 20.
+// Our shapes beside those of OpenAI's own client: its types, and what it makes of our chunks.
+// Version 6 is the last for Node.js 20.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -15,19 +16,30 @@ let host, answers;
 before(async () => {
   host = await openHost();
   const tab = await host.openTab();
-  answers = await tab.evaluate(async (model, exact, prompt, max_tokens, endless) => {
-    const phi = await Phi.load({ model, backend: "cpu", storage: "none", ...exact });
-    const asked = { messages: [{ role: "user", content: prompt }], stream: true, stream_options: { include_usage: true } };
-    const whole = await all(phi.chat.completions.create({ ...asked, max_tokens }));
-    const abort = new AbortController();
-    const cancelled = [];
-    const long = { ...asked, messages: [{ role: "user", content: endless }] };
-    for await (const piece of await phi.chat.completions.create(long, { signal: abort.signal })) {
-      cancelled.push(piece);
-      abort.abort();
-    }
-    return { whole, cancelled };
-  }, host.golden, EXACT, GOLDEN.prompt, GOLDEN.length, ENDLESS);
+  answers = await tab.evaluate(
+    async (model, exact, prompt, max_tokens, endless) => {
+      const phi = await Phi.load({ model, backend: "cpu", storage: "none", ...exact });
+      const asked = {
+        messages: [{ role: "user", content: prompt }],
+        stream: true,
+        stream_options: { include_usage: true },
+      };
+      const whole = await all(phi.chat.completions.create({ ...asked, max_tokens }));
+      const abort = new AbortController();
+      const cancelled = [];
+      const long = { ...asked, messages: [{ role: "user", content: endless }] };
+      for await (const piece of await phi.chat.completions.create(long, { signal: abort.signal })) {
+        cancelled.push(piece);
+        abort.abort();
+      }
+      return { whole, cancelled };
+    },
+    host.golden,
+    EXACT,
+    GOLDEN.prompt,
+    GOLDEN.length,
+    ENDLESS,
+  );
 });
 after(() => host?.close());
 
@@ -44,7 +56,10 @@ for (const { version, node } of CLIENTS) {
       const input = chunks.map((chunk) => `${JSON.stringify(chunk)}\n`).join("");
       const { stdout } = await run({ cwd: folder, input }, await nodeProgram(node), "stream.mjs");
       const { versions, ...heard } = JSON.parse(stdout);
-      assert.deepEqual(versions.map((version) => Number.parseInt(version)), [version, node]);
+      assert.deepEqual(
+        versions.map((version) => Number.parseInt(version, 10)),
+        [version, node],
+      );
       return heard;
     };
 
@@ -54,8 +69,14 @@ for (const { version, node } of CLIENTS) {
       const { pieces, choices, usage } = await read(answers.whole);
       assert.equal(pieces.join(""), GOLDEN.answer);
       assert.equal(choices[0].message.content, GOLDEN.answer);
-      assert.deepEqual([choices.length, choices[0].message.role, choices[0].finish_reason], [1, "assistant", "length"]);
-      assert.deepEqual([usage.prompt_tokens, usage.completion_tokens], [GOLDEN.ids.length, GOLDEN.length]);
+      assert.deepEqual(
+        [choices.length, choices[0].message.role, choices[0].finish_reason],
+        [1, "assistant", "length"],
+      );
+      assert.deepEqual(
+        [usage.prompt_tokens, usage.completion_tokens],
+        [GOLDEN.ids.length, GOLDEN.length],
+      );
     });
 
     it("takes an answer that was cancelled for one that has ended", async () => {

@@ -1,4 +1,5 @@
-// What the package's README shows runs as it stands there: a component, with each React that it names, and a page without a bundler.
+// What the package's README shows runs as it stands there: a component, with each React that it
+// names, and a page without a bundler.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -6,14 +7,17 @@ import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { codeOf, packed, PROJECTS, project, run, sectionOf, serveModels } from "../samples.mjs";
+import { codeOf, PROJECTS, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 
 const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
 
 let models, browser;
-before(async () => ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])));
+before(
+  async () =>
+    ([models, browser] = await Promise.all([serveModels(), launch("chromium without WebGPU")])),
+);
 after(async () => {
   await browser?.close();
   models?.close();
@@ -35,19 +39,41 @@ describe("the README's component", () => {
     it(`answers, with React ${react}`, async () => {
       const dependencies = { react: `^${react}.0.0`, "react-dom": `^${react}.0.0` };
       const files = { "Chat.jsx": codeOf("React", "jsx") };
-      const folder = await project("readme", { name: `readme-react-${react}`, dependencies, files });
-      const options = ["--bundle", "--format=esm", "--splitting", "--jsx=automatic", "--outdir=dist"];
+      const folder = await project("readme", {
+        name: `readme-react-${react}`,
+        dependencies,
+        files,
+      });
+      const options = [
+        "--bundle",
+        "--format=esm",
+        "--splitting",
+        "--jsx=automatic",
+        "--outdir=dist",
+      ];
       await run(folder, join(folder, "node_modules/.bin/esbuild"), "main.jsx", ...options);
       const site = await serveFolder(folder);
-      const { tab, complaints } = await open(`${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`);
-      assert.equal(await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react)), react);
+      const { tab, complaints } = await open(
+        `${site.address}?${new URLSearchParams({ model: `${models.address}${basename(MODEL)}` })}`,
+      );
+      assert.equal(
+        await tab.$eval("body", ({ dataset }) => Number.parseInt(dataset.react, 10)),
+        react,
+      );
       await tab.locator("::-p-aria(Load the model)").click();
       await tab.waitForSelector("input, [role=alert]");
       await tab.type("input[name=question]", story.messages.at(-1).content);
       await tab.locator("::-p-aria(Ask)").click();
-      await tab.waitForSelector("[role=alert], section:has(p.assistant):has(button[type=button]:disabled)");
-      const lines = await tab.$$eval("p[class], p[role]", (lines) => lines.map(({ className, textContent }) => [className, textContent]));
-      assert.deepEqual(lines, [["user", story.messages.at(-1).content], ["assistant", story.answer]]);
+      await tab.waitForSelector(
+        "[role=alert], section:has(p.assistant):has(button[type=button]:disabled)",
+      );
+      const lines = await tab.$$eval("p[class], p[role]", (lines) =>
+        lines.map(({ className, textContent }) => [className, textContent]),
+      );
+      assert.deepEqual(lines, [
+        ["user", story.messages.at(-1).content],
+        ["assistant", story.answer],
+      ]);
       assert.deepEqual(complaints, []);
       await tab.close();
       site.close();
@@ -82,9 +108,17 @@ describe("the README's page without a bundler", () => {
   });
 
   it("answers, with its import map", async () => {
-    const [map] = /<script type="importmap">.*?<\/script>/.exec(sectionOf(PAGE)) ?? assert.fail("there is no import map");
-    writeFileSync(join(folder, "mapped.html"), `${map}\n${codeOf(PAGE, "html").replace("./main.js", "./mapped.js")}`);
-    writeFileSync(join(folder, "mapped.js"), codeOf(PAGE, "js").replace("./phi-wasm/index.js", "phi-wasm"));
+    const [map] =
+      /<script type="importmap">.*?<\/script>/.exec(sectionOf(PAGE)) ??
+      assert.fail("there is no import map");
+    writeFileSync(
+      join(folder, "mapped.html"),
+      `${map}\n${codeOf(PAGE, "html").replace("./main.js", "./mapped.js")}`,
+    );
+    writeFileSync(
+      join(folder, "mapped.js"),
+      codeOf(PAGE, "js").replace("./phi-wasm/index.js", "phi-wasm"),
+    );
     await answers("mapped.html");
   });
 });

@@ -1,4 +1,5 @@
-// Writes answers.json: what the native command answers, greedily, on one thread of the CPU, with the random models of the browser tests.
+// Writes answers.json: what the native command answers, greedily, on one thread of the CPU, with
+// the random models of the browser tests.
 //
 //   cargo build --release && node tests/golden/random/make.mjs target/release/phi
 
@@ -10,12 +11,24 @@ import { makeRandomModel, SMALL, TINY } from "../../browser/random-model.mjs";
 const ASKED = {
   tiny: [
     ["sky", [["user", "Why is the sky blue?"]]],
-    ["poem", [["system", "You write poems."], ["user", "Write about a fox."]]],
+    [
+      "poem",
+      [
+        ["system", "You write poems."],
+        ["user", "Write about a fox."],
+      ],
+    ],
     ["endless", [["user", "What is the sea?"]], 64],
   ],
   small: [
     ["sky", [["user", "Why is the sky blue?"]]],
-    ["poem", [["system", "You write poems."], ["user", "Write about a fox."]]],
+    [
+      "poem",
+      [
+        ["system", "You write poems."],
+        ["user", "Write about a fox."],
+      ],
+    ],
     ["endless", [["user", "Tell me a story about the horse."]], 64],
   ],
 };
@@ -23,7 +36,11 @@ const ASKED = {
 function answer(path, turns, longest) {
   const prompt = `${turns.map(([role, content]) => `${role}: ${content}\n`).join("")}assistant: `;
   const options = ["--backend=cpu", "--threads=1", "--max-tokens", longest, "--raw", "-"];
-  const said = execFileSync(process.argv[2], ["run", "--model", path, ...options], { input: prompt, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] });
+  const said = execFileSync(process.argv[2], ["run", "--model", path, ...options], {
+    input: prompt,
+    encoding: "utf8",
+    stdio: ["pipe", "pipe", "ignore"],
+  });
   return said.slice(0, -1);
 }
 

@@ -1,4 +1,5 @@
-// Notes which other computers the page and its workers have asked for something; the service worker sees every request and says so.
+// Notes which other computers the page and its workers have asked for something; the service worker
+// sees every request and says so.
 
 import { noteContact } from "../data/database.js";
 import { CONTACTS } from "./service.js";

@@ -15,9 +15,17 @@ interface SaveTarget {
   createWritable(): Promise<WritableStream<Uint8Array>>;
 }
 
-/** Writes a stream straight to the disk where the browser can; elsewhere it becomes a download, which needs room for all of it. */
-export async function saveStream(name: string, open: () => Promise<ReadableStream<Uint8Array>>): Promise<void> {
-  const picker = (window as { showSaveFilePicker?: (options: { suggestedName: string }) => Promise<SaveTarget> }).showSaveFilePicker;
+/**
+ * Writes a stream straight to the disk where the browser can; elsewhere it becomes a download,
+ * which needs room for all of it.
+ */
+export async function saveStream(
+  name: string,
+  open: () => Promise<ReadableStream<Uint8Array>>,
+): Promise<void> {
+  const picker = (
+    window as { showSaveFilePicker?: (options: { suggestedName: string }) => Promise<SaveTarget> }
+  ).showSaveFilePicker;
   if (picker) {
     const target = await picker({ suggestedName: name });
     return (await open()).pipeTo(await target.createWritable());
@@ -29,16 +37,25 @@ export async function saveStream(name: string, open: () => Promise<ReadableStrea
 const MODEL_FILES = ".gguf,.safetensors,.json,.jinja,.tar";
 
 /** Has the user pick a model's file or its folder; nothing when they do not. */
-export async function pickModel(folder: boolean): Promise<{ source: File[]; name: string; stored: false } | undefined> {
+export async function pickModel(
+  folder: boolean,
+): Promise<{ source: File[]; name: string; stored: false } | undefined> {
   const source = await pickFiles(MODEL_FILES, { multiple: true, folder });
   const [first] = source;
   if (!first) return undefined;
   const weights = source.find(({ name }) => /\.(gguf|safetensors)$/.test(name)) ?? first;
-  return { source, name: folder ? first.webkitRelativePath.split("/")[0]! : weights.name, stored: false };
+  return {
+    source,
+    name: folder ? first.webkitRelativePath.split("/")[0]! : weights.name,
+    stored: false,
+  };
 }
 
 /** Has the user pick; an empty list when they do not. */
-export function pickFiles(accept: string, options: { multiple?: boolean; folder?: boolean } = {}): Promise<File[]> {
+export function pickFiles(
+  accept: string,
+  options: { multiple?: boolean; folder?: boolean } = {},
+): Promise<File[]> {
   return new Promise((resolve) => {
     const input = document.createElement("input");
     input.type = "file";

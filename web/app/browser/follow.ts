@@ -31,7 +31,10 @@ export class Follower {
     this.#set(true);
   }
 
-  /** Stays where it is, or no longer: who edits something further up is not to be taken away from it. */
+  /**
+   * Stays where it is, or no longer: who edits something further up is not to be taken away from
+   * it.
+   */
   rest(resting: boolean): void {
     this.#resting = resting;
   }

@@ -4,14 +4,21 @@ interface InstallPrompt extends Event {
   prompt(): Promise<void>;
 }
 
-const isApple = /iPad|iPhone|iPod/.test(navigator.userAgent) || (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1);
-const isInstalled = matchMedia("(display-mode: standalone)").matches || (navigator as { standalone?: boolean }).standalone === true;
+const isApple =
+  /iPad|iPhone|iPod/.test(navigator.userAgent) ||
+  (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1);
+const isInstalled =
+  matchMedia("(display-mode: standalone)").matches ||
+  (navigator as { standalone?: boolean }).standalone === true;
 
 class Install {
   #prompt: InstallPrompt | undefined = $state.raw();
 
   readonly installed = isInstalled;
-  /** On iOS the installed app has a storage of its own, and a site's is cleared after a week without a visit: install first, download then. */
+  /**
+   * On iOS the installed app has a storage of its own, and a site's is cleared after a week without
+   * a visit: install first, download then.
+   */
   readonly needsHint = isApple && !isInstalled;
   readonly possible = $derived(this.#prompt !== undefined);
 

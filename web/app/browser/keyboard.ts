@@ -1,4 +1,5 @@
-// Whether Enter sends. On a keyboard on glass it begins a line, because there is no other key for that.
+// Whether Enter sends. On a keyboard on glass it begins a line, because there is no other key for
+// that.
 
 const glass = matchMedia("(hover: none) and (pointer: coarse)");
 
@@ -19,7 +20,10 @@ export function isTyping(): boolean {
   return document.activeElement?.matches("input, textarea, select, [contenteditable]") ?? false;
 }
 
-/** Older iOS moves the page instead of making it smaller when the keyboard comes; its true height is kept in --height. */
+/**
+ * Older iOS moves the page instead of making it smaller when the keyboard comes; its true height is
+ * kept in --height.
+ */
 export function followViewport(): void {
   const viewport = window.visualViewport;
   if (!viewport) return;

@@ -1,16 +1,22 @@
-// What the app needs without a network: its own files (the service worker keeps them) and the engine's module for this browser.
+// What the app needs without a network: its own files (the service worker keeps them) and the
+// engine's module for this browser.
 
 import { Workbox } from "workbox-window";
 import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
 import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
-import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
 import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
+import threadsRelaxed from "../../../pkg/threads-relaxed/phi_wasm_bg.wasm?url";
+import { trustedScript } from "../../shared/trusted.js";
 import script from "../../src/worker.ts?worker&url";
-import { trustedScript } from "../../src/trusted.js";
 import { settings } from "../state/settings.svelte.js";
 import { ENGINE_CACHE, type ToServiceWorker } from "./service.js";
 
-const MODULES: Record<string, string> = { simd, relaxed, threads, "threads-relaxed": threadsRelaxed };
+const MODULES: Record<string, string> = {
+  simd,
+  relaxed,
+  threads,
+  "threads-relaxed": threadsRelaxed,
+};
 
 function urls(): string[] {
   return Object.values(MODULES).map((url) => new URL(url, document.baseURI).href);
@@ -27,11 +33,16 @@ class Offline {
   #module = "";
 
   /** Which module the engine takes is its own choice; hearing of it here says what to keep. */
-  wasmUrl = (variant: string): string => (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
+  wasmUrl = (variant: string): string =>
+    (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
 
-  /** The engine's script. For a model that is here already it is one that may ask nobody but this site for anything: its answer says so. */
+  /**
+   * The engine's script. For a model that is here already it is one that may ask nobody but this
+   * site for anything: its answer says so.
+   */
   workerUrl(isHere: boolean): string {
-    return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI).href;
+    return new URL(isHere && !import.meta.env.DEV ? "sealed/worker.js" : script, document.baseURI)
+      .href;
   }
 
   async start(): Promise<void> {
@@ -52,7 +63,8 @@ class Offline {
 
   /** Changes to the newer version at once. */
   update(): void {
-    // Workbox takes it for no update where this page was there before the app's first service worker.
+    // Workbox takes it for no update where this page was there before the app's first service
+    // worker.
     this.#workbox?.addEventListener("controlling", () => location.reload());
     this.#workbox?.messageSkipWaiting();
   }
@@ -67,7 +79,10 @@ class Offline {
     });
   }
 
-  /** The engine's module was perhaps fetched before there was a service worker to keep it, or past one that did not have this page yet: here it is kept. */
+  /**
+   * The engine's module was perhaps fetched before there was a service worker to keep it, or past
+   * one that did not have this page yet: here it is kept.
+   */
   async keepEngine(): Promise<void> {
     if (!this.#workbox) return;
     await navigator.serviceWorker.ready;
@@ -75,9 +90,12 @@ class Offline {
       await this.tell({ kind: "keep", url: this.#module });
       const cache = await caches.open(ENGINE_CACHE);
       // Modules of earlier versions go.
-      for (const { url } of await cache.keys()) if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
+      for (const { url } of await cache.keys())
+        if (url.endsWith(".wasm") && !urls().includes(url)) await cache.delete(url);
     }
-    const kept = await Promise.all((this.#module ? [this.#module] : urls()).map((url) => caches.match(url)));
+    const kept = await Promise.all(
+      (this.#module ? [this.#module] : urls()).map((url) => caches.match(url)),
+    );
     this.ready = kept.some(Boolean);
   }
 
@@ -85,7 +103,8 @@ class Offline {
   async wipe(): Promise<void> {
     try {
       for (const name of await caches.keys()) await caches.delete(name);
-      for (const worker of await navigator.serviceWorker.getRegistrations()) await worker.unregister();
+      for (const worker of await navigator.serviceWorker.getRegistrations())
+        await worker.unregister();
     } catch {
       // Nothing was kept.
     }

@@ -3,7 +3,9 @@
 /** The cache in which the service worker looks for the engine's module. */
 export const ENGINE_CACHE = "phi-wasm-engine";
 
-/** The channel on which the service worker names every other computer that is asked for something. */
+/**
+ * The channel on which the service worker names every other computer that is asked for something.
+ */
 export const CONTACTS = "phi-wasm-contacts";
 
 /** Said to the service worker, which answers on the port that comes along. */

@@ -1,4 +1,5 @@
-// What the app's tabs tell one another. Where the user blocks what sites store, browsers have none of it, and each tab is alone.
+// What the app's tabs tell one another. Where the user blocks what sites store, browsers have none
+// of it, and each tab is alone.
 
 /** Hears what other tabs say under a name; what it returns says something to them. */
 export function channel(name: string, heard: (said: string) => void): (say: string) => void {

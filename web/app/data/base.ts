@@ -1,7 +1,8 @@
-// Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in memory until the page is closed.
+// Where conversations lie: in IndexedDB, or, where the browser keeps nothing for this page, in
+// memory until the page is closed.
 
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
-import { type Wait, waitOn } from "../../src/storage/indexeddb.js";
+import { type Wait, waitOn } from "../../shared/databases.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
 
 interface Schema extends DBSchema {
@@ -11,7 +12,12 @@ interface Schema extends DBSchema {
   contacts: { key: string; value: Contact };
 }
 
-const KEYS = { conversations: "id", messages: "id", drafts: "conversation", contacts: "host" } as const;
+const KEYS = {
+  conversations: "id",
+  messages: "id",
+  drafts: "conversation",
+  contacts: "host",
+} as const;
 const NAMES = ["conversations", "messages", "drafts", "contacts"] as const;
 
 export type Name = (typeof NAMES)[number];
@@ -35,23 +41,36 @@ export interface Base {
   /** All at once or none. */
   change(changes: Change[]): Promise<void>;
   /** Nobody else writes it meanwhile. */
-  replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void>;
+  replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void>;
   close(): void;
 }
 
 const NAME = "phi-wasm-chats";
 
-/** The database; `onEnd` hears that it is closed: by the browser, or for another tab that removes it. Rejects where the browser keeps none. */
+/**
+ * The database; `onEnd` hears that it is closed: by the browser, or for another tab that removes
+ * it. Rejects where the browser keeps none.
+ */
 export async function openDatabase(onEnd: () => void): Promise<Base> {
   const database = await openDB<Schema>(NAME, 1, {
     upgrade(db) {
       db.createObjectStore("conversations", { keyPath: KEYS.conversations });
-      db.createObjectStore("messages", { keyPath: KEYS.messages }).createIndex("conversation", "conversation");
+      db.createObjectStore("messages", { keyPath: KEYS.messages }).createIndex(
+        "conversation",
+        "conversation",
+      );
       db.createObjectStore("drafts", { keyPath: KEYS.drafts });
       db.createObjectStore("contacts", { keyPath: KEYS.contacts });
     },
     // Another tab wants to remove it, or, with a newer version of the app, to upgrade it: let it.
-    blocking: (_current, _blocked, event) => ((event.target as IDBDatabase).close(), onEnd()),
+    blocking(_current, _blocked, event) {
+      (event.target as IDBDatabase).close();
+      onEnd();
+    },
     terminated: onEnd,
   });
   return new DatabaseBase(database);
@@ -101,7 +120,11 @@ class DatabaseBase implements Base {
     await this.#wait(transaction.done);
   }
 
-  async replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void> {
+  async replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void> {
     const transaction = this.#database.transaction(NAMES, "readwrite");
     const held = transaction.objectStore(store);
     await this.#wait(held.put(next(await this.#wait(held.get(key)))));
@@ -114,7 +137,9 @@ class DatabaseBase implements Base {
 }
 
 export class MemoryBase implements Base {
-  #stores = Object.fromEntries(NAMES.map((name) => [name, new Map()])) as { [N in Name]: Map<string, Value<N>> };
+  #stores = Object.fromEntries(NAMES.map((name) => [name, new Map()])) as {
+    [N in Name]: Map<string, Value<N>>;
+  };
 
   async get<N extends Name>(store: N, key: string): Promise<Value<N> | undefined> {
     return structuredClone(this.#stores[store].get(key));
@@ -144,7 +169,11 @@ export class MemoryBase implements Base {
     }
   }
 
-  async replace<N extends Name>(store: N, key: string, next: (before: Value<N> | undefined) => Value<N>): Promise<void> {
+  async replace<N extends Name>(
+    store: N,
+    key: string,
+    next: (before: Value<N> | undefined) => Value<N>,
+  ): Promise<void> {
     this.#stores[store].set(key, next(this.#stores[store].get(key)));
   }
 

@@ -1,13 +1,24 @@
 // Everything that is asked of kept conversations.
 
-import { isCalled } from "../../src/storage/vault.js";
-import { type Base, type Change, deleteDatabase, keyOf, MemoryBase, type Name, openDatabase, type Value } from "./base.js";
+import { isCalled } from "../../shared/exceptions.js";
+import {
+  type Base,
+  type Change,
+  deleteDatabase,
+  keyOf,
+  MemoryBase,
+  type Name,
+  openDatabase,
+  type Value,
+} from "./base.js";
 import { contactOf, conversationOf, draftOf, messageOf } from "./known.js";
 import type { Contact, Conversation, Draft, Message } from "./types.js";
 import { Unwritten } from "./unwritten.js";
 
 let opened: Promise<Base> | undefined;
-/** Whether there was a database once: then it is waited for, and memory does not stand in for it. */
+/**
+ * Whether there was a database once: then it is waited for, and memory does not stand in for it.
+ */
 let hasDatabase = false;
 const unwritten = new Unwritten();
 let sealed = false;
@@ -41,7 +52,9 @@ async function withBase<T>(act: (base: Base) => Promise<T>): Promise<T> {
   }
 }
 
-/** `heard` is told why the browser refuses to keep something, and undefined once all of it is kept. */
+/**
+ * `heard` is told why the browser refuses to keep something, and undefined once all of it is kept.
+ */
 export function watchKeeping(heard: (refusal: unknown) => void): void {
   hear = heard;
 }
@@ -76,20 +89,31 @@ export async function isKept(): Promise<boolean> {
 }
 
 export async function allConversations(): Promise<Conversation[]> {
-  return unwritten.over("conversations", known(await withBase((base) => base.all("conversations")), conversationOf));
+  return unwritten.over(
+    "conversations",
+    known(await withBase((base) => base.all("conversations")), conversationOf),
+  );
 }
 
 export async function messagesOf(conversation: string): Promise<Message[]> {
-  const messages = unwritten.over("messages", known(await withBase((base) => base.messagesOf(conversation)), messageOf));
+  const messages = unwritten.over(
+    "messages",
+    known(await withBase((base) => base.messagesOf(conversation)), messageOf),
+  );
   return messages.filter((message) => message.conversation === conversation);
 }
 
-/** What was kept, as far as it is what it should be: other programs, and earlier versions, may have written there. */
+/**
+ * What was kept, as far as it is what it should be: other programs, and earlier versions, may have
+ * written there.
+ */
 function known<T>(rows: unknown[], read: (row: unknown) => T | undefined): T[] {
   return rows.flatMap((row) => read(row) ?? []);
 }
 
-/** Whether it is still there: browsers clear what they keep when the user or a full disk wants it. */
+/**
+ * Whether it is still there: browsers clear what they keep when the user or a full disk wants it.
+ */
 export async function hasConversation(id: string): Promise<boolean> {
   return (await find("conversations", id)) !== undefined;
 }
@@ -112,7 +136,10 @@ export async function takeIn(conversations: Conversation[], messages: Message[])
 }
 
 function puts(conversations: Conversation[], messages: Message[]): Change[] {
-  return [...conversations.map((put) => ({ store: "conversations", put }) as const), ...messages.map((put) => ({ store: "messages", put }) as const)];
+  return [
+    ...conversations.map((put) => ({ store: "conversations", put }) as const),
+    ...messages.map((put) => ({ store: "messages", put }) as const),
+  ];
 }
 
 /** For good. */
@@ -124,14 +151,21 @@ export async function removeConversation(id: string): Promise<void> {
   await keep([...changes, { store: "conversations", remove: id }, { store: "drafts", remove: id }]);
 }
 
-/** The conversations in which one message holds all the words, with the place in one of them to show. */
-export async function searchMessages(query: string, signal: AbortSignal): Promise<Map<string, string>> {
+/**
+ * The conversations in which one message holds all the words, with the place in one of them to
+ * show.
+ */
+export async function searchMessages(
+  query: string,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const found = new Map<string, string>();
   const look = (row: Message) => {
     const { conversation, content } = messageOf(row) ?? { conversation: "", content: "" };
     const lower = content.toLocaleLowerCase();
-    if (!found.has(conversation) && words.every((word) => lower.includes(word))) found.set(conversation, excerpt(content, lower.indexOf(words[0]!)));
+    if (!found.has(conversation) && words.every((word) => lower.includes(word)))
+      found.set(conversation, excerpt(content, lower.indexOf(words[0]!)));
     return !signal.aborted;
   };
   unwritten.over("messages", []).forEach(look);
@@ -141,7 +175,10 @@ export async function searchMessages(query: string, signal: AbortSignal): Promis
 
 function excerpt(content: string, at: number): string {
   const start = Math.max(0, at - 24);
-  return `${start > 0 ? "…" : ""}${content.slice(start, at + 60).replace(/\s+/g, " ").trim()}`;
+  return `${start > 0 ? "…" : ""}${content
+    .slice(start, at + 60)
+    .replace(/\s+/g, " ")
+    .trim()}`;
 }
 
 export async function readDraft(conversation: string): Promise<Draft | undefined> {
@@ -164,13 +201,21 @@ export async function contacts(): Promise<Contact[]> {
 
 /** One more request to a host. */
 export async function noteContact(host: string): Promise<void> {
-  const oneMore = (known?: Contact) => ({ host, requests: (known?.requests ?? 0) + 1, last: Date.now() });
+  const oneMore = (known?: Contact) => ({
+    host,
+    requests: (known?.requests ?? 0) + 1,
+    last: Date.now(),
+  });
   await withBase((base) => base.replace("contacts", host, oneMore)).catch((error) => hear(error));
 }
 
 export function countKept(): Promise<{ conversations: number; messages: number; drafts: number }> {
   return withBase(async (base) => {
-    const [conversations, messages, drafts] = await Promise.all([base.count("conversations"), base.count("messages"), base.count("drafts")]);
+    const [conversations, messages, drafts] = await Promise.all([
+      base.count("conversations"),
+      base.count("messages"),
+      base.count("drafts"),
+    ]);
     return { conversations, messages, drafts };
   });
 }

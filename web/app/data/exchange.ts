@@ -16,25 +16,38 @@ export interface Exchange {
 
 /** Why a file is not taken. The app has a sentence for each. */
 export class ImportError extends Error {
-  constructor(readonly reason: "not-json" | "not-ours" | "newer" | "broken" | "refused", cause?: unknown) {
+  constructor(
+    readonly reason: "not-json" | "not-ours" | "newer" | "broken" | "refused",
+    cause?: unknown,
+  ) {
     super(reason, { cause });
   }
 }
 
-export function toJson(conversations: { conversation: Conversation; messages: Message[] }[]): string {
+export function toJson(
+  conversations: { conversation: Conversation; messages: Message[] }[],
+): string {
   const exchange: Exchange = {
     format: FORMAT,
     version: VERSION,
     exported: new Date().toISOString(),
-    conversations: conversations.map(({ conversation, messages }) => ({ ...conversation, messages })),
+    conversations: conversations.map(({ conversation, messages }) => ({
+      ...conversation,
+      messages,
+    })),
   };
   return JSON.stringify(exchange, null, 2);
 }
 
-/** The conversations of a file under ids of their own, so that nothing that is there is overwritten. */
+/**
+ * The conversations of a file under ids of their own, so that nothing that is there is overwritten.
+ */
 export function fromJson(text: string): { conversations: Conversation[]; messages: Message[] } {
   const taken = parse(text).conversations.map(renamed);
-  return { conversations: taken.map(({ conversation }) => conversation), messages: taken.flatMap(({ messages }) => messages) };
+  return {
+    conversations: taken.map(({ conversation }) => conversation),
+    messages: taken.flatMap(({ messages }) => messages),
+  };
 }
 
 function broken(what: string): never {
@@ -49,15 +62,25 @@ function renamed(value: unknown): { conversation: Conversation; messages: Messag
   if (!Array.isArray(theirs)) broken("a conversation has no list of messages");
   const id = newId();
   // Whose conversation it is, the place in the file tells.
-  const messages = theirs.map((message: unknown) => messageOf(isObject(message) ? { ...message, conversation: id } : message, broken)!);
+  const messages = theirs.map(
+    (message: unknown) =>
+      messageOf(isObject(message) ? { ...message, conversation: id } : message, broken)!,
+  );
   const ids = new Map(messages.map((message) => [message.id, newId()]));
   if (ids.size < messages.length) broken("two messages have one id");
-  const own = led(messages).map((message) => ({ ...message, id: ids.get(message.id)!, parent: message.parent && ids.get(message.parent)! }));
+  const own = led(messages).map((message) => ({
+    ...message,
+    id: ids.get(message.id)!,
+    parent: message.parent && ids.get(message.parent)!,
+  }));
   const chosen = Object.entries(conversation.chosen).flatMap(([parent, child]) => {
     const [from, to] = [parent === ROOT ? ROOT : ids.get(parent), ids.get(child)];
     return from && to ? [[from, to]] : [];
   });
-  return { conversation: { ...conversation, id, chosen: Object.fromEntries(chosen) }, messages: own };
+  return {
+    conversation: { ...conversation, id, chosen: Object.fromEntries(chosen) },
+    messages: own,
+  };
 }
 
 function isObject(value: unknown): value is object {
@@ -79,23 +102,32 @@ function parse(text: string): { conversations: unknown[] } {
   } catch {
     throw new ImportError("not-json");
   }
-  if (value?.format !== FORMAT || !Array.isArray(value.conversations)) throw new ImportError("not-ours");
+  if (value?.format !== FORMAT || !Array.isArray(value.conversations))
+    throw new ImportError("not-ours");
   if (typeof value.version !== "number" || value.version > VERSION) throw new ImportError("newer");
   return { conversations: value.conversations };
 }
 
 /** The branch that is shown, as a document. */
-export function toMarkdown(conversation: Conversation, messages: Message[], names: Record<Message["role"], string>): string {
+export function toMarkdown(
+  conversation: Conversation,
+  messages: Message[],
+  names: Record<Message["role"], string>,
+): string {
   const parts = shownPath(messages, conversation.chosen).map(({ message }) => {
     const attached = message.attachments.map(({ name }) => `*${name}*\n\n`).join("");
     return `## ${names[message.role]}\n\n${attached}${message.content.trim()}\n`;
   });
-  const instructions = conversation.instructions && `> ${conversation.instructions.replaceAll("\n", "\n> ")}\n`;
+  const instructions =
+    conversation.instructions && `> ${conversation.instructions.replaceAll("\n", "\n> ")}\n`;
   return [`# ${conversation.title}\n`, instructions, ...parts].filter(Boolean).join("\n");
 }
 
 /** A name that every file system takes. */
 export function fileName(title: string, ending: string): string {
-  const plain = title.replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").replace(/\s+/g, " ").trim();
+  const plain = title
+    .replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ")
+    .replace(/\s+/g, " ")
+    .trim();
   return `${[...plain].slice(0, 60).join("").trim() || "phi"}.${ending}`;
 }

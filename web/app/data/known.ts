@@ -1,7 +1,19 @@
-// What is read from elsewhere, built anew from the fields that are known, within bounds. A file that was brought is refused for the first thing
-// that is wrong in it; what lies in the database already is mended, so that one conversation can never hide the others.
+// What is read from elsewhere, built anew from the fields that are known, within bounds. A file
+// that was brought is refused for the first thing that is wrong in it; what lies in the database
+// already is mended, so that one conversation can never hide the others.
 
-import { type Attachment, type Contact, type Conversation, type Draft, type Figures, type Message, type MessageState, newId, ROOT, type Style } from "./types.js";
+import {
+  type Attachment,
+  type Contact,
+  type Conversation,
+  type Draft,
+  type Figures,
+  type Message,
+  type MessageState,
+  newId,
+  ROOT,
+  type Style,
+} from "./types.js";
 
 /** Characters of a name, of a line of text, and of all that somebody wrote or a model answered. */
 const [NAME, LINE, TEXT] = [200, 10_000, 50_000_000];
@@ -13,7 +25,14 @@ const MANY = 1000;
 const PRESETS = ["precise", "balanced", "creative", "own"] as const;
 const STATES = ["done", "writing", "stopped", "interrupted", "cut", "failed"] as const;
 /** What is taken in place of a style that is none. */
-const PLAIN: Style = { preset: "own", temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, longest: 1024 };
+const PLAIN: Style = {
+  preset: "own",
+  temperature: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  longest: 1024,
+};
 
 /** Hears of what is wrong with a value; whoever only mends returns from it. */
 export type Hear = (what: string) => void;
@@ -44,7 +63,8 @@ export function messageOf(value: unknown, hear: Hear = mending): Message | undef
   const fields = fieldsOf(value, hear);
   const { id, conversation, parent, role } = fields ?? {};
   // The key for the beginning is no message: it would come after itself for ever.
-  if (typeof id !== "string" || id === "" || id === ROOT || typeof conversation !== "string") return void hear("a message has no id");
+  if (typeof id !== "string" || id === "" || id === ROOT || typeof conversation !== "string")
+    return void hear("a message has no id");
   if (role !== "user" && role !== "assistant") return void hear("a message is nobody's");
   if (parent !== null && typeof parent !== "string") return void hear("a message has no place");
   const { content, attachments, created, state, model, figures, notes } = fields!;
@@ -60,20 +80,30 @@ export function messageOf(value: unknown, hear: Hear = mending): Message | undef
     ...(model !== undefined && { model: text(model, LINE, hear) }),
     ...(figures !== undefined && { figures: figuresOf(figures, hear) }),
     // One that came twice is told once.
-    ...(notes !== undefined && { notes: [...new Set(list(notes, hear).map((note) => text(note, LINE, hear)))] }),
+    ...(notes !== undefined && {
+      notes: [...new Set(list(notes, hear).map((note) => text(note, LINE, hear)))],
+    }),
   };
 }
 
 export function draftOf(value: unknown): Draft | undefined {
   const { conversation, text: typed, attachments } = fieldsOf(value, mending) ?? {};
   if (typeof conversation !== "string") return undefined;
-  return { conversation, text: text(typed, TEXT, mending), attachments: attachmentsOf(attachments, mending) };
+  return {
+    conversation,
+    text: text(typed, TEXT, mending),
+    attachments: attachmentsOf(attachments, mending),
+  };
 }
 
 export function contactOf(value: unknown): Contact | undefined {
   const { host, requests, last } = fieldsOf(value, mending) ?? {};
   if (typeof host !== "string") return undefined;
-  return { host, requests: number(requests, 0, Number.MAX_SAFE_INTEGER, 0, mending), last: time(last, mending) };
+  return {
+    host,
+    requests: number(requests, 0, Number.MAX_SAFE_INTEGER, 0, mending),
+    last: time(last, mending),
+  };
 }
 
 function fieldsOf(value: unknown, hear: Hear): Fields | undefined {
@@ -87,10 +117,18 @@ function text(value: unknown, most: number, hear: Hear): string {
   return typeof value === "string" ? value.slice(0, most) : "";
 }
 
-function number(value: unknown, least: number, most: number, otherwise: number, hear: Hear): number {
+function number(
+  value: unknown,
+  least: number,
+  most: number,
+  otherwise: number,
+  hear: Hear,
+): number {
   if (typeof value === "number" && least <= value && value <= most) return value;
   hear("a number is out of range");
-  return typeof value === "number" && !Number.isNaN(value) ? Math.min(Math.max(value, least), most) : otherwise;
+  return typeof value === "number" && !Number.isNaN(value)
+    ? Math.min(Math.max(value, least), most)
+    : otherwise;
 }
 
 function time(value: unknown, hear: Hear): number {
@@ -116,7 +154,9 @@ function attachmentsOf(value: unknown, hear: Hear): Attachment[] {
     if (!isOwn) hear("an attachment has no id of its own");
     const own = isOwn ? id : newId();
     taken.add(own);
-    const counted = tokens !== undefined && { tokens: number(tokens, 0, Number.MAX_SAFE_INTEGER, 0, hear) };
+    const counted = tokens !== undefined && {
+      tokens: number(tokens, 0, Number.MAX_SAFE_INTEGER, 0, hear),
+    };
     return { id: own, name: text(name, LINE, hear), text: text(content, TEXT, hear), ...counted };
   });
 }
@@ -137,7 +177,8 @@ function figuresOf(value: unknown, hear: Hear): Figures {
 /** What the engine takes; the app's own sliders give less. */
 function styleOf(value: unknown, hear: Hear): Style {
   const fields = fieldsOf(value, hear) ?? {};
-  const part = (name: Exclude<keyof Style, "preset">, least: number, most: number) => number(fields[name], least, most, PLAIN[name], hear);
+  const part = (name: Exclude<keyof Style, "preset">, least: number, most: number) =>
+    number(fields[name], least, most, PLAIN[name], hear);
   return {
     preset: oneOf(fields.preset, PRESETS, PLAIN.preset, hear),
     temperature: part("temperature", 0, 5),

@@ -8,7 +8,10 @@ export interface Place {
   versions: Message[];
 }
 
-/** The messages from the beginning to the end of the branch that is chosen; the latest version where nothing is. */
+/**
+ * The messages from the beginning to the end of the branch that is chosen; the latest version where
+ * nothing is.
+ */
 export function shownPath(messages: Message[], chosen: Conversation["chosen"]): Place[] {
   const children = Map.groupBy(messages, ({ parent }) => parent ?? ROOT);
   for (const versions of children.values()) versions.sort((a, b) => a.created - b.created);

@@ -1,4 +1,5 @@
-// What the app keeps of conversations. A conversation is a tree: editing or answering again adds a branch, and nothing is overwritten.
+// What the app keeps of conversations. A conversation is a tree: editing or answering again adds a
+// branch, and nothing is overwritten.
 
 export type Role = "user" | "assistant";
 
@@ -21,7 +22,10 @@ export interface Figures {
   backend: string;
 }
 
-/** `interrupted`: its tab was killed while it was written; `cut`: the longest answer or the end of the context was reached. */
+/**
+ * `interrupted`: its tab was killed while it was written; `cut`: the longest answer or the end of
+ * the context was reached.
+ */
 export type MessageState = "done" | "writing" | "stopped" | "interrupted" | "cut" | "failed";
 
 export interface Message {

@@ -1,4 +1,5 @@
-// What is to be written and is not yet: who reads sees it as if it were. A browser may refuse it for as long as the disk is full.
+// What is to be written and is not yet: who reads sees it as if it were. A browser may refuse it
+// for as long as the disk is full.
 
 import { type Change, keyOf, type Name, type Value } from "./base.js";
 
@@ -16,7 +17,8 @@ export class Unwritten {
 
   /** These are written; what was changed again meanwhile is not. */
   written(changes: Change[]): void {
-    for (const change of changes) if (this.#changes.get(nameOf(change)) === change) this.#changes.delete(nameOf(change));
+    for (const change of changes)
+      if (this.#changes.get(nameOf(change)) === change) this.#changes.delete(nameOf(change));
   }
 
   /** What a store will hold, of what it holds. */

@@ -22,7 +22,10 @@ export function isFormula(token: Token): token is Formula {
   return token.type === "formula" || token.type === "shown-formula";
 }
 
-/** How a text begins: with a whole formula, of this length, with one whose end is not there, or with none. */
+/**
+ * How a text begins: with a whole formula, of this length, with one whose end is not there, or with
+ * none.
+ */
 function look(text: string): number | "open" | undefined {
   const pair = BRACKETS.find(([open]) => text.startsWith(open));
   if (!pair || text.startsWith("$$$")) return undefined;
@@ -50,13 +53,18 @@ function standsAlone(text: string): { length: number; open: boolean } | undefine
 function nextAlone(text: string): number | undefined {
   const paragraph = /\n[ \t]*\n/.exec(text)?.index;
   const begins = /\n(?= {0,3}(?:\\\[|\$\$))/g;
-  for (const { index } of text.slice(0, paragraph).matchAll(begins)) if (standsAlone(text.slice(index + 1))) return index;
+  for (const { index } of text.slice(0, paragraph).matchAll(begins))
+    if (standsAlone(text.slice(index + 1))) return index;
   return undefined;
 }
 
-/** `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a list or a heading. */
-export function formulas(growing: boolean, escape: (text: string) => string): MarkedExtension {
-  const render = (tag: string, { raw, open }: Formula) => `<${tag}${open ? "" : ' class="formula"'}>${escape(raw.trim())}</${tag}>`;
+/**
+ * `growing`: the end of a formula may still come. Until it is there, nothing in it is taken for a
+ * list or a heading.
+ */
+export function formulas(growing: boolean, escaped: (text: string) => string): MarkedExtension {
+  const render = (tag: string, { raw, open }: Formula) =>
+    `<${tag}${open ? "" : ' class="formula"'}>${escaped(raw.trim())}</${tag}>`;
   return {
     extensions: [
       {
@@ -77,7 +85,9 @@ export function formulas(growing: boolean, escape: (text: string) => string): Ma
         start: (text) => (text.includes("$$") ? text.indexOf("$$") : undefined),
         tokenizer(text) {
           const length = look(text);
-          return typeof length === "number" ? { type: "formula", raw: text.slice(0, length), open: false } : undefined;
+          return typeof length === "number"
+            ? { type: "formula", raw: text.slice(0, length), open: false }
+            : undefined;
         },
         renderer: (token) => render("span", token as Formula),
       },
@@ -102,7 +112,10 @@ function masked(text: string): string {
   }
 }
 
-/** What is half-typed, closed; but for what comes before a formula, since stars and underscores mean something else in one. */
+/**
+ * What is half-typed, closed; but for what comes before a formula, since stars and underscores mean
+ * something else in one.
+ */
 export function mended(text: string): string {
   let end = 0;
   let isOpen = false;

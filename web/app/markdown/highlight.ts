@@ -1,7 +1,8 @@
-// Colours for code. The highlighter arrives with the first fence that closes, and each language is known by its short names too.
+// Colours for code. The highlighter arrives with the first fence that closes, and each language is
+// known by its short names too.
 
 import type { HLJSApi } from "highlight.js";
-import { policy } from "../../src/trusted.js";
+import { policy } from "../../shared/trusted.js";
 
 let loading: Promise<HLJSApi> | undefined;
 

@@ -1,7 +1,9 @@
-// The parser of Markdown with an end to all that it does: what would take it long stays as it was written.
+// The parser of Markdown with an end to all that it does: what would take it long stays as it was
+// written.
 //
-// It goes into what is nested by calling itself, and looks for the end of each mark in all that follows in the same paragraph. So there are
-// bounds to both, which no text that somebody meant comes near.
+// It goes into what is nested by calling itself, and looks for the end of each mark in all that
+// follows in the same paragraph. So there are bounds to both, which no text that somebody meant
+// comes near.
 
 import { Lexer, type Token, type Tokens, type TokensList } from "marked";
 
@@ -22,12 +24,19 @@ export class BoundedLexer extends Lexer {
     return text.length > LONGEST ? Object.assign([asIs(text)], { links: {} }) : super.lex(text);
   }
 
-  override blockTokens(text: string, tokens: Token[] = [], isClipped?: boolean): Token[] & TokensList {
-    return this.#within(text, tokens, false, () => super.blockTokens(text, tokens, isClipped)) as Token[] & TokensList;
+  override blockTokens(
+    text: string,
+    tokens: Token[] = [],
+    isClipped?: boolean,
+  ): Token[] & TokensList {
+    return this.#within(text, tokens, false, () =>
+      super.blockTokens(text, tokens, isClipped),
+    ) as Token[] & TokensList;
   }
 
   override inlineTokens(text: string, tokens: Token[] = []): Token[] {
-    const isTooMuch = text.length > LONGEST_PARAGRAPH || (text.match(MARK)?.length ?? 0) > MOST_MARKS;
+    const isTooMuch =
+      text.length > LONGEST_PARAGRAPH || (text.match(MARK)?.length ?? 0) > MOST_MARKS;
     return this.#within(text, tokens, isTooMuch, () => super.inlineTokens(text, tokens));
   }
 

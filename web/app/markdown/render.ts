@@ -1,14 +1,15 @@
-// Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that makes a request.
+// Markdown to nodes that are safe to show: no scripts, no markup of the model's own, nothing that
+// makes a request.
 
 import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type Tokens } from "marked";
-import { policy } from "../../src/trusted.js";
+import { policy } from "../../shared/trusted.js";
 import { formulas } from "./formulas.js";
 import { BoundedLexer } from "./lexer.js";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (character) => escapes[character]!);
 }
 
@@ -18,20 +19,25 @@ function parser(grows: boolean): Marked {
       gfm: true,
       renderer: {
         // An image's address could carry the conversation to a stranger: it is shown, not fetched.
-        image: ({ text, href }) => `<span class="image">${escape(text || href)} <span>(${escape(href)})</span></span>`,
-        html: ({ text }) => escape(text),
-        code: ({ text, lang }) => `<pre><code data-language="${escape(lang?.split(/\s/)[0] ?? "")}">${escape(text)}</code></pre>`,
+        image: ({ text, href }) =>
+          `<span class="image">${escaped(text || href)} <span>(${escaped(href)})</span></span>`,
+        html: ({ text }) => escaped(text),
+        code: ({ text, lang }) =>
+          `<pre><code data-language="${escaped(lang?.split(/\s/)[0] ?? "")}">${escaped(text)}</code></pre>`,
         checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"} </span>`,
       },
     },
-    formulas(grows, escape),
+    formulas(grows, escaped),
   );
 }
 
 const whole = parser(false);
 const growing = parser(true);
 
-const ALLOWED_TAGS = "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" ");
+const ALLOWED_TAGS =
+  "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(
+    " ",
+  );
 const ALLOWED_ATTR = ["href", "title", "align", "start", "class", "data-language"];
 
 function finish(fragment: DocumentFragment): DocumentFragment {
@@ -64,20 +70,34 @@ function makeScroll(table: HTMLTableElement): void {
   scroller.append(table);
 }
 
-/** Each block is written from the side that its words are written from; code and formulas, which say nothing of that, from the left. */
+/**
+ * Each block is written from the side that its words are written from; code and formulas, which say
+ * nothing of that, from the left.
+ */
 function direct(fragment: DocumentFragment): void {
   for (const ltr of fragment.querySelectorAll<HTMLElement>("pre, code, .formula")) ltr.dir = "ltr";
-  for (const block of fragment.children) if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
+  for (const block of fragment.children)
+    if (block instanceof HTMLElement && !block.dir) block.dir = "auto";
 }
 
 /** By our policy, where pages may not parse markup as they like. */
 function clean(html: string): DocumentFragment {
   const trusted = policy() as unknown as Config["TRUSTED_TYPES_POLICY"];
-  const rules = { ALLOWED_TAGS, ALLOWED_ATTR, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true } as const;
-  return trusted ? DOMPurify.sanitize(html, { ...rules, TRUSTED_TYPES_POLICY: trusted }) : DOMPurify.sanitize(html, rules);
+  const rules = {
+    ALLOWED_TAGS,
+    ALLOWED_ATTR,
+    ALLOW_DATA_ATTR: false,
+    RETURN_DOM_FRAGMENT: true,
+  } as const;
+  return trusted
+    ? DOMPurify.sanitize(html, { ...rules, TRUSTED_TYPES_POLICY: trusted })
+    : DOMPurify.sanitize(html, rules);
 }
 
-/** The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it looks like. */
+/**
+ * The blocks of a text: paragraphs, lists, fences … Of one that grows, the last may not be what it
+ * looks like.
+ */
 export function blocksOf(markdown: string, grows: boolean): Token[] {
   return new BoundedLexer((grows ? growing : whole).defaults).lex(markdown);
 }

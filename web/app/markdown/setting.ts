@@ -1,4 +1,5 @@
-// Formulas are set as MathML, and copied as the LaTeX that they came from. What sets them arrives with the first one.
+// Formulas are set as MathML, and copied as the LaTeX that they came from. What sets them arrives
+// with the first one.
 
 import type Temml from "temml";
 
@@ -12,7 +13,9 @@ const DEEPEST = 100;
 /** Sets the formulas among these nodes; at once, unless what sets them is still to come. */
 export function setFormulas(nodes: Iterable<Node>): void {
   const elements = [...nodes].filter((node) => node instanceof HTMLElement);
-  const found = elements.flatMap((element) => (element.matches(FORMULA) ? [element] : [...element.querySelectorAll<HTMLElement>(FORMULA)]));
+  const found = elements.flatMap((element) =>
+    element.matches(FORMULA) ? [element] : [...element.querySelectorAll<HTMLElement>(FORMULA)],
+  );
   if (found.length === 0) return;
   if (temml) return found.forEach(set);
   // Without a network, and not kept yet, they stay as they were written.
@@ -30,13 +33,19 @@ function set(element: HTMLElement): void {
   const displayMode = element.matches("p") || source.startsWith("\\[");
   const math = document.createElement("span");
   try {
-    temml!.render(source.slice(2, -2), math, { displayMode, throwOnError: true, wrap: displayMode ? "none" : "tex", maxSize: [40, 40] });
+    temml!.render(source.slice(2, -2), math, {
+      displayMode,
+      throwOnError: true,
+      wrap: displayMode ? "none" : "tex",
+      maxSize: [40, 40],
+    });
   } catch {
     return; // What is no LaTeX, or more than the library can take, stays as it was written.
   }
   if (depth(math) > DEEPEST) return;
   // Names and links are the page's own.
-  for (const node of math.querySelectorAll("[id], [href]")) for (const name of ["id", "href"]) node.removeAttribute(name);
+  for (const node of math.querySelectorAll("[id], [href]"))
+    for (const name of ["id", "href"]) node.removeAttribute(name);
   element.dataset.source = source;
   element.replaceChildren(...math.childNodes);
   // What is too wide is scrolled, by the keyboard too.

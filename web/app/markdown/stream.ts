@@ -1,4 +1,5 @@
-// Markdown that grows: finished blocks stay as they are in the page, only the last one is made anew.
+// Markdown that grows: finished blocks stay as they are in the page, only the last one is made
+// anew.
 
 import type { Token, Tokens } from "marked";
 import { isFormula, mended } from "./formulas.js";
@@ -35,7 +36,8 @@ export class MarkdownStream {
     this.#finished = finished;
     const blocks = blocksOf(text.slice(this.#tail), !finished);
     const last = blocks.findLastIndex(({ type }) => type !== "space");
-    // What follows a block settles it: a list may go on after an empty line, a paragraph may become a heading or a table.
+    // What follows a block settles it: a list may go on after an empty line, a paragraph may become
+    // a heading or a table.
     for (const [index, block] of blocks.entries()) {
       if (index >= last && !finished) break;
       this.#settle(block);
@@ -63,11 +65,14 @@ export class MarkdownStream {
 
   /** The last block as far as it goes, with what is half-typed closed. */
   #preview(block: Token): void {
-    if (block.type === "code" && !isClosedFence(block)) return this.#previewFence(block as Tokens.Code);
+    if (block.type === "code" && !isClosedFence(block))
+      return this.#previewFence(block as Tokens.Code);
     this.#fence = undefined;
-    // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed once more.
+    // Remending moves no borders between blocks, but it can end a link or a fence: so it is parsed
+    // once more.
     const fragment = document.createDocumentFragment();
-    const tokens = block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);
+    const tokens =
+      block.type === "code" || isFormula(block) ? [block] : blocksOf(mended(block.raw), true);
     for (const token of tokens) if (token.type !== "space") fragment.append(renderBlock(token));
     this.#replace(fragment);
   }
@@ -96,7 +101,8 @@ export class MarkdownStream {
   }
 
   #dress(element: HTMLElement): void {
-    const blocks = element instanceof HTMLPreElement ? [element] : [...element.querySelectorAll("pre")];
+    const blocks =
+      element instanceof HTMLPreElement ? [element] : [...element.querySelectorAll("pre")];
     for (const pre of blocks) {
       const code = pre.querySelector("code");
       if (code) void highlight(code);

@@ -1,4 +1,5 @@
-// The answer that is being written. There is one at a time, because there is one model; it goes on while another conversation is read.
+// The answer that is being written. There is one at a time, because there is one model; it goes on
+// while another conversation is read.
 
 import type { ChatCompletionChunk, ChatRequest } from "../../src/index.js";
 import { keepAwake } from "../browser/awake.js";
@@ -119,14 +120,23 @@ class Answers {
     const stats = await engine.phi?.stats();
     if (!stats) return;
     const { generatedTokens, decodeTps, promptTokens, cachedTokens, prefillTps, backend } = stats;
-    message.figures = { tokens: generatedTokens, tokensPerSecond: decodeTps, promptTokens, cachedTokens, prefillPerSecond: prefillTps, backend };
+    message.figures = {
+      tokens: generatedTokens,
+      tokensPerSecond: decodeTps,
+      promptTokens,
+      cachedTokens,
+      prefillPerSecond: prefillTps,
+      backend,
+    };
   }
 }
 
 /** Greedy answers need nothing else. */
 function sampling({ temperature, topP, minP, repetitionPenalty, longest }: Style) {
   const always = { max_tokens: longest, temperature };
-  return temperature === 0 ? always : { ...always, top_p: topP, min_p: minP, repetition_penalty: repetitionPenalty };
+  return temperature === 0
+    ? always
+    : { ...always, top_p: topP, min_p: minP, repetition_penalty: repetitionPenalty };
 }
 
 function lockOf(message: string): string {

@@ -34,7 +34,10 @@ export class Chat {
     });
   }
 
-  /** From storage; undefined if there is no such conversation. One that is being answered is given as it is. */
+  /**
+   * From storage; undefined if there is no such conversation. One that is being answered is given
+   * as it is.
+   */
   static async open(id: string): Promise<Chat | undefined> {
     if (answers.current?.chat.conversation.id === id) return answers.current.chat;
     const conversation = chats.find(id);
@@ -79,7 +82,12 @@ export class Chat {
   /** The messages up to and with this one. */
   upTo(id: string): Message[] {
     const branch: Message[] = [];
-    for (let message = this.#find(id); message; message = message.parent === null ? undefined : this.#find(message.parent)) branch.unshift(message);
+    for (
+      let message = this.#find(id);
+      message;
+      message = message.parent === null ? undefined : this.#find(message.parent)
+    )
+      branch.unshift(message);
     return branch;
   }
 
@@ -87,14 +95,23 @@ export class Chat {
     return this.messages.find((message) => message.id === id);
   }
 
-  /** Keeps all of it anew where the browser has cleared it meanwhile: who goes on with a conversation wants it. */
+  /**
+   * Keeps all of it anew where the browser has cleared it meanwhile: who goes on with a
+   * conversation wants it.
+   */
   async #restore(): Promise<void> {
     if (await hasConversation(this.conversation.id).catch(() => false)) return;
     await keepWhole($state.snapshot(this.conversation), $state.snapshot(this.messages));
   }
 
   async #branch(parent: string | null, content: string, attachments: Attachment[]): Promise<void> {
-    const question = this.#add({ parent, role: "user", content, attachments: $state.snapshot(attachments), state: "done" });
+    const question = this.#add({
+      parent,
+      role: "user",
+      content,
+      attachments: $state.snapshot(attachments),
+      state: "done",
+    });
     this.begun = true;
     this.conversation.title ||= titleOf(question);
     await keepMessage($state.snapshot(question));
@@ -102,7 +119,13 @@ export class Chat {
   }
 
   async #answer(parent: string): Promise<void> {
-    const answer = this.#add({ parent, role: "assistant", content: "", attachments: [], state: "writing" });
+    const answer = this.#add({
+      parent,
+      role: "assistant",
+      content: "",
+      attachments: [],
+      state: "writing",
+    });
     this.conversation.updated = Date.now();
     await this.#restore();
     await this.keep();
@@ -110,13 +133,20 @@ export class Chat {
   }
 
   #add(rest: Pick<Message, "parent" | "role" | "content" | "attachments" | "state">): Message {
-    const message: Message = { id: newId(), conversation: this.conversation.id, created: Date.now(), ...rest };
+    const message: Message = {
+      id: newId(),
+      conversation: this.conversation.id,
+      created: Date.now(),
+      ...rest,
+    };
     this.messages.push(message);
     this.conversation.chosen[message.parent ?? ROOT] = message.id;
     return this.messages.at(-1)!;
   }
 
-  /** An answer that claims to be under way, and that no tab holds any more, was killed with its tab. */
+  /**
+   * An answer that claims to be under way, and that no tab holds any more, was killed with its tab.
+   */
   async #markInterrupted(): Promise<void> {
     for (const message of this.messages) {
       if (message.state !== "writing" || (await answers.isHeld(message.id))) continue;
@@ -128,5 +158,7 @@ export class Chat {
 
 function titleOf({ content, attachments }: Message): string {
   const line = content.trim().split("\n")[0] || attachments[0]?.name || "";
-  return line.length > TITLE_LENGTH ? `${line.slice(0, TITLE_LENGTH).replace(/\s+\S*$/, "")}…` : line;
+  return line.length > TITLE_LENGTH
+    ? `${line.slice(0, TITLE_LENGTH).replace(/\s+\S*$/, "")}…`
+    : line;
 }

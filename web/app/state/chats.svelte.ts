@@ -1,7 +1,16 @@
 // The list of conversations: grouped by date, searched, renamed, thrown away and brought back.
 
 import { channel } from "../browser/tabs.js";
-import { allConversations, isKept, keepConversation, messagesOf, removeConversation, searchMessages, takeIn, watchKeeping } from "../data/database.js";
+import {
+  allConversations,
+  isKept,
+  keepConversation,
+  messagesOf,
+  removeConversation,
+  searchMessages,
+  takeIn,
+  watchKeeping,
+} from "../data/database.js";
 import { fromJson, ImportError, toJson } from "../data/exchange.js";
 import type { Conversation } from "../data/types.js";
 import { words } from "../words/words.svelte.js";
@@ -32,7 +41,9 @@ class Chats {
     const there = this.all.filter(({ deleted }) => !deleted).sort((a, b) => b.updated - a.updated);
     const query = this.query.trim().toLocaleLowerCase();
     if (!query) return there;
-    return there.filter(({ id, title }) => title.toLocaleLowerCase().includes(query) || this.found?.has(id));
+    return there.filter(
+      ({ id, title }) => title.toLocaleLowerCase().includes(query) || this.found?.has(id),
+    );
   });
 
   readonly groups = $derived(groupByDate(this.shown));
@@ -48,7 +59,8 @@ class Chats {
 
   /** What was thrown away before the app was closed goes for good now. */
   async clean(): Promise<void> {
-    for (const { id, deleted } of this.all) if (deleted && Date.now() - deleted > DAY) await removeConversation(id);
+    for (const { id, deleted } of this.all)
+      if (deleted && Date.now() - deleted > DAY) await removeConversation(id);
   }
 
   find(id: string): Conversation | undefined {
@@ -70,7 +82,9 @@ class Chats {
 
   /** With a way back. */
   async remove(ids: string[]): Promise<void> {
-    const gone = ids.map((id) => this.find(id)).filter((conversation) => conversation !== undefined);
+    const gone = ids
+      .map((id) => this.find(id))
+      .filter((conversation) => conversation !== undefined);
     for (const conversation of gone) await this.keep({ ...conversation, deleted: Date.now() });
     const undo = async () => {
       for (const { deleted: _, ...conversation } of gone) await this.keep(conversation);
@@ -79,7 +93,11 @@ class Chats {
       for (const { id } of gone) await removeConversation(id);
       await this.read();
     };
-    toasts.show(words.t.drawer.deleted(gone.length), { label: words.t.drawer.undo, act: () => void undo() }, () => void forGood());
+    toasts.show(
+      words.t.drawer.deleted(gone.length),
+      { label: words.t.drawer.undo, act: () => void undo() },
+      () => void forGood(),
+    );
   }
 
   async search(query: string): Promise<void> {
@@ -94,7 +112,14 @@ class Chats {
 
   async exportJson(ids: string[]): Promise<string> {
     const chosen = this.all.filter(({ id }) => ids.includes(id));
-    return toJson(await Promise.all(chosen.map(async (conversation) => ({ conversation: $state.snapshot(conversation), messages: await messagesOf(conversation.id) }))));
+    return toJson(
+      await Promise.all(
+        chosen.map(async (conversation) => ({
+          conversation: $state.snapshot(conversation),
+          messages: await messagesOf(conversation.id),
+        })),
+      ),
+    );
   }
 
   /** How many came. Throws an ImportError. */
@@ -117,7 +142,10 @@ function groupByDate(conversations: Conversation[]): Group[] {
     if (days <= 7) return words.t.drawer.thisWeek;
     return words.month(updated);
   };
-  return [...Map.groupBy(conversations, label)].map(([label, conversations]) => ({ label, conversations }));
+  return [...Map.groupBy(conversations, label)].map(([label, conversations]) => ({
+    label,
+    conversations,
+  }));
 }
 
 export const chats = new Chats();

@@ -1,4 +1,5 @@
-// What is being typed, with the documents beside it. It survives a reload and a change of conversation.
+// What is being typed, with the documents beside it. It survives a reload and a change of
+// conversation.
 
 import { keepDraft, readDraft } from "../data/database.js";
 import { promptRoom } from "../data/prompt.js";
@@ -17,7 +18,10 @@ const SAVE_AFTER = 300;
 class Composer {
   text = $state("");
   attachments: Attachment[] = $state([]);
-  /** The conversation that is shown, and the one whose draft is here whole: none while it is being read. */
+  /**
+   * The conversation that is shown, and the one whose draft is here whole: none while it is being
+   * read.
+   */
   #wanted = "";
   #key = "";
   #saving: ReturnType<typeof setTimeout> | undefined;
@@ -94,7 +98,12 @@ class Composer {
 
   async #save(): Promise<void> {
     clearTimeout(this.#saving);
-    if (this.#key) await keepDraft({ conversation: this.#key, text: this.text, attachments: $state.snapshot(this.attachments) });
+    if (this.#key)
+      await keepDraft({
+        conversation: this.#key,
+        text: this.text,
+        attachments: $state.snapshot(this.attachments),
+      });
   }
 }
 

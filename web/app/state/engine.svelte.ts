@@ -47,11 +47,18 @@ class Engine {
   readonly ready = $derived(this.phase === "ready");
   readonly busy = $derived(this.phase === "loading");
   /** Whether there is something to say about a model on its way. */
-  readonly isTold = $derived(this.problem !== undefined || this.phase === "loading" || this.phase === "paused");
+  readonly isTold = $derived(
+    this.problem !== undefined || this.phase === "loading" || this.phase === "paused",
+  );
 
-  /** Memory has room for one model: the one that works makes way, and comes back if the new one cannot be had. */
+  /**
+   * Memory has room for one model: the one that works makes way, and comes back if the new one
+   * cannot be had.
+   */
   async load(choice: Choice): Promise<void> {
-    const former = this.ready ? { choice: this.choice!, storedId: this.description!.storedId } : this.#former;
+    const former = this.ready
+      ? { choice: this.choice!, storedId: this.description!.storedId }
+      : this.#former;
     await this.unload();
     this.#former = former;
     if (!(await this.#attempt(choice)) && choice !== former?.choice) await this.#goBack(former);
@@ -67,8 +74,15 @@ class Engine {
     const rest = keepAwake();
     set("loading", choice.name);
     try {
-      const onFailure = (error: unknown, again?: Promise<void>) => void this.#ended(controller, error, again);
-      const phi = await Phi.load({ ...this.#options(), model: choice.source, workerUrl: offline.workerUrl(choice.stored), signal: controller.signal, onFailure });
+      const onFailure = (error: unknown, again?: Promise<void>) =>
+        void this.#ended(controller, error, again);
+      const phi = await Phi.load({
+        ...this.#options(),
+        model: choice.source,
+        workerUrl: offline.workerUrl(choice.stored),
+        signal: controller.signal,
+        onFailure,
+      });
       if (controller.signal.aborted) await phi.unload();
       else this.#loaded(phi, choice);
       return true;
@@ -106,7 +120,9 @@ class Engine {
     if (this.choice) await this.load(this.choice);
   }
 
-  /** Tries again what `problem` is about, which may be another model than the one that is loaded. */
+  /**
+   * Tries again what `problem` is about, which may be another model than the one that is loaded.
+   */
   async retry(): Promise<void> {
     if (this.#refused) await this.load(this.#refused);
   }
@@ -115,7 +131,10 @@ class Engine {
     this.problem = this.#refused = undefined;
   }
 
-  /** A context that may have room where the last one had none: what the engine says, or half of it. None where that is no conversation. */
+  /**
+   * A context that may have room where the last one had none: what the engine says, or half of it.
+   * None where that is no conversation.
+   */
   shorter(problem: Problem): number | undefined {
     const { contextLength } = problem;
     const description = problem === this.problem && this.ready ? undefined : this.description;
@@ -145,7 +164,9 @@ class Engine {
   /** 0 leaves it to the engine. */
   #contextLength(): number {
     const { contextLength, shortened } = settings;
-    return contextLength > 0 && shortened > 0 ? Math.min(contextLength, shortened) : contextLength || shortened;
+    return contextLength > 0 && shortened > 0
+      ? Math.min(contextLength, shortened)
+      : contextLength || shortened;
   }
 
   #options() {
@@ -175,7 +196,10 @@ class Engine {
     if (!isMine()) return;
     if (!again) return this.#failed(error, false);
     this.phase = "loading";
-    const failure = await again.then(() => undefined, (error: unknown) => ({ error }));
+    const failure = await again.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
     if (!isMine()) return;
     if (failure) return this.#failed(failure.error, false);
     this.phase = "ready";

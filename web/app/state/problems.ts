@@ -1,8 +1,7 @@
 // What goes wrong, by name, with the one thing to do about it.
 
+import { isRefusal, why } from "../../shared/exceptions.js";
 import type { Code, MemoryError } from "../../src/index.js";
-import { isRefusal } from "../../src/storage/room.js";
-import { why } from "../../src/storage/vault.js";
 import { words } from "../words/words.svelte.js";
 
 export type Action = "retry" | "cpu" | "shorter" | "storage" | "choose" | "new-chat" | "again";
@@ -48,15 +47,29 @@ const ACTIONS: Record<string, Action> = {
 };
 
 export function problemOf(error: unknown): Problem {
-  const { code = "internal", message = String(error), contextLength } = error as Partial<MemoryError>;
-  const name = code === "network" && !navigator.onLine ? "offline" : code in words.t.problems ? (code as ProblemName) : "internal";
+  const {
+    code = "internal",
+    message = String(error),
+    contextLength,
+  } = error as Partial<MemoryError>;
+  const name =
+    code === "network" && !navigator.onLine
+      ? "offline"
+      : code in words.t.problems
+        ? (code as ProblemName)
+        : "internal";
   return { code, name, detail: message, action: ACTIONS[code] ?? "retry", contextLength };
 }
 
 /** Why the browser does not take what is new. */
 export function refusalOf(error: unknown): Problem {
   const isFull = isRefusal(error);
-  return { code: isFull ? "storage-full" : "not-written", name: "not-written", detail: why(error), action: isFull ? "storage" : "retry" };
+  return {
+    code: isFull ? "storage-full" : "not-written",
+    name: "not-written",
+    detail: why(error),
+    action: isFull ? "storage" : "retry",
+  };
 }
 
 /** In a line. */

@@ -1,4 +1,5 @@
-// Which screen is shown, as the address says: #/chat/ID, #/models … The back button works as anywhere.
+// Which screen is shown, as the address says: #/chat/ID, #/models … The back button works as
+// anywhere.
 
 export type Screen = "welcome" | "chat" | "models" | "settings" | "privacy";
 

@@ -1,4 +1,5 @@
-// What the user has chosen for good. Small and read before the first paint, so it lies in localStorage; conversations never do.
+// What the user has chosen for good. Small and read before the first paint, so it lies in
+// localStorage; conversations never do.
 
 import type { Style } from "../data/types.js";
 
@@ -18,9 +19,15 @@ interface Kept {
   contextLength: number;
   instructions: string;
   style: Style;
-  /** A model that is being loaded; still there at the next start, it means that loading killed the tab. */
+  /**
+   * A model that is being loaded; still there at the next start, it means that loading killed the
+   * tab.
+   */
   loading: string;
-  /** No conversation gets more tokens than these, after there was no memory for more; 0 for no such bound. */
+  /**
+   * No conversation gets more tokens than these, after there was no memory for more; 0 for no such
+   * bound.
+   */
   shortened: number;
 }
 
@@ -30,9 +37,30 @@ const KEY = "phi-wasm-settings";
 export const CAREFUL_CONTEXT = 1024;
 
 export const PRESETS: Record<Exclude<Style["preset"], "own">, Style> = {
-  precise: { preset: "precise", temperature: 0, topP: 1, minP: 0, repetitionPenalty: 1, longest: 1024 },
-  balanced: { preset: "balanced", temperature: 0.7, topP: 0.95, minP: 0.05, repetitionPenalty: 1.05, longest: 1024 },
-  creative: { preset: "creative", temperature: 1, topP: 0.98, minP: 0.05, repetitionPenalty: 1.05, longest: 1024 },
+  precise: {
+    preset: "precise",
+    temperature: 0,
+    topP: 1,
+    minP: 0,
+    repetitionPenalty: 1,
+    longest: 1024,
+  },
+  balanced: {
+    preset: "balanced",
+    temperature: 0.7,
+    topP: 0.95,
+    minP: 0.05,
+    repetitionPenalty: 1.05,
+    longest: 1024,
+  },
+  creative: {
+    preset: "creative",
+    temperature: 1,
+    topP: 0.98,
+    minP: 0.05,
+    repetitionPenalty: 1.05,
+    longest: 1024,
+  },
 };
 
 function preferredLanguage(): Language {

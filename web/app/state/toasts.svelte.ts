@@ -14,7 +14,10 @@ export interface Toast {
 
 type Action = NonNullable<Toast["action"]>;
 
-/** Long enough to read; where there is a button, to reach it; and where something is wrong, to think about. */
+/**
+ * Long enough to read; where there is a button, to reach it; and where something is wrong, to think
+ * about.
+ */
 const SHOWN_FOR = 4_000;
 const SHOWN_WITH_BUTTON_FOR = 8_000;
 const SHOWN_IF_BAD_FOR = 15_000;
@@ -34,7 +37,11 @@ class Toasts {
 
   /** `gone` is called when nobody has pressed the button in time. */
   show(text: string, action?: Action, gone?: () => void): void {
-    this.#add({ text, ...(action && { action }) }, action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR, gone);
+    this.#add(
+      { text, ...(action && { action }) },
+      action ? SHOWN_WITH_BUTTON_FOR : SHOWN_FOR,
+      gone,
+    );
   }
 
   /** What did not go well looks and sounds like it, and stays until it is closed, or for longer. */
@@ -48,13 +55,33 @@ class Toasts {
 
   #add({ action, ...rest }: Omit<Toast, "id">, time: number, gone?: () => void): void {
     const id = ++this.#last;
-    const timer = setTimeout(() => (this.close(id), gone?.()), time);
-    const pressed = action && { label: action.label, act: () => (clearTimeout(timer), this.close(id), action.act()) };
-    // An effect that tells something must not be run again for what is told: it would tell it without end.
+    const timer = setTimeout(() => {
+      this.close(id);
+      gone?.();
+    }, time);
+    const pressed = action && {
+      label: action.label,
+      act: () => {
+        clearTimeout(timer);
+        this.close(id);
+        action.act();
+      },
+    };
+    // An effect that tells something must not be run again for what is told: it would tell it
+    // without end.
     untrack(() => {
-      // What is told again is told once, as the newest; where something waits for the end of one, each has its own.
-      if (!gone) this.all = this.all.filter(({ text, bad, awaited }) => awaited || text !== rest.text || bad !== rest.bad);
-      this.all.push({ ...rest, id, ...(pressed && { action: pressed }), ...(gone && { awaited: true }) });
+      // What is told again is told once, as the newest; where something waits for the end of one,
+      // each has its own.
+      if (!gone)
+        this.all = this.all.filter(
+          ({ text, bad, awaited }) => awaited || text !== rest.text || bad !== rest.bad,
+        );
+      this.all.push({
+        ...rest,
+        id,
+        ...(pressed && { action: pressed }),
+        ...(gone && { awaited: true }),
+      });
     });
   }
 }

@@ -22,7 +22,10 @@ class Wipe {
     this.#tell = channel("phi-wasm-wipe", (step) => void this.#heard(step as Step));
   }
 
-  /** Takes everything off this device and opens the app anew. Throws what keeps a model from being deleted. */
+  /**
+   * Takes everything off this device and opens the app anew. Throws what keeps a model from being
+   * deleted.
+   */
   async everything(): Promise<void> {
     this.#tell("begun");
     try {

@@ -10,14 +10,22 @@ export const en = {
   close: "Close",
   cancel: "Cancel",
   skip: "Skip to the conversation",
-  nothingKept: "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
+  nothingKept:
+    "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
 
-  screens: { welcome: "Welcome", chat: "Chat", models: "Models and storage", settings: "Settings", privacy: "Privacy" },
+  screens: {
+    welcome: "Welcome",
+    chat: "Chat",
+    models: "Models and storage",
+    settings: "Settings",
+    privacy: "Privacy",
+  },
 
   welcome: {
     title: "A language model of your own",
     text: "Phi runs whole on this device. It needs the internet once, to fetch a model, and never again.",
-    private: "Nothing you type leaves this device. There is no account and no server that reads along.",
+    private:
+      "Nothing you type leaves this device. There is no account and no server that reads along.",
     offline: "It works without a network. Try it in aeroplane mode.",
     once: "A model is downloaded once and kept. You can delete it at any time.",
     installFirst:
@@ -27,11 +35,21 @@ export const en = {
 
   offers: {
     about: {
-      "phi-4-mini": { title: "Phi-4-mini", text: "Writes, translates, summarises and programs well. Wants a recent computer, or a phone with 8 GB of memory." },
-      "smollm2-135m": { title: "SmolLM2, for a quick try", text: "Tiny and fast on any device. It shows how this works, and is often wrong." },
-      "phi-4-mini-original": { title: "Phi-4-mini, from the original weights", text: "Microsoft’s own files. They become 4.5 bits a weight while they arrive, so for three times the download the answers are no better: for those who want nobody’s files but the maker’s." },
+      "phi-4-mini": {
+        title: "Phi-4-mini",
+        text: "Writes, translates, summarises and programs well. Wants a recent computer, or a phone with 8 GB of memory.",
+      },
+      "smollm2-135m": {
+        title: "SmolLM2, for a quick try",
+        text: "Tiny and fast on any device. It shows how this works, and is often wrong.",
+      },
+      "phi-4-mini-original": {
+        title: "Phi-4-mini, from the original weights",
+        text: "Microsoft’s own files. They become 4.5 bits a weight while they arrive, so for three times the download the answers are no better: for those who want nobody’s files but the maker’s.",
+      },
     },
-    facts: (maker: string, parameters: string, license: string) => `${maker} · ${parameters} billion parameters · ${license} licence`,
+    facts: (maker: string, parameters: string, license: string) =>
+      `${maker} · ${parameters} billion parameters · ${license} licence`,
     recommended: "Recommended",
     download: (size: string) => `Download ${size}`,
     goOn: "Go on downloading",
@@ -46,7 +64,8 @@ export const en = {
     once: "This happens once. Afterwards the model starts from this device’s own storage.",
     mobileData: "Are you on Wi-Fi? Over mobile data this can cost money.",
     pausable: "You can pause at any time; what has arrived stays.",
-    installFirst: "On an iPhone or iPad, add this page to the home screen first, and download there.",
+    installFirst:
+      "On an iPhone or iPad, add this page to the home screen first, and download there.",
     notNow: "Not now",
     start: "Download",
   },
@@ -90,7 +109,8 @@ export const en = {
     exportMarkdown: "Export as Markdown",
     exportJson: "Export as JSON",
     delete: "Delete",
-    deleted: (count: number) => (count === 1 ? "Conversation deleted" : `${some(count, "conversation")} deleted`),
+    deleted: (count: number) =>
+      count === 1 ? "Conversation deleted" : `${some(count, "conversation")} deleted`,
     undo: "Undo",
   },
 
@@ -115,8 +135,10 @@ export const en = {
     laterVersion: "Later version",
     earlier: (count: number) => `Show ${count} earlier messages`,
     toEnd: "Jump to the latest",
-    figures: (model: string, tokens: string, speed: string, backend: string) => `${model} · ${tokens} tokens · ${speed} tokens/s · ${backend}`,
-    leftOut: (count: number) => `The model’s memory is full: the ${count} oldest messages were left out.`,
+    figures: (model: string, tokens: string, speed: string, backend: string) =>
+      `${model} · ${tokens} tokens · ${speed} tokens/s · ${backend}`,
+    leftOut: (count: number) =>
+      `The model’s memory is full: the ${count} oldest messages were left out.`,
     states: {
       stopped: "Stopped.",
       interrupted: "The app was closed while this was written.",
@@ -125,7 +147,8 @@ export const en = {
     },
     mayErr: "Models err. Check what matters.",
     elsewhere: "The model is answering in another conversation.",
-    unknown: "There is no conversation at this address: it was deleted, or is kept in another browser. This is a new one.",
+    unknown:
+      "There is no conversation at this address: it was deleted, or is kept in another browser. This is a new one.",
   },
 
   composer: {
@@ -139,7 +162,8 @@ export const en = {
     detach: (name: string) => `Remove ${name}`,
     characters: (count: string) => `${count} characters`,
     tokens: (count: string) => `${count} tokens`,
-    tooLong: (used: string, room: string) => `The documents have ${used} tokens, and the model can read ${room} at once.`,
+    tooLong: (used: string, room: string) =>
+      `The documents have ${used} tokens, and the model can read ${room} at once.`,
     shorten: "Use the beginning",
     notText: (name: string) => `${name} is not a text file, or is larger than 4 MB.`,
   },
@@ -157,15 +181,27 @@ export const en = {
     instructions: "Instructions",
     instructionsHint: "For example: Answer briefly. I am a beginner in Python.",
     more: "More",
-    sliders: { temperature: "Temperature", topP: "Top p", minP: "Min p", repetitionPenalty: "Repetition penalty", longest: "Longest answer, in tokens" },
+    sliders: {
+      temperature: "Temperature",
+      topP: "Top p",
+      minP: "Min p",
+      repetitionPenalty: "Repetition penalty",
+      longest: "Longest answer, in tokens",
+    },
   },
 
   starters: {
-    email: { title: "Draft an e-mail", prompt: "Write a friendly e-mail to … about …. Keep it short." },
+    email: {
+      title: "Draft an e-mail",
+      prompt: "Write a friendly e-mail to … about …. Keep it short.",
+    },
     translate: { title: "Translate", prompt: "Translate into German:\n\n" },
     notes: { title: "Tidy notes", prompt: "Turn these notes into a clear list:\n\n" },
     code: { title: "Write code", prompt: "Write a Python function that " },
-    summarise: { title: "Summarise a text", prompt: "Summarise the attached text in five sentences." },
+    summarise: {
+      title: "Summarise a text",
+      prompt: "Summarise the attached text in five sentences.",
+    },
   },
 
   models: {
@@ -173,8 +209,10 @@ export const en = {
     loaded: "In memory",
     noneLoaded: "No model is loaded.",
     computes: (backend: string) => `Computed by ${backend}`,
-    measured: (gpu: string, cpu: string) => `Reading 500 tokens and writing 200, as measured here: GPU ${gpu} s, CPU ${cpu} s`,
-    context: (tokens: string, millions: string) => `Remembers ${tokens} tokens of a conversation · ${millions} million weights`,
+    measured: (gpu: string, cpu: string) =>
+      `Reading 500 tokens and writing 200, as measured here: GPU ${gpu} s, CPU ${cpu} s`,
+    context: (tokens: string, millions: string) =>
+      `Remembers ${tokens} tokens of a conversation · ${millions} million weights`,
     unload: "Unload",
     kept: "On this device",
     nothingKept: "No model is kept on this device.",
@@ -187,22 +225,26 @@ export const en = {
     check: "Check the files",
     checking: "Checking",
     sound: (name: string) => `${name} is sound.`,
-    repaired: (bad: number, repaired: number) => `${bad} parts were damaged, ${repaired} were fetched again.`,
+    repaired: (bad: number, repaired: number) =>
+      `${bad} parts were damaged, ${repaired} were fetched again.`,
     export: "Export",
     delete: "Delete",
     deleted: (name: string) => `${name} is deleted.`,
     deleteTitle: (name: string) => `Delete ${name}?`,
-    deleteText: (size: string) => `This frees ${size}. To use the model again, it must be downloaded again.`,
+    deleteText: (size: string) =>
+      `This frees ${size}. To use the model again, it must be downloaded again.`,
     usage: (size: string) => `This app uses ${size} on this device.`,
     persisted: "The browser has promised not to clear it on its own.",
     notPersisted: "The browser may clear it when the disk is full.",
     persist: "Ask the browser to keep it",
     persistGranted: "The browser will keep it.",
-    persistRefused: "The browser does not promise it yet. It often does once an app is installed or used a lot.",
+    persistRefused:
+      "The browser does not promise it yet. It often does once an app is installed or used a lot.",
     kinds: {
       opfs: "",
       indexeddb: "Models lie in the browser’s database, because this window has no file system.",
-      memory: "This window keeps nothing: a model is gone when it closes. A private window, perhaps?",
+      memory:
+        "This window keeps nothing: a model is gone when it closes. A private window, perhaps?",
     },
     more: "More models",
   },
@@ -220,28 +262,37 @@ export const en = {
     loadAtStart: "Load the last model when the app opens",
     loadAtStartHint: "Only from this device. Nothing is downloaded by itself.",
     compute: "Computed on",
-    computes: { auto: "The graphics card or the processor, whichever is faster", gpu: "The graphics card only", cpu: "The processor only" },
+    computes: {
+      auto: "The graphics card or the processor, whichever is faster",
+      gpu: "The graphics card only",
+      cpu: "The processor only",
+    },
     context: "Memory for a conversation",
     contextAuto: "As the model has it, up to 4,096 tokens",
     tokens: (count: string) => `${count} tokens`,
-    contextHint: "More lets the model read longer texts and takes more memory. It holds from the next load on.",
+    contextHint:
+      "More lets the model read longer texts and takes more memory. It holds from the next load on.",
     careful: "Careful loading",
-    carefulHint: (tokens: string) => `There was no memory for more, so a conversation gets ${tokens} tokens. Untick to try again with all of it.`,
+    carefulHint: (tokens: string) =>
+      `There was no memory for more, so a conversation gets ${tokens} tokens. Untick to try again with all of it.`,
     isolate: "Several processor threads",
-    isolateHint: "Makes the processor several times faster. The app then opens in a way that shares memory between threads; if it does not open any more, clear this site’s data.",
+    isolateHint:
+      "Makes the processor several times faster. The app then opens in a way that shares memory between threads; if it does not open any more, clear this site’s data.",
     isolated: "This page can use several threads.",
     isolateNext: "This holds from the next time the app opens.",
     chats: "Conversations",
     export: "Export all",
     import: "Import",
     deleteAll: "Delete all",
-    imported: (count: number) => (count === 1 ? "One conversation imported" : `${count} conversations imported`),
+    imported: (count: number) =>
+      count === 1 ? "One conversation imported" : `${count} conversations imported`,
     importErrors: {
       "not-json": "This file is not JSON. Choose one that this app has exported.",
       "not-ours": "This file holds no conversations of this app. Choose one that it has exported.",
       newer: "A newer version of this app wrote this file. Update the app, then import again.",
       broken: "This file is damaged: parts of its conversations are missing.",
-      refused: "This browser took none of it: its storage is full or failed. Free some space, then import again.",
+      refused:
+        "This browser took none of it: its storage is full or failed. Free some space, then import again.",
     },
     app: "App",
     offlineReady: "The app is on this device and opens without a network.",
@@ -252,18 +303,23 @@ export const en = {
 
   privacy: {
     title: "Privacy",
-    promise: "What you type and what the model answers stay on this device. The model computes here; nobody else sees any of it. There are no statistics, no cookies and no accounts.",
+    promise:
+      "What you type and what the model answers stay on this device. The model computes here; nobody else sees any of it. There are no statistics, no cookies and no accounts.",
     kept: "What is kept here",
-    conversations: (conversations: number, messages: number) => `${some(conversations, "conversation")} with ${some(messages, "message")}`,
+    conversations: (conversations: number, messages: number) =>
+      `${some(conversations, "conversation")} with ${some(messages, "message")}`,
     drafts: (count: number) => some(count, "draft"),
-    models: (count: number, size: string) => (count === 0 ? "no models" : `${some(count, "model")}, ${size}`),
+    models: (count: number, size: string) =>
+      count === 0 ? "no models" : `${some(count, "model")}, ${size}`,
     settings: "Your settings",
     appFiles: "The app’s own files, so that it opens without a network",
-    where: "All of it lies in this browser’s storage, on this device, and only this site can read it.",
+    where:
+      "All of it lies in this browser’s storage, on this device, and only this site can read it.",
     requests: "Whom this app has talked to",
     nobody: "Nobody but the site that it came from.",
     requestsTo: (count: number, time: string) => `${some(count, "request")}, the last on ${time}`,
-    requestsHint: "Models come from their hub. Once a model is here, there is nothing left to ask anyone.",
+    requestsHint:
+      "Models come from their hub. Once a model is here, there is nothing left to ask anyone.",
     wipeTitle: "Delete everything",
     wipeText: "Conversations, models, settings and the app’s files are removed from this device.",
     wipeSure: "Conversations cannot be brought back. Export them first if you want to keep them.",

@@ -1,21 +1,33 @@
 // The app's languages. English is the pattern: a language that lacks a sentence does not compile.
 
-import { type Language, settings } from "../state/settings.svelte.js";
 import type { ProblemName, Said } from "../state/problems.js";
+import { type Language, settings } from "../state/settings.svelte.js";
 import { en } from "./en.js";
 
-/** Of another language: the engine speaks English, so each problem has a sentence that stands for the engine's. */
+/**
+ * Of another language: the engine speaks English, so each problem has a sentence that stands for
+ * the engine's.
+ */
 export type Words = Omit<typeof en, "problems"> & { problems: Record<ProblemName, Required<Said>> };
 
 /** All but the pattern arrive when they are asked for. */
-const LATER: Record<Exclude<Language, "en">, () => Promise<Words>> = { de: () => import("./de.js").then(({ de }) => de) };
+const LATER: Record<Exclude<Language, "en">, () => Promise<Words>> = {
+  de: () => import("./de.js").then(({ de }) => de),
+};
 
 class Dictionary {
   t: typeof en = $state.raw(en);
   #number = $derived(new Intl.NumberFormat(settings.language, { maximumFractionDigits: 0 }));
-  #decimal = $derived(new Intl.NumberFormat(settings.language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }));
+  #decimal = $derived(
+    new Intl.NumberFormat(settings.language, {
+      minimumFractionDigits: 1,
+      maximumFractionDigits: 1,
+    }),
+  );
   #day = $derived(new Intl.DateTimeFormat(settings.language, { dateStyle: "medium" }));
-  #moment = $derived(new Intl.DateTimeFormat(settings.language, { dateStyle: "medium", timeStyle: "short" }));
+  #moment = $derived(
+    new Intl.DateTimeFormat(settings.language, { dateStyle: "medium", timeStyle: "short" }),
+  );
   #month = $derived(new Intl.DateTimeFormat(settings.language, { month: "long", year: "numeric" }));
   #ago = $derived(new Intl.RelativeTimeFormat(settings.language, { numeric: "auto" }));
 
@@ -50,8 +62,17 @@ class Dictionary {
 
   /** How long something will take, no more exactly than it can be known. */
   duration(seconds: number): string {
-    const [value, unit] = seconds < 60 ? [Math.max(1, Math.round(seconds / 5) * 5), "second"] : seconds < 5400 ? [Math.round(seconds / 60), "minute"] : [Math.round(seconds / 3600), "hour"];
-    return new Intl.NumberFormat(settings.language, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(value as number);
+    const [value, unit] =
+      seconds < 60
+        ? [Math.max(1, Math.round(seconds / 5) * 5), "second"]
+        : seconds < 5400
+          ? [Math.round(seconds / 60), "minute"]
+          : [Math.round(seconds / 3600), "hour"];
+    return new Intl.NumberFormat(settings.language, {
+      style: "unit",
+      unit: unit as string,
+      unitDisplay: "long",
+    }).format(value as number);
   }
 
   day(time: number): string {

@@ -1,7 +1,7 @@
 // What the engine notes down about a model that it keeps.
 
-import { onShelves, type StoredFile } from "./shelf.js";
-import { ABOUT } from "./vault.js";
+import { ABOUT } from "./storage.js";
+import { type StoredFile, withIndexes } from "./storage-index.js";
 
 /** Times are in milliseconds. */
 export interface About {
@@ -28,7 +28,9 @@ export async function readAbout(files: StoredFile[]): Promise<About | undefined>
 /** What people call a model. */
 export async function nameOf(id: string): Promise<string> {
   try {
-    const notes = await onShelves((shelves) => Promise.all(shelves.map(async (shelf) => readAbout(await shelf.files(id)))));
+    const notes = await withIndexes((indexes) =>
+      Promise.all(indexes.map(async (index) => readAbout(await index.files(id)))),
+    );
     return notes.find((about) => about?.name)!.name;
   } catch {
     return `the model ${id}`;

@@ -2,7 +2,7 @@
 
 import { hasIndexedDb } from "./indexeddb.js";
 import { hasOpfs } from "./opfs.js";
-import type { StorageKind } from "./vault.js";
+import type { StorageKind } from "./storage.js";
 
 export interface StorageEstimate {
   /** Bytes that this site stores, of any kind. */
@@ -16,7 +16,11 @@ export interface StorageEstimate {
 }
 
 export async function storageEstimate(): Promise<StorageEstimate> {
-  const [{ usage = 0, quota = 0 }, persisted, kind] = await Promise.all([said(), isPersisted(), bestKind()]);
+  const [{ usage = 0, quota = 0 }, persisted, kind] = await Promise.all([
+    said(),
+    isPersisted(),
+    bestKind(),
+  ]);
   return { usage, quota, persisted, kind };
 }
 

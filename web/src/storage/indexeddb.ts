@@ -1,19 +1,44 @@
 // Files in IndexedDB, in blocks, for browsers and windows without a file system of their own.
 
-import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, openDB } from "idb";
-import { askForRoom, isRefusal, refusedRoom } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, isCalled, lost, noSuchFile, pause, pieces, PLACE, type StorageFault, type Vault } from "./vault.js";
+import {
+  type DBSchema,
+  type IDBPDatabase,
+  type IDBPObjectStore,
+  type IDBPTransaction,
+  openDB,
+} from "idb";
+import { type Wait, waitOn } from "../../shared/databases.js";
+import { isCalled, isRefusal } from "../../shared/exceptions.js";
+import { askForRoom, refusedRoom } from "./room.js";
+import {
+  BLOCK,
+  checkThere,
+  endsEarly,
+  failed,
+  lost,
+  type ModelStorage,
+  noSuchFile,
+  PLACE,
+  pause,
+  pieces,
+  type StorageFault,
+} from "./storage.js";
 
 interface Schema extends DBSchema {
   /** [model, file] → its size. */
   files: { key: [string, string]; value: number };
-  /** [model, file, number] → the block from its beginning to the last byte that was written; what is missing is zeros. */
+  /**
+   * [model, file, number] → the block from its beginning to the last byte that was written; what is
+   * missing is zeros.
+   */
   blocks: { key: [string, string, number]; value: Uint8Array };
 }
 
 export type Database = IDBPDatabase<Schema>;
 
-/** Once a write is reported as done, it is on the disk: IndexedDB has no other way to ask for that. */
+/**
+ * Once a write is reported as done, it is on the disk: IndexedDB has no other way to ask for that.
+ */
 const WRITE = { durability: "strict" } as const;
 
 /** Opens the database, and makes it if need be; another tab that wants to remove it may. */
@@ -27,23 +52,6 @@ export function openDatabase(): Promise<Database> {
   });
 }
 
-/** Waits for work on a database, or throws what a closed one throws. */
-export type Wait = <T>(work: Promise<T>) => Promise<T>;
-
-/** How to wait for work on this database: when a browser closes one to clear storage, Firefox leaves what waits for it without an answer. */
-export function waitOn<S extends DBSchema>(database: IDBPDatabase<S>): Wait {
-  // No race with one promise of the end: older engines hold every outcome of such races, blocks of weights too, until the database is closed.
-  const waiting = new Set<(reason: DOMException) => void>();
-  database.addEventListener("close", () => {
-    for (const reject of waiting) reject(new DOMException("The browser has closed the database.", "InvalidStateError"));
-  });
-  return (work) =>
-    new Promise((resolve, reject) => {
-      waiting.add(reject);
-      work.then(resolve, reject).finally(() => waiting.delete(reject));
-    });
-}
-
 /** Whether a database can be opened. */
 export async function hasIndexedDb(): Promise<boolean> {
   try {
@@ -54,7 +62,9 @@ export async function hasIndexedDb(): Promise<boolean> {
   }
 }
 
-/** Whether the database is there already; it is not made for this question where browsers can tell. */
+/**
+ * Whether the database is there already; it is not made for this question where browsers can tell.
+ */
 export async function databaseExists(): Promise<boolean> {
   try {
     return (await indexedDB.databases()).some(({ name }) => name === PLACE);
@@ -63,12 +73,15 @@ export async function databaseExists(): Promise<boolean> {
   }
 }
 
-/** All keys of a model, or of a file: longer arrays and arrays of arrays sort behind texts and numbers. */
+/**
+ * All keys of a model, or of a file: longer arrays and arrays of arrays sort behind texts and
+ * numbers.
+ */
 export function keysOf(...path: (string | number)[]): IDBKeyRange {
   return IDBKeyRange.bound(path, [...path, []]);
 }
 
-export class IndexedDbVault implements Vault {
+export class IndexedDbStorage implements ModelStorage {
   readonly kind = "indexeddb";
   readonly #database: Database;
   readonly #wait: Wait;
@@ -81,8 +94,8 @@ export class IndexedDbVault implements Vault {
     this.#wait = waitOn(database);
   }
 
-  static async open(id: string): Promise<IndexedDbVault> {
-    return new IndexedDbVault(id, await openDatabase());
+  static async open(id: string): Promise<IndexedDbStorage> {
+    return new IndexedDbStorage(id, await openDatabase());
   }
 
   askForRoom(bytes: number): Promise<void> {
@@ -114,15 +127,27 @@ export class IndexedDbVault implements Vault {
   }
 
   write(file: string, at: number, bytes: Uint8Array): Promise<void> {
-    // Copied before the first wait, for the caller may reuse its bytes, and because shared memory cannot be stored.
-    const parts = pieces(at, bytes.length).map(({ block, start, from, to }) => ({ block, start, bytes: new Uint8Array(bytes.subarray(from, to)) }));
+    // Copied before the first wait, for the caller may reuse its bytes, and because shared memory
+    // cannot be stored.
+    const parts = pieces(at, bytes.length).map(({ block, start, from, to }) => ({
+      block,
+      start,
+      bytes: new Uint8Array(bytes.subarray(from, to)),
+    }));
     return this.#change(file, bytes.length, async ({ files, blocks }) => {
       const [size = 0, ...before] = await Promise.all([
         files.get([this.id, file]),
-        ...parts.map(({ block, bytes }) => (bytes.length < BLOCK ? blocks.get([this.id, file, block]) : undefined)),
+        ...parts.map(({ block, bytes }) =>
+          bytes.length < BLOCK ? blocks.get([this.id, file, block]) : undefined,
+        ),
       ]);
-      const puts = parts.map(({ block, start, bytes }, index) => blocks.put(patched(before[index], start, bytes), [this.id, file, block]));
-      return [files.put(bytes.length > 0 ? Math.max(size, at + bytes.length) : size, [this.id, file]), ...puts];
+      const puts = parts.map(({ block, start, bytes }, index) =>
+        blocks.put(patched(before[index], start, bytes), [this.id, file, block]),
+      );
+      return [
+        files.put(bytes.length > 0 ? Math.max(size, at + bytes.length) : size, [this.id, file]),
+        ...puts,
+      ];
     });
   }
 
@@ -131,7 +156,10 @@ export class IndexedDbVault implements Vault {
     const last = Math.floor(size / BLOCK);
     await this.#change(file, 0, async ({ files, blocks }) => {
       const cut = (await blocks.get([this.id, file, last]))?.slice(0, size % BLOCK);
-      const requests = [files.put(size, [this.id, file]), blocks.delete(IDBKeyRange.bound([this.id, file, last], [this.id, file, []]))];
+      const requests = [
+        files.put(size, [this.id, file]),
+        blocks.delete(IDBKeyRange.bound([this.id, file, last], [this.id, file, []])),
+      ];
       return cut?.length ? [...requests, blocks.put(cut, [this.id, file, last])] : requests;
     });
   }
@@ -144,37 +172,57 @@ export class IndexedDbVault implements Vault {
   }
 
   remove(file: string): Promise<void> {
-    return this.#change(file, 0, async ({ files, blocks }) => [files.delete([this.id, file]), blocks.delete(keysOf(this.id, file))]);
+    return this.#change(file, 0, async ({ files, blocks }) => [
+      files.delete([this.id, file]),
+      blocks.delete(keysOf(this.id, file)),
+    ]);
   }
 
   close(): void {
     this.#database.close();
   }
 
-  /** Bytes that the model's files still have to get, if this one has `size`: nothing is reserved but what is written. */
+  /**
+   * Bytes that the model's files still have to get, if this one has `size`: nothing is reserved but
+   * what is written.
+   */
   async #unwritten(file: string, size: number): Promise<number> {
     const { files, blocks } = stores(this.#database.transaction(["files", "blocks"]));
     const keys = await files.getAllKeys(keysOf(this.id));
-    const sizes = new Map(await Promise.all(keys.map(async (key) => [key[1], (await files.get(key)) ?? 0] as const)));
-    const missing = [...sizes.set(file, size)].map(async ([name, size]) => Math.max(size - BLOCK * (await blocks.count(keysOf(this.id, name))), 0));
+    const sizes = new Map(
+      await Promise.all(keys.map(async (key) => [key[1], (await files.get(key)) ?? 0] as const)),
+    );
+    const missing = [...sizes.set(file, size)].map(async ([name, size]) =>
+      Math.max(size - BLOCK * (await blocks.count(keysOf(this.id, name))), 0),
+    );
     return (await Promise.all(missing)).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Changes all that `work` asks for, or nothing. */
-  #change(file: string, wanted: number, work: (stores: Stores<"readwrite">) => Promise<Promise<unknown>[]>): Promise<void> {
+  #change(
+    file: string,
+    wanted: number,
+    work: (stores: Stores<"readwrite">) => Promise<Promise<unknown>[]>,
+  ): Promise<void> {
     return this.#explained(file, wanted, async () => {
       const transaction = this.#database.transaction(["files", "blocks"], "readwrite", WRITE);
       const requests = work(stores(transaction)).then((requests) => Promise.all(requests));
       // `done` already rejects when a request fails, before the transaction has been undone.
-      const over = new Promise<void>((resolve) => ["complete", "abort"].forEach((end) => transaction.addEventListener(end, () => resolve())));
+      const over = new Promise<void>((resolve) => {
+        for (const end of ["complete", "abort"]) transaction.addEventListener(end, () => resolve());
+      });
       const ends = await Promise.allSettled([transaction.done, requests, over]);
       const reasons = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
       // What fails aborts all the rest, which says no more than that.
-      if (reasons.length > 0) throw reasons.find((reason) => !isCalled(reason, "AbortError")) ?? reasons[0];
+      if (reasons.length > 0)
+        throw reasons.find((reason) => !isCalled(reason, "AbortError")) ?? reasons[0];
     });
   }
 
-  /** Does `work` and says what an exception of the browser means; `wanted` is how many bytes it may add. */
+  /**
+   * Does `work` and says what an exception of the browser means; `wanted` is how many bytes it may
+   * add.
+   */
   async #explained<T>(file: string, wanted: number, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#wait(work());
@@ -193,7 +241,8 @@ export class IndexedDbVault implements Vault {
 
   /** Whether the database was closed by others, or all of the model is gone. */
   async #isCleared(): Promise<boolean> {
-    // A browser may say that it closed the database a moment after the last transactions have failed.
+    // A browser may say that it closed the database a moment after the last transactions have
+    // failed.
     for (let tries = 0; tries < 10; tries++, await pause(50)) {
       try {
         const files = await this.#wait(this.#database.count("files", keysOf(this.id)));

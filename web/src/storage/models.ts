@@ -1,10 +1,21 @@
-// The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a worker.
+// The models that are kept: what there is, deleting, taking out. On a page's thread as well as in a
+// worker.
 
+import { isCalled } from "../../shared/exceptions.js";
 import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
-import { onShelves, openShelves, type Shelf, type StoredFile } from "./shelf.js";
-import { failed, inUse, isCalled, LOCK, lost, OWN_FILES, PATIENCE, StorageFault, type StorageKind } from "./vault.js";
+import {
+  failed,
+  inUse,
+  LOCK,
+  lost,
+  OWN_FILES,
+  PATIENCE,
+  StorageFault,
+  type StorageKind,
+} from "./storage.js";
+import { openIndexes, type StorageIndex, type StoredFile, withIndexes } from "./storage-index.js";
 
 export interface StoredModel {
   id: string;
@@ -24,14 +35,14 @@ export interface StoredModel {
 
 /** All models, those begun included, the latest used first. */
 export function listModels(): Promise<StoredModel[]> {
-  return onShelves(async (shelves) => {
+  return withIndexes(async (indexes) => {
     const found = new Map<string, StoredModel>();
-    for (const shelf of shelves) {
-      for (const id of await shelf.models()) {
-        const files = await shelf.files(id);
+    for (const index of indexes) {
+      for (const id of await index.models()) {
+        const files = await index.files(id);
         // One that was never found leaves a place and nothing in it.
         if (files.every(({ name }) => name === LOCK)) continue;
-        const model = await describe(shelf, id, files);
+        const model = await describe(index, id, files);
         if (!found.get(id)?.complete) found.set(id, model);
       }
     }
@@ -39,18 +50,41 @@ export function listModels(): Promise<StoredModel[]> {
   });
 }
 
-async function describe(shelf: Shelf, id: string, files: StoredFile[]): Promise<StoredModel> {
+async function describe(
+  index: StorageIndex,
+  id: string,
+  files: StoredFile[],
+): Promise<StoredModel> {
   const about = await readAbout(files);
-  const { name = id, source = "", bytes = 0, stored = 0, complete = false, created = 0, used = created } = about ?? {};
-  return { id, name, source, bytes, storedBytes: stored, complete, lastUsed: new Date(used), kind: shelf.kind };
+  const {
+    name = id,
+    source = "",
+    bytes = 0,
+    stored = 0,
+    complete = false,
+    created = 0,
+    used = created,
+  } = about ?? {};
+  return {
+    id,
+    name,
+    source,
+    bytes,
+    storedBytes: stored,
+    complete,
+    lastUsed: new Date(used),
+    kind: index.kind,
+  };
 }
 
-/** Deletes a model and whatever a killed tab left of it; one that is not there is deleted already. */
+/**
+ * Deletes a model and whatever a killed tab left of it; one that is not there is deleted already.
+ */
 export async function deleteModel(id: string): Promise<void> {
   // An engine that was told to unload a moment ago may still be at it.
   const release = await holdModel(id, { patience: PATIENCE });
   try {
-    await onShelves((shelves) => Promise.all(shelves.map((shelf) => shelf.remove(id))));
+    await withIndexes((indexes) => Promise.all(indexes.map((index) => index.remove(id))));
   } catch (error) {
     const name = await nameOf(id);
     throw isCalled(error, "NoModificationAllowedError") ? inUse(name) : failed(name, error);
@@ -59,12 +93,17 @@ export async function deleteModel(id: string): Promise<void> {
   }
 }
 
-/** A complete model as a tar archive: one directory with its files as the engine made them. The model may be in use meanwhile. */
+/**
+ * A complete model as a tar archive: one directory with its files as the engine made them. The
+ * model may be in use meanwhile.
+ */
 export async function exportModel(id: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const shelves = await openShelves();
-  const close = () => shelves.forEach((shelf) => shelf.close());
+  const indexes = await openIndexes();
+  const close = () => {
+    for (const index of indexes) index.close();
+  };
   try {
-    const { about, files } = await findComplete(shelves, id);
+    const { about, files } = await findComplete(indexes, id);
     return await tar(about, files, close);
   } catch (error) {
     close();
@@ -72,32 +111,56 @@ export async function exportModel(id: string): Promise<ReadableStream<Uint8Array
   }
 }
 
-async function findComplete(shelves: Shelf[], id: string): Promise<{ about: About; files: StoredFile[] }> {
+async function findComplete(
+  indexes: StorageIndex[],
+  id: string,
+): Promise<{ about: About; files: StoredFile[] }> {
   let begun: About | undefined;
-  for (const shelf of shelves) {
-    const files = await shelf.files(id);
+  for (const index of indexes) {
+    const files = await index.files(id);
     const about = await readAbout(files);
-    if (about?.complete) return { about, files: files.filter(({ name }) => !OWN_FILES.includes(name)) };
+    if (about?.complete)
+      return { about, files: files.filter(({ name }) => !OWN_FILES.includes(name)) };
     begun ??= about;
   }
   if (!begun) throw new StorageFault("not-found", `the model ${id} is not stored: load it first`);
-  throw new StorageFault("truncated", `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its end first`);
+  throw new StorageFault(
+    "truncated",
+    `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its end first`,
+  );
 }
 
-async function tar(about: About, files: StoredFile[], onEnd: () => void): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+async function tar(
+  about: About,
+  files: StoredFile[],
+  onEnd: () => void,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const { createTarPacker } = await import("modern-tar");
   const { readable, controller } = createTarPacker();
   const folder = about.name.replace(/.*\//, "").replace(/[^\w.-]+/g, "-");
   const pack = async (file: StoredFile) => {
-    const entry = controller.add({ name: `${folder}/${file.name}`, type: "file", size: file.size, mtime: new Date(about.created), mode: 0o644 });
-    await file.stream().pipeTo(entry, { preventAbort: true }).catch((error) => {
-      throw isCalled(error, "NotFoundError", "NotReadableError", "InvalidStateError") ? lost(file.name) : error;
+    const entry = controller.add({
+      name: `${folder}/${file.name}`,
+      type: "file",
+      size: file.size,
+      mtime: new Date(about.created),
+      mode: 0o644,
     });
+    await file
+      .stream()
+      .pipeTo(entry, { preventAbort: true })
+      .catch((error) => {
+        throw isCalled(error, "NotFoundError", "NotReadableError", "InvalidStateError")
+          ? lost(file.name)
+          : error;
+      });
   };
   const packAll = async () => {
     for (const file of files) await pack(file);
     controller.finalize();
   };
-  packAll().catch((error) => controller.error(asPhiError(error))).finally(onEnd);
+  packAll()
+    .catch((error) => controller.error(asPhiError(error)))
+    .finally(onEnd);
   return readable;
 }

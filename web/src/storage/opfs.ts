@@ -1,7 +1,21 @@
 // Files of the origin-private file system by synchronous handles, the fastest storage of browsers.
 
-import { full, isRefusal } from "./room.js";
-import { BLOCK, checkThere, endsEarly, failed, inUse, isCalled, LOCK, lost, noSuchFile, PATIENCE, pause, PLACE, type Vault } from "./vault.js";
+import { isCalled, isRefusal } from "../../shared/exceptions.js";
+import { full } from "./room.js";
+import {
+  BLOCK,
+  checkThere,
+  endsEarly,
+  failed,
+  inUse,
+  LOCK,
+  lost,
+  type ModelStorage,
+  noSuchFile,
+  PATIENCE,
+  PLACE,
+  pause,
+} from "./storage.js";
 
 /** What a synchronous handle is asked; older browsers answer some of it by promises. */
 interface Handle {
@@ -16,7 +30,7 @@ interface Handle {
 /** What browsers call it when another tab, or one that was killed just now, has a file. */
 const BUSY = ["NoModificationAllowedError", "InvalidStateError"];
 
-export class OpfsVault implements Vault {
+export class OpfsStorage implements ModelStorage {
   readonly kind = "opfs";
   readonly #folder: FileSystemDirectoryHandle;
   #open = new Map<string, Handle>();
@@ -29,16 +43,23 @@ export class OpfsVault implements Vault {
     this.#folder = folder;
   }
 
-  /** Makes the model's directory and takes hold of it; throws where this browser, or this thread of it, has no such files. */
-  static async open(id: string): Promise<OpfsVault> {
-    if (!navigator.storage?.getDirectory) throw new Error("this browser has no file system of its own");
-    if (!handlesAreSynchronous()) throw new Error("this browser's files have no synchronous handles");
-    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, { create: true });
-    const vault = new OpfsVault(await models.getDirectoryHandle(id, { create: true }));
-    const lock = await vault.#with(LOCK, true, (handle) => handle!);
+  /**
+   * Makes the model's directory and takes hold of it; throws where this browser, or this thread of
+   * it, has no such files.
+   */
+  static async open(id: string): Promise<OpfsStorage> {
+    if (!navigator.storage?.getDirectory)
+      throw new Error("this browser has no file system of its own");
+    if (!handlesAreSynchronous())
+      throw new Error("this browser's files have no synchronous handles");
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE, {
+      create: true,
+    });
+    const storage = new OpfsStorage(await models.getDirectoryHandle(id, { create: true }));
+    const lock = await storage.#with(LOCK, true, (handle) => handle!);
     await lock.truncate(0); // A kill while room was asked for leaves it long.
-    if (!takesSharedMemory(lock)) vault.#scratch = new Uint8Array(BLOCK);
-    return vault;
+    if (!takesSharedMemory(lock)) storage.#scratch = new Uint8Array(BLOCK);
+    return storage;
   }
 
   /** A file of zeros asks for real; the browser's estimates are guesses. */
@@ -95,7 +116,8 @@ export class OpfsVault implements Vault {
     return this.#with(file, false, async (handle) => {
       if (!handle) throw noSuchFile(file);
       await handle.flush();
-      // Where the system lets an open file be deleted, it goes on taking bytes that nobody will ever find again.
+      // Where the system lets an open file be deleted, it goes on taking bytes that nobody will
+      // ever find again.
       if (await this.#isCleared()) throw lost(file);
     });
   }
@@ -113,8 +135,16 @@ export class OpfsVault implements Vault {
     await Promise.all([...this.#attempts.keys()].map((file) => this.#letGo(file)));
   }
 
-  /** Has `work` done with a file's handle, at once if it is open; `end` is how long the file may become by it. */
-  #with<T>(file: string, create: boolean, work: (handle: Handle | undefined) => T | Promise<T>, end = 0): T | Promise<T> {
+  /**
+   * Has `work` done with a file's handle, at once if it is open; `end` is how long the file may
+   * become by it.
+   */
+  #with<T>(
+    file: string,
+    create: boolean,
+    work: (handle: Handle | undefined) => T | Promise<T>,
+    end = 0,
+  ): T | Promise<T> {
     const explain = (error: unknown) => this.#explain(file, end, error);
     const open = this.#open.get(file);
     if (!open) return this.#openOnce(file, create).then(work).catch(explain);
@@ -130,14 +160,17 @@ export class OpfsVault implements Vault {
   #openOnce(file: string, create: boolean): Promise<Handle | undefined> {
     const earlier = this.#attempts.get(file) ?? Promise.resolve();
     const attempt = earlier.then(() => this.#open.get(file) ?? this.#openFile(file, create));
-    this.#attempts.set(file, attempt.catch(() => {}));
+    this.#attempts.set(
+      file,
+      attempt.catch(() => {}),
+    );
     return attempt;
   }
 
   async #openFile(file: string, create: boolean): Promise<Handle | undefined> {
-    let entry;
+    let entry: FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
     try {
-      entry = (await this.#folder.getFileHandle(file, { create })) as FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
+      entry = (await this.#folder.getFileHandle(file, { create })) as typeof entry;
     } catch (error) {
       if (!create && isCalled(error, "NotFoundError")) return undefined;
       throw error;
@@ -163,7 +196,8 @@ export class OpfsVault implements Vault {
     if (!isRefusal(error)) throw failed(file, error);
     const handle = this.#open.get(file);
     const size = (await handle?.getSize()) ?? 0;
-    // Without growth it is the disk that has no room for what was promised, and nobody tells how much.
+    // Without growth it is the disk that has no room for what was promised, and nobody tells how
+    // much.
     if (!handle || end <= size) throw full();
     const granted = await largest(handle, size, end);
     await this.#letGo(file); // Or Chromium counts what was only tried.
@@ -196,7 +230,10 @@ export async function hasOpfs(): Promise<boolean> {
 
 /** Never on a page's thread. */
 function handlesAreSynchronous(): boolean {
-  return typeof FileSystemFileHandle !== "undefined" && "createSyncAccessHandle" in FileSystemFileHandle.prototype;
+  return (
+    typeof FileSystemFileHandle !== "undefined" &&
+    "createSyncAccessHandle" in FileSystemFileHandle.prototype
+  );
 }
 
 /** How long a file of `size` bytes can become, near enough, where `refused` bytes are too many. */

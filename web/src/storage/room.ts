@@ -1,13 +1,11 @@
 // How much a site may store, and asking for it.
 
-import { isCalled, StorageFault } from "./vault.js";
+import { StorageFault } from "./storage.js";
 
-/** Whether an exception says that there is no room. */
-export function isRefusal(error: unknown): boolean {
-  return isCalled(error, "QuotaExceededError", "NS_ERROR_FILE_NO_DEVICE_SPACE"); // Firefox's handles throw the latter.
-}
-
-/** Throws where the browser says that it would not take that much more; Chromium never does, for it knows nothing of the disk. */
+/**
+ * Throws where the browser says that it would not take that much more; Chromium never does, for it
+ * knows nothing of the disk.
+ */
 export async function askForRoom(bytes: number): Promise<void> {
   const room = await roomLeft();
   if (bytes > room) throw full(bytes, bytes - room);
@@ -24,7 +22,11 @@ export function full(bytes?: number, missing?: number): StorageFault {
   const more = bytes === undefined ? "left" : `for ${inWords(bytes)} more`;
   const lack = missing === undefined ? "" : `: ${inWords(missing)} (${missing} bytes) are missing`;
   const advice = "delete a model or free space on the device, then load again";
-  return new StorageFault("storage-full", `there is no room ${more} in the browser's storage${lack}; ${advice}`, { missing });
+  return new StorageFault(
+    "storage-full",
+    `there is no room ${more} in the browser's storage${lack}; ${advice}`,
+    { missing },
+  );
 }
 
 /** Bytes that the browser says it would still take. */
@@ -38,11 +40,19 @@ async function roomLeft(): Promise<number> {
 }
 
 function inWords(bytes: number): string {
-  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const) if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
+  for (const [unit, size] of [
+    ["GB", 1e9],
+    ["MB", 1e6],
+    ["kB", 1e3],
+  ] as const)
+    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
   return `${bytes} bytes`;
 }
 
-/** Asks that the browser does not clear our storage on its own. Firefox asks the user and waits for the answer: let nothing wait for this. */
+/**
+ * Asks that the browser does not clear our storage on its own. Firefox asks the user and waits for
+ * the answer: let nothing wait for this.
+ */
 export async function persist(): Promise<boolean> {
   try {
     return (await navigator.storage.persisted()) || (await navigator.storage.persist());

@@ -8,7 +8,9 @@ import { figures } from "./tab.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: Object.fromEntries(["variant", "threads", "prompt", "gen", "backend"].map((name) => [name, { type: "string" }])),
+  options: Object.fromEntries(
+    ["variant", "threads", "prompt", "gen", "backend"].map((name) => [name, { type: "string" }]),
+  ),
 });
 const [models, model] = positionals;
 const { server, address } = await serve({ models });

@@ -7,8 +7,8 @@ import { tabBytes } from "../memory.mjs";
 const LONGEST = 30 * 60_000;
 
 /**
- * Opens a page in a fresh headless Chromium and waits until it sets `data-outcome` on its body: "done", with JSON in #figures, or
- * "failed", with a sentence in #state.
+ * Opens a page in a fresh headless Chromium and waits until it sets `data-outcome` on its body:
+ * "done", with JSON in #figures, or "failed", with a sentence in #state.
  */
 export async function figures(address) {
   // Without WebGPU, that is: no software GPU takes the CPU's time.
@@ -22,8 +22,10 @@ export async function figures(address) {
         return [document.body.dataset.outcome, text("#state"), text("#figures")];
       });
       if (outcome === "failed") throw new Error(said);
-      if (outcome === "done") return { ...JSON.parse(figures), tab_bytes: tabBytes(browser, "VmHWM") };
-      if (Date.now() - start > LONGEST) throw new Error(`no figures after ${LONGEST / 60_000} minutes; the page says "${said}"`);
+      if (outcome === "done")
+        return { ...JSON.parse(figures), tab_bytes: tabBytes(browser, "VmHWM") };
+      if (Date.now() - start > LONGEST)
+        throw new Error(`no figures after ${LONGEST / 60_000} minutes; the page says "${said}"`);
       // Rarely, so that asking costs nothing.
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

@@ -1,8 +1,10 @@
-// Times wllama, llama.cpp in WebAssembly, in headless Chromium and prints the figures as a line of JSON.
+// Times wllama, llama.cpp in WebAssembly, in headless Chromium and prints the figures as a line of
+// JSON.
 //
 //   node wllama.mjs MODELS_FOLDER PART_1 [PART_2 …] --modules FOLDER --text PROMPT [--threads N] [--gen N]
 //
-// FOLDER is the folder `esm` of its npm package, which is no dependency of ours. A part is at most 2 GB.
+// FOLDER is the folder `esm` of its npm package, which is no dependency of ours. A part is at most
+// 2 GB.
 
 import { createReadStream, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -25,7 +27,10 @@ const [models, ...parts] = positionals;
 const { version } = JSON.parse(readFileSync(join(values.modules, "../package.json"), "utf8"));
 
 const page = fileURLToPath(new URL("wllama.html", import.meta.url));
-const folders = { "/modules/": sirv(values.modules, { dev: true }), "/models/": sirv(models, { dev: true }) };
+const folders = {
+  "/modules/": sirv(values.modules, { dev: true }),
+  "/models/": sirv(models, { dev: true }),
+};
 const server = createServer((request, response) => {
   // Its threads share memory, which only isolated pages may.
   response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
@@ -42,8 +47,12 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
 try {
-  const query = new URLSearchParams({ text: values.text, threads: values.threads, gen: values.gen });
-  parts.forEach((part) => query.append("part", part));
+  const query = new URLSearchParams({
+    text: values.text,
+    threads: values.threads,
+    gen: values.gen,
+  });
+  for (const part of parts) query.append("part", part);
   const measured = await figures(`http://127.0.0.1:${server.address().port}/?${query}`);
   // Its module's memory is out of reach: the tab's stands for it.
   console.log(JSON.stringify({ version, peak_bytes: measured.tab_bytes, ...measured }));

@@ -27,12 +27,15 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| cargo(place, &["fmt", "--all", "--check"])),
     step("set-up", "browsers, packages and the model are installed", &[], Extent::Usual, |place, _| setup::for_tests(place)),
+    step("web", "Biome finds nothing in the page's sources; tests of those that need no browser", &["set-up"], Extent::Quick, web),
     step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| setup::wasm_bindgen(place)),
     step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
     step("audit", "licences, and holes that are known, of what is shipped", &["set-up"], Extent::Usual, |place, _| audit::check(place)),
     step("native", "native tests", &["set-up"], Extent::Quick, native),
-    step("site", "the app and the lab, type-checked and bundled", &["modules"], Extent::Usual, |place, _| build::site(place)),
+    step("site", "the app, its markup too, and the lab: type-checked and bundled", &["modules"], Extent::Usual, |place, _| {
+        build::site(place)
+    }),
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
     step("chromium", "kernels and models in headless Chromium", &["set-up", "tools"], Extent::Usual, chromium),
     step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),
@@ -90,6 +93,14 @@ fn clippy(place: &Place, _: Extent) -> Result<()> {
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
     cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
     cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
+}
+
+/// Its packages are there once the set-up is done; the quick extent has none.
+fn web(place: &Place, _: Extent) -> Result<()> {
+    setup::for_site(place)?;
+    let npm = |script| sh::show(place.command("npm").args(["run", "--silent", script]).current_dir(place.web()));
+    npm("lint")?;
+    npm("test")
 }
 
 /// With a GPU and the real model, except in the quick extent.

@@ -1,7 +1,9 @@
-// Reads chunks, a JSON line each, with the help that OpenAI's client has for streams, and says what they come to.
+// Reads chunks, a JSON line each, with the help that OpenAI's client has for streams, and says what
+// they come to.
+
+import { Readable } from "node:stream";
 import { ChatCompletionStream } from "openai/lib/ChatCompletionStream";
 import { VERSION } from "openai/version";
-import { Readable } from "node:stream";
 
 const pieces = [];
 const stream = ChatCompletionStream.fromReadableStream(Readable.toWeb(process.stdin));

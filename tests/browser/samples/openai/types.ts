@@ -1,4 +1,5 @@
-// Our shapes and those of OpenAI's client, for a strict compiler: they fit but for what the package's README names.
+// Our shapes and those of OpenAI's client, for a strict compiler: they fit but for what the
+// package's README names.
 import type OpenAI from "openai";
 import type { ChatCompletion, ChatCompletionChunk, ChatRequest, Completion, CompletionRequest, Phi } from "phi-wasm";
 

@@ -1,5 +1,5 @@
-// Trusted Types: a page whose Content-Security-Policy asks for them starts scripts and writes markup by way of a policy alone. This is the one
-// that it has to name.
+// Trusted Types: a page whose Content-Security-Policy asks for them starts scripts and writes
+// markup by way of a policy alone. This is the one that it has to name.
 
 interface Policy {
   createHTML(markup: string): string;
@@ -10,10 +10,15 @@ const NAME = "phi-wasm";
 
 let made: Policy | undefined;
 
-/** Undefined where the browser has no such thing, or the page does not name it: what the browser then refuses tells of itself. */
+/**
+ * Undefined where the browser has no such thing, or the page does not name it: what the browser
+ * then refuses tells of itself.
+ */
 export function policy(): Policy | undefined {
   try {
-    return (made ??= (globalThis as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } }).trustedTypes?.createPolicy(NAME, {
+    return (made ??= (
+      globalThis as { trustedTypes?: { createPolicy(name: string, rules: Policy): Policy } }
+    ).trustedTypes?.createPolicy(NAME, {
       // Only for what was cleaned before, or is about to be.
       createHTML: (markup) => markup,
       createScriptURL: ofThisSite,
@@ -25,7 +30,8 @@ export function policy(): Policy | undefined {
 
 /** An address of this site, or of what this page has made itself. */
 function ofThisSite(address: string): string {
-  if (new URL(address, globalThis.document?.baseURI ?? location.href).origin === location.origin) return address;
+  if (new URL(address, globalThis.document?.baseURI ?? location.href).origin === location.origin)
+    return address;
   throw new TypeError(`${address} is of another site, and no script of this one`);
 }
 

@@ -1,8 +1,11 @@
-// Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's thread as well as in a worker.
+// Whole models as they lie in storage, for whoever lists, deletes and copies them; on a page's
+// thread as well as in a worker.
 
-import { type Database, databaseExists, keysOf, openDatabase, type Wait, waitOn } from "./indexeddb.js";
+import { type Wait, waitOn } from "../../shared/databases.js";
+import { isCalled } from "../../shared/exceptions.js";
+import { type Database, databaseExists, keysOf, openDatabase } from "./indexeddb.js";
 import { patiently } from "./opfs.js";
-import { BLOCK, isCalled, LOCK, lost, PLACE, type StorageKind } from "./vault.js";
+import { BLOCK, LOCK, lost, PLACE, type StorageKind } from "./storage.js";
 
 /** A stored file; those of OPFS are just `File`s. */
 export interface StoredFile {
@@ -12,7 +15,7 @@ export interface StoredFile {
 }
 
 /** One kind of storage with all the models in it. */
-export interface Shelf {
+export interface StorageIndex {
   readonly kind: Exclude<StorageKind, "memory">;
   models(): Promise<string[]>;
   /** None for a model that is not there. */
@@ -25,22 +28,22 @@ export interface Shelf {
 }
 
 /** Every kind of storage in which something lies, the best first. */
-export async function openShelves(): Promise<Shelf[]> {
-  const shelves = await Promise.all([OpfsShelf.open(), IndexedDbShelf.open()]);
-  return shelves.filter((shelf) => shelf !== undefined);
+export async function openIndexes(): Promise<StorageIndex[]> {
+  const indexes = await Promise.all([OpfsIndex.open(), IndexedDbIndex.open()]);
+  return indexes.filter((index) => index !== undefined);
 }
 
 /** Does `work` with all of them. */
-export async function onShelves<T>(work: (shelves: Shelf[]) => Promise<T>): Promise<T> {
-  const shelves = await openShelves();
+export async function withIndexes<T>(work: (indexes: StorageIndex[]) => Promise<T>): Promise<T> {
+  const indexes = await openIndexes();
   try {
-    return await work(shelves);
+    return await work(indexes);
   } finally {
-    for (const shelf of shelves) shelf.close();
+    for (const index of indexes) index.close();
   }
 }
 
-class OpfsShelf implements Shelf {
+class OpfsIndex implements StorageIndex {
   readonly kind = "opfs";
   readonly #folder: FileSystemDirectoryHandle;
 
@@ -48,9 +51,11 @@ class OpfsShelf implements Shelf {
     this.#folder = folder;
   }
 
-  static async open(): Promise<OpfsShelf | undefined> {
+  static async open(): Promise<OpfsIndex | undefined> {
     try {
-      return new OpfsShelf(await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE));
+      return new OpfsIndex(
+        await (await navigator.storage.getDirectory()).getDirectoryHandle(PLACE),
+      );
     } catch {
       return undefined; // No such storage, or nothing in it.
     }
@@ -58,7 +63,8 @@ class OpfsShelf implements Shelf {
 
   async models(): Promise<string[]> {
     const found = [];
-    for await (const [name, { kind }] of this.#folder.entries()) if (kind === "directory") found.push(name);
+    for await (const [name, { kind }] of this.#folder.entries())
+      if (kind === "directory") found.push(name);
     return found;
   }
 
@@ -75,7 +81,10 @@ class OpfsShelf implements Shelf {
   }
 
   async taken(id: string): Promise<number> {
-    return (await this.files(id)).reduce((sum, { name, size }) => (name === LOCK ? sum : sum + size), 0);
+    return (await this.files(id)).reduce(
+      (sum, { name, size }) => (name === LOCK ? sum : sum + size),
+      0,
+    );
   }
 
   async remove(id: string): Promise<void> {
@@ -89,7 +98,7 @@ class OpfsShelf implements Shelf {
   close(): void {}
 }
 
-class IndexedDbShelf implements Shelf {
+class IndexedDbIndex implements StorageIndex {
   readonly kind = "indexeddb";
   readonly #database: Database;
   readonly #wait: Wait;
@@ -99,9 +108,9 @@ class IndexedDbShelf implements Shelf {
     this.#wait = waitOn(database);
   }
 
-  static async open(): Promise<IndexedDbShelf | undefined> {
+  static async open(): Promise<IndexedDbIndex | undefined> {
     try {
-      return (await databaseExists()) ? new IndexedDbShelf(await openDatabase()) : undefined;
+      return (await databaseExists()) ? new IndexedDbIndex(await openDatabase()) : undefined;
     } catch {
       return undefined; // No such storage.
     }
@@ -128,7 +137,11 @@ class IndexedDbShelf implements Shelf {
 
   async remove(id: string): Promise<void> {
     const transaction = this.#database.transaction(["files", "blocks"], "readwrite");
-    const requests = [transaction.objectStore("files").delete(keysOf(id)), transaction.objectStore("blocks").delete(keysOf(id)), transaction.done];
+    const requests = [
+      transaction.objectStore("files").delete(keysOf(id)),
+      transaction.objectStore("blocks").delete(keysOf(id)),
+      transaction.done,
+    ];
     await this.#wait(Promise.all(requests));
   }
 
@@ -142,9 +155,15 @@ class IndexedDbShelf implements Shelf {
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
       const length = Math.min(size - number * BLOCK, BLOCK);
       if (length <= 0) return controller.close();
-      if ((await this.#wait(this.#database.get("files", [id, file]))) === undefined) throw lost(file);
+      if ((await this.#wait(this.#database.get("files", [id, file]))) === undefined)
+        throw lost(file);
       const block = new Uint8Array(length);
-      block.set((await this.#wait(this.#database.get("blocks", [id, file, number++])))?.subarray(0, length) ?? []);
+      block.set(
+        (await this.#wait(this.#database.get("blocks", [id, file, number++])))?.subarray(
+          0,
+          length,
+        ) ?? [],
+      );
       controller.enqueue(block);
     };
     return new ReadableStream({ pull });

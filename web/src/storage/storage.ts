@@ -1,6 +1,7 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
-import type { Vault as EngineVault } from "../../../pkg/simd/phi_wasm.js";
+import type { Vault } from "../../../pkg/simd/phi_wasm.js";
+import { why } from "../../shared/exceptions.js";
 import { saysNoMemory } from "../memory.js";
 
 /** From the best to the poorest; what is in memory is gone when the page is. */
@@ -13,14 +14,24 @@ export interface Refusal {
 }
 
 /**
- * What the engine sees of one model's files, in a worker. Methods return a value at once where the storage can (OPFS, from a file's second
- * touch on) and otherwise a promise. What they throw, or reject with, is a {@link StorageFault}. A write makes its file, and makes it longer,
- * as needed; no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is where the browser refuses. After a
- * flush storage had not been cleared so far. A file that is not there is removed already.
+ * What the engine sees of one model's files, in a worker. Methods return a value at once where the
+ * storage can (OPFS, from a file's second touch on) and otherwise a promise. What they throw, or
+ * reject with, is a {@link StorageFault}. A write makes its file, and makes it longer, as needed;
+ * no bytes make it no longer. What `resize` adds has room from then on and is zeros, or that is
+ * where the browser refuses. After a flush storage had not been cleared so far. A file that is not
+ * there is removed already.
  */
-export type Vault = EngineVault;
+export type ModelStorage = Vault;
 
-export type StorageCode = "storage-full" | "storage-lost" | "in-use" | "io" | "not-found" | "truncated" | "cancelled" | "out-of-memory";
+export type StorageCode =
+  | "storage-full"
+  | "storage-lost"
+  | "in-use"
+  | "io"
+  | "not-found"
+  | "truncated"
+  | "cancelled"
+  | "out-of-memory";
 
 /** A sentence for people and a stable code for programs. */
 export class StorageFault extends Error {
@@ -44,13 +55,18 @@ export const PLACE = "phi-wasm";
 /** What the engine notes down about a model. */
 export const ABOUT = "about.json";
 
-/** A file in OPFS that is held open as long as a vault, so that no other tab can have the model. */
+/**
+ * A file in OPFS that is held open as long as the storage of a model, so that no other tab can have
+ * the model.
+ */
 export const LOCK = "lock";
 
 /** Files that belong to the keeping of a model and not to the model. */
 export const OWN_FILES: readonly string[] = [ABOUT, "journal", "hashed", LOCK];
 
-/** How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms. */
+/**
+ * How long a file is tried to be opened: the lock of a killed worker outlives it by about 50 ms.
+ */
 export const PATIENCE = 2000;
 
 /** Bytes of a block, in storages that keep blocks. */
@@ -83,36 +99,45 @@ export function noSuchFile(file: string): StorageFault {
 }
 
 export function endsEarly(file: string, at: number, length: number, size: number): StorageFault {
-  return new StorageFault("io", `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`);
+  return new StorageFault(
+    "io",
+    `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`,
+  );
 }
 
-/** Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows without being shared. */
+/**
+ * Throws if memory that was to be read into was moved during a wait, as wasm's is when it grows
+ * without being shared.
+ */
 export function checkThere(file: string, into: Uint8Array, length: number): void {
-  if (into.length !== length) throw new StorageFault("io", `${file}: the memory to read it into was moved meanwhile; load the model again`);
+  if (into.length !== length)
+    throw new StorageFault(
+      "io",
+      `${file}: the memory to read it into was moved meanwhile; load the model again`,
+    );
 }
 
 export function lost(file: string): StorageFault {
-  return new StorageFault("storage-lost", `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`);
+  return new StorageFault(
+    "storage-lost",
+    `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`,
+  );
 }
 
 export function inUse(file: string): StorageFault {
-  return new StorageFault("in-use", `${file} is in use by another tab or window of this site: close it there, then load the model again`);
+  return new StorageFault(
+    "in-use",
+    `${file} is in use by another tab or window of this site: close it there, then load the model again`,
+  );
 }
 
 export function failed(file: string, error: unknown): StorageFault {
   const code = saysNoMemory(error) ? "out-of-memory" : "io";
-  return new StorageFault(code, `${file}: the browser's storage failed (${why(error)}); load the model again`, { cause: error });
-}
-
-/** What a browser said, in its words. */
-export function why(error: unknown): string {
-  const { name, message } = error as Partial<Error>;
-  return message ? (name && name !== "Error" ? `${name}: ${message}` : message) : (name ?? String(error));
-}
-
-/** Whether an exception has this name. */
-export function isCalled(error: unknown, ...names: string[]): boolean {
-  return names.includes((error as Partial<Error> | undefined)?.name ?? "");
+  return new StorageFault(
+    code,
+    `${file}: the browser's storage failed (${why(error)}); load the model again`,
+    { cause: error },
+  );
 }
 
 export function pause(milliseconds: number): Promise<void> {

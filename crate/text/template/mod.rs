@@ -7,6 +7,7 @@
 mod json;
 mod limits;
 mod message;
+mod operators;
 mod prices;
 mod prompt;
 mod python;

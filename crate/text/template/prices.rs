@@ -12,7 +12,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, State, Value, functions};
 
-use super::limits::{afford, charge, charge_reading, collect, hold, pay};
+use super::limits::{charge_reading, collect, hold, pay};
+use super::operators::{check_key, compares, concat, is_in, is_list, is_tuple, item, plus, slice, times};
 use super::python::invalid;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -118,7 +119,7 @@ fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
     let mut all = Instructions::new(given.name(), given.source());
     // Where each instruction begins now.
     let (mut places, mut end) = (Vec::new(), 0);
-    for (at, instruction) in (0..).map_while(|at| given.get(at).map(|instruction| (at, instruction))) {
+    for (at, instruction) in numbered(given) {
         if let Some(what) = unread(instruction) {
             return Err(invalid(&format!("it has {what}, which we do not read")));
         }
@@ -138,6 +139,11 @@ fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
         }
     }
     Ok(all)
+}
+
+/// The instructions, each with its place.
+fn numbered<'i, 'a>(instructions: &'i Instructions<'a>) -> impl Iterator<Item = (u32, &'i Instruction<'a>)> {
+    (0..).map_while(|at| Some((at, instructions.get(at)?)))
 }
 
 /// Where an instruction has another one be the next.
@@ -173,7 +179,7 @@ const RECURSIVE: u8 = 2;
 fn check_names(instructions: &Instructions) -> Result<()> {
     let mut loops = BTreeSet::from(["loop"]);
     let mut set = BTreeSet::new();
-    for (at, instruction) in (0..).map_while(|at| instructions.get(at).map(|instruction| (at, instruction))) {
+    for (at, instruction) in numbered(instructions) {
         match (instruction, instructions.get(at + 1)) {
             (Instruction::SetAttr(name), _) => _ = set.insert(*name),
             (Instruction::Lookup(name), Some(Instruction::StoreLocal(other))) if loops.contains(name) => _ = loops.insert(other),
@@ -185,8 +191,7 @@ fn check_names(instructions: &Instructions) -> Result<()> {
     }
     let is_read = |next: Option<&Instruction>| matches!(next, Some(Instruction::GetAttr(_) | Instruction::StoreLocal(_)));
     let is_value = |at, name| loops.contains(name) && !is_read(instructions.get(at + 1));
-    let mut all = (0..).map_while(|at| instructions.get(at).map(|instruction| (at, instruction)));
-    match all.any(|(at, instruction)| matches!(instruction, Instruction::Lookup(name) if is_value(at, name))) {
+    match numbered(instructions).any(|(at, instruction)| matches!(instruction, Instruction::Lookup(name) if is_value(at, name))) {
         true => Err(invalid("it has a loop among its values, loop.cycle or loop.changed, which we do not read")),
         false => Ok(()),
     }
@@ -199,7 +204,7 @@ const MOST_NAMES: usize = 200;
 fn check_jumps(instructions: &Instructions) -> Result<()> {
     let mut open = 0_i32;
     let mut depths = Vec::new();
-    for instruction in (0..).map_while(|at| instructions.get(at)) {
+    for (_, instruction) in numbered(instructions) {
         depths.push(open);
         open += match instruction {
             Instruction::PushWith | Instruction::PushLoop(_) | Instruction::BeginCapture(_) | Instruction::PushAutoEscape => 1,
@@ -336,14 +341,6 @@ fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
     Ok(value)
 }
 
-/// Refuses large numbers as keys, since all of them share a few places.
-pub(super) fn check_key(key: &Value) -> Result<()> {
-    match key.is_number() && i64::try_from(key.clone()).is_err() && i128::try_from(key.clone()).is_ok() {
-        true => Err(invalid("a key is a number of more than 64 bits")),
-        false => Ok(()),
-    }
-}
-
 /// What is neither made of others nor long to look at.
 fn is_scalar(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Undefined | ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String)
@@ -379,172 +376,4 @@ fn pay_for_items(state: &State, name: &str, args: &[Value]) -> Result<()> {
     };
     let is_glance = others.iter().all(|other| is_short(other) || is_name(other));
     if is_glance { (0..items.len().unwrap_or(0)).try_for_each(|_| pay(state, others)) } else { pay(state, args) }
-}
-
-fn compares(environment: &mut Environment<'static>, name: &'static str, compare: fn(&Value, &Value) -> bool) {
-    environment.add_function(name, move |state: &State, a: &Value, b: &Value| {
-        match (a.as_str(), b.as_str()) {
-            (Some(a), Some(b)) => charge_reading(state, if a.len() < b.len() { a } else { b }, 1)?,
-            _ => pay(state, [a, b])?,
-        }
-        Ok(compare(a, b))
-    });
-}
-
-fn is_in(state: &State, value: &Value, all: &Value) -> Result<bool> {
-    pay(state, [value, all])?;
-    check_key(value)?;
-    match (all.as_str(), all.kind()) {
-        (Some(text), _) => Ok(value.as_str().map_or_else(|| text.contains(&value.to_string()), |part| text.contains(part))),
-        (_, ValueKind::Undefined) => Ok(false),
-        (_, ValueKind::Map) => Ok(!all.get_item(value)?.is_undefined()),
-        (_, ValueKind::Seq | ValueKind::Iterable) => Ok(all.try_iter()?.any(|item| item == *value)),
-        (_, kind) => Err(invalid(&format!("nothing can be in a value of type {kind}"))),
-    }
-}
-
-fn concat(state: &State, a: &Value, b: &Value) -> Result<String> {
-    charge(state, [a, b].into_iter().filter(|part| part.as_str().is_none()))?;
-    afford(state, [a, b].iter().filter_map(|part| part.as_str()).map(|text| text.len() as u64).sum())?;
-    Ok(format!("{a}{b}"))
-}
-
-fn plus(state: &State, a: &Value, b: &Value) -> Result<Value> {
-    if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
-        afford(state, (a.len() + b.len()) as u64)?;
-        return Ok([a, b].concat().into());
-    }
-    if is_list(a) && is_list(b) && is_tuple(a) == is_tuple(b) {
-        let mut items = collect(state, a)?;
-        items.extend(collect(state, b)?);
-        return Ok(alike(a, items));
-    }
-    calculated("+", [a, b], i128::checked_add, |a, b| a + b)
-}
-
-fn times(state: &State, a: &Value, b: &Value) -> Result<Value> {
-    let is_one = |value: &Value| value.as_str().is_some() || is_list(value);
-    let (value, count) = if is_one(b) { (b, a) } else { (a, b) };
-    if is_one(value) {
-        let count = whole(count).ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
-        return repeated(state, value, usize::try_from(count.max(0)).unwrap_or(usize::MAX));
-    }
-    calculated("*", [a, b], i128::checked_mul, |a, b| a * b)
-}
-
-fn calculated(name: &str, [a, b]: [&Value; 2], of_whole: fn(i128, i128) -> Option<i128>, of_real: fn(f64, f64) -> f64) -> Result<Value> {
-    if let (Some(a), Some(b)) = (whole(a), whole(b)) {
-        return of_whole(a, b).map(Value::from).ok_or_else(|| invalid(&format!("a {name} b is too large")));
-    }
-    let real = |value: &Value| f64::try_from(value.clone()).ok();
-    match (real(a), real(b)) {
-        (Some(a), Some(b)) => Ok(of_real(a, b).into()),
-        _ => Err(invalid(&format!("there is no {} {name} {}", a.kind(), b.kind()))),
-    }
-}
-
-/// Of a number without a fraction, or a truth, which is 0 or 1.
-fn whole(value: &Value) -> Option<i128> {
-    let is_whole = value.is_integer() || value.kind() == ValueKind::Bool;
-    is_whole.then(|| i128::try_from(value.clone()).ok()).flatten()
-}
-
-fn is_list(value: &Value) -> bool {
-    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
-}
-
-fn is_tuple(value: &Value) -> bool {
-    value.downcast_object_ref::<Tuple>().is_some()
-}
-
-fn repeated(state: &State, value: &Value, count: usize) -> Result<Value> {
-    if let Some(text) = value.as_str() {
-        afford(state, (text.len() as u64).saturating_mul(count as u64))?;
-        return Ok(text.repeat(count).into());
-    }
-    let items = collect(state, value)?;
-    // Sixty-four bytes each, with what becomes of them.
-    state.consume_fuel((items.len() as u64).saturating_mul(count as u64))?;
-    Ok(alike(value, items.iter().cycle().take(items.len() * count).cloned().collect()))
-}
-
-/// `value[start:stop:step]`, as Python has it.
-fn slice(state: &State, value: &Value, start: Option<i64>, stop: Option<i64>, step: Option<i64>) -> Result<Value> {
-    let step = step.unwrap_or(1);
-    if step == 0 {
-        return Err(invalid("nothing can be sliced in steps of 0"));
-    }
-    if let Some(text) = value.as_str() {
-        charge_reading(state, text, 1)?;
-        let length = text.chars().count();
-        let (first, count) = places(length, start, stop, step);
-        let every = step.unsigned_abs() as usize;
-        return Ok(match step {
-            1 => text.chars().skip(first).take(count).collect::<String>(),
-            2.. => text.chars().skip(first).step_by(every).take(count).collect(),
-            _ => text.chars().rev().skip(length.saturating_sub(first + 1)).step_by(every).take(count).collect(),
-        }
-        .into());
-    }
-    match value.kind() {
-        ValueKind::Undefined | ValueKind::None => Ok(Value::from(Vec::<Value>::new())),
-        _ if is_list(value) => {
-            let items = collect(state, value)?;
-            let (first, count) = places(items.len(), start, stop, step);
-            Ok(alike(value, (0..count as i64).map(|nth| items[(first as i64 + nth * step) as usize].clone()).collect()))
-        }
-        kind => Err(invalid(&format!("a value of type {kind} cannot be sliced"))),
-    }
-}
-
-/// Items as what they come from is: a tuple or a list.
-fn alike(value: &Value, items: Vec<Value>) -> Value {
-    if is_tuple(value) { Tuple::from(items).into() } else { items.into() }
-}
-
-/// The first place of a slice, and how many there are.
-fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> (usize, usize) {
-    let length = length as i64;
-    let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let place = |place: i64| if place < 0 { place.saturating_add(length).max(lowest) } else { place.min(highest) };
-    let (from, to) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
-    let (start, stop) = (start.map_or(from, place), stop.map_or(to, place));
-    let span = if step > 0 { stop - start } else { start - stop };
-    let count = if span > 0 { (span as u64).div_ceil(step.unsigned_abs()) } else { 0 };
-    (start.max(0) as usize, count as usize)
-}
-
-fn item(state: &State, value: &Value, key: &Value) -> Result<Value> {
-    check_key(key)?;
-    pay(state, [key])?;
-    // The letters before it are counted.
-    if let Some(text) = value.as_str() {
-        charge_reading(state, text, 1)?;
-    }
-    // Of what is made anew each time, all items before are made, too.
-    if value.kind() == ValueKind::Iterable {
-        state.consume_fuel(value.len().unwrap_or(0) as u64)?;
-    }
-    value.get_item(key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_are_pythons() {
-        let rows = [
-            ((5, None, None, 1), (0, 5)),
-            ((5, Some(1), Some(-1), 1), (1, 3)),
-            ((5, Some(-9), Some(9), 2), (0, 3)),
-            ((5, None, None, -1), (4, 5)),
-            ((5, Some(9), Some(0), -2), (4, 2)),
-            ((5, Some(3), Some(1), 1), (3, 0)),
-            ((0, None, None, -1), (0, 0)),
-        ];
-        for ((length, start, stop, step), expected) in rows {
-            assert_eq!(places(length, start, stop, step), expected, "{length} {start:?} {stop:?} {step}");
-        }
-    }
 }

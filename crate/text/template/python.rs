@@ -8,7 +8,7 @@ use minijinja::{Environment, ErrorKind, State, Value, filters};
 use minijinja_contrib::pycompat;
 
 use super::limits::{charge, charge_format, charge_reading, pay};
-use super::prices::check_key;
+use super::operators::check_key;
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;

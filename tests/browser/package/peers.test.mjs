@@ -17,6 +17,10 @@ const FORCED = ["install", "--legacy-peer-deps", "--no-save", "--no-package-lock
 const install = (folder, ...args) =>
   npm(folder, 20, "install", "--package-lock-only", ...QUICK, ...args);
 
+/** Runs a module's text under Node.js 20. */
+const evaluate = async (folder, script) =>
+  run(folder, await nodeProgram(20), "--input-type=module", "--eval", script);
+
 describe("the AI SDK on Node.js 20", () => {
   it("is ai 7 beside the package, and npm says that it is for Node.js 22", async () => {
     const folder = await bare("peers");
@@ -45,13 +49,7 @@ describe("the AI SDK on Node.js 20", () => {
       for (const make of [createPhi, phiModel]) {
         try { make(); } catch ({ name, code, message }) { console.log(JSON.stringify([name, code, message])); }
       }`;
-    const { stdout } = await run(
-      folder,
-      await nodeProgram(20),
-      "--input-type=module",
-      "--eval",
-      script,
-    );
+    const { stdout } = await evaluate(folder, script);
     const errors = stdout
       .trim()
       .split("\n")
@@ -72,13 +70,7 @@ describe("the AI SDK on Node.js 20", () => {
     const script = `import { generateText } from "ai";
       import { createPhi } from "phi-wasm/ai-sdk";
       await generateText({ model: createPhi()("/model.gguf"), prompt: "Hello" }).catch(({ message }) => console.log(message));`;
-    const { stdout } = await run(
-      folder,
-      await nodeProgram(20),
-      "--input-type=module",
-      "--eval",
-      script,
-    );
+    const { stdout } = await evaluate(folder, script);
     const [sentence] = /Unsupported model version v4/.exec(stdout) ?? assert.fail(stdout);
     assert.ok(readFileSync(join(packed().folder, "README.md"), "utf8").includes(sentence));
   });

@@ -4,6 +4,8 @@
 //! short, load again to resume". The code is what programs test for; JavaScript sees the same one.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 /// What the whole crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -135,6 +137,36 @@ impl Error {
         Error { code, message: message.into(), more: None }
     }
 
+    /// That a file could not be read.
+    pub fn reading(path: &Path, error: &io::Error) -> Error {
+        let path = path.display().to_string();
+        let (code, why) = match error.kind() {
+            ErrorKind::NotFound if path.contains("://") => {
+                (Code::NotFound, "an address; download what is there, and name its file or directory".to_owned())
+            }
+            ErrorKind::NotFound | ErrorKind::NotADirectory => (Code::NotFound, "there is no such file or directory".to_owned()),
+            ErrorKind::PermissionDenied => (Code::Io, "not allowed to read it; change its permissions, or name a copy".to_owned()),
+            ErrorKind::IsADirectory => (Code::Io, "a directory; name a file in it".to_owned()),
+            ErrorKind::InvalidData => (Code::Io, "not a text in UTF-8; save it as one".to_owned()),
+            _ => (Code::Io, format!("cannot be read: {}", in_words(error))),
+        };
+        Error::new(code, format!("{path}: {why}"))
+    }
+
+    /// That a file or directory could not be written.
+    pub fn writing(path: &Path, error: &io::Error) -> Error {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "the directory that it would be in is not there; make that first".to_owned(),
+            ErrorKind::PermissionDenied => "not allowed to write there; name another place".to_owned(),
+            ErrorKind::IsADirectory => "a directory; name a file".to_owned(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "the disk is full; make room, or name a place on another disk, and try again".to_owned()
+            }
+            _ => format!("cannot be written: {}", in_words(error)),
+        };
+        Error::new(Code::Io, format!("{}: {why}", path.display()))
+    }
+
     /// The same with what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Error {
         self.more.get_or_insert_default().advice = Some(advice.into());
@@ -169,6 +201,12 @@ impl Error {
             None => self.message.clone(),
         }
     }
+}
+
+/// What the system says, without the number that it has for it.
+pub fn in_words(error: impl fmt::Display) -> String {
+    let said = error.to_string();
+    said.split_once(" (os error ").map(|(words, _)| words.to_owned()).unwrap_or(said)
 }
 
 impl fmt::Display for Error {

@@ -5,13 +5,14 @@ use serde::de::DeserializeOwned;
 use crate::error::{Code, Error, Result, fail};
 
 /// Values that a file may hold: each takes up to a hundred bytes as a tree, and two in the file. Those in use have fifty thousand.
-const MOST_VALUES: usize = 1 << 19;
+pub const MOST_VALUES: usize = 1 << 19;
 
 /// Parses a JSON file.
 ///
 /// # Errors
 /// `truncated` when it just ends, `malformed` otherwise.
 pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
+    let bytes = without_mark(bytes);
     if has_too_many_values(bytes) {
         fail!(Code::Malformed, "{file}: it holds more than {MOST_VALUES} values, the most that we read; fetch it again");
     }
@@ -26,8 +27,13 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> 
     })
 }
 
+/// Without the mark that some editors put before UTF-8.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// Whether JSON would be much larger as a tree than it is as a text.
-fn has_too_many_values(json: &[u8]) -> bool {
+pub fn has_too_many_values(json: &[u8]) -> bool {
     let (mut in_text, mut is_escaped, mut values) = (false, false, 1_usize);
     for byte in json {
         match byte {

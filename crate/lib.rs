@@ -14,7 +14,7 @@ pub mod engine;
 pub mod error;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 pub mod gpu;
-mod json;
+pub mod json;
 pub mod kept;
 pub mod layout;
 pub mod model;

@@ -12,7 +12,7 @@ use super::{output, whole};
 /// `PHI_WASM_CACHE`, or a folder of the user's.
 pub fn folder() -> Result<PathBuf> {
     let given = env::var_os("PHI_WASM_CACHE").map(PathBuf::from);
-    let home = || env::var_os("HOME").or_else(|| env::var_os("USERPROFILE")).map(|home| PathBuf::from(home).join(".cache/phi-wasm"));
+    let home = || env::home_dir().map(|home| home.join(".cache/phi-wasm"));
     let none = || Error::new(Code::BadOption, "there is no home directory for the cache; name a folder with PHI_WASM_CACHE");
     given.or_else(home).ok_or_else(none)
 }
@@ -40,7 +40,7 @@ pub fn keep(file: &str, text: &str) {
     let kept = folder().and_then(|folder| {
         let file = folder.join(file);
         let written = fs::create_dir_all(&folder).and_then(|()| whole::write(&file, text.as_bytes()));
-        written.map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", file.display())))
+        written.map_err(|error| Error::writing(&file, &error))
     });
     if let Err(error) = kept {
         output::note(format_args!("phi: what was measured is measured again the next time: {error}"));

@@ -1,6 +1,7 @@
 //! `phi chat`: a conversation in the terminal.
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf, is_separator};
 
 use clap::Args;
 use phi_wasm::session::{Finish, GenerateOptions, ResilientSession};
@@ -11,7 +12,7 @@ use super::device::Terminal;
 use super::generate::{print_answer, sentence};
 use super::lines::{Interrupts, Lines};
 use super::options::{ModelArgs, SamplingArgs};
-use super::{device, output, whole};
+use super::{advice, device, output, whole};
 
 /// Converse in the terminal. /help lists what can be said besides questions; Ctrl-C stops an answer, and the end of input ends.
 #[derive(Debug, Args)]
@@ -37,12 +38,14 @@ impl Chat {
     /// Does it.
     pub async fn run(self) -> Result<()> {
         let options = self.sampling.options()?;
-        let mut model = device::open(&self.model).await?;
+        self.sampling.tell_idle();
+        let mut model = device::open(&self.model).await.map_err(advice::chatting)?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
             output::note(format_args!("{} on {}; /help lists the commands.", loaded.model, loaded.backend));
         }
         let mut conversation = Conversation { system: self.system, turns: Vec::new() };
+        let mut unanswered = None;
         while let Some(line) = lines.read()? {
             match Said::of(&line) {
                 Said::Nothing => {}
@@ -52,21 +55,39 @@ impl Chat {
                         // Nobody would see another answer.
                         Err(error) if error.code == Code::Io => return Err(error),
                         // A question too long, say, must not end the conversation.
-                        asked => tell(asked),
+                        asked => {
+                            unanswered = asked.as_ref().err().map(|error| error.code);
+                            tell(asked);
+                        }
                     }
                 }
                 Said::Command("quit", _) => break,
                 Said::Command(name, rest) => tell(conversation.obey(name, rest)),
             }
         }
-        Ok(())
+        match unanswered {
+            // Who types has read it.
+            Some(code) if !lines.are_typed() => Err(Error::new(code, "the last question has no answer")),
+            _ => Ok(()),
+        }
     }
 }
 
 fn tell(outcome: Result<String>) {
     match outcome {
         Ok(told) => output::note(told),
-        Err(error) => output::note(format_args!("phi: {error}")),
+        Err(error) => output::note(format_args!("phi: {}", advice::chatting(error))),
+    }
+}
+
+/// The file that is meant: quotes around its name are none of it, and ~ is the user's own folder.
+fn file_named(text: &str) -> PathBuf {
+    let unquoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    let name = unquoted.unwrap_or(text);
+    let at_home = name.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(is_separator));
+    match at_home.zip(env::home_dir()) {
+        Some((rest, home)) => home.join(rest.trim_start_matches(is_separator)),
+        None => name.into(),
     }
 }
 
@@ -150,17 +171,17 @@ impl Conversation {
                 Ok("The conversation is forgotten.".to_owned())
             }
             "save" if rest.is_empty() => Err(Error::new(Code::BadOption, "/save needs the name of a file")),
-            "save" => self.save(rest),
+            "save" => self.save(&file_named(rest)),
             _ => Err(Error::new(Code::BadOption, format!("there is no /{command}; /help lists the commands"))),
         }
     }
 
-    fn save(&self, file: &str) -> Result<String> {
-        let messages = self.messages();
-        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| whole::write(Path::new(file), &json)) {
-            Ok(()) if messages.len() == 1 => Ok(format!("{file} has 1 message.")),
-            Ok(()) => Ok(format!("{file} has {} messages.", messages.len())),
-            Err(error) => Err(Error::new(Code::Io, format!("{file}: cannot be written: {error}"))),
+    fn save(&self, file: &Path) -> Result<String> {
+        let (messages, shown) = (self.messages(), file.display());
+        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| whole::write(file, &json)) {
+            Ok(()) if messages.len() == 1 => Ok(format!("{shown} has 1 message.")),
+            Ok(()) => Ok(format!("{shown} has {} messages.", messages.len())),
+            Err(error) => Err(Error::writing(file, &error)),
         }
     }
 }

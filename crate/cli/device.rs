@@ -27,7 +27,8 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     let wanted = wanted(args);
     if wanted != Wanted::Cpu {
         match gpu::open(wanted, &args.compute).await {
-            Err(error) if wanted == Wanted::Auto => output::note(format_args!("phi: computing on the CPU: {error}")),
+            // What the error advises is done.
+            Err(error) if wanted == Wanted::Auto => output::note(format_args!("phi: computing on the CPU: {}", error.message)),
             gpu => return task.on(gpu?).await,
         }
     }

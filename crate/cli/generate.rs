@@ -39,6 +39,7 @@ impl Run {
     pub async fn run(self) -> Result<()> {
         let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
         let options = self.sampling.options()?;
+        self.sampling.tell_idle();
         let mut model = device::open(&self.model).await?;
         let answer = if self.raw {
             model.complete(&prompt, &options).await?

@@ -1,9 +1,11 @@
 //! Lines from whoever converses, and Ctrl-C.
 
 use std::io::{BufRead, IsTerminal, stdin};
+use std::path::Path;
 
-use phi_wasm::{Code, Error, Result};
+use phi_wasm::{Error, Result};
 
+use super::options::STDIN;
 use super::terminal::Editor;
 pub use super::terminal::Interrupts;
 
@@ -16,6 +18,11 @@ impl Lines {
         stdin().is_terminal().then(Editor::open).transpose().map(Lines)
     }
 
+    /// Whether somebody sits there.
+    pub fn are_typed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The next one; `None` at the end.
     pub fn read(&mut self) -> Result<Option<String>> {
         self.0.as_mut().map_or_else(plain, Editor::read)
@@ -25,11 +32,6 @@ impl Lines {
 /// A line as it comes.
 pub fn plain() -> Result<Option<String>> {
     let mut line = String::new();
-    let read = stdin().lock().read_line(&mut line).map_err(failed)?;
+    let read = stdin().lock().read_line(&mut line).map_err(|error| Error::reading(Path::new(STDIN), &error))?;
     Ok((read > 0).then_some(line))
-}
-
-/// Why there is no line.
-pub fn failed(error: impl std::fmt::Display) -> Error {
-    Error::new(Code::Io, format!("standard input: {error}"))
 }

@@ -28,7 +28,7 @@ pub struct Logits {
 }
 
 fn parse_id(text: &str) -> std::result::Result<u32, String> {
-    text.parse().map_err(|_| "each must be a whole number, 0 or more".to_owned())
+    text.parse().map_err(|_| "each must be a whole number from 0 to 2^32 - 1".to_owned())
 }
 
 impl Logits {
@@ -62,6 +62,6 @@ impl Task for Logits {
         let bytes = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&all))
             .and_then(|view| safetensors::serialize([("logits", view)], None))
             .map_err(|error| Error::new(Code::Io, format!("the logits cannot be written as safetensors: {error}")))?;
-        std::fs::write(&self.out, bytes).map_err(|error| Error::new(Code::Io, format!("{}: {error}", self.out.display())))
+        std::fs::write(&self.out, bytes).map_err(|error| Error::writing(&self.out, &error))
     }
 }

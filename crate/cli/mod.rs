@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they share.
 
+mod advice;
 mod bench;
 mod cache;
 mod chat;
@@ -22,9 +23,10 @@ mod whole;
 
 use std::process::exit;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use phi_wasm::Result;
+use phi_wasm::{Code, Error, Result};
 
 /// Phi-4-mini and its relatives, on this device alone.
 #[derive(Debug, Parser)]
@@ -61,11 +63,14 @@ enum Command {
     },
 }
 
-/// The arguments, unless they ask for help or the version, which is an answer, too, or are none that we know.
+/// The arguments, unless they ask for help or the version, which is an answer, too.
+///
+/// # Errors
+/// `bad-option` for what is none of ours.
 fn parsed() -> Result<Cli> {
     match Cli::try_parse() {
         Ok(cli) => Ok(cli),
-        Err(mistake) if mistake.use_stderr() => mistake.exit(),
+        Err(mistake) if mistake.use_stderr() => Err(bad_usage(&mistake)),
         Err(help) => {
             output::written(help.print())?;
             exit(0)
@@ -73,16 +78,41 @@ fn parsed() -> Result<Cli> {
     }
 }
 
+/// What clap says of arguments, as our other errors are: a sentence, and a tip where there is one.
+fn bad_usage(mistake: &clap::Error) -> Error {
+    let said = mistake.render().to_string();
+    if mistake.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        output::note(said.trim_end());
+        return Error::new(Code::BadOption, "no command is given").advise("name one of these");
+    }
+    let (mut sentence, mut tips) = (Vec::new(), Vec::new());
+    let said = said.trim().trim_start_matches("error: ");
+    for line in said.lines().map(str::trim).take_while(|line| !line.starts_with("Usage: ") && !line.starts_with("For more information")) {
+        match line.strip_prefix("tip: ") {
+            Some(tip) => tips.push(tip),
+            None if !line.is_empty() => sentence.push(line),
+            None => {}
+        }
+    }
+    let error = Error::new(Code::BadOption, sentence.join(" "));
+    match mistake.kind() {
+        // What it must be is said.
+        ErrorKind::ValueValidation => error,
+        _ if tips.is_empty() => error.advise("--help tells what there is"),
+        _ => error.advise(tips.join("; ")),
+    }
+}
+
 /// Runs what the arguments ask for.
 pub async fn run() -> Result<()> {
     match parsed()?.command {
-        Command::Run(run) => run.run().await,
+        Command::Run(run) => run.run().await.map_err(advice::running),
         Command::Chat(chat) => chat.run().await,
         Command::Prompt(prompt) => prompt.run().await,
         Command::Tokenize(tokenize) => tokenize.run().await,
-        Command::Logits(logits) => logits.run().await,
-        Command::Perplexity(perplexity) => perplexity.run().await,
-        Command::Bench(bench) => bench.run().await,
+        Command::Logits(logits) => logits.run().await.map_err(advice::computing),
+        Command::Perplexity(perplexity) => perplexity.run().await.map_err(advice::computing),
+        Command::Bench(bench) => bench.run().await.map_err(advice::computing),
         Command::Convert(convert) => convert.run().await,
         Command::Inspect(inspect) => inspect.run().await,
         Command::Completions { shell } => {

@@ -14,7 +14,7 @@ pub type Gpu = Cpu;
 
 /// An error.
 pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
-    Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend").advise("use --backend cpu"))
+    Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend").advise("--backend cpu does without one"))
 }
 
 /// None.

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use phi_wasm::cpu::MOST_THREADS;
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{GenerateOptions, LoadOptions};
 use phi_wasm::text::sampler::Sampling;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::source::DirSource;
-use phi_wasm::{Code, Error, Result};
+use phi_wasm::{Error, Result};
+
+use super::output;
 
 /// Which model, and what computes it.
 #[derive(Debug, Clone, Args)]
@@ -38,8 +41,8 @@ pub struct ComputeArgs {
     /// How keys and values are cached [default: f16; f32 with --bits 32].
     #[arg(long, value_enum, value_name = "KIND")]
     pub kv: Option<Kv>,
-    /// Time again which of the GPU's kernels are fastest, and whether the CPU is faster; otherwise that is done once for each GPU, driver
-    /// and version of phi.
+    /// Time again what is timed once for each GPU with its driver: which of its kernels are fastest, until phi has others; and whether the
+    /// CPU is faster, also for each number of threads, size of the model and version of phi.
     #[arg(long)]
     pub retune: bool,
     /// For tests: `auto` measures a GPU that is a program on the CPU, too.
@@ -77,11 +80,20 @@ pub fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
 
 /// Reads how many there are to be of something. What zero would be is for the engine to say.
 pub fn parse_count(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| "it must be a whole number, 1 or more".to_owned())
+    text.parse().map_err(|_| range(1))
 }
 
 fn parse_threads(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| "it must be a whole number, 0 or more".to_owned())
+    text.parse().map_err(|_| format!("it must be a whole number from 0 to {MOST_THREADS}"))
+}
+
+/// What a count must be.
+pub fn range(least: usize) -> String {
+    format!("it must be a whole number from {least} to 2^{} - 1", usize::BITS)
+}
+
+fn parse_number(text: &str) -> std::result::Result<f32, String> {
+    text.parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| "it must be a number, such as 0.7".to_owned())
 }
 
 impl ModelArgs {
@@ -107,25 +119,25 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "N", default_value_t = 1024, allow_hyphen_values = true, value_parser = parse_count)]
     pub max_tokens: usize,
     /// Randomness; 0 always takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub temperature: f32,
     /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest alone, 1 for all.
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub top_p: f32,
     /// Sample from the K likeliest tokens; 0 or -1 for all.
     #[arg(long, value_name = "K", default_value_t = 0, allow_hyphen_values = true, value_parser = Sampling::parse_top_k)]
     pub top_k: usize,
     /// Sample from tokens at least this likely, relative to the likeliest.
-    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub min_p: f32,
     /// Divide the logits of tokens that were already used; 1 for none.
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub repetition_penalty: f32,
     /// Subtract from the logits of tokens that the answer already has.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub presence_penalty: f32,
     /// Subtract from a token's logit for every time that the answer has it.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub frequency_penalty: f32,
     /// Seed, which may be negative: the same one gives the same text on the same backend [default: random].
     #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = Sampling::parse_seed)]
@@ -153,22 +165,47 @@ impl SamplingArgs {
             ..Sampling::default()
         };
         let options = GenerateOptions { max_tokens: self.max_tokens, continue_final: false, sampling, stop: self.stop.clone() };
-        options.validate().map(|()| options)
+        let as_option = |error: Error| {
+            let (name, rest) = error.message.split_once(' ').unwrap_or((&error.message, ""));
+            Error::new(error.code, format!("--{} {rest}", name.replace('_', "-")))
+        };
+        options.validate().map_err(as_option).map(|()| options)
     }
+
+    /// Says which options change nothing, where some do.
+    pub fn tell_idle(&self) {
+        let given =
+            [("--top-p", self.top_p != 1.0), ("--top-k", self.top_k != 0), ("--min-p", self.min_p != 0.0), ("--seed", self.seed.is_some())];
+        let idle: Vec<_> = given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option).collect();
+        if self.temperature == 0.0 && !idle.is_empty() {
+            let idle = idle.join(", ");
+            output::note(format_args!("phi: at temperature 0 the likeliest token is taken, so that nothing comes of {idle}"));
+        }
+    }
+}
+
+/// What `-` stands for.
+pub const STDIN: &str = "standard input";
+
+/// Whether standard input is meant.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// A file of the user's in messages.
+pub fn named(path: &Path) -> String {
+    if is_stdin(path) { STDIN.to_owned() } else { path.display().to_string() }
 }
 
 /// A text file of the user's, or standard input for `-`.
 pub fn read_text(path: &Path) -> Result<String> {
-    if path == Path::new("-") {
+    if is_stdin(path) {
         return read_stdin();
     }
-    std::fs::read_to_string(path).map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Io };
-        Error::new(code, format!("{}: cannot be read as text: {error}", path.display()))
-    })
+    std::fs::read_to_string(path).map_err(|error| Error::reading(path, &error))
 }
 
 /// Standard input as text.
 pub fn read_stdin() -> Result<String> {
-    std::io::read_to_string(std::io::stdin()).map_err(|error| Error::new(Code::Io, format!("standard input: {error}")))
+    std::io::read_to_string(std::io::stdin()).map_err(|error| Error::reading(Path::new(STDIN), &error))
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::exit;
 
+use phi_wasm::error::in_words;
 use phi_wasm::{Code, Error, Result};
 
 /// A line on standard output.
@@ -22,7 +23,7 @@ pub fn piece(text: impl Display) -> Result<()> {
 pub fn written(outcome: io::Result<()>) -> Result<()> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
-        outcome => outcome.map_err(|error| Error::new(Code::Io, format!("standard output cannot be written: {error}"))),
+        outcome => outcome.map_err(|error| Error::new(Code::Io, format!("standard output cannot be written: {}", in_words(error)))),
     }
 }
 

@@ -1,15 +1,18 @@
 //! `phi prompt` and `phi tokenize`: what the model is shown. They need its tokenizer's files and no weights.
 
+use std::fs::File;
+use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use phi_wasm::json::{MOST_VALUES, has_too_many_values, without_mark};
 use phi_wasm::text::{Ending, Message};
 use phi_wasm::text_assets::TextAssets;
 use phi_wasm::weights::DirSource;
 use phi_wasm::{Code, Error, Result};
 use serde_json::Value;
 
-use super::options::{read_stdin, read_text};
+use super::options::{is_stdin, named, read_stdin};
 use super::output;
 
 /// Print a conversation as the model reads it: the text that its chat template makes of it, up to where the answer begins.
@@ -48,6 +51,10 @@ pub struct Tokenize {
 impl Prompt {
     /// Does it.
     pub async fn run(self) -> Result<()> {
+        if is_stdin(&self.messages) && self.tools.as_deref().is_some_and(is_stdin) {
+            let both = "MESSAGES.json and --tools are both -, and standard input is read once; name a file for one of them";
+            return Err(Error::new(Code::BadOption, both));
+        }
         let messages = Message::conversation(read_json(&self.messages, "messages, a {\"role\", \"content\"} each")?)?;
         let tools = self.tools.as_deref().map_or_else(|| Ok(Vec::new()), tools)?;
         let assets = TextAssets::open(DirSource::open(&self.model)?).await?;
@@ -82,14 +89,35 @@ fn joined(ids: &[u32]) -> String {
     ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
+/// More than any context has room for.
+const LARGEST: u64 = 16 << 20;
+
 /// A JSON file of the user's, or standard input, which should be a list of these.
 fn read_json(path: &Path, these: &str) -> Result<Value> {
-    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
+    let name = named(path);
+    let refused = |why: String| Err(Error::new(Code::BadOption, format!("{name} {why}")));
+    let bytes = read_start(path).map_err(|error| Error::reading(Path::new(&name), &error))?;
+    if bytes.len() as u64 > LARGEST {
+        return refused(format!("has more than {LARGEST} bytes, the most that are read; give fewer"));
+    }
+    if has_too_many_values(&bytes) {
+        return refused(format!("has more than {MOST_VALUES} values of JSON, the most that are read; give fewer"));
+    }
+    serde_json::from_slice(without_mark(&bytes)).or_else(|error| {
         let why = if error.is_eof() { "it ends too early".to_owned() } else { format!("line {}, column {}", error.line(), error.column()) };
-        Error::new(Code::BadOption, format!("{name} is not JSON: {why}; give a list of {these}"))
+        refused(format!("is not JSON: {why}; give a list of {these}"))
     })
+}
+
+/// As much as is read, and a byte that tells whether there is more.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if is_stdin(path) {
+        stdin().take(LARGEST + 1).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 fn tools(path: &Path) -> Result<Vec<Value>> {

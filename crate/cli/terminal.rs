@@ -1,9 +1,11 @@
 //! A terminal of the system's: lines are edited, and Ctrl-C is a signal.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use phi_wasm::error::in_words;
 use phi_wasm::{Code, Error, Result};
 use rustyline::config::Behavior;
 use rustyline::error::{ReadlineError, Signal};
@@ -11,7 +13,7 @@ use rustyline::{Config, DefaultEditor};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
-use super::lines::failed;
+use super::options::STDIN;
 
 /// Edits lines, with a history that nobody keeps. What is pasted is one line, line feeds and all.
 pub struct Editor(DefaultEditor);
@@ -36,6 +38,10 @@ impl Editor {
     }
 }
 
+fn failed(error: impl Display) -> Error {
+    Error::new(Code::Io, format!("{STDIN}: {}", in_words(error)))
+}
+
 /// Ctrl-C: while an answer is given the first one stops that; any other ends the command, as it does where nobody heeds it.
 pub struct Interrupts {
     next_ends: Arc<AtomicBool>,
@@ -47,7 +53,7 @@ impl Interrupts {
         let next_ends = Arc::new(AtomicBool::new(true));
         let heeded =
             flag::register_conditional_default(SIGINT, Arc::clone(&next_ends)).and_then(|_| flag::register(SIGINT, Arc::clone(&next_ends)));
-        let failed = |error: io::Error| Error::new(Code::Io, format!("Ctrl-C cannot be heeded: {error}"));
+        let failed = |error: io::Error| Error::new(Code::Io, format!("Ctrl-C cannot be heeded: {}", in_words(error)));
         heeded.map(|_| Interrupts { next_ends }).map_err(failed)
     }
 

@@ -32,6 +32,7 @@ use arrange::Arranged;
 use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
+pub use threads::MOST as MOST_THREADS;
 use threads::Threads;
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
 pub use threads::help;

@@ -192,9 +192,10 @@ impl<B: Backend> Engine<B> {
         if tokens.len() > self.ctx_len {
             fail!(
                 Code::PromptTooLong,
-                "the prompt has {} tokens and the context holds {}; shorten it or load with a longer context",
+                "the prompt has {} tokens and the context holds {}",
                 tokens.len(),
-                self.ctx_len
+                self.ctx_len;
+                "shorten it or load with a longer context"
             );
         }
         let vocab_size = self.config().vocab_size;
@@ -217,7 +218,7 @@ impl<B: Backend> Engine<B> {
     /// `context-full` when there is no room for it, `bad-token`.
     pub fn push(&mut self, token: u32) -> Result<()> {
         if self.planned.len() == self.ctx_len {
-            fail!(Code::ContextFull, "the context of {} tokens is full; load with a longer one or start anew", self.ctx_len);
+            fail!(Code::ContextFull, "the context of {} tokens is full", self.ctx_len; "load with a longer one or start anew");
         }
         if token >= self.config().vocab_size {
             fail!(Code::BadToken, "token id {token} is outside the vocabulary of {}", self.config().vocab_size);

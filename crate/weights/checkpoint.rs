@@ -10,7 +10,7 @@ use super::config::{AttentionBias, Biases, Config, FromTensors, token_ids};
 use super::gguf::{self, Metadata};
 use super::names::{is_computed_with, pieces};
 use super::safetensors::{self, Shards};
-use super::source::{Source, read_all};
+use super::source::{Source, place, read_all};
 use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
 use super::tensor::{Stored, Tensor};
@@ -22,8 +22,25 @@ pub use super::load::{Bits, WeightFormat, free};
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
+const TEMPLATE: &str = "chat_template.jinja";
+const GENERATION: &str = "generation_config.json";
+/// How the names of files with weights end.
+const WEIGHTS: &str = ".safetensors";
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// Files of a model's directory besides its weights: whoever names one means the directory.
+const BESIDE: [&str; 10] = [
+    CONFIG,
+    TOKENIZER,
+    INDEX,
+    MANIFEST,
+    GENERATION,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    TEMPLATE,
+];
 /// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
 const LARGEST_TEXT: u64 = 64 << 20;
 /// More files than any model has.
@@ -169,6 +186,11 @@ impl<S: Source> Checkpoint<S> {
             store.verified = Some(Verified::new(manifest));
         }
         let files = Self::weight_files(&store).await?;
+        let is_part = |named: &str| files.as_ref().is_some_and(|shards| shards.files.iter().any(|file| file == named));
+        if let Some(other) = store.entry().filter(|file| file.ends_with(WEIGHTS) && !is_part(file)) {
+            let other = place(other, &store.name());
+            fail!(Code::NotAModel, "{other}: not part of a model there; name a directory with {CONFIG} and {SINGLE} or {INDEX}");
+        }
         match (read_all(&store, CONFIG, LARGEST_JSON).await?, files) {
             (Some(config), Some(files)) => Self::open_huggingface(store, &config, files).await,
             (config, _) => {
@@ -184,7 +206,7 @@ impl<S: Source> Checkpoint<S> {
         if store.size(SINGLE).await?.is_some() {
             return Ok(Some(Shards { files: vec![SINGLE.to_owned()], ..Shards::default() }));
         }
-        read_all(store, INDEX, LARGEST_JSON).await?.map(|index| safetensors::shards(INDEX, &index)).transpose()
+        read_all(store, INDEX, LARGEST_JSON).await?.map(|index| safetensors::shards(&place(INDEX, &store.name()), &index)).transpose()
     }
 
     /// The GGUF model of a directory that is no Hugging Face one.
@@ -193,10 +215,14 @@ impl<S: Source> Checkpoint<S> {
         let Some(files) = store.source.list().await? else {
             fail!(Code::NotFound, "{name}: there is {lacks}; name a model's directory or a GGUF file");
         };
+        let is_empty = files.is_empty();
         let mut models = files.into_iter().filter(|file| file.ends_with(".gguf") && !is_later_part(file));
         match (models.next(), models.next()) {
             (Some(file), None) => Ok(file),
-            (None, _) => fail!(Code::NotAModel, "{name}: not a model; there is {lacks}, and no GGUF file"),
+            (None, _) if is_empty => fail!(Code::NotAModel, "{name}: the directory is empty; put a model into it, or name another"),
+            (None, _) => {
+                fail!(Code::NotAModel, "{name}: not a model; there is {lacks}, and no GGUF file; name a model's directory or a GGUF file")
+            }
             (Some(one), Some(other)) => {
                 fail!(Code::NotAModel, "{name}: there are several models, {one} and {other} among them; name one of the files")
             }
@@ -204,7 +230,8 @@ impl<S: Source> Checkpoint<S> {
     }
 
     async fn open_huggingface(store: Store<S>, config: &[u8], shards: Shards) -> Result<Checkpoint<S>> {
-        let mut config = Config::parse(&json::parse(CONFIG, config)?)?;
+        let at = place(CONFIG, &store.name());
+        let mut config = Config::parse(&json::parse(&at, config)?).map_err(|error| error.at(&at))?;
         let mut tensors = BTreeMap::new();
         for file in &shards.files {
             insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards)?;
@@ -227,16 +254,17 @@ impl<S: Source> Checkpoint<S> {
     /// What a Hugging Face directory says about words, and its own tokens that end an answer.
     async fn texts(store: &Store<S>) -> Result<(TextFiles, Vec<u32>)> {
         let read = async |file: &str| match read_all(store, file, LARGEST_JSON).await? {
-            Some(bytes) => json::parse::<Value>(file, &bytes).map(Some),
+            Some(bytes) => json::parse::<Value>(&place(file, &store.name()), &bytes).map(Some),
             None => Ok(None),
         };
-        let generation_config = read("generation_config.json").await?;
+        let generation_config = read(GENERATION).await?;
         let tokenizer_config = with_special_tokens(read("tokenizer_config.json").await?, read("special_tokens_map.json").await?);
-        let template = read_all(store, "chat_template.jinja", LARGEST_JSON).await?;
+        let template = read_all(store, TEMPLATE, LARGEST_JSON).await?;
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
-            fail!(Code::BadTemplate, "chat_template.jinja in {}: not UTF-8", store.name());
+            fail!(Code::BadTemplate, "{}: not UTF-8; save it as that", place(TEMPLATE, &store.name()));
         };
-        let own = token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")))?;
+        let own = token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")));
+        let own = own.map_err(|error| error.at(place(GENERATION, &store.name())))?;
         let tokenizer_json = read_all(store, TOKENIZER, LARGEST_TEXT).await?;
         Ok((TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config }, own))
     }
@@ -266,7 +294,8 @@ impl<S: Source> Checkpoint<S> {
         if let Some(promised) = metadata.unsigned("split.tensors.count").filter(|&promised| promised != tensors.len() as u64) {
             fail!(Code::Malformed, "{file}: the parts hold {} tensors, where {promised} are promised", tensors.len());
         }
-        let config = Config::from_gguf(&metadata, from_tensors(&store, &tensors).await?)?;
+        let config = Config::from_gguf(&metadata, from_tensors(&store, &tensors).await?);
+        let config = config.map_err(|error| error.at(place(file, &store.name())))?;
         let stop_tokens = config.eos_token_ids.clone();
         Ok(Checkpoint { config, stop_tokens, files: TextFiles::Gguf(metadata), store, naming: Naming::Gguf, tensors })
     }
@@ -356,7 +385,7 @@ impl TextFiles {
 
 /// Whether a file's directory is the model.
 fn is_of_directory(file: &str) -> bool {
-    file.ends_with(".json") || file.ends_with(".safetensors") || file.ends_with(".jinja")
+    file.ends_with(WEIGHTS) || BESIDE.contains(&file)
 }
 
 fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>) -> Result<()> {

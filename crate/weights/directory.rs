@@ -50,7 +50,7 @@ impl NewDirectory {
 
     fn close(&mut self) -> Result<()> {
         match self.file.take() {
-            Some((path, file)) => file.sync_all().map_err(|error| write_error(&path, &error)),
+            Some((path, file)) => file.sync_all().map_err(|error| Error::writing(&path, &error)),
             None => Ok(()),
         }
     }
@@ -62,7 +62,7 @@ impl NewDirectory {
     pub fn finish(mut self) -> Result<()> {
         self.close()?;
         let mark = self.part.path.join(MARK);
-        fs::remove_file(&mark).map_err(|error| write_error(&mark, &error))?;
+        fs::remove_file(&mark).map_err(|error| Error::writing(&mark, &error))?;
         // Not every system renames onto a directory, even an empty one. None renames onto one with something in it.
         let removed = match fs::remove_dir(&self.destination) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -73,7 +73,7 @@ impl NewDirectory {
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
                 return Err(somebody_else(&self.destination));
             }
-            Err(error) => return Err(write_error(&self.destination, &error)),
+            Err(error) => return Err(Error::writing(&self.destination, &error)),
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ fn may_become(destination: &Path) -> Result<()> {
         Ok(false) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => fail!(Code::BadOption, "{shown}: there is a file of that name"),
-        Err(error) => Err(write_error(destination, &error)),
+        Err(error) => Err(Error::writing(destination, &error)),
     }
 }
 
@@ -105,7 +105,7 @@ impl Part {
     fn claim(path: PathBuf, destination: &Path) -> Result<Part> {
         /// Each time somebody else was complete between two of our steps.
         const TRIES: usize = 20;
-        let failed = |error: std::io::Error| write_error(&path, &error);
+        let failed = |error: std::io::Error| Error::writing(&path, &error);
         for _ in 0..TRIES {
             fs::create_dir_all(&path).map_err(failed)?;
             let lock = match lock(&path) {
@@ -178,14 +178,14 @@ impl Target for NewDirectory {
     fn begin(&mut self, file: &str) -> Result<()> {
         self.close()?;
         let path = self.part.path.join(file);
-        let made = File::create_new(&path).map_err(|error| write_error(&path, &error))?;
+        let made = File::create_new(&path).map_err(|error| Error::writing(&path, &error))?;
         self.file = Some((path, made));
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.file {
-            Some((path, file)) => file.write_all(bytes).map_err(|error| write_error(path, &error)),
+            Some((path, file)) => file.write_all(bytes).map_err(|error| Error::writing(path, &error)),
             None => Ok(()),
         }
     }
@@ -198,16 +198,5 @@ impl Drop for NewDirectory {
             // The error that led here is the one to tell.
             let _ = fs::remove_dir_all(&self.part.path);
         }
-    }
-}
-
-fn write_error(path: &Path, error: &std::io::Error) -> Error {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Error::new(Code::Io, format!("{path}: the disk is full; make room, or name a directory on another disk, and try again"))
-        }
-        ErrorKind::PermissionDenied => Error::new(Code::Io, format!("{path}: not allowed to write there; name another directory")),
-        _ => Error::new(Code::Io, format!("{path}: cannot be written: {error}")),
     }
 }

@@ -7,12 +7,13 @@ mod metadata;
 pub mod write;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use metadata::Number;
 pub use metadata::{Metadata, Numbers, Value};
 
-use super::source::{Source, place, truncated};
+use super::source::{LONGEST_FILE, Source, foreign, place, truncated, truncated_header};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Error, Result, fail};
 
@@ -38,8 +39,9 @@ pub struct Header {
 /// `not-found`; `not-a-model` without the magic or for another version; `truncated` when the header or a tensor ends behind the
 /// file; `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
+    let place = &place(file, &source.name());
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{}: there is no such file", place(file, &source.name()));
+        fail!(Code::NotFound, "{place}: there is no such file");
     };
     let mut bytes = Vec::new();
     let mut wanted = FIRST_READ;
@@ -47,12 +49,10 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
         let have = bytes.len();
         bytes.resize(wanted.min(size) as usize, 0);
         source.read(file, have as u64, &mut bytes[have..]).await?;
-        match (Reader { bytes: &bytes, at: 0, file, size }).header() {
+        match (Reader { bytes: &bytes, at: 0, file, place, size }).header() {
             Ok(header) => return Ok(header),
-            Err(Stop::Short { needed }) if needed > size => return Err(truncated(file, &source.name(), size, needed)),
-            Err(Stop::Short { needed }) if needed > LARGEST_HEADER => {
-                fail!(Code::Malformed, "{file}: the header is longer than {LARGEST_HEADER} bytes")
-            }
+            Err(Stop::Short { needed }) if needed > size => return Err(truncated_header(place, size)),
+            Err(Stop::Cut { promised }) => return Err(truncated(file, &source.name(), size, promised)),
             Err(Stop::Short { needed }) => wanted = needed.max(4 * bytes.len() as u64).min(LARGEST_HEADER),
             Err(Stop::Bad(error)) => return Err(error),
         }
@@ -65,14 +65,10 @@ type Parse<T> = std::result::Result<T, Stop>;
 enum Stop {
     /// The file's first `needed` bytes are needed, at least.
     Short { needed: u64 },
+    /// The tensors need so many bytes of the file.
+    Cut { promised: u64 },
     /// Nothing will help.
     Bad(Error),
-}
-
-impl Stop {
-    fn bad(code: Code, message: String) -> Stop {
-        Stop::Bad(Error::new(code, message))
-    }
 }
 
 /// A cursor over what was read so far.
@@ -80,6 +76,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     file: &'a str,
+    /// The file, for people.
+    place: &'a str,
     size: u64,
 }
 
@@ -87,35 +85,34 @@ impl<'a> Reader<'a> {
     fn header(mut self) -> Parse<Header> {
         let magic = &self.bytes[..self.bytes.len().min(MAGIC.len())];
         if !MAGIC.starts_with(magic) {
-            return Err(Stop::bad(Code::NotAModel, format!("{}: not a GGUF file; it does not begin with GGUF", self.file)));
+            let why = "not a GGUF file, since it does not begin with GGUF; name one, or a model's directory or its config.json";
+            return Err(Stop::Bad(foreign(self.place, why, self.bytes)));
         }
         self.take(MAGIC.len() as u64)?;
         let version = self.u32()?;
         if !(2..=3).contains(&version) {
             let why =
                 if (2..=3).contains(&version.swap_bytes()) { "it is big-endian".to_owned() } else { format!("GGUF version {version}") };
-            return Err(Stop::bad(Code::NotAModel, format!("{}: {why}; we read little-endian versions 2 and 3", self.file)));
+            let why = format!("{}: {why}; we read little-endian versions 2 and 3", self.place);
+            return Err(Stop::Bad(Error::new(Code::NotAModel, why)));
         }
         // The least that a tensor and a pair of key and value can take.
         let (tensors, pairs) = (self.u64()?, self.u64()?);
-        self.check_room(tensors, 24)?;
-        self.check_room(pairs, 13)?;
+        self.check_room("tensors", tensors, 24)?;
+        self.check_room("keys", pairs, 13)?;
         let mut metadata = BTreeMap::new();
         for _ in 0..pairs {
             let key = self.text("a key")?;
             let id = self.u32()?;
             let value = self.value(id, &key)?;
             if metadata.contains_key(&key) {
-                return Err(Stop::bad(
-                    Code::Malformed,
-                    format!("{}: {key} is there twice; the file is damaged, fetch it again", self.file),
-                ));
+                return Err(self.damaged(format_args!("{key} is there twice")));
             }
             metadata.insert(key, value);
         }
         let metadata = Metadata(metadata);
         if let Some((key, wanted)) = metadata.misfit() {
-            return Err(Stop::bad(Code::Malformed, format!("{}: {key} must be {wanted}; the file is damaged, fetch it again", self.file)));
+            return Err(self.damaged(format_args!("{key} must be {wanted}")));
         }
         let file: Arc<str> = self.file.into();
         let mut found = Vec::new();
@@ -126,8 +123,15 @@ impl<'a> Reader<'a> {
         Ok(Header { metadata, tensors: found })
     }
 
+    fn damaged(&self, why: impl Display) -> Stop {
+        Stop::Bad(Error::new(Code::Malformed, format!("{}: {why}; the file is damaged, fetch it again", self.place)))
+    }
+
     fn take(&mut self, bytes: u64) -> Parse<&'a [u8]> {
         let end = (self.at as u64).saturating_add(bytes);
+        if end > LARGEST_HEADER {
+            return Err(self.damaged(format_args!("a header of {end} bytes or more, where {LARGEST_HEADER} are the most that any has")));
+        }
         if end > self.bytes.len() as u64 {
             return Err(Stop::Short { needed: end });
         }
@@ -136,9 +140,12 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Refuses a count of things that the file has no room for.
-    fn check_room(&self, count: u64, least_bytes: u64) -> Parse<()> {
-        let needed = count.saturating_mul(least_bytes).saturating_add(self.at as u64);
+    /// Refuses a count of things that no header, or not this file, has room for.
+    fn check_room(&self, what: &str, count: u64, least_bytes: u64) -> Parse<()> {
+        if count > LARGEST_HEADER / least_bytes {
+            return Err(self.damaged(format_args!("{count} {what}, which no model has")));
+        }
+        let needed = count * least_bytes + self.at as u64;
         if needed > self.size { Err(Stop::Short { needed }) } else { Ok(()) }
     }
 
@@ -157,7 +164,7 @@ impl<'a> Reader<'a> {
         let bytes = self.take(length)?;
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Stop::bad(Code::Malformed, format!("{}: {what} is not UTF-8, at byte {}", self.file, self.at - bytes.len()))),
+            Err(_) => Err(self.damaged(format_args!("{what} is not UTF-8, at byte {}", self.at - bytes.len()))),
         }
     }
 
@@ -177,7 +184,7 @@ impl<'a> Reader<'a> {
             let bytes = self.take(count.saturating_mul(number.width() as u64))?.to_vec();
             return Ok(Value::Numbers(Numbers { number, bytes }));
         }
-        self.check_room(count, 8)?;
+        self.check_room(&format!("texts in {key}"), count, 8)?;
         let mut texts = Vec::new();
         for _ in 0..count {
             texts.push(self.text(key)?);
@@ -186,7 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&self, id: u32, key: &str) -> Parse<Number> {
-        Number::from_id(id).ok_or_else(|| Stop::bad(Code::Malformed, format!("{}: {key} has the unknown type {id}", self.file)))
+        Number::from_id(id).ok_or_else(|| self.damaged(format_args!("{key} has the unknown type {id}")))
     }
 
     /// A tensor, its offset still counted from where the data begin.
@@ -194,7 +201,7 @@ impl<'a> Reader<'a> {
         let name = self.text("a tensor's name")?;
         let dimensions = self.u32()?;
         if dimensions > 4 {
-            return Err(Stop::bad(Code::Malformed, format!("{file}: {name} has {dimensions} dimensions; GGUF has at most 4")));
+            return Err(self.damaged(format_args!("{name} has {dimensions} dimensions, where GGUF has at most 4")));
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
@@ -209,7 +216,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         let Some(bytes) = bytes else {
-            return Err(Stop::bad(Code::Malformed, format!("{file}: {name} of type {} cannot have the shape {shape:?}", stored.name())));
+            return Err(self.damaged(format_args!("{name} of type {} cannot have the shape {shape:?}", stored.name())));
         };
         Ok(Tensor { name, shape, stored, file: file.clone(), offset, bytes })
     }
@@ -218,17 +225,20 @@ impl<'a> Reader<'a> {
     fn place(&self, metadata: &Metadata, tensors: &mut [Tensor]) -> Parse<()> {
         let alignment = metadata.unsigned("general.alignment").unwrap_or(DEFAULT_ALIGNMENT);
         if !alignment.is_power_of_two() || alignment > 1 << 20 {
-            return Err(Stop::bad(Code::Malformed, format!("{}: general.alignment is {alignment}; it must be a power of two", self.file)));
+            return Err(self.damaged(format_args!("general.alignment is {alignment}, which is no power of two up to 2^20")));
         }
         let data = (self.at as u64).next_multiple_of(alignment);
         for tensor in &mut *tensors {
             tensor.offset = tensor.offset.saturating_add(data);
-            let end = tensor.offset.saturating_add(tensor.bytes);
-            if end > self.size {
-                return Err(Stop::Short { needed: end });
-            }
         }
-        apart(tensors).map_err(Stop::Bad)
+        let end = |tensor: &Tensor| tensor.offset.saturating_add(tensor.bytes);
+        match tensors.iter().max_by_key(|tensor| end(tensor)) {
+            Some(last) if end(last) > LONGEST_FILE => {
+                Err(self.damaged(format_args!("{} would end at byte {}, which no file has", last.name, end(last))))
+            }
+            Some(last) if end(last) > self.size => Err(Stop::Cut { promised: end(last) }),
+            _ => apart(tensors).map_err(Stop::Bad),
+        }
     }
 }
 

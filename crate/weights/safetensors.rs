@@ -10,13 +10,15 @@ use std::sync::Arc;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::source::{Source, place as place_of, truncated};
+use super::source::{LONGEST_FILE, Source, foreign, place as place_of, truncated, truncated_header};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
 use crate::json;
 
 /// The format's own limit.
 const LARGEST_HEADER: u64 = 100_000_000;
+/// Enough to see what a file is that is no such file.
+const BEGIN: u64 = 32;
 
 /// The tensors of a header, in its order, each name once.
 struct Header(Vec<(String, Entry)>);
@@ -71,30 +73,32 @@ struct Index {
 /// `not-found`; `not-a-model` when it has no such header; `truncated` when the header or a tensor ends behind the file;
 /// `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>> {
+    let at = place_of(file, &source.name());
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{}: there is no such file", place_of(file, &source.name()));
+        fail!(Code::NotFound, "{at}: there is no such file");
     };
-    if size < 8 {
-        return Err(truncated(file, &source.name(), size, 8));
-    }
-    let mut length = [0; 8];
-    source.read(file, 0, &mut length).await?;
-    let length = u64::from_le_bytes(length);
+    let mut begin = vec![0; size.min(BEGIN) as usize];
+    source.read(file, 0, &mut begin).await?;
+    let Some(length) = begin.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
+        return Err(truncated_header(&at, size));
+    };
     if length > LARGEST_HEADER {
-        fail!(Code::NotAModel, "{}: not a safetensors file; its header would be {length} bytes long", place_of(file, &source.name()));
+        let why = format!("not a safetensors file, whose header would be {length} bytes long; fetch it again, or name another model");
+        return Err(foreign(&at, &why, &begin));
     }
     let data = 8 + length;
     if data > size {
-        return Err(truncated(file, &source.name(), size, data));
+        return Err(truncated_header(&at, size));
     }
     let mut json = vec![0; length as usize];
     source.read(file, 8, &mut json).await?;
     if json.first() != Some(&b'{') {
-        fail!(Code::NotAModel, "{}: not a safetensors file; it has no header of JSON", place_of(file, &source.name()));
+        let why = "not a safetensors file, since it has no header of JSON; fetch it again, or name another model";
+        return Err(foreign(&at, why, &begin));
     }
-    let Header(entries) = json::parse(file, &json)?;
+    let Header(entries) = json::parse(&at, &json)?;
     let name: Arc<str> = file.into();
-    let tensors = entries.into_iter().map(|(tensor, entry)| place(tensor, entry, &name, data));
+    let tensors = entries.into_iter().map(|(tensor, entry)| place(tensor, entry, &name, data, &at));
     let tensors = tensors.collect::<Result<Vec<_>>>()?;
     match tensors.iter().map(|tensor| tensor.offset + tensor.bytes).max() {
         Some(end) if end > size => Err(truncated(file, &source.name(), size, end)),
@@ -102,15 +106,19 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     }
 }
 
-fn place(name: String, entry: Entry, file: &Arc<str>, data: u64) -> Result<Tensor> {
+fn place(name: String, entry: Entry, file: &Arc<str>, data: u64, at: &str) -> Result<Tensor> {
     let stored = stored(&entry.dtype);
     let [begin, end] = entry.data_offsets;
     let elements = entry.shape.iter().try_fold(1u64, |all, &n| all.checked_mul(n));
-    let sound = elements.is_some() && begin <= end && end.checked_add(data).is_some();
+    let sound = elements.is_some() && begin <= end && end.checked_add(data).is_some_and(|end| end <= LONGEST_FILE);
     let needed = elements.and_then(|elements| stored.bytes(elements));
     if !sound || (stored.block().is_some() && needed != Some(end - begin)) {
         let shape = entry.shape;
-        fail!(Code::Malformed, "{file}: {name} of type {} and shape {shape:?} cannot lie in bytes {begin} to {end}", stored.name());
+        fail!(
+            Code::Malformed,
+            "{at}: {name} of type {} and shape {shape:?} cannot lie in bytes {begin} to {end}; the file is damaged, fetch it again",
+            stored.name()
+        );
     }
     Ok(Tensor { name, shape: entry.shape, stored, file: file.clone(), offset: data + begin, bytes: end - begin })
 }

@@ -12,6 +12,9 @@ use std::time::SystemTime;
 
 use crate::error::{Code, Error, Result, fail};
 
+/// No system has longer files.
+pub(super) const LONGEST_FILE: u64 = i64::MAX as u64;
+
 /// Files of one model, read by ranges.
 #[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
 pub trait Source {
@@ -82,10 +85,27 @@ pub fn place(file: &str, source: &str) -> String {
     if is_named { source.to_owned() } else { format!("{file} in {source}") }
 }
 
-/// The error of a file that ends too early.
-pub fn truncated(file: &str, source: &str, size: u64, needed: u64) -> Error {
+/// The error of a file that ends before what is said to be in it.
+pub fn truncated(file: &str, source: &str, size: u64, promised: u64) -> Error {
     let place = place(file, source);
-    Error::new(Code::Truncated, format!("{place}: {size} bytes, where {needed} are needed; the file was cut short, fetch it again"))
+    Error::new(Code::Truncated, format!("{place} has {size} bytes, where {promised} are promised; the file was cut short, fetch it again"))
+}
+
+/// The error of a file that ends before it has said what is in it.
+pub(super) fn truncated_header(place: &str, size: u64) -> Error {
+    Error::new(Code::Truncated, format!("{place} has {size} bytes and ends within its header; the file was cut short, fetch it again"))
+}
+
+/// The error of a file that does not begin as one of its format does.
+pub(super) fn foreign(place: &str, why: &str, begin: &[u8]) -> Error {
+    let what = if begin.starts_with(b"version https://git-lfs") {
+        "a pointer of Git LFS in the file's place; git lfs pull fetches the file"
+    } else if begin.starts_with(b"<") {
+        "a page of the web in the file's place; download the file itself"
+    } else {
+        why
+    };
+    Error::new(Code::NotAModel, format!("{place}: {what}"))
 }
 
 /// A directory, or one file in it, through the file system.
@@ -123,7 +143,7 @@ impl DirSource {
     /// `not-found` when nothing is there, `not-a-model` for a device or a pipe, `io` when it cannot be looked at.
     pub fn open(path: impl AsRef<Path>) -> Result<DirSource> {
         let path = path.as_ref();
-        let about = fs::metadata(path).map_err(|error| file_error(path, &error))?;
+        let about = fs::metadata(path).map_err(|error| Error::reading(path, &error))?;
         if about.is_dir() {
             return Ok(DirSource { root: path.to_path_buf(), entry: None, open: Arc::default() });
         }
@@ -169,8 +189,8 @@ impl Source for DirSource {
 
     async fn list(&self) -> Result<Option<Vec<String>>> {
         let mut names = Vec::new();
-        for item in fs::read_dir(&self.root).map_err(|error| file_error(&self.root, &error))? {
-            let item = item.map_err(|error| file_error(&self.root, &error))?;
+        for item in fs::read_dir(&self.root).map_err(|error| Error::reading(&self.root, &error))? {
+            let item = item.map_err(|error| Error::reading(&self.root, &error))?;
             names.extend(item.file_name().into_string());
         }
         names.sort();
@@ -181,13 +201,13 @@ impl Source for DirSource {
         match self.open_files(file) {
             Ok(files) => Ok(files.get(file).map(|open| open.state.0)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(file_error(&self.root.join(file), &error)),
+            Err(error) => Err(Error::reading(&self.root.join(file), &error)),
         }
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         let path = self.root.join(file);
-        let failed = |error: std::io::Error| file_error(&path, &error);
+        let failed = |error: std::io::Error| Error::reading(&path, &error);
         let mut files = self.open_files(file).map_err(failed)?;
         let Some(open) = files.get_mut(file) else {
             return Err(failed(ErrorKind::NotFound.into()));
@@ -204,17 +224,6 @@ impl Source for DirSource {
             }
             other => other.map_err(failed),
         }
-    }
-}
-
-fn file_error(path: &Path, error: &std::io::Error) -> Error {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::NotFound if path.to_string().contains("://") => {
-            Error::new(Code::NotFound, format!("{path}: an address; download the model, and name its file or directory"))
-        }
-        ErrorKind::NotFound => Error::new(Code::NotFound, format!("{path}: there is no such file or directory")),
-        _ => Error::new(Code::Io, format!("{path}: {error}")),
     }
 }
 

@@ -60,7 +60,48 @@ fn commands_are_obeyed_and_the_rest_is_asked() {
     {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
-    assert!(said.contains(&format!("phi: {model}: cannot be written: ")), "{said}");
+    assert!(said.contains(&format!("phi: {model}: a directory; name a file [io]")), "{said}");
+}
+
+#[test]
+fn a_conversation_is_saved_where_a_shell_would_put_it() {
+    let model = tiny_chat("chat-save-names");
+    for (named, file) in [("\"a b.json\"", "a b.json"), ("'c d.json'", "c d.json"), ("e f.json", "e f.json"), ("it's.json", "it's.json")] {
+        let named = named.replace(file, &format!("{model}/{file}"));
+        let output = phi(&["chat", "--model", &model, "--backend", "cpu"], &format!("/save {named}\n"));
+        assert_eq!(saved(&format!("{model}/{file}")), json!([]), "{output:?}");
+    }
+}
+
+/// A user's own folder has another name on Windows.
+#[cfg(unix)]
+#[test]
+fn a_tilde_is_the_users_own_folder() {
+    let model = tiny_chat("chat-save-home");
+    for (named, file) in [("~/a.json", "a.json"), ("\"~/b c.json\"", "b c.json"), ("~d.json", "~d.json")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
+        command.args(["chat", "--model", &model, "--backend", "cpu"]).env("HOME", &model).current_dir(&model);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("/save {named}\n").as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(saved(&format!("{model}/{file}")), json!([]), "{named}");
+    }
+}
+
+#[test]
+fn a_last_question_without_an_answer_is_a_failure_for_programs() {
+    let model = tiny_chat("chat-unanswered");
+    let long = "x".repeat(60);
+    let chat = |input: &str| {
+        let output = phi(&["chat", "--model", &model, "--backend", "cpu", "--ctx", "32", "--max-tokens", "1"], input);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = chat(&format!("Hi\n{long}\n/help\n"));
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("; /clear forgets the conversation, and --ctx gives a longer context [prompt-too-long]"), "{said}");
+    assert!(said.ends_with("phi: the last question has no answer [prompt-too-long]\n"), "{said}");
+    let (status, said) = chat(&format!("{long}\nHi\n"));
+    assert_eq!(status, Some(0), "{said}");
 }
 
 /// A disk that takes nothing is played by a limit on the size of files.

@@ -124,6 +124,8 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     let file = format!("{model}/messages.json");
     fs::write(&file, HELLO).unwrap();
     assert_eq!(shown(&["prompt", &file], ""), "Hi\nHo\n");
+    // As Notepad writes it.
+    assert_eq!(shown(&["prompt", "-"], &format!("\u{feff}{HELLO}")), "Hi\nHo\n");
     assert_eq!(shown(&["tokenize", "Hi <|e|>"], ""), "      75  \"H\"\n     108  \"i\"\n      35  \" \"\n       2  \"<|e|>\"\n");
     assert_eq!(shown(&["tokenize", "--ids", "-"], "Hi"), "75,108\n");
     assert_eq!(shown(&["tokenize", "--count", "Hi"], ""), "2\n");
@@ -148,14 +150,21 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
         file
     };
     let (cut, slip, empty) = (messages("cut", "[{\"role\""), messages("slip", "[{}\n, x]"), messages("empty", "[]"));
+    let [many, long] = [messages("many", &format!("[{}1]", "1,".repeat(1 << 19))), messages("long", &" ".repeat((16 << 20) + 1))];
     let nameless = messages("nameless", "[{\"content\": \"Hi\"}]");
     let prompt = ["prompt", "--model", &model];
-    for file in [&cut, &slip, &empty, &nameless] {
+    for file in [&cut, &slip, &empty, &nameless, &many, &long] {
         check_mistakes(&[("bad-option", &[&prompt[..], &[file]].concat())]);
     }
     let said = |file| String::from_utf8(phi(&[&prompt[..], &[file]].concat(), "").stderr).unwrap();
     assert!(said(&cut).contains("cut.json is not JSON: it ends too early; "), "{}", said(&cut));
     assert!(said(&slip).contains("slip.json is not JSON: line 2, column 3; "), "{}", said(&slip));
+    assert!(said(&many).contains("many.json has more than 524288 values of JSON, the most that are read; give fewer"), "{}", said(&many));
+    assert!(said(&long).contains("long.json has more than 16777216 bytes, the most that are read"), "{}", said(&long));
+    check_sentences(&[(
+        "MESSAGES.json and --tools are both -, and standard input is read once; name a file",
+        &["prompt", "--model", &model, "-", "--tools", "-"],
+    )]);
     fs::remove_file(Path::new(&model).join("tokenizer.json")).unwrap();
     check_mistakes(&[("not-a-model", &[&prompt[..], &[&file]].concat()), ("not-found", &["tokenize", "--model", "/no/such/model", "Hi"])]);
 }
@@ -173,13 +182,25 @@ fn numbers_may_be_negative_and_at_the_edge() {
     for (range, more) in [
         ("it must be a whole number from -2^63 to 2^64 - 1", ["--seed", "0.5"]),
         ("it must be a whole number from -1 on", ["--top-k", "-2"]),
-        ("it must be a whole number, 1 or more", ["--max-tokens", "-1"]),
-        ("it must be a whole number, 1 or more", ["--ctx", "-1"]),
-        ("it must be a whole number, 0 or more", ["--threads", "-1"]),
+        ("it must be a whole number from 1 to 2^64 - 1", ["--max-tokens", "-1"]),
+        ("it must be a whole number from 1 to 2^64 - 1", ["--max-tokens", "99999999999999999999"]),
+        ("it must be a whole number from 1 to 2^64 - 1", ["--ctx", "-1"]),
+        ("it must be a whole number from 0 to 1024", ["--threads", "-1"]),
+        ("it must be a number", ["--temperature", "warm"]),
+        ("it must be a number", ["--min-p", "1e999"]),
+        ("--top-p is 2; it must be from 0", ["--top-p", "2"]),
+        ("--max-tokens is 0; ", ["--max-tokens", "0"]),
     ] {
-        let said = String::from_utf8(phi(&[&fixed[..5], &more, &["Hi"]].concat(), "").stderr).unwrap();
+        let arguments = [&fixed[..5], &more, &["Hi"]].concat();
+        check_mistakes(&[("bad-option", &arguments)]);
+        let said = String::from_utf8(phi(&arguments, "").stderr).unwrap();
         assert!(said.contains(range) && said.contains(more[0]), "{said}");
     }
+    let ids = ["logits", "--model", &model, "--out", "never", "--ids", "999999999999"];
+    check_sentences(&[
+        ("each must be a whole number from 0 to 2^32 - 1", &ids),
+        ("it must be a whole number from 2 to 2^64 - 1", &["perplexity", "--model", &model, "--window", "1", "-"]),
+    ]);
     check_mistakes(&[
         ("bad-option", &[&fixed[..], &["--top-p", "-0.1", "Hi"]].concat()),
         ("bad-option", &[&fixed[..], &["--temperature", "-1", "Hi"]].concat()),
@@ -196,11 +217,114 @@ fn a_file_that_is_the_model_is_named_once() {
     fs::write(&cut, b"GGUF").unwrap();
     let cut = cut.to_str().unwrap();
     let said = |model: &str| String::from_utf8(phi(&["inspect", model], "").stderr).unwrap();
-    assert_eq!(said(cut), format!("phi: {cut}: 4 bytes, where 8 are needed; the file was cut short, fetch it again [truncated]\n"));
+    let sentence = format!("phi: {cut} has 4 bytes and ends within its header; the file was cut short, fetch it again [truncated]\n");
+    assert_eq!(said(cut), sentence);
     let folder = tiny_chat("cut-weights");
     fs::write(Path::new(&folder).join("model.safetensors"), b"cut").unwrap();
-    let named = format!("phi: model.safetensors in {folder}: 3 bytes, where 8 are needed; ");
+    let named = format!("phi: model.safetensors in {folder} has 3 bytes and ends within its header; ");
     assert!(said(&folder).starts_with(&named), "{}", said(&folder));
+    fs::write(Path::new(&folder).join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
+    fs::copy(Path::new(&tiny_phi()).join("model.safetensors"), Path::new(&folder).join("model.safetensors")).unwrap();
+    let named = format!("phi: config.json in {folder}: num_attention_heads is missing [bad-config]\n");
+    assert_eq!(said(&folder), named);
+}
+
+#[test]
+fn what_was_typed_wrong_is_told_as_any_mistake() {
+    check_mistakes(&[
+        ("bad-option", &["frobnicate"]),
+        ("bad-option", &["run"]),
+        ("bad-option", &["run", "--model", "m", "--tempratur", "1", "Hi"]),
+        ("bad-option", &["run", "--model", "m", "--raw", "--system", "s", "Hi"]),
+        ("bad-option", &["run", "--model", "m", "--backend", "npu", "Hi"]),
+        ("bad-option", &["bench"]),
+    ]);
+    check_sentences(&[
+        ("phi: unexpected argument '--tempratur' found; a similar argument exists: '--temperature' [", &["run", "--tempratur", "1"]),
+        ("phi: the following required arguments were not provided: --model <PATH> <PROMPT>; --help tells", &["run"]),
+        ("phi: invalid value 'x' for '--backend <BACKEND>' [possible values: auto, gpu, cpu]; --help", &["run", "--backend", "x"]),
+    ]);
+    // Who asks for nothing is shown what there is.
+    let output = phi(&[], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Usage: phi") && said.ends_with("phi: no command is given; name one of these [bad-option]\n"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn advice_is_in_the_commands_own_options() {
+    let model = tiny_chat("advice");
+    let text = format!("{model}/text.txt");
+    fs::write(&text, "A").unwrap();
+    let run = ["run", "--model", &model, "--backend", "cpu"];
+    let perplexity = ["perplexity", "--model", &model, "--backend", "cpu", &text];
+    let short = "x".repeat(40);
+    check_sentences(&[
+        (
+            "the prompt has 41 tokens and the context holds 32; --ctx gives a longer context [prompt-too-long]",
+            &[&run[..], &["--ctx", "32", &short]].concat(),
+        ),
+        (
+            "--window is 9999, and the context holds 2048 tokens of the text; take shorter windows [bad-option]",
+            &[&perplexity[..], &["--window", "9999"]].concat(),
+        ),
+        ("text.txt has one token, and the first one is not predicted; give a longer text [bad-option]", &perplexity),
+        ("a context of one token predicts nothing; --ctx gives a longer one [bad-option]", &[&perplexity[..], &["--ctx", "1"]].concat()),
+    ]);
+    fs::write(Path::new(&model).join("chat_template.jinja"), "{{ raise_exception('Roles must alternate') }}").unwrap();
+    check_sentences(&[(
+        "refuses these messages: Roles must alternate; --raw does without a template [bad-template]",
+        &[&run[..], &["Hi"]].concat(),
+    )]);
+    let output = phi(&["chat", "--model", &model, "--backend", "cpu"], "Hi\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Roles must alternate; phi run --raw does without a template [bad-template]"), "{said}");
+}
+
+/// Where no driver is, on a machine that may have one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_missing_gpu_is_told_with_the_option_that_does_without() {
+    let model = tiny_chat("no-gpu");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
+    command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
+    let output = command.args(["run", "--model", &model, "--backend", "gpu", "Hi"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("; --backend cpu does without a GPU [no-gpu]\n"), "{said}");
+}
+
+#[test]
+fn options_that_change_nothing_are_told() {
+    let model = tiny_chat("idle");
+    let said = |arguments: &[&str]| {
+        let fixed = ["--model", &model, "--backend", "cpu", "--max-tokens", "1"];
+        let output = phi(&[arguments, &fixed].concat(), "Hi\n");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = "phi: at temperature 0 the likeliest token is taken, so that nothing comes of --top-k, --seed\n";
+    for command in [&["run", "-"][..], &["chat"]] {
+        assert!(said(&[command, &["--top-k", "4", "--seed", "1"]].concat()).contains(told));
+        assert!(!said(&[command, &["--top-k", "4", "--temperature", "1"]].concat()).contains("nothing comes of"));
+        assert!(!said(&[command, &["--repetition-penalty", "1.1"]].concat()).contains("nothing comes of"));
+    }
+}
+
+#[test]
+fn what_the_system_refuses_is_told_without_its_number() {
+    let (model, folder) = (tiny_chat("refused"), scratch("refused"));
+    let (folder, utf16) = (folder.to_str().unwrap(), format!("{model}/utf16.txt"));
+    fs::write(&utf16, [0xff, 0xfe, b'H', 0]).unwrap();
+    let nowhere = format!("{model}/nowhere/logits.safetensors");
+    let logits = ["logits", "--model", &model, "--backend", "cpu", "--ids", "1", "--out"];
+    check_sentences(&[
+        ("refused: a directory; name a file in it [io]", &["prompt", "--model", &model, folder]),
+        ("refused: a directory; name a file in it [io]", &["perplexity", "--model", &model, folder]),
+        ("utf16.txt: not a text in UTF-8; save it as one [io]", &["perplexity", "--model", &model, &utf16]),
+        ("text.txt: there is no such file or directory [not-found]", &["perplexity", "--model", &model, "text.txt"]),
+        ("refused: a directory; name a file [io]", &[&logits[..], &[folder]].concat()),
+        ("logits.safetensors: the directory that it would be in is not there; make that first [io]", &[&logits[..], &[&nowhere]].concat()),
+    ]);
 }
 
 #[cfg(unix)]
@@ -309,6 +433,16 @@ fn a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized() {
         let output = phi(arguments, "");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("tokens at the least, and the context holds 64") && said.trim_end().ends_with("[prompt-too-long]"), "{said}");
+    }
+}
+
+/// Commands with a mistake, and what is said of it.
+fn check_sentences(rows: &[(&str, &[&str])]) {
+    for (sentence, arguments) in rows {
+        let output = phi(arguments, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(sentence), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
     }
 }
 

@@ -18,7 +18,7 @@ pub use helpers::help;
 use team::Team;
 
 /// More than any machine puts to use; each costs a stack.
-const MOST: usize = 1024;
+pub const MOST: usize = 1024;
 
 /// Runs tasks on a fixed number of threads, the caller's among them.
 pub struct Threads {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::team::Team;
-use crate::error::{Code, Result, fail};
+use crate::error::{Code, Result, fail, in_words};
 
 /// How often a waiting thread looks before it sleeps: some tens of microseconds, which bridges the gap between two ops.
 pub const SPINS: u32 = 1000;
@@ -29,7 +29,7 @@ impl Helpers {
             match thread::Builder::new().name(format!("cpu {}", seat + 1)).spawn(move || team.help(seat)) {
                 Ok(thread) => helpers.threads.push(thread),
                 Err(error) => {
-                    fail!(Code::OutOfMemory, "{} threads could not be started: {error}", helpers.team.helpers() + 1; "ask for fewer")
+                    fail!(Code::OutOfMemory, "{} threads could not be started: {}", helpers.team.helpers() + 1, in_words(error); "ask for fewer")
                 }
             }
         }

@@ -16,7 +16,7 @@ impl Config {
     /// not fit.
     pub fn parse(json: &Value) -> Result<Config> {
         let Some(map) = json.as_object() else {
-            fail!(Code::BadConfig, "config.json is not an object");
+            fail!(Code::BadConfig, "not an object, and so no configuration");
         };
         let fields = Fields(map);
         let architecture = architecture(&fields)?;
@@ -178,7 +178,7 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
                 "model_type is {other}, which is no {class}, as architectures has it; take config.json from where the model comes from"
             )
         }
-        (None, None) => fail!(Code::BadConfig, "config.json has neither architectures nor model_type"),
+        (None, None) => fail!(Code::BadConfig, "there is neither architectures nor model_type"),
         _ => {
             let name = class.or(model_type).unwrap_or_default();
             let known = Architecture::listed(Architecture::class);

@@ -20,12 +20,100 @@ fn a_gguf_cut_anywhere_is_truncated() {
 }
 
 #[test]
+fn a_file_that_was_cut_tells_its_size_and_the_whole_ones() {
+    let (file, half) = (LLAMA_GGUF, LLAMA_GGUF.len() / 2);
+    let header = Gguf::llama().without("output_norm.weight").bytes();
+    for (source, sentence) in [
+        (MemorySource::file("model.gguf", file[..half].to_vec()), format!("has {half} bytes, where {} are promised; ", file.len())),
+        (MemorySource::file("model.gguf", file[..100].to_vec()), "has 100 bytes and ends within its header; ".to_owned()),
+        (MemorySource::file("model.gguf", header[..30].to_vec()), "has 30 bytes and ends within its header; ".to_owned()),
+        (with_weights(&LLAMA_SAFETENSORS[..5000]), format!("has 5000 bytes, where {} are promised; ", LLAMA_SAFETENSORS.len())),
+        (with_weights(&LLAMA_SAFETENSORS[..100]), "has 100 bytes and ends within its header; ".to_owned()),
+    ] {
+        let error = open(source).err().unwrap();
+        assert!(error.code == Code::Truncated && error.message.contains(&sentence), "no {sentence} in {error}");
+    }
+}
+
+fn with_weights(bytes: &[u8]) -> MemorySource {
+    let mut source = llama_directory();
+    source.files.insert("model.safetensors".into(), bytes.to_vec());
+    source
+}
+
+#[test]
+fn a_number_that_no_file_can_have_is_no_cut() {
+    let header = Gguf::llama().bytes();
+    let impossible = |at: usize| {
+        let mut bytes = header.clone();
+        bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+        MemorySource::file("model.gguf", bytes)
+    };
+    let after = |text: &str| header.windows(text.len()).position(|at| at == text.as_bytes()).unwrap() + text.len();
+    for (named, source) in [
+        ("18446744073709551615 tensors, which no model has", impossible(8)),
+        ("18446744073709551615 keys, which no model has", impossible(16)),
+        ("a header of 18446744073709551615 bytes or more", impossible(24)),
+        // After the key come the kinds of the list and of what is in it.
+        ("18446744073709551615 texts in tokenizer.ggml.tokens, which", impossible(after("tokenizer.ggml.tokens") + 8)),
+        ("a header of 18446744073709551615 bytes or more", impossible(after("tokenizer.ggml.token_type") + 8)),
+        // The name, the number of dimensions, one of them, the type.
+        ("output_norm.weight would end at byte 18446744073709551615", impossible(after("output_norm.weight") + 4 + 8 + 4)),
+        (
+            "cannot lie in bytes 0 to 9223372036854775804",
+            with_header(r#"{"a": {"dtype": "F32", "shape": [2305843009213693951], "data_offsets": [0, 9223372036854775804]}}"#),
+        ),
+    ] {
+        let error = open(source).err().unwrap();
+        assert!(error.code == Code::Malformed && error.message.contains(named), "no {named} in {error}");
+    }
+}
+
+fn with_header(json: &str) -> MemorySource {
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(json.as_bytes());
+    bytes.extend([0; 64]);
+    with_weights(&bytes)
+}
+
+#[test]
+fn what_was_fetched_in_a_models_place_is_told() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec();
+    let page = b"<!DOCTYPE html><html lang=\"en\"></html>".to_vec();
+    for (named, source) in [
+        ("model.gguf in memory: a pointer of Git LFS", MemorySource::file("model.gguf", pointer.clone())),
+        ("model.safetensors in memory: a pointer of Git LFS", with_weights(&pointer)),
+        ("model.gguf in memory: a page of the web", MemorySource::file("model.gguf", page.clone())),
+        ("model.safetensors in memory: a page of the web", with_weights(&page)),
+        (
+            "model.gguf in memory: not a GGUF file, since it does not begin with GGUF; name one",
+            MemorySource::file("model.gguf", b"GGML".to_vec()),
+        ),
+        ("messages.json in memory: not a GGUF file, since it does not begin with GGUF; name one", beside("messages.json", "[]")),
+        ("adapter.safetensors in memory: not part of a model there; name a directory with config.json", beside("adapter.safetensors", "")),
+        ("memory: the directory is empty; put a model into it", MemorySource::default()),
+        ("and no GGUF file; name a model's directory or a GGUF file", MemorySource::directory([("README.md", Vec::new())])),
+    ] {
+        let error = open(source).err().unwrap();
+        assert!(error.code == Code::NotAModel && error.message.contains(named), "no {named} in {error}");
+    }
+    for file in ["config.json", "model.safetensors", "tokenizer_config.json"] {
+        assert_eq!(code(beside(file, "{}")), None, "{file}");
+    }
+}
+
+/// A file in a model's directory that somebody names in its place.
+fn beside(file: &str, text: &str) -> MemorySource {
+    let mut source = llama_directory();
+    source.files.entry(file.to_owned()).or_insert_with(|| text.into());
+    MemorySource { entry: Some(file.to_owned()), ..source }
+}
+
+#[test]
 fn safetensors_cut_anywhere_are_truncated() {
     let file = LLAMA_SAFETENSORS;
     for cut in (0..3000).chain((3000..file.len()).step_by(101)).chain([file.len() - 1]) {
-        let mut source = llama_directory();
-        source.files.insert("model.safetensors".into(), file[..cut].to_vec());
-        assert_eq!(code(source), Some(Code::Truncated), "at {cut}");
+        assert_eq!(code(with_weights(&file[..cut])), Some(Code::Truncated), "at {cut}");
     }
     for cut in 0..LLAMA_CONFIG.len() {
         let mut source = llama_directory();
@@ -190,14 +278,6 @@ fn headers_that_contradict_themselves_are_malformed() {
     let long = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1 << 40]);
     assert_eq!(code(long.file()), Some(Code::Truncated));
 
-    let header = |json: &str| {
-        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(json.as_bytes());
-        bytes.extend([0; 64]);
-        let mut source = llama_directory();
-        source.files.insert("model.safetensors".into(), bytes);
-        code(source)
-    };
     for (json, expected) in [
         (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#, Code::Malformed),
         (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}"#, Code::Malformed),
@@ -217,7 +297,7 @@ fn headers_that_contradict_themselves_are_malformed() {
         (r#"{"a": "#, Code::Truncated),
         (r#"{}"#, Code::MissingTensor),
     ] {
-        assert_eq!(header(json), Some(expected), "{json}");
+        assert_eq!(code(with_header(json)), Some(expected), "{json}");
     }
 }
 

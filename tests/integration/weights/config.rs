@@ -4,7 +4,7 @@ use phi_wasm::error::Code;
 use phi_wasm::weights::config::{Architecture, Config, Rope};
 use serde_json::{Value, json};
 
-use super::make::{Gguf, Meta, code, open};
+use super::make::{Gguf, LLAMA_CONFIG, Meta, code, llama_directory, open};
 
 /// Phi-4-mini-instruct's own config.json, as far as it matters.
 fn phi4() -> Value {
@@ -303,6 +303,16 @@ fn numbers_that_do_not_fit_are_named() {
         assert!(error.message.contains(named), "{changes}: {error}");
     }
     assert_eq!(Config::parse(&json!([1])).unwrap_err().code, BadConfig);
+    // In a model's files the mistake has a place.
+    for (file, json) in [("config.json", "[1]"), ("config.json", "{}"), ("generation_config.json", r#"{"eos_token_id": "a"}"#)] {
+        let mut source = llama_directory();
+        source.files.insert(file.to_owned(), json.into());
+        let error = open(source).err().unwrap();
+        assert!(error.code == BadConfig && error.message.starts_with(&format!("{file} in memory: ")), "{error}");
+    }
+    let mut source = llama_directory();
+    source.files.insert("config.json".to_owned(), ["\u{feff}".as_bytes(), LLAMA_CONFIG].concat());
+    assert_eq!(code(source), None, "what some editors put first");
 }
 
 #[test]
@@ -332,7 +342,7 @@ fn gguf_metadata_are_checked_like_any_config() {
     ] {
         let error = open(model.file()).err().unwrap();
         assert_eq!(error.code, code, "{error}");
-        assert!(error.message.contains(named), "{error}");
+        assert!(error.message.starts_with("model.gguf in memory: ") && error.message.contains(named), "{error}");
     }
     let factor = || Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(4.0));
     for (what, model, rope) in [

@@ -164,9 +164,9 @@ impl Tokenizer {
         if least > ctx_len {
             fail!(
                 Code::PromptTooLong,
-                "the prompt has {} bytes, which are {least} tokens at the least, and the context holds {ctx_len}; \
-                 shorten it or load with a longer context",
-                prompt.text().len()
+                "the prompt has {} bytes, which are {least} tokens at the least, and the context holds {ctx_len}",
+                prompt.text().len();
+                "shorten it or load with a longer context"
             );
         }
         Ok(())
@@ -330,7 +330,7 @@ impl fmt::Debug for Tokenizer {
 /// Refuses a run of white space that is too long.
 fn check_blank(text: &str) -> Result<()> {
     if text.split(|c: char| !c.is_whitespace()).any(|blank| blank.len() > MAX_BLANK) {
-        fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row; shorten it");
+        fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row"; "shorten it");
     }
     Ok(())
 }

@@ -70,7 +70,8 @@ impl KvKind {
     }
 }
 
-/// The cached keys and values of some KV heads of one layer: each buffer is `[heads, ctx_len, head_dim]`.
+/// The cached keys and values of some KV heads of one layer: each buffer is `[heads, positions, head_dim]`, and holds those of as many
+/// sequences as have room. Which positions are whose is data, told by a [`Start`].
 ///
 /// Head-major, so that a head's keys lie together; split by heads where a device cannot bind a whole layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,10 +84,20 @@ pub struct KvPart {
     pub first_head: u32,
     /// How many KV heads are held here.
     pub heads: u32,
-    /// Positions that the buffers have room for.
-    pub ctx_len: u32,
+    /// Positions that the buffers have room for, of all sequences.
+    pub positions: u32,
     /// Element type.
     pub kind: KvKind,
+}
+
+/// Where a step's rows begin: what ops that look into the cache read from a buffer, so that a program knows no sequence.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Start {
+    /// The position of row 0 in its sequence.
+    pub position: u32,
+    /// Where in the cache the sequence's positions begin.
+    pub first: u32,
 }
 
 /// How a row of fused projections is divided: `n_heads` queries, then `n_kv_heads` keys, then as many values, each `head_dim` wide.
@@ -230,8 +241,8 @@ pub enum Op {
         /// Bits of the f32 epsilon.
         eps_bits: u32,
     },
-    /// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache, at positions
-    /// `pos .. pos + rows`, where `pos` is the u32 that `step` holds.
+    /// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache, at the sequence's positions
+    /// `pos .. pos + rows`, where `pos` is the position of the [`Start`] in `step`.
     ///
     /// Rotate-half inside the first `rotary_dim` elements of a head: element i pairs with i + rotary_dim / 2. Only the part's
     /// own KV heads are appended, and only the query heads that they serve are rotated (heads `g * h .. g * (h + 1)` for KV
@@ -241,7 +252,7 @@ pub enum Op {
         qkv: Buf,
         /// `[rows, rotary_dim]`: each row the cosines, then the sines, of its `rotary_dim / 2` pairs, already scaled.
         angles: Buf,
-        /// One u32: the position of row 0.
+        /// One [`Start`].
         step: Buf,
         /// Where keys and values go.
         cache: KvPart,
@@ -252,12 +263,12 @@ pub enum Op {
         /// Tokens.
         rows: u32,
     },
-    /// Causal attention of `rows` queries at positions `pos + r` over the cached positions `0 ..= pos + r`, or only the last
+    /// Causal attention of `rows` queries at positions `pos + r` over the sequence's cached positions `0 ..= pos + r`, or only the last
     /// `window` of them; scores are scaled by `1 / sqrt(head_dim)`. Writes the part's query heads' slices of `out`.
     Attend {
         /// `[rows, heads.qkv_width()]`, queries rotated.
         qkv: Buf,
-        /// One u32: the position of row 0.
+        /// One [`Start`].
         step: Buf,
         /// Keys and values, up to and including these rows'.
         cache: KvPart,

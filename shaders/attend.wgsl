@@ -15,16 +15,21 @@ struct Params {
     n_heads: u32,
     n_kv_heads: u32,
     first_head: u32, // first KV head of the part
-    ctx_len: u32,
+    positions: u32, // of all sequences
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
     rows: u32,
 }
 
+struct Start {
+    position: u32, // of row 0 in its sequence
+    first: u32, // where in the cache the sequence's positions begin
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>; // [rows, (n_heads + 2 * n_kv_heads) * FOURS], queries rotated
-@group(0) @binding(2) var<storage, read> start: array<u32>; // [1]: the position of row 0
-@group(0) @binding(3) var<storage, read> keys: array<Kv4>; // [heads, ctx_len, FOURS]
+@group(0) @binding(2) var<storage, read> start: Start;
+@group(0) @binding(3) var<storage, read> keys: array<Kv4>; // [heads, positions, FOURS]
 @group(0) @binding(4) var<storage, read> values: array<Kv4>; // the same
 @group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>; // [rows, n_heads * FOURS]
 
@@ -84,7 +89,7 @@ fn load(own: Own, block: u32, end: u32, piece: u32) {
         query_piece[i % PIECE * BUNDLES * TEAMS + i / PIECE] = transpose(queries);
     }
     for (var i = own.lane; i < PIECE * FOURS; i += FOURS * TEAMS) {
-        let position = own.kv_head * params.ctx_len + min(block + i / PIECE, end - 1u);
+        let position = own.kv_head * params.positions + start.first + min(block + i / PIECE, end - 1u);
         key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[position * FOURS + min(piece + i % PIECE, FOURS - 1u)]);
     }
 }
@@ -140,7 +145,7 @@ fn weigh(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found
 // Adds the block's values. The teams read the same ones at the same time, so that memory gives them once.
 fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
     for (var position = 0u; position < min(FOURS, end - block); position++) {
-        let value = kv_unpack(values[(own.kv_head * params.ctx_len + block + position) * FOURS + own.at]);
+        let value = kv_unpack(values[(own.kv_head * params.positions + start.first + block + position) * FOURS + own.at]);
         for (var i = 0u; i < BUNDLES; i++) {
             let p = probabilities[(own.team * FOURS + position) * BUNDLES + i];
             for (var q = 0u; q < 4u; q++) {
@@ -176,14 +181,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: 
     var own = Own(id.x, tile, at.y, at.x, at.y * FOURS + at.x, array<vec4<u32>, BUNDLES>());
     var found: Found;
     for (var q = 0u; q < QUERIES; q++) {
-        own.positions[q / 4u][q % 4u] = start[0] + row_of(tile + at.y * QUERIES + q);
+        own.positions[q / 4u][q % 4u] = start.position + row_of(tile + at.y * QUERIES + q);
     }
     for (var i = 0u; i < BUNDLES; i++) {
         found.m[i] = vec4<f32>(LOWEST);
     }
-    let position = start[0] + row_of(tile);
+    let position = start.position + row_of(tile);
     let first = position + 1u - min(params.window, position + 1u);
-    let end = start[0] + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
+    let end = start.position + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
     for (var block = first; block < end; block += FOURS) {
         weigh(own, scores_of(own, block, end), &found);
         gather(own, block, end, &found);

@@ -12,16 +12,21 @@ struct Params {
     n_kv_heads: u32,
     rotary_dim: u32,
     first_head: u32, // first KV head of the part
-    ctx_len: u32,
+    positions: u32, // of all sequences
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
 }
 
+struct Start {
+    position: u32, // of row 0 in its sequence
+    first: u32, // where in the cache the sequence's positions begin
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> angles: array<f32>; // [1, rotary_dim]: cosines, then sines
-@group(0) @binding(2) var<storage, read> start: array<u32>; // [1]: the position of the token
+@group(0) @binding(2) var<storage, read> start: Start;
 @group(0) @binding(3) var<storage, read> qkv: array<f32>; // [1, (n_heads + 2 * n_kv_heads) * head_dim]
-@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, ctx_len, FOURS]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, FOURS]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 // [queries of these heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's largest score; then that score and the weights' sum
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
@@ -50,7 +55,7 @@ fn append(kv_head: u32, lane: u32) {
     let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
     let value = key + params.n_kv_heads * 4u * FOURS;
     for (var i = lane; i < FOURS; i += WG) {
-        let at = (kv_head * params.ctx_len + start[0]) * FOURS + i;
+        let at = (kv_head * params.positions + start.first + start.position) * FOURS + i;
         keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
         values[at] = kv_pack(vec4<f32>(qkv[value + 4u * i], qkv[value + 4u * i + 1u], qkv[value + 4u * i + 2u], qkv[value + 4u * i + 3u]));
     }
@@ -67,7 +72,7 @@ fn load_queries(kv_head: u32, first: u32, lane: u32) {
 
 // Attends with the KV head's queries from `first_query` on.
 fn attend(run: Run, first_query: u32, lane: Lane) {
-    let cached = run.kv_head * params.ctx_len; // where the KV head's positions begin
+    let cached = run.kv_head * params.positions + start.first; // where the sequence's positions begin
     let four = lane.index % FOURS;
     let slice = lane.index / FOURS; // SLICES and above have nothing to gather
     var sums: array<vec4<f32>, QUERIES>;
@@ -127,12 +132,12 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
-    let position = start[0];
+    let position = start.position;
     let seen = min(params.window, position + 1u);
     let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG; // positions of a run, in whole blocks
     let first = position + 1u - seen + id.y * each;
     let end = min(first + each, position + 1u);
-    if first <= position && position < end && position < params.ctx_len {
+    if first <= position && position < end && start.first + position < params.positions {
         append(id.x, lane.index);
     }
     for (var first_query = 0u; first_query < queries_of_kv_head(); first_query += QUERIES) {

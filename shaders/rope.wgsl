@@ -10,14 +10,19 @@ struct Params {
     rotary_dim: u32,
     first_head: u32, // first KV head of the part
     heads: u32, // KV heads of the part
-    ctx_len: u32,
+    positions: u32, // of all sequences
+}
+
+struct Start {
+    position: u32, // of row 0 in its sequence
+    first: u32, // where in the cache the sequence's positions begin
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> angles: array<f32>; // [rows, rotary_dim]: cosines, then sines
-@group(0) @binding(2) var<storage, read> start: array<u32>; // [1]: the position of row 0
+@group(0) @binding(2) var<storage, read> start: Start;
 @group(0) @binding(3) var<storage, read_write> qkv: array<f32>; // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
-@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, ctx_len, head_dim / 4]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, head_dim / 4]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 
 @compute @workgroup_size(WG)
@@ -39,14 +44,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     i -= queries * half;
-    let position = start[0] + row;
-    if i >= 2u * params.heads * fours || position >= params.ctx_len {
+    let position = start.first + start.position + row;
+    if i >= 2u * params.heads * fours || position >= params.positions {
         return;
     }
     let is_value = i >= params.heads * fours;
     i %= params.heads * fours;
     let kv_head = i / fours;
-    let at = (kv_head * params.ctx_len + position) * fours + i % fours;
+    let at = (kv_head * params.positions + position) * fours + i % fours;
     let first = 4u * (i % fours);
     let key_head = row_start + (params.n_heads + params.first_head + kv_head) * params.head_dim;
     if is_value {

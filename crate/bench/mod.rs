@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::backend::Backend;
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::profile::{Kernel, Profile};
 use crate::weights::config::Config;
@@ -61,12 +61,12 @@ impl Plan {
 ///
 /// # Errors
 /// `bad-option` for a plan that reads or generates nothing; `prompt-too-long` and `context-full` for one that does not fit.
-pub async fn measure<B: Backend>(engine: &mut Engine<B>, plan: Plan) -> Result<Figures> {
+pub async fn measure<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, plan: Plan) -> Result<Figures> {
     if plan.prompt == 0 || plan.generate == 0 {
         fail!(Code::BadOption, "a benchmark needs a token to read and one to generate, at least");
     }
-    time(engine, Plan { prompt: WARM_UP.min(plan.prompt), generate: 1 }, 1).await?;
-    let times = time(engine, plan, 2).await?;
+    time(engine, sequence, Plan { prompt: WARM_UP.min(plan.prompt), generate: 1 }, 1).await?;
+    let times = time(engine, sequence, plan, 2).await?;
     let peak_bytes = memory::peak();
     Ok(Figures {
         device: engine.describe_backend(),
@@ -92,19 +92,19 @@ struct Times {
 }
 
 /// Times prefill and decoding. Prompts of different `first` ids share nothing that the cache could keep.
-async fn time<B: Backend>(engine: &mut Engine<B>, plan: Plan, first: u32) -> Result<Times> {
+async fn time<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, plan: Plan, first: u32) -> Result<Times> {
     let vocab_size = engine.config().vocab_size;
     let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect();
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
-    engine.plan(&prompt)?;
-    let mut token = engine.greedy().await?;
+    engine.plan(sequence, &prompt)?;
+    let mut token = engine.greedy(sequence).await?;
     let prefill = seconds_since(start);
     let prefill_kernels = engine.take_kernels().await?;
     let start = clock::seconds();
     for _ in 0..plan.generate {
-        engine.push(token)?;
-        token = engine.greedy().await?;
+        engine.push(sequence, token)?;
+        token = engine.greedy(sequence).await?;
     }
     let decode = seconds_since(start);
     Ok(Times { prefill, prefill_kernels, decode, decode_kernels: engine.take_kernels().await? })

@@ -51,11 +51,12 @@ impl Task for Logits {
 
         let bar = progress::tokens("computing", self.ids.len());
         let mut all: Vec<f32> = Vec::new(); // [tokens, vocab]
-        engine.plan(&self.ids)?;
-        while engine.pending() > 0 {
-            engine.advance().await?;
-            engine.chunk_logits(&mut |_, row| all.extend_from_slice(row)).await?;
-            bar.set_position((self.ids.len() - engine.pending()) as u64);
+        let mut sequence = engine.sequence(None)?;
+        engine.plan(&mut sequence, &self.ids)?;
+        while sequence.pending() > 0 {
+            engine.advance(&mut sequence).await?;
+            engine.chunk_logits(&sequence, &mut |_, row| all.extend_from_slice(row)).await?;
+            bar.set_position((self.ids.len() - sequence.pending()) as u64);
         }
         bar.finish_and_clear();
         let shape = vec![self.ids.len(), engine.config().vocab_size as usize];

@@ -55,7 +55,7 @@ impl Task for Measuring {
         let Measuring { asked: Perplexity { model, window, file }, text } = self;
         let mut session = progress::open(&model, backend, window).await?;
         let ids = session.tokenizer().encode(&text, true)?;
-        let engine = session.engine();
+        let (engine, sequence) = session.engine_and_sequence();
         cache::keep_tuned(engine);
         let window = window.unwrap_or(engine.ctx_len());
         if window < SHORTEST {
@@ -69,19 +69,19 @@ impl Task for Measuring {
         let bar = progress::tokens("measuring", ids.len());
         let (mut sum, mut scored) = (0.0, 0usize);
         for tokens in ids.chunks(window).filter(|tokens| tokens.len() > 1) {
-            engine.plan(tokens)?;
-            while engine.pending() > 0 {
-                let before = engine.pending();
-                engine.advance().await?;
+            engine.plan(sequence, tokens)?;
+            while sequence.pending() > 0 {
+                let before = sequence.pending();
+                engine.advance(sequence).await?;
                 engine
-                    .chunk_logits(&mut |position, logits| {
+                    .chunk_logits(sequence, &mut |position, logits| {
                         if let Some(&next) = tokens.get(position + 1) {
                             sum += negative_log_likelihood(logits, next as usize);
                             scored += 1;
                         }
                     })
                     .await?;
-                bar.inc((before - engine.pending()) as u64);
+                bar.inc((before - sequence.pending()) as u64);
             }
         }
         bar.finish_and_clear();

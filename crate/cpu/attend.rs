@@ -12,7 +12,7 @@ use super::memory::Shared;
 use super::scratch::with_scratch;
 use super::tile::{Rows, product};
 use crate::error::Result;
-use crate::op::{Buf, Heads, KvKind, KvPart};
+use crate::op::{Buf, Heads, KvKind, KvPart, Start};
 
 /// Positions that are unpacked at once, a multiple of every vector's width.
 const BLOCK: usize = 32;
@@ -27,8 +27,7 @@ pub struct Attention<'a> {
     keys: Cached<'a>,
     values: Cached<'a>,
     heads: Heads,
-    /// Position of row 0.
-    pos: usize,
+    start: Start,
     window: usize,
     rows: usize,
 }
@@ -44,9 +43,9 @@ pub struct Task {
 #[allow(clippy::too_many_arguments)] // The op's fields.
 pub fn run(context: &Context, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: u32, rows: usize) -> Result<()> {
     let memory = context.memory;
-    let pos = context.position(step, rows, cache)?;
+    let start = context.start(step, rows, cache)?;
     let (keys, values) = (Cached::new(context, cache.kind, cache.keys)?, Cached::new(context, cache.kind, cache.values)?);
-    let a = Attention { qkv: memory.read(qkv)?, out: memory.share(out)?, cache, keys, values, heads, pos, window: window as usize, rows };
+    let a = Attention { qkv: memory.read(qkv)?, out: memory.share(out)?, cache, keys, values, heads, start, window: window as usize, rows };
     let each = (QUERIES / a.served()).max(1);
     let tiles = rows.div_ceil(each);
     let memory = floats(each.min(rows) * a.served(), heads.head_dim as usize, context.kernels.width);
@@ -71,9 +70,14 @@ impl Attention<'_> {
         ((self.cache.first_head as usize + task.head) * self.served() + q % self.served()) * self.heads.head_dim as usize
     }
 
+    /// Where one of a head's positions lies in the cache.
+    fn place(&self, head: usize, position: usize) -> usize {
+        (head * self.cache.positions as usize + self.start.first as usize + position) * self.heads.head_dim as usize
+    }
+
     /// The positions that a task's query sees.
     fn seen(&self, task: Task, q: usize) -> (usize, usize) {
-        let last = self.pos + task.first_row + q / self.served();
+        let last = self.start.position as usize + task.first_row + q / self.served();
         ((last + 1).saturating_sub(self.window), last + 1)
     }
 }
@@ -133,7 +137,7 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
     let (first, last) = (a.seen(task, 0).0, a.seen(task, queries - 1).1);
     for start in (first / BLOCK * BLOCK..last).step_by(BLOCK) {
         let count = BLOCK.min(last - start);
-        let at = (task.head * a.cache.ctx_len as usize + start) * dim;
+        let at = a.place(task.head, start);
         // SAFETY: the caller's; positions before `last` are in the cache.
         unsafe {
             a.keys.unpack::<L>(at, count, dim, w.dim, w.block);

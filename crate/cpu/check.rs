@@ -44,7 +44,7 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
             check.that(even, || format!("rope: {rotary_dim} elements of heads of {} cannot rotate", heads.head_dim))?;
             check.holds("rope: qkv", qkv, &[rows, heads.qkv_width()], 4)?;
             check.holds("rope: angles", angles, &[rows, rotary_dim], 4)?;
-            check.holds("rope: step", step, &[1], 4)?;
+            check.holds("rope: step", step, &[2], 4)?;
             check.apart("rope", qkv, [angles, step, cache.keys, cache.values])?;
             check.apart("rope", cache.keys, [angles, step, cache.values])?;
             check.apart("rope", cache.values, [angles, step])
@@ -53,7 +53,7 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
             check.heads("attend", heads, cache)?;
             check.that(window > 0, || "attend: a window of 0 positions".into())?;
             check.holds("attend: qkv", qkv, &[rows, heads.qkv_width()], 4)?;
-            check.holds("attend: step", step, &[1], 4)?;
+            check.holds("attend: step", step, &[2], 4)?;
             check.holds("attend: out", out, &[rows, heads.q_width()], 4)?;
             check.apart("attend", out, [qkv, step, cache.keys, cache.values])
         }
@@ -130,7 +130,7 @@ impl Check<'_> {
         let Heads { n_kv_heads, head_dim, .. } = heads;
         let inside = cache.heads > 0 && cache.first_head < n_kv_heads && cache.heads <= n_kv_heads - cache.first_head;
         self.that(inside, || format!("{what}: {} KV heads from head {} of {n_kv_heads}", cache.heads, cache.first_head))?;
-        self.holds("cached keys", cache.keys, &[cache.heads, cache.ctx_len, head_dim], cache.kind.bytes())?;
-        self.holds("cached values", cache.values, &[cache.heads, cache.ctx_len, head_dim], cache.kind.bytes())
+        self.holds("cached keys", cache.keys, &[cache.heads, cache.positions, head_dim], cache.kind.bytes())?;
+        self.holds("cached values", cache.values, &[cache.heads, cache.positions, head_dim], cache.kind.bytes())
     }
 }

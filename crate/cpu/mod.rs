@@ -27,7 +27,7 @@ mod tile;
 
 use crate::backend::{Backend, Limits};
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, KvPart, Op};
+use crate::op::{Buf, KvPart, Op, Start};
 use arrange::Arranged;
 use kernels::Kernels;
 pub use kernels::Simd;
@@ -172,13 +172,20 @@ impl Context<'_> {
         }
     }
 
-    /// The position of row 0, which is data: that the rows fit the cache is checked here.
-    fn position(&self, step: Buf, rows: usize, cache: KvPart) -> Result<usize> {
-        let (pos, ctx_len) = (self.memory.read::<u32>(step)?[0] as usize, cache.ctx_len as usize);
-        if pos > ctx_len || rows > ctx_len - pos {
-            fail!(Code::ContextFull, "{rows} tokens at position {pos} do not fit the context of {ctx_len}; ask for a larger one");
+    /// Where row 0 is, which is data: that the rows fit the cache is checked here.
+    fn start(&self, step: Buf, rows: usize, cache: KvPart) -> Result<Start> {
+        let start = self.memory.read::<Start>(step)?[0];
+        let end = u64::from(start.first) + u64::from(start.position) + rows as u64;
+        if end > u64::from(cache.positions) {
+            fail!(
+                Code::Internal,
+                "{rows} tokens at position {} of a sequence that begins at {} do not fit a cache of {}",
+                start.position,
+                start.first,
+                cache.positions
+            );
         }
-        Ok(pos)
+        Ok(start)
     }
 }
 

@@ -6,12 +6,13 @@ use super::Context;
 use super::memory::Shared;
 use super::scratch::with_scratch;
 use crate::error::Result;
-use crate::op::{Buf, Heads, KvKind, KvPart};
+use crate::op::{Buf, Heads, KvKind, KvPart, Start};
 
 #[allow(clippy::too_many_arguments)] // The op's fields.
 pub fn run(context: &Context, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: usize, rows: usize) -> Result<()> {
     let memory = context.memory;
-    let pos = context.position(step, rows, cache)?;
+    let Start { position, first: first_position } = context.start(step, rows, cache)?;
+    let place = (first_position + position) as usize;
     let (qkv, angles) = (memory.share::<f32>(qkv)?, memory.read::<f32>(angles)?);
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
@@ -32,7 +33,7 @@ pub fn run(context: &Context, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, h
             for (head, (key, value)) in both.enumerate() {
                 rotated.copy_from_slice(key);
                 rotate(rotated, angles);
-                let at = (head * cache.ctx_len as usize + pos + row) * dim;
+                let at = (head * cache.positions as usize + place + row) * dim;
                 keys.store(at, rotated);
                 values.store(at, value);
             }

@@ -2,8 +2,10 @@
 //! anybody here knows the token.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Engine;
+use super::sequence::{Sequence, SequenceId};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::op::{Op, SamplerBuffers, SamplerParams};
@@ -20,8 +22,9 @@ pub(super) enum SampleMode {
 
 /// A step that was begun before anybody knew which token it is for.
 pub(super) struct LookAhead<L> {
+    of: SequenceId,
     /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last planned token's.
-    pub token: Option<u32>,
+    token: Option<u32>,
     mode: SampleMode,
     /// The choice after it.
     choice: L,
@@ -42,16 +45,22 @@ pub struct SampleOptions<'a> {
     pub place: u64,
 }
 
-/// What sampling has come to.
+/// What sampling has come to in a sequence.
 pub(super) struct SamplerState {
-    buffers: SamplerBuffers,
     params: SamplerParams,
+    bias: Arc<BTreeMap<u32, f32>>,
+    seen: BTreeMap<u32, u32>,
     seed: u64,
     place: u64,
-    seen: BTreeMap<u32, u32>,
-    /// Whether the backend's counts are not `seen`: a draw was begun and left.
-    stale: bool,
-    biased: bool,
+}
+
+/// What a device samples with, and for whom.
+pub(super) struct Sampler {
+    buffers: SamplerBuffers,
+    /// The biases that are there.
+    bias: Arc<BTreeMap<u32, f32>>,
+    /// Whose counts are there. Nobody's once a draw was begun and left.
+    seen_of: Option<SequenceId>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -66,24 +75,21 @@ impl<B: Backend> Engine<B> {
         self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))
     }
 
-    /// Says how [`Engine::sample`] draws from now on. Answers whether it can: where it cannot, read the logits and draw from them.
-    pub fn begin_sampling(&mut self, options: SampleOptions<'_>) -> Result<bool> {
+    /// Says how [`Engine::sample`] draws for a sequence from now on. Answers whether it can: where it cannot, read the logits and draw from
+    /// them.
+    pub fn begin_sampling(&mut self, sequence: &mut Sequence, options: SampleOptions<'_>) -> Result<bool> {
         if !self.backend.samples() {
             return Ok(false);
         }
-        self.forget_ahead();
-        let (buffers, was_biased) = match &self.sampler {
-            Some(state) => (state.buffers, state.biased),
-            None => (self.allocate_sampler()?, false),
-        };
-        let SampleOptions { params, bias, seen, seed, place } = options;
-        let biased = !bias.is_empty();
-        if biased || was_biased {
-            let values =
-                self.by_token(bias.iter().map(|(&token, bias)| (token, bias.clamp(-2.0 * SamplerBuffers::MOST, SamplerBuffers::MOST))));
-            self.backend.write(buffers.bias, 0, bytemuck::cast_slice(&values))?;
+        self.leave_ahead();
+        match &mut self.sampler {
+            Some(sampler) => {
+                sampler.seen_of.take_if(|id| sequence.is(id));
+            }
+            None => self.sampler = Some(Sampler { buffers: self.allocate_sampler()?, bias: Arc::default(), seen_of: None }),
         }
-        self.sampler = Some(SamplerState { buffers, params, seed, place, seen: seen.clone(), stale: true, biased });
+        let SampleOptions { params, bias, seen, seed, place } = options;
+        sequence.sampler = Some(SamplerState { params, bias: Arc::new(bias.clone()), seen: seen.clone(), seed, place });
         Ok(true)
     }
 
@@ -102,67 +108,67 @@ impl<B: Backend> Engine<B> {
         })
     }
 
-    /// One value for each token: those given, and zeros.
-    fn by_token<T: Copy + Default>(&self, given: impl Iterator<Item = (u32, T)>) -> Vec<T> {
-        let mut values = vec![T::default(); self.config().vocab_size as usize];
-        given.for_each(|(token, value)| {
-            if let Some(place) = values.get_mut(token as usize) {
-                *place = value;
-            }
-        });
-        values
-    }
-
-    /// The token with the largest logit after the last planned one, the first among equals; never a forbidden one. Works through what
-    /// is pending first. The logits stay where they are.
+    /// The token with the largest logit after a sequence's last planned one, the first among equals; never a forbidden one. Works through
+    /// what is pending first. The logits stay where they are.
     ///
     /// Where the backend works while others wait, the step after this token is begun before the token is known here. Pushing the token
     /// takes that step up; whatever else comes next leaves it.
-    pub async fn greedy(&mut self) -> Result<u32> {
-        self.choose(SampleMode::Greedy).await
+    pub async fn greedy(&mut self, sequence: &mut Sequence) -> Result<u32> {
+        self.choose(sequence, SampleMode::Greedy).await
     }
 
-    /// The same with a token drawn as [`Engine::begin_sampling`] was told.
-    pub async fn sample(&mut self) -> Result<u32> {
-        let token = self.choose(SampleMode::Sampled).await?;
-        if let Some(state) = &mut self.sampler {
+    /// As [`Engine::greedy`], with a token drawn as [`Engine::begin_sampling`] was told.
+    pub async fn sample(&mut self, sequence: &mut Sequence) -> Result<u32> {
+        let token = self.choose(sequence, SampleMode::Sampled).await?;
+        if let Some(state) = &mut sequence.sampler {
             state.place += 1;
             *state.seen.entry(token).or_default() += 1;
         }
         Ok(token)
     }
 
-    async fn choose(&mut self, mode: SampleMode) -> Result<u32> {
-        let choice = match self.ahead.take_if(|ahead| ahead.token.is_none() && ahead.mode == mode) {
+    async fn choose(&mut self, sequence: &mut Sequence, mode: SampleMode) -> Result<u32> {
+        self.check_own(sequence)?;
+        // Of sequences that take turns, each would leave the step that another has begun.
+        let is_alone = self.latest.as_ref().is_none_or(|latest| sequence.is(&latest.of));
+        let choice = match self.ahead.take_if(|ahead| ahead.token.is_none() && ahead.mode == mode && sequence.is(&ahead.of)) {
             Some(begun) => begun.choice,
             None => {
-                self.forget_ahead();
-                while self.pending() > self.chunk {
-                    self.advance().await?;
+                self.leave_ahead();
+                while sequence.pending() > self.chunk {
+                    self.advance(sequence).await?;
                 }
-                self.write_params(mode, 0)?; // Before the last ops: to write is to submit what came before.
-                while self.advance().await? > 0 {}
-                self.run_choice(mode, self.latest - 1).await?
+                self.write_params(sequence, mode, 0)?; // Before the last ops: to write is to submit what came before.
+                let row = self.reach_end(sequence).await?;
+                self.run_choice(mode, row).await?
             }
         };
-        let next = self.begin_ahead(mode).await?;
+        let next = if is_alone { self.begin_ahead(sequence, mode).await? } else { None };
         let mut token = 0u32;
         self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
-        self.ahead = next.map(|choice| LookAhead { token: Some(token), mode, choice });
+        self.ahead = next.map(|choice| LookAhead { of: sequence.id(), token: Some(token), mode, choice });
         Ok(token)
     }
 
-    /// Says where the draw `later` than the next one falls.
-    fn write_params(&mut self, mode: SampleMode, later: u64) -> Result<()> {
-        let Some(state) = self.sampler.as_mut().filter(|_| mode == SampleMode::Sampled) else { return Ok(()) };
-        let uniform = random::unit(state.seed, state.place + later) as f32;
-        let (buffers, params) = (state.buffers, SamplerParams { uniform, ..state.params });
-        let counts = (state.stale && params.look_back()).then(|| state.seen.clone());
-        state.stale = false;
-        if let Some(counts) = counts {
-            let seen = self.by_token(counts.into_iter().map(|(token, times)| (token, SamplerBuffers::SEEN | times)));
-            self.backend.write(buffers.seen, 0, bytemuck::cast_slice(&seen))?;
+    /// Tells a device which rules hold, and where the draw `later` than the next one falls.
+    fn write_params(&mut self, sequence: &Sequence, mode: SampleMode, later: u64) -> Result<()> {
+        let (SampleMode::Sampled, Some(state)) = (mode, &sequence.sampler) else { return Ok(()) };
+        let Some(sampler) = &mut self.sampler else { return Ok(()) };
+        let (buffers, vocab_size) = (sampler.buffers, self.model.config.vocab_size);
+        if !Arc::ptr_eq(&sampler.bias, &state.bias) {
+            if sampler.bias != state.bias {
+                let most = 2.0 * SamplerBuffers::MOST;
+                let values = by_token(vocab_size, state.bias.iter().map(|(&token, bias)| (token, bias.clamp(-most, most))));
+                self.backend.write(buffers.bias, 0, bytemuck::cast_slice(&values))?;
+            }
+            sampler.bias = state.bias.clone();
         }
+        if state.params.look_back() && !sampler.seen_of.as_ref().is_some_and(|id| sequence.is(id)) {
+            let seen = by_token(vocab_size, state.seen.iter().map(|(&token, times)| (token, SamplerBuffers::SEEN | times)));
+            self.backend.write(buffers.seen, 0, bytemuck::cast_slice(&seen))?;
+            sampler.seen_of = Some(sequence.id());
+        }
+        let params = SamplerParams { uniform: random::unit(state.seed, state.place + later) as f32, ..state.params };
         self.backend.write(buffers.params, 0, bytemuck::bytes_of(&params))
     }
 
@@ -186,7 +192,7 @@ impl<B: Backend> Engine<B> {
 
     fn choosing(&self, mode: SampleMode) -> Op {
         match (mode, &self.sampler) {
-            (SampleMode::Sampled, Some(state)) => Op::Sample(state.buffers),
+            (SampleMode::Sampled, Some(sampler)) => Op::Sample(sampler.buffers),
             _ => {
                 Op::Argmax { x: self.scratch.logits, allowed: self.scratch.allowed, out: self.scratch.ids, width: self.config().vocab_size }
             }
@@ -194,33 +200,48 @@ impl<B: Backend> Engine<B> {
     }
 
     /// Begins the step for the token that was just chosen, where that is worth it and the same factors hold for it.
-    async fn begin_ahead(&mut self, mode: SampleMode) -> Result<Option<B::Readback>> {
-        let position = self.planned.len();
-        let fits = position < self.ctx_len && self.rope.factors(position + 1) == self.factors;
+    async fn begin_ahead(&mut self, sequence: &Sequence, mode: SampleMode) -> Result<Option<B::Readback>> {
+        let position = sequence.planned.len();
+        let fits = position < sequence.ctx_len() && self.rope.factors(position + 1) == sequence.factors;
         if !(fits && self.backend.works_ahead()) {
             return Ok(None);
         }
-        self.write_position(position, 1)?;
-        self.write_params(mode, 1)?;
+        self.write_start(sequence, position, 1)?;
+        self.write_params(sequence, mode, 1)?;
         self.run_layers(1).await?;
+        self.note_latest(sequence, 1, position + 1);
         self.run_choice(mode, 0).await.map(Some)
     }
 
-    /// Makes `scratch.x` the last planned token's again, if a step ahead has it: that token runs once more.
-    pub(super) fn forget_ahead(&mut self) {
-        if self.ahead.as_ref().is_some_and(|ahead| ahead.token.is_some()) {
-            self.cached -= 1;
+    /// Takes a step ahead up, if it is that of the token that a sequence has just got; leaves it if not.
+    pub(super) fn take_up_ahead(&mut self, sequence: &mut Sequence, token: u32) {
+        match &mut self.ahead {
+            Some(ahead) if ahead.token == Some(token) && sequence.is(&ahead.of) => {
+                ahead.token = None;
+                sequence.cached += 1;
+            }
+            _ => self.leave_ahead(),
         }
-        self.leave_ahead();
     }
 
     /// Lets a step ahead be in vain.
     pub(super) fn leave_ahead(&mut self) {
         let left = self.ahead.take();
-        if let (Some(LookAhead { mode: SampleMode::Sampled, .. }), Some(state)) = (left, &mut self.sampler) {
-            state.stale = true;
+        if let (Some(LookAhead { mode: SampleMode::Sampled, .. }), Some(sampler)) = (left, &mut self.sampler) {
+            sampler.seen_of = None;
         }
     }
+}
+
+/// One value for each token: those given, and zeros.
+fn by_token<T: Copy + Default>(vocab_size: u32, given: impl Iterator<Item = (u32, T)>) -> Vec<T> {
+    let mut values = vec![T::default(); vocab_size as usize];
+    given.for_each(|(token, value)| {
+        if let Some(place) = values.get_mut(token as usize) {
+            *place = value;
+        }
+    });
+    values
 }
 
 impl SamplerParams {

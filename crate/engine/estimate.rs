@@ -1,12 +1,12 @@
 //! How long a model would take to read and write, from a few of its layers: here, or on a backend that does not hold it.
 
-use super::Engine;
+use super::{Engine, Sequence};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache};
-use crate::op::{KvKind, Op};
+use crate::model::kv::{self, LayerCache, Region};
+use crate::op::{KvKind, Op, Start};
 use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
@@ -40,22 +40,24 @@ struct Sample<'a, B> {
     model: &'a Transformer,
     scratch: &'a Scratch,
     cache: &'a [LayerCache],
-    ctx_len: usize,
+    region: &'a Region,
     rows: usize,
     layers: usize,
 }
 
 impl<B: Backend> Engine<B> {
-    /// Seconds that this would take, from a few layers and the head. What the cache held is forgotten.
+    /// Seconds that this would take, from a few layers and the head, in a sequence's part of the cache. What that held is forgotten.
     ///
     /// # Errors
     /// What running can meet.
-    pub async fn estimate(&mut self, tokens: Tokens) -> Result<f64> {
+    pub async fn estimate(&mut self, sequence: &mut Sequence, tokens: Tokens) -> Result<f64> {
+        self.check_own(sequence)?;
         self.leave_ahead();
-        self.cached = 0;
+        (self.latest, sequence.cached) = (None, 0);
         let (model, layers) = (&self.model, LAYERS.min(self.cache.len()));
-        let (scratch, cache, ctx_len, rows) = (&self.scratch, &self.cache, self.ctx_len, ROWS.min(self.chunk));
-        Sample { backend: &mut self.backend, model, scratch, cache, ctx_len, rows, layers }.seconds(&self.model, tokens).await
+        let (scratch, cache, region) = (&self.scratch, &self.cache, &sequence.region);
+        let rows = ROWS.min(self.chunk).min(region.len);
+        Sample { backend: &mut self.backend, model, scratch, cache, region, rows, layers }.seconds(&self.model, tokens).await
     }
 
     /// The same if another backend held the model. It gets as much of it as no cache holds, without its values.
@@ -71,7 +73,8 @@ impl<B: Backend> Engine<B> {
         let (ctx_len, rows) = (CTX_LEN.min(self.ctx_len), ROWS.min(self.chunk));
         let cache = kv::allocate(&mut backend, &model.config, ctx_len, kind)?;
         let scratch = Scratch::allocate(&mut backend, &model.config, rows, 1)?;
-        let sample = Sample { backend: &mut backend, model: &model, scratch: &scratch, cache: &cache, ctx_len, rows, layers };
+        let region = &Region { first: 0, len: ctx_len };
+        let sample = Sample { backend: &mut backend, model: &model, scratch: &scratch, cache: &cache, region, rows, layers };
         sample.seconds(&self.model, tokens).await
     }
 }
@@ -95,8 +98,8 @@ impl<B: Backend> Sample<'_, B> {
 
     /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is room for.
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
-        let position = position.min(self.ctx_len - rows) as u32;
-        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&position))?;
+        let start = Start { position: position.min(self.region.len - rows) as u32, first: self.region.first };
+        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
         timing::seconds(self.backend, ops, self.scratch.step).await
     }
 }

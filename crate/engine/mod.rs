@@ -1,31 +1,35 @@
 //! Token ids in, logits out; knows no text.
 //!
-//! An engine is told which tokens the sequence should hold ([`Engine::plan`]), works towards that a chunk at a time
-//! ([`Engine::advance`]) and then has the logits. Whoever drives it may stop between any two calls: the cache stays true.
+//! An engine is told which tokens a [`Sequence`] should hold ([`Engine::plan`]), works towards that a chunk at a time
+//! ([`Engine::advance`]) and then has the logits. Whoever drives it may stop between any two calls, or go on with another sequence: the
+//! cache stays true.
 
 mod choice;
 mod estimate;
 mod room;
+mod sequence;
 
 use std::collections::BTreeMap;
 
 pub use choice::SampleOptions;
 pub use estimate::Tokens;
+pub use sequence::Sequence;
 
 use crate::backend::{Backend, Counters, Trials};
 use crate::error::{Code, Result, fail};
 use crate::layout::Kind;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache};
-use crate::model::rope::{Factors, Rope};
-use crate::op::{Buf, KvKind, Op};
+use crate::model::kv::{self, LayerCache, Regions};
+use crate::model::rope::Rope;
+use crate::op::{Buf, KvKind, Op, Start};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::checkpoint::WeightFormat;
 use crate::weights::config::Config;
 use crate::weights::source::Source;
-use choice::{LookAhead, SampleMode, SamplerState};
+use choice::{LookAhead, SampleMode, Sampler};
+use sequence::SequenceId;
 
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
 const HEAD_ROWS: usize = 4;
@@ -41,27 +45,29 @@ pub struct EngineOptions {
     pub kv: Option<KvKind>,
 }
 
-/// A loaded model with one sequence in its cache.
+/// A loaded model, and a cache for sequences.
 pub struct Engine<B: Backend> {
     backend: B,
     model: Transformer,
     rope: Rope,
     cache: Vec<LayerCache>,
+    regions: Regions,
     scratch: Scratch,
     ctx_len: usize,
     chunk: usize,
     head_rows: usize,
     programs: Programs<B::Program>,
-    /// What the sequence should hold.
-    planned: Vec<u32>,
-    /// How many of them the cache holds.
-    cached: usize,
-    /// What the cache was rotated with.
-    factors: Factors,
-    /// Rows of the latest chunk, which `scratch.x` still holds.
-    latest: usize,
+    latest: Option<Latest>,
     ahead: Option<LookAhead<B::Readback>>,
-    sampler: Option<SamplerState>,
+    sampler: Option<Sampler>,
+}
+
+/// The latest rows, of one sequence, that went through the layers, which `scratch.x` still holds.
+struct Latest {
+    of: SequenceId,
+    rows: usize,
+    /// The position after them.
+    end: usize,
 }
 
 /// Programs that come again and again: whole chunks and single tokens.
@@ -104,10 +110,8 @@ impl<B: Backend> Engine<B> {
         let mut engine = Engine {
             rope: Rope::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
-            planned: Vec::new(),
-            cached: 0,
-            factors: Factors::Short,
-            latest: 0,
+            regions: Regions::new(ctx_len),
+            latest: None,
             ahead: None,
             sampler: None,
             backend,
@@ -161,7 +165,7 @@ impl<B: Backend> Engine<B> {
         &self.model.config
     }
 
-    /// Positions that the cache has room for.
+    /// Positions that the cache has room for, of all sequences: the longest that one can be.
     pub fn ctx_len(&self) -> usize {
         self.ctx_len
     }
@@ -178,95 +182,46 @@ impl<B: Backend> Engine<B> {
         self.model.decode_bytes() + kv::cache_bytes(self.config(), cached, kind)
     }
 
-    /// Says which tokens the sequence should hold. What the cache has in common with them stays, the rest is to come.
-    ///
-    /// Where the new length asks for other LongRoPE factors than the cache was rotated with, nothing of it stays: deeper layers'
-    /// keys and values depend on the factors through attention.
-    ///
-    /// # Errors
-    /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then as it was.
-    pub fn plan(&mut self, tokens: &[u32]) -> Result<()> {
-        if tokens.is_empty() {
-            fail!(Code::BadOption, "there is nothing to compute: the prompt has no tokens");
-        }
-        if tokens.len() > self.ctx_len {
-            fail!(
-                Code::PromptTooLong,
-                "the prompt has {} tokens and the context holds {}",
-                tokens.len(),
-                self.ctx_len;
-                "shorten it or load with a longer context"
-            );
-        }
-        let vocab_size = self.config().vocab_size;
-        if let Some(bad) = tokens.iter().find(|&&id| id >= vocab_size) {
-            fail!(Code::BadToken, "token id {bad} is outside the vocabulary of {vocab_size}");
-        }
-        self.leave_ahead();
-        let factors = self.rope.factors(tokens.len());
-        let common = self.planned[..self.cached].iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        // The last token always runs again: its hidden state is what the logits come from.
-        self.cached = if factors == self.factors { common.min(tokens.len() - 1) } else { 0 };
-        self.factors = factors;
-        self.planned = tokens.to_vec();
-        Ok(())
-    }
-
-    /// Appends one token to the plan.
-    ///
-    /// # Errors
-    /// `context-full` when there is no room for it, `bad-token`.
-    pub fn push(&mut self, token: u32) -> Result<()> {
-        if self.planned.len() == self.ctx_len {
-            fail!(Code::ContextFull, "the context of {} tokens is full", self.ctx_len; "load with a longer one or start anew");
-        }
-        if token >= self.config().vocab_size {
-            fail!(Code::BadToken, "token id {token} is outside the vocabulary of {}", self.config().vocab_size);
-        }
-        self.planned.push(token);
-        match &mut self.ahead {
-            // The step that runs already is this token's.
-            Some(ahead) if ahead.token == Some(token) => {
-                ahead.token = None;
-                self.cached += 1;
-                self.latest = 1;
-            }
-            _ => self.leave_ahead(),
-        }
-        let factors = self.rope.factors(self.planned.len());
-        if factors != self.factors {
-            self.factors = factors;
-            self.cached = 0;
-        }
-        Ok(())
-    }
-
-    /// The tokens of the plan.
-    pub fn tokens(&self) -> &[u32] {
-        &self.planned
-    }
-
-    /// How many planned tokens the cache does not hold yet.
-    pub fn pending(&self) -> usize {
-        self.planned.len() - self.cached
-    }
-
-    /// Takes the next chunk through the layers and answers how many tokens are still pending.
-    pub async fn advance(&mut self) -> Result<usize> {
-        let rows = self.pending().min(self.chunk);
+    /// Takes a sequence's next chunk through the layers and answers how many tokens are still pending.
+    pub async fn advance(&mut self, sequence: &mut Sequence) -> Result<usize> {
+        self.check_own(sequence)?;
+        let rows = sequence.pending().min(self.chunk);
         if rows == 0 {
             return Ok(0);
         }
         self.leave_ahead();
-        self.write_step(rows)?;
+        self.write_step(sequence, rows)?;
         self.run_layers(rows).await?;
-        self.cached += rows;
-        self.latest = rows;
-        if self.pending() > 0 {
+        sequence.cached += rows;
+        self.note_latest(sequence, rows, sequence.cached);
+        if sequence.pending() > 0 {
             // Waiting here keeps a GPU's queue short, so that progress is true and stopping takes one chunk.
             self.backend.read(self.scratch.step, 0, &mut [0; 4]).await?;
         }
-        Ok(self.pending())
+        Ok(sequence.pending())
+    }
+
+    fn note_latest(&mut self, sequence: &Sequence, rows: usize, end: usize) {
+        self.latest = Some(Latest { of: sequence.id(), rows, end });
+    }
+
+    /// The rows of `scratch.x`, if they end with the last that the cache holds of a sequence.
+    fn latest_rows(&self, sequence: &Sequence) -> Option<usize> {
+        let latest = self.latest.as_ref()?;
+        (latest.end == sequence.cached && sequence.is(&latest.of)).then_some(latest.rows)
+    }
+
+    /// Works through what is pending, so that `scratch.x` ends with the last planned token; the row that is its.
+    async fn reach_end(&mut self, sequence: &mut Sequence) -> Result<usize> {
+        if sequence.planned.is_empty() {
+            fail!(Code::BadOption, "there is nothing to compute: the sequence has no tokens");
+        }
+        // What another sequence, or a step ahead that was left, has overwritten is computed again.
+        if sequence.pending() == 0 && self.latest_rows(sequence).is_none() {
+            sequence.cached -= 1;
+        }
+        while self.advance(sequence).await? > 0 {}
+        Ok(self.latest_rows(sequence).unwrap_or(1) - 1)
     }
 
     async fn make_ready(&mut self, ops: Vec<Op>) -> Result<B::Program> {
@@ -287,11 +242,10 @@ impl<B: Backend> Engine<B> {
         Ok(())
     }
 
-    /// The logits after the last planned token, `[vocab_size]`. Works through what is pending first.
-    pub async fn logits(&mut self) -> Result<Vec<f32>> {
-        self.forget_ahead();
-        while self.advance().await? > 0 {}
-        let last = self.latest - 1;
+    /// The logits after a sequence's last planned token, `[vocab_size]`. Works through what is pending first.
+    pub async fn logits(&mut self, sequence: &mut Sequence) -> Result<Vec<f32>> {
+        self.leave_ahead();
+        let last = self.reach_end(sequence).await?;
         let program = match self.programs.head.take_if(|_| last == 0) {
             Some(program) => program,
             None => self.make_ready(self.model.record_head(&self.scratch, last, 1)).await?,
@@ -303,12 +257,13 @@ impl<B: Backend> Engine<B> {
         self.floats(self.scratch.logits, self.config().vocab_size as usize).await
     }
 
-    /// Hands the logits of every row of the latest chunk to `sink`, with the row's position.
-    pub async fn chunk_logits(&mut self, sink: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
+    /// Hands the logits of every row of the chunk that [`Engine::advance`] has just taken to `sink`, with the row's position.
+    pub async fn chunk_logits(&mut self, sequence: &Sequence, sink: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
         let vocab = self.config().vocab_size as usize;
-        let first_position = self.cached - self.latest;
-        for first in (0..self.latest).step_by(self.head_rows) {
-            let rows = self.head_rows.min(self.latest - first);
+        let latest = self.latest_rows(sequence).unwrap_or(0);
+        let first_position = sequence.cached - latest;
+        for first in (0..latest).step_by(self.head_rows) {
+            let rows = self.head_rows.min(latest - first);
             let program = self.make_ready(self.model.record_head(&self.scratch, first, rows)).await?;
             self.backend.run(&program)?;
             let logits = self.floats(self.scratch.logits, rows * vocab).await?;
@@ -319,14 +274,15 @@ impl<B: Backend> Engine<B> {
 
     /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after every layer but the last, and
     /// after the final norm, which is what transformers calls `hidden_states`. For finding out where a difference begins.
-    pub async fn hidden_states(&mut self, tokens: &[u32]) -> Result<Vec<Vec<f32>>> {
-        self.plan(tokens)?;
-        self.cached = 0;
+    pub async fn hidden_states(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.check_own(sequence)?;
+        self.plan(sequence, tokens)?;
+        sequence.cached = 0;
         let rows = tokens.len();
         if rows > self.chunk {
             fail!(Code::BadOption, "hidden states can be had of {} tokens at once, not {rows}", self.chunk);
         }
-        self.write_step(rows)?;
+        self.write_step(sequence, rows)?;
         let size = rows * self.config().hidden_size as usize;
         let mut states = Vec::new();
         for (ops, hidden) in self.model.record_layer_by_layer(&self.scratch, &self.cache, rows) {
@@ -338,20 +294,21 @@ impl<B: Backend> Engine<B> {
         let after_norm = states.pop();
         states.pop();
         states.extend(after_norm);
-        self.cached = rows;
-        self.latest = rows;
+        sequence.cached = rows;
+        self.note_latest(sequence, rows, rows);
         Ok(states)
     }
 
-    fn write_step(&mut self, rows: usize) -> Result<()> {
-        let pos = self.cached;
-        self.backend.write(self.scratch.ids, 0, bytemuck::cast_slice(&self.planned[pos..pos + rows]))?;
-        self.write_position(pos, rows)
+    fn write_step(&mut self, sequence: &Sequence, rows: usize) -> Result<()> {
+        let position = sequence.cached;
+        self.backend.write(self.scratch.ids, 0, bytemuck::cast_slice(&sequence.planned[position..position + rows]))?;
+        self.write_start(sequence, position, rows)
     }
 
-    fn write_position(&mut self, pos: usize, rows: usize) -> Result<()> {
-        let angles = self.rope.angles(self.factors, pos, rows);
-        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&(pos as u32)))?;
+    fn write_start(&mut self, sequence: &Sequence, position: usize, rows: usize) -> Result<()> {
+        let angles = self.rope.angles(sequence.factors, position, rows);
+        let start = Start { position: position as u32, first: sequence.region.first };
+        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
         self.backend.write(self.scratch.angles, 0, bytemuck::cast_slice(&angles))
     }
 

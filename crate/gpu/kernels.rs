@@ -325,7 +325,7 @@ fn rope(tuning: &Tuning, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads:
         rotary_dim,
         first_head: cache.first_head,
         heads: cache.heads,
-        ctx_len: cache.ctx_len,
+        positions: cache.positions,
     };
     let pairs = n_heads / n_kv_heads * cache.heads * (rotary_dim / 2);
     let fours = 2 * cache.heads * (head_dim / 4);
@@ -347,7 +347,7 @@ fn attend(tuning: &Tuning, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: 
         fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds"; "run on the CPU");
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let params = params::Attend { n_heads, n_kv_heads, first_head: cache.first_head, ctx_len: cache.ctx_len, window, scale, rows };
+    let params = params::Attend { n_heads, n_kv_heads, first_head: cache.first_head, positions: cache.positions, window, scale, rows };
     let queries = n_heads / n_kv_heads * rows;
     let teams = tuning.query_teams.min(ATTENDING / fours).min(queries.div_ceil(TEAM_QUERIES));
     Ok(Dispatch {
@@ -369,7 +369,7 @@ fn attend_token(tuning: &Tuning, inputs: [Buf; 3], cache: KvPart, partials: Buf,
         n_kv_heads,
         rotary_dim,
         first_head: cache.first_head,
-        ctx_len: cache.ctx_len,
+        positions: cache.positions,
         window,
         scale: 1.0 / (head_dim as f32).sqrt(),
     };

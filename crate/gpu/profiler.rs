@@ -7,7 +7,7 @@ use super::kernels::Dispatch;
 use super::shaders::Shader;
 use super::work::Work;
 use super::{Readback, device::Device};
-use crate::op::Buf;
+use crate::op::{Buf, Start};
 use crate::profile::Kernel;
 
 /// Dispatches that are timed in one submission at most: a set of queries holds 4096.
@@ -27,8 +27,8 @@ pub(super) struct Profiler {
     recorded: Vec<Timed>,
     /// What was submitted.
     submitted: Vec<(Vec<Timed>, Readback)>,
-    /// Single words as they were last written, since the position decides how much attention there is.
-    words: HashMap<Buf, u32>,
+    /// What was last written to buffers as small as a [`Start`], since the position decides how much attention there is.
+    starts: HashMap<Buf, Start>,
 }
 
 /// A dispatch under way.
@@ -64,20 +64,20 @@ impl Profiler {
             mapped_at_creation: false,
         });
         let tick = f64::from(device.queue.get_timestamp_period()) * 1e-9;
-        Profiler { queries, resolved, tick, recorded: Vec::new(), submitted: Vec::new(), words: HashMap::new() }
+        Profiler { queries, resolved, tick, recorded: Vec::new(), submitted: Vec::new(), starts: HashMap::new() }
     }
 
     /// Takes note of what was written to the beginning of a buffer.
     pub fn wrote(&mut self, buf: Buf, bytes: &[u8]) {
-        if let Ok(word) = bytes.try_into() {
-            self.words.insert(buf, u32::from_ne_bytes(word));
+        if let Ok(start) = bytemuck::try_pod_read_unaligned(bytes) {
+            self.starts.insert(buf, start);
         }
     }
 
     /// The timestamps of a dispatch that is about to be recorded.
     pub fn time(&mut self, what: &Measured) -> wgpu::ComputePassTimestampWrites<'_> {
         let first = 2 * self.recorded.len() as u32;
-        let position = what.work.attention.and_then(|attention| self.words.get(&attention.step).copied()).unwrap_or(0);
+        let position = what.work.attention.and_then(|attention| self.starts.get(&attention.step)).map_or(0, |start| start.position);
         self.recorded.push(Timed { what: what.clone(), position });
         wgpu::ComputePassTimestampWrites {
             query_set: &self.queries,

@@ -18,7 +18,7 @@ pub(super) struct Work {
     pub attention: Option<Attention>,
 }
 
-/// Attention of `rows` queries, the first of them at the position that `step` holds.
+/// Attention of `rows` queries, the first of them at the position in `step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attention {
     pub step: Buf,

@@ -6,7 +6,7 @@ use super::kv::LayerCache;
 use super::layer::Layer;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::op::{Buf, Matrix, Op};
+use crate::op::{Buf, Matrix, Op, Start};
 use crate::weights::config::{AttentionBias, Config};
 use crate::weights::load::ONE;
 
@@ -15,7 +15,7 @@ use crate::weights::load::ONE;
 pub struct Scratch {
     /// `[rows]`, token ids, u32.
     pub ids: Buf,
-    /// One u32: the position of the chunk's first row.
+    /// One [`Start`]: where the chunk's first row is.
     pub step: Buf,
     /// `[rows, rotary_dim]`.
     pub angles: Buf,
@@ -43,7 +43,7 @@ impl Scratch {
         Ok(Scratch {
             ones,
             ids: floats("token ids", rows, 1)?,
-            step: floats("position", 1, 1)?,
+            step: floats("position", 1, (size_of::<Start>() / 4) as u32)?,
             angles: floats("rotary angles", rows, config.rotary_dim.max(1))?,
             x: floats("hidden states", rows, config.hidden_size)?,
             h: floats("normed hidden states", rows, config.hidden_size)?,

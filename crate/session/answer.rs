@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Session;
 use crate::backend::{Backend, Counters};
 use crate::clock;
-use crate::engine::{Engine, SampleOptions};
+use crate::engine::{Engine, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::SamplerParams;
 use crate::text::options::Options;
@@ -286,8 +286,8 @@ impl Generation {
     ///
     /// # Errors
     /// `prompt-too-long` where the engine's context is too short for the sequence.
-    pub(super) fn go_on<B: Backend>(&mut self, engine: &mut Engine<B>) -> Result<()> {
-        engine.plan(&self.tokens)?;
+    pub(super) fn go_on<B: Backend>(&mut self, engine: &mut Engine<B>, sequence: &mut Sequence) -> Result<()> {
+        engine.plan(sequence, &self.tokens)?;
         self.is_behind = true;
         self.work = Work::default();
         let sampling = self.sampler.sampling();
@@ -301,7 +301,7 @@ impl Generation {
                 seed: self.sampler.seed(),
                 place: self.sampler.chosen(),
             };
-            if engine.begin_sampling(options)? { Choice::Sampled } else { Choice::Here }
+            if engine.begin_sampling(sequence, options)? { Choice::Sampled } else { Choice::Here }
         };
         Ok(())
     }
@@ -352,6 +352,7 @@ pub fn sampler_params(sampling: &Sampling) -> SamplerParams {
 /// One step of an answer on an engine.
 pub(super) struct Step<'a, B: Backend> {
     pub engine: &'a mut Engine<B>,
+    pub sequence: &'a mut Sequence,
     pub text_assets: &'a TextAssets,
     pub generation: &'a mut Generation,
 }
@@ -368,7 +369,7 @@ impl<B: Backend> Step<'_, B> {
     }
 
     async fn prefill(&mut self) -> Result<Event> {
-        let pending = self.engine.advance().await?;
+        let pending = self.engine.advance(self.sequence).await?;
         if pending == 0 {
             self.generation.is_behind = false;
             self.generation.phase = Phase::Decode;
@@ -379,9 +380,9 @@ impl<B: Backend> Step<'_, B> {
     async fn decode(&mut self) -> Result<Event> {
         loop {
             // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like any prefill.
-            if self.engine.pending() > 1 {
-                let pending = self.engine.advance().await?;
-                let total = self.engine.tokens().len();
+            if self.sequence.pending() > 1 {
+                let pending = self.engine.advance(self.sequence).await?;
+                let total = self.sequence.tokens().len();
                 return Ok(Event::Prefill { done: total - pending, total });
             }
             let token = self.choose().await?;
@@ -398,11 +399,11 @@ impl<B: Backend> Step<'_, B> {
             if self.generation.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
             }
-            if self.generation.generated == self.generation.max_tokens || self.engine.tokens().len() == self.engine.ctx_len() {
+            if self.generation.generated == self.generation.max_tokens || self.sequence.tokens().len() == self.sequence.ctx_len() {
                 let rest = text + &self.generation.stream.finish();
                 return Ok(self.end_with(rest, Finish::Length));
             }
-            self.engine.push(token)?;
+            self.engine.push(self.sequence, token)?;
             self.generation.tokens.push(token);
             if !text.is_empty() {
                 return Ok(Event::Text { text });
@@ -412,9 +413,9 @@ impl<B: Backend> Step<'_, B> {
 
     async fn choose(&mut self) -> Result<u32> {
         let token = match self.generation.choice {
-            Choice::Here => return Ok(self.generation.sampler.sample(&mut self.engine.logits().await?)),
-            Choice::Greedy => self.engine.greedy().await?,
-            Choice::Sampled => self.engine.sample().await?,
+            Choice::Here => return Ok(self.generation.sampler.sample(&mut self.engine.logits(self.sequence).await?)),
+            Choice::Greedy => self.engine.greedy(self.sequence).await?,
+            Choice::Sampled => self.engine.sample(self.sequence).await?,
         };
         self.generation.sampler.accept(token);
         Ok(token)

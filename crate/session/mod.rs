@@ -13,7 +13,7 @@ pub use resilient::{Device, Host, ResilientAnswer, ResilientSession, Wanted};
 pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
@@ -67,10 +67,11 @@ pub struct Description {
     pub measured: Option<Verdict>,
 }
 
-/// A loaded model, and the sequence that its cache holds.
+/// A loaded model, and a sequence in its cache.
 pub struct Session<B: Backend> {
     engine: Engine<B>,
-    /// The id of the generation whose sequence the engine has, where that is known.
+    sequence: Sequence,
+    /// The id of the generation whose tokens the sequence has, where that is known.
     current: Option<usize>,
     text_assets: TextAssets,
     /// Ids that must never be chosen.
@@ -106,7 +107,16 @@ impl<B: Backend> Session<B> {
         .await?;
         let padding: Vec<u32> = text_assets.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
-        Ok(Session { engine, current: None, text_assets, padding, model: checkpoint.source().name(), parameters: checkpoint.parameters() })
+        let sequence = engine.sequence(None)?;
+        Ok(Session {
+            engine,
+            sequence,
+            current: None,
+            text_assets,
+            padding,
+            model: checkpoint.source().name(),
+            parameters: checkpoint.parameters(),
+        })
     }
 
     /// What was loaded.
@@ -120,10 +130,15 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// The engine, for whoever speaks in token ids.
-    pub fn engine(&mut self) -> &mut Engine<B> {
+    /// The engine.
+    pub fn engine(&self) -> &Engine<B> {
+        &self.engine
+    }
+
+    /// The engine and the session's sequence, for whoever speaks in token ids.
+    pub fn engine_and_sequence(&mut self) -> (&mut Engine<B>, &mut Sequence) {
         self.current = None;
-        &mut self.engine
+        (&mut self.engine, &mut self.sequence)
     }
 
     /// The tokenizer.
@@ -197,7 +212,7 @@ impl<B: Backend> Session<B> {
         }
         let mut generation = Generation::new(prompt, stream, options, &self.padding)?;
         self.take_up(&mut generation)?;
-        generation.cached = prompt.len() - self.engine.pending();
+        generation.cached = prompt.len() - self.sequence.pending();
         Ok(generation)
     }
 
@@ -211,11 +226,11 @@ impl<B: Backend> Session<B> {
             // Of two that take turns, none would ever come to a token if it gave way after each chunk.
             let is_hurried = generation.is_behind && self.current.is_some();
             self.take_up(generation)?;
-            while is_hurried && self.engine.pending() > 1 {
-                self.engine.advance().await?;
+            while is_hurried && self.sequence.pending() > 1 {
+                self.engine.advance(&mut self.sequence).await?;
             }
         }
-        Step { engine: &mut self.engine, text_assets: &self.text_assets, generation }.next().await
+        Step { engine: &mut self.engine, sequence: &mut self.sequence, text_assets: &self.text_assets, generation }.next().await
     }
 
     /// Ends an answer where it is; its figures up to now.
@@ -225,7 +240,7 @@ impl<B: Backend> Session<B> {
 
     fn take_up(&mut self, generation: &mut Generation) -> Result<()> {
         self.current = None;
-        generation.go_on(&mut self.engine)?;
+        generation.go_on(&mut self.engine, &mut self.sequence)?;
         self.current = Some(generation.id());
         Ok(())
     }

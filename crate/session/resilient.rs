@@ -325,7 +325,7 @@ impl<H: Host> ResilientSession<H> {
         let mut session = self.session(gpu, self.gpu_ctx_len, contest).await?;
         self.host.loaded(session.engine());
         let Some(Contest { rivals, bytes, .. }) = contest.as_ref().filter(|_| self.verdict.is_none()) else { return Ok(Some(session)) };
-        let verdict = match Verdict::measure(session.engine(), self.host.cpu().await).await {
+        let verdict = match Verdict::measure(&mut session, self.host.cpu().await).await {
             Err(error) if is_of_the_gpu(&error) => return Err(error),
             measured => measured.ok().flatten(),
         };

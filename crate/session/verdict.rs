@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Formatter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Session;
 use crate::backend::Backend;
-use crate::engine::{Engine, Tokens};
+use crate::engine::Tokens;
 use crate::error::Result;
 
 /// What is compared: reading and writing may differ, and conversations are both.
@@ -32,8 +33,9 @@ impl Verdict {
     ///
     /// # Errors
     /// The GPU's.
-    pub(super) async fn measure<G: Backend, C: Backend>(engine: &mut Engine<G>, cpu: Result<C>) -> Result<Option<Verdict>> {
-        let gpu = engine.estimate(TOKENS).await?;
+    pub(super) async fn measure<G: Backend, C: Backend>(session: &mut Session<G>, cpu: Result<C>) -> Result<Option<Verdict>> {
+        let (engine, sequence) = session.engine_and_sequence();
+        let gpu = engine.estimate(sequence, TOKENS).await?;
         let Ok(cpu) = cpu else { return Ok(None) };
         // To the microsecond, so that what is kept is read again as it was.
         let rounded = |seconds: f64| (seconds * 1e6).round() / 1e6;

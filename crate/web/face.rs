@@ -189,8 +189,14 @@ impl PhiEngine {
     pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
         let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
         let figures = match self.0.device().await.map_err(thrown)? {
-            Device::Gpu(session) => bench::measure(session.engine(), plan).await,
-            Device::Cpu(session) => bench::measure(session.engine(), plan).await,
+            Device::Gpu(session) => {
+                let (engine, sequence) = session.engine_and_sequence();
+                bench::measure(engine, sequence, plan).await
+            }
+            Device::Cpu(session) => {
+                let (engine, sequence) = session.engine_and_sequence();
+                bench::measure(engine, sequence, plan).await
+            }
         };
         Ok(to_js(&figures.map_err(thrown)?).unchecked_into())
     }

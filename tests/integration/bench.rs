@@ -88,9 +88,9 @@ fn a_synthetic_model_answers_and_a_letter_is_a_token() {
     let text = "The quick brown fox jumps over the lazy dog, 3 times.";
     let ids = session.tokenizer().encode(text, true).unwrap();
     assert_eq!(ids.len(), text.len());
-    let engine = session.engine();
-    engine.plan(&ids).unwrap();
-    let logits = block_on(engine.logits()).unwrap();
+    let (engine, sequence) = session.engine_and_sequence();
+    engine.plan(sequence, &ids).unwrap();
+    let logits = block_on(engine.logits(sequence)).unwrap();
     let (low, high) = logits.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
     assert!(low.is_finite() && high.is_finite() && high - low > 0.1, "logits from {low} to {high}");
 }
@@ -98,9 +98,9 @@ fn a_synthetic_model_answers_and_a_letter_is_a_token() {
 #[test]
 fn measuring_runs_what_was_planned() {
     let mut session = session(tiny(FILE_BYTES));
-    let engine = session.engine();
-    let figures = block_on(measure(engine, Plan { prompt: 300, generate: 5 })).unwrap();
-    assert_eq!((figures.prompt_tokens, figures.generated_tokens, engine.tokens().len()), (300, 5, 305));
+    let (engine, sequence) = session.engine_and_sequence();
+    let figures = block_on(measure(engine, sequence, Plan { prompt: 300, generate: 5 })).unwrap();
+    assert_eq!((figures.prompt_tokens, figures.generated_tokens, sequence.tokens().len()), (300, 5, 305));
     assert!(figures.prefill_tps > 0.0 && figures.decode_tps > 0.0);
     // 4.5 bits a weight, and halves for two layers' keys and values of two heads of 16 at 302 positions.
     let matrices: usize = engine.config().matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
@@ -108,7 +108,7 @@ fn measuring_runs_what_was_planned() {
     for (prompt, generate, code) in
         [(0, 1, Code::BadOption), (1, 0, Code::BadOption), (513, 1, Code::PromptTooLong), (512, 1, Code::ContextFull)]
     {
-        assert_eq!(block_on(measure(engine, Plan { prompt, generate })).unwrap_err().code, code, "{prompt} + {generate}");
+        assert_eq!(block_on(measure(engine, sequence, Plan { prompt, generate })).unwrap_err().code, code, "{prompt} + {generate}");
     }
 }
 

@@ -26,40 +26,72 @@ async_test! {
     async fn bad_tokens_are_refused_and_the_sequence_stays() {
         let golden = Golden::tiny_phi();
         let mut engine = engine(tiny_phi(), Some(32)).await.unwrap();
+        let mut sequence = engine.sequence(None).unwrap();
         let good = golden.ids("short.ids");
-        engine.plan(&good).unwrap();
-        let before = engine.logits().await.unwrap();
+        engine.plan(&mut sequence, &good).unwrap();
+        let before = engine.logits(&mut sequence).await.unwrap();
 
         let too_long = vec![5; 33];
         for (tokens, code) in [(&[5, 384][..], Code::BadToken), (&[], Code::BadOption), (&too_long, Code::PromptTooLong)] {
-            let error = engine.plan(tokens).unwrap_err();
+            let error = engine.plan(&mut sequence, tokens).unwrap_err();
             assert_eq!(error.code, code, "{error}");
-            assert_eq!(engine.tokens(), good);
+            assert_eq!(sequence.tokens(), good);
         }
-        assert_eq!(engine.push(384).unwrap_err().code, Code::BadToken);
-        assert_eq!(engine.logits().await.unwrap(), before);
+        assert_eq!(engine.push(&mut sequence, 384).unwrap_err().code, Code::BadToken);
+        assert_eq!(engine.logits(&mut sequence).await.unwrap(), before);
     }
 
     async fn a_full_context_takes_no_more() {
         let mut engine = engine(tiny_phi(), Some(24)).await.unwrap();
-        engine.plan(&Golden::tiny_phi().ids("short.ids")).unwrap();
-        engine.logits().await.unwrap();
-        assert_eq!(engine.push(5).unwrap_err().code, Code::ContextFull);
+        let mut sequence = engine.sequence(None).unwrap();
+        engine.plan(&mut sequence, &Golden::tiny_phi().ids("short.ids")).unwrap();
+        engine.logits(&mut sequence).await.unwrap();
+        assert_eq!(engine.push(&mut sequence, 5).unwrap_err().code, Code::ContextFull);
+    }
+
+    async fn sequences_share_the_context_and_give_it_back() {
+        let mut engine = engine(tiny_phi(), Some(24)).await.unwrap();
+        for ctx_len in [0, 25] {
+            assert_eq!(engine.sequence(Some(ctx_len)).err().unwrap().code, Code::BadOption);
+        }
+        let [first, second, third] = [8, 9, 7].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
+        let error = engine.sequence(Some(1)).err().unwrap();
+        assert!(error.code == Code::OutOfMemory && error.message.contains("0 are free"), "{error}");
+        drop(second);
+        let error = engine.sequence(Some(10)).err().unwrap();
+        assert!(error.message.contains("9 are free"), "{error}");
+        let again = [4, 5].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
+        drop((first, again));
+        assert_eq!(engine.sequence(Some(17)).unwrap().ctx_len(), 17);
+        drop(third);
+        assert_eq!(engine.sequence(None).unwrap().ctx_len(), 24);
+    }
+
+    async fn a_sequence_of_another_engine_is_refused() {
+        let [mut one, mut other] = [engine(tiny_phi(), Some(8)).await.unwrap(), engine(tiny_phi(), Some(8)).await.unwrap()];
+        let mut sequence = one.sequence(None).unwrap();
+        one.plan(&mut sequence, &[5]).unwrap();
+        assert_eq!(other.logits(&mut sequence).await.unwrap_err().code, Code::Internal);
+        let empty = one.sequence(Some(1)).err().unwrap();
+        assert_eq!(empty.code, Code::OutOfMemory);
+        one.logits(&mut sequence).await.unwrap();
     }
 
     async fn stopping_between_chunks_loses_nothing() {
         let ids: Vec<u32> = (0..700).map(|i| 3 + i * 7 % 380).collect();
         let mut straight = engine(tiny_phi(), None).await.unwrap();
-        straight.plan(&ids).unwrap();
-        let expected = straight.logits().await.unwrap();
+        let mut straight_sequence = straight.sequence(None).unwrap();
+        straight.plan(&mut straight_sequence, &ids).unwrap();
+        let expected = straight.logits(&mut straight_sequence).await.unwrap();
 
         let mut stopped = engine(tiny_phi(), None).await.unwrap();
-        stopped.plan(&ids).unwrap();
-        assert_eq!(stopped.advance().await.unwrap(), 700 - 128);
+        let mut stopped_sequence = stopped.sequence(None).unwrap();
+        stopped.plan(&mut stopped_sequence, &ids).unwrap();
+        assert_eq!(stopped.advance(&mut stopped_sequence).await.unwrap(), 700 - 128);
         // Somebody stops here and asks the same again: the first chunk is still good.
-        stopped.plan(&ids).unwrap();
-        assert_eq!(stopped.pending(), 700 - 128);
-        assert_eq!(stopped.logits().await.unwrap(), expected);
+        stopped.plan(&mut stopped_sequence, &ids).unwrap();
+        assert_eq!(stopped_sequence.pending(), 700 - 128);
+        assert_eq!(stopped.logits(&mut stopped_sequence).await.unwrap(), expected);
     }
 }
 

@@ -24,12 +24,13 @@ fn profiling() -> GpuOptions {
 
 /// Two tokens after the prompt, the kernels of the second one, and what the device was asked for it.
 async fn second_token(engine: &mut Engine<Gpu>) -> ([u32; 2], Option<Vec<Kernel>>, Counters) {
-    engine.plan(&Golden::tiny_phi().ids("short.ids")).unwrap();
-    let first = engine.greedy().await.unwrap();
-    engine.push(first).unwrap();
+    let mut sequence = engine.sequence(None).unwrap();
+    engine.plan(&mut sequence, &Golden::tiny_phi().ids("short.ids")).unwrap();
+    let first = engine.greedy(&mut sequence).await.unwrap();
+    engine.push(&mut sequence, first).unwrap();
     engine.take_kernels().await.unwrap();
     let before = engine.counters().unwrap();
-    let second = engine.greedy().await.unwrap();
+    let second = engine.greedy(&mut sequence).await.unwrap();
     let after = engine.counters().unwrap();
     let asked = Counters {
         dispatches: after.dispatches - before.dispatches,
@@ -50,6 +51,7 @@ fn every_dispatch_of_a_token_is_timed_and_has_its_bytes() {
         let mut engine = block_on(load(GpuOptions { most_dispatches, ..profiling() }));
         let (_, kernels, asked) = block_on(second_token(&mut engine));
         let kernels = kernels.unwrap();
+        let tokens = Golden::tiny_phi().ids("short.ids").len() + 1;
         assert_eq!(total(&kernels, |kernel| kernel.calls), asked.dispatches);
         assert_eq!(asked.passes, asked.dispatches, "each has a pass of its own");
         assert_eq!(asked.submits, most_dispatches.map_or(1, |most| asked.dispatches / u64::from(most) + 1));
@@ -57,12 +59,12 @@ fn every_dispatch_of_a_token_is_timed_and_has_its_bytes() {
             assert!(kernel.seconds > 0.0 && kernel.bytes >= kernel.weight_bytes + kernel.cache_bytes && kernel.bytes > 0, "{kernel:?}");
         }
         let read = total(&kernels, |kernel| kernel.weight_bytes) + total(&kernels, |kernel| kernel.cache_bytes);
-        assert_eq!(read, engine.decode_bytes(engine.tokens().len()), "{kernels:?}");
+        assert_eq!(read, engine.decode_bytes(tokens), "{kernels:?}");
         let config = engine.config();
         // Every matrix but the embedding, whose rows are looked up; it counts once, as the head.
         let weights: usize = config.matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
         let lookup = if config.tie_word_embeddings { 0 } else { config.vocab_size * config.hidden_size };
-        let heads = config.num_hidden_layers * config.heads().q_width() * engine.tokens().len() as u32;
+        let heads = config.num_hidden_layers * config.heads().q_width() * tokens as u32;
         let expected = 2 * (weights as u64 - u64::from(lookup)) + 4 * u64::from(heads);
         assert_eq!(total(&kernels, |kernel| kernel.operations), expected, "{kernels:?}");
     }

@@ -26,11 +26,12 @@ fn tune(known: &str, anew: bool) -> Option<Tune> {
 
 fn answer(engine: &mut Engine<Gpu>) -> Vec<u32> {
     block_on(async {
-        engine.plan(&Golden::tiny_phi().ids("short.ids")).unwrap();
+        let mut sequence = engine.sequence(None).unwrap();
+        engine.plan(&mut sequence, &Golden::tiny_phi().ids("short.ids")).unwrap();
         let mut answer = Vec::new();
         for _ in 0..12 {
-            answer.push(engine.greedy().await.unwrap());
-            engine.push(answer[answer.len() - 1]).unwrap();
+            answer.push(engine.greedy(&mut sequence).await.unwrap());
+            engine.push(&mut sequence, answer[answer.len() - 1]).unwrap();
         }
         answer
     })

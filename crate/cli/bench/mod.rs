@@ -120,7 +120,8 @@ impl Task for Timing {
         cache::keep_tuned(&engine);
         drop(checkpoint);
         let load_ms = start.elapsed().as_secs_f64() * 1e3;
-        let figures = measure(&mut engine, plan).await?;
+        let mut sequence = engine.sequence(None)?;
+        let figures = measure(&mut engine, &mut sequence, plan).await?;
         drop(engine);
         let threads = threads(args.compute.threads);
         let file = args.model.file_stem().unwrap_or_default().to_string_lossy();

@@ -6,10 +6,12 @@ use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::op::{Heads, KvKind, KvPart, Op};
+use crate::op::{Heads, KvKind, KvPart, Op, Start};
 
 /// More positions than a workgroup takes at once, so that some run has several blocks and several runs are merged.
 const POSITION: usize = 600;
+/// What other sequences have before this one's.
+const FIRST: usize = 5;
 const HEADS: Heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
 const DIM: usize = HEADS.head_dim as usize;
 const ROTARY: usize = 24;
@@ -20,7 +22,7 @@ const TOKENS: [usize; 2] = [1, 25];
 struct Cached {
     keys: Vec<f16>,
     values: Vec<f16>,
-    ctx_len: usize,
+    positions: usize,
 }
 
 pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
@@ -31,19 +33,20 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 }
 
 async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
-    let ctx_len = POSITION + tokens + 2;
-    let size = HEADS.n_kv_heads as usize * ctx_len * DIM;
+    let positions = FIRST + POSITION + tokens + 2;
+    let size = HEADS.n_kv_heads as usize * positions * DIM;
     let noise = |salt: u32| -> Vec<f16> { (0..size).map(|i| f16::from_f32(pseudo(i, salt))).collect() };
-    let mut cached = Cached { keys: noise(23), values: noise(29), ctx_len };
+    let mut cached = Cached { keys: noise(23), values: noise(29), positions };
     let fused: Vec<f32> = (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
 
-    let buffers = [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::bytes_of(&(POSITION as u32))];
+    let start = Start { position: POSITION as u32, first: FIRST as u32 };
+    let buffers = [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::bytes_of(&start)];
     let [qkv, angles, step] = buffers.map(|bytes| upload(gpu, bytes));
     let (qkv, angles, step) = (qkv?, angles?, step?);
     let (keys, values) = (upload(gpu, bytemuck::cast_slice(&cached.keys))?, upload(gpu, bytemuck::cast_slice(&cached.values))?);
     let out = upload(gpu, &vec![0; 4 * tokens * HEADS.q_width() as usize])?;
-    let cache = KvPart { keys, values, first_head: 0, heads: HEADS.n_kv_heads, ctx_len: ctx_len as u32, kind: KvKind::F16 };
+    let cache = KvPart { keys, values, first_head: 0, heads: HEADS.n_kv_heads, positions: positions as u32, kind: KvKind::F16 };
     let rows = tokens as u32;
     let rope = Op::Rope { qkv, angles, step, cache, heads: HEADS, rotary_dim: ROTARY as u32, rows };
     run(gpu, &[rope, Op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }]).await?;
@@ -89,7 +92,7 @@ impl Cached {
         for head in 0..heads {
             let key = rotated(&row[(queries + head) * DIM..][..DIM], token);
             let value = &row[(queries + heads + head) * DIM..][..DIM];
-            let at = (head * self.ctx_len + POSITION + token) * DIM;
+            let at = (head * self.positions + FIRST + POSITION + token) * DIM;
             for i in 0..DIM {
                 (self.keys[at + i], self.values[at + i]) = (f16::from_f32(key[i]), f16::from_f32(value[i]));
             }
@@ -98,7 +101,7 @@ impl Cached {
 
     /// The mean of the values up to the token's position, weighed by how the keys match.
     fn attended(&self, head: usize, token: usize, query: &[f32]) -> Vec<f32> {
-        let first = head / (HEADS.n_heads / HEADS.n_kv_heads) as usize * self.ctx_len * DIM;
+        let first = head / (HEADS.n_heads / HEADS.n_kv_heads) as usize * self.positions * DIM + FIRST * DIM;
         let (keys, values) = (&self.keys[first..], &self.values[first..]);
         let score = |p: usize| query.iter().zip(&keys[p * DIM..]).map(|(q, k)| q * k.to_f32()).sum::<f32>() / (DIM as f32).sqrt();
         let scores: Vec<f32> = (0..=POSITION + token).map(score).collect();

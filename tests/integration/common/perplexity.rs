@@ -1,16 +1,16 @@
 //! How well an engine predicts a text.
 
 use phi_wasm::backend::Backend;
-use phi_wasm::engine::Engine;
+use phi_wasm::engine::{Engine, Sequence};
 
 /// Perplexity over all tokens but the first, and the logits after the last.
-pub async fn perplexity<B: Backend>(engine: &mut Engine<B>, tokens: &[u32]) -> (f64, Vec<f32>) {
-    engine.plan(tokens).unwrap();
+pub async fn perplexity<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, tokens: &[u32]) -> (f64, Vec<f32>) {
+    engine.plan(sequence, tokens).unwrap();
     let (mut nll, mut last) = (0.0, Vec::new());
-    while engine.pending() > 0 {
-        engine.advance().await.unwrap();
+    while sequence.pending() > 0 {
+        engine.advance(sequence).await.unwrap();
         engine
-            .chunk_logits(&mut |position, logits| {
+            .chunk_logits(sequence, &mut |position, logits| {
                 if let Some(&next) = tokens.get(position + 1) {
                     nll -= log_softmax(logits, next as usize);
                 } else {

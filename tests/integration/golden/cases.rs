@@ -104,7 +104,8 @@ async fn logits_are_the_references<B: Backend>(backend: B, (what, files, entry, 
     let expected: Value = serde_json::from_slice(expected).unwrap();
     let ids: Vec<u32> = serde_json::from_value(expected["ids"].clone()).unwrap();
     let mut engine = load(source, backend, Bits::ThirtyTwo).await;
-    let logits = all_logits(&mut engine, &ids).await;
+    let mut sequence = engine.sequence(None).unwrap();
+    let logits = all_logits(&mut engine, &mut sequence, &ids).await;
     let rows: Vec<&[f32]> = logits.chunks(logits.len() / ids.len()).collect();
     let likeliest: Vec<usize> = rows.iter().map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()).collect();
     assert_eq!(serde_json::to_value(likeliest).unwrap(), expected["argmax"], "{what}");
@@ -112,10 +113,10 @@ async fn logits_are_the_references<B: Backend>(backend: B, (what, files, entry, 
     let difference = largest_difference(rows[rows.len() - 1], &last);
     assert!(difference <= tolerance, "{what}: logits differ by {difference}");
     // One token after the others: kernels for few are others.
-    engine.plan(&ids[..ids.len() - 1]).unwrap();
-    engine.logits().await.unwrap();
-    engine.push(ids[ids.len() - 1]).unwrap();
-    let difference = largest_difference(&engine.logits().await.unwrap(), &last);
+    engine.plan(&mut sequence, &ids[..ids.len() - 1]).unwrap();
+    engine.logits(&mut sequence).await.unwrap();
+    engine.push(&mut sequence, ids[ids.len() - 1]).unwrap();
+    let difference = largest_difference(&engine.logits(&mut sequence).await.unwrap(), &last);
     assert!(difference <= tolerance, "{what}: logits of a token alone differ by {difference}");
     engine.into_backend()
 }

@@ -21,12 +21,13 @@ const HALVES: f32 = 0.1;
 async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool) -> B {
     const TOKENS: u64 = 8;
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
-    engine.plan(&[5, 6, 7]).unwrap();
-    assert!(begin_sampling(&mut engine, &Sampler::new(&sampling(), [], 0).unwrap()));
+    let mut sequence = engine.sequence(None).unwrap();
+    engine.plan(&mut sequence, &[5, 6, 7]).unwrap();
+    assert!(begin_sampling(&mut engine, &mut sequence, &Sampler::new(&sampling(), [], 0).unwrap()));
     let mut warm = None;
     for token in 0..2 + TOKENS {
-        let next = if drawn { engine.sample().await } else { engine.greedy().await }.unwrap();
-        engine.push(next).unwrap();
+        let next = if drawn { engine.sample(&mut sequence).await } else { engine.greedy(&mut sequence).await }.unwrap();
+        engine.push(&mut sequence, next).unwrap();
         // The first comes out of the prefill, and the second makes what all others need.
         if token == 1 {
             warm = engine.counters();
@@ -46,31 +47,32 @@ fn sampling() -> Sampling {
     Sampling { temperature: 1.5, top_k: 60, top_p: 0.9, min_p: 0.01, logit_bias: [(9, 1.0)].into(), seed: Some(3), ..penalties }
 }
 
-fn begin_sampling<B: Backend>(engine: &mut Engine<B>, sampler: &Sampler) -> bool {
+fn begin_sampling<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, sampler: &Sampler) -> bool {
     let sampling = sampler.sampling();
     let (params, bias, seen) = (sampler_params(sampling), &sampling.logit_bias, sampler.seen());
     let options = SampleOptions { params, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
-    engine.begin_sampling(options).unwrap()
+    engine.begin_sampling(sequence, options).unwrap()
 }
 
 /// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are those that the sampler draws from the logits.
 async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
+    let mut sequence = engine.sequence(None).unwrap();
     let prompt = [5, 6, 7, 5];
     let mut answers = [Vec::new(), Vec::new()];
     for (looked_at, answer) in [true, false].into_iter().zip(&mut answers) {
         let mut sampler = Sampler::new(&sampling(), [], 0).unwrap();
         sampler.prompt(&prompt);
-        engine.plan(&prompt).unwrap();
-        assert!(begin_sampling(&mut engine, &sampler));
+        engine.plan(&mut sequence, &prompt).unwrap();
+        assert!(begin_sampling(&mut engine, &mut sequence, &sampler));
         for _ in 0..20 {
-            let logits = if looked_at { Some(engine.logits().await.unwrap()) } else { None };
-            let token = engine.sample().await.unwrap();
+            let logits = if looked_at { Some(engine.logits(&mut sequence).await.unwrap()) } else { None };
+            let token = engine.sample(&mut sequence).await.unwrap();
             if let Some(mut logits) = logits {
                 assert_eq!(token, sampler.sample(&mut logits));
             }
             answer.push(token);
-            engine.push(token).unwrap();
+            engine.push(&mut sequence, token).unwrap();
         }
     }
     assert_eq!(answers[0], answers[1]);

@@ -2,11 +2,16 @@
 //!
 //! The rows at the end run every check on a backend. Tolerances stand at the beginning, of the GPU in `gpu.rs`.
 
+use std::collections::BTreeMap;
+
+use phi_wasm::Code;
 use phi_wasm::backend::Backend;
-use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::engine::{Engine, EngineOptions, SampleOptions, Sequence};
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
 use phi_wasm::op::KvKind;
+use phi_wasm::session::sampler_params;
+use phi_wasm::text::Sampling;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
 use phi_wasm::weights::source::MemorySource;
@@ -28,12 +33,12 @@ async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engin
 }
 
 /// Logits of every position, `[tokens, vocab]`.
-async fn all_logits<B: Backend>(engine: &mut Engine<B>, ids: &[u32]) -> Vec<f32> {
+async fn all_logits<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, ids: &[u32]) -> Vec<f32> {
     let mut all = Vec::new();
-    engine.plan(ids).unwrap();
-    while engine.pending() > 0 {
-        engine.advance().await.unwrap();
-        engine.chunk_logits(&mut |_, row| all.extend_from_slice(row)).await.unwrap();
+    engine.plan(sequence, ids).unwrap();
+    while sequence.pending() > 0 {
+        engine.advance(sequence).await.unwrap();
+        engine.chunk_logits(sequence, &mut |_, row| all.extend_from_slice(row)).await.unwrap();
     }
     all
 }
@@ -42,20 +47,22 @@ async fn all_logits<B: Backend>(engine: &mut Engine<B>, ids: &[u32]) -> Vec<f32>
 async fn answers_are_the_references<B: Backend>(backend: B, bits: Bits, tolerance: f32) {
     let golden = Golden::tiny_phi();
     let mut engine = load(tiny_phi(), backend, bits).await;
-    what_is_cached_changes_nothing(&mut engine, &golden).await;
-    logits_are_the_references(&mut engine, &golden, tolerance).await;
-    hidden_states_are_the_references(&mut engine, &golden, tolerance).await;
-    greedy_text_crosses_the_switch(&mut engine, &golden).await;
+    sequences_take_turns(&mut engine, &golden).await;
+    let mut sequence = engine.sequence(None).unwrap();
+    what_is_cached_changes_nothing(&mut engine, &mut sequence, &golden).await;
+    logits_are_the_references(&mut engine, &mut sequence, &golden, tolerance).await;
+    hidden_states_are_the_references(&mut engine, &mut sequence, &golden, tolerance).await;
+    greedy_text_crosses_the_switch(&mut engine, &mut sequence, &golden).await;
 }
 
-async fn logits_are_the_references<B: Backend>(engine: &mut Engine<B>, golden: &Golden, tolerance: f32) {
+async fn logits_are_the_references<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden, tolerance: f32) {
     // `long` lies beyond the LongRoPE switch, `edge` ends right at it, and going back to `short` must switch back.
     for case in ["short", "edge", "long", "short"] {
         let ids = golden.ids(&format!("{case}.ids"));
-        let logits = all_logits(engine, &ids).await;
+        let logits = all_logits(engine, sequence, &ids).await;
         let difference = largest_difference(&logits, &floats(golden, &format!("{case}.logits")));
         if difference > tolerance || difference.is_nan() {
-            panic!("{case}: logits differ by {difference}; {}", where_it_begins(engine, golden, case, tolerance).await);
+            panic!("{case}: logits differ by {difference}; {}", where_it_begins(engine, sequence, golden, case, tolerance).await);
         }
     }
 }
@@ -65,8 +72,14 @@ fn floats(golden: &Golden, name: &str) -> Vec<f32> {
 }
 
 /// The first layer whose hidden states differ.
-async fn where_it_begins<B: Backend>(engine: &mut Engine<B>, golden: &Golden, case: &str, tolerance: f32) -> String {
-    let states = engine.hidden_states(&golden.ids(&format!("{case}.ids"))).await.unwrap();
+async fn where_it_begins<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    golden: &Golden,
+    case: &str,
+    tolerance: f32,
+) -> String {
+    let states = engine.hidden_states(sequence, &golden.ids(&format!("{case}.ids"))).await.unwrap();
     for (layer, state) in states.iter().enumerate() {
         let difference = largest_difference(state, &floats(golden, &format!("{case}.hidden.{layer}")));
         if difference > tolerance || difference.is_nan() {
@@ -76,8 +89,8 @@ async fn where_it_begins<B: Backend>(engine: &mut Engine<B>, golden: &Golden, ca
     "the hidden states agree, so it is the head".into()
 }
 
-async fn hidden_states_are_the_references<B: Backend>(engine: &mut Engine<B>, golden: &Golden, tolerance: f32) {
-    let states = engine.hidden_states(&golden.ids("long.ids")).await.unwrap();
+async fn hidden_states_are_the_references<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden, tolerance: f32) {
+    let states = engine.hidden_states(sequence, &golden.ids("long.ids")).await.unwrap();
     assert_eq!(states.len(), 4, "the embeddings and three layers");
     for (layer, state) in states.iter().enumerate() {
         let difference = largest_difference(state, &floats(golden, &format!("long.hidden.{layer}")));
@@ -85,10 +98,10 @@ async fn hidden_states_are_the_references<B: Backend>(engine: &mut Engine<B>, go
     }
 }
 
-async fn greedy_text_crosses_the_switch<B: Backend>(engine: &mut Engine<B>, golden: &Golden) {
+async fn greedy_text_crosses_the_switch<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden) {
     let expected = golden.ids("greedy.ids");
-    engine.plan(&golden.ids("short.ids")).unwrap();
-    assert_eq!(greedy(engine, expected.len(), &[]).await, expected);
+    engine.plan(sequence, &golden.ids("short.ids")).unwrap();
+    assert_eq!(greedy(engine, sequence, expected.len(), &[]).await, expected);
 }
 
 async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: f32) {
@@ -97,7 +110,8 @@ async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: 
         let mut logits = Vec::new();
         for (source, bits) in [(tiny_phi(), bits), (with_dequantised_weights(tiny_phi(), bits).await, Bits::ThirtyTwo)] {
             let mut engine = load(source, backend, bits).await;
-            logits.push(all_logits(&mut engine, &ids).await);
+            let mut sequence = engine.sequence(None).unwrap();
+            logits.push(all_logits(&mut engine, &mut sequence, &ids).await);
             backend = engine.into_backend();
         }
         let difference = largest_difference(&logits[0], &logits[1]);
@@ -105,19 +119,19 @@ async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: 
     }
 }
 
-async fn what_is_cached_changes_nothing<B: Backend>(engine: &mut Engine<B>, golden: &Golden) {
+async fn what_is_cached_changes_nothing<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden) {
     let ids = golden.ids("edge.ids");
-    engine.plan(&ids).unwrap();
-    let fresh = engine.logits().await.unwrap();
+    engine.plan(sequence, &ids).unwrap();
+    let fresh = engine.logits(sequence).await.unwrap();
     // Another ending, then the first again: 40 tokens come from the cache.
     let mut other = ids[..40].to_vec();
     other.extend([5, 6, 7]);
-    engine.plan(&other).unwrap();
-    assert_eq!(engine.pending(), 3);
-    engine.logits().await.unwrap();
-    engine.plan(&ids).unwrap();
-    assert_eq!(engine.pending(), ids.len() - 40);
-    let again = engine.logits().await.unwrap();
+    engine.plan(sequence, &other).unwrap();
+    assert_eq!(sequence.pending(), 3);
+    engine.logits(sequence).await.unwrap();
+    engine.plan(sequence, &ids).unwrap();
+    assert_eq!(sequence.pending(), ids.len() - 40);
+    let again = engine.logits(sequence).await.unwrap();
     assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
 }
 
@@ -147,20 +161,85 @@ async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySou
 }
 
 /// Greedy continuation of what the engine has planned: at most `count` ids, ending before one of `stop`.
-async fn greedy<B: Backend>(engine: &mut Engine<B>, count: usize, stop: &[u32]) -> Vec<u32> {
+async fn greedy<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, count: usize, stop: &[u32]) -> Vec<u32> {
     let mut answer = Vec::new();
     while answer.len() < count {
-        let logits = engine.logits().await.unwrap();
+        let logits = engine.logits(sequence).await.unwrap();
         // The first of equal logits, as torch's argmax on the CPU.
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
-        assert_eq!(engine.greedy().await.unwrap(), best, "the choice made where the logits are");
+        assert_eq!(engine.greedy(sequence).await.unwrap(), best, "the choice made where the logits are");
         answer.push(best);
         if stop.contains(&best) {
             break;
         }
-        engine.push(best).unwrap();
+        engine.push(sequence, best).unwrap();
     }
     answer
+}
+
+/// How tokens are chosen for a sequence: the largest logit's, or by the sampler where the backend draws.
+fn begin<B: Backend>(engine: &mut Engine<B>, (prompt, seed): &Turn) -> Sequence {
+    let mut sequence = engine.sequence(Some(128)).unwrap();
+    engine.plan(&mut sequence, prompt).unwrap();
+    if let Some(seed) = *seed {
+        let sampling = Sampling { temperature: 1.5, repetition_penalty: 1.3, logit_bias: [(9, seed as f32)].into(), ..Sampling::default() };
+        let (params, bias, seen) = (sampler_params(&sampling), &sampling.logit_bias, &prompt.iter().map(|&id| (id, 0)).collect());
+        engine.begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed, place: 0 }).unwrap();
+    }
+    sequence
+}
+
+/// Whether the backend draws.
+fn draws<B: Backend>(engine: &mut Engine<B>) -> bool {
+    let mut sequence = engine.sequence(Some(1)).unwrap();
+    let (params, bias, seen) = (sampler_params(&Sampling::default()), &BTreeMap::new(), &BTreeMap::new());
+    engine.begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed: 0, place: 0 }).unwrap()
+}
+
+/// A prompt, and the seed where tokens are drawn.
+type Turn = (Vec<u32>, Option<u64>);
+
+/// One token more; the logits before it, now and then.
+async fn step<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, drawn: bool) -> u32 {
+    if sequence.tokens().len().is_multiple_of(5) {
+        engine.logits(sequence).await.unwrap();
+    }
+    let token = if drawn { engine.sample(sequence).await } else { engine.greedy(sequence).await }.unwrap();
+    engine.push(sequence, token).unwrap();
+    token
+}
+
+/// Two that take turns at every token say what each says alone, whether tokens are the likeliest or drawn, on either side of the switch.
+async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golden) {
+    const TOKENS: usize = 24;
+    let draws = draws(engine);
+    let turns: [Turn; 4] = [
+        (golden.ids("short.ids"), None),
+        (golden.ids("edge.ids"), None),
+        (vec![5, 6, 7], draws.then_some(3)),
+        (golden.ids("short.ids"), draws.then_some(4)),
+    ];
+    let mut alone = Vec::new();
+    for turn in &turns {
+        let mut sequence = begin(engine, turn);
+        let mut answer = Vec::new();
+        for _ in 0..TOKENS {
+            answer.push(step(engine, &mut sequence, turn.1.is_some()).await);
+        }
+        alone.push(answer);
+    }
+    for [a, b] in [[0, 1], [2, 3], [0, 3], [2, 1]] {
+        let mut both = [a, b].map(|turn| (turn, begin(engine, &turns[turn]), Vec::new()));
+        assert_eq!(engine.sequence(Some(1)).err().unwrap().code, Code::OutOfMemory, "two have all that there is");
+        for _ in 0..TOKENS {
+            for (turn, sequence, answer) in &mut both {
+                answer.push(step(engine, sequence, turns[*turn].1.is_some()).await);
+            }
+        }
+        for (turn, _, answer) in both {
+            assert_eq!(answer, alone[turn], "{a} and {b}: {turn}");
+        }
+    }
 }
 
 /// The largest absolute difference; NaN where there is one.

@@ -7,7 +7,7 @@ use phi_wasm::layout::Kind;
 use phi_wasm::op::{Buf, Heads, KvKind, Op};
 
 use super::host::Host;
-use super::make::{Make, Noise};
+use super::make::{FIRST, Make, Noise};
 
 /// A list of ops and the memory that it begins with; `Buf(i)` means `memory[i]`.
 #[derive(Clone)]
@@ -410,7 +410,7 @@ pub fn program() -> Vec<Case> {
         let norms = if head_norms { ", norms of heads" } else { "" };
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);
         case.passing = vec![h, qkv, gate_up, last];
-        case.then = Some(vec![(step, Host::U32(vec![rows, 0])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
+        case.then = Some(vec![(step, Host::U32(vec![rows, FIRST])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
         // A cached f16 may round the other way, and all that follows sees it.
         case.chained = Some(if kv == KvKind::F16 { 2000.0 } else { 20.0 });
         cases.push(case);

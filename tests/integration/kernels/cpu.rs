@@ -99,7 +99,7 @@ async_test! {
         assert_eq!(failure.code, Code::BadToken, "{failure}");
         for case in [cases::rope().remove(3), cases::attend().remove(3)] {
             let failure = run_with(&mut cpu, &case, 10_000).await.unwrap_err();
-            assert_eq!(failure.code, Code::ContextFull, "{failure}");
+            assert_eq!(failure.code, Code::Internal, "{failure}");
         }
     }
 

@@ -16,6 +16,9 @@ pub struct Make {
     memory: Vec<Host>,
 }
 
+/// Positions of the cache that are another sequence's, before those of the one that ops are about.
+pub const FIRST: u32 = 3;
+
 impl Make {
     pub fn new() -> Make {
         Make { noise: Noise(1), memory: Vec::new() }
@@ -46,25 +49,28 @@ impl Make {
         self.push(Host::F32(values))
     }
 
-    /// The position, and a second element that has no meaning.
+    /// A `Start`: the position, and where in the cache the sequence's begin.
     pub fn step(&mut self, pos: u32) -> Buf {
-        self.push(Host::U32(vec![pos, 0]))
+        self.push(Host::U32(vec![pos, FIRST]))
     }
 
-    /// The cache in `parts` parts: noise in the first `filled` positions, and large numbers that nobody may see in the others.
+    /// The cache in `parts` parts: noise in the first `filled` positions of a sequence that has room for `ctx_len`, and large numbers that
+    /// nobody may see in the others, and before them.
     pub fn caches(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, parts: u32) -> Vec<KvPart> {
         let each = heads.n_kv_heads.div_ceil(parts);
         let part = |first_head: u32| {
             let count = each.min(heads.n_kv_heads - first_head);
-            let (keys, values) = (self.cache(kind, heads, ctx_len, filled, count), self.cache(kind, heads, ctx_len, filled, count));
-            KvPart { keys, values, first_head, heads: count, ctx_len, kind }
+            let positions = FIRST + ctx_len;
+            let mut cache = || self.cache(kind, heads, positions, filled, count);
+            KvPart { keys: cache(), values: cache(), first_head, heads: count, positions, kind }
         };
         (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
     }
 
-    fn cache(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, count: u32) -> Buf {
-        let element = |i: u32| if i / heads.head_dim % ctx_len < filled { self.noise.float() } else { 100.0 };
-        let values: Vec<f32> = (0..count * ctx_len * heads.head_dim).map(element).collect();
+    fn cache(&mut self, kind: KvKind, heads: Heads, positions: u32, filled: u32, count: u32) -> Buf {
+        let is_seen = |position: u32| (FIRST..FIRST + filled).contains(&position);
+        let element = |i: u32| if is_seen(i / heads.head_dim % positions) { self.noise.float() } else { 100.0 };
+        let values: Vec<f32> = (0..count * positions * heads.head_dim).map(element).collect();
         self.push(match kind {
             KvKind::F32 => Host::F32(values),
             KvKind::F16 => Host::F16(values.into_iter().map(f16::from_f32).collect()),

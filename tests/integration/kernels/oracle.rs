@@ -129,7 +129,7 @@ fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, he
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let width = heads.qkv_width() as usize;
-    let pos = memory.get(step, 0) as usize;
+    let (pos, start) = (memory.get(step, 0) as usize, memory.get(step, 1) as usize);
     for row in 0..rows {
         for head in first * (n / kv)..(first + count) * (n / kv) {
             for (i, (value, magnitude)) in
@@ -143,7 +143,7 @@ fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, he
         for head in 0..count {
             let key = row * width + (n + first + head) * dim;
             let value = row * width + (n + kv + first + head) * dim;
-            let slot = (head * cache.ctx_len as usize + pos + row) * dim;
+            let slot = (head * cache.positions as usize + start + pos + row) * dim;
             for (i, (rotated, magnitude)) in rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate() {
                 memory.set(cache.keys, slot + i, rotated, magnitude);
                 let v = memory.get(qkv, value + i);
@@ -172,13 +172,13 @@ fn rotated(memory: &Memory, qkv: Buf, at: usize, angles: Buf, row: usize, rotary
 #[allow(clippy::too_many_arguments)]
 fn attend(memory: &mut Memory, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: usize, rows: usize) {
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
-    let pos = memory.get(step, 0) as usize;
+    let (pos, start) = (memory.get(step, 0) as usize, memory.get(step, 1) as usize);
     for row in 0..rows {
         let last = pos + row;
         let seen = (last + 1).saturating_sub(window)..=last;
         for head in 0..cache.heads as usize * (n / kv) {
             let query = cache.first_head as usize * (n / kv) + head;
-            let slot = |p: usize, i: usize| (head / (n / kv) * cache.ctx_len as usize + p) * dim + i;
+            let slot = |p: usize, i: usize| (head / (n / kv) * cache.positions as usize + start + p) * dim + i;
             let product = |p: usize, i: usize| {
                 memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i) * memory.get(cache.keys, slot(p, i))
                     / (dim as f64).sqrt()

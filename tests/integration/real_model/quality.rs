@@ -63,7 +63,8 @@ fn halves_cost_next_to_nothing() {
         let mut session = Session::open(source, backend, &LoadOptions::default(), &mut |_| {}).await.unwrap();
         let tokens = session.tokenizer().encode(&text(), true).unwrap();
         let tokens = &tokens[..if is_long() { 256 } else { 128 }];
-        crate::common::perplexity::perplexity(session.engine(), tokens).await.0
+        let (engine, sequence) = session.engine_and_sequence();
+        crate::common::perplexity::perplexity(engine, sequence, tokens).await.0
     }
     pollster::block_on(async {
         let floats = on(Cpu::new(CpuOptions::default()).unwrap()).await;

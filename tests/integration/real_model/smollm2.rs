@@ -56,7 +56,8 @@ async fn is_the_reference<B: Backend>(backend: B, chats: &[&str]) {
 async fn predicts_the_text<B: Backend>(session: &mut Session<B>) {
     let tokens = ids("text.ids");
     assert_eq!(session.tokenizer().encode(TEXT, true).unwrap(), tokens);
-    let (perplexity, last) = perplexity(session.engine(), &tokens).await;
+    let (engine, sequence) = session.engine_and_sequence();
+    let (perplexity, last) = perplexity(engine, sequence, &tokens).await;
     let reference = floats("text.nll");
     let reference = (reference.iter().map(|&x| f64::from(x)).sum::<f64>() / reference.len() as f64).exp();
     assert!((reference - 23.496).abs() < 0.001, "the golden file's own perplexity is {reference}");
@@ -81,7 +82,7 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
     assert_eq!(text, expected_text, "{name}");
     assert_eq!(stats.generated_tokens, expected.len(), "{name}");
     assert_eq!(stats.finish, if ended { Finish::Stop } else { Finish::Length }, "{name}");
-    let whole = session.engine().tokens().to_vec();
+    let whole = session.engine_and_sequence().1.tokens().to_vec();
     let begun = ids(&format!("{name}.prompt")).len();
     assert!(expected.starts_with(&whole[begun..]), "{name}: the tokens behind the text");
     goes_on(session, name, &expected).await;

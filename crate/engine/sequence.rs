@@ -1,0 +1,129 @@
+//! A sequence of tokens, and what of it lies in an engine's cache. An engine has room for several, which may take turns at every token.
+
+use std::sync::{Arc, Weak};
+
+use super::Engine;
+use super::choice::SamplerState;
+use crate::backend::Backend;
+use crate::error::{Code, Result, fail};
+use crate::model::kv::Region;
+use crate::model::rope::Factors;
+
+/// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its part of the cache back.
+pub struct Sequence {
+    /// Its part of the cache, which also tells it from others.
+    pub(super) region: Arc<Region>,
+    /// The tokens that it should hold.
+    pub(super) planned: Vec<u32>,
+    /// How many of them the cache holds.
+    pub(super) cached: usize,
+    /// What the cache was rotated with.
+    pub(super) factors: Factors,
+    pub(super) sampler: Option<SamplerState>,
+}
+
+/// Tells a sequence from all others, those that are gone among them.
+pub(super) type SequenceId = Weak<Region>;
+
+impl Sequence {
+    /// The tokens of the plan.
+    pub fn tokens(&self) -> &[u32] {
+        &self.planned
+    }
+
+    /// How many planned tokens the cache does not hold yet.
+    pub fn pending(&self) -> usize {
+        self.planned.len() - self.cached
+    }
+
+    pub(super) fn id(&self) -> SequenceId {
+        Arc::downgrade(&self.region)
+    }
+
+    pub(super) fn is(&self, id: &SequenceId) -> bool {
+        id.as_ptr() == Arc::as_ptr(&self.region)
+    }
+
+    /// Tokens that it has room for.
+    pub fn ctx_len(&self) -> usize {
+        self.region.len
+    }
+}
+
+impl<B: Backend> Engine<B> {
+    /// A sequence with room for so many tokens; `None` for all that the context holds.
+    ///
+    /// # Errors
+    /// `bad-option` for room that no context of this engine has, `out-of-memory` where others have too much of it.
+    pub fn sequence(&mut self, ctx_len: Option<usize>) -> Result<Sequence> {
+        let ctx_len = ctx_len.unwrap_or(self.ctx_len);
+        if ctx_len == 0 || ctx_len > self.ctx_len {
+            fail!(Code::BadOption, "a sequence of {ctx_len} tokens was asked for; the context holds 1 to {}", self.ctx_len);
+        }
+        let region = self.regions.take(ctx_len)?;
+        Ok(Sequence { region, planned: Vec::new(), cached: 0, factors: Factors::Short, sampler: None })
+    }
+
+    /// Says which tokens a sequence should hold. What the cache has in common with them stays, the rest is to come.
+    ///
+    /// Where the new length asks for other LongRoPE factors than the cache was rotated with, nothing of it stays: deeper layers'
+    /// keys and values depend on the factors through attention.
+    ///
+    /// # Errors
+    /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then as it was.
+    pub fn plan(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<()> {
+        if tokens.is_empty() {
+            fail!(Code::BadOption, "there is nothing to compute: the prompt has no tokens");
+        }
+        if tokens.len() > sequence.ctx_len() {
+            fail!(
+                Code::PromptTooLong,
+                "the prompt has {} tokens and the context holds {}",
+                tokens.len(),
+                sequence.ctx_len();
+                "shorten it or load with a longer context"
+            );
+        }
+        let vocab_size = self.config().vocab_size;
+        if let Some(bad) = tokens.iter().find(|&&id| id >= vocab_size) {
+            fail!(Code::BadToken, "token id {bad} is outside the vocabulary of {vocab_size}");
+        }
+        self.leave_ahead();
+        let factors = self.rope.factors(tokens.len());
+        let common = sequence.planned[..sequence.cached].iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        // The last token always runs again: its hidden state is what the logits come from.
+        sequence.cached = if factors == sequence.factors { common.min(tokens.len() - 1) } else { 0 };
+        sequence.factors = factors;
+        sequence.planned = tokens.to_vec();
+        Ok(())
+    }
+
+    /// Appends one token to a sequence's plan.
+    ///
+    /// # Errors
+    /// `context-full` when there is no room for it, `bad-token`.
+    pub fn push(&mut self, sequence: &mut Sequence, token: u32) -> Result<()> {
+        if sequence.planned.len() == sequence.ctx_len() {
+            fail!(Code::ContextFull, "the context of {} tokens is full", sequence.ctx_len(); "load with a longer one or start anew");
+        }
+        if token >= self.config().vocab_size {
+            fail!(Code::BadToken, "token id {token} is outside the vocabulary of {}", self.config().vocab_size);
+        }
+        sequence.planned.push(token);
+        self.take_up_ahead(sequence, token);
+        let factors = self.rope.factors(sequence.planned.len());
+        if factors != sequence.factors {
+            sequence.factors = factors;
+            sequence.cached = 0;
+        }
+        Ok(())
+    }
+
+    /// Refuses a sequence of another engine.
+    pub(super) fn check_own(&self, sequence: &Sequence) -> Result<()> {
+        if !self.regions.has(&sequence.region) {
+            fail!(Code::Internal, "a sequence goes on with the engine that gave it out, not with another");
+        }
+        Ok(())
+    }
+}

@@ -12,7 +12,7 @@ use super::memory::Shared;
 use super::scratch::with_scratch;
 use super::tile::{Rows, product};
 use crate::error::Result;
-use crate::op::{Buf, Heads, KvKind, KvPart, Start};
+use crate::op::{Attend, Buf, Heads, KvKind, KvPart, Start};
 
 /// Positions that are unpacked at once, a multiple of every vector's width.
 const BLOCK: usize = 32;
@@ -40,12 +40,19 @@ pub struct Task {
     rows: usize,
 }
 
-#[allow(clippy::too_many_arguments)] // The op's fields.
-pub fn run(context: &Context, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: u32, rows: usize) -> Result<()> {
-    let memory = context.memory;
-    let start = context.start(step, rows, cache)?;
-    let (keys, values) = (Cached::new(context, cache.kind, cache.keys)?, Cached::new(context, cache.kind, cache.values)?);
-    let a = Attention { qkv: memory.read(qkv)?, out: memory.share(out)?, cache, keys, values, heads, start, window: window as usize, rows };
+pub fn run(context: &Context, op: &Attend) -> Result<()> {
+    let (memory, cache, heads, rows) = (context.memory, op.cache, op.heads, op.rows as usize);
+    let a = Attention {
+        qkv: memory.read(op.qkv)?,
+        out: memory.share(op.out)?,
+        cache,
+        keys: Cached::new(context, cache.kind, cache.keys)?,
+        values: Cached::new(context, cache.kind, cache.values)?,
+        heads,
+        start: context.start(op.step, rows, cache)?,
+        window: op.window as usize,
+        rows,
+    };
     let each = (QUERIES / a.served()).max(1);
     let tiles = rows.div_ceil(each);
     let memory = floats(each.min(rows) * a.served(), heads.head_dim as usize, context.kernels.width);

@@ -3,10 +3,11 @@
 use super::Context;
 use super::packed::Weights;
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, Matrix};
+use crate::op::Embed;
 
-pub fn run(context: &Context, table: &Matrix, ids: Buf, out: Buf, rows: usize) -> Result<()> {
-    let (ids, out) = (&context.memory.read::<u32>(ids)?[..rows], context.memory.share(out)?);
+pub fn run(context: &Context, op: &Embed) -> Result<()> {
+    let (table, rows) = (&*op.table, op.rows as usize);
+    let (ids, out) = (&context.memory.read::<u32>(op.ids)?[..rows], context.memory.share(op.out)?);
     if let Some(id) = ids.iter().find(|&&id| id >= table.rows) {
         fail!(Code::BadToken, "token {id} is outside the vocabulary of {}", table.rows);
     }

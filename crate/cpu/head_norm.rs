@@ -3,14 +3,15 @@
 use super::Context;
 use super::scratch::with_scratch;
 use crate::error::Result;
-use crate::op::{Buf, Heads};
+use crate::op::HeadNorm;
 
-pub fn run(context: &Context, qkv: Buf, [q_weight, k_weight]: [Buf; 2], heads: Heads, rows: usize, eps: f32) -> Result<()> {
+pub fn run(context: &Context, op: &HeadNorm) -> Result<()> {
+    let (heads, eps) = (op.heads, f32::from_bits(op.eps_bits));
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (queries, normed) = (heads.n_heads as usize, (heads.n_heads + heads.n_kv_heads) as usize);
-    let (q_weight, k_weight) = (&context.memory.read::<f32>(q_weight)?[..dim], &context.memory.read::<f32>(k_weight)?[..dim]);
-    let qkv = context.memory.share::<f32>(qkv)?;
-    context.threads.each(rows, |row| {
+    let (q_weight, k_weight) = (&context.memory.read::<f32>(op.q_weight)?[..dim], &context.memory.read::<f32>(op.k_weight)?[..dim]);
+    let qkv = context.memory.share::<f32>(op.qkv)?;
+    context.threads.each(op.rows as usize, |row| {
         // SAFETY: every task has a row of its own.
         let row = unsafe { qkv.slice(row * width, width) };
         with_scratch(dim, |before| {

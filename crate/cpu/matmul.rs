@@ -13,7 +13,7 @@ use super::memory::Shared;
 use super::packed::{Packed, Weights, lines, with_kind};
 use crate::error::Result;
 use crate::layout::QUAD;
-use crate::op::{Buf, Matrix};
+use crate::op::Matmul;
 
 /// Codes that are worth a task of their own, in bytes: waking a thread costs microseconds.
 const TASK_BYTES: usize = 32 << 10;
@@ -33,12 +33,13 @@ pub struct Product<'a> {
     add: bool,
 }
 
-pub fn run(context: &Context, arranged: &mut Arranged, w: &Matrix, x: Buf, out: Buf, tokens: usize, add: bool) -> Result<()> {
+pub fn run(context: &Context, arranged: &mut Arranged, op: &Matmul) -> Result<()> {
+    let Matmul { w, x, out, rows, add } = op;
     let (kernels, memory) = (context.kernels, context.memory);
-    let x = arranged.fill(context, w.kind, memory.read(x)?, tokens, w.cols as usize);
+    let x = arranged.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
     for part in &w.parts {
-        let (first_row, out, out_width) = (part.first_row as usize, memory.share(out)?, w.rows as usize);
-        let p = Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add };
+        let (first_row, out, out_width) = (part.first_row as usize, memory.share(*out)?, w.rows as usize);
+        let p = Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add: *add };
         let (quads, each) = (p.w.quads(), quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD));
         // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has quads of its own.
         context.threads.each(quads.div_ceil(each), |task| unsafe { (kernels.matmul)(&p, task * each..quads.min((task + 1) * each)) });

@@ -111,8 +111,10 @@ impl Backend for Cpu {
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
         for op in ops {
             check::op(&self.memory, op)?;
-            if let Op::Matmul { w, rows, .. } = op {
-                self.arranged.reserve(w.kind, *rows as usize, w.cols as usize);
+            match op {
+                Op::Matmul(op) => self.arranged.reserve(op.w.kind, op.rows as usize, op.w.cols as usize),
+                Op::Sample(_) => fail!(Code::Internal, "the CPU leaves draws to who reads the logits"),
+                _ => {}
             }
         }
         Ok(Program { ops: ops.to_vec(), frees: self.frees })
@@ -151,24 +153,16 @@ impl Backend for Cpu {
 
 impl Context<'_> {
     fn run(&self, arranged: &mut Arranged, op: &Op) -> Result<()> {
-        match *op {
-            Op::Embed { ref table, ids, out, rows } => embed::run(self, table, ids, out, rows as usize),
-            Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
-                norm::run(self, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits))
-            }
-            Op::Matmul { ref w, x, out, rows, add } => matmul::run(self, arranged, w, x, out, rows as usize, add),
-            Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
-                head_norm::run(self, qkv, [q_weight, k_weight], heads, rows as usize, f32::from_bits(eps_bits))
-            }
-            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
-                rope::run(self, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize)
-            }
-            Op::Attend { qkv, step, cache, out, heads, window, rows } => {
-                attend::run(self, qkv, step, cache, out, heads, window, rows as usize)
-            }
-            Op::Argmax { x, allowed, out, width } => argmax::run(self, x, allowed, out, width as usize),
-            Op::Sample(_) => unreachable!("refused when it was prepared"),
-            Op::Swiglu { gate_up, out, width, rows } => swiglu::run(self, gate_up, out, width as usize, rows as usize),
+        match op {
+            Op::Embed(op) => embed::run(self, op),
+            Op::Norm(op) => norm::run(self, op),
+            Op::Matmul(op) => matmul::run(self, arranged, op),
+            Op::HeadNorm(op) => head_norm::run(self, op),
+            Op::Rope(op) => rope::run(self, op),
+            Op::Attend(op) => attend::run(self, op),
+            Op::Argmax(op) => argmax::run(self, op),
+            Op::Swiglu(op) => swiglu::run(self, op),
+            Op::Sample(_) => fail!(Code::Internal, "the CPU leaves draws to who reads the logits"),
         }
     }
 

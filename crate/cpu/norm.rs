@@ -3,14 +3,14 @@
 use super::Context;
 use super::lanes::Lanes;
 use crate::error::Result;
-use crate::op::Buf;
+use crate::op::Norm;
 
-#[allow(clippy::too_many_arguments)] // The op's fields.
-pub fn run(context: &Context, x: Buf, weight: Buf, out: Buf, first_row: usize, rows: usize, width: usize, eps: f32) -> Result<()> {
-    let (x, weight) = (context.memory.read::<f32>(x)?, &context.memory.read::<f32>(weight)?[..width]);
-    let out = context.memory.share(out)?;
-    context.threads.each(rows, |row| {
-        let x = &x[(first_row + row) * width..][..width];
+pub fn run(context: &Context, op: &Norm) -> Result<()> {
+    let (width, eps) = (op.width as usize, f32::from_bits(op.eps_bits));
+    let (x, weight) = (context.memory.read::<f32>(op.x)?, &context.memory.read::<f32>(op.weight)?[..width]);
+    let out = context.memory.share(op.out)?;
+    context.threads.each(op.rows as usize, |row| {
+        let x = &x[(op.first_row as usize + row) * width..][..width];
         // SAFETY: the kernel was chosen for this CPU; every task has a row of its own.
         unsafe { (context.kernels.norm)(x, weight, out.slice(row * width, width), eps) }
     });

@@ -6,14 +6,14 @@ use super::Context;
 use super::memory::Shared;
 use super::scratch::with_scratch;
 use crate::error::Result;
-use crate::op::{Buf, Heads, KvKind, KvPart, Start};
+use crate::op::{Buf, KvKind, KvPart, Rope, Start};
 
-#[allow(clippy::too_many_arguments)] // The op's fields.
-pub fn run(context: &Context, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: usize, rows: usize) -> Result<()> {
-    let memory = context.memory;
-    let Start { position, first: first_position } = context.start(step, rows, cache)?;
+pub fn run(context: &Context, op: &Rope) -> Result<()> {
+    let (memory, cache, heads) = (context.memory, op.cache, op.heads);
+    let (rotary_dim, rows) = (op.rotary_dim as usize, op.rows as usize);
+    let Start { position, first: first_position } = context.start(op.step, rows, cache)?;
     let place = (first_position + position) as usize;
-    let (qkv, angles) = (memory.share::<f32>(qkv)?, memory.read::<f32>(angles)?);
+    let (qkv, angles) = (memory.share::<f32>(op.qkv)?, memory.read::<f32>(op.angles)?);
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let served = (heads.n_heads / heads.n_kv_heads) as usize;

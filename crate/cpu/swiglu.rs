@@ -3,11 +3,12 @@
 use super::Context;
 use super::lanes::{Lanes, exp::silu};
 use crate::error::Result;
-use crate::op::Buf;
+use crate::op::Swiglu;
 
-pub fn run(context: &Context, gate_up: Buf, out: Buf, width: usize, rows: usize) -> Result<()> {
-    let (gate_up, out) = (context.memory.read::<f32>(gate_up)?, context.memory.share(out)?);
-    context.threads.each(rows, |row| {
+pub fn run(context: &Context, op: &Swiglu) -> Result<()> {
+    let width = op.width as usize;
+    let (gate_up, out) = (context.memory.read::<f32>(op.gate_up)?, context.memory.share(op.out)?);
+    context.threads.each(op.rows as usize, |row| {
         let (gate, up) = gate_up[2 * row * width..][..2 * width].split_at(width);
         // SAFETY: the kernel was chosen for this CPU; every task has a row of its own.
         unsafe { (context.kernels.swiglu)(gate, up, out.slice(row * width, width)) }

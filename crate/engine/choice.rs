@@ -8,7 +8,7 @@ use super::Engine;
 use super::sequence::{Sequence, SequenceId};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::op::{Op, SamplerBuffers, SamplerParams};
+use crate::op::{self, Op, SamplerParams};
 use crate::random;
 
 /// How a token is chosen.
@@ -56,7 +56,7 @@ pub(super) struct SamplerState {
 
 /// What a device samples with, and for whom.
 pub(super) struct Sampler {
-    buffers: SamplerBuffers,
+    buffers: op::Sample,
     /// The biases that are there.
     bias: Arc<BTreeMap<u32, f32>>,
     /// Whose counts are there. Nobody's once a draw was begun and left.
@@ -93,10 +93,10 @@ impl<B: Backend> Engine<B> {
         Ok(true)
     }
 
-    fn allocate_sampler(&mut self) -> Result<SamplerBuffers> {
+    fn allocate_sampler(&mut self) -> Result<op::Sample> {
         let width = self.config().vocab_size;
         let mut words = |what: &str, count: u32| self.backend.alloc(what, u64::from(count) * 4);
-        Ok(SamplerBuffers {
+        Ok(op::Sample {
             seen: words("tokens seen", width)?,
             bias: words("biases", width)?,
             params: words("sampler parameters", (size_of::<SamplerParams>() / 4) as u32)?,
@@ -157,14 +157,14 @@ impl<B: Backend> Engine<B> {
         let (buffers, vocab_size) = (sampler.buffers, self.model.config.vocab_size);
         if !Arc::ptr_eq(&sampler.bias, &state.bias) {
             if sampler.bias != state.bias {
-                let most = 2.0 * SamplerBuffers::MOST;
+                let most = 2.0 * op::Sample::MOST;
                 let values = by_token(vocab_size, state.bias.iter().map(|(&token, bias)| (token, bias.clamp(-most, most))));
                 self.backend.write(buffers.bias, 0, bytemuck::cast_slice(&values))?;
             }
             sampler.bias = state.bias.clone();
         }
         if state.params.look_back() && !sampler.seen_of.as_ref().is_some_and(|id| sequence.is(id)) {
-            let seen = by_token(vocab_size, state.seen.iter().map(|(&token, times)| (token, SamplerBuffers::SEEN | times)));
+            let seen = by_token(vocab_size, state.seen.iter().map(|(&token, times)| (token, op::Sample::SEEN | times)));
             self.backend.write(buffers.seen, 0, bytemuck::cast_slice(&seen))?;
             sampler.seen_of = Some(sequence.id());
         }
@@ -193,9 +193,12 @@ impl<B: Backend> Engine<B> {
     fn choosing(&self, mode: SampleMode) -> Op {
         match (mode, &self.sampler) {
             (SampleMode::Sampled, Some(sampler)) => Op::Sample(sampler.buffers),
-            _ => {
-                Op::Argmax { x: self.scratch.logits, allowed: self.scratch.allowed, out: self.scratch.ids, width: self.config().vocab_size }
-            }
+            _ => Op::Argmax(op::Argmax {
+                x: self.scratch.logits,
+                allowed: self.scratch.allowed,
+                out: self.scratch.ids,
+                width: self.config().vocab_size,
+            }),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
 use crate::model::kv::{self, LayerCache, Region};
-use crate::op::{KvKind, Op, Start};
+use crate::op::{self, KvKind, Op, Start};
 use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
@@ -83,7 +83,8 @@ impl<B: Backend> Sample<'_, B> {
     /// Seconds that the whole model would take.
     async fn seconds(mut self, whole: &Transformer, Tokens { read, written }: Tokens) -> Result<f64> {
         let Sample { model, scratch, cache, rows, layers, .. } = self;
-        let choice = Op::Argmax { x: scratch.logits, allowed: scratch.allowed, out: scratch.ids, width: model.config.vocab_size };
+        let choice =
+            Op::Argmax(op::Argmax { x: scratch.logits, allowed: scratch.allowed, out: scratch.ids, width: model.config.vocab_size });
         let mut head = model.record_head(scratch, 0, 1);
         head.push(choice);
         let one = self.time(read + written / 2, 1, &model.record_some_layers(scratch, cache, 1, layers)).await? / layers as f64;

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::params::{self, Layout};
-use super::platform;
+use super::params::Layout;
+use super::{kernels, peaks, platform};
 use crate::layout::Kind;
-use crate::op::{KvKind, SamplerBuffers};
+use crate::op::{self, KvKind};
 
 /// What products of weights and activations are computed in. Sums are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,8 +132,21 @@ pub enum Access {
 
 /// Includes a file of `shaders/`.
 macro_rules! wgsl {
-    ($path:literal) => {
+    ($path:expr) => {
         include_str!(concat!("../../shaders/", $path))
+    };
+}
+
+/// The module of a file of `shaders/`, with the struct of its parameters.
+macro_rules! kernel {
+    ($name:literal, $params:ty) => {
+        Module {
+            name: $name,
+            params: <$params>::LAYOUT,
+            bindings: vec![(0, Access::Uniform)],
+            reduce: None,
+            source: wgsl!(concat!($name, ".wgsl")).to_owned(),
+        }
     };
 }
 
@@ -167,32 +180,68 @@ impl Shader {
         all
     }
 
-    /// The kernel's file, without its ending.
-    pub fn name(self) -> &'static str {
-        self.file().0
+    /// What its module is made of: a row for each kernel.
+    fn module(self) -> Module {
+        use Access::{Read, ReadWrite as Write};
+        match self {
+            Shader::Embed(kind) => kernel!("embed", kernels::Embed).weights(kind, Real::F32).bind(4, &[Read, Write]),
+            Shader::Norm(reduce) => kernel!("norm", kernels::Norm).bind(1, &[Read, Read, Write]).sums(reduce),
+            Shader::HeadNorm(reduce) => kernel!("head_norm", kernels::HeadNorm).bind(1, &[Read, Read, Write]).sums(reduce),
+            Shader::Matvec(kind, products, reduce, input, block) => {
+                kernel!("matvec", kernels::Matvec).product(kind, products).sums(reduce).few(products, input, block)
+            }
+            Shader::Gated(kind, products, reduce, block) => {
+                let both = Block { quads: 2 * block.quads, ..block };
+                kernel!("gated", kernels::Gated).product(kind, products).sums(reduce).few(products, Input::Normed, both).with(SILU)
+            }
+            Shader::Matmul(kind, products) => kernel!("matmul", kernels::Matmul)
+                .product(kind, products)
+                .bind(4, &[Read, Write])
+                .with(if products == Products::Dots { wgsl!("lib/tile_dots.wgsl") } else { wgsl!("lib/tile_floats.wgsl") })
+                .constant("TOKENS", TILE_TOKENS),
+            Shader::Rope(kind) => kernel!("rope", kernels::Rope).bind(1, &[Read, Read, Write, Write, Write]).cache(kind).with(ROTATE),
+            Shader::Attend(kind) => {
+                let module = kernel!("attend", kernels::Attend).bind(1, &[Read, Read, Read, Read, Write]);
+                module.cache(kind).constant("QUERIES", TEAM_QUERIES)
+            }
+            Shader::AttendToken(kind, reduce, queries) => {
+                let module = kernel!("attend_token", kernels::AttendToken).bind(1, &[Read, Read, Read, Write, Write, Write]);
+                module.cache(kind).sums(reduce).with(ROTATE).constant("QUERIES", queries)
+            }
+            Shader::Merge => kernel!("merge", kernels::Merge).bind(1, &[Read, Write]),
+            Shader::Swiglu => kernel!("swiglu", kernels::Swiglu).bind(1, &[Read, Write]).with(SILU),
+            Shader::Argmax => kernel!("argmax", kernels::Argmax).bind(1, &[Read, Read, Write]).with(ARGMAX),
+            Shader::ArgmaxOfRuns => kernel!("argmax_of_runs", kernels::Argmax).bind(1, &[Read, Write]).with(ARGMAX),
+            Shader::SamplePrepare(reduce) => {
+                kernel!("sample_prepare", kernels::Sample).bind(1, &[Read, Read, Read, Read, Write, Write]).sums(reduce).samples()
+            }
+            Shader::Sample(reduce) => {
+                kernel!("sample", kernels::Sample).bind(1, &[Read, Read, Read, Write, Write, Write]).sums(reduce).samples()
+            }
+            Shader::Peak(Peak::Reads) => kernel!("peak_reads", peaks::Params).bind(1, &[Read, Write]),
+            Shader::Peak(Peak::Floats) => kernel!("peak_floats", peaks::Params).bind(1, &[Write]),
+            Shader::Peak(Peak::Dots) => kernel!("peak_dots", peaks::Params).bind(1, &[Write]),
+        }
     }
 
-    fn file(self) -> (&'static str, &'static str) {
-        match self {
-            Shader::Embed(_) => ("embed", wgsl!("embed.wgsl")),
-            Shader::Norm(_) => ("norm", wgsl!("norm.wgsl")),
-            Shader::HeadNorm(_) => ("head_norm", wgsl!("head_norm.wgsl")),
-            Shader::Matvec(..) => ("matvec", wgsl!("matvec.wgsl")),
-            Shader::Gated(..) => ("gated", wgsl!("gated.wgsl")),
-            Shader::Matmul(..) => ("matmul", wgsl!("matmul.wgsl")),
-            Shader::Rope(_) => ("rope", wgsl!("rope.wgsl")),
-            Shader::Attend(..) => ("attend", wgsl!("attend.wgsl")),
-            Shader::AttendToken(..) => ("attend_token", wgsl!("attend_token.wgsl")),
-            Shader::Merge => ("merge", wgsl!("merge.wgsl")),
-            Shader::Swiglu => ("swiglu", wgsl!("swiglu.wgsl")),
-            Shader::Argmax => ("argmax", wgsl!("argmax.wgsl")),
-            Shader::ArgmaxOfRuns => ("argmax_of_runs", wgsl!("argmax_of_runs.wgsl")),
-            Shader::SamplePrepare(_) => ("sample_prepare", wgsl!("sample_prepare.wgsl")),
-            Shader::Sample(_) => ("sample", wgsl!("sample.wgsl")),
-            Shader::Peak(Peak::Reads) => ("peak_reads", wgsl!("peak_reads.wgsl")),
-            Shader::Peak(Peak::Floats) => ("peak_floats", wgsl!("peak_floats.wgsl")),
-            Shader::Peak(Peak::Dots) => ("peak_dots", wgsl!("peak_dots.wgsl")),
-        }
+    /// The kernel's file, without its ending.
+    pub fn name(self) -> &'static str {
+        self.module().name
+    }
+
+    /// The whole module.
+    pub fn source(self) -> String {
+        self.module().source
+    }
+
+    /// The bindings, by number. A matrix's scales and minima are left out where its kind has none.
+    pub fn bindings(self) -> Vec<(u32, Access)> {
+        self.module().bindings
+    }
+
+    /// How its parameters lie on the Rust side.
+    pub fn params(self) -> Layout {
+        self.module().params
     }
 
     /// What it multiplies weights in, for kernels that do.
@@ -203,174 +252,110 @@ impl Shader {
         }
     }
 
-    fn real(self) -> Option<Real> {
-        match (self, self.products()) {
-            // A table's rows are given out as they are, and nobody asks for the floats of whole numbers.
-            (Shader::Embed(_), _) | (_, Some(Products::Dots)) => Some(Real::F32),
-            (_, Some(Products::Floats(real))) => Some(real),
-            _ => None,
-        }
-    }
-
     /// How its workgroups add up, for kernels whose do.
     pub fn reduce(self) -> Option<Reduce> {
-        match self {
-            Shader::Norm(reduce) | Shader::Matvec(_, _, reduce, ..) | Shader::Gated(_, _, reduce, _) => Some(reduce),
-            Shader::HeadNorm(reduce) | Shader::AttendToken(_, reduce, _) | Shader::SamplePrepare(reduce) | Shader::Sample(reduce) => {
-                Some(reduce)
-            }
-            _ => None,
+        self.module().reduce
+    }
+}
+
+/// A module in the making: a kernel, and what it is put together with.
+struct Module {
+    name: &'static str,
+    params: Layout,
+    bindings: Vec<(u32, Access)>,
+    reduce: Option<Reduce>,
+    source: String,
+}
+
+const SILU: &str = wgsl!("lib/silu.wgsl");
+const ROTATE: &str = wgsl!("lib/rotate.wgsl");
+const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
+
+impl Module {
+    /// Library files.
+    fn with(mut self, library: &str) -> Module {
+        self.source.push_str(library);
+        self
+    }
+
+    /// Something that must come before all else. It shares the kernel's first line.
+    fn directive(mut self, directive: &str) -> Module {
+        self.source.insert_str(0, directive.trim_end());
+        self
+    }
+
+    /// What Rust counts with as well, or sizes of arrays of one invocation, which no override can be.
+    fn constant(self, name: &str, value: u32) -> Module {
+        self.with(&format!("const {name}: u32 = {value}u;\n"))
+    }
+
+    /// Buffers, from a binding on.
+    fn bind(mut self, first: u32, buffers: &[Access]) -> Module {
+        self.bindings.extend((first..).zip(buffers.iter().copied()));
+        self
+    }
+
+    /// A matrix: bindings 1 to 3.
+    fn weights(mut self, kind: Kind, real: Real) -> Module {
+        let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
+        self.bindings.extend(planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Access::Read)));
+        let module = match real {
+            Real::F32 => self.with(wgsl!("lib/f32.wgsl")),
+            Real::F16 => self.with(wgsl!("lib/f16.wgsl")).directive(wgsl!("lib/enable_f16.wgsl")),
+        };
+        module.with(match kind {
+            Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
+            Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
+            Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/worth.wgsl")),
+            Kind::Q4 => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/worth.wgsl")),
+            Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
+        })
+    }
+
+    /// A matrix that something is multiplied with. Nobody asks for the floats of whole numbers.
+    fn product(self, kind: Kind, products: Products) -> Module {
+        match products {
+            Products::Floats(real) => self.weights(kind, real),
+            Products::Dots => self.weights(kind, Real::F32).with(wgsl!("lib/whole.wgsl")),
         }
     }
 
-    /// The kind of the weights, for kernels that read them.
-    pub fn weights(self) -> Option<Kind> {
-        match self {
-            Shader::Embed(kind) | Shader::Matvec(kind, ..) | Shader::Gated(kind, ..) | Shader::Matmul(kind, _) => Some(kind),
-            _ => None,
+    /// Few tokens: bindings 4 to 6.
+    fn few(self, products: Products, input: Input, block: Block) -> Module {
+        let module = match input {
+            Input::Plain => self.bind(4, &[Access::Read]).with(wgsl!("lib/plain.wgsl")),
+            Input::Normed => self.bind(4, &[Access::Read, Access::Read]).with(wgsl!("lib/normed.wgsl")),
+        };
+        module
+            .bind(6, &[Access::ReadWrite])
+            .with(wgsl!("lib/products.wgsl"))
+            .with(if products == Products::Dots { wgsl!("lib/few_dots.wgsl") } else { wgsl!("lib/few_floats.wgsl") })
+            .constant("QUADS", block.quads)
+            .constant("TOKENS", block.tokens)
+    }
+
+    /// Sums of a workgroup.
+    fn sums(mut self, reduce: Reduce) -> Module {
+        self.reduce = Some(reduce);
+        match reduce {
+            Reduce::Workgroup => self.with(wgsl!("lib/reduce_workgroup.wgsl")),
+            Reduce::Subgroup => self.with(wgsl!("lib/reduce_subgroup.wgsl")).directive(platform::ENABLE_SUBGROUPS),
         }
     }
 
-    fn cache(self) -> Option<KvKind> {
-        match self {
-            Shader::Rope(kind) | Shader::Attend(kind) | Shader::AttendToken(kind, ..) => Some(kind),
-            _ => None,
-        }
+    /// Cached keys and values.
+    fn cache(self, kind: KvKind) -> Module {
+        self.with(match kind {
+            KvKind::F16 => wgsl!("lib/kv_f16.wgsl"),
+            KvKind::F32 => wgsl!("lib/kv_f32.wgsl"),
+        })
     }
 
-    /// How few tokens it takes, and in which form, and how many quads in all.
-    fn input(self) -> Option<(Input, Block)> {
-        match self {
-            Shader::Matvec(.., input, block) => Some((input, block)),
-            Shader::Gated(.., block) => Some((Input::Normed, Block { quads: 2 * block.quads, ..block })),
-            _ => None,
-        }
-    }
-
-    /// The whole module.
-    pub fn source(self) -> String {
-        let mut source = String::new();
-        // Directives come first in a module. They share the kernel's first line.
-        if self.real() == Some(Real::F16) {
-            source.push_str(wgsl!("lib/enable_f16.wgsl").trim_end());
-        }
-        if self.reduce() == Some(Reduce::Subgroup) {
-            source.push_str(platform::ENABLE_SUBGROUPS.trim_end());
-        }
-        source.push_str(self.file().1);
-        source.push_str(match self.real() {
-            Some(Real::F32) => wgsl!("lib/f32.wgsl"),
-            Some(Real::F16) => wgsl!("lib/f16.wgsl"),
-            None => "",
-        });
-        source.push_str(match self.reduce() {
-            Some(Reduce::Workgroup) => wgsl!("lib/reduce_workgroup.wgsl"),
-            Some(Reduce::Subgroup) => wgsl!("lib/reduce_subgroup.wgsl"),
-            None => "",
-        });
-        source.push_str(match self.weights() {
-            Some(Kind::F32) => wgsl!("lib/weights_f32.wgsl"),
-            Some(Kind::F16) => wgsl!("lib/weights_f16.wgsl"),
-            Some(Kind::Q8) => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/worth.wgsl")),
-            Some(Kind::Q4) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/worth.wgsl")),
-            Some(Kind::Q4Min) => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
-            None => "",
-        });
-        if self.products() == Some(Products::Dots) {
-            source.push_str(wgsl!("lib/whole.wgsl"));
-        }
-        source.push_str(match self {
-            Shader::Matmul(_, Products::Floats(_)) => wgsl!("lib/tile_floats.wgsl"),
-            Shader::Matmul(_, Products::Dots) => wgsl!("lib/tile_dots.wgsl"),
-            _ => "",
-        });
-        if let Some((input, Block { quads, tokens })) = self.input() {
-            source.push_str(wgsl!("lib/products.wgsl"));
-            source.push_str(match self.products() {
-                Some(Products::Dots) => wgsl!("lib/few_dots.wgsl"),
-                _ => wgsl!("lib/few_floats.wgsl"),
-            });
-            source.push_str(match input {
-                Input::Plain => wgsl!("lib/plain.wgsl"),
-                Input::Normed => wgsl!("lib/normed.wgsl"),
-            });
-            // Sizes of arrays of one invocation, which no override can be.
-            source.push_str(&format!("const QUADS: u32 = {quads}u;\nconst TOKENS: u32 = {tokens}u;\n"));
-        }
-        // What Rust counts with as well.
-        source.push_str(&match self {
-            Shader::Matmul(..) => format!("const TOKENS: u32 = {TILE_TOKENS}u;\n"),
-            Shader::Attend(_) => format!("const QUERIES: u32 = {TEAM_QUERIES}u;\n"),
-            Shader::AttendToken(.., queries) => format!("const QUERIES: u32 = {queries}u;\n"),
-            Shader::SamplePrepare(_) | Shader::Sample(_) => {
-                format!("const SEEN: u32 = {}u;\nconst MOST: f32 = {:e};\n", SamplerBuffers::SEEN, SamplerBuffers::MOST)
-            }
-            _ => String::new(),
-        });
-        if matches!(self, Shader::Rope(_) | Shader::AttendToken(..)) {
-            source.push_str(wgsl!("lib/rotate.wgsl"));
-        }
-        if matches!(self, Shader::Argmax | Shader::ArgmaxOfRuns | Shader::SamplePrepare(_) | Shader::Sample(_)) {
-            source.push_str(wgsl!("lib/argmax_reduce.wgsl"));
-        }
-        if matches!(self, Shader::SamplePrepare(_) | Shader::Sample(_)) {
-            source.push_str(wgsl!("lib/sampler_params.wgsl"));
-        }
-        if matches!(self, Shader::Swiglu | Shader::Gated(..)) {
-            source.push_str(wgsl!("lib/silu.wgsl"));
-        }
-        source.push_str(match self.cache() {
-            Some(KvKind::F16) => wgsl!("lib/kv_f16.wgsl"),
-            Some(KvKind::F32) => wgsl!("lib/kv_f32.wgsl"),
-            None => "",
-        });
-        source
-    }
-
-    /// The bindings, by number. A matrix's scales and minima are left out where its kind has none.
-    pub fn bindings(self) -> Vec<(u32, Access)> {
-        use Access::{Read, ReadWrite};
-        let mut bindings = vec![(0, Access::Uniform)];
-        if let Some(kind) = self.weights() {
-            let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
-            bindings.extend(planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Read)));
-        }
-        match self {
-            Shader::Embed(_) | Shader::Matmul(..) => bindings.extend([(4, Read), (5, ReadWrite)]),
-            Shader::Matvec(.., Input::Plain, _) => bindings.extend([(4, Read), (6, ReadWrite)]),
-            Shader::Matvec(.., Input::Normed, _) | Shader::Gated(..) => bindings.extend([(4, Read), (5, Read), (6, ReadWrite)]),
-            Shader::Norm(_) | Shader::HeadNorm(_) | Shader::Argmax => bindings.extend([(1, Read), (2, Read), (3, ReadWrite)]),
-            Shader::Rope(_) => bindings.extend([(1, Read), (2, Read), (3, ReadWrite), (4, ReadWrite), (5, ReadWrite)]),
-            Shader::Attend(..) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite)]),
-            Shader::SamplePrepare(_) => bindings.extend([(1, Read), (2, Read), (3, Read), (4, Read), (5, ReadWrite), (6, ReadWrite)]),
-            Shader::AttendToken(..) | Shader::Sample(_) => {
-                bindings.extend([(1, Read), (2, Read), (3, Read), (4, ReadWrite), (5, ReadWrite), (6, ReadWrite)]);
-            }
-            Shader::Merge | Shader::Swiglu | Shader::ArgmaxOfRuns | Shader::Peak(Peak::Reads) => {
-                bindings.extend([(1, Read), (2, ReadWrite)]);
-            }
-            Shader::Peak(Peak::Floats | Peak::Dots) => bindings.push((1, ReadWrite)),
-        }
-        bindings
-    }
-
-    /// How its parameters lie on the Rust side.
-    pub fn params(self) -> Layout {
-        match self {
-            Shader::Embed(_) => params::Embed::LAYOUT,
-            Shader::Norm(_) => params::Norm::LAYOUT,
-            Shader::HeadNorm(_) => params::HeadNorm::LAYOUT,
-            Shader::Matvec(..) => params::Matvec::LAYOUT,
-            Shader::Gated(..) => params::Gated::LAYOUT,
-            Shader::Matmul(..) => params::Matmul::LAYOUT,
-            Shader::Rope(_) => params::Rope::LAYOUT,
-            Shader::Attend(..) => params::Attend::LAYOUT,
-            Shader::AttendToken(..) => params::AttendToken::LAYOUT,
-            Shader::Merge => params::Merge::LAYOUT,
-            Shader::Swiglu => params::Swiglu::LAYOUT,
-            Shader::Argmax | Shader::ArgmaxOfRuns => params::Argmax::LAYOUT,
-            Shader::SamplePrepare(_) | Shader::Sample(_) => params::Sample::LAYOUT,
-            Shader::Peak(_) => params::Peak::LAYOUT,
-        }
+    /// The sampler's rules.
+    fn samples(self) -> Module {
+        self.with(ARGMAX)
+            .with(wgsl!("lib/sampler_params.wgsl"))
+            .constant("SEEN", op::Sample::SEEN)
+            .with(&format!("const MOST: f32 = {:e};\n", op::Sample::MOST))
     }
 }

@@ -6,7 +6,7 @@ use super::kv::LayerCache;
 use super::layer::Layer;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::op::{Buf, Matrix, Op, Start};
+use crate::op::{self, Buf, Matrix, Op, Start};
 use crate::weights::config::{AttentionBias, Config};
 use crate::weights::load::ONE;
 
@@ -98,17 +98,17 @@ impl<'a> Recorder<'a> {
 
     pub fn norm(&mut self, x: Buf, weight: Buf, out: Buf, first_row: usize) -> Buf {
         let (width, eps_bits) = (self.config.hidden_size, self.config.rms_norm_eps.to_bits());
-        self.ops.push(Op::Norm { x, weight, out, first_row: first_row as u32, rows: self.rows, width, eps_bits });
+        self.ops.push(Op::Norm(op::Norm { x, weight, out, first_row: first_row as u32, rows: self.rows, width, eps_bits }));
         out
     }
 
     pub fn matmul(&mut self, w: &Arc<Matrix>, x: Buf, out: Buf) -> Buf {
-        self.ops.push(Op::Matmul { w: w.clone(), x, out, rows: self.rows, add: false });
+        self.ops.push(Op::Matmul(op::Matmul { w: w.clone(), x, out, rows: self.rows, add: false }));
         out
     }
 
     fn matmul_add(&mut self, w: &Arc<Matrix>, x: Buf, out: Buf) {
-        self.ops.push(Op::Matmul { w: w.clone(), x, out, rows: self.rows, add: true });
+        self.ops.push(Op::Matmul(op::Matmul { w: w.clone(), x, out, rows: self.rows, add: true }));
     }
 
     /// Adds a bias, where there is one, to every row.
@@ -122,7 +122,7 @@ impl<'a> Recorder<'a> {
     fn norm_heads(&mut self, norms: Option<[Buf; 2]>, qkv: Buf) {
         if let Some([q_weight, k_weight]) = norms {
             let (heads, eps_bits) = (self.config.heads(), self.config.rms_norm_eps.to_bits());
-            self.ops.push(Op::HeadNorm { qkv, q_weight, k_weight, heads, rows: self.rows, eps_bits });
+            self.ops.push(Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows: self.rows, eps_bits }));
         }
     }
 
@@ -131,14 +131,14 @@ impl<'a> Recorder<'a> {
         let (heads, rows, step) = (self.config.heads(), self.rows, scratch.step);
         let rotary_dim = self.config.rotary_dim;
         for &cache in cache {
-            self.ops.push(Op::Rope { qkv, angles: scratch.angles, step, cache, heads, rotary_dim, rows });
-            self.ops.push(Op::Attend { qkv, step, cache, out: scratch.attended, heads, window, rows });
+            self.ops.push(Op::Rope(op::Rope { qkv, angles: scratch.angles, step, cache, heads, rotary_dim, rows }));
+            self.ops.push(Op::Attend(op::Attend { qkv, step, cache, out: scratch.attended, heads, window, rows }));
         }
         scratch.attended
     }
 
     fn swiglu(&mut self, gate_up: Buf, out: Buf) -> Buf {
-        self.ops.push(Op::Swiglu { gate_up, out, width: self.config.intermediate_size, rows: self.rows });
+        self.ops.push(Op::Swiglu(op::Swiglu { gate_up, out, width: self.config.intermediate_size, rows: self.rows }));
         out
     }
 }

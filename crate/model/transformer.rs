@@ -9,7 +9,7 @@ use super::layer::{Layer, Weight, Weights};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::layout::{GROUP, Kind};
-use crate::op::{Buf, Matrix, Op};
+use crate::op::{self, Buf, Matrix, Op};
 use crate::weights::checkpoint::{Checkpoint, WeightFormat};
 use crate::weights::config::Config;
 use crate::weights::filler;
@@ -136,7 +136,7 @@ impl Transformer {
     }
 
     fn record_embedding(&self, scratch: &Scratch, rows: usize) -> Vec<Op> {
-        vec![Op::Embed { table: self.embedding.clone(), ids: scratch.ids, out: scratch.x, rows: rows as u32 }]
+        vec![Op::Embed(op::Embed { table: self.embedding.clone(), ids: scratch.ids, out: scratch.x, rows: rows as u32 })]
     }
 
     fn recorder(&self, rows: usize) -> Recorder<'_> {

@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("json", &["error"]),
     ("layout", &[]),
     ("text", &["error", "random", "clock", "json"]),
-    ("op", &["layout"]),
+    ("op", &["error", "layout"]),
     ("profile", &[]),
     ("backend", &["error", "op", "profile"]),
     ("timing", &["error", "op", "backend", "clock"]),

@@ -6,7 +6,7 @@ use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::op::{Heads, KvKind, KvPart, Op, Start};
+use crate::op::{self, Heads, KvKind, KvPart, Op, Start};
 
 /// More positions than a workgroup takes at once, so that some run has several blocks and several runs are merged.
 const POSITION: usize = 600;
@@ -48,8 +48,8 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
     let out = upload(gpu, &vec![0; 4 * tokens * HEADS.q_width() as usize])?;
     let cache = KvPart { keys, values, first_head: 0, heads: HEADS.n_kv_heads, positions: positions as u32, kind: KvKind::F16 };
     let rows = tokens as u32;
-    let rope = Op::Rope { qkv, angles, step, cache, heads: HEADS, rotary_dim: ROTARY as u32, rows };
-    run(gpu, &[rope, Op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }]).await?;
+    let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads: HEADS, rotary_dim: ROTARY as u32, rows });
+    run(gpu, &[rope, Op::Attend(op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows })]).await?;
     let found = floats(gpu, out, tokens * HEADS.q_width() as usize).await?;
 
     for (token, row) in fused.chunks(HEADS.qkv_width() as usize).enumerate() {

@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::layout::Kind;
-use crate::op::{Op, SamplerBuffers, SamplerParams};
+use crate::op::{self, Op, SamplerParams};
 
 const COLS: usize = 160;
 /// Gate and up, a quad and two.
@@ -38,9 +38,9 @@ async fn products_after_a_norm(gpu: &mut Gpu) -> Result<()> {
     let w = matrix(gpu, &panel)?;
     let [h, out, unused, gated] = [COLS, ROWS, ROWS, ROWS / 2].map(|floats| upload(gpu, &vec![0; 4 * floats]));
     let (h, out, unused, gated) = (h?, out?, unused?, gated?);
-    let norm = Op::Norm { x, weight, out: h, first_row: 0, rows: 1, width: COLS as u32, eps_bits: EPS.to_bits() };
-    let matmul = |out| Op::Matmul { w: w.clone().into(), x: h, out, rows: 1, add: false };
-    let swiglu = Op::Swiglu { gate_up: unused, out: gated, width: ROWS as u32 / 2, rows: 1 };
+    let norm = Op::Norm(op::Norm { x, weight, out: h, first_row: 0, rows: 1, width: COLS as u32, eps_bits: EPS.to_bits() });
+    let matmul = |out| Op::Matmul(op::Matmul { w: w.clone().into(), x: h, out, rows: 1, add: false });
+    let swiglu = Op::Swiglu(op::Swiglu { gate_up: unused, out: gated, width: ROWS as u32 / 2, rows: 1 });
     run(gpu, &[norm.clone(), matmul(out), norm, matmul(unused), swiglu]).await?;
 
     let found = floats(gpu, out, ROWS).await?;
@@ -68,7 +68,7 @@ async fn choice(gpu: &mut Gpu) -> Result<()> {
     let right = (0..WIDTH).filter(is_allowed).reduce(|best, i| if logits[i] > logits[best] { i } else { best }).unwrap_or(0);
     let (x, mask) = (upload(gpu, bytemuck::cast_slice(&logits))?, upload(gpu, bytemuck::cast_slice(&allowed))?);
     let out = upload(gpu, &[0xff; 4])?;
-    run(gpu, &[Op::Argmax { x, allowed: mask, out, width: WIDTH as u32 }]).await?;
+    run(gpu, &[Op::Argmax(op::Argmax { x, allowed: mask, out, width: WIDTH as u32 })]).await?;
     let mut found = 0u32;
     gpu.read(out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
     [x, mask, out].into_iter().for_each(|buf| gpu.free(buf));
@@ -92,7 +92,7 @@ async fn sample(gpu: &mut Gpu) -> Result<()> {
     };
     let zeros = vec![0; 4 * (WIDTH + 256)];
     let [seen, bias] = [&zeros, &zeros].map(|zeros| upload(gpu, &zeros[..4 * WIDTH]));
-    let buffers = SamplerBuffers {
+    let buffers = op::Sample {
         logits: upload(gpu, bytemuck::cast_slice(&logits))?,
         allowed: upload(gpu, &[0xff; 4 * WIDTH.div_ceil(32)])?,
         seen: seen?,
@@ -110,7 +110,7 @@ async fn sample(gpu: &mut Gpu) -> Result<()> {
         gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
         close(gpu, "a draw", found as f32, right as f32, 0.0)?;
     }
-    let SamplerBuffers { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
+    let op::Sample { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
     [logits, allowed, seen, bias, params, candidates, out].into_iter().for_each(|buf| gpu.free(buf));
     Ok(())
 }

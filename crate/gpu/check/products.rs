@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::gpu::shaders::{MOST_TOKENS, Real};
 use crate::layout::panel::{Group, Panel};
 use crate::layout::{GROUP, Kind};
-use crate::op::{Matrix, Op, Part};
+use crate::op::{self, Matrix, Op, Part};
 
 const ROWS: usize = 6;
 const COLS: usize = 160;
@@ -41,7 +41,7 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
         for tokens in TOKENS {
             let out = gpu.alloc("known-answer check", (tokens * ROWS * 4) as u64)?;
             outs.push(out);
-            ops.push(Op::Matmul { w: w.clone().into(), x: input, out, rows: tokens as u32, add: false });
+            ops.push(Op::Matmul(op::Matmul { w: w.clone().into(), x: input, out, rows: tokens as u32, add: false }));
         }
         run(gpu, &ops).await?;
         for (tokens, out) in TOKENS.into_iter().zip(outs) {

@@ -4,7 +4,7 @@
 //! need to, so that a kernel that skips an element or writes too far is seen.
 
 use phi_wasm::layout::Kind;
-use phi_wasm::op::{Buf, Heads, KvKind, Op};
+use phi_wasm::op::{self, Buf, Heads, KvKind, Op};
 
 use super::host::Host;
 use super::make::{FIRST, Make, Noise};
@@ -40,7 +40,7 @@ pub fn embed() -> Vec<Case> {
             let ids = make.push(Host::U32((0..rows).map(|row| (row * 31 + vocab - 1) % vocab).collect()));
             let out = make.output(rows * width);
             let name = format!("embed {kind:?} {rows} of {vocab}×{width} in {parts} parts");
-            cases.push(make.case(name, vec![Op::Embed { table, ids, out, rows }]));
+            cases.push(make.case(name, vec![Op::Embed(op::Embed { table, ids, out, rows })]));
         }
     }
     cases
@@ -60,7 +60,7 @@ pub fn norm() -> Vec<Case> {
         let mut make = Make::new();
         let (x, weight) = (make.floats((first_row + rows + 1) * width), make.floats(width));
         let out = make.output(rows * width);
-        let op = Op::Norm { x, weight, out, first_row, rows, width, eps_bits: eps.to_bits() };
+        let op = Op::Norm(op::Norm { x, weight, out, first_row, rows, width, eps_bits: eps.to_bits() });
         make.case(format!("norm {rows} rows from {first_row} of {width}"), vec![op])
     };
     table.map(make_case).into()
@@ -80,7 +80,7 @@ pub fn head_norm() -> Vec<Case> {
         let mut make = Make::new();
         let heads = Heads { n_heads, n_kv_heads, head_dim };
         let (qkv, q_weight, k_weight) = (make.output(rows * heads.qkv_width()), make.floats(head_dim), make.floats(head_dim));
-        let op = Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits: eps.to_bits() };
+        let op = Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits: eps.to_bits() });
         make.case(format!("head norm {rows} rows of {n_heads}/{n_kv_heads} heads of {head_dim}"), vec![op])
     };
     table.map(make_case).into()
@@ -126,7 +126,7 @@ fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
             let w = make.matrix(kind, rows, cols, parts);
             let (x, out) = (make.floats(tokens * cols), make.output(tokens * rows));
             let name = format!("matmul {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts{}", if add { ", added" } else { "" });
-            cases.push(make.case(name, vec![Op::Matmul { w, x, out, rows: tokens, add }]));
+            cases.push(make.case(name, vec![Op::Matmul(op::Matmul { w, x, out, rows: tokens, add })]));
         }
     }
     cases
@@ -151,7 +151,7 @@ pub fn rope() -> Vec<Case> {
             let heads = Heads { n_heads, n_kv_heads, head_dim };
             let (qkv, angles, step) = (make.floats(rows * heads.qkv_width()), make.angles(rows * rotary_dim), make.step(pos));
             let caches = make.caches(kind, heads, pos + rows + 3, 0, parts);
-            let op = |cache| Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows };
+            let op = |cache| Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows });
             let name = format!(
                 "rope {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, {parts} parts"
             );
@@ -187,7 +187,7 @@ pub fn attend() -> Vec<Case> {
             let heads = Heads { n_heads, n_kv_heads, head_dim };
             let (qkv, step, out) = (make.floats(rows * heads.qkv_width()), make.step(pos), make.output(rows * heads.q_width()));
             let caches = make.caches(kind, heads, pos + rows + 5, pos + rows, parts);
-            let op = |cache| Op::Attend { qkv, step, cache, out, heads, window, rows };
+            let op = |cache| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows });
             let name =
                 format!("attend {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, window {window}, {parts} parts");
             cases.push(make.case(name, caches.into_iter().map(op).collect()));
@@ -203,7 +203,7 @@ pub fn swiglu() -> Vec<Case> {
         let (n, mut noise) = (2 * rows * width, Noise(3));
         let gate_up = make.push(Host::F32((0..n).map(|i| noise.float() * if i % 5 == 0 { 120.0 } else { 8.0 }).collect()));
         let out = make.output(rows * width);
-        make.case(format!("swiglu {rows}×{width}"), vec![Op::Swiglu { gate_up, out, width, rows }])
+        make.case(format!("swiglu {rows}×{width}"), vec![Op::Swiglu(op::Swiglu { gate_up, out, width, rows })])
     };
     [(1, 32), (1, 1536), (2, 100), (5, 96), (33, 576), (70, 6)].map(make_case).into()
 }
@@ -235,7 +235,7 @@ pub fn argmax() -> Vec<Case> {
         let allowed = make.push(Host::U32((0..width.div_ceil(32)).map(word).collect()));
         let out = make.push(Host::U32(vec![99, 98]));
         let name = format!("argmax of {width}, each {every}th allowed");
-        cases.push(make.case(name, vec![Op::Argmax { x, allowed, out, width }]));
+        cases.push(make.case(name, vec![Op::Argmax(op::Argmax { x, allowed, out, width })]));
     }
     cases
 }
@@ -264,12 +264,12 @@ pub fn normed() -> Vec<Case> {
             let (x, weight) = (make.floats((first_row + tokens) * cols), make.floats(cols));
             let (h, out, gated) = (make.output(tokens * cols), make.output(tokens * rows), make.output(tokens * rows / 2));
             let mut ops = vec![
-                Op::Norm { x, weight, out: h, first_row, rows: tokens, width: cols, eps_bits: 1e-5f32.to_bits() },
-                Op::Matmul { w, x: h, out, rows: tokens, add },
+                Op::Norm(op::Norm { x, weight, out: h, first_row, rows: tokens, width: cols, eps_bits: 1e-5f32.to_bits() }),
+                Op::Matmul(op::Matmul { w, x: h, out, rows: tokens, add }),
             ];
             let mut passing = vec![h];
             if swiglu {
-                ops.push(Op::Swiglu { gate_up: out, out: gated, width: rows / 2, rows: tokens });
+                ops.push(Op::Swiglu(op::Swiglu { gate_up: out, out: gated, width: rows / 2, rows: tokens }));
                 passing.push(out);
             }
             let then = if swiglu { ", swiglu" } else { "" };
@@ -308,8 +308,8 @@ pub fn attend_token() -> Vec<Case> {
             let out = make.output(heads.q_width());
             let caches = make.caches(kind, heads, pos + 5, pos, parts);
             let both = |cache| {
-                let rope = Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 };
-                [rope, Op::Attend { qkv, step, cache, out, heads, window, rows: 1 }]
+                let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
+                [rope, Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 })]
             };
             let name = format!(
                 "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, window {window}, {parts} parts"
@@ -331,13 +331,13 @@ pub fn read_again() -> Vec<Case> {
         let (w, other) = (make.matrix(Kind::Q4, ROWS, COLS, 1), make.matrix(Kind::Q4, 20, COLS, 1));
         let (x, weight, h) = (make.floats(TOKENS * COLS), make.floats(COLS), make.output(TOKENS * COLS));
         let (out, act, last) = (make.output(TOKENS * ROWS), make.output(TOKENS * ROWS / 2), make.output(TOKENS * 20));
-        let gate = Op::Swiglu { gate_up: out, out: act, width: ROWS / 2, rows: TOKENS };
+        let gate = Op::Swiglu(op::Swiglu { gate_up: out, out: act, width: ROWS / 2, rows: TOKENS });
         let mut ops = vec![
-            Op::Norm { x, weight, out: h, first_row: 0, rows: TOKENS, width: COLS, eps_bits: 1e-5f32.to_bits() },
-            Op::Matmul { w, x: h, out, rows: TOKENS, add: false },
+            Op::Norm(op::Norm { x, weight, out: h, first_row: 0, rows: TOKENS, width: COLS, eps_bits: 1e-5f32.to_bits() }),
+            Op::Matmul(op::Matmul { w, x: h, out, rows: TOKENS, add: false }),
         ];
         ops.extend(swiglu.then_some(gate));
-        ops.push(Op::Matmul { w: other, x: if of_norm { h } else { out }, out: last, rows: TOKENS, add: false });
+        ops.push(Op::Matmul(op::Matmul { w: other, x: if of_norm { h } else { out }, out: last, rows: TOKENS, add: false }));
         Case { chained: Some(40.0), passing: vec![if of_norm { out } else { h }], ..make.case(name.into(), ops) }
     };
     vec![
@@ -356,8 +356,8 @@ fn queries_read_again() -> Case {
     let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
     let (out, again) = (make.output(heads.q_width()), make.output(heads.q_width()));
     let cache = make.caches(KvKind::F32, heads, pos + 5, pos, 1)[0];
-    let attend = |out, window| Op::Attend { qkv, step, cache, out, heads, window, rows: 1 };
-    let rope = Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 };
+    let attend = |out, window| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 });
+    let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
     let ops = vec![rope, attend(out, u32::MAX), attend(again, 7)];
     Case { chained: Some(20.0), ..make.case("rope, attend, and attend once more".into(), ops) }
 }
@@ -388,24 +388,24 @@ pub fn program() -> Vec<Case> {
         let (attended, gate_up, act) = (make.output(rows * heads.q_width()), make.output(2 * rows * inner), make.output(rows * inner));
         let (last, logits) = (make.output(hidden), make.output(vocab));
         let cache = make.caches(kv, heads, 3 * rows, 0, 1)[0];
-        let norm = |out, first_row, rows| Op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits };
+        let norm = |out, first_row, rows| Op::Norm(op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits });
         let (q_weight, k_weight) = (make.floats(heads.head_dim), make.floats(heads.head_dim));
         let mut ops = vec![
-            Op::Embed { table: embedding.clone(), ids, out: x, rows },
+            Op::Embed(op::Embed { table: embedding.clone(), ids, out: x, rows }),
             norm(h, 0, rows),
-            Op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false },
-            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows },
-            Op::Attend { qkv, step, cache, out: attended, heads, window: u32::MAX, rows },
-            Op::Matmul { w: o_proj, x: attended, out: x, rows, add: true },
+            Op::Matmul(op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false }),
+            Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }),
+            Op::Attend(op::Attend { qkv, step, cache, out: attended, heads, window: u32::MAX, rows }),
+            Op::Matmul(op::Matmul { w: o_proj, x: attended, out: x, rows, add: true }),
             norm(h, 0, rows),
-            Op::Matmul { w: gate_up_proj, x: h, out: gate_up, rows, add: false },
-            Op::Swiglu { gate_up, out: act, width: inner, rows },
-            Op::Matmul { w: down_proj, x: act, out: x, rows, add: true },
+            Op::Matmul(op::Matmul { w: gate_up_proj, x: h, out: gate_up, rows, add: false }),
+            Op::Swiglu(op::Swiglu { gate_up, out: act, width: inner, rows }),
+            Op::Matmul(op::Matmul { w: down_proj, x: act, out: x, rows, add: true }),
             norm(last, rows - 1, 1),
-            Op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false },
+            Op::Matmul(op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false }),
         ];
         if head_norms {
-            ops.insert(3, Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits });
+            ops.insert(3, Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }));
         }
         let norms = if head_norms { ", norms of heads" } else { "" };
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);

@@ -3,7 +3,7 @@
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
 use phi_wasm::layout::Kind;
-use phi_wasm::op::{Buf, Matrix, Op, Part};
+use phi_wasm::op::{self, Buf, Matrix, Op, Part};
 use phi_wasm::{Code, Result};
 
 use super::cases::{self, Case};
@@ -106,7 +106,7 @@ async_test! {
     async fn a_list_that_lost_a_buffer_or_never_had_it_is_an_error() {
         let mut cpu = Cpu::new(CpuOptions { threads: 1, simd: Simd::Auto }).unwrap();
         let (gate_up, out) = (cpu.alloc("gate_up", 4 * 64).unwrap(), cpu.alloc("out", 4 * 32).unwrap());
-        let op = |rows, out| Op::Swiglu { gate_up, out, width: 32, rows };
+        let op = |rows, out| Op::Swiglu(op::Swiglu { gate_up, out, width: 32, rows });
         let program = cpu.prepare(&[op(1, out)]).unwrap();
         cpu.run(&program).unwrap();
         for wrong in [op(2, out), op(1, gate_up), op(u32::MAX, out)] {

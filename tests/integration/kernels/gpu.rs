@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Block, Choice, Gpu, GpuOptions, Products, Real, Reduce, Shader, Tuning};
-use phi_wasm::op::Op;
+use phi_wasm::op::{self, Op};
 
 use super::cases::{self, Case};
 use super::oracle::Activations;
@@ -147,7 +147,7 @@ async_test! {
     async fn a_buffer_that_is_not_there_is_an_error() {
         let mut gpu = Gpu::new(GpuOptions::default()).await.unwrap();
         let (gate_up, out) = (gpu.alloc("gate_up", 4 * 64).unwrap(), gpu.alloc("out", 4 * 32).unwrap());
-        let ops = [Op::Swiglu { gate_up, out, width: 32, rows: 1 }];
+        let ops = [Op::Swiglu(op::Swiglu { gate_up, out, width: 32, rows: 1 })];
         let program = gpu.prepare(&ops).unwrap();
         gpu.run(&program).unwrap();
         for (offset, length) in [(4 * 32, 4), (2, 4), (0, 3), (u64::MAX - 3, 4)] {

@@ -2,7 +2,7 @@
 
 use half::f16;
 use phi_wasm::layout::Kind;
-use phi_wasm::op::{Buf, Heads, KvPart, Matrix, Op};
+use phi_wasm::op::{self, Buf, Heads, KvPart, Matrix, Op};
 
 use super::host::{Host, Memory};
 
@@ -20,11 +20,11 @@ pub enum Activations {
 pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
     for op in ops {
         match *op {
-            Op::Embed { ref table, ids, out, rows } => embed(memory, table, ids, out, rows as usize),
-            Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
+            Op::Embed(op::Embed { ref table, ids, out, rows }) => embed(memory, table, ids, out, rows as usize),
+            Op::Norm(op::Norm { x, weight, out, first_row, rows, width, eps_bits }) => {
                 norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
             }
-            Op::Matmul { ref w, x, out, rows, add } => {
+            Op::Matmul(op::Matmul { ref w, x, out, rows, add }) => {
                 let rounded: &[Vec<usize>] = &match activations {
                     Activations::Rounded { from, .. } if rows >= from => vec![(0..32).collect()],
                     Activations::Rounded { in_lines: true, .. } => lines(w.kind),
@@ -32,16 +32,16 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 };
                 matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
             }
-            Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
+            Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }) => {
                 head_norm(memory, qkv, [q_weight, k_weight], heads, rows as usize, f32::from_bits(eps_bits).into());
             }
-            Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
+            Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }) => {
                 rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
             }
-            Op::Attend { qkv, step, cache, out, heads, window, rows } => {
+            Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows }) => {
                 attend(memory, qkv, step, cache, out, heads, window as usize, rows as usize);
             }
-            Op::Argmax { x, allowed, out, width } => {
+            Op::Argmax(op::Argmax { x, allowed, out, width }) => {
                 let is_allowed = |i: usize| memory.get(allowed, i / 32) as u32 >> (i % 32) & 1 == 1;
                 let value = |i: usize| if memory.get(x, i).is_nan() { f64::NEG_INFINITY } else { memory.get(x, i) };
                 let places = (0..width as usize).filter(|&i| is_allowed(i));
@@ -49,7 +49,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
             }
             Op::Sample(_) => unreachable!("draws have a test of their own"),
-            Op::Swiglu { gate_up, out, width, rows } => swiglu(memory, gate_up, out, width as usize, rows as usize),
+            Op::Swiglu(op::Swiglu { gate_up, out, width, rows }) => swiglu(memory, gate_up, out, width as usize, rows as usize),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Runs a case on a backend and compares every element of every buffer with the oracle.
 
-use std::sync::Arc;
-
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
-use phi_wasm::op::{Buf, KvPart, Matrix, Op, Part};
+use phi_wasm::op::{Buf, Op, Operation};
 
 use super::cases::Case;
 use super::host::{Host, Memory};
@@ -114,29 +112,9 @@ pub fn padded(host: &Host) -> Vec<u8> {
 
 /// The op, with the backend's handles in place of the case's numbers.
 fn with_handles(op: &Op, handles: &[Buf]) -> Op {
-    let h = |buf: Buf| handles[buf.0 as usize];
-    let matrix = |matrix: &Arc<Matrix>| {
-        let part = |p: &Part| Part { codes: h(p.codes), scales: p.scales.map(h), mins: p.mins.map(h), ..p.clone() };
-        Arc::new(Matrix { parts: matrix.parts.iter().map(part).collect(), ..**matrix })
-    };
-    let kv = |kv: KvPart| KvPart { keys: h(kv.keys), values: h(kv.values), ..kv };
-    match *op {
-        Op::Embed { ref table, ids, out, rows } => Op::Embed { table: matrix(table), ids: h(ids), out: h(out), rows },
-        Op::Norm { x, weight, out, first_row, rows, width, eps_bits } => {
-            Op::Norm { x: h(x), weight: h(weight), out: h(out), first_row, rows, width, eps_bits }
-        }
-        Op::Matmul { ref w, x, out, rows, add } => Op::Matmul { w: matrix(w), x: h(x), out: h(out), rows, add },
-        Op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits } => {
-            Op::HeadNorm { qkv: h(qkv), q_weight: h(q_weight), k_weight: h(k_weight), heads, rows, eps_bits }
-        }
-        Op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } => {
-            Op::Rope { qkv: h(qkv), angles: h(angles), step: h(step), cache: kv(cache), heads, rotary_dim, rows }
-        }
-        Op::Attend { qkv, step, cache, out, heads, window, rows } => {
-            Op::Attend { qkv: h(qkv), step: h(step), cache: kv(cache), out: h(out), heads, window, rows }
-        }
-        Op::Argmax { x, allowed, out, width } => Op::Argmax { x: h(x), allowed: h(allowed), out: h(out), width },
-        Op::Sample(_) => unreachable!("draws have a test of their own"),
-        Op::Swiglu { gate_up, out, width, rows } => Op::Swiglu { gate_up: h(gate_up), out: h(out), width, rows },
+    let mut op = op.clone();
+    for buf in op.buffers() {
+        *buf = handles[buf.0 as usize];
     }
+    op
 }

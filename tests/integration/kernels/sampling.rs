@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
-use phi_wasm::op::{Buf, Op, SamplerBuffers, SamplerParams};
+use phi_wasm::op::{self, Buf, Op, SamplerParams};
 use phi_wasm::random;
 use phi_wasm::session::sampler_params;
 use phi_wasm::text::{Sampler, Sampling};
@@ -42,7 +42,7 @@ fn rows() -> Vec<Sampling> {
 }
 
 /// Buffers for a draw from so many logits, with a forbidden token, a prompt and biases.
-fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>) -> SamplerBuffers {
+fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>) -> op::Sample {
     let mut buffer = |words: u32| gpu.alloc("for a draw", u64::from(words) * 4).unwrap();
     let [logits, seen, biases, candidates] = [width, width, width, width + 256].map(&mut buffer);
     let [allowed, how, out] = [width.div_ceil(32), 8, 1].map(&mut buffer);
@@ -50,12 +50,12 @@ fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>)
     mask[forbidden as usize / 32] &= !(1 << (forbidden % 32));
     gpu.write(allowed, 0, bytemuck::cast_slice(&mask)).unwrap();
     for token in PROMPT {
-        gpu.write(seen, u64::from(token) * 4, &SamplerBuffers::SEEN.to_le_bytes()).unwrap();
+        gpu.write(seen, u64::from(token) * 4, &op::Sample::SEEN.to_le_bytes()).unwrap();
     }
     for (&token, bias) in bias {
-        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * SamplerBuffers::MOST).to_le_bytes()).unwrap();
+        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * op::Sample::MOST).to_le_bytes()).unwrap();
     }
-    SamplerBuffers { logits, allowed, seen, bias: biases, params: how, candidates, out, width }
+    op::Sample { logits, allowed, seen, bias: biases, params: how, candidates, out, width }
 }
 
 async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coarse: bool) {
@@ -85,7 +85,7 @@ async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coars
         gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut drawn)).await.unwrap();
         assert_eq!(drawn, twin.sample(&mut logits), "{sampling:?}: step {step} of {width} logits{}", if coarse { ", coarse" } else { "" });
     }
-    let SamplerBuffers { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
+    let op::Sample { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
     [logits, allowed, seen, bias, params, candidates, out].into_iter().for_each(|buf: Buf| gpu.free(buf));
 }
 

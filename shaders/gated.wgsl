@@ -1,5 +1,5 @@
 // out[r] = silu(gate · x[r]) * (up · x[r]) for TOKENS tokens: a workgroup for each QUADS / 2 quads of four rows of gate, and as
-// many of up, which lie in one matrix, gate's first. It takes the RMS norms of x's rows.
+// many of up, which lie in one matrix, gate's first. x's rows are as they are, or their RMS norms.
 
 override WG: u32 = 64u;
 
@@ -8,11 +8,11 @@ const PAIRS: u32 = QUADS / 2u;
 struct Params {
     width: u32, // rows of gate, and of up: a multiple of 4
     x_row: u32, // of x, where the tokens begin
-    eps: f32,
+    eps: f32, // of the norm
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Bindings 1 to 3, the weights, come with their kind; 4 and 5 are the input and the norm's weights.
+// Bindings 1 to 3, the weights, come with their kind; 4 is the input, 5 a norm's weights.
 @group(0) @binding(6) var<storage, read_write> out: array<f32>; // [TOKENS, width]
 
 @compute @workgroup_size(WG)

@@ -42,6 +42,8 @@ pub struct GpuOptions {
     pub workgroup: Option<u32>,
     /// Quads of rows that a workgroup multiplies with one token, 1 to [`MOST_QUADS`].
     pub quads: Option<u32>,
+    /// Whether norms before products of few tokens are kernels of their own: what is timed finds out by itself.
+    pub norms_apart: bool,
     /// Dispatches of a submission at most; `None` for what the adapter can take.
     pub most_dispatches: Option<u32>,
     /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
@@ -153,6 +155,7 @@ impl Device {
             quads: options.quads.unwrap_or(1),
             few_tokens: MOST_TOKENS,
             splits: if self.is_software() { 2 } else { 16 },
+            norms_apart: options.norms_apart,
         };
         let mut tunings = Vec::new();
         for &half in halves {

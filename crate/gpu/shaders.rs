@@ -82,8 +82,8 @@ pub enum Shader {
     HeadNorm(Reduce),
     /// `matvec.wgsl`.
     Matvec(Kind, Products, Reduce, Input, Block),
-    /// `gated.wgsl`: norm, gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
-    Gated(Kind, Products, Reduce, Block),
+    /// `gated.wgsl`: gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
+    Gated(Kind, Products, Reduce, Input, Block),
     /// `matmul.wgsl`: many tokens.
     Matmul(Kind, Products),
     /// `rope.wgsl`.
@@ -163,7 +163,7 @@ impl Shader {
                 all.push(Shader::Matmul(kind, products));
                 for (reduce, block) in reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block))) {
                     all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, products, reduce, input, block)));
-                    all.push(Shader::Gated(kind, products, reduce, block));
+                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Gated(kind, products, reduce, input, block)));
                 }
             }
         }
@@ -190,9 +190,9 @@ impl Shader {
             Shader::Matvec(kind, products, reduce, input, block) => {
                 kernel!("matvec", kernels::Matvec).product(kind, products).sums(reduce).few(products, input, block)
             }
-            Shader::Gated(kind, products, reduce, block) => {
+            Shader::Gated(kind, products, reduce, input, block) => {
                 let both = Block { quads: 2 * block.quads, ..block };
-                kernel!("gated", kernels::Gated).product(kind, products).sums(reduce).few(products, Input::Normed, both).with(SILU)
+                kernel!("gated", kernels::Gated).product(kind, products).sums(reduce).few(products, input, both).with(SILU)
             }
             Shader::Matmul(kind, products) => kernel!("matmul", kernels::Matmul)
                 .product(kind, products)

@@ -67,6 +67,7 @@ pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: 
 fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
     let mut others: Vec<Tuning> = [2, 4, 1].map(|quads| Tuning { quads, ..best }).into();
     others.extend([best.workgroup * 2, best.workgroup / 2].map(|workgroup| Tuning { workgroup: workgroup.clamp(4, 256), ..best }));
+    others.push(Tuning { norms_apart: !best.norms_apart, ..best });
     others.extend(offered.iter().map(|other| Tuning { reduce: other.reduce, ..best }));
     others.extend(offered.iter().map(|other| Tuning { real: other.real, ..best }));
     others.extend(offered.iter().map(|other| Tuning { few_dots: other.dots, ..best }));

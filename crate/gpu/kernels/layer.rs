@@ -63,27 +63,19 @@ pub(super) fn swiglu(tuning: &Tuning, op: &op::Swiglu) -> Vec<Dispatch> {
 
 /// Of few tokens, each part's rows by themselves; of many, in tiles.
 pub(super) fn matmul(tuning: &Tuning, op: &op::Matmul) -> Vec<Dispatch> {
-    let op::Matmul { w, x, out, rows, add } = op;
-    let plain = Few { x: *x, x_row: 0, norm: None, rows: *rows };
-    let of_part = |part: &Part| match *rows <= tuning.few_tokens {
-        true => matvec(tuning, w, part, &plain, *out, *add),
-        false => tiled(tuning, op, part),
-    };
-    w.parts.iter().map(of_part).collect()
+    if op.rows <= tuning.few_tokens {
+        return few_matmul(tuning, op, &op.into());
+    }
+    op.w.parts.iter().map(|part| tiled(tuning, op, part)).collect()
 }
 
-/// A norm and the product after it.
-pub(super) fn normed_matmul(tuning: &Tuning, norm: &op::Norm, op: &op::Matmul) -> Vec<Dispatch> {
-    op.w.parts.iter().map(|part| matvec(tuning, &op.w, part, &norm.into(), op.out, op.add)).collect()
-}
-
-/// A norm, the product with gate and up after it, and what makes these one.
-pub(super) fn normed_gated(tuning: &Tuning, norm: &op::Norm, w: &Matrix, part: &Part, out: Buf) -> Vec<Dispatch> {
-    vec![gated(tuning, w, part, &norm.into(), out)]
+/// The product of few tokens, which a norm may go before.
+pub(super) fn few_matmul(tuning: &Tuning, op: &op::Matmul, input: &Few) -> Vec<Dispatch> {
+    op.w.parts.iter().map(|part| matvec(tuning, op, part, input)).collect()
 }
 
 /// The input of a kernel for few tokens.
-struct Few {
+pub(super) struct Few {
     x: Buf,
     /// Where they begin.
     x_row: u32,
@@ -105,8 +97,18 @@ impl Few {
         w.cols * (self.rows + u32::from(self.norm.is_some()))
     }
 
+    fn form(&self) -> Input {
+        if self.norm.is_some() { Input::Normed } else { Input::Plain }
+    }
+
     fn eps(&self) -> f32 {
         self.norm.map_or(0.0, |(_, eps)| eps)
+    }
+}
+
+impl From<&op::Matmul> for Few {
+    fn from(op: &op::Matmul) -> Few {
+        Few { x: op.x, x_row: 0, norm: None, rows: op.rows }
     }
 }
 
@@ -116,26 +118,27 @@ impl From<&op::Norm> for Few {
     }
 }
 
-fn matvec(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf, add: bool) -> Dispatch {
+fn matvec(tuning: &Tuning, op: &op::Matmul, part: &Part, input: &Few) -> Dispatch {
+    let op::Matmul { w, out, add, .. } = op;
     let params =
-        Matvec { rows: w.rows, first_row: part.first_row, part_rows: part.rows, add: add.into(), x_row: input.x_row, eps: input.eps() };
+        Matvec { rows: w.rows, first_row: part.first_row, part_rows: part.rows, add: (*add).into(), x_row: input.x_row, eps: input.eps() };
     let block = tuning.block(input.rows);
-    let form = if input.norm.is_some() { Input::Normed } else { Input::Plain };
     Dispatch {
-        shader: Shader::Matvec(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, form, block),
+        shader: Shader::Matvec(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, input.form(), block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
-        buffers: input.bindings(part, out),
+        buffers: input.bindings(part, *out),
         groups: grid_of_quads(part.rows, block),
-        work: Work::product(w, part, input.rows, input.floats(w) + input.rows * outputs(part, add)),
+        work: Work::product(w, part, input.rows, input.floats(w) + input.rows * outputs(part, *add)),
     }
 }
 
-fn gated(tuning: &Tuning, w: &Matrix, part: &Part, input: &Few, out: Buf) -> Dispatch {
-    let block = tuning.block(input.rows);
+/// The product with gate and up, and what makes these one.
+pub(super) fn gated(tuning: &Tuning, op: &op::Matmul, part: &Part, input: &Few, out: Buf) -> Dispatch {
+    let (w, block) = (&op.w, tuning.block(input.rows));
     let params = Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
     Dispatch {
-        shader: Shader::Gated(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, block),
+        shader: Shader::Gated(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, input.form(), block),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),

@@ -13,7 +13,7 @@ use super::shaders::{Block, Products, Real, Reduce, Shader};
 use super::work::Work;
 use crate::error::{Code, Result, fail};
 use crate::layout::{Kind, QUAD};
-use crate::op::{Buf, Op};
+use crate::op::{self, Buf, Op, Part};
 pub(super) use attention::{Attend, AttendToken, HeadNorm, Merge, Rope};
 pub(super) use choice::{Argmax, Sample};
 pub(super) use layer::{Embed, Gated, Matmul, Matvec, Norm, Swiglu};
@@ -44,6 +44,8 @@ pub struct Tuning {
     pub few_tokens: u32,
     /// Workgroups among which one token's attention to a KV head is divided.
     pub splits: u32,
+    /// Whether norms are kernels of their own. Each workgroup of the product after it computes a norm anew else.
+    pub norms_apart: bool,
 }
 
 impl Tuning {
@@ -116,18 +118,20 @@ pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
 fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Dispatch>, usize)> {
     match ops {
         [Op::Norm(norm), Op::Matmul(matmul), after @ ..]
-            if matmul.x == norm.out && norm.rows <= tuning.few_tokens && !is_read(after, norm.out, norm.rows * norm.width, |_| false) =>
+            if !tuning.norms_apart
+                && matmul.x == norm.out
+                && norm.rows <= tuning.few_tokens
+                && !is_read(after, norm.out, norm.rows * norm.width, |_| false) =>
         {
-            match (after, &matmul.w.parts[..]) {
-                ([Op::Swiglu(swiglu), after @ ..], [part])
-                    if swiglu.gate_up == matmul.out
-                        && swiglu.width.is_multiple_of(QUAD as u32)
-                        && !is_read(after, matmul.out, norm.rows * matmul.w.rows, |_| false) =>
-                {
-                    Some((layer::normed_gated(tuning, norm, &matmul.w, part, swiglu.out), 3))
-                }
-                _ => Some((layer::normed_matmul(tuning, norm, matmul), 2)),
+            let input = norm.into();
+            match gated(matmul, after) {
+                Some((part, swiglu)) => Some((vec![layer::gated(tuning, matmul, part, &input, swiglu.out)], 3)),
+                None => Some((layer::few_matmul(tuning, matmul, &input), 2)),
             }
+        }
+        [Op::Matmul(matmul), after @ ..] if matmul.rows <= tuning.few_tokens => {
+            let (part, swiglu) = gated(matmul, after)?;
+            Some((vec![layer::gated(tuning, matmul, part, &matmul.into(), swiglu.out)], 2))
         }
         [Op::Rope(rope), Op::Attend(attend), after @ ..]
             if rope.rows == 1
@@ -139,6 +143,21 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
             let partials = partials?;
             let token = attention::attend_token(tuning, rope, attend.window, partials);
             Some((vec![token, attention::merge(tuning, partials, attend.out, rope.cache, rope.heads)], 2))
+        }
+        _ => None,
+    }
+}
+
+/// The one part of gate and up, and what makes them one, where that comes next and nobody else reads them.
+fn gated<'a>(matmul: &'a op::Matmul, after: &'a [Op]) -> Option<(&'a Part, &'a op::Swiglu)> {
+    match (&matmul.w.parts[..], after) {
+        ([part], [Op::Swiglu(swiglu), after @ ..])
+            if swiglu.gate_up == matmul.out
+                && !matmul.add
+                && swiglu.width.is_multiple_of(QUAD as u32)
+                && !is_read(after, matmul.out, matmul.rows * matmul.w.rows, |_| false) =>
+        {
+            Some((part, swiglu))
         }
         _ => None,
     }

@@ -43,7 +43,7 @@ fn variant(shader: Shader) -> Option<String> {
     let sized = |block: Block| Block { quads: several(block.quads), tokens: several(block.tokens) };
     let shader = match shader {
         Shader::Matvec(kind, products, reduce, input, block) => Shader::Matvec(kind, products, reduce, input, sized(block)),
-        Shader::Gated(kind, products, reduce, block) => Shader::Gated(kind, products, reduce, sized(block)),
+        Shader::Gated(kind, products, reduce, input, block) => Shader::Gated(kind, products, reduce, input, sized(block)),
         Shader::AttendToken(kind, reduce, queries) => Shader::AttendToken(kind, reduce, several(queries)),
         other => other,
     };
@@ -61,6 +61,10 @@ fn with_subgroups(shader: Shader) -> Option<String> {
 
 fn with_dots(shader: Shader) -> Option<String> {
     variant(shader).filter(|_| shader.products() == Some(Products::Dots))
+}
+
+fn gated(shader: Shader) -> Option<String> {
+    variant(shader).filter(|_| matches!(shader, Shader::Gated(..)))
 }
 
 fn of_several_quads(shader: Shader) -> Option<String> {
@@ -122,6 +126,10 @@ async_test! {
     async fn integer_dots_for_few_tokens() {
         let options = GpuOptions { dots: Choice::On, few_dots: true, quads: Some(2), ..in_floats(Choice::Off) };
         check(open(options).await, [cases::matvec(), cases::normed()].concat(), with_dots).await;
+    }
+    async fn norms_apart() {
+        let options = GpuOptions { norms_apart: true, ..in_floats(Choice::Off) };
+        check(open(options).await, [cases::normed(), cases::read_again()].concat(), gated).await;
     }
     async fn odd_workgroups() {
         let sizes = [(Choice::Off, 37), (Choice::On, 5), (Choice::Off, 1), (Choice::On, 256)];

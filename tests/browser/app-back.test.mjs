@@ -25,8 +25,7 @@ const BAD = {
 
 async function open(page, path) {
   await page.go("models");
-  const [chooser] = await Promise.all([page.tab.waitForFileChooser(), page.press("Open a file")]);
-  await chooser.accept([path]);
+  await page.choose("::-p-aria(Open a file)", path);
 }
 
 /** Waits until this went wrong and a model of this name is there. */

@@ -13,13 +13,8 @@ describe("what the app says", () => {
   before(async () => ({ site, page, close } = await openApp("chromium without WebGPU")));
   after(() => close?.());
 
-  const open = async (path, name) => {
-    const [chooser] = await Promise.all([page.tab.waitForFileChooser(), page.press(name)]);
-    await chooser.accept([path]);
-  };
-
   it("names a problem and has the engine say the rest, in English", async () => {
-    await open(NO_MODEL, "Open a file");
+    await page.choose("::-p-aria(Open a file)", NO_MODEL);
     await page.tab.waitForSelector("[data-code]");
     const { code, message } = await page.problem();
     assert.equal(code, "not-a-model");

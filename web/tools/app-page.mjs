@@ -224,7 +224,10 @@ export class AppPage {
   async choose(selector, ...paths) {
     // Without a screen some browsers cancel the chooser at once: none is opened.
     await this.tab.evaluate(() => (HTMLInputElement.prototype.click = () => {}));
-    await this.tab.click(selector);
+    // By its place it would be missed where something moves it in between.
+    const button = await this.tab.waitForSelector(selector);
+    await this.tab.waitForFunction((button) => !button.disabled, {}, button);
+    await button.evaluate((button) => button.click());
     const input = await this.tab.waitForSelector('body > input[type="file"]');
     await input.uploadFile(...paths);
   }

@@ -118,7 +118,7 @@ fn scores_of(own: Own, block: u32, end: u32) -> array<vec4<f32>, BUNDLES> {
 }
 
 // Turns the block's scores into probabilities, and makes what was found before relative to the largest score so far.
-fn weigh(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found>) {
+fn softmax_step(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found>) {
     var score = scores;
     for (var i = 0u; i < BUNDLES; i++) {
         probabilities[own.lane * BUNDLES + i] = score[i];
@@ -190,7 +190,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: 
     let first = position + 1u - min(params.window, position + 1u);
     let end = start.position + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
     for (var block = first; block < end; block += FOURS) {
-        weigh(own, scores_of(own, block, end), &found);
+        softmax_step(own, scores_of(own, block, end), &found);
         gather(own, block, end, &found);
     }
     store(own, &found);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arrange::{self, Tile};
+use super::activations::{self, Tile};
 use super::attend::{self, Attention, Task};
 use super::dots::Dots;
 use super::lanes::Lanes;
@@ -56,7 +56,7 @@ pub struct Kernels {
     pub width: usize,
     /// Tokens of a tile.
     pub tokens: usize,
-    pub arrange: unsafe fn(Kind, &[f32], usize, Tile),
+    pub pack: unsafe fn(Kind, &[f32], usize, Tile),
     pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
     pub matmul: unsafe fn(&Product, Range<usize>),
     pub attend: unsafe fn(&Attention, Task, &mut [f32]),
@@ -68,12 +68,12 @@ macro_rules! kernels {
     ($table:ident, $name:literal, $dots:ty $(, $features:literal)?) => {
         static $table: Kernels = {
             type Vector = <$dots as Dots>::Lanes;
-            kernels!(@ arrange(kind: Kind, x: &[f32], count: usize, tile: Tile) = arrange::kernel::<$dots> $(, $features)?);
+            kernels!(@ pack(kind: Kind, x: &[f32], count: usize, tile: Tile) = activations::kernel::<$dots> $(, $features)?);
             kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) = norm::kernel::<Vector> $(, $features)?);
             kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::kernel::<$dots> $(, $features)?);
             kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<Vector> $(, $features)?);
             kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<Vector> $(, $features)?);
-            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, arrange, norm, matmul, attend, swiglu }
+            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, pack, norm, matmul, attend, swiglu }
         };
     };
     (@ $kernel:ident($($arg:ident: $type:ty),*) = $generic:expr $(, $features:literal)?) => {

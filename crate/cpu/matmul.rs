@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::Context;
-use super::arrange::{Arranged, Tile, Tiles};
+use super::activations::{PackedActivations, Tile, Tiles};
 use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Shared;
@@ -33,10 +33,10 @@ pub struct Product<'a> {
     add: bool,
 }
 
-pub fn run(context: &Context, arranged: &mut Arranged, op: &Matmul) -> Result<()> {
+pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) -> Result<()> {
     let Matmul { w, x, out, rows, add } = op;
     let (kernels, memory) = (context.kernels, context.memory);
-    let x = arranged.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
+    let x = activations.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
     for part in &w.parts {
         let (first_row, out, out_width) = (part.first_row as usize, memory.share(*out)?, w.rows as usize);
         let p = Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add: *add };

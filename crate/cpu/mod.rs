@@ -1,11 +1,11 @@
 //! The CPU backend: one file an op, written once over the vectors of [`lanes`].
 //!
-//! Activations are f32 between ops. A product with whole-numbered weights makes its own whole, too, of 15 bits in groups of 32 (see [`arrange`]), and
+//! Activations are f32 between ops. A product with weights that have codes makes its own int15, in groups of 32 (see [`activations`]), and
 //! multiplies them exactly. Every element of a result is computed by one thread in a fixed order, so that results do not depend on the
 //! number of threads.
 
+mod activations;
 mod argmax;
-mod arrange;
 mod attend;
 mod check;
 mod dots;
@@ -28,7 +28,7 @@ mod tile;
 use crate::backend::{Backend, Limits};
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, KvPart, Op, Start};
-use arrange::Arranged;
+use activations::PackedActivations;
 use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
@@ -51,7 +51,7 @@ pub struct Cpu {
     memory: Memory,
     threads: Threads,
     kernels: &'static Kernels,
-    arranged: Arranged,
+    activations: PackedActivations,
     /// Counts what was given back: a list that was checked before must be checked again.
     frees: u64,
 }
@@ -76,7 +76,7 @@ impl Cpu {
     /// `bad-option` for instructions or threads that this machine or build does not have.
     pub fn new(options: CpuOptions) -> Result<Cpu> {
         let (kernels, threads) = (options.simd.kernels()?, Threads::new(options.threads)?);
-        Ok(Cpu { memory: Memory::default(), threads, kernels, arranged: Arranged::default(), frees: 0 })
+        Ok(Cpu { memory: Memory::default(), threads, kernels, activations: PackedActivations::default(), frees: 0 })
     }
 }
 
@@ -112,7 +112,7 @@ impl Backend for Cpu {
         for op in ops {
             check::op(&self.memory, op)?;
             match op {
-                Op::Matmul(op) => self.arranged.reserve(op.w.kind, op.rows as usize, op.w.cols as usize),
+                Op::Matmul(op) => self.activations.reserve(op.w.kind, op.rows as usize, op.w.cols as usize),
                 Op::Sample(_) => fail!(Code::Internal, "the CPU leaves draws to who reads the logits"),
                 _ => {}
             }
@@ -125,8 +125,8 @@ impl Backend for Cpu {
             program.ops.iter().try_for_each(|op| check::op(&self.memory, op))?;
         }
         let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
-        let arranged = &mut self.arranged;
-        program.ops.iter().try_for_each(|op| context.run(arranged, op))
+        let activations = &mut self.activations;
+        program.ops.iter().try_for_each(|op| context.run(activations, op))
     }
 
     fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Vec<u8>> {
@@ -152,11 +152,11 @@ impl Backend for Cpu {
 }
 
 impl Context<'_> {
-    fn run(&self, arranged: &mut Arranged, op: &Op) -> Result<()> {
+    fn run(&self, activations: &mut PackedActivations, op: &Op) -> Result<()> {
         match op {
             Op::Embed(op) => embed::run(self, op),
             Op::Norm(op) => norm::run(self, op),
-            Op::Matmul(op) => matmul::run(self, arranged, op),
+            Op::Matmul(op) => matmul::run(self, activations, op),
             Op::HeadNorm(op) => head_norm::run(self, op),
             Op::Rope(op) => rope::run(self, op),
             Op::Attend(op) => attend::run(self, op),

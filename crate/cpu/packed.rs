@@ -5,7 +5,7 @@
 
 use half::f16;
 
-use super::arrange::Tile;
+use super::activations::Tile;
 use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Memory;
@@ -197,7 +197,7 @@ pub trait Packed {
     /// `tile` is at the group.
     ///
     /// # Safety
-    /// The CPU has the instructions of `D`; `w` and `tile` lead to a group, of this kind and arranged for it.
+    /// The CPU has the instructions of `D`; `w` and `tile` lead to a group, of this kind and packed for it.
     unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]);
 }
 

@@ -7,7 +7,7 @@ use crate::op::KvKind;
 use crate::weights::checkpoint::{Checkpoint, WeightFormat};
 use crate::weights::source::Source;
 
-/// What reading and answering take for a while, at the most: chunks of files, panels of weights, arranged activations. Small models take no
+/// What reading and answering take for a while, at the most: chunks of files, panels of weights, packed activations. Small models take no
 /// more than they have.
 const WORKING: u64 = 24 << 20;
 /// Bytes that are asked for ahead, at the most. A module's memory does not shrink, and browsers put off collecting rubbish the longer the more

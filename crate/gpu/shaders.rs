@@ -29,7 +29,7 @@ impl Real {
 pub enum Products {
     /// Weights and activations as floats.
     Floats(Real),
-    /// Codes and activations of 15 bits as whole numbers, by dots of four bytes: for weights that have codes.
+    /// Codes and int15 activations, by dots of four bytes: for weights that have codes.
     Dots,
 }
 
@@ -306,17 +306,17 @@ impl Module {
         module.with(match kind {
             Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
             Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
-            Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/worth.wgsl")),
-            Kind::Q4 => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/worth.wgsl")),
+            Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/dequantise.wgsl")),
+            Kind::Q4 => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/dequantise.wgsl")),
             Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
         })
     }
 
-    /// A matrix that something is multiplied with. Nobody asks for the floats of whole numbers.
+    /// A matrix that something is multiplied with. Nobody asks for the floats of codes.
     fn product(self, kind: Kind, products: Products) -> Module {
         match products {
             Products::Floats(real) => self.weights(kind, real),
-            Products::Dots => self.weights(kind, Real::F32).with(wgsl!("lib/whole.wgsl")),
+            Products::Dots => self.weights(kind, Real::F32).with(wgsl!("lib/int15.wgsl")),
         }
     }
 

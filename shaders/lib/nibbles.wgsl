@@ -29,13 +29,13 @@ fn nibbles(line: vec4<u32>, shift: u32) -> mat4x4<Real> {
 }
 
 // The scales of a quad's rows, as the factors of what `nibbles` gives.
-fn step_sizes(at: u32) -> vec4<f32> {
+fn scales_at(at: u32) -> vec4<f32> {
     let pair = scales[at];
     return 16.0 * vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 // The block of the same columns as `block` has, as code - 8 in bytes: for each row those of four columns.
-fn whole_block(quad: u32, column4: u32) -> vec4<u32> {
+fn code_block(quad: u32, column4: u32) -> vec4<u32> {
     let line = codes[(quad * GROUPS + column4 / 8u) * GROUP_LINES + column4 % 4u];
     let nibbles = (line >> vec4<u32>(column4 & 4u)) & vec4<u32>(0x0f0f0f0fu);
     // With its upper bit set no byte borrows from the next.

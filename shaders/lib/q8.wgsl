@@ -22,7 +22,7 @@ fn bytes(line: vec4<u32>) -> mat4x4<Real> {
 }
 
 // The scales of a quad's rows, as the factors of what `bytes` gives.
-fn step_sizes(at: u32) -> vec4<f32> {
+fn scales_at(at: u32) -> vec4<f32> {
     let pair = scales[at];
     return 128.0 * vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
@@ -34,29 +34,29 @@ fn line_columns(line: u32) -> vec2<u32> {
 
 struct Line {
     columns: mat4x4<Real>,
-    sizes: vec4<f32>,
+    scales: vec4<f32>,
 }
 
 fn line_of(quad: u32, line: u32) -> Line {
-    return Line(bytes(codes[quad * GROUPS * GROUP_LINES + line]), step_sizes(quad * GROUPS + line / GROUP_LINES));
+    return Line(bytes(codes[quad * GROUPS * GROUP_LINES + line]), scales_at(quad * GROUPS + line / GROUP_LINES));
 }
 
 // What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
 fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
-    return w.sizes * vec4<f32>(w.columns * x0);
+    return w.scales * vec4<f32>(w.columns * x0);
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.
 fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     let w = bytes(codes[quad * GROUPS * GROUP_LINES + column4]);
-    let size = real4(step_sizes(quad * GROUPS + column4 / GROUP_LINES));
-    return mat4x4<Real>(w[0] * size, w[1] * size, w[2] * size, w[3] * size);
+    let scale = real4(scales_at(quad * GROUPS + column4 / GROUP_LINES));
+    return mat4x4<Real>(w[0] * scale, w[1] * scale, w[2] * scale, w[3] * scale);
 }
 
 // The block of the same columns as codes in bytes: for each row those of four columns.
-fn whole_block(quad: u32, column4: u32) -> vec4<u32> {
+fn code_block(quad: u32, column4: u32) -> vec4<u32> {
     return codes[quad * GROUPS * GROUP_LINES + column4];
 }
 
-// What one in a `whole_block` is of a step.
-const WHOLE: f32 = 0.0078125;
+// What one in a `code_block` is of what `scales_at` gives.
+const CODE: f32 = 0.0078125;

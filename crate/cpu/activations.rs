@@ -1,6 +1,6 @@
 //! Activations as the kernels of products read them, a tile of a few tokens at a time.
 //!
-//! Beside whole-numbered weights activations become whole numbers of 15 bits: in each group of 32 they move by at most half of
+//! Beside weights that have codes activations become int15, whole numbers of 15 bits: in each group of 32 they move by at most half of
 //! 1/16256 of the group's largest magnitude. (8 bits are not enough: see the speed log.) Beside floats they stay as they are. The
 //! tokens of a tile lie interleaved, so that one pointer serves them all, and a tile has 8, 4, 2 tokens or one.
 
@@ -11,7 +11,7 @@ use super::memory::Shared;
 use super::{Context, lanes::Lanes};
 use crate::layout::{GROUP, Kind};
 
-/// Bytes of four columns' whole numbers.
+/// Bytes of four columns' int15.
 const FOUR: usize = 8;
 
 /// Bytes of an activation beside weights of a kind.
@@ -21,10 +21,10 @@ const fn column_bytes(kind: Kind) -> usize {
 
 /// Memory for an op's activations; as long as the longest op needs.
 #[derive(Default)]
-pub struct Arranged {
+pub struct PackedActivations {
     /// `[tiles, groups, 4, tokens of the tile, 2 fours of columns, 8 bytes]`, of fours `i` and `4 + i`; or floats: `[tiles, groups, 32, tokens of the tile]`.
     values: Vec<u32>,
-    /// `[tiles, groups, tokens of the tile]`: what a step of a group's whole numbers is worth.
+    /// `[tiles, groups, tokens of the tile]`: what one of a group's int15 stands for.
     scales: Vec<f32>,
     /// The same: what makes up for `Q4`'s codes, which are 8 too high, in whole numbers.
     offsets: Vec<i32>,
@@ -32,7 +32,7 @@ pub struct Arranged {
     sums: Vec<f32>,
 }
 
-impl Arranged {
+impl PackedActivations {
     /// Makes room for so many tokens beside weights of a kind.
     pub fn reserve(&mut self, kind: Kind, tokens: usize, cols: usize) {
         let words = self.values.len().max(tokens * cols * column_bytes(kind) / 4);
@@ -43,14 +43,14 @@ impl Arranged {
         self.sums.resize(groups, 0.0);
     }
 
-    /// Arranges `[tokens, cols]` for weights of a kind.
+    /// Packs `[tokens, cols]` for weights of a kind.
     pub fn fill(&mut self, context: &Context, kind: Kind, x: &[f32], tokens: usize, cols: usize) -> Tiles<'_> {
         let kernels = context.kernels;
         let tiles = Tiles::new(self, tokens, cols, kernels.tokens, column_bytes(kind));
         context.threads.each(tiles.count(), |index| {
             let (first, count) = tiles.tokens_of(index);
             // SAFETY: the kernels were chosen for this CPU; every task has a tile of its own, and the memory has room for all.
-            unsafe { (kernels.arrange)(kind, &x[first * cols..(first + count) * cols], count, tiles.at(first)) };
+            unsafe { (kernels.pack)(kind, &x[first * cols..(first + count) * cols], count, tiles.at(first)) };
         });
         tiles
     }
@@ -75,7 +75,7 @@ unsafe impl Sync for Tiles<'_> {}
 unsafe impl Send for Tiles<'_> {}
 
 impl<'a> Tiles<'a> {
-    fn new(memory: &'a mut Arranged, tokens: usize, cols: usize, most: usize, bytes: usize) -> Tiles<'a> {
+    fn new(memory: &'a mut PackedActivations, tokens: usize, cols: usize, most: usize, bytes: usize) -> Tiles<'a> {
         assert!(memory.values.len() * 4 >= tokens * cols * bytes && memory.scales.len() >= tokens * cols / GROUP, "room was made");
         let start = Tile {
             values: memory.values.as_mut_ptr().cast(),
@@ -142,7 +142,7 @@ pub struct Tile {
 /// Reading and writing one.
 ///
 /// # Safety
-/// Of every method: the tile leads to a group of `T` tokens, arranged for the kind of weights that it is multiplied with, and `token < T`.
+/// Of every method: the tile leads to a group of `T` tokens, packed for the kind of weights that it is multiplied with, and `token < T`.
 impl Tile {
     /// The same tile's next group, of `tokens` tokens.
     #[inline(always)]
@@ -169,7 +169,7 @@ impl Tile {
         unsafe { self.values.cast::<f32>().add(column * T + token) }
     }
 
-    /// What a step is worth.
+    /// What one stands for.
     #[inline(always)]
     pub unsafe fn scale(&self, token: usize) -> f32 {
         // SAFETY: the caller's.

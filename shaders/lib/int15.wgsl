@@ -1,4 +1,4 @@
-// Activations in whole numbers of 15 bits, each two bytes, 128 * upper + lower, beside codes in bytes: dots of bytes, which devices do four
+// int15 activations: whole numbers of 15 bits, each two bytes, 128 * upper + lower, beside codes in bytes: dots of bytes, which devices do four
 // products at a time. (8 bits change what small models say: docs/speed.md.) Activations that are rounded together move by at most half of
 // 1 / LARGEST of the largest magnitude among them, about 2^-15 of it, as on the CPU; what is computed with them is exact until a sum of
 // theirs becomes a float.
@@ -22,9 +22,9 @@ fn sum_of(v: vec4<i32>) -> f32 {
 }
 
 // The upper bytes of four, then the lower.
-fn in_bytes(whole: vec4<i32>) -> vec2<u32> {
-    let upper = (whole + vec4<i32>(64)) >> vec4<u32>(7u);
-    return vec2<u32>(pack4xI8(upper), pack4xI8(whole - 128 * upper));
+fn in_bytes(v: vec4<i32>) -> vec2<u32> {
+    let upper = (v + vec4<i32>(64)) >> vec4<u32>(7u);
+    return vec2<u32>(pack4xI8(upper), pack4xI8(v - 128 * upper));
 }
 
 fn dots(w: vec4<u32>, x4: u32) -> vec4<i32> {

@@ -356,7 +356,7 @@ async fn complete(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
 /// The manifest that a vault has, if it can be read: one that was cut while it was written makes nothing complete.
 async fn manifest(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
     let Some(text) = read_all(vault, MANIFEST).await? else { return Ok(None) };
-    Ok(Manifest::parse(&text).ok().map(|manifest| (manifest, text)))
+    Ok(Manifest::parse(MANIFEST, &text).ok().map(|manifest| (manifest, text)))
 }
 
 /// A small file, unless it is not there or empty.

@@ -12,7 +12,7 @@ use crate::weights::checkpoint::WeightFormat;
 use crate::weights::checkpoint::{Checkpoint, Place};
 use crate::weights::load::{Step, kind};
 use crate::weights::plan::{Item, Plan};
-use crate::weights::source::{Source, read_all};
+use crate::weights::source::{Source, place, read_all};
 use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 
 /// Names that a kept model has for itself.
@@ -106,9 +106,10 @@ impl<S: Source> Origin<S> {
     }
 
     fn converted(source: S, text: Vec<u8>) -> Result<Origin<S>> {
-        let manifest = Manifest::parse(&text)?;
+        let at = place(MANIFEST, &source.name());
+        let manifest = Manifest::parse(&at, &text)?;
         if let Some(name) = manifest.files.keys().find(|name| name.contains(['/', '\\']) || OURS.contains(&name.as_str())) {
-            fail!(Code::Malformed, "{MANIFEST} of {}: {name} is no name for a model's file", source.name());
+            fail!(Code::Malformed, "{at}: {name} is no name for a model's file");
         }
         let files: Vec<_> = manifest.files.iter().map(|(name, entry)| (name.clone(), entry.size)).collect();
         let mut units = Vec::new();

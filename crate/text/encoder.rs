@@ -1,14 +1,16 @@
 //! Text to ids by Hugging Face's `tokenizers`, in the steps that its own tokenizer takes.
 
 use tokenizers::models::bpe::BPE;
-use tokenizers::{AddedVocabulary, Model, OffsetReferential, OffsetType, PreTokenizer};
+use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Token};
 
+use super::added::AddedTokens;
 use super::rules::{Normalizers, PreTokenizers};
+use super::template::Prompt;
 use super::tokenizer::{Parts, bad};
 use crate::error::Result;
 
 pub(super) struct Encoder {
-    pub added: AddedVocabulary,
+    pub added: AddedTokens,
     pub model: BPE,
     normalizers: Normalizers,
     pre_tokenizers: PreTokenizers,
@@ -27,22 +29,27 @@ impl Encoder {
             builder = builder.unk_token(unk);
         }
         let model = builder.build().map_err(|e| bad(format!("the tokenizer's model is damaged: {e}; fetch it again")))?;
-        let mut added = AddedVocabulary::new();
-        added
-            .add_tokens(parts.added.into_iter().map(|(_, token)| token), &model, Some(&normalizers))
-            .map_err(|e| bad(format!("the tokenizer's added tokens are damaged: {e}; fetch it again")))?;
+        let added = AddedTokens::new(parts.added, &normalizers)?;
         Ok(Encoder { added, model, normalizers, pre_tokenizers })
     }
 
-    /// The ids of a text, in which added tokens are recognised. What is none of them loses its marks.
-    pub fn ids(&self, text: &str, mark: Option<char>) -> tokenizers::Result<Vec<u32>> {
-        let mut text = self.added.extract_and_normalize(Some(&self.normalizers), text);
-        if let Some(mark) = mark {
-            text.normalize(|piece| piece.replace(mark, "").map(|_| ()))?;
-        }
+    /// The ids of a text, in which added tokens are recognised.
+    pub fn ids(&self, prompt: &Prompt) -> tokenizers::Result<Vec<u32>> {
+        let mut text = self.added.extract_and_normalize(prompt, &self.normalizers)?;
         self.pre_tokenizers.pre_tokenize(&mut text)?;
-        text.tokenize(|piece| self.model.tokenize(piece.get()))?;
+        text.tokenize(|piece| self.tokens(piece.get(), prompt))?;
         let pieces = text.get_splits(OffsetReferential::Normalized, OffsetType::None);
         Ok(pieces.into_iter().filter_map(|(_, _, tokens)| tokens.as_ref()).flatten().map(|token| token.id).collect())
+    }
+
+    /// Of a piece in which no added token is. Where words that are in the vocabulary are not put together by merges, one may be a
+    /// control token all the same: what people say is spelt by its letters then.
+    fn tokens(&self, piece: &str, prompt: &Prompt) -> tokenizers::Result<Vec<Token>> {
+        let tokens = self.model.tokenize(piece)?;
+        if !prompt.is_rendered || !tokens.iter().any(|token| self.added.is_control(token.id)) {
+            return Ok(tokens);
+        }
+        let letters = piece.chars().map(|c| self.model.tokenize(c.encode_utf8(&mut [0; 4])));
+        Ok(letters.collect::<tokenizers::Result<Vec<_>>>()?.concat())
     }
 }

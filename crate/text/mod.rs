@@ -14,6 +14,7 @@ pub mod stream;
 pub mod template;
 pub mod tokenizer;
 
+mod added;
 mod encoder;
 mod least;
 pub(crate) mod options;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::{AddedToken, Model};
 
+use super::added::is_blank;
 use super::encoder::Encoder;
 use super::least::Least;
 use super::rules::{Rules, spelling};
@@ -28,7 +29,7 @@ const END_OF_TURN: [&str; 8] =
 /// without a word.
 const MAX_BLANK: usize = 500_000;
 
-/// Bytes of all added tokens together, ten times what any vocabulary has: finding them in a text takes a hundred times that memory.
+/// Bytes of all added tokens together, ten times what any vocabulary has.
 const MAX_ADDED: usize = 1 << 20;
 /// Tokens that are put around a text.
 pub(super) const MAX_AROUND: usize = 64;
@@ -138,7 +139,7 @@ impl Tokenizer {
     /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row; [`Code::BadTokenizer`], if the
     /// tokenizer's rules fail on the text.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
-        let ids = self.ids(text, None)?;
+        let ids = self.encode_prompt(&Prompt::plain(text))?;
         Ok(if add_special { [&self.prefix, &ids[..], &self.suffix].concat() } else { ids })
     }
 
@@ -147,12 +148,8 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        self.ids(&prompt.marked, prompt.mark)
-    }
-
-    fn ids(&self, text: &str, mark: Option<char>) -> Result<Vec<u32>> {
-        check_blank(text)?;
-        self.encoder.ids(text, mark).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))
+        check_blank(&prompt.marked)?;
+        self.encoder.ids(prompt).map_err(|e| bad(format!("this text cannot be tokenized: {e}")))
     }
 
     /// Refuses a prompt that cannot fit a context of `ctx_len` tokens, before it is tokenized.
@@ -212,7 +209,7 @@ impl Tokenizer {
 
     /// The id of the token that is written exactly so: `<|end|>`, or `Ġthe` in a byte-level vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.encoder.added.token_to_id(token, &self.encoder.model)
+        self.encoder.model.token_to_id(token)
     }
 
     /// Whether `id` is a control token, which is not part of the text.
@@ -242,8 +239,8 @@ impl Tokenizer {
 
     /// How added tokens are spelt.
     pub(super) fn spellings(&self) -> Spellings {
-        let added = self.encoder.added.get_added_tokens_decoder();
-        let spelt = |special: bool| added.values().filter(|token| token.special == special).map(|token| token.content.clone()).collect();
+        let added = || self.encoder.added.by_id.values().filter(|token| !is_blank(token));
+        let spelt = |special: bool| added().filter(|token| token.special == special).map(|token| token.content.clone()).collect();
         Spellings::new(spelt(true), spelt(false))
     }
 
@@ -289,7 +286,7 @@ impl Tokenizer {
     }
 
     fn added_tokens(&self) -> Vec<Value> {
-        let mut added: Vec<_> = self.encoder.added.get_added_tokens_decoder().iter().collect();
+        let mut added: Vec<_> = self.encoder.added.by_id.iter().collect();
         added.sort_by_key(|&(id, _)| id);
         let row = |(id, t): (&u32, &AddedToken)| {
             json!({

@@ -160,7 +160,8 @@ impl<S: Source> Checkpoint<S> {
             None => Ok(()),
             Some(Tensor { name, file, .. }) => fail!(
                 Code::UnsupportedArchitecture,
-                "{name} in {file}: the model computes with this tensor and we do not, so its answers would be wrong; run a model without it"
+                "{name} in {}: the model computes with this tensor and we do not, so its answers would be wrong; run a model without it",
+                place(file, &self.store.name())
             ),
         }
     }
@@ -182,7 +183,8 @@ impl<S: Source> Checkpoint<S> {
 
     async fn open_directory(mut store: Store<S>) -> Result<Checkpoint<S>> {
         if let Some(bytes) = read_all(&store, MANIFEST, LARGEST_JSON).await? {
-            let manifest = if store.source.checked() { Manifest::parse_unhashed(&bytes)? } else { Manifest::parse(&bytes)? };
+            let at = place(MANIFEST, &store.name());
+            let manifest = if store.source.checked() { Manifest::parse_unhashed(&at, &bytes)? } else { Manifest::parse(&at, &bytes)? };
             store.verified = Some(Verified::new(manifest));
         }
         let files = Self::weight_files(&store).await?;
@@ -234,7 +236,7 @@ impl<S: Source> Checkpoint<S> {
         let mut config = Config::parse(&json::parse(&at, config)?).map_err(|error| error.at(&at))?;
         let mut tensors = BTreeMap::new();
         for file in &shards.files {
-            insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards)?;
+            insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards, |file| place(file, &store.name()))?;
         }
         // As transformers does: fine-tunes that trained the head leave it beside a configuration that says it were tied.
         if config.tie_word_embeddings && has_own_head(&store, &tensors).await? {
@@ -272,30 +274,32 @@ impl<S: Source> Checkpoint<S> {
     async fn open_gguf(store: Store<S>, file: &str) -> Result<Checkpoint<S>> {
         let mut header = gguf::read_header(&store, file).await?;
         let mut tensors = BTreeMap::new();
+        let at = |file: &str| place(file, &store.name());
         let count = header.metadata.unsigned("split.count").unwrap_or(1);
         if count > 1 {
             let Some(parts) = gguf::split_names(file, count.min(MOST_SHARDS)) else {
+                let file = at(file);
                 fail!(Code::Malformed, "{file}: one of {count} parts, but not named as one, such as x-00001-of-{count:05}.gguf");
             };
             for (number, part) in parts.iter().enumerate().filter(|(_, part)| *part != file) {
                 let other = gguf::read_header(&store, part).await?;
                 if other.metadata.unsigned("split.no") != Some(number as u64) {
-                    fail!(Code::Malformed, "{part}: its split.no does not say that it is part {number}, counted from 0");
+                    fail!(Code::Malformed, "{}: its split.no does not say that it is part {number}, counted from 0", at(part));
                 }
-                insert_all(&mut tensors, other.tensors)?;
+                insert_all(&mut tensors, other.tensors, at)?;
                 // Only the first part has the whole metadata.
                 if number == 0 {
                     header.metadata = other.metadata;
                 }
             }
         }
-        insert_all(&mut tensors, header.tensors)?;
+        insert_all(&mut tensors, header.tensors, at)?;
         let metadata = header.metadata;
         if let Some(promised) = metadata.unsigned("split.tensors.count").filter(|&promised| promised != tensors.len() as u64) {
-            fail!(Code::Malformed, "{file}: the parts hold {} tensors, where {promised} are promised", tensors.len());
+            fail!(Code::Malformed, "{}: the parts hold {} tensors, where {promised} are promised", at(file), tensors.len());
         }
         let config = Config::from_gguf(&metadata, from_tensors(&store, &tensors).await?);
-        let config = config.map_err(|error| error.at(place(file, &store.name())))?;
+        let config = config.map_err(|error| error.at(at(file)))?;
         let stop_tokens = config.eos_token_ids.clone();
         Ok(Checkpoint { config, stop_tokens, files: TextFiles::Gguf(metadata), store, naming: Naming::Gguf, tensors })
     }
@@ -305,7 +309,7 @@ impl<S: Source> Checkpoint<S> {
         let name = if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
         if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
             let Some(entry) = verified.manifest().matrices.get(name) else {
-                fail!(Code::MissingTensor, "{name}: {MANIFEST} of {} does not have it", self.store.name());
+                fail!(Code::MissingTensor, "{name}: {} does not have it", place(MANIFEST, &self.store.name()));
             };
             return self.packed(name, [rows, cols], *entry);
         }
@@ -388,24 +392,24 @@ fn is_of_directory(file: &str) -> bool {
     file.ends_with(WEIGHTS) || BESIDE.contains(&file)
 }
 
-fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>) -> Result<()> {
+fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, at: impl Fn(&str) -> String) -> Result<()> {
     for tensor in tensors {
         if let Some(other) = into.insert(tensor.name.clone(), tensor) {
-            fail!(Code::Malformed, "{} is there twice, once in {}", other.name, other.file);
+            fail!(Code::Malformed, "{} is there twice, once in {}", other.name, at(&other.file));
         }
     }
     Ok(())
 }
 
 /// The same with an index, which says which copy of a tensor counts: edited models leave those that others supersede.
-fn insert_by_index(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, shards: &Shards) -> Result<()> {
+fn insert_by_index(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, shards: &Shards, at: impl Fn(&str) -> String) -> Result<()> {
     for tensor in tensors {
         let named = shards.of.get(&tensor.name);
         match into.entry(tensor.name.clone()) {
             Entry::Vacant(place) => drop(place.insert(tensor)),
             Entry::Occupied(mut other) if named.is_some_and(|file| **file == *tensor.file) => drop(other.insert(tensor)),
             Entry::Occupied(other) if named.is_some_and(|file| **file == *other.get().file) => {}
-            Entry::Occupied(other) => fail!(Code::Malformed, "{} is there twice, once in {}", tensor.name, other.get().file),
+            Entry::Occupied(other) => fail!(Code::Malformed, "{} is there twice, once in {}", tensor.name, at(&other.get().file)),
         }
     }
     Ok(())

@@ -105,33 +105,33 @@ impl Manifest {
         serde_json::to_vec(self).expect("a manifest is plain data")
     }
 
-    /// Reads and checks a manifest.
+    /// Reads and checks a manifest, which errors call `at`.
     ///
     /// # Errors
     /// `truncated` or `malformed` when it is cut or contradicts itself, `not-a-model` for another format or version.
-    pub fn parse(bytes: &[u8]) -> Result<Manifest> {
-        let manifest = Manifest::parse_unhashed(bytes)?;
+    pub fn parse(at: &str, bytes: &[u8]) -> Result<Manifest> {
+        let manifest = Manifest::parse_unhashed(at, bytes)?;
         for (file, entry) in &manifest.files {
             if entry.sha256.len() as u64 != entry.size.div_ceil(manifest.chunk) {
-                fail!(Code::Malformed, "{MANIFEST}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
+                fail!(Code::Malformed, "{at}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
             }
         }
         Ok(manifest)
     }
 
     /// The same of one that need not have hashes: where somebody else sees to it that bytes are right.
-    pub(super) fn parse_unhashed(bytes: &[u8]) -> Result<Manifest> {
-        let manifest: Manifest = json::parse(MANIFEST, bytes)?;
+    pub(super) fn parse_unhashed(at: &str, bytes: &[u8]) -> Result<Manifest> {
+        let manifest: Manifest = json::parse(at, bytes)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let (format, version) = (&manifest.format, manifest.version);
-            fail!(Code::NotAModel, "{MANIFEST}: {format} version {version}; we read {FORMAT} version {VERSION}, convert the model again");
+            fail!(Code::NotAModel, "{at}: {format} version {version}; we read {FORMAT} version {VERSION}, convert the model again");
         }
         if manifest.chunk == 0 || manifest.chunk > LARGEST_CHUNK {
-            fail!(Code::Malformed, "{MANIFEST}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read", manifest.chunk);
+            fail!(Code::Malformed, "{at}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read", manifest.chunk);
         }
         for (name, entry) in &manifest.matrices {
             if entry.cols == 0 || !entry.cols.is_multiple_of(GROUP) || entry.rows == 0 {
-                fail!(Code::Malformed, "{MANIFEST}: {name} is [{}, {}]; columns come in groups of {GROUP}", entry.rows, entry.cols);
+                fail!(Code::Malformed, "{at}: {name} is [{}, {}]; columns come in groups of {GROUP}", entry.rows, entry.cols);
             }
         }
         Ok(manifest)

@@ -132,7 +132,7 @@ impl<S: Source> Checkpoint<S> {
         let manifest = plan.manifest(out.finish()).to_json();
         target.begin(MANIFEST)?;
         target.append(&manifest)?;
-        let files = Manifest::parse(&manifest)?.files;
+        let files = Manifest::parse(MANIFEST, &manifest)?.files;
         report.bytes = manifest.len() as u64 + files.values().map(|file| file.size).sum::<u64>();
         Ok(report)
     }

@@ -40,7 +40,7 @@ fn converted(model: &str, bits: Bits) -> Files {
 /// The same with a manifest of small chunks, as a large model has many.
 fn in_small_chunks(mut files: Files) -> Files {
     const SMALL: usize = 2048;
-    let mut manifest = Manifest::parse(&files[MANIFEST]).unwrap();
+    let mut manifest = Manifest::parse(MANIFEST, &files[MANIFEST]).unwrap();
     manifest.chunk = SMALL as u64;
     for (name, entry) in &mut manifest.files {
         entry.sha256 = files[name].chunks(SMALL).map(chunk_hash).collect();
@@ -413,7 +413,7 @@ impl Vault for Full {
 #[test]
 fn room_for_the_whole_is_made_before_anything_comes() {
     let files = converted("tiny-phi", Bits::Four);
-    let wanted = Manifest::parse(&files[MANIFEST]).unwrap().files;
+    let wanted = Manifest::parse(MANIFEST, &files[MANIFEST]).unwrap().files;
     for (says, there) in [(true, 0), (false, 0), (true, 1000)] {
         let (source, vault) = (watched(&files), MemoryVault::default());
         if there > 0 {

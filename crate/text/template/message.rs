@@ -56,7 +56,7 @@ impl Message {
         };
         fields.retain(|_, value| !value.is_null());
         match fields.get("role") {
-            Some(Value::String(role)) if is_role(role) => {}
+            Some(Value::String(role)) if is_name(role) => {}
             Some(role) => fail!(
                 Code::BadOption,
                 "{name}.role is no name, but {}: say who speaks, in letters, digits, _, - and ., such as \"user\"",
@@ -93,12 +93,12 @@ impl Message {
         calls(&self.fields).is_some()
     }
 
-    /// The message with its texts changed: all but its role, and the names of its fields, which templates look for. Names within
-    /// these, such as those of a call's arguments, are somebody's words as well.
+    /// The message with its texts changed, the names of its fields as `rename` has them. A role stays where it is a name: a template
+    /// asks for it, and writes it between the signs of a control token.
     pub(super) fn map_texts(&self, change: &impl Fn(&str) -> String, rename: &impl Fn(&str) -> String) -> Message {
         let field = |(name, value): (&String, &Value)| match name.as_str() {
-            "role" => (name.clone(), value.clone()),
-            _ => (name.clone(), map_texts(value, change, rename)),
+            "role" if value.as_str().is_some_and(is_name) => (name.clone(), value.clone()),
+            _ => (rename(name), map_texts(value, change, rename)),
         };
         Message { fields: self.fields.iter().map(field).collect() }
     }
@@ -121,8 +121,8 @@ impl Message {
     }
 }
 
-/// Templates write a role between the signs that make a control token of it: what is no plain name might make another one.
-fn is_role(name: &str) -> bool {
+/// What may be a role, and what names of fields are that templates look for: nothing with a sign of a control token in it.
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 

@@ -196,7 +196,7 @@ impl ChatTemplate {
             Ending::Continued => self.continued(marked, tools, mark, unused[1].unwrap_or('\u{f8ff}'))?,
             _ => self.run(&marked, tools, mark, ending == Ending::Answer)?,
         };
-        Ok(Prompt { marked, mark })
+        Ok(Prompt { marked, mark, is_rendered: true })
     }
 
     fn run(&self, messages: &[Message], tools: &[Json], mark: Option<char>, add_generation_prompt: bool) -> Result<String> {
@@ -251,7 +251,11 @@ impl ChatTemplate {
         };
         let marked = messages.iter().map(|message| {
             let by_others = !matches!(message.role(), "assistant" | "system" | "developer");
-            message.map_texts(&|text| mark_in(text, by_others), &|name| mark_in(name, false))
+            let rename = |name: &str| match message::is_name(name) && !self.spellings.are_in(name) {
+                true => name.to_owned(),
+                false => mark_in(name, false),
+            };
+            message.map_texts(&|text| mark_in(text, by_others), &rename)
         });
         let marked = marked.collect();
         (marked, if is_marked.get() { mark() } else { None })

@@ -12,12 +12,14 @@ use std::collections::{HashMap, HashSet};
 pub struct Prompt {
     pub(in crate::text) marked: String,
     pub(in crate::text) mark: Option<char>,
+    /// By a template, which alone may write control tokens.
+    pub(in crate::text) is_rendered: bool,
 }
 
 impl Prompt {
     /// A text as it stands: what spells a control token is one.
     pub fn plain(text: impl Into<String>) -> Prompt {
-        Prompt { marked: text.into(), mark: None }
+        Prompt { marked: text.into(), mark: None, is_rendered: false }
     }
 
     /// The text, as it reads.
@@ -46,8 +48,7 @@ impl Spellings {
     pub fn new(special: Vec<String>, plain: Vec<String>) -> Spellings {
         let mut all: HashMap<char, Vec<Spelling>> = HashMap::new();
         for (texts, is_special) in [(special, true), (plain, false)] {
-            // One character cannot be broken by a mark after it.
-            for text in texts.into_iter().filter(|text| text.chars().nth(1).is_some()) {
+            for text in texts {
                 if let Some(first) = text.chars().next() {
                     all.entry(first).or_default().push(Spelling { text, is_special });
                 }
@@ -93,6 +94,12 @@ impl Spellings {
             }
         }
         last
+    }
+
+    /// Whether a control token of more than one character is spelt in a name.
+    pub fn are_in(&self, name: &str) -> bool {
+        let is_in = |s: &Spelling| s.is_special && s.text.chars().nth(1).is_some() && name.contains(&s.text);
+        self.all.values().flatten().any(is_in)
     }
 
     /// Whether a token is spelt with this character.

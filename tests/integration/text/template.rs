@@ -454,3 +454,84 @@ fn words_are_no_control_tokens() {
     assert_eq!(prompt.text(), "<|user|>hi<|end|><|assistant|>So<|end|>");
     assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 3);
 }
+
+#[derive(Deserialize)]
+struct Normalized {
+    tokenizer: Value,
+    rows: Vec<NormalizedRow>,
+}
+
+#[derive(Deserialize)]
+struct NormalizedRow {
+    name: String,
+    normalizer: Value,
+    texts: Vec<Row>,
+}
+
+/// What normalizers make a control token of is text where people say it, and so is one of a single character, also as a part of the
+/// text that a template cuts and joins. What the template writes is found as the library finds it.
+#[test]
+fn normalized_words_are_no_control_tokens() {
+    let golden: Normalized = serde_json::from_str(include_str!("../../golden/normalized-tokens.json")).unwrap();
+    const CONTROL: [u32; 4] = [1, 2, 268, 271];
+    for NormalizedRow { name, normalizer, texts } in golden.rows {
+        let mut file = golden.tokenizer.clone();
+        file["normalizer"] = normalizer;
+        let tokenizer = Tokenizer::from_json(&serde_json::to_vec(&file).unwrap(), None).unwrap();
+        let control = |ids: &[u32]| ids.iter().copied().filter(|id| CONTROL.contains(id)).collect::<Vec<_>>();
+        let sources = [
+            "{% for m in messages %}<|im_start|>{{ m.role }}Ω{{ m.content }}<|im_end|>\u{1}{% endfor %}",
+            "{% for m in messages %}<|im_start|>{{ m.role }}Ω{% for c in m.content %}{{ c }}{% endfor %}<|im_end|>\u{1}{% endfor %}",
+        ];
+        for source in sources {
+            let template = ChatTemplate::for_tokenizer(&tokenizer, Some(source)).unwrap();
+            for Row { text, ids } in &texts {
+                assert_eq!(tokenizer.encode(text, false).unwrap(), *ids, "{name}: {text:?}");
+                for role in ["user", "system", "assistant"] {
+                    let prompt = template.render(&[Message::new(role, text.as_str())], &[], Ending::Answer).unwrap();
+                    assert_eq!(prompt.text(), format!("<|im_start|>{role}Ω{text}<|im_end|>\u{1}"));
+                    let said = tokenizer.encode_prompt(&prompt).unwrap();
+                    assert_eq!(control(&said), [1, 271, 2, 268], "{name}: {role} says {text:?}");
+                    // What spells no token is encoded as ever, white space that has an id of its own among it.
+                    if control(ids).is_empty() && !text.to_lowercase().contains("<tool>") {
+                        assert_eq!(said, tokenizer.encode(&prompt.text(), false).unwrap(), "{name}: {text:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who speaks and what fields are called are the program's words: names, which templates ask for and write. Anything else is refused as
+/// a role, and text as a field.
+#[test]
+fn names_of_fields_are_no_control_tokens() {
+    let special = |ids: &[u32]| ids.iter().filter(|&&id| phi4().is_special(id)).count();
+    let error = Message::conversation(json!([{"role": "<|end|>", "content": ""}])).unwrap_err();
+    assert!(error.code == Code::BadOption && error.message.contains("role is no name"), "{error}");
+    let source = "{% for m in messages %}{{ m | tojson }}{{ m.role }}<|end|>{% endfor %}";
+    let template = ChatTemplate::for_tokenizer(phi4(), Some(source)).unwrap();
+    let field = json!([{"role": "user", "content": "", "<|end|>": 1, "a": {"<|end|>": {"<|end|>": 2}}}]);
+    for messages in [Message::conversation(field).unwrap(), vec![Message::new("<|end|>", "")]] {
+        let prompt = template.render(&messages, &[], Ending::Answer).unwrap();
+        assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 1, "{}", prompt.text());
+    }
+    // A token of letters that names of fields end in or have in them.
+    let config = json!({"additional_special_tokens": ["e", "eop", "t"]});
+    let lettered = Tokenizer::from_json(include_bytes!("../../golden/templates/tokenizer.json"), Some(&config)).unwrap();
+    let source = "{% for m in messages %}{% for call in m.tool_calls %}{{ call.function.name }}{{ call.function.arguments | tojson }}\
+                  {% endfor %}{{ m.content }}{% endfor %}";
+    let template = ChatTemplate::for_tokenizer(&lettered, Some(source)).unwrap();
+    let call = json!({"function": {"name": "find", "arguments": {"people": 1}}});
+    let called = json!([{"role": "assistant", "content": "so", "tool_calls": [call]}]);
+    let prompt = template.render(&Message::conversation(called).unwrap(), &[], Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), "find{\"people\": 1}so");
+    assert!(!lettered.encode_prompt(&prompt).unwrap().contains(&lettered.id("eop").unwrap()));
+    // Nor does the vocabulary make it of a word.
+    let mut file: Value = serde_json::from_slice(include_bytes!("../../golden/templates/tokenizer.json")).unwrap();
+    file["model"]["ignore_merges"] = true.into();
+    let whole = Tokenizer::from_json(&serde_json::to_vec(&file).unwrap(), Some(&config)).unwrap();
+    let template = ChatTemplate::for_tokenizer(&whole, Some("{{ messages[0].content }}")).unwrap();
+    let ids = whole.encode_prompt(&template.render(&[Message::user("eop")], &[], Ending::Answer).unwrap()).unwrap();
+    assert!(ids.len() == 3 && !ids.contains(&whole.id("eop").unwrap()), "{ids:?}");
+}

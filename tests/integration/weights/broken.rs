@@ -306,8 +306,10 @@ fn parts_must_belong_together() {
     let part = |number: u16, count: u16| Gguf::llama().meta("split.no", Meta::U16(number)).meta("split.count", Meta::U16(count)).bytes();
     let name = |number: u16| format!("x-{number:05}-of-00002.gguf");
     let pair = |first, second| MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), first), (name(2), second)]) };
-    assert_eq!(code(pair(part(0, 2), part(0, 2))), Some(Code::Malformed), "the same part twice");
-    assert_eq!(code(pair(part(0, 2), part(1, 2))), Some(Code::Malformed), "the same tensors twice");
+    let told = |first, second| open(pair(first, second)).err().unwrap();
+    let (twice, tensors) = (told(part(0, 2), part(0, 2)), told(part(0, 2), part(1, 2)));
+    assert!(twice.code == Code::Malformed && twice.message.starts_with("x-00002-of-00002.gguf in memory: its split.no"), "{twice}");
+    assert!(tensors.code == Code::Malformed && tensors.message.contains("twice, once in x-00002-of-00002.gguf in memory"), "{tensors}");
     assert_eq!(code(pair(part(0, 3), part(1, 3))), Some(Code::Malformed), "parts of another split");
     let alone = MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), part(0, 2))]) };
     assert_eq!(code(alone), Some(Code::NotFound), "a part that is missing");

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use phi_wasm::weights::config::Config;
-use phi_wasm::weights::store::Manifest;
+use phi_wasm::weights::store::{MANIFEST, Manifest};
 use phi_wasm::weights::{Bits, MemorySource};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ proptest! {
         source.files.insert("model.safetensors.index.json".into(), apply(index, index.len(), &changes));
         survives(source);
         let manifest = br#"{"format": "phi-wasm", "version": 1, "chunk": 1000, "matrices": {"a": {"kind": "q4", "rows": 4, "cols": 32}}, "files": {"b": {"size": 5, "sha256": ["00"]}}}"#;
-        let _ = Manifest::parse(&apply(manifest, manifest.len(), &changes));
-        let _ = Manifest::parse(text.as_bytes());
+        let _ = Manifest::parse(MANIFEST, &apply(manifest, manifest.len(), &changes));
+        let _ = Manifest::parse(MANIFEST, text.as_bytes());
     }
 }

@@ -11,10 +11,10 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::json::{from_js, thrown, to_js};
+use super::json::{from_js, to_js, to_js_error};
 use super::options::Options;
 use super::source::{self, PageSource};
-use super::vault::{self, JsVault, OpenVault};
+use super::storage::{self, JsStorage, OpenStorage};
 use super::{helpers, js, pipelines, rivals, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
@@ -80,7 +80,7 @@ pub struct PhiEngine(ResilientSession<Page>);
 
 impl PhiEngine {
     async fn text_assets(&mut self) -> std::result::Result<&TextAssets, JsValue> {
-        Ok(match self.0.device().await.map_err(thrown)? {
+        Ok(match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => session.text_assets(),
             Device::Cpu(session) => session.text_assets(),
         })
@@ -91,23 +91,24 @@ impl PhiEngine {
 impl PhiEngine {
     /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
     /// is to compute; without it they have one thread. A model that is loaded again, because its device was lost, calls both again.
-    /// With `open_vault` the model is kept in what that opens, and comes from there the next time.
+    /// With `open_storage` the model is kept in what that opens, and comes from there the next time.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
         start_helpers: Option<StartHelpers>,
-        open_vault: Option<OpenVault>,
+        open_storage: Option<OpenStorage>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options: Options = from_js("load options", &options)?;
-        let load = options.for_session().map_err(thrown)?;
-        let keeper = open_vault.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(thrown)?;
+        let load = options.for_session().map_err(to_js_error)?;
+        let keeper =
+            open_storage.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(to_js_error)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
         let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
         let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
         let page = Page { model, keeper, threads: options.threads, hardware_only, tune, known, start_helpers, on_progress };
-        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
+        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(to_js_error)
     }
 
     /// Hashes the model with this id, which is kept, again, and gets what is bad once more from `source`, the address that it came from.
@@ -115,22 +116,22 @@ impl PhiEngine {
         id: &str,
         source: JsValue,
         on_progress: OnProgress,
-        open_vault: OpenVault,
+        open_storage: OpenStorage,
     ) -> std::result::Result<JsChecked, JsValue> {
-        kept_again(id, &source, on_progress.unchecked_ref(), &open_vault)
+        kept_again(id, &source, on_progress.unchecked_ref(), &open_storage)
             .await
             .map(|checked| to_js(&checked).unchecked_into())
-            .map_err(thrown)
+            .map_err(to_js_error)
     }
 
     /// The tokens of a text, without special ones.
     pub async fn tokenize(&mut self, text: &str) -> std::result::Result<Vec<u32>, JsValue> {
-        self.text_assets().await?.tokenizer.encode(text, false).map_err(thrown)
+        self.text_assets().await?.tokenizer.encode(text, false).map_err(to_js_error)
     }
 
     /// The text of tokens, control tokens as they are written.
     pub async fn detokenize(&mut self, ids: Vec<u32>) -> std::result::Result<String, JsValue> {
-        self.text_assets().await?.tokenizer.decode(&ids, false).map_err(thrown)
+        self.text_assets().await?.tokenizer.decode(&ids, false).map_err(to_js_error)
     }
 
     /// A conversation as the model is to read it.
@@ -145,18 +146,18 @@ impl PhiEngine {
     pub async fn count_tokens(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<usize, JsValue> {
         let assets = self.text_assets().await?;
         let prompt = prompt(assets, &messages, &options)?;
-        Ok(assets.tokenizer.encode_prompt(&prompt).map_err(thrown)?.len())
+        Ok(assets.tokenizer.encode_prompt(&prompt).map_err(to_js_error)?.len())
     }
 
     /// What was loaded, and what computes it.
     pub async fn describe(&mut self) -> std::result::Result<JsDescription, JsValue> {
-        let device = match self.0.device().await.map_err(thrown)? {
+        let device = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(_) => "gpu",
             Device::Cpu(_) => "cpu",
         };
         let description = self.0.describe();
         let keeper = self.0.host().keeper.as_ref();
-        let storage = keeper.and_then(|keeper| keeper.storage.borrow().clone()).unwrap_or_else(|| "none".to_owned());
+        let storage = keeper.and_then(|keeper| keeper.kind.borrow().clone()).unwrap_or_else(|| "none".to_owned());
         let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
         let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
@@ -166,7 +167,7 @@ impl PhiEngine {
     /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
     #[wasm_bindgen(js_name = tunedGpus)]
     pub async fn tuned_gpus(&mut self) -> std::result::Result<Option<String>, JsValue> {
-        Ok(match self.0.device().await.map_err(thrown)? {
+        Ok(match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => session.engine().tuned().map(str::to_owned),
             Device::Cpu(_) => None,
         })
@@ -180,24 +181,24 @@ impl PhiEngine {
 
     /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
     pub async fn chat(&mut self, messages: JsMessages, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let messages = Message::conversation(from_js("messages", &messages)?).map_err(thrown)?;
-        tell(self.0.chat(&messages, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
+        let messages = Message::conversation(from_js("messages", &messages)?).map_err(to_js_error)?;
+        emit(self.0.chat(&messages, &generate_options(options)?).await.map_err(to_js_error)?, &on_event).await
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
     /// forgotten.
     pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
         let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
-        let figures = match self.0.device().await.map_err(thrown)? {
+        let figures = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => bench::measure(session.engine(), plan).await,
             Device::Cpu(session) => bench::measure(session.engine(), plan).await,
         };
-        Ok(to_js(&figures.map_err(thrown)?).unchecked_into())
+        Ok(to_js(&figures.map_err(to_js_error)?).unchecked_into())
     }
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.
     pub async fn complete(&mut self, prompt: &str, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        tell(self.0.complete(prompt, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
+        emit(self.0.complete(prompt, &generate_options(options)?).await.map_err(to_js_error)?, &on_event).await
     }
 }
 
@@ -283,7 +284,7 @@ impl Host for Page {
 
     async fn settle(&self, loaded: bool) -> Result<()> {
         let Some(keeper) = &self.keeper else { return Ok(()) };
-        let Some((kept, vault)) = keeper.kept.take() else { return Ok(()) };
+        let Some((kept, storage)) = keeper.kept.take() else { return Ok(()) };
         let stored = kept.stored();
         let finished = if loaded && !stored.complete {
             report(&self.on_progress, &Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
@@ -291,7 +292,7 @@ impl Host for Page {
         } else {
             Ok(())
         };
-        finished.and(vault.let_go().await)
+        finished.and(storage.let_go().await)
     }
 
     fn progress(&self, progress: Progress) {
@@ -327,41 +328,41 @@ fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     id
 }
 
-async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_vault: &OpenVault) -> Result<Checked> {
+async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_storage: &OpenStorage) -> Result<Checked> {
     let origin = origin(source)?;
     // Nothing but the id tells how the weights are held.
     let Some(format) = Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id) else {
         fail!(Code::NotFound, "{} does not make the model {id}; load it again instead", origin.name());
     };
-    let Some(vault) = vault::open(open_vault, id).await? else {
+    let Some(storage) = storage::open(open_storage, id).await? else {
         fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
     };
     let mut hashed = |done, total| report(on_progress, &Told { phase: "checking", done, total, stored: None });
-    let checked = kept::check(origin, vault.clone(), format, &mut hashed).await;
-    vault.let_go().await?;
+    let checked = kept::check(origin, storage.clone(), format, &mut hashed).await;
+    storage.let_go().await?;
     checked
 }
 
 /// What keeps a page's model.
 struct Keeper {
-    open: OpenVault,
-    /// The vault's.
+    open: OpenStorage,
+    /// The storage's.
     id: String,
     format: WeightFormat,
     /// What its files' publisher says of them, by name.
     sha256: BTreeMap<String, String>,
     /// While it is loaded.
-    kept: RefCell<Option<(Kept<PageSource, JsVault>, JsVault)>>,
+    kept: RefCell<Option<(Kept<PageSource, JsStorage>, JsStorage)>>,
     /// Which storage it was, and what it had to say.
-    storage: RefCell<Option<String>>,
+    kind: RefCell<Option<String>>,
     notice: RefCell<Option<String>>,
 }
 
 impl Keeper {
     /// Of a model that is held in some way.
-    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenVault) -> Result<Keeper> {
+    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenStorage) -> Result<Keeper> {
         let id = id_of(&origin(model)?, format);
-        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
+        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), kind: RefCell::default(), notice: RefCell::default() })
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
@@ -370,23 +371,23 @@ impl Keeper {
         if let Some(kept) = known {
             return Ok(PageSource::Kept(kept));
         }
-        let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(origin) };
-        self.storage.replace(Some(vault.storage()));
+        let Some(storage) = storage::open(&self.open, &self.id).await? else { return Ok(origin) };
+        self.kind.replace(Some(storage.kind()));
         let origin =
             if self.sha256.is_empty() { origin } else { PageSource::Published(Box::new(Published::new(origin, self.sha256.clone()))) };
-        match Kept::open(origin, vault.clone(), self.format).await {
+        match Kept::open(origin, storage.clone(), self.format).await {
             Ok(kept) => {
                 self.notice.replace(kept.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();
                 kept.listen(move |Stored { bytes, total, .. }| {
                     report(&on_progress, &Told { phase, done: bytes, total, stored: Some(bytes) });
                 });
-                self.kept.replace(Some((kept.clone(), vault)));
+                self.kept.replace(Some((kept.clone(), storage)));
                 Ok(PageSource::Kept(kept))
             }
             Err(error) => {
                 // The error is what matters.
-                drop(vault.let_go().await);
+                drop(storage.let_go().await);
                 Err(error)
             }
         }
@@ -419,9 +420,9 @@ fn origin(model: &JsValue) -> Result<PageSource> {
 }
 
 /// Drives an answer to its end, or until the listener has heard enough.
-async fn tell(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
+async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
-    while let Some(event) = answer.next().await.map_err(thrown)? {
+    while let Some(event) = answer.next().await.map_err(to_js_error)? {
         let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;
         if matches!(event, Event::Done(_)) {
             break;
@@ -437,10 +438,10 @@ async fn tell(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std:
 /// A conversation rendered for the model.
 fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
-    let (tools, ending) = template_options(&options).map_err(thrown)?;
-    let messages = Message::conversation(from_js("messages", messages)?).map_err(thrown)?;
-    let template = assets.template.as_ref().map_err(|error| thrown(error.clone()))?;
-    template.render(&messages, &tools, ending).map_err(thrown)
+    let (tools, ending) = template_options(&options).map_err(to_js_error)?;
+    let messages = Message::conversation(from_js("messages", messages)?).map_err(to_js_error)?;
+    let template = assets.template.as_ref().map_err(|error| to_js_error(error.clone()))?;
+    template.render(&messages, &tools, ending).map_err(to_js_error)
 }
 
 /// The tools, and how the prompt ends.
@@ -463,5 +464,5 @@ fn template_options(json: &Value) -> Result<(Vec<Value>, Ending)> {
 
 fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
-    GenerateOptions::from_json(&options).map_err(thrown)
+    GenerateOptions::from_json(&options).map_err(to_js_error)
 }

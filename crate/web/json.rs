@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 /// Plain data crosses as JSON, which both sides read and write in one call.
 pub(super) fn from_js<T: DeserializeOwned>(what: &str, value: &JsValue) -> std::result::Result<T, JsValue> {
     let json = JSON::stringify(value)?;
-    let bad = |error| thrown(Error::new(Code::BadOption, format!("the {what} are not what is expected: {error}")));
+    let bad = |error| to_js_error(Error::new(Code::BadOption, format!("the {what} are not what is expected: {error}")));
     serde_json::from_str(&well_formed(&String::from(json))).map_err(bad)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn to_js(value: &impl Serialize) -> JsValue {
 }
 
 /// An `Error` as JavaScript throws them.
-pub(super) fn thrown(error: Error) -> JsValue {
+pub(super) fn to_js_error(error: Error) -> JsValue {
     refused::forget();
     let object = js_sys::Error::new(&error.sentence());
     object.set_name("PhiError");

@@ -12,5 +12,5 @@ mod pipelines;
 pub mod refused;
 mod rivals;
 mod source;
+pub mod storage;
 pub mod subgroups;
-pub mod vault;

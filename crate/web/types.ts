@@ -48,7 +48,7 @@ export interface Progress {
 }
 
 /** Files of one model in the browser's storage. Methods return what they promise at once where they can. Errors have a `code`. */
-export interface Vault {
+export interface ModelStorage {
   readonly kind: "opfs" | "indexeddb";
   /** Rejects with `storage-full` where there is no room for that many bytes more, as far as the browser can tell. */
   askForRoom(bytes: number): Promise<void>;
@@ -67,8 +67,8 @@ export interface Vault {
   close(): void | Promise<void>;
 }
 
-/** Opens the vault of a model, by the model's id; undefined where nothing can be kept. It is closed when loading is over. */
-export type OpenVault = (id: string) => Promise<Vault | undefined>;
+/** Opens the storage of a model, by the model's id; undefined where nothing can be kept. It is closed when loading is over. */
+export type OpenStorage = (id: string) => Promise<ModelStorage | undefined>;
 
 /** What checking a kept model found. */
 export interface Checked {

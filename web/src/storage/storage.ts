@@ -1,6 +1,5 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
-import type { Vault } from "../../../pkg/simd/phi_wasm.js";
 import { why } from "../../shared/exceptions.js";
 import { saysNoMemory } from "../memory.js";
 
@@ -21,7 +20,7 @@ export interface Refusal {
  * where the browser refuses. After a flush storage had not been cleared so far. A file that is not
  * there is removed already.
  */
-export type ModelStorage = Vault;
+export type { ModelStorage } from "../../../pkg/simd/phi_wasm.js";
 
 export type StorageCode =
   | "storage-full"

@@ -11,6 +11,7 @@ use crate::weights::store::{FileEntry, Manifest, chunk_hash};
 
 /// What checking found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Checked {
     /// Chunks whose bytes were not what they were written as.
     pub bad: u64,

@@ -18,14 +18,19 @@ use crate::text_assets::TextAssets;
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase", optional_fields))]
 pub struct GenerateOptions {
     /// Tokens at the most.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub max_tokens: usize,
     /// How tokens are chosen.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub sampling: Sampling,
     /// Texts that end the answer; they are not part of it.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub stop: Vec<String>,
     /// Whether the conversation's last message is the beginning of the answer, which goes on from there.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub continue_final: bool,
 }
 
@@ -63,8 +68,9 @@ impl GenerateOptions {
     }
 }
 
-/// What happened since the last [`Answer::next`].
+/// What happened since the last one: what [`Answer::next`] gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Event {
     /// Part of the prompt has been read.
@@ -90,6 +96,7 @@ pub enum Event {
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model ended its turn, or a stop text came.
@@ -102,6 +109,7 @@ pub enum Finish {
 
 /// Figures of one answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// Why it ended.
@@ -122,14 +130,16 @@ pub struct Stats {
     pub decode_tps: f64,
     /// What computed its last token, in one line.
     pub backend: String,
-    /// What a device was asked to do for it; `None` on the CPU, and for answers too short to tell.
+    /// What a device was asked to do for it; not on the CPU, nor for answers too short to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(inline))]
     pub work: Option<WorkPerToken>,
 }
 
 /// What a device was asked to do for each token, from the third one on: the first comes out of the prefill, and with the second all is
 /// made that decoding needs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkPerToken {
     /// Runs of a kernel.

@@ -67,8 +67,10 @@ pub trait Host {
     fn progress(&self, progress: Progress);
 }
 
-/// What shall compute.
+/// What shall compute: `auto` takes the GPU when there is one that computes rightly and is no slower than the CPU, and says so when it
+/// cannot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Backend"))]
 #[serde(rename_all = "lowercase")]
 pub enum Wanted {
     /// A GPU that computes rightly, stays, has room, and is no slower than the CPU; else the CPU.

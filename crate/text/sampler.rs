@@ -14,26 +14,35 @@ use super::options::Options;
 use crate::error::{Code, Error, Result, fail};
 use crate::random;
 
-/// How the next token is chosen. The default is greedy: the likeliest token, always.
+/// How tokens are chosen; greedily, by argmax, unless a temperature is given.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase", optional_fields))]
 pub struct Sampling {
     /// Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub temperature: f32,
-    /// Keep the k likeliest tokens; 0 keeps all.
+    /// Keep the k most probable tokens; 0 and -1 keep all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_k: usize,
-    /// Keep the fewest likeliest tokens whose probabilities reach this sum, one at the least; 1 keeps all.
+    /// Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_p: f32,
-    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    /// Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub min_p: f32,
     /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub repetition_penalty: f32,
     /// Taken off the logit of every token generated before; 0 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub presence_penalty: f32,
     /// Taken off a token's logit once for each time it was generated; 0 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub frequency_penalty: f32,
-    /// Added to the logits of single tokens.
+    /// Added to the logits of single tokens, by id.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub logit_bias: BTreeMap<u32, f32>,
-    /// The same seed gives the same draws. Without one, the caller passes a fresh one to [`Sampler::new`].
+    /// The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
     pub seed: Option<u64>,
 }
 

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use js_sys::{Function, Promise};
-use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -12,7 +11,6 @@ use wasm_bindgen_futures::JsFuture;
 use super::files::FileSource;
 use super::http::HttpSource;
 use super::json::{from_js, to_js, to_js_error};
-use super::options::Options;
 use super::source::{self, PageSource};
 use super::storage::{self, JsStorage, OpenStorage};
 use super::{helpers, js, pipelines, rivals, subgroups};
@@ -22,17 +20,16 @@ use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
-use crate::session::{
-    Description, Device, Event, GenerateOptions, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
-};
-use crate::text::{self, Ending, Message, Prompt};
+use crate::session::{Device, Event, GenerateOptions, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted};
+use crate::text::{Message, Prompt};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
+use crate::wire::{LoadProgress, LoadRequest, LoadedModel, Phase, TemplateOptions};
 
 #[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = include_str!("types.ts");
+const TYPES: &str = concat!(include_str!("types.ts"), "\n", include_str!("shapes.ts"));
 
 #[wasm_bindgen]
 extern "C" {
@@ -99,7 +96,7 @@ impl PhiEngine {
         open_storage: Option<OpenStorage>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
-        let options: Options = from_js("load options", &options)?;
+        let options: LoadRequest = from_js("load options", &options)?;
         let load = options.for_session().map_err(to_js_error)?;
         let keeper =
             open_storage.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(to_js_error)?;
@@ -155,13 +152,13 @@ impl PhiEngine {
             Device::Gpu(_) => "gpu",
             Device::Cpu(_) => "cpu",
         };
-        let description = self.0.describe();
+        let description = self.0.describe().expect("it is loaded while there is a device");
         let keeper = self.0.host().keeper.as_ref();
         let storage = keeper.and_then(|keeper| keeper.kind.borrow().clone()).unwrap_or_else(|| "none".to_owned());
         let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
         let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
-        Ok(to_js(&Described { description, device, storage, stored_id, notice }).unchecked_into())
+        Ok(to_js(&LoadedModel { description, device, storage, stored_id, notice }).unchecked_into())
     }
 
     /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
@@ -200,20 +197,6 @@ impl PhiEngine {
     pub async fn complete(&mut self, prompt: &str, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
         emit(self.0.complete(prompt, &generate_options(options)?).await.map_err(to_js_error)?, &on_event).await
     }
-}
-
-/// `Description`, with what only the face knows.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Described {
-    #[serde(flatten)]
-    description: Option<Description>,
-    device: &'static str,
-    storage: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<String>,
 }
 
 /// The page's worker, and what the page gave it.
@@ -287,7 +270,10 @@ impl Host for Page {
         let Some((kept, storage)) = keeper.kept.take() else { return Ok(()) };
         let stored = kept.stored();
         let finished = if loaded && !stored.complete {
-            report(&self.on_progress, &Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
+            report(
+                &self.on_progress,
+                &LoadProgress { phase: Phase::Preparing, done: stored.bytes, total: stored.total, stored: Some(stored.bytes) },
+            );
             kept.finish().await
         } else {
             Ok(())
@@ -301,10 +287,10 @@ impl Host for Page {
             // What comes has been told of already.
             Some(stored) if !stored.complete => {}
             _ => {
-                let phase = if stored.is_some() || !self.model.is_string() { "loading" } else { "downloading" };
+                let phase = if stored.is_some() || !self.model.is_string() { Phase::Loading } else { Phase::Downloading };
                 report(
                     &self.on_progress,
-                    &Told { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
+                    &LoadProgress { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
                 );
             }
         }
@@ -312,7 +298,7 @@ impl Host for Page {
 }
 
 /// A listener that throws must not end the download.
-fn report(on_progress: &Function, told: &Told) {
+fn report(on_progress: &Function, told: &LoadProgress) {
     drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
 }
 
@@ -337,7 +323,7 @@ async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_sto
     let Some(storage) = storage::open(open_storage, id).await? else {
         fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
     };
-    let mut hashed = |done, total| report(on_progress, &Told { phase: "checking", done, total, stored: None });
+    let mut hashed = |done, total| report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None });
     let checked = kept::check(origin, storage.clone(), format, &mut hashed).await;
     storage.let_go().await?;
     checked
@@ -366,7 +352,7 @@ impl Keeper {
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
-        let phase = if matches!(origin, PageSource::Http(_)) { "downloading" } else { "loading" };
+        let phase = if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
         let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
         if let Some(kept) = known {
             return Ok(PageSource::Kept(kept));
@@ -380,7 +366,7 @@ impl Keeper {
                 self.notice.replace(kept.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();
                 kept.listen(move |Stored { bytes, total, .. }| {
-                    report(&on_progress, &Told { phase, done: bytes, total, stored: Some(bytes) });
+                    report(&on_progress, &LoadProgress { phase, done: bytes, total, stored: Some(bytes) });
                 });
                 self.kept.replace(Some((kept.clone(), storage)));
                 Ok(PageSource::Kept(kept))
@@ -392,16 +378,6 @@ impl Keeper {
             }
         }
     }
-}
-
-/// `Progress` as JavaScript has it.
-#[derive(Serialize)]
-struct Told {
-    phase: &'static str,
-    done: u64,
-    total: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored: Option<u64>,
 }
 
 /// What the page named: an address, files, or what is stored.
@@ -438,28 +414,10 @@ async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std:
 /// A conversation rendered for the model.
 fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
-    let (tools, ending) = template_options(&options).map_err(to_js_error)?;
+    let options = TemplateOptions::from_json(&options).map_err(to_js_error)?;
     let messages = Message::conversation(from_js("messages", messages)?).map_err(to_js_error)?;
     let template = assets.template.as_ref().map_err(|error| to_js_error(error.clone()))?;
-    template.render(&messages, &tools, ending).map_err(to_js_error)
-}
-
-/// The tools, and how the prompt ends.
-fn template_options(json: &Value) -> Result<(Vec<Value>, Ending)> {
-    let options = text::options::Options::of(json, "a chat template", &["tools", "addGenerationPrompt", "continueFinal"])?;
-    let tools = match options.get("tools") {
-        None => Vec::new(),
-        Some(Value::Array(tools)) => tools.clone(),
-        Some(_) => fail!(Code::BadOption, "tools is no list; give a description each"),
-    };
-    let ending = if options.flag("continueFinal")? {
-        Ending::Continued
-    } else if options.flag("addGenerationPrompt")? || options.get("addGenerationPrompt").is_none() {
-        Ending::Answer
-    } else {
-        Ending::Closed
-    };
-    Ok((tools, ending))
+    template.render(&messages, options.tools.as_deref().unwrap_or_default(), options.ending()).map_err(to_js_error)
 }
 
 fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {

@@ -7,7 +7,6 @@ pub mod helpers;
 pub mod http;
 mod js;
 mod json;
-mod options;
 mod pipelines;
 pub mod refused;
 mod rivals;

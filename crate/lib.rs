@@ -19,6 +19,7 @@ pub mod kept;
 pub mod layout;
 pub mod model;
 pub mod op;
+pub mod openai;
 pub mod profile;
 pub mod random;
 pub mod session;

@@ -9,7 +9,6 @@ use crate::bench::Figures;
 use crate::error::Code;
 use crate::kept::Checked;
 use crate::session::{Event, Finish, GenerateOptions, Stats, Wanted};
-use crate::text::sampler::Sampling;
 use crate::wire::{LoadProgress, LoadRequest, LoadedModel, TemplateOptions};
 
 const FILE: &str = include_str!("web/types.ts");
@@ -26,7 +25,6 @@ fn types_are_those_of_the_rust_code() {
         declared::<LoadedModel>(),
         declared::<Checked>(),
         declared::<TemplateOptions>(),
-        declared::<Sampling>(),
         declared::<GenerateOptions>(),
         declared::<Finish>(),
         declared::<Stats>(),

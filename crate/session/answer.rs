@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Session;
 use crate::backend::{Backend, Counters};
@@ -11,26 +10,25 @@ use crate::clock;
 use crate::engine::{Engine, SampleOptions};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::SamplerParams;
-use crate::text::options::Options;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
 use crate::text_assets::TextAssets;
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase", optional_fields))]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct GenerateOptions {
     /// Tokens at the most.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub max_tokens: usize,
     /// How tokens are chosen.
-    #[cfg_attr(test, ts(as = "Option<_>"))]
+    #[cfg_attr(test, ts(flatten))]
     pub sampling: Sampling,
     /// Texts that end the answer; they are not part of it.
-    #[cfg_attr(test, ts(as = "Option<_>"))]
+    #[cfg_attr(test, ts(skip))]
     pub stop: Vec<String>,
     /// Whether the conversation's last message is the beginning of the answer, which goes on from there.
-    #[cfg_attr(test, ts(as = "Option<_>"))]
+    #[cfg_attr(test, ts(skip))]
     pub continue_final: bool,
 }
 
@@ -50,21 +48,6 @@ impl GenerateOptions {
             fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
         }
         self.sampling.validate()
-    }
-
-    /// From JSON as JavaScript has it, with names in camel case. What is left out is as it is by default.
-    ///
-    /// # Errors
-    /// [`Code::BadOption`], naming the option, its value and what it may be.
-    pub fn from_json(json: &Value) -> Result<GenerateOptions> {
-        let given = Options::of(json, "the options", &["maxTokens", "sampling", "stop", "continueFinal"])?;
-        let max_tokens = given.whole("maxTokens", 1..=i128::MAX, "a whole number, 1 or more")?;
-        Ok(GenerateOptions {
-            max_tokens: max_tokens.map_or(GenerateOptions::default().max_tokens, |most| usize::try_from(most).unwrap_or(usize::MAX)),
-            sampling: Sampling::from_json(given.get("sampling").unwrap_or(&Value::Null))?,
-            stop: given.texts("stop")?,
-            continue_final: given.flag("continueFinal")?,
-        })
     }
 }
 

@@ -20,8 +20,9 @@ use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
-use crate::session::{Device, Event, GenerateOptions, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted};
-use crate::text::{Message, Prompt};
+use crate::openai;
+use crate::session::{Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted};
+use crate::text::Prompt;
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, WeightFormat};
 use crate::weights::source::Source;
@@ -40,11 +41,14 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "Description")]
     pub type JsDescription;
     /// A conversation.
-    #[wasm_bindgen(typescript_type = "Message[]")]
+    #[wasm_bindgen(typescript_type = "ChatMessage[]")]
     pub type JsMessages;
-    /// How to answer; every field may be left out.
-    #[wasm_bindgen(typescript_type = "GenerateOptions | undefined")]
-    pub type JsGenerateOptions;
+    /// A conversation to be answered, and how.
+    #[wasm_bindgen(typescript_type = "ChatRequest")]
+    pub type JsChatRequest;
+    /// A text to be gone on with, and how.
+    #[wasm_bindgen(typescript_type = "CompletionRequest")]
+    pub type JsCompletionRequest;
     /// What checking found.
     #[wasm_bindgen(typescript_type = "Checked")]
     pub type JsChecked;
@@ -176,10 +180,17 @@ impl PhiEngine {
         self.0.host().known.news()
     }
 
-    /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
-    pub async fn chat(&mut self, messages: JsMessages, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let messages = Message::conversation(from_js("messages", &messages)?).map_err(to_js_error)?;
-        emit(self.0.chat(&messages, &generate_options(options)?).await.map_err(to_js_error)?, &on_event).await
+    /// Answers a conversation, asked for in OpenAI's shape. `on_event` hears of every step and is waited for; when it gives `false`, the
+    /// answer ends there.
+    pub async fn chat(&mut self, request: JsChatRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
+        let (messages, options) = openai::chat(from_js("request", &request)?).map_err(to_js_error)?;
+        emit(self.0.chat(&messages, &options).await.map_err(to_js_error)?, &on_event).await
+    }
+
+    /// Throws what `chat` would reject with for what the request says. It needs no model, and waits for none.
+    #[wasm_bindgen(js_name = checkChat)]
+    pub fn check_chat(request: &JsChatRequest) -> std::result::Result<(), JsValue> {
+        openai::chat(from_js("request", request)?).map(drop).map_err(to_js_error)
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
@@ -194,8 +205,15 @@ impl PhiEngine {
     }
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.
-    pub async fn complete(&mut self, prompt: &str, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        emit(self.0.complete(prompt, &generate_options(options)?).await.map_err(to_js_error)?, &on_event).await
+    pub async fn complete(&mut self, request: JsCompletionRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
+        let (prompt, options) = openai::completion(&from_js("request", &request)?).map_err(to_js_error)?;
+        emit(self.0.complete(&prompt, &options).await.map_err(to_js_error)?, &on_event).await
+    }
+
+    /// Throws what `complete` would reject with for what the request says.
+    #[wasm_bindgen(js_name = checkCompletion)]
+    pub fn check_completion(request: &JsCompletionRequest) -> std::result::Result<(), JsValue> {
+        openai::completion(&from_js("request", request)?).map(drop).map_err(to_js_error)
     }
 }
 
@@ -415,12 +433,7 @@ async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std:
 fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
     let options = TemplateOptions::from_json(&options).map_err(to_js_error)?;
-    let messages = Message::conversation(from_js("messages", messages)?).map_err(to_js_error)?;
+    let messages = openai::messages(from_js("messages", messages)?).map_err(to_js_error)?;
     let template = assets.template.as_ref().map_err(|error| to_js_error(error.clone()))?;
     template.render(&messages, options.tools.as_deref().unwrap_or_default(), options.ending()).map_err(to_js_error)
-}
-
-fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
-    let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
-    GenerateOptions::from_json(&options).map_err(to_js_error)
 }

@@ -1,16 +1,54 @@
-// What JavaScript hands to the engine and no Rust type stands for; what does is in types.ts.
+// What JavaScript hands to the engine and no Rust type stands for; what one does is in types.ts.
 
-/** One turn of a conversation, with what else the chat template may ask for. */
-export interface Message {
-  role: string;
-  /** None where the message only calls tools. */
-  content?: string | { type: "text"; text: string }[] | null;
+export interface TextPart {
+  type: "text";
+  text: string;
+}
+
+/** What an assistant asked a tool for. */
+export interface ToolCall {
+  id?: string;
+  type?: "function";
+  function: {
+    name: string;
+    /** As JSON, or what that says. */
+    arguments: string | Record<string, unknown>;
+  };
+}
+
+/** A turn of a conversation, in OpenAI's shape. Fields that are not named here go to the chat template as they are. */
+export interface ChatMessage {
+  role: "system" | "developer" | "user" | "assistant" | "tool";
+  /** May be left out where an assistant calls tools. */
+  content?: string | TextPart[] | null;
   name?: string | null;
-  /** An assistant's calls; templates mostly want `function.arguments` as an object. */
-  tool_calls?: object[] | null;
-  /** The call that a tool's message answers. */
+  tool_calls?: ToolCall[] | null;
+  /** Which call a tool's message answers. */
   tool_call_id?: string | null;
-  reasoning_content?: string | null;
+  refusal?: string | null;
+}
+
+/** How tokens are chosen and when they end; null is as good as nothing. */
+export interface Sampling extends GenerateOptions {
+  /** Not used: the model is the one that was loaded. */
+  model?: string;
+  /** Texts that end the answer; they are not part of it. */
+  stop?: string | string[] | null;
+  n?: 1 | null;
+  stream?: boolean | null;
+  stream_options?: { include_usage?: boolean } | null;
+}
+
+export interface ChatRequest extends Sampling {
+  messages: ChatMessage[];
+  max_completion_tokens?: number | null;
+  /** Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is the rest of it. */
+  continue_final_message?: boolean | null;
+}
+
+/** Continues a text as it stands, without the chat template. */
+export interface CompletionRequest extends Sampling {
+  prompt: string;
 }
 
 /** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */

@@ -168,67 +168,49 @@ export type TemplateOptions = {
 };
 
 /**
- * How tokens are chosen; greedily, by argmax, unless a temperature is given.
- */
-export type Sampling = {
-  /**
-   * Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
-   */
-  temperature?: number;
-  /**
-   * Keep the k most probable tokens; 0 and -1 keep all.
-   */
-  topK?: number;
-  /**
-   * Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
-   */
-  topP?: number;
-  /**
-   * Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
-   */
-  minP?: number;
-  /**
-   * Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
-   */
-  repetitionPenalty?: number;
-  /**
-   * Taken off the logit of every token generated before; 0 changes nothing.
-   */
-  presencePenalty?: number;
-  /**
-   * Taken off a token's logit once for each time it was generated; 0 changes nothing.
-   */
-  frequencyPenalty?: number;
-  /**
-   * Added to the logits of single tokens, by id.
-   */
-  logitBias?: { [key in number]: number };
-  /**
-   * The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
-   */
-  seed?: number;
-};
-
-/**
  * How to answer.
  */
 export type GenerateOptions = {
   /**
    * Tokens at the most.
    */
-  maxTokens?: number;
+  max_tokens?: number | null;
   /**
-   * How tokens are chosen.
+   * Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
    */
-  sampling?: Sampling;
+  temperature?: number | null;
   /**
-   * Texts that end the answer; they are not part of it.
+   * Keep the k most probable tokens; 0 and -1 keep all.
    */
-  stop?: Array<string>;
+  top_k?: number | null;
   /**
-   * Whether the conversation's last message is the beginning of the answer, which goes on from there.
+   * Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
    */
-  continueFinal?: boolean;
+  top_p?: number | null;
+  /**
+   * Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
+   */
+  min_p?: number | null;
+  /**
+   * Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+   */
+  repetition_penalty?: number | null;
+  /**
+   * Taken off the logit of every token generated before; 0 changes nothing.
+   */
+  presence_penalty?: number | null;
+  /**
+   * Taken off a token's logit once for each time it was generated; 0 changes nothing.
+   */
+  frequency_penalty?: number | null;
+  /**
+   * Added to the logits of single tokens, by id.
+   */
+  logit_bias?: { [key in number]: number } | null;
+  /**
+   * The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
+   */
+  seed?: number | null;
 };
 
 /**

@@ -26,8 +26,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
     ("convert", &["error", "op", "weights", "text", "text_assets"]),
     ("kept", &["error", "layout", "weights", "convert", "clock"]),
+    ("openai", &["error", "text", "session"]),
     ("wire", &["error", "op", "weights", "text", "session"]),
-    ("web", &["error", "op", "backend", "weights", "kept", "engine", "text", "text_assets", "session", "bench", "cpu", "gpu", "wire"]),
+    (
+        "web",
+        &["error", "op", "backend", "weights", "kept", "engine", "text", "text_assets", "session", "bench", "cpu", "gpu", "openai", "wire"],
+    ),
 ];
 
 /// A library, and the only modules that may name it.

@@ -9,7 +9,7 @@ use crate::bench::Figures;
 use crate::error::Code;
 use crate::kept::Checked;
 use crate::session::{Event, Finish, GenerateOptions, Stats, Wanted};
-use crate::wire::{LoadProgress, LoadRequest, LoadedModel, TemplateOptions};
+use crate::wire::{LoadProgress, LoadSettings, LoadedModel, TemplateOptions};
 
 const FILE: &str = include_str!("web/types.ts");
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crate/web/types.ts");
@@ -20,7 +20,7 @@ fn types_are_those_of_the_rust_code() {
         "// Written from the Rust types by crate/typescript.rs: do not edit.\n".to_owned(),
         declared::<Code>(),
         declared::<Wanted>(),
-        declared::<LoadRequest>(),
+        declared::<LoadSettings>(),
         declared::<LoadProgress>(),
         declared::<LoadedModel>(),
         declared::<Checked>(),

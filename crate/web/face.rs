@@ -27,7 +27,7 @@ use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
-use crate::wire::{LoadProgress, LoadRequest, LoadedModel, Phase, TemplateOptions};
+use crate::wire::{LoadProgress, LoadSettings, LoadedModel, Phase, TemplateOptions};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = concat!(include_str!("types.ts"), "\n", include_str!("shapes.ts"));
@@ -100,8 +100,8 @@ impl PhiEngine {
         open_storage: Option<OpenStorage>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
-        let options: LoadRequest = from_js("load options", &options)?;
-        let load = options.for_session().map_err(to_js_error)?;
+        let options = LoadSettings::from_json(&from_js("load options", &options)?).map_err(to_js_error)?;
+        let load = options.for_session();
         let keeper =
             open_storage.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(to_js_error)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });

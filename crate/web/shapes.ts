@@ -1,5 +1,10 @@
 // What JavaScript hands to the engine and no Rust type stands for; what one does is in types.ts.
 
+export interface LoadOptions extends LoadSettings {
+  /** The address of a file or of a directory (ending in "/"), the files themselves, or the id of a model that is all in storage. */
+  model: string | Blob | File[] | { stored: string; name: string };
+}
+
 export interface TextPart {
   type: "text";
   text: string;

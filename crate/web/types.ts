@@ -12,13 +12,9 @@ export type Code = "not-a-model" | "truncated" | "malformed" | "unsupported-arch
 export type Backend = "auto" | "gpu" | "cpu";
 
 /**
- * How a model is to be loaded.
+ * How a model is to be loaded, wherever it is.
  */
-export type LoadOptions = {
-  /**
-   * The address of a file or of a directory (ending in "/"), the files themselves, or the id of a model that is all in storage.
-   */
-  model: string | Blob | File[] | { stored: string; name: string };
+export type LoadSettings = {
   /**
    * What shall compute; auto unless said otherwise.
    */

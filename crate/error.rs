@@ -10,99 +10,83 @@ use std::path::Path;
 /// What the whole crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of thing went wrong. The names are stable: they are part of the public interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Code {
-    /// The file or directory is not a model in a format that we read.
-    NotAModel,
-    /// A file ends before what its header promises.
-    Truncated,
-    /// A header, index or manifest contradicts itself.
-    Malformed,
-    /// An architecture or a configuration that we do not run.
-    UnsupportedArchitecture,
-    /// A tensor element type that we do not read.
-    UnsupportedTensor,
-    /// A tensor that the architecture needs is not in the files.
-    MissingTensor,
-    /// A tensor's shape contradicts the configuration.
-    WrongShape,
-    /// The configuration's numbers do not fit together.
-    BadConfig,
-    /// The tokenizer's files are missing or cannot be read.
-    BadTokenizer,
-    /// The chat template cannot be compiled or refuses the messages.
-    BadTemplate,
-    /// The prompt does not fit the context.
-    PromptTooLong,
-    /// The context is full.
-    ContextFull,
-    /// A token id outside the vocabulary.
-    BadToken,
-    /// An option or argument outside its range.
-    BadOption,
-    /// Memory, of the machine or the device, could not be had.
-    OutOfMemory,
-    /// A file is not there, or the server says so.
-    NotFound,
-    /// The connection was cut, refused or timed out.
-    Network,
-    /// Reading or writing a file failed.
-    Io,
-    /// There is no room for a model in the browser's storage.
-    StorageFull,
-    /// The browser's storage was cleared while it was used.
-    StorageLost,
-    /// Another tab uses the model, or somebody else writes it.
-    InUse,
-    /// A chunk's bytes differ from their published hash.
-    Corrupt,
-    /// No adapter, or one that lacks what we need.
-    NoGpu,
-    /// The device answers wrongly, or refuses to.
-    GpuFailed,
-    /// The device is gone: a driver was reset, say. A new one may do.
-    GpuLost,
-    /// The caller asked to stop.
-    Cancelled,
-    /// A mistake of this crate, or of a program that uses its inner parts; please report it.
-    Internal,
+/// The one table of codes: the name here, and the stable spelling that users and JavaScript see.
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $name:ident = $spelling:tt,)+) => {
+        /// What kind of thing went wrong. The names are stable: they are part of the public interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(test, derive(ts_rs::TS))]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])+ #[cfg_attr(test, ts(rename = $spelling))] $name,)+
+        }
+
+        impl Code {
+            /// The stable spelling that users and JavaScript see.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$name => $spelling,)+
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    /// The stable spelling that users and JavaScript see.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Code::NotAModel => "not-a-model",
-            Code::Truncated => "truncated",
-            Code::Malformed => "malformed",
-            Code::UnsupportedArchitecture => "unsupported-architecture",
-            Code::UnsupportedTensor => "unsupported-tensor",
-            Code::MissingTensor => "missing-tensor",
-            Code::WrongShape => "wrong-shape",
-            Code::BadConfig => "bad-config",
-            Code::BadTokenizer => "bad-tokenizer",
-            Code::BadTemplate => "bad-template",
-            Code::PromptTooLong => "prompt-too-long",
-            Code::ContextFull => "context-full",
-            Code::BadToken => "bad-token",
-            Code::BadOption => "bad-option",
-            Code::OutOfMemory => "out-of-memory",
-            Code::NotFound => "not-found",
-            Code::Network => "network",
-            Code::Io => "io",
-            Code::StorageFull => "storage-full",
-            Code::StorageLost => "storage-lost",
-            Code::InUse => "in-use",
-            Code::Corrupt => "corrupt",
-            Code::NoGpu => "no-gpu",
-            Code::GpuFailed => "gpu-failed",
-            Code::GpuLost => "gpu-lost",
-            Code::Cancelled => "cancelled",
-            Code::Internal => "internal",
-        }
-    }
+codes! {
+    /// The file or directory is not a model in a format that we read.
+    NotAModel = "not-a-model",
+    /// A file ends before what its header promises.
+    Truncated = "truncated",
+    /// A header, index or manifest contradicts itself.
+    Malformed = "malformed",
+    /// An architecture or a configuration that we do not run.
+    UnsupportedArchitecture = "unsupported-architecture",
+    /// A tensor element type that we do not read.
+    UnsupportedTensor = "unsupported-tensor",
+    /// A tensor that the architecture needs is not in the files.
+    MissingTensor = "missing-tensor",
+    /// A tensor's shape contradicts the configuration.
+    WrongShape = "wrong-shape",
+    /// The configuration's numbers do not fit together.
+    BadConfig = "bad-config",
+    /// The tokenizer's files are missing or cannot be read.
+    BadTokenizer = "bad-tokenizer",
+    /// The chat template cannot be compiled or refuses the messages.
+    BadTemplate = "bad-template",
+    /// The prompt does not fit the context.
+    PromptTooLong = "prompt-too-long",
+    /// The context is full.
+    ContextFull = "context-full",
+    /// A token id outside the vocabulary.
+    BadToken = "bad-token",
+    /// An option or argument outside its range.
+    BadOption = "bad-option",
+    /// Memory, of the machine or the device, could not be had.
+    OutOfMemory = "out-of-memory",
+    /// A file is not there, or the server says so.
+    NotFound = "not-found",
+    /// The connection was cut, refused or timed out.
+    Network = "network",
+    /// Reading or writing a file failed.
+    Io = "io",
+    /// There is no room for a model in the browser's storage.
+    StorageFull = "storage-full",
+    /// The browser's storage was cleared while it was used.
+    StorageLost = "storage-lost",
+    /// Another tab uses the model, or somebody else writes it.
+    InUse = "in-use",
+    /// A chunk's bytes differ from their published hash.
+    Corrupt = "corrupt",
+    /// No adapter, or one that lacks what we need.
+    NoGpu = "no-gpu",
+    /// The device answers wrongly, or refuses to.
+    GpuFailed = "gpu-failed",
+    /// The device is gone: a driver was reset, say. A new one may do.
+    GpuLost = "gpu-lost",
+    /// The caller asked to stop.
+    Cancelled = "cancelled",
+    /// A mistake of this crate, or of a program that uses its inner parts; please report it.
+    Internal = "internal",
 }
 
 /// One clear sentence with a stable code.

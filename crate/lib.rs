@@ -19,14 +19,18 @@ pub mod kept;
 pub mod layout;
 pub mod model;
 pub mod op;
+pub mod openai;
 pub mod profile;
 pub mod random;
 pub mod session;
 pub mod text;
 pub mod text_assets;
 mod timing;
+#[cfg(test)]
+mod typescript;
 #[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
 pub mod web;
 pub mod weights;
+pub mod wire;
 
 pub use error::{Code, Error, Result};

@@ -29,6 +29,7 @@ pub struct Plan {
 
 /// What was measured, named as the benchmark's JSON has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "BenchFigures"))]
 pub struct Figures {
     /// What computed, in one line.
     pub device: String,
@@ -46,6 +47,7 @@ pub struct Figures {
     pub bytes_per_token: u64,
     /// What the kernels took, where the backend times them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(skip))]
     pub profile: Option<Profile>,
 }
 

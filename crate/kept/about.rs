@@ -1,8 +1,8 @@
-//! What a vault says of its model to those who only list it.
+//! What a model's storage says of it to those who only list it.
 
 use serde::{Deserialize, Serialize};
 
-use super::vault::Vault;
+use super::storage::ModelStorage;
 use super::{PAGE, read_all, write_over};
 use crate::clock;
 use crate::error::Result;
@@ -48,13 +48,13 @@ impl About {
         (self.stored, self.complete, self.used) = (self.bytes, true, clock::milliseconds_since_1970());
     }
 
-    /// What a vault says; `None` when that cannot be read.
-    pub(super) async fn read(vault: &impl Vault) -> Result<Option<About>> {
-        let text = read_all(vault, FILE).await?.filter(|text| text.len() >= PAGE);
+    /// What the storage says; `None` when that cannot be read.
+    pub(super) async fn read(storage: &impl ModelStorage) -> Result<Option<About>> {
+        let text = read_all(storage, FILE).await?.filter(|text| text.len() >= PAGE);
         Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
-    pub(super) async fn write(&self, vault: &impl Vault) -> Result<()> {
-        write_over(vault, FILE, serde_json::to_vec(self).expect("plain data turns into JSON")).await
+    pub(super) async fn write(&self, storage: &impl ModelStorage) -> Result<()> {
+        write_over(storage, FILE, serde_json::to_vec(self).expect("plain data turns into JSON")).await
     }
 }

@@ -1,11 +1,11 @@
-//! Which units a vault holds: a file of fixed records, one for each unit, written after the unit's bytes are safe.
+//! Which units are in storage: a file of fixed records, one for each unit, written after the unit's bytes are safe.
 //!
 //! A record names what its unit was made from, and the hash of its bytes, so that one made from others, or torn by a kill while it was written,
 //! does not count, and one that storage has lost a bit of is found out.
 
 use sha2::{Digest, Sha256};
 
-use super::vault::Vault;
+use super::storage::ModelStorage;
 use crate::error::Result;
 use crate::weights::store::chunk_hash;
 
@@ -60,13 +60,13 @@ fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
     record
 }
 
-/// The units that a vault holds, `None` for those that it does not. The layout's own tag comes first: a journal of another layout is none, and
+/// The units that are in storage, `None` for those that it does not. The layout's own tag comes first: a journal of another layout is none, and
 /// begun anew.
-pub async fn open(vault: &impl Vault, layout: &Tag, units: usize) -> Result<Vec<Option<Entry>>> {
+pub async fn open(storage: &impl ModelStorage, layout: &Tag, units: usize) -> Result<Vec<Option<Entry>>> {
     let size = (RECORD * (1 + units)) as u64;
     let mut bytes = vec![0; size as usize];
-    if vault.size(FILE).await? == Some(size) {
-        vault.read(FILE, 0, &mut bytes).await?;
+    if storage.size(FILE).await? == Some(size) {
+        storage.read(FILE, 0, &mut bytes).await?;
     }
     let (records, _) = bytes.as_chunks::<RECORD>();
     let entries = records.iter().enumerate().map(|(place, found)| {
@@ -78,24 +78,24 @@ pub async fn open(vault: &impl Vault, layout: &Tag, units: usize) -> Result<Vec<
         entries.remove(0);
         return Ok(entries);
     }
-    vault.resize(FILE, 0).await?;
-    vault.resize(FILE, size).await?;
-    put(vault, 0, &record(0, &head)).await?;
+    storage.resize(FILE, 0).await?;
+    storage.resize(FILE, size).await?;
+    put(storage, 0, &record(0, &head)).await?;
     Ok(vec![None; units])
 }
 
 /// Notes that a unit, whose bytes are safe, is there.
-pub async fn note(vault: &impl Vault, unit: usize, entry: &Entry) -> Result<()> {
+pub async fn note(storage: &impl ModelStorage, unit: usize, entry: &Entry) -> Result<()> {
     let place = 1 + unit as u64;
-    put(vault, place, &record(place, entry)).await
+    put(storage, place, &record(place, entry)).await
 }
 
 /// Notes that it is not.
-pub async fn strike(vault: &impl Vault, unit: usize) -> Result<()> {
-    put(vault, 1 + unit as u64, &[0; RECORD]).await
+pub async fn strike(storage: &impl ModelStorage, unit: usize) -> Result<()> {
+    put(storage, 1 + unit as u64, &[0; RECORD]).await
 }
 
-async fn put(vault: &impl Vault, place: u64, record: &[u8; RECORD]) -> Result<()> {
-    vault.write(FILE, place * RECORD as u64, record).await?;
-    vault.flush(FILE).await
+async fn put(storage: &impl ModelStorage, place: u64, record: &[u8; RECORD]) -> Result<()> {
+    storage.write(FILE, place * RECORD as u64, record).await?;
+    storage.flush(FILE).await
 }

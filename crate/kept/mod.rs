@@ -1,20 +1,20 @@
 //! A model that is kept: what streams in from a server or a file is turned into our converted form on the way, once, written where it will
 //! be found again, and loaded from there.
 //!
-//! A [`Vault`] holds the files of [`crate::weights::store`], preallocated, beside a journal and `about.json`. They fill up unit by unit:
+//! A [`ModelStorage`] holds the files of [`crate::weights::store`], preallocated, beside a journal and `about.json`. They fill up unit by unit:
 //! chunks of a converted model, panels of any other ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then
 //! noted with its hash, so that a kill at any moment costs the units in the making and nothing else, and what was there before is hashed again
 //! before it is used. The manifest is written last and makes the model complete: from then on nobody asks where it came from.
 //!
 //! Units come in the order in which the source has them, so that a server is read from front to back; what is asked for later than it comes
-//! is read from the vault by then.
+//! is read from the storage by then.
 
 mod about;
 mod check;
 mod journal;
 mod origin;
 mod published;
-pub mod vault;
+pub mod storage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub use check::{Checked, check};
 use journal::Tag;
 use origin::{Extent, Origin};
 pub use published::Published;
-pub use vault::{MemoryVault, Vault};
+pub use storage::{MemoryStorage, ModelStorage};
 
 use crate::error::{Code, Result};
 use crate::weights::checkpoint::WeightFormat;
@@ -51,17 +51,17 @@ pub struct Stored {
     pub complete: bool,
 }
 
-/// A model in a vault, complete or not: a [`Source`] that gets what is missing when it is asked for. Clones share it.
-pub struct Kept<S, V>(Rc<Inner<S, V>>);
+/// A model in storage, complete or not: a [`Source`] that gets what is missing when it is asked for. Clones share it.
+pub struct Kept<S, M>(Rc<Inner<S, M>>);
 
-impl<S, V> Clone for Kept<S, V> {
-    fn clone(&self) -> Kept<S, V> {
+impl<S, M> Clone for Kept<S, M> {
+    fn clone(&self) -> Kept<S, M> {
         Kept(Rc::clone(&self.0))
     }
 }
 
-struct Inner<S, V> {
-    vault: V,
+struct Inner<S, M> {
+    storage: M,
     name: String,
     about: RefCell<About>,
     stored: Cell<Stored>,
@@ -79,7 +79,7 @@ struct Inner<S, V> {
 /// Hears how much is there.
 type Listener = Rc<dyn Fn(Stored)>;
 
-/// Whether a unit is in the vault.
+/// Whether a unit is in the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Have {
     No,
@@ -101,36 +101,36 @@ struct Growth<S> {
     runs: BTreeMap<String, Vec<(u64, u64, usize)>>,
 }
 
-impl<S: Source, V: Vault> Kept<S, V> {
-    /// Opens what the vault holds of a model. The source is asked for nothing when that is all; otherwise its headers are read, and room is
+impl<S: Source, M: ModelStorage> Kept<S, M> {
+    /// Opens what the storage holds of a model. The source is asked for nothing when that is all; otherwise its headers are read, and room is
     /// made for the whole.
     ///
     /// # Errors
-    /// As [`crate::weights::Checkpoint::open`], and the vault's: `storage-full` above all.
-    pub async fn open(source: S, vault: V, format: impl Into<WeightFormat>) -> Result<Kept<S, V>> {
-        let Some((manifest, text)) = complete(&vault).await? else { return Kept::begin(source, vault, format.into()).await };
+    /// As [`crate::weights::Checkpoint::open`], and the storage's: `storage-full` above all.
+    pub async fn open(source: S, storage: M, format: impl Into<WeightFormat>) -> Result<Kept<S, M>> {
+        let Some((manifest, text)) = complete(&storage).await? else { return Kept::begin(source, storage, format.into()).await };
         let bytes = total(&manifest);
-        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
+        let mut about = About::read(&storage).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
         about.finish();
-        about.write(&vault).await?;
+        about.write(&storage).await?;
         let stored = Stored { bytes, total: bytes, complete: true };
-        Ok(Kept::of(Inner::new(vault, source.name(), about, stored, (manifest, text))))
+        Ok(Kept::of(Inner::new(storage, source.name(), about, stored, (manifest, text))))
     }
 
-    async fn begin(source: S, vault: V, format: WeightFormat) -> Result<Kept<S, V>> {
+    async fn begin(source: S, storage: M, format: WeightFormat) -> Result<Kept<S, M>> {
         let origin = Origin::open(source, format).await?;
         let name = origin.name();
-        discard(&origin, &vault).await?;
-        let (have, changed) = present(&origin, &vault).await?;
-        if let Some(hashed) = read_all(&vault, HASHED).await? {
+        discard(&origin, &storage).await?;
+        let (have, changed) = present(&origin, &storage).await?;
+        if let Some(hashed) = read_all(&storage, HASHED).await? {
             origin.source().go_on_hashing(&hashed);
         }
         let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have != Have::No).map(|(unit, _)| unit.bytes()).sum();
         let stored = Stored { bytes, total: total(&origin.manifest), complete: false };
-        let mut about = About::read(&vault).await?.unwrap_or_else(|| About::new(&name, stored.total));
+        let mut about = About::read(&storage).await?.unwrap_or_else(|| About::new(&name, stored.total));
         about.grow(stored.total, stored.bytes);
-        about.write(&vault).await?;
-        reserve(&origin, &vault).await?;
+        about.write(&storage).await?;
+        reserve(&origin, &storage).await?;
         let megabytes = changed as f64 / 1e6;
         let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
         let manifest = (origin.manifest.clone(), origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()));
@@ -142,10 +142,10 @@ impl<S: Source, V: Vault> Kept<S, V> {
             next: Cell::new(0),
             origin,
         };
-        Ok(Kept::of(Inner { growth: Some(growth), notice, ..Inner::new(vault, name, about, stored, manifest) }))
+        Ok(Kept::of(Inner { growth: Some(growth), notice, ..Inner::new(storage, name, about, stored, manifest) }))
     }
 
-    fn of(inner: Inner<S, V>) -> Kept<S, V> {
+    fn of(inner: Inner<S, M>) -> Kept<S, M> {
         Kept(Rc::new(inner))
     }
 
@@ -167,7 +167,7 @@ impl<S: Source, V: Vault> Kept<S, V> {
     /// Gets what is still missing, and makes the model complete.
     ///
     /// # Errors
-    /// Those of reading and of the vault.
+    /// Those of reading and of the storage.
     pub async fn finish(&self) -> Result<()> {
         let inner = &*self.0;
         let Some(growth) = inner.growth.as_ref().filter(|_| !self.stored().complete) else { return Ok(()) };
@@ -177,18 +177,18 @@ impl<S: Source, V: Vault> Kept<S, V> {
         inner.compare(growth).await?;
         let text = match &growth.origin.manifest_text {
             Some(text) => text.clone(),
-            None => Manifest { files: hashes(&inner.vault, &growth.origin.files).await?, ..inner.manifest.clone() }.to_json(),
+            None => Manifest { files: hashes(&inner.storage, &growth.origin.files).await?, ..inner.manifest.clone() }.to_json(),
         };
-        write_all(&inner.vault, MANIFEST, &text).await?;
+        write_all(&inner.storage, MANIFEST, &text).await?;
         inner.stored.set(Stored { complete: true, ..self.stored() });
         inner.tell(About::finish).await
     }
 }
 
-impl<S: Source, V: Vault> Inner<S, V> {
-    fn new(vault: V, name: String, about: About, stored: Stored, (manifest, text): (Manifest, Vec<u8>)) -> Inner<S, V> {
+impl<S: Source, M: ModelStorage> Inner<S, M> {
+    fn new(storage: M, name: String, about: About, stored: Stored, (manifest, text): (Manifest, Vec<u8>)) -> Inner<S, M> {
         let (about, stored, listener) = (RefCell::new(about), Cell::new(stored), RefCell::default());
-        Inner { vault, name, about, stored, growth: None, manifest, text, notice: None, listener }
+        Inner { storage, name, about, stored, growth: None, manifest, text, notice: None, listener }
     }
 
     /// Has a unit kept, unless it is, after those that the source has before it.
@@ -212,7 +212,7 @@ impl<S: Source, V: Vault> Inner<S, V> {
         for Extent { file, at, len } in &units[unit].extents {
             let start = bytes.len();
             bytes.resize(start + *len as usize, 0);
-            self.vault.read(&files[*file].0, *at, &mut bytes[start..]).await?;
+            self.storage.read(&files[*file].0, *at, &mut bytes[start..]).await?;
         }
         if journal::digest(&bytes) == digest {
             growth.have.borrow_mut()[unit] = Have::Yes;
@@ -229,11 +229,11 @@ impl<S: Source, V: Vault> Inner<S, V> {
         let mut rest = &bytes[..];
         for extent in &units[unit].extents {
             let (now, later) = rest.split_at(extent.len as usize);
-            self.vault.write(&files[extent.file].0, extent.at, now).await?;
+            self.storage.write(&files[extent.file].0, extent.at, now).await?;
             rest = later;
         }
-        self.vault.flush(&files[units[unit].extents[0].file].0).await?;
-        journal::note(&self.vault, unit, &units[unit].entry(&bytes)).await?;
+        self.storage.flush(&files[units[unit].extents[0].file].0).await?;
+        journal::note(&self.storage, unit, &units[unit].entry(&bytes)).await?;
         growth.have.borrow_mut()[unit] = Have::Yes;
         self.count(bytes.len() as u64).await
     }
@@ -242,17 +242,17 @@ impl<S: Source, V: Vault> Inner<S, V> {
     async fn compare(&self, growth: &Growth<S>) -> Result<()> {
         let compared = growth.origin.source().compare().await;
         if compared.as_ref().is_err_and(|error| error.code == Code::Corrupt) {
-            self.vault.remove(journal::FILE).await?;
+            self.storage.remove(journal::FILE).await?;
             self.stored.set(Stored { bytes: 0, ..self.stored.get() });
             self.tell(|about| about.grow(self.stored.get().total, 0)).await?;
         }
-        self.vault.remove(HASHED).await?;
+        self.storage.remove(HASHED).await?;
         compared
     }
 
-    /// Forgets a unit that the vault has.
+    /// Forgets a unit that the storage has.
     async fn lose(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
-        journal::strike(&self.vault, unit).await?;
+        journal::strike(&self.storage, unit).await?;
         growth.have.borrow_mut()[unit] = Have::No;
         let stored = self.stored.get();
         self.stored.set(Stored { bytes: stored.bytes - growth.origin.units[unit].bytes(), ..stored });
@@ -272,16 +272,16 @@ impl<S: Source, V: Vault> Inner<S, V> {
         }
         let hashed = self.growth.as_ref().map(|growth| growth.origin.source().hashed()).filter(|hashed| !hashed.is_empty());
         if let Some(hashed) = hashed {
-            write_over(&self.vault, HASHED, hashed).await?;
+            write_over(&self.storage, HASHED, hashed).await?;
         }
         self.tell(|about| about.grow(now.total, now.bytes)).await
     }
 
-    /// Changes what the vault says of the model.
+    /// Changes what the storage says of the model.
     async fn tell(&self, change: impl FnOnce(&mut About)) -> Result<()> {
         let mut about = self.about.borrow().clone();
         change(&mut about);
-        about.write(&self.vault).await?;
+        about.write(&self.storage).await?;
         self.about.replace(about);
         Ok(())
     }
@@ -293,7 +293,7 @@ impl<S> Growth<S> {
     }
 }
 
-impl<S: Source, V: Vault> Source for Kept<S, V> {
+impl<S: Source, M: ModelStorage> Source for Kept<S, M> {
     fn name(&self) -> String {
         self.0.name.clone()
     }
@@ -334,7 +334,7 @@ impl<S: Source, V: Vault> Source for Kept<S, V> {
                 inner.get(growth, unit).await?;
             }
         }
-        inner.vault.read(file, offset, into).await
+        inner.storage.read(file, offset, into).await
     }
 }
 
@@ -343,53 +343,53 @@ fn total(manifest: &Manifest) -> u64 {
 }
 
 /// The manifest of a model that is complete, and its text.
-async fn complete(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
-    let Some((manifest, text)) = manifest(vault).await? else { return Ok(None) };
+async fn complete(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u8>)>> {
+    let Some((manifest, text)) = manifest(storage).await? else { return Ok(None) };
     for (file, entry) in &manifest.files {
-        if vault.size(file).await? != Some(entry.size) {
+        if storage.size(file).await? != Some(entry.size) {
             return Ok(None);
         }
     }
     Ok(Some((manifest, text)))
 }
 
-/// The manifest that a vault has, if it can be read: one that was cut while it was written makes nothing complete.
-async fn manifest(vault: &impl Vault) -> Result<Option<(Manifest, Vec<u8>)>> {
-    let Some(text) = read_all(vault, MANIFEST).await? else { return Ok(None) };
+/// The manifest that is in storage, if it can be read: one that was cut while it was written makes nothing complete.
+async fn manifest(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u8>)>> {
+    let Some(text) = read_all(storage, MANIFEST).await? else { return Ok(None) };
     Ok(Manifest::parse(MANIFEST, &text).ok().map(|manifest| (manifest, text)))
 }
 
 /// A small file, unless it is not there or empty.
-async fn read_all(vault: &impl Vault, file: &str) -> Result<Option<Vec<u8>>> {
-    let Some(size) = vault.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
+async fn read_all(storage: &impl ModelStorage, file: &str) -> Result<Option<Vec<u8>>> {
+    let Some(size) = storage.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
     let mut bytes = vec![0; size as usize];
-    vault.read(file, 0, &mut bytes).await?;
+    storage.read(file, 0, &mut bytes).await?;
     Ok(Some(bytes))
 }
 
 /// Makes a file this JSON, with blanks behind it, so that writing it again changes nothing but its bytes: a kill leaves the old ones or the new.
-async fn write_over(vault: &impl Vault, file: &str, mut text: Vec<u8>) -> Result<()> {
+async fn write_over(storage: &impl ModelStorage, file: &str, mut text: Vec<u8>) -> Result<()> {
     text.resize(text.len().next_multiple_of(PAGE), b' ');
-    write_all(vault, file, &text).await
+    write_all(storage, file, &text).await
 }
 
 /// Makes a file these bytes.
-async fn write_all(vault: &impl Vault, file: &str, bytes: &[u8]) -> Result<()> {
-    if vault.size(file).await? != Some(bytes.len() as u64) {
-        vault.resize(file, bytes.len() as u64).await?;
+async fn write_all(storage: &impl ModelStorage, file: &str, bytes: &[u8]) -> Result<()> {
+    if storage.size(file).await? != Some(bytes.len() as u64) {
+        storage.resize(file, bytes.len() as u64).await?;
     }
-    vault.write(file, 0, bytes).await?;
-    vault.flush(file).await
+    storage.write(file, 0, bytes).await?;
+    storage.flush(file).await
 }
 
-/// Which units of a model the vault has, and bytes of others that it had of another state of the model.
-async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(Vec<Have>, u64)> {
+/// Which units of a model are in storage, and bytes of others that it had of another state of the model.
+async fn present<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<(Vec<Have>, u64)> {
     let layout =
         journal::tag(&[format!("{:?} {:?}", origin.files, origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()).as_bytes()]);
-    let found = journal::open(vault, &layout, origin.units.len()).await?;
+    let found = journal::open(storage, &layout, origin.units.len()).await?;
     let mut sizes = Vec::new();
     for (file, _) in &origin.files {
-        sizes.push(vault.size(file).await?.unwrap_or(0));
+        sizes.push(storage.size(file).await?.unwrap_or(0));
     }
     let (mut have, mut changed) = (vec![Have::No; found.len()], 0);
     for (index, (unit, entry)) in origin.units.iter().zip(found).enumerate() {
@@ -399,7 +399,7 @@ async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(V
             Some(entry) => {
                 changed += if entry.origin == unit.tag { 0 } else { unit.bytes() };
                 // The file will have its size again, and then nothing else would tell.
-                journal::strike(vault, index).await?;
+                journal::strike(storage, index).await?;
             }
             None => {}
         }
@@ -408,29 +408,29 @@ async fn present<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<(V
 }
 
 /// Removes files of another state of the model that this one does not have.
-async fn discard<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
-    let Some((old, _)) = manifest(vault).await? else { return Ok(()) };
+async fn discard<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<()> {
+    let Some((old, _)) = manifest(storage).await? else { return Ok(()) };
     for file in old.files.keys().filter(|&old| origin.files.iter().all(|(file, _)| file != old)) {
-        vault.remove(file).await?;
+        storage.remove(file).await?;
     }
     Ok(())
 }
 
 /// Makes room for all files, before the first byte comes.
-async fn reserve<S: Source>(origin: &Origin<S>, vault: &impl Vault) -> Result<()> {
+async fn reserve<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<()> {
     let mut wanting = Vec::new();
     for (file, size) in &origin.files {
-        let there = vault.size(file).await?;
+        let there = storage.size(file).await?;
         if there != Some(*size) {
             wanting.push((file, *size, size.saturating_sub(there.unwrap_or(0))));
         }
     }
     let more = wanting.iter().map(|(_, _, more)| more).sum();
     if more > 0 {
-        vault.ask_for_room(more).await?;
+        storage.ask_for_room(more).await?;
     }
     for (file, size, _) in wanting {
-        vault.resize(file, size).await?;
+        storage.resize(file, size).await?;
     }
     Ok(())
 }
@@ -454,21 +454,27 @@ fn order<S>(origin: &Origin<S>) -> Vec<usize> {
 }
 
 /// The hashes of files whose source has none.
-async fn hashes(vault: &impl Vault, files: &[(String, u64)]) -> Result<BTreeMap<String, FileEntry>> {
+async fn hashes(storage: &impl ModelStorage, files: &[(String, u64)]) -> Result<BTreeMap<String, FileEntry>> {
     let mut entries = BTreeMap::new();
     for (file, size) in files {
-        let sha256 = chunk_hashes(vault, file, *size, CHUNK, &mut |_| {}).await?;
+        let sha256 = chunk_hashes(storage, file, *size, CHUNK, &mut |_| {}).await?;
         entries.insert(file.clone(), FileEntry { size: *size, sha256 });
     }
     Ok(entries)
 }
 
 /// A file's hashes, chunk by chunk. `progress` hears how many bytes were hashed since it last heard.
-async fn chunk_hashes(vault: &impl Vault, file: &str, size: u64, chunk: u64, progress: &mut dyn FnMut(u64)) -> Result<Vec<String>> {
+async fn chunk_hashes(
+    storage: &impl ModelStorage,
+    file: &str,
+    size: u64,
+    chunk: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<String>> {
     let (mut hashes, mut bytes) = (Vec::new(), Vec::new());
     for at in (0..size).step_by(chunk as usize) {
         bytes.resize((size - at).min(chunk) as usize, 0);
-        vault.read(file, at, &mut bytes).await?;
+        storage.read(file, at, &mut bytes).await?;
         hashes.push(chunk_hash(&bytes));
         progress(bytes.len() as u64);
     }

@@ -36,13 +36,13 @@ impl Operation for Argmax {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct SamplerParams {
-    /// Logits are divided by it; 0 for the likeliest token.
+    /// Logits are divided by it; 0 for argmax.
     pub temperature: f32,
-    /// So many of the likeliest; 0 for all.
+    /// So many of the most probable; 0 for all.
     pub top_k: u32,
-    /// The fewest of the likeliest whose probabilities reach it; 1 for all.
+    /// The fewest of the most probable whose probabilities reach it; 1 for all.
     pub top_p: f32,
-    /// Those at least so likely, relative to the likeliest; 0 for all.
+    /// Those at least so probable, relative to the most probable; 0 for all.
     pub min_p: f32,
     /// Divides a positive logit and multiplies another, of tokens that were seen.
     pub repetition_penalty: f32,

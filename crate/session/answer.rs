@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Session;
 use crate::backend::{Backend, Counters};
@@ -11,21 +10,25 @@ use crate::clock;
 use crate::engine::{Engine, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::SamplerParams;
-use crate::text::options::Options;
 use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
 use crate::text_assets::TextAssets;
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct GenerateOptions {
     /// Tokens at the most.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub max_tokens: usize,
     /// How tokens are chosen.
+    #[cfg_attr(test, ts(flatten))]
     pub sampling: Sampling,
     /// Texts that end the answer; they are not part of it.
+    #[cfg_attr(test, ts(skip))]
     pub stop: Vec<String>,
     /// Whether the conversation's last message is the beginning of the answer, which goes on from there.
+    #[cfg_attr(test, ts(skip))]
     pub continue_final: bool,
 }
 
@@ -46,25 +49,11 @@ impl GenerateOptions {
         }
         self.sampling.validate()
     }
-
-    /// From JSON as JavaScript has it, with names in camel case. What is left out is as it is by default.
-    ///
-    /// # Errors
-    /// [`Code::BadOption`], naming the option, its value and what it may be.
-    pub fn from_json(json: &Value) -> Result<GenerateOptions> {
-        let given = Options::of(json, "the options", &["maxTokens", "sampling", "stop", "continueFinal"])?;
-        let max_tokens = given.whole("maxTokens", 1..=i128::MAX, "a whole number, 1 or more")?;
-        Ok(GenerateOptions {
-            max_tokens: max_tokens.map_or(GenerateOptions::default().max_tokens, |most| usize::try_from(most).unwrap_or(usize::MAX)),
-            sampling: Sampling::from_json(given.get("sampling").unwrap_or(&Value::Null))?,
-            stop: given.texts("stop")?,
-            continue_final: given.flag("continueFinal")?,
-        })
-    }
 }
 
-/// What happened since the last [`Answer::next`].
+/// What happened since the last one: what [`Answer::next`] gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Event {
     /// Part of the prompt has been read.
@@ -90,6 +79,7 @@ pub enum Event {
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model ended its turn, or a stop text came.
@@ -102,6 +92,7 @@ pub enum Finish {
 
 /// Figures of one answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// Why it ended.
@@ -122,14 +113,16 @@ pub struct Stats {
     pub decode_tps: f64,
     /// What computed its last token, in one line.
     pub backend: String,
-    /// What a device was asked to do for it; `None` on the CPU, and for answers too short to tell.
+    /// What a device was asked to do for it; not on the CPU, nor for answers too short to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(inline))]
     pub work: Option<WorkPerToken>,
 }
 
 /// What a device was asked to do for each token, from the third one on: the first comes out of the prefill, and with the second all is
 /// made that decoding needs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkPerToken {
     /// Runs of a kernel.

@@ -52,9 +52,10 @@ pub struct Progress {
 
 /// What was loaded.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
-    /// The source's name.
+    /// Where the model came from.
     pub model: String,
     /// Weights, counted singly.
     pub parameters: u64,
@@ -62,8 +63,9 @@ pub struct Description {
     pub backend: String,
     /// Positions that the cache has room for.
     pub ctx_len: usize,
-    /// What the choice between GPU and CPU rests on, where they were measured.
+    /// What the choice between GPU and CPU rests on, where both were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(inline))]
     pub measured: Option<Verdict>,
 }
 

@@ -1,7 +1,5 @@
 //! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or, after three in a row, on the CPU.
 
-use serde::Deserialize;
-
 use super::answer::{Event, GenerateOptions, Generation, Stats};
 use super::{Description, LoadOptions, Progress, Rivals, Session, Verdict};
 use crate::backend::Backend;
@@ -67,9 +65,10 @@ pub trait Host {
     fn progress(&self, progress: Progress);
 }
 
-/// What shall compute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What shall compute: `auto` takes the GPU when there is one that computes rightly and is no slower than the CPU, and says so when it
+/// cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Backend", rename_all = "lowercase"))]
 pub enum Wanted {
     /// A GPU that computes rightly, stays, has room, and is no slower than the CPU; else the CPU.
     #[default]

@@ -15,6 +15,7 @@ const TOKENS: Tokens = Tokens { read: 500, written: 200 };
 
 /// Seconds for 500 tokens read and 200 written, from a few of the model's layers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Verdict {
     /// On the GPU.
     pub gpu: f64,

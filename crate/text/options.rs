@@ -1,4 +1,6 @@
-//! Options as JavaScript writes them, read so that whoever made a mistake is told which option it is, what it is and what it may be.
+//! Options as JSON has them, read so that whoever made a mistake is told which option it is, what it is and what it may be.
+//!
+//! JSON has no infinities: they come as the texts "Infinity" and "-Infinity", as protobuf's JSON has them.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Result, fail};
 
-/// Named options, in JavaScript's camel case. What is null is as good as not there.
+/// Named options. What is null is as good as not there.
 pub(crate) struct Options<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Options<'a> {
@@ -18,10 +20,10 @@ impl<'a> Options<'a> {
         let fields = match json {
             Value::Null => return Ok(Options(None)),
             Value::Object(fields) => fields,
-            _ => fail!(Code::BadOption, "{what} is {}; it must be an object, of {}", short(json), known.join(", ")),
+            _ => fail!(Code::BadOption, "{what} takes an object of options, and was given {}", short(json)),
         };
-        if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
-            fail!(Code::BadOption, "{name:?} is no option of {what}; there are {}", known.join(", "));
+        if let Some((name, _)) = fields.iter().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str())) {
+            fail!(Code::BadOption, "{name} is no option of {what}: check its spelling, or leave it out");
         }
         Ok(Options(Some(fields)))
     }
@@ -31,9 +33,9 @@ impl<'a> Options<'a> {
         self.0?.get(name).filter(|value| !value.is_null())
     }
 
-    /// A number; its range is somebody else's matter.
-    pub fn number(&self, name: &str, default: f32) -> Result<f32> {
-        self.read(name, "a number", |value| value.as_f64().map(|number| number as f32)).map(|number| number.unwrap_or(default))
+    /// A number, of which `needed` says the range in words; keeping to it is somebody else's matter.
+    pub fn number(&self, name: &str, needed: &str, default: f32) -> Result<f32> {
+        self.read(name, needed, |value| value.as_f64().map(|number| number as f32)).map(|number| number.unwrap_or(default))
     }
 
     /// A whole number, of which `needed` says the range in words.
@@ -46,30 +48,23 @@ impl<'a> Options<'a> {
         self.read(name, "true or false", Value::as_bool).map(Option::unwrap_or_default)
     }
 
-    /// Texts.
-    pub fn texts(&self, name: &str) -> Result<Vec<String>> {
-        let texts = |value: &Value| value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect();
-        self.read(name, "a list of texts", texts).map(Option::unwrap_or_default)
-    }
-
-    fn read<T>(&self, name: &str, needed: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
+    /// What `read` makes of an option; where that is nothing, it is not what is needed.
+    pub fn read<T>(&self, name: &str, needed: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match read(value) {
             Some(read) => Ok(Some(read)),
-            None => fail!(Code::BadOption, "{} is {}; it must be {needed}", told(name), short(value)),
+            None => fail!(Code::BadOption, "{name} is {}: it must be {needed}", short(value)),
         }
     }
 }
 
 /// JavaScript has one kind of number, and writes large ones with an exponent.
 fn whole(value: &Value) -> Option<i128> {
+    if value == "Infinity" {
+        return Some(i128::MAX);
+    }
     let exactly = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     exactly.or_else(|| value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i128))
-}
-
-/// The name as requests, the command and messages have it: `top_p` for `topP`.
-fn told(name: &str) -> String {
-    name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase())).collect()
 }
 
 /// A value as a message shows it.

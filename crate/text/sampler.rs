@@ -10,30 +10,39 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::options::Options;
+use super::options::{Options, short};
 use crate::error::{Code, Error, Result, fail};
 use crate::random;
 
-/// How the next token is chosen. The default is greedy: the likeliest token, always.
+/// How tokens are chosen; greedily, by argmax, unless a temperature is given.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct Sampling {
     /// Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub temperature: f32,
-    /// Keep the k likeliest tokens; 0 keeps all.
+    /// Keep the k most probable tokens; 0 and -1 keep all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_k: usize,
-    /// Keep the fewest likeliest tokens whose probabilities reach this sum, one at the least; 1 keeps all.
+    /// Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_p: f32,
-    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    /// Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub min_p: f32,
     /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub repetition_penalty: f32,
     /// Taken off the logit of every token generated before; 0 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub presence_penalty: f32,
     /// Taken off a token's logit once for each time it was generated; 0 changes nothing.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub frequency_penalty: f32,
-    /// Added to the logits of single tokens.
+    /// Added to the logits of single tokens, by id.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
     pub logit_bias: BTreeMap<u32, f32>,
-    /// The same seed gives the same draws. Without one, the caller passes a fresh one to [`Sampler::new`].
+    /// The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
     pub seed: Option<u64>,
 }
 
@@ -54,24 +63,25 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// From JSON as JavaScript has it: names in camel case, a seed that may be negative, -1 as well as 0 for all of `topK`. What is
-    /// left out is as it is by default.
+    /// Its fields, by which requests ask for them.
+    pub(crate) const NAMES: [&str; 9] =
+        ["temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "seed"];
+
+    /// Of a request: a seed may be negative, and -1 stands for all as 0 does. What is left out is as it is by default.
     ///
     /// # Errors
     /// [`Code::BadOption`], naming the option, its value and what it may be.
-    pub fn from_json(json: &Value) -> Result<Sampling> {
-        const NAMES: [&str; 9] =
-            ["temperature", "topK", "topP", "minP", "repetitionPenalty", "presencePenalty", "frequencyPenalty", "logitBias", "seed"];
-        let (given, default) = (Options::of(json, "sampling", &NAMES)?, Sampling::default());
+    pub(crate) fn of(given: &Options) -> Result<Sampling> {
+        let default = Sampling::default();
         let sampling = Sampling {
-            temperature: given.number("temperature", default.temperature)?,
-            top_k: given.whole("topK", -1..=i128::MAX, TOP_K)?.map_or(default.top_k, top_k),
-            top_p: given.number("topP", default.top_p)?,
-            min_p: given.number("minP", default.min_p)?,
-            repetition_penalty: given.number("repetitionPenalty", default.repetition_penalty)?,
-            presence_penalty: given.number("presencePenalty", default.presence_penalty)?,
-            frequency_penalty: given.number("frequencyPenalty", default.frequency_penalty)?,
-            logit_bias: given.get("logitBias").map(logit_bias).transpose()?.unwrap_or_default(),
+            temperature: given.number("temperature", NOT_NEGATIVE, default.temperature)?,
+            top_k: given.whole("top_k", -1..=i128::MAX, TOP_K)?.map_or(default.top_k, top_k),
+            top_p: given.number("top_p", SHARE, default.top_p)?,
+            min_p: given.number("min_p", SHARE, default.min_p)?,
+            repetition_penalty: given.number("repetition_penalty", POSITIVE, default.repetition_penalty)?,
+            presence_penalty: given.number("presence_penalty", NUMBER, default.presence_penalty)?,
+            frequency_penalty: given.number("frequency_penalty", NUMBER, default.frequency_penalty)?,
+            logit_bias: given.get("logit_bias").map(logit_bias).transpose()?.unwrap_or_default(),
             seed: given.whole("seed", SEEDS, SEED)?.map(|seed| seed as u64),
         };
         sampling.validate().map(|()| sampling)
@@ -99,20 +109,20 @@ impl Sampling {
     /// [`Code::BadOption`], naming the option, its value and its range.
     pub fn validate(&self) -> Result<()> {
         let ranges = [
-            ("temperature", self.temperature, self.temperature >= 0.0, "0 (greedy) or more"),
-            ("top_p", self.top_p, (0.0..=1.0).contains(&self.top_p), "from 0 (the likeliest token alone) to 1 (all)"),
-            ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "from 0 to 1"),
-            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0; 1 changes nothing"),
-            ("presence_penalty", self.presence_penalty, true, "a number"),
-            ("frequency_penalty", self.frequency_penalty, true, "a number"),
+            ("temperature", self.temperature, self.temperature >= 0.0, NOT_NEGATIVE),
+            ("top_p", self.top_p, (0.0..=1.0).contains(&self.top_p), SHARE),
+            ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), SHARE),
+            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, POSITIVE),
+            ("presence_penalty", self.presence_penalty, true, NUMBER),
+            ("frequency_penalty", self.frequency_penalty, true, NUMBER),
         ];
         for (name, value, in_range, range) in ranges {
             if !(in_range && value.is_finite()) {
-                fail!(Code::BadOption, "{name} is {value}; it must be {range}");
+                fail!(Code::BadOption, "{name} is {value}: it must be {range}");
             }
         }
         if let Some((id, bias)) = self.logit_bias.iter().find(|(_, bias)| bias.is_nan() || **bias == f32::INFINITY) {
-            fail!(Code::BadOption, "logit_bias of token {id} is {bias}; it must be a number, or minus infinity to forbid the token");
+            fail!(Code::BadOption, "logit_bias of token {id} is {bias}: it must be a number, or minus infinity to forbid the token");
         }
         Ok(())
     }
@@ -127,6 +137,10 @@ impl Sampling {
     }
 }
 
+const NUMBER: &str = "a number";
+const NOT_NEGATIVE: &str = "a number, 0 or more";
+const POSITIVE: &str = "a number above 0";
+const SHARE: &str = "a number from 0 to 1";
 const TOP_K: &str = "a whole number from -1 on; 0 and -1 keep all tokens";
 const SEED: &str = "a whole number from -2^63 to 2^64 - 1";
 const SEEDS: RangeInclusive<i128> = i64::MIN as i128..=u64::MAX as i128;
@@ -138,12 +152,20 @@ fn top_k(number: i128) -> usize {
 /// From JSON, where names are texts: `{"17": -100}`.
 fn logit_bias(json: &Value) -> Result<BTreeMap<u32, f32>> {
     let Value::Object(biases) = json else {
-        fail!(Code::BadOption, "logit_bias is no object; it must be one of numbers by token id, such as {{\"17\": -100}}");
+        fail!(
+            Code::BadOption,
+            "logit_bias is {}: it must be an object of numbers by the ids of tokens, such as {{\"17\": -100}}",
+            short(json)
+        );
     };
-    let bad = |id: &str, bias: &Value| {
-        Error::new(Code::BadOption, format!("logit_bias of token {id:?} is {bias}; it must be a number, under the id of a token"))
+    let read = |(id, bias): (&String, &Value)| {
+        let number = if bias == "-Infinity" { Some(f32::NEG_INFINITY) } else { bias.as_f64().map(|bias| bias as f32) };
+        id.parse().ok().zip(number).ok_or_else(|| {
+            let why = format!("logit_bias of token {id:?} is {}: it must be a number, under the id of a token", short(bias));
+            Error::new(Code::BadOption, why)
+        })
     };
-    biases.iter().map(|(id, bias)| id.parse().ok().zip(bias.as_f64().map(|bias| bias as f32)).ok_or_else(|| bad(id, bias))).collect()
+    biases.iter().map(read).collect()
 }
 
 /// One token that may still be drawn.
@@ -151,7 +173,7 @@ fn logit_bias(json: &Value) -> Result<BTreeMap<u32, f32>> {
 struct Candidate {
     id: u32,
     logit: f32,
-    /// `exp((logit - max) / temperature)`: the likeliest token has 1.
+    /// `exp((logit - max) / temperature)`: the most probable token has 1.
     weight: f32,
 }
 

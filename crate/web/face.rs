@@ -4,17 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use js_sys::{Function, Promise};
-use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::json::{from_js, thrown, to_js};
-use super::options::Options;
+use super::json::{from_js, to_js, to_js_error};
 use super::source::{self, PageSource};
-use super::vault::{self, JsVault, OpenVault};
+use super::storage::{self, JsStorage, OpenStorage};
 use super::{helpers, js, pipelines, rivals, subgroups};
 use crate::bench::{self, Plan};
 use crate::cpu::{Cpu, CpuOptions};
@@ -22,17 +20,17 @@ use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
-use crate::session::{
-    Description, Device, Event, GenerateOptions, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
-};
-use crate::text::{self, Ending, Message, Prompt};
+use crate::openai;
+use crate::session::{Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted};
+use crate::text::Prompt;
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
+use crate::wire::{LoadProgress, LoadSettings, LoadedModel, Phase, TemplateOptions};
 
 #[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = include_str!("types.ts");
+const TYPES: &str = concat!(include_str!("types.ts"), "\n", include_str!("shapes.ts"));
 
 #[wasm_bindgen]
 extern "C" {
@@ -43,11 +41,14 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "Description")]
     pub type JsDescription;
     /// A conversation.
-    #[wasm_bindgen(typescript_type = "Message[]")]
+    #[wasm_bindgen(typescript_type = "ChatMessage[]")]
     pub type JsMessages;
-    /// How to answer; every field may be left out.
-    #[wasm_bindgen(typescript_type = "GenerateOptions | undefined")]
-    pub type JsGenerateOptions;
+    /// A conversation to be answered, and how.
+    #[wasm_bindgen(typescript_type = "ChatRequest")]
+    pub type JsChatRequest;
+    /// A text to be gone on with, and how.
+    #[wasm_bindgen(typescript_type = "CompletionRequest")]
+    pub type JsCompletionRequest;
     /// What checking found.
     #[wasm_bindgen(typescript_type = "Checked")]
     pub type JsChecked;
@@ -80,7 +81,7 @@ pub struct PhiEngine(ResilientSession<Page>);
 
 impl PhiEngine {
     async fn text_assets(&mut self) -> std::result::Result<&TextAssets, JsValue> {
-        Ok(match self.0.device().await.map_err(thrown)? {
+        Ok(match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => session.text_assets(),
             Device::Cpu(session) => session.text_assets(),
         })
@@ -91,23 +92,24 @@ impl PhiEngine {
 impl PhiEngine {
     /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
     /// is to compute; without it they have one thread. A model that is loaded again, because its device was lost, calls both again.
-    /// With `open_vault` the model is kept in what that opens, and comes from there the next time.
+    /// With `open_storage` the model is kept in what that opens, and comes from there the next time.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
         start_helpers: Option<StartHelpers>,
-        open_vault: Option<OpenVault>,
+        open_storage: Option<OpenStorage>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
-        let options: Options = from_js("load options", &options)?;
-        let load = options.for_session().map_err(thrown)?;
-        let keeper = open_vault.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(thrown)?;
+        let options = LoadSettings::from_json(&from_js("load options", &options)?).map_err(to_js_error)?;
+        let load = options.for_session();
+        let keeper =
+            open_storage.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(to_js_error)?;
         let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
         let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
         let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
         let page = Page { model, keeper, threads: options.threads, hardware_only, tune, known, start_helpers, on_progress };
-        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(thrown)
+        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(to_js_error)
     }
 
     /// Hashes the model with this id, which is kept, again, and gets what is bad once more from `source`, the address that it came from.
@@ -115,22 +117,22 @@ impl PhiEngine {
         id: &str,
         source: JsValue,
         on_progress: OnProgress,
-        open_vault: OpenVault,
+        open_storage: OpenStorage,
     ) -> std::result::Result<JsChecked, JsValue> {
-        kept_again(id, &source, on_progress.unchecked_ref(), &open_vault)
+        kept_again(id, &source, on_progress.unchecked_ref(), &open_storage)
             .await
             .map(|checked| to_js(&checked).unchecked_into())
-            .map_err(thrown)
+            .map_err(to_js_error)
     }
 
     /// The tokens of a text, without special ones.
     pub async fn tokenize(&mut self, text: &str) -> std::result::Result<Vec<u32>, JsValue> {
-        self.text_assets().await?.tokenizer.encode(text, false).map_err(thrown)
+        self.text_assets().await?.tokenizer.encode(text, false).map_err(to_js_error)
     }
 
     /// The text of tokens, control tokens as they are written.
     pub async fn detokenize(&mut self, ids: Vec<u32>) -> std::result::Result<String, JsValue> {
-        self.text_assets().await?.tokenizer.decode(&ids, false).map_err(thrown)
+        self.text_assets().await?.tokenizer.decode(&ids, false).map_err(to_js_error)
     }
 
     /// A conversation as the model is to read it.
@@ -145,28 +147,28 @@ impl PhiEngine {
     pub async fn count_tokens(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<usize, JsValue> {
         let assets = self.text_assets().await?;
         let prompt = prompt(assets, &messages, &options)?;
-        Ok(assets.tokenizer.encode_prompt(&prompt).map_err(thrown)?.len())
+        Ok(assets.tokenizer.encode_prompt(&prompt).map_err(to_js_error)?.len())
     }
 
     /// What was loaded, and what computes it.
     pub async fn describe(&mut self) -> std::result::Result<JsDescription, JsValue> {
-        let device = match self.0.device().await.map_err(thrown)? {
+        let device = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(_) => "gpu",
             Device::Cpu(_) => "cpu",
         };
-        let description = self.0.describe();
+        let description = self.0.describe().expect("it is loaded while there is a device");
         let keeper = self.0.host().keeper.as_ref();
-        let storage = keeper.and_then(|keeper| keeper.storage.borrow().clone()).unwrap_or_else(|| "none".to_owned());
+        let storage = keeper.and_then(|keeper| keeper.kind.borrow().clone()).unwrap_or_else(|| "none".to_owned());
         let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
         let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
-        Ok(to_js(&Described { description, device, storage, stored_id, notice }).unchecked_into())
+        Ok(to_js(&LoadedModel { description, device, storage, stored_id, notice }).unchecked_into())
     }
 
     /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
     #[wasm_bindgen(js_name = tunedGpus)]
     pub async fn tuned_gpus(&mut self) -> std::result::Result<Option<String>, JsValue> {
-        Ok(match self.0.device().await.map_err(thrown)? {
+        Ok(match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => session.engine().tuned().map(str::to_owned),
             Device::Cpu(_) => None,
         })
@@ -178,17 +180,24 @@ impl PhiEngine {
         self.0.host().known.news()
     }
 
-    /// Answers a conversation. `on_event` hears of every step and is waited for; when it gives `false`, the answer ends there.
-    pub async fn chat(&mut self, messages: JsMessages, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let messages = Message::conversation(from_js("messages", &messages)?).map_err(thrown)?;
-        tell(self.0.chat(&messages, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
+    /// Answers a conversation, asked for in OpenAI's shape. `on_event` hears of every step and is waited for; when it gives `false`, the
+    /// answer ends there.
+    pub async fn chat(&mut self, request: JsChatRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
+        let (messages, options) = openai::chat(from_js("request", &request)?).map_err(to_js_error)?;
+        emit(self.0.chat(&messages, &options).await.map_err(to_js_error)?, &on_event).await
+    }
+
+    /// Throws what `chat` would reject with for what the request says. It needs no model, and waits for none.
+    #[wasm_bindgen(js_name = checkChat)]
+    pub fn check_chat(request: &JsChatRequest) -> std::result::Result<(), JsValue> {
+        openai::chat(from_js("request", request)?).map(drop).map_err(to_js_error)
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
     /// forgotten.
     pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
         let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
-        let figures = match self.0.device().await.map_err(thrown)? {
+        let figures = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => {
                 let (engine, sequence) = session.engine_and_sequence();
                 bench::measure(engine, sequence, plan).await
@@ -198,27 +207,20 @@ impl PhiEngine {
                 bench::measure(engine, sequence, plan).await
             }
         };
-        Ok(to_js(&figures.map_err(thrown)?).unchecked_into())
+        Ok(to_js(&figures.map_err(to_js_error)?).unchecked_into())
     }
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.
-    pub async fn complete(&mut self, prompt: &str, options: JsGenerateOptions, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        tell(self.0.complete(prompt, &generate_options(options)?).await.map_err(thrown)?, &on_event).await
+    pub async fn complete(&mut self, request: JsCompletionRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
+        let (prompt, options) = openai::completion(&from_js("request", &request)?).map_err(to_js_error)?;
+        emit(self.0.complete(&prompt, &options).await.map_err(to_js_error)?, &on_event).await
     }
-}
 
-/// `Description`, with what only the face knows.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Described {
-    #[serde(flatten)]
-    description: Option<Description>,
-    device: &'static str,
-    storage: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<String>,
+    /// Throws what `complete` would reject with for what the request says.
+    #[wasm_bindgen(js_name = checkCompletion)]
+    pub fn check_completion(request: &JsCompletionRequest) -> std::result::Result<(), JsValue> {
+        openai::completion(&from_js("request", request)?).map(drop).map_err(to_js_error)
+    }
 }
 
 /// The page's worker, and what the page gave it.
@@ -289,15 +291,18 @@ impl Host for Page {
 
     async fn settle(&self, loaded: bool) -> Result<()> {
         let Some(keeper) = &self.keeper else { return Ok(()) };
-        let Some((kept, vault)) = keeper.kept.take() else { return Ok(()) };
+        let Some((kept, storage)) = keeper.kept.take() else { return Ok(()) };
         let stored = kept.stored();
         let finished = if loaded && !stored.complete {
-            report(&self.on_progress, &Told { phase: "preparing", done: stored.bytes, total: stored.total, stored: Some(stored.bytes) });
+            report(
+                &self.on_progress,
+                &LoadProgress { phase: Phase::Preparing, done: stored.bytes, total: stored.total, stored: Some(stored.bytes) },
+            );
             kept.finish().await
         } else {
             Ok(())
         };
-        finished.and(vault.let_go().await)
+        finished.and(storage.let_go().await)
     }
 
     fn progress(&self, progress: Progress) {
@@ -306,10 +311,10 @@ impl Host for Page {
             // What comes has been told of already.
             Some(stored) if !stored.complete => {}
             _ => {
-                let phase = if stored.is_some() || !self.model.is_string() { "loading" } else { "downloading" };
+                let phase = if stored.is_some() || !self.model.is_string() { Phase::Loading } else { Phase::Downloading };
                 report(
                     &self.on_progress,
-                    &Told { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
+                    &LoadProgress { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
                 );
             }
         }
@@ -317,7 +322,7 @@ impl Host for Page {
 }
 
 /// A listener that throws must not end the download.
-fn report(on_progress: &Function, told: &Told) {
+fn report(on_progress: &Function, told: &LoadProgress) {
     drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
 }
 
@@ -333,80 +338,70 @@ fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     id
 }
 
-async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_vault: &OpenVault) -> Result<Checked> {
+async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_storage: &OpenStorage) -> Result<Checked> {
     let origin = origin(source)?;
     // Nothing but the id tells how the weights are held.
     let Some(format) = Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id) else {
         fail!(Code::NotFound, "{} does not make the model {id}; load it again instead", origin.name());
     };
-    let Some(vault) = vault::open(open_vault, id).await? else {
+    let Some(storage) = storage::open(open_storage, id).await? else {
         fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
     };
-    let mut hashed = |done, total| report(on_progress, &Told { phase: "checking", done, total, stored: None });
-    let checked = kept::check(origin, vault.clone(), format, &mut hashed).await;
-    vault.let_go().await?;
+    let mut hashed = |done, total| report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None });
+    let checked = kept::check(origin, storage.clone(), format, &mut hashed).await;
+    storage.let_go().await?;
     checked
 }
 
 /// What keeps a page's model.
 struct Keeper {
-    open: OpenVault,
-    /// The vault's.
+    open: OpenStorage,
+    /// The storage's.
     id: String,
     format: WeightFormat,
     /// What its files' publisher says of them, by name.
     sha256: BTreeMap<String, String>,
     /// While it is loaded.
-    kept: RefCell<Option<(Kept<PageSource, JsVault>, JsVault)>>,
+    kept: RefCell<Option<(Kept<PageSource, JsStorage>, JsStorage)>>,
     /// Which storage it was, and what it had to say.
-    storage: RefCell<Option<String>>,
+    kind: RefCell<Option<String>>,
     notice: RefCell<Option<String>>,
 }
 
 impl Keeper {
     /// Of a model that is held in some way.
-    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenVault) -> Result<Keeper> {
+    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenStorage) -> Result<Keeper> {
         let id = id_of(&origin(model)?, format);
-        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), storage: RefCell::default(), notice: RefCell::default() })
+        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), kind: RefCell::default(), notice: RefCell::default() })
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
-        let phase = if matches!(origin, PageSource::Http(_)) { "downloading" } else { "loading" };
+        let phase = if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
         let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
         if let Some(kept) = known {
             return Ok(PageSource::Kept(kept));
         }
-        let Some(vault) = vault::open(&self.open, &self.id).await? else { return Ok(origin) };
-        self.storage.replace(Some(vault.storage()));
+        let Some(storage) = storage::open(&self.open, &self.id).await? else { return Ok(origin) };
+        self.kind.replace(Some(storage.kind()));
         let origin =
             if self.sha256.is_empty() { origin } else { PageSource::Published(Box::new(Published::new(origin, self.sha256.clone()))) };
-        match Kept::open(origin, vault.clone(), self.format).await {
+        match Kept::open(origin, storage.clone(), self.format).await {
             Ok(kept) => {
                 self.notice.replace(kept.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();
                 kept.listen(move |Stored { bytes, total, .. }| {
-                    report(&on_progress, &Told { phase, done: bytes, total, stored: Some(bytes) });
+                    report(&on_progress, &LoadProgress { phase, done: bytes, total, stored: Some(bytes) });
                 });
-                self.kept.replace(Some((kept.clone(), vault)));
+                self.kept.replace(Some((kept.clone(), storage)));
                 Ok(PageSource::Kept(kept))
             }
             Err(error) => {
                 // The error is what matters.
-                drop(vault.let_go().await);
+                drop(storage.let_go().await);
                 Err(error)
             }
         }
     }
-}
-
-/// `Progress` as JavaScript has it.
-#[derive(Serialize)]
-struct Told {
-    phase: &'static str,
-    done: u64,
-    total: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored: Option<u64>,
 }
 
 /// What the page named: an address, files, or what is stored.
@@ -425,9 +420,9 @@ fn origin(model: &JsValue) -> Result<PageSource> {
 }
 
 /// Drives an answer to its end, or until the listener has heard enough.
-async fn tell(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
+async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
-    while let Some(event) = answer.next().await.map_err(thrown)? {
+    while let Some(event) = answer.next().await.map_err(to_js_error)? {
         let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;
         if matches!(event, Event::Done(_)) {
             break;
@@ -443,31 +438,8 @@ async fn tell(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std:
 /// A conversation rendered for the model.
 fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
-    let (tools, ending) = template_options(&options).map_err(thrown)?;
-    let messages = Message::conversation(from_js("messages", messages)?).map_err(thrown)?;
-    let template = assets.template.as_ref().map_err(|error| thrown(error.clone()))?;
-    template.render(&messages, &tools, ending).map_err(thrown)
-}
-
-/// The tools, and how the prompt ends.
-fn template_options(json: &Value) -> Result<(Vec<Value>, Ending)> {
-    let options = text::options::Options::of(json, "a chat template", &["tools", "addGenerationPrompt", "continueFinal"])?;
-    let tools = match options.get("tools") {
-        None => Vec::new(),
-        Some(Value::Array(tools)) => tools.clone(),
-        Some(_) => fail!(Code::BadOption, "tools is no list; give a description each"),
-    };
-    let ending = if options.flag("continueFinal")? {
-        Ending::Continued
-    } else if options.flag("addGenerationPrompt")? || options.get("addGenerationPrompt").is_none() {
-        Ending::Answer
-    } else {
-        Ending::Closed
-    };
-    Ok((tools, ending))
-}
-
-fn generate_options(options: JsGenerateOptions) -> std::result::Result<GenerateOptions, JsValue> {
-    let options = if options.is_undefined() { Value::Null } else { from_js("options", &options)? };
-    GenerateOptions::from_json(&options).map_err(thrown)
+    let options = TemplateOptions::from_json(&options).map_err(to_js_error)?;
+    let messages = openai::messages(from_js("messages", messages)?).map_err(to_js_error)?;
+    let template = assets.template.as_ref().map_err(|error| to_js_error(error.clone()))?;
+    template.render(&messages, options.tools.as_deref().unwrap_or_default(), options.ending()).map_err(to_js_error)
 }

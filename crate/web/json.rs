@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use js_sys::{JSON, Reflect};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use super::refused;
 use crate::error::{Code, Error};
 
 /// Plain data crosses as JSON, which both sides read and write in one call.
-pub(super) fn from_js<T: DeserializeOwned>(what: &str, value: &JsValue) -> std::result::Result<T, JsValue> {
+pub(super) fn from_js(what: &str, value: &JsValue) -> std::result::Result<Value, JsValue> {
     let json = JSON::stringify(value)?;
-    let bad = |error| thrown(Error::new(Code::BadOption, format!("the {what} are not what is expected: {error}")));
-    serde_json::from_str(&well_formed(&String::from(json))).map_err(bad)
+    let bad = |error| to_js_error(Error::new(Code::BadOption, format!("the {what} is not plain data: {error}")));
+    serde_json::from_slice(well_formed(&String::from(json)).as_bytes()).map_err(bad)
 }
 
 /// JSON in which halves of a character, which JavaScript's texts may hold and `stringify` writes as escapes, are U+FFFD.
@@ -46,7 +46,7 @@ pub(super) fn to_js(value: &impl Serialize) -> JsValue {
 }
 
 /// An `Error` as JavaScript throws them.
-pub(super) fn thrown(error: Error) -> JsValue {
+pub(super) fn to_js_error(error: Error) -> JsValue {
     refused::forget();
     let object = js_sys::Error::new(&error.sentence());
     object.set_name("PhiError");

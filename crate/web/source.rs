@@ -2,7 +2,7 @@
 
 use super::files::FileSource;
 use super::http::HttpSource;
-use super::vault::JsVault;
+use super::storage::JsStorage;
 use crate::error::{Code, Result, fail};
 use crate::kept::{Kept, Published};
 use crate::weights::source::Source;
@@ -18,7 +18,7 @@ pub enum PageSource {
     /// One of the others, some of whose files are hashed while they come.
     Published(Box<Published<PageSource>>),
     /// One of the others, kept.
-    Kept(Kept<PageSource, JsVault>),
+    Kept(Kept<PageSource, JsStorage>),
 }
 
 /// A model that is all in storage, so that nobody asks where it came from.

@@ -188,7 +188,7 @@ fn numbers_may_be_negative_and_at_the_edge() {
         ("it must be a whole number from 0 to 1024", ["--threads", "-1"]),
         ("it must be a number", ["--temperature", "warm"]),
         ("it must be a number", ["--min-p", "1e999"]),
-        ("--top-p is 2; it must be from 0", ["--top-p", "2"]),
+        ("--top-p is 2: it must be a number from 0 to 1", ["--top-p", "2"]),
         ("--max-tokens is 0; ", ["--max-tokens", "0"]),
     ] {
         let arguments = [&fixed[..5], &more, &["Hi"]].concat();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use phi_wasm::convert::convert;
 use phi_wasm::error::{Code, Error, Result};
-use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryVault, Published, Vault, check};
+use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryStorage, ModelStorage, Published, check};
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
 use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
 use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
@@ -49,9 +49,9 @@ fn in_small_chunks(mut files: Files) -> Files {
     files
 }
 
-/// What a vault holds of the model itself.
-fn model_files(vault: &MemoryVault) -> Files {
-    vault
+/// What storage holds of the model itself.
+fn model_files(storage: &MemoryStorage) -> Files {
+    storage
         .files
         .borrow()
         .iter()
@@ -65,66 +65,66 @@ fn watched(files: &Files) -> Watched<MemorySource> {
     Watched::new(MemorySource::directory(files.clone()))
 }
 
-/// A vault whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.
+/// A storage whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.
 #[derive(Clone)]
 struct Mortal {
-    vault: MemoryVault,
+    storage: MemoryStorage,
     left: Rc<Cell<u32>>,
     /// With a power cut, files are as they were when they were flushed last.
     flushed: Option<Rc<std::cell::RefCell<Files>>>,
 }
 
 impl Mortal {
-    fn new(vault: &MemoryVault, writes: u32, power_cut: bool) -> Mortal {
-        let flushed = power_cut.then(|| Rc::new(std::cell::RefCell::new(vault.files.borrow().clone())));
-        Mortal { vault: vault.clone(), left: Rc::new(Cell::new(writes)), flushed }
+    fn new(storage: &MemoryStorage, writes: u32, power_cut: bool) -> Mortal {
+        let flushed = power_cut.then(|| Rc::new(std::cell::RefCell::new(storage.files.borrow().clone())));
+        Mortal { storage: storage.clone(), left: Rc::new(Cell::new(writes)), flushed }
     }
 
     fn killed(&self) -> Error {
         if let Some(flushed) = &self.flushed {
-            *self.vault.files.borrow_mut() = flushed.borrow().clone();
+            *self.storage.files.borrow_mut() = flushed.borrow().clone();
         }
         Error::new(Code::Cancelled, "killed")
     }
 }
 
-impl Vault for Mortal {
+impl ModelStorage for Mortal {
     fn name(&self) -> String {
-        self.vault.name()
+        self.storage.name()
     }
 
     async fn ask_for_room(&self, bytes: u64) -> Result<()> {
-        self.vault.ask_for_room(bytes).await
+        self.storage.ask_for_room(bytes).await
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.vault.size(file).await
+        self.storage.size(file).await
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.vault.read(file, offset, into).await
+        self.storage.read(file, offset, into).await
     }
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
         if self.left.get() == 0 {
-            self.vault.write(file, offset, &bytes[..bytes.len() / 2]).await?;
+            self.storage.write(file, offset, &bytes[..bytes.len() / 2]).await?;
             return Err(self.killed());
         }
         self.left.set(self.left.get() - 1);
-        self.vault.write(file, offset, bytes).await
+        self.storage.write(file, offset, bytes).await
     }
 
     async fn resize(&self, file: &str, size: u64) -> Result<()> {
-        self.vault.resize(file, size).await
+        self.storage.resize(file, size).await
     }
 
     async fn remove(&self, file: &str) -> Result<()> {
-        self.vault.remove(file).await
+        self.storage.remove(file).await
     }
 
     async fn flush(&self, file: &str) -> Result<()> {
         if let Some(flushed) = &self.flushed {
-            let bytes = self.vault.files.borrow()[file].clone();
+            let bytes = self.storage.files.borrow()[file].clone();
             flushed.borrow_mut().insert(file.to_owned(), bytes);
         }
         Ok(())
@@ -132,10 +132,10 @@ impl Vault for Mortal {
 }
 
 /// Keeps a model by loading it, as the engine does, and then whatever loading does not ask for.
-fn keep<S: Source, V: Vault>(source: S, vault: V, format: impl Into<WeightFormat>) -> Result<Kept<S, V>> {
+fn keep<S: Source, M: ModelStorage>(source: S, storage: M, format: impl Into<WeightFormat>) -> Result<Kept<S, M>> {
     let format = format.into();
     block_on(async {
-        let kept = Kept::open(source, vault, format).await?;
+        let kept = Kept::open(source, storage, format).await?;
         let model = Checkpoint::open(kept.clone()).await?;
         for (name, shape) in model.config.matrices() {
             model.panels(&name, shape, format, &mut |_, _| Ok(())).await?;
@@ -152,10 +152,10 @@ fn keep<S: Source, V: Vault>(source: S, vault: V, format: impl Into<WeightFormat
 fn what_is_kept_is_what_convert_writes() {
     for model in MODELS {
         for bits in [Bits::Four, Bits::Five, Bits::Sixteen] {
-            let vault = MemoryVault::default();
-            let kept = keep(golden(model), vault.clone(), bits).unwrap();
+            let storage = MemoryStorage::default();
+            let kept = keep(golden(model), storage.clone(), bits).unwrap();
             assert!(kept.stored().complete && kept.stored().bytes == kept.stored().total, "{model}: {:?}", kept.stored());
-            assert!(model_files(&vault) == converted(model, bits), "{model} at {bits:?}");
+            assert!(model_files(&storage) == converted(model, bits), "{model} at {bits:?}");
             assert_eq!(kept.notice(), None);
         }
     }
@@ -164,25 +164,25 @@ fn what_is_kept_is_what_convert_writes() {
 #[test]
 fn a_converted_model_is_copied() {
     let files = converted("tiny-phi", Bits::Four);
-    let vault = MemoryVault::default();
-    keep(MemorySource::directory(files.clone()), vault.clone(), Bits::Four).unwrap();
-    assert!(model_files(&vault) == files);
+    let storage = MemoryStorage::default();
+    keep(MemorySource::directory(files.clone()), storage.clone(), Bits::Four).unwrap();
+    assert!(model_files(&storage) == files);
 }
 
 #[test]
 fn a_complete_model_needs_no_source() {
     let files = converted("tiny-phi", Bits::Four);
-    let vault = MemoryVault::default();
-    keep(watched(&files), vault.clone(), Bits::Four).unwrap();
+    let storage = MemoryStorage::default();
+    keep(watched(&files), storage.clone(), Bits::Four).unwrap();
     let nowhere = watched(&Files::new());
     nowhere.left.set(0);
-    let kept = keep(nowhere, vault, Bits::Four).unwrap();
+    let kept = keep(nowhere, storage, Bits::Four).unwrap();
     assert!(kept.stored().complete);
 }
 
 #[test]
 fn the_first_load_sees_the_model_itself() {
-    let kept = block_on(Kept::open(golden("weights/llama.gguf"), MemoryVault::default(), Bits::Four)).unwrap();
+    let kept = block_on(Kept::open(golden("weights/llama.gguf"), MemoryStorage::default(), Bits::Four)).unwrap();
     let (direct, through) =
         block_on(async { (Checkpoint::open(golden("weights/llama.gguf")).await.unwrap(), Checkpoint::open(kept.clone()).await.unwrap()) });
     assert_eq!(direct.stop_tokens, through.stop_tokens);
@@ -204,12 +204,12 @@ fn the_first_load_sees_the_model_itself() {
 }
 
 /// Runs until it is killed, again and again, each time after more writes than the last, and returns how often that was.
-fn until_it_lives(files: &Files, vault: &MemoryVault, power_cut: bool, read: &Rc<Cell<u64>>) -> u32 {
+fn until_it_lives(files: &Files, storage: &MemoryStorage, power_cut: bool, read: &Rc<Cell<u64>>) -> u32 {
     let mut deaths = 0;
     for step in 0.. {
         let mut source = watched(files);
         source.read = read.clone();
-        let mortal = Mortal::new(vault, 3 + step * 5 % 17, power_cut);
+        let mortal = Mortal::new(storage, 3 + step * 5 % 17, power_cut);
         match keep(source, mortal, Bits::Four) {
             Ok(_) => return deaths,
             Err(error) => assert_eq!(error.message, "killed"),
@@ -226,10 +226,10 @@ fn kills_cost_what_was_being_made_and_nothing_else() {
     let (whole, chopped) = (converted("tiny-phi", Bits::Four), in_small_chunks(converted("tiny-phi", Bits::Four)));
     for (files, expected, what) in [(tiny, whole, "a foreign model"), (chopped.clone(), chopped, "a converted one")] {
         for power_cut in [false, true] {
-            let (vault, read) = (MemoryVault::default(), Rc::default());
-            let deaths = until_it_lives(&files, &vault, power_cut, &read);
+            let (storage, read) = (MemoryStorage::default(), Rc::default());
+            let deaths = until_it_lives(&files, &storage, power_cut, &read);
             assert!(deaths > 5, "{what} lived too early");
-            assert!(model_files(&vault) == expected, "{what} after {deaths} deaths, power cut: {power_cut}");
+            assert!(model_files(&storage) == expected, "{what} after {deaths} deaths, power cut: {power_cut}");
             let weights = files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
             // Headers and texts are read at each start; of the weights only the unit that was being made.
             let (each, most) = (read.get() / u64::from(deaths + 1), weights + u64::from(deaths) * weights / 2);
@@ -241,19 +241,19 @@ fn kills_cost_what_was_being_made_and_nothing_else() {
 #[test]
 fn a_cut_line_is_taken_up_again() {
     let files = in_small_chunks(converted("tiny-phi", Bits::Four));
-    let vault = MemoryVault::default();
+    let storage = MemoryStorage::default();
     let source = watched(&files);
     source.left.set(20);
-    assert_eq!(keep(source, vault.clone(), Bits::Four).err().unwrap().code, Code::Network);
-    keep(watched(&files), vault.clone(), Bits::Four).unwrap();
-    assert!(model_files(&vault) == files);
+    assert_eq!(keep(source, storage.clone(), Bits::Four).err().unwrap().code, Code::Network);
+    keep(watched(&files), storage.clone(), Bits::Four).unwrap();
+    assert!(model_files(&storage) == files);
 }
 
 #[test]
 fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let files = in_small_chunks(converted("tiny-phi", Bits::Four));
-    let vault = MemoryVault::default();
-    assert!(keep(MemorySource::directory(files.clone()), Mortal::new(&vault, 60, false), Bits::Four).is_err());
+    let storage = MemoryStorage::default();
+    assert!(keep(MemorySource::directory(files.clone()), Mortal::new(&storage, 60, false), Bits::Four).is_err());
     let bytes = |files: &Files| files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
     // The first chunk of weights is there by now.
     let mut changed = files.clone();
@@ -263,57 +263,57 @@ fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let changed = in_small_chunks(changed);
     let source = watched(&changed);
     let read = source.read.clone();
-    let kept = keep(source, vault.clone(), Bits::Four).unwrap();
+    let kept = keep(source, storage.clone(), Bits::Four).unwrap();
     assert!(read.get() < bytes(&changed) - 10_000, "{} bytes of {} were fetched again", read.get(), bytes(&changed));
-    assert!(model_files(&vault) == changed);
+    assert!(model_files(&storage) == changed);
     assert!(kept.notice().is_some_and(|notice| notice.contains("changed since")), "{:?}", kept.notice());
 }
 
 #[test]
 fn a_flipped_bit_is_found_and_it_alone_is_made_again() {
     for (model, at) in [("tiny-phi", 9000), ("weights/llama.gguf", 5000)] {
-        let vault = MemoryVault::default();
-        keep(golden(model), vault.clone(), Bits::Four).unwrap();
-        let whole = model_files(&vault);
-        assert_eq!(block_on(check(golden(model), vault.clone(), Bits::Four, &mut |_, _| {})).unwrap(), Checked::default());
-        vault.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 4;
-        assert!(model_files(&vault) != whole);
+        let storage = MemoryStorage::default();
+        keep(golden(model), storage.clone(), Bits::Four).unwrap();
+        let whole = model_files(&storage);
+        assert_eq!(block_on(check(golden(model), storage.clone(), Bits::Four, &mut |_, _| {})).unwrap(), Checked::default());
+        storage.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 4;
+        assert!(model_files(&storage) != whole);
         let mut heard = (0, 0);
-        let found = block_on(check(golden(model), vault.clone(), Bits::Four, &mut |done, total| heard = (done, total))).unwrap();
+        let found = block_on(check(golden(model), storage.clone(), Bits::Four, &mut |done, total| heard = (done, total))).unwrap();
         assert_eq!(found.bad, 1);
         let all = whole.values().map(|bytes| bytes.len() as u64).sum::<u64>();
         assert!(found.repaired > 0 && found.repaired < all / 4, "{found:?} of {all} bytes");
         assert!(heard.0 == heard.1 && heard.1 > 0, "{heard:?}");
-        assert!(model_files(&vault) == whole, "{model}");
+        assert!(model_files(&storage) == whole, "{model}");
     }
 }
 
 #[test]
 fn a_bit_that_flips_while_a_download_rests_is_found_before_it_is_used() {
     let (tiny, whole) = (tiny_phi(), converted("tiny-phi", Bits::Four));
-    let vault = MemoryVault::default();
-    assert!(keep(watched(&tiny), Mortal::new(&vault, 40, false), Bits::Four).is_err());
-    let (there, whole_weights) = (vault.files.borrow()["model.safetensors"].clone(), &whole["model.safetensors"]);
+    let storage = MemoryStorage::default();
+    assert!(keep(watched(&tiny), Mortal::new(&storage, 40, false), Bits::Four).is_err());
+    let (there, whole_weights) = (storage.files.borrow()["model.safetensors"].clone(), &whole["model.safetensors"]);
     // The last byte that was kept, and one in the middle of what was.
     let last = there.iter().zip(whole_weights).rposition(|(one, other)| one == other && *one != 0).unwrap();
     let middle = (last / 2..last).find(|&at| there[at] == whole_weights[at] && there[at] != 0).unwrap();
     for at in [middle, last] {
-        vault.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 1;
+        storage.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 1;
     }
-    let kept = block_on(Kept::open(watched(&tiny), vault.clone(), Bits::Four)).unwrap();
+    let kept = block_on(Kept::open(watched(&tiny), storage.clone(), Bits::Four)).unwrap();
     let mut byte = [0];
     block_on(kept.read("model.safetensors", middle as u64, &mut byte)).unwrap();
     assert_eq!(byte[0], whole_weights[middle]);
     block_on(kept.finish()).unwrap();
-    assert!(model_files(&vault) == whole);
+    assert!(model_files(&storage) == whole);
 }
 
 #[test]
 fn a_chunk_that_lies_is_corrupt() {
     let mut files = converted("tiny-phi", Bits::Four);
     files.get_mut("model.safetensors").unwrap()[9000] ^= 1;
-    let vault = MemoryVault::default();
-    assert_eq!(keep(MemorySource::directory(files), vault, Bits::Four).err().unwrap().code, Code::Corrupt);
+    let storage = MemoryStorage::default();
+    assert_eq!(keep(MemorySource::directory(files), storage, Bits::Four).err().unwrap().code, Code::Corrupt);
 }
 
 /// A model's only file of weights, and its bytes.
@@ -332,16 +332,16 @@ fn published<S: Source>(source: S, sha256: &str) -> Published<S> {
 fn what_comes_is_compared_with_what_its_publisher_says() {
     let files = tiny_phi();
     let right = chunk_hash(&files[WEIGHTS]);
-    let vault = MemoryVault::default();
-    let error = keep(published(watched(&files), &right.replace(&right[..1], "x")), vault.clone(), Bits::Four).err().unwrap();
+    let storage = MemoryStorage::default();
+    let error = keep(published(watched(&files), &right.replace(&right[..1], "x")), storage.clone(), Bits::Four).err().unwrap();
     assert_eq!(error.code, Code::Corrupt, "{error}");
     assert!(error.message.contains("publisher"), "{error}");
     // Nobody knows what is wrong, so all of it comes again.
     let source = watched(&files);
     let read = source.read.clone();
-    keep(published(source, &right.to_uppercase()), vault.clone(), Bits::Four).unwrap();
+    keep(published(source, &right.to_uppercase()), storage.clone(), Bits::Four).unwrap();
     assert!(read.get() >= files[WEIGHTS].len() as u64);
-    assert!(model_files(&vault) == converted("tiny-phi", Bits::Four));
+    assert!(model_files(&storage) == converted("tiny-phi", Bits::Four));
 }
 
 #[test]
@@ -370,43 +370,43 @@ fn hashing_survives_kills() {
     }
 }
 
-/// A vault without room, which it says when it is asked, or else when a file shall have its size.
+/// A storage without room, which it says when it is asked, or else when a file shall have its size.
 #[derive(Clone)]
 struct Full {
-    vault: MemoryVault,
+    storage: MemoryStorage,
     says: bool,
     /// Bytes that were asked for.
     asked: Rc<Cell<u64>>,
 }
 
-impl Vault for Full {
+impl ModelStorage for Full {
     fn name(&self) -> String {
-        self.vault.name()
+        self.storage.name()
     }
     async fn ask_for_room(&self, bytes: u64) -> Result<()> {
         self.asked.set(bytes);
         if self.says { Err(Error::new(Code::StorageFull, "no room")) } else { Ok(()) }
     }
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.vault.size(file).await
+        self.storage.size(file).await
     }
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.vault.read(file, offset, into).await
+        self.storage.read(file, offset, into).await
     }
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.vault.write(file, offset, bytes).await
+        self.storage.write(file, offset, bytes).await
     }
     async fn resize(&self, file: &str, size: u64) -> Result<()> {
         if size > 10_000 {
             return Err(Error::new(Code::StorageFull, "no room"));
         }
-        self.vault.resize(file, size).await
+        self.storage.resize(file, size).await
     }
     async fn remove(&self, file: &str) -> Result<()> {
-        self.vault.remove(file).await
+        self.storage.remove(file).await
     }
     async fn flush(&self, file: &str) -> Result<()> {
-        self.vault.flush(file).await
+        self.storage.flush(file).await
     }
 }
 
@@ -415,16 +415,16 @@ fn room_for_the_whole_is_made_before_anything_comes() {
     let files = converted("tiny-phi", Bits::Four);
     let wanted = Manifest::parse(MANIFEST, &files[MANIFEST]).unwrap().files;
     for (says, there) in [(true, 0), (false, 0), (true, 1000)] {
-        let (source, vault) = (watched(&files), MemoryVault::default());
+        let (source, storage) = (watched(&files), MemoryStorage::default());
         if there > 0 {
-            vault.files.borrow_mut().insert("model.safetensors".to_owned(), vec![0; there]);
+            storage.files.borrow_mut().insert("model.safetensors".to_owned(), vec![0; there]);
         }
         let (read, asked) = (source.read.clone(), Rc::default());
-        let full = Full { vault: vault.clone(), says, asked: Rc::clone(&asked) };
+        let full = Full { storage: storage.clone(), says, asked: Rc::clone(&asked) };
         assert_eq!(keep(source, full, Bits::Four).err().unwrap().code, Code::StorageFull);
         assert_eq!(asked.get(), wanted.values().map(|entry| entry.size).sum::<u64>() - there as u64);
         assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());
-        let made = vault.files.borrow().keys().filter(|file| wanted.contains_key(*file)).count();
+        let made = storage.files.borrow().keys().filter(|file| wanted.contains_key(*file)).count();
         assert!(!says || made == usize::from(there > 0), "{made} files were made where there is no room");
     }
 }

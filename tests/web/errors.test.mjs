@@ -2,19 +2,14 @@
 // that was refused.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { isCalled, isRefusal, why } from "../../web/shared/exceptions.ts";
 import * as errors from "../../web/src/errors.ts";
 import { givesModuleNoMemory, noMemory, ofMemory, saysNoMemory } from "../../web/src/memory.ts";
 import { full } from "../../web/src/storage/room.ts";
 import { failed, StorageFault } from "../../web/src/storage/storage.ts";
+import { CODES } from "./codes.mjs";
 
-const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
-/** All codes that the engine has, as its own source lists them. */
-const CODES = [...read("crate/error.rs").matchAll(/Code::\w+ => "([\w-]+)"/g)].map(
-  ([, code]) => code,
-);
 /** Those that belong to no group. */
 const ALONE = ["cancelled", "internal"];
 

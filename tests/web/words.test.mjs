@@ -9,6 +9,7 @@ import { set } from "../../web/app/state/settings.svelte.ts";
 import { de } from "../../web/app/words/de.ts";
 import { en } from "../../web/app/words/en.ts";
 import { words } from "../../web/app/words/words.svelte.ts";
+import { CODES } from "./codes.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -21,10 +22,7 @@ function textOf(folder, ending) {
 }
 
 const ENGINE = textOf("crate", ".rs") + textOf("web/src", ".ts");
-/**
- * All that the engine calls by a code, as its own source lists them, and what the app meets itself.
- */
-const CODES = [...ENGINE.matchAll(/Code::\w+ => "([\w-]+)"/g)].map(([, code]) => code);
+/** All that the engine calls by a code, and what the app meets itself. */
 const PROBLEMS = [...CODES, "no-browser", "no-worker", "offline", "not-written"];
 
 /** Each name that leads to something, and what kind of thing that is. */

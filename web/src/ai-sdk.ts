@@ -27,7 +27,7 @@ import {
 
 /** Options of ours, in a call's `providerOptions.phi`. */
 export interface PhiProviderOptions {
-  /** Keep tokens at least this fraction as likely as the likeliest. */
+  /** Keep tokens at least this fraction as probable as the most probable. */
   minP?: number;
   /** Weakens every token seen so far; 1 changes nothing. */
   repetitionPenalty?: number;

@@ -27,16 +27,6 @@ export function oneOf(...values: readonly (string | number)[]): Check {
   ];
 }
 
-export function number(
-  words = "a number",
-  isInRange: (value: number) => boolean = () => true,
-): Check {
-  return [
-    (value) => typeof value === "number" && Number.isFinite(value) && isInRange(value),
-    words,
-  ];
-}
-
 export function whole(least: number, most: number): Check {
   return [
     (value) => Number.isInteger(value) && least <= (value as number) && (value as number) <= most,

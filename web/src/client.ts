@@ -65,15 +65,10 @@ export class Phi {
     this.#resolved = resolved;
     this.#adopt(link);
     const create = async (request: openai.ChatRequest, call?: CallOptions) => {
-      const asked = openai.chatAsked(request);
-      const ask: Ask = {
-        kind: "chat",
-        messages: openai.messagesOf(asked.messages),
-        options: openai.optionsOf(asked),
-      };
+      const asked = openai.plainOf("the request", request);
       return this.#answer(
         asked,
-        ask,
+        { kind: "chat", request: asked },
         openai.chatShape(this.description.model),
         options.ofCall(call),
       );
@@ -116,9 +111,13 @@ export class Phi {
     request: openai.CompletionRequest,
     call?: CallOptions,
   ): Promise<openai.Completion | AsyncIterable<openai.CompletionChunk>> {
-    const asked = openai.completionAsked(request);
-    const ask: Ask = { kind: "complete", prompt: asked.prompt, options: openai.optionsOf(asked) };
-    return this.#answer(asked, ask, openai.textShape(this.description.model), options.ofCall(call));
+    const asked = openai.plainOf("the request", request);
+    return this.#answer(
+      asked,
+      { kind: "complete", request: asked },
+      openai.textShape(this.description.model),
+      options.ofCall(call),
+    );
   }
 
   /** A text's tokens, without any that a conversation begins or ends with. */
@@ -143,7 +142,7 @@ export class Phi {
   async applyChatTemplate(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<string> {
     const ask: Ask = {
       kind: "render",
-      messages: openai.messagesOf(messages),
+      messages: openai.plainOf("messages", messages),
       options: options.ofPrompt(wishes),
     };
     return (await (await this.#ready()).answer(ask, "text")).text;
@@ -153,7 +152,7 @@ export class Phi {
   async countTokens(messages: openai.ChatMessage[], wishes?: PromptOptions): Promise<number> {
     const ask: Ask = {
       kind: "count",
-      messages: openai.messagesOf(messages),
+      messages: openai.plainOf("messages", messages),
       options: options.ofPrompt(wishes),
     };
     return (await (await this.#ready()).answer(ask, "counted")).count;
@@ -268,13 +267,15 @@ export class Phi {
 
   /** The answer in a shape, in pieces or whole. */
   async #answer<Chunk, Whole>(
-    request: openai.Sampling,
-    ask: Ask,
+    request: openai.Sampling | null,
+    ask: Ask & { kind: "chat" | "complete" },
     shape: openai.Shape<Chunk, Whole>,
     call: CallOptions,
   ): Promise<AsyncIterable<Chunk> | Whole> {
-    if (request.stream)
+    if (request?.stream) {
+      await this.#check(ask, call);
       return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
+    }
     let text = "";
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") text += event.text;
@@ -282,6 +283,19 @@ export class Phi {
         return shape.whole(text, event.finish, openai.usageOf(event));
     }
     throw cancelled("the answer");
+  }
+
+  /**
+   * Rejects where the engine does not take a request: at once, and not by a stream that nobody may
+   * read.
+   */
+  async #check(ask: Ask & { kind: "chat" | "complete" }, { signal }: CallOptions): Promise<void> {
+    try {
+      const check = { ...ask, kind: `check ${ask.kind}` } as Ask;
+      await (await this.#ready(signal)).answer(check, "taken");
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    }
   }
 
   async *#pieces<Chunk>(

@@ -79,32 +79,43 @@ export class InputError extends PhiError {
   override readonly name = "InputError";
 }
 
-const GROUPS: [typeof PhiError, Code[]][] = [
-  [StorageError, ["storage-full", "storage-lost", "in-use", "io"]],
-  [NetworkError, ["network", "not-found"]],
-  [
-    ModelError,
-    [
-      "not-a-model",
-      "truncated",
-      "malformed",
-      "corrupt",
-      "unsupported-architecture",
-      "unsupported-tensor",
-      "missing-tensor",
-    ],
-  ],
-  [ModelError, ["wrong-shape", "bad-config", "bad-tokenizer", "bad-template"]],
-  [GpuError, ["no-gpu", "gpu-failed", "gpu-lost"]],
-  [InputError, ["prompt-too-long", "context-full", "bad-token", "bad-option"]],
-];
+const CLASSES: Record<Code, typeof PhiError> = {
+  "storage-full": StorageError,
+  "storage-lost": StorageError,
+  "in-use": StorageError,
+  io: StorageError,
+  network: NetworkError,
+  "not-found": NetworkError,
+  "not-a-model": ModelError,
+  truncated: ModelError,
+  malformed: ModelError,
+  corrupt: ModelError,
+  "unsupported-architecture": ModelError,
+  "unsupported-tensor": ModelError,
+  "missing-tensor": ModelError,
+  "wrong-shape": ModelError,
+  "bad-config": ModelError,
+  "bad-tokenizer": ModelError,
+  "bad-template": ModelError,
+  "no-gpu": GpuError,
+  "gpu-failed": GpuError,
+  "gpu-lost": GpuError,
+  "prompt-too-long": InputError,
+  "context-full": InputError,
+  "bad-token": InputError,
+  "bad-option": InputError,
+  "out-of-memory": MemoryError,
+  cancelled: PhiError,
+  internal: PhiError,
+  "no-browser": PhiError,
+  "no-worker": PhiError,
+};
 
 /** The error of the class that its code belongs to. */
 export function phiError({ code, message, missing, contextLength }: PlainError): PhiError {
   if (code === "out-of-memory") return new MemoryError(code, message, contextLength);
   if (missing !== undefined) return new StorageError(code, message, missing);
-  const [group] = GROUPS.find(([, codes]) => codes.includes(code)) ?? [PhiError];
-  return new group(code, message);
+  return new (CLASSES[code] ?? PhiError)(code, message);
 }
 
 /** Whether an error is told with a code of ours. The browser's own have numbers for codes. */

@@ -19,6 +19,7 @@ const PATIENCE = 10_000;
 /** Replies that no other follows. */
 const LAST: Reply["kind"][] = [
   "opened",
+  "taken",
   "loaded",
   "tokens",
   "text",

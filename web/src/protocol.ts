@@ -2,10 +2,11 @@
 // same.
 
 import type {
+  ChatMessage,
+  ChatRequest,
+  CompletionRequest,
   LoadOptions as EngineOptions,
   Event,
-  GenerateOptions,
-  Message,
   TemplateOptions,
 } from "../../pkg/simd/phi_wasm.js";
 import type { Along } from "./asking.js";
@@ -13,7 +14,7 @@ import type { Code, PlainError } from "./errors.js";
 import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
 import type { Variant } from "./variant.js";
 
-export type { EngineOptions, Event, GenerateOptions, Message, PlainError, TemplateOptions };
+export type { EngineOptions, Event, PlainError, TemplateOptions };
 
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
@@ -27,12 +28,15 @@ export type Request =
     }
   /** Hashes a kept model again. */
   | { id: number; kind: "check"; model: string; source: string; along: Along | undefined }
-  | { id: number; kind: "chat"; messages: Message[]; options: GenerateOptions }
-  | { id: number; kind: "complete"; prompt: string; options: GenerateOptions }
+  | { id: number; kind: "chat"; request: ChatRequest }
+  | { id: number; kind: "complete"; request: CompletionRequest }
+  /** Whether the engine takes such a request. Nobody waits his turn for that. */
+  | { id: number; kind: "check chat"; request: ChatRequest }
+  | { id: number; kind: "check complete"; request: CompletionRequest }
   | { id: number; kind: "tokenize"; text: string }
   | { id: number; kind: "detokenize"; tokens: Uint32Array }
-  | { id: number; kind: "render"; messages: Message[]; options: TemplateOptions }
-  | { id: number; kind: "count"; messages: Message[]; options: TemplateOptions }
+  | { id: number; kind: "render"; messages: ChatMessage[]; options: TemplateOptions }
+  | { id: number; kind: "count"; messages: ChatMessage[]; options: TemplateOptions }
   | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
@@ -94,6 +98,8 @@ export interface Failure extends Omit<PlainError, "code"> {
 
 export type Reply =
   | { id: number; kind: "opened" }
+  /** The engine takes such a request. */
+  | { id: number; kind: "taken" }
   /** It was told to stop, and will. */
   | { id: number; kind: "stopping" }
   /** Loading again, after a device was lost, tells of its progress under the first load's id. */

@@ -1,6 +1,5 @@
 // What callers give and get, but for OpenAI's shapes (openai.ts). The engine's own types are
-// declared beside the Rust code that makes the values (crate/web/types.ts) and arrive with the
-// generated bindings.
+// written from its Rust types (crate/web/types.ts) and arrive with the generated bindings.
 
 import type { Backend, Progress as EngineProgress } from "../../pkg/simd/phi_wasm.js";
 import type { PhiError } from "./errors.js";

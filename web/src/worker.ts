@@ -1,5 +1,5 @@
-// The engine's thread. It answers one request at a time, in order; "stop" and "helpers" jump the
-// queue. The same script makes a worker a helper of the engine's thread, if its first message says
+// The engine's thread. It answers one request at a time, in order; "stop", "helpers"
+// and whether a request is one jump the queue. The same script makes a worker a helper of the engine's thread, if its first message says
 // so.
 
 import { askFor, pageMet } from "./asking.js";
@@ -64,6 +64,7 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   if (request.kind === "help") void serve(request.line);
   else if (request.kind === "stop") stop(request.id);
   else if (request.kind === "helpers") helpersCame(request.failure);
+  else if (request.kind === "check chat" || request.kind === "check complete") void answer(request);
   else queue = queue.then(() => answer(request));
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
@@ -132,6 +133,12 @@ async function perform(request: Question): Promise<Reply> {
         kind: "counted",
         count: await loaded().countTokens(request.messages, request.options),
       };
+    case "check chat":
+      ready().PhiEngine.checkChat(request.request);
+      return { id, kind: "taken" };
+    case "check complete":
+      ready().PhiEngine.checkCompletion(request.request);
+      return { id, kind: "taken" };
     case "check":
       return { id, kind: "checked", checked: await check(request) };
     case "bench":
@@ -239,8 +246,8 @@ async function generate(request: Request & { kind: "chat" | "complete" }): Promi
   };
   // It may have waited its turn.
   if (stopped.has(id)) return loaded().describe();
-  if (request.kind === "chat") await loaded().chat(request.messages, request.options, onEvent);
-  else await loaded().complete(request.prompt, request.options, onEvent);
+  if (request.kind === "chat") await loaded().chat(request.request, onEvent);
+  else await loaded().complete(request.request, onEvent);
   return loaded().describe();
 }
 

@@ -215,7 +215,8 @@ function makeTypes() {
       if (found !== "engine" && !waiting.includes(found)) waiting.push(found);
     }
   }
-  add("engine.d.ts", readFileSync(join(ROOT, "crate/web/types.ts"), "utf8"));
+  const beside = (file) => readFileSync(join(ROOT, "crate/web", file), "utf8");
+  add("engine.d.ts", ["types.ts", "shapes.ts"].map(beside).join("\n"));
   rmSync(folder, { recursive: true });
 }
 

@@ -394,44 +394,39 @@ describe("a request", () => {
     assert.deepEqual([error, said], ["error", 2]);
   });
 
-  it("reaches the engine with all that its messages have, and with the arguments of calls as the objects that templates take", async () => {
+  it("reaches the engine as it is", async () => {
     const request = JSON.parse(
       readFileSync(new URL("../../golden/requests/tool-calls.json", import.meta.url), "utf8"),
     );
-    request.messages.push({
-      role: "developer",
-      name: "judge",
-      content: [
-        { type: "text", text: "a" },
-        { type: "text", text: "b" },
-      ],
-      refusal: null,
-      extra: { x: 1 },
-    });
+    request.messages.push({ role: "developer", content: "a", refusal: null, extra: { x: 1 } });
     const sent = await tab.evaluate(async (request) => {
       const { postMessage } = Worker.prototype;
       const sent = new Promise((resolve) => {
         Worker.prototype.postMessage = function (asked, ...rest) {
-          if (asked.kind === "chat") resolve(asked.messages);
+          if (asked.kind === "chat") resolve(asked.request);
           postMessage.call(this, asked, ...rest);
         };
       });
       // Whether the template knows tools is its own affair.
-      await failure(phi.chat.completions.create({ ...request, max_tokens: 1 }));
+      await failure(phi.chat.completions.create(request));
       Worker.prototype.postMessage = postMessage;
       return sent;
     }, request);
-    const call = {
-      id: "call_1",
-      type: "function",
-      function: { name: "multiply", arguments: { a: 6, b: 7 } },
-    };
-    assert.deepEqual(sent, [
-      { role: "user", content: "What is 6 times 7?" },
-      { role: "assistant", tool_calls: [call] },
-      { role: "tool", tool_call_id: "call_1", content: "42" },
-      { role: "system", name: "judge", content: "ab", extra: { x: 1 } },
-    ]);
+    assert.deepEqual(sent, request);
+  });
+
+  it("for a stream is refused before it, whatever else the engine has to do", async () => {
+    const { first, error, pieces } = await tab.evaluate(async () => {
+      const first = phi.complete({ prompt: "abc", max_tokens: 20 });
+      const messages = [{ role: "user", content: "abc" }];
+      const ask = (request) => phi.chat.completions.create({ messages, stream: true, ...request });
+      const error = await failure(ask({ top_p: 2 }));
+      const pieces = await all(ask({ max_tokens: 1 }));
+      return { first: (await first).usage.completion_tokens, error, pieces: pieces.length };
+    });
+    assert.deepEqual([first, error.name, error.code], [20, "InputError", "bad-option"]);
+    assert.match(error.message, /^top_p is 2: it must be a number from 0 to 1$/);
+    assert.ok(pieces > 1);
   });
 });
 
@@ -613,7 +608,8 @@ describe("a model that is stored", () => {
 
 /**
  * What is asked → the class, the code and the sentence of the error. What the package refuses
- * before any engine sees it is tested without a browser (tests/web/requests.test.mjs).
+ * before any engine sees it is tested without a browser (tests/web/requests.test.mjs), and what
+ * the engine refuses of a request natively (crate/openai/tests.rs).
  */
 const ERRORS = [
   [
@@ -724,7 +720,7 @@ describe("an error", () => {
       /^Phi\.load takes an object of options, and was given undefined$/,
       /^http:\/\/ is not an address/,
       /^chat\.completions\.create takes an object of options/,
-      /^messages\[0\] is not plain data/,
+      /^the request is not plain data/,
       /^signal is "now": it must be an AbortSignal$/,
       /^there is no prompt/,
       /^the text is 7: give a text$/,

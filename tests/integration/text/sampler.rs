@@ -1,7 +1,6 @@
 //! Sampling against the naivest twin.
 
 use phi_wasm::Code;
-use phi_wasm::session::GenerateOptions;
 use phi_wasm::text::{Sampler, Sampling};
 
 use super::*;
@@ -148,51 +147,5 @@ fn sampling_options_are_checked() {
         assert_eq!(error.code, Code::BadOption);
         assert!(error.message.starts_with(name), "{name}: {error}");
         assert!(!sampling.is_plain_argmax() || name.ends_with("_p"));
-    }
-}
-
-#[test]
-fn sampling_options_are_read_as_javascript_writes_them() {
-    let read = |json: &str| GenerateOptions::from_json(&serde_json::from_str(json).unwrap());
-    let d = Sampling::default;
-    let rows = [
-        ("{}", d()),
-        (r#"{"topP": 0.5, "logitBias": {"17": -100}}"#, Sampling { top_p: 0.5, logit_bias: [(17, -100.0)].into(), ..d() }),
-        (r#"{"temperature": 1, "topP": 0}"#, Sampling { temperature: 1.0, top_p: 0.0, ..d() }),
-        (r#"{"seed": -1}"#, Sampling { seed: Some(u64::MAX), ..d() }),
-        (r#"{"seed": 18446744073709551615}"#, Sampling { seed: Some(u64::MAX), ..d() }),
-        (r#"{"seed": -9223372036854775808}"#, Sampling { seed: Some(1 << 63), ..d() }),
-        (r#"{"seed": 1e3}"#, Sampling { seed: Some(1000), ..d() }),
-        (r#"{"topK": -1}"#, d()),
-        (r#"{"topK": 40, "seed": null}"#, Sampling { top_k: 40, ..d() }),
-    ];
-    for (json, sampling) in rows {
-        let expected = GenerateOptions { sampling, ..GenerateOptions::default() };
-        assert_eq!(read(&format!(r#"{{"sampling": {json}}}"#)).unwrap(), expected, "{json}");
-    }
-    let all = read(r#"{"maxTokens": 5, "stop": ["a", "b"], "continueFinal": true, "sampling": null}"#).unwrap();
-    assert_eq!(all, GenerateOptions { max_tokens: 5, sampling: d(), stop: vec!["a".into(), "b".into()], continue_final: true });
-    assert_eq!(GenerateOptions::from_json(&serde_json::Value::Null).unwrap(), GenerateOptions::default());
-
-    let sentences = [
-        (r#"{"sampling": {"topP": 1.5}}"#, "top_p is 1.5; it must be from 0 (the likeliest token alone) to 1 (all)"),
-        (r#"{"sampling": {"topP": "0.5"}}"#, r#"top_p is "0.5"; it must be a number"#),
-        (r#"{"sampling": {"seed": 1.5}}"#, "seed is 1.5; it must be a whole number from -2^63 to 2^64 - 1"),
-        (r#"{"sampling": {"topK": -2}}"#, "top_k is -2; it must be a whole number from -1 on; 0 and -1 keep all tokens"),
-        (r#"{"sampling": {"logitBias": {"a": 1}}}"#, r#"logit_bias of token "a" is 1; it must be a number, under the id of a token"#),
-        (r#"{"maxTokens": 0}"#, "max_tokens is 0; it must be a whole number, 1 or more"),
-        (r#"{"stop": "x"}"#, r#"stop is "x"; it must be a list of texts"#),
-        (r#"{"continueFinal": 1}"#, "continue_final is 1; it must be true or false"),
-        (
-            r#"{"sampling": []}"#,
-            "sampling is a list; it must be an object, of temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, logitBias, seed",
-        ),
-        // A slip of the pen is told.
-        (r#"{"top_p": 0.5}"#, r#""top_p" is no option of the options; there are maxTokens, sampling, stop, continueFinal"#),
-    ];
-    assert!(read(r#"{"sampling": {"seed": 18446744073709551616}}"#).is_err());
-    for (json, sentence) in sentences {
-        let error = read(json).unwrap_err();
-        assert_eq!((error.code, error.message.as_str()), (Code::BadOption, sentence), "{json}");
     }
 }

@@ -1,6 +1,6 @@
 // What the engine sees of a browser's storage, and what all kinds of it share.
 
-import type { Vault } from "../../../pkg/simd/phi_wasm.js";
+import type { Code } from "../../../pkg/simd/phi_wasm.js";
 import { why } from "../../shared/exceptions.js";
 import { saysNoMemory } from "../memory.js";
 
@@ -21,9 +21,10 @@ export interface Refusal {
  * where the browser refuses. After a flush storage had not been cleared so far. A file that is not
  * there is removed already.
  */
-export type ModelStorage = Vault;
+export type { ModelStorage } from "../../../pkg/simd/phi_wasm.js";
 
-export type StorageCode =
+export type StorageCode = Among<
+  Code,
   | "storage-full"
   | "storage-lost"
   | "in-use"
@@ -31,7 +32,11 @@ export type StorageCode =
   | "not-found"
   | "truncated"
   | "cancelled"
-  | "out-of-memory";
+  | "out-of-memory"
+>;
+
+/** Some of the names that there are, and no other. */
+type Among<All, Some extends All> = Some;
 
 /** A sentence for people and a stable code for programs. */
 export class StorageFault extends Error {

@@ -1,4 +1,4 @@
-//! The browser's storage, as the package hands it over: an object with the methods of a [`Vault`] (web/src/storage).
+//! The browser's storage, as the package hands it over: an object with the methods of a [`ModelStorage`] (web/src/storage).
 
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -6,62 +6,58 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::js;
 use crate::error::{Code, Details, Error, Result};
-use crate::kept::Vault;
+use crate::kept::ModelStorage;
 
 #[wasm_bindgen]
 extern "C" {
-    /// What opens a model's vault, by the model's id; nothing where nothing can be kept.
-    #[wasm_bindgen(typescript_type = "OpenVault")]
-    pub type OpenVault;
+    /// What opens a model's storage, by the model's id; nothing where nothing can be kept.
+    #[wasm_bindgen(typescript_type = "OpenStorage")]
+    pub type OpenStorage;
 
     /// An open one. Its methods return what they promise at once, or a promise of it.
     #[derive(Clone, Debug)]
-    pub type JsVault;
+    pub type JsStorage;
+    /// Which storage it is: `opfs` or `indexeddb`.
     #[wasm_bindgen(method, getter)]
-    fn kind(this: &JsVault) -> String;
+    pub fn kind(this: &JsStorage) -> String;
     #[wasm_bindgen(method, catch, js_name = askForRoom)]
-    fn ask(this: &JsVault, bytes: f64) -> std::result::Result<JsValue, JsValue>;
+    fn ask(this: &JsStorage, bytes: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn size(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    fn size(this: &JsStorage, file: &str) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn read(this: &JsVault, file: &str, at: f64, into: &mut [u8]) -> std::result::Result<JsValue, JsValue>;
+    fn read(this: &JsStorage, file: &str, at: f64, into: &mut [u8]) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = read)]
-    fn read_into(this: &JsVault, file: &str, at: f64, into: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
+    fn read_into(this: &JsStorage, file: &str, at: f64, into: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn write(this: &JsVault, file: &str, at: f64, bytes: &[u8]) -> std::result::Result<JsValue, JsValue>;
+    fn write(this: &JsStorage, file: &str, at: f64, bytes: &[u8]) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn resize(this: &JsVault, file: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
+    fn resize(this: &JsStorage, file: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn remove(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    fn remove(this: &JsStorage, file: &str) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn close(this: &JsVault) -> std::result::Result<JsValue, JsValue>;
+    fn close(this: &JsStorage) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn flush(this: &JsVault, file: &str) -> std::result::Result<JsValue, JsValue>;
+    fn flush(this: &JsStorage, file: &str) -> std::result::Result<JsValue, JsValue>;
 }
 
-/// Opens the vault of a model, if the package keeps models.
+/// Opens the storage of a model, if the package keeps models.
 ///
 /// # Errors
 /// `in-use`, `storage-full`, `io`.
-pub async fn open(open: &OpenVault, id: &str) -> Result<Option<JsVault>> {
+pub async fn open(open: &OpenStorage, id: &str) -> Result<Option<JsStorage>> {
     let open: &js_sys::Function = open.unchecked_ref();
-    let vault = settled(open.call1(&JsValue::UNDEFINED, &id.into())).await?;
-    Ok((!vault.is_undefined()).then(|| vault.unchecked_into()))
+    let storage = settled(open.call1(&JsValue::UNDEFINED, &id.into())).await?;
+    Ok((!storage.is_undefined()).then(|| storage.unchecked_into()))
 }
 
-impl JsVault {
-    /// Which storage it is: `opfs` or `indexeddb`.
-    pub fn storage(&self) -> String {
-        self.kind()
-    }
-
+impl JsStorage {
     /// Lets others have it.
     pub async fn let_go(&self) -> Result<()> {
-        settled(JsVault::close(self)).await.map(drop)
+        settled(JsStorage::close(self)).await.map(drop)
     }
 }
 
-impl Vault for JsVault {
+impl ModelStorage for JsStorage {
     fn name(&self) -> String {
         "the browser's storage".to_owned()
     }
@@ -71,14 +67,14 @@ impl Vault for JsVault {
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
-        Ok(settled(JsVault::size(self, file)).await?.as_f64().map(|size| size as u64))
+        Ok(settled(JsStorage::size(self, file)).await?.as_f64().map(|size| size as u64))
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         if self.kind() == "opfs" {
             // Opens the file: after that, reading waits for nothing, and our memory stays where it is.
-            Vault::size(self, file).await?;
-            return settled(JsVault::read(self, file, offset as f64, into)).await.map(drop);
+            ModelStorage::size(self, file).await?;
+            return settled(JsStorage::read(self, file, offset as f64, into)).await.map(drop);
         }
         let array = Uint8Array::new_with_length(into.len() as u32);
         settled(self.read_into(file, offset as f64, &array)).await?;
@@ -87,19 +83,19 @@ impl Vault for JsVault {
     }
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        settled(JsVault::write(self, file, offset as f64, bytes)).await.map(drop)
+        settled(JsStorage::write(self, file, offset as f64, bytes)).await.map(drop)
     }
 
     async fn resize(&self, file: &str, size: u64) -> Result<()> {
-        settled(JsVault::resize(self, file, size as f64)).await.map(drop)
+        settled(JsStorage::resize(self, file, size as f64)).await.map(drop)
     }
 
     async fn remove(&self, file: &str) -> Result<()> {
-        settled(JsVault::remove(self, file)).await.map(drop)
+        settled(JsStorage::remove(self, file)).await.map(drop)
     }
 
     async fn flush(&self, file: &str) -> Result<()> {
-        settled(JsVault::flush(self, file)).await.map(drop)
+        settled(JsStorage::flush(self, file)).await.map(drop)
     }
 }
 

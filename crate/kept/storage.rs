@@ -9,7 +9,7 @@ use crate::weights::source::truncated;
 
 /// Files of one model, written anywhere in them. Whoever has it open is the only one.
 #[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
-pub trait Vault {
+pub trait ModelStorage {
     /// What messages call it.
     fn name(&self) -> String;
 
@@ -46,12 +46,12 @@ pub trait Vault {
 
 /// One in memory, shared by its clones.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryVault {
+pub struct MemoryStorage {
     /// The files by name.
     pub files: Rc<RefCell<BTreeMap<String, Vec<u8>>>>,
 }
 
-impl Vault for MemoryVault {
+impl ModelStorage for MemoryStorage {
     fn name(&self) -> String {
         "memory".to_owned()
     }

@@ -1,0 +1,209 @@
+//! Requests in OpenAI's shape, in the engine's words: whoever asks in it, a page, a server or a binding, is understood and refused alike.
+//! What OpenAI has and this engine has not is refused rather than ignored, unless it asks for nothing; any other name is a slip of the
+//! pen.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Result, fail};
+use crate::session::GenerateOptions;
+use crate::text::options::{Options, short};
+use crate::text::sampler::Sampling;
+use crate::text::template::Message;
+
+/// Each would change what comes out.
+const UNSUPPORTED: [&str; 14] = [
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "logprobs",
+    "top_logprobs",
+    "audio",
+    "modalities",
+    "suffix",
+    "echo",
+    "best_of",
+    "reasoning_effort",
+    "verbosity",
+    "web_search_options",
+];
+/// What OpenAI has for its own servers, and what changes nothing here.
+const IGNORED: [&str; 10] = [
+    "model",
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "parallel_tool_calls",
+    "prediction",
+];
+/// What every request may hold, besides how tokens are chosen.
+const COMMON: [&str; 6] = ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
+/// What a conversation may have besides.
+const CHAT: [&str; 3] = ["messages", "max_completion_tokens", "continue_final_message"];
+const COMPLETION: [&str; 1] = ["prompt"];
+
+/// Who may speak; "developer" is OpenAI's newer name for the system.
+const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+
+/// A conversation to be answered, and how.
+///
+/// # Errors
+/// `bad-option`, which names what cannot be, with its value and what it may be.
+pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
+    let options = {
+        let given = asked(&request, "chat.completions.create", &CHAT)?;
+        let continue_final = given.flag("continue_final_message")?;
+        GenerateOptions { continue_final, ..generate_options(&given)? }
+    };
+    Ok((messages(request["messages"].take())?, options))
+}
+
+/// A text to be gone on with as it stands, and how.
+///
+/// # Errors
+/// As [`chat`].
+pub fn completion(request: &Value) -> Result<(String, GenerateOptions)> {
+    let given = asked(request, "complete", &COMPLETION)?;
+    let Some(prompt) = given.read("prompt", "a text", |prompt| prompt.as_str().map(str::to_owned))? else {
+        fail!(Code::BadOption, "there is no prompt: give the text to go on with");
+    };
+    Ok((prompt, generate_options(&given)?))
+}
+
+/// A conversation as chat templates take it: parts of text are one text, and what calls of tools say in JSON is the object again.
+///
+/// # Errors
+/// As [`chat`].
+pub fn messages(json: Value) -> Result<Vec<Message>> {
+    Message::conversation(match json {
+        Value::Array(all) => all.into_iter().enumerate().map(|(i, one)| message(&format!("messages[{i}]"), one)).collect::<Result<_>>()?,
+        other => other,
+    })
+}
+
+/// The options of a request of which all is known.
+fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<Options<'a>> {
+    if request.is_null() {
+        fail!(Code::BadOption, "{what} takes an object of options, and was given none");
+    }
+    let known = [own, &COMMON, &Sampling::NAMES, &UNSUPPORTED, &IGNORED].concat();
+    let given = Options::of(request, what, &known)?;
+    if let Some(name) = UNSUPPORTED.into_iter().find(|name| given.get(name).is_some_and(asks)) {
+        fail!(Code::BadOption, "{name} is not something that this engine can do: leave it out");
+    }
+    if let Some(format) = given.get("response_format").filter(|format| asks(format) && format["type"] != "text") {
+        let format = if format.is_object() { &format["type"] } else { format };
+        fail!(Code::BadOption, "response_format {} is not known: leave it out and ask in words", short(format));
+    }
+    given.whole("n", 1..=1, "1: this engine gives one answer at a time, ask several times")?;
+    given.flag("stream")?;
+    let is_plain = |options: &Value| options.as_object()?.get("include_usage").is_none_or(Value::is_boolean).then_some(());
+    given.read("stream_options", "an object such as { include_usage: true }", is_plain)?;
+    Ok(given)
+}
+
+/// Whether a value asks for something: clients send many that do not.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !["", "none"].contains(&text.as_str()),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(_) => true,
+    }
+}
+
+fn generate_options(given: &Options) -> Result<GenerateOptions> {
+    let tokens = |name| given.whole(name, 1..=i128::MAX, "a whole number, 1 or more");
+    let (max_tokens, newer) = (tokens("max_tokens")?, tokens("max_completion_tokens")?);
+    let texts = |value: &Value| match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        list => list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+    };
+    Ok(GenerateOptions {
+        max_tokens: newer.or(max_tokens).map_or(GenerateOptions::default().max_tokens, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+        sampling: Sampling::of(given)?,
+        stop: given.read("stop", "a text or a list of texts", texts)?.unwrap_or_default(),
+        continue_final: false,
+    })
+}
+
+/// A message in the words of templates. Whether it is one is for [`Message::conversation`] to say.
+fn message(name: &str, mut json: Value) -> Result<Value> {
+    let Some(fields) = json.as_object_mut() else { return Ok(json) };
+    if let Some(Value::String(role)) = fields.get_mut("role") {
+        if !ROLES.contains(&role.as_str()) {
+            fail!(Code::BadOption, "{name}.role is {role:?}: it must be one of {}", ROLES.join(", "));
+        }
+        if role == "developer" {
+            *role = "system".to_owned();
+        }
+    }
+    for (field, why) in [("function_call", "is OpenAI's older form: give tool_calls"), ("audio", "is sound: this engine reads text only")] {
+        if fields.shift_remove(field).is_some_and(|value| asks(&value)) {
+            fail!(Code::BadOption, "{name}.{field} {why}");
+        }
+    }
+    // An assistant's refusal is what it said.
+    let refusal = fields.shift_remove("refusal").filter(|refusal| !refusal.is_null());
+    if let Some(refusal) = refusal.filter(|_| fields.get("content").is_none_or(Value::is_null)) {
+        fields.insert("content".to_owned(), refusal);
+    }
+    if let Some(content) = fields.get_mut("content")
+        && let Some(text) = joined(content)
+    {
+        *content = text.into();
+    }
+    calls(name, fields)?;
+    Ok(json)
+}
+
+/// The text of parts that are all text.
+fn joined(content: &Value) -> Option<String> {
+    let text = |part: &Value| match part["type"].as_str()? {
+        "text" => part["text"].as_str().map(str::to_owned),
+        "refusal" => part["refusal"].as_str().map(str::to_owned),
+        _ => None,
+    };
+    content.as_array()?.iter().map(text).collect()
+}
+
+/// Checks a message's calls of tools, and reads their arguments.
+fn calls(name: &str, fields: &mut Map<String, Value>) -> Result<()> {
+    let calls = match fields.get_mut("tool_calls") {
+        Some(Value::Array(calls)) => calls,
+        Some(given) if asks(given) => {
+            fail!(Code::BadOption, "{name}.tool_calls is not a list: give a {{ id, type, function }} each");
+        }
+        _ => return Ok(()),
+    };
+    for (i, call) in calls.iter_mut().enumerate() {
+        let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) else {
+            fail!(Code::BadOption, "{name}.tool_calls[{i}] calls no function: this engine knows tools of the type \"function\"");
+        };
+        let called = function.get("name").unwrap_or(&Value::Null);
+        if !called.is_string() {
+            fail!(Code::BadOption, "{name}.tool_calls[{i}].function.name is {}: it must be a text", short(called));
+        }
+        let arguments = function.entry("arguments").or_insert(Value::Null);
+        let read = match &*arguments {
+            Value::Null => Some(Value::Object(Map::new())),
+            Value::String(written) if written.is_empty() => Some(Value::Object(Map::new())),
+            // What is no object stays as the model wrote it.
+            Value::String(written) => serde_json::from_slice(written.as_bytes()).ok().filter(Value::is_object),
+            _ => None,
+        };
+        if let Some(read) = read {
+            *arguments = read;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,14 +37,16 @@ impl Simd {
         [vec![Simd::Portable], arch::available()].concat()
     }
 
-    /// The kernels.
+    /// The kernels. A page never names any, so the linker leaves the portable ones out of its module.
     pub(super) fn kernels(self) -> Result<&'static Kernels> {
-        let available = Simd::available();
-        let chosen = if self == Simd::Auto { available[available.len() - 1] } else { self };
-        if !available.contains(&chosen) {
-            fail!(Code::BadOption, "this CPU or build has no {chosen:?} instructions; it has {available:?}");
+        if self == Simd::Auto {
+            return Ok(arch::widest());
         }
-        Ok(if chosen == Simd::Portable { &PORTABLE } else { arch::kernels(chosen) })
+        let available = Simd::available();
+        if !available.contains(&self) {
+            fail!(Code::BadOption, "this CPU or build has no {self:?} instructions; it has {available:?}");
+        }
+        Ok(if self == Simd::Portable { &PORTABLE } else { arch::kernels(self) })
     }
 }
 
@@ -102,6 +104,10 @@ mod arch {
         [(avx2, Simd::Avx2), (avx512, Simd::Avx512)].into_iter().filter(|&(has, _)| has).map(|(_, simd)| simd).collect()
     }
 
+    pub fn widest() -> &'static Kernels {
+        available().pop().map_or(&PORTABLE, kernels)
+    }
+
     pub fn kernels(simd: Simd) -> &'static Kernels {
         if simd == Simd::Avx512 { &AVX512 } else { &AVX2 }
     }
@@ -118,8 +124,12 @@ mod arch {
         vec![Simd::Simd128]
     }
 
-    pub fn kernels(_: Simd) -> &'static Kernels {
+    pub fn widest() -> &'static Kernels {
         &SIMD128
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        widest()
     }
 }
 
@@ -136,8 +146,12 @@ mod arch {
         vec![Simd::Relaxed]
     }
 
-    pub fn kernels(_: Simd) -> &'static Kernels {
+    pub fn widest() -> &'static Kernels {
         if fours_are_native() { &FOURS } else { &PAIRS }
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        widest()
     }
 }
 
@@ -153,8 +167,12 @@ mod arch {
         vec![Simd::Neon]
     }
 
-    pub fn kernels(_: Simd) -> &'static Kernels {
+    pub fn widest() -> &'static Kernels {
         &NEON
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        widest()
     }
 }
 
@@ -166,7 +184,11 @@ mod arch {
         Vec::new()
     }
 
-    pub fn kernels(_: Simd) -> &'static Kernels {
+    pub fn widest() -> &'static Kernels {
         &PORTABLE
+    }
+
+    pub fn kernels(_: Simd) -> &'static Kernels {
+        widest()
     }
 }

@@ -39,6 +39,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("wgpu", &["gpu"]),
     ("wasm_bindgen", &["web"]),
     ("js_sys", &["web"]),
+    ("serde_wasm_bindgen", &["web"]),
     ("web_sys", &["web"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

@@ -50,6 +50,13 @@ function dice(seed) {
   };
 }
 
+/** So many numbers of `next`, over and over. */
+function repeating(next, count) {
+  const numbers = Array.from({ length: count }, next);
+  let at = 0;
+  return () => numbers[at++ % count];
+}
+
 /** A positive number's bits in half precision, cut off. */
 function half(value) {
   const bits = new Uint32Array(new Float32Array([value]).buffer)[0];
@@ -80,9 +87,10 @@ const ones = (length) => ({
   bytes: Buffer.from(new Float32Array(length).fill(1).buffer),
 });
 
-function tensors({ seed, layers, hidden, intermediate, heads, kvHeads }) {
+function tensors({ seed, layers, hidden, intermediate, heads, kvHeads, period }) {
   const random = dice(seed);
-  const weights = (rows, columns) => matrix(random, rows, columns, () => 1.3 / Math.sqrt(columns));
+  const inside = period ? repeating(random, period) : random;
+  const weights = (rows, columns) => matrix(inside, rows, columns, () => 1.3 / Math.sqrt(columns));
   const louder = { [END]: 1.25 };
   const all = {
     token_embd: matrix(random, TOKENS.length, hidden, (id) =>

@@ -20,6 +20,8 @@ mod kept;
 #[cfg(not(target_os = "unknown"))]
 mod quant;
 #[cfg(not(target_os = "unknown"))]
+mod stored;
+#[cfg(not(target_os = "unknown"))]
 mod text;
 #[cfg(not(target_os = "unknown"))]
 mod weights;

@@ -84,10 +84,15 @@ function defaults(): Kept {
 
 function read(): Kept {
   try {
-    return { ...defaults(), ...(JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Kept>) };
+    return { ...defaults(), ...known(JSON.parse(localStorage.getItem(KEY) ?? "{}")) };
   } catch {
     return defaults(); // Storage is closed to this page, or something else wrote there.
   }
+}
+
+/** The first versions kept no number of tokens, only that these are to be few. */
+function known({ careful, ...kept }: Partial<Kept> & { careful?: boolean }): Partial<Kept> {
+  return careful ? { shortened: CAREFUL_CONTEXT, ...kept } : kept;
 }
 
 export const settings: Kept = $state(read());

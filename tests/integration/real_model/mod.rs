@@ -2,6 +2,7 @@
 
 mod cli;
 mod quality;
+mod qwen;
 mod smollm2;
 
 /// SmolLM2-135M-Instruct, a GGUF file of 4.5 bits a weight.

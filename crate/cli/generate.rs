@@ -35,9 +35,21 @@ enum StatsForm {
 }
 
 impl Run {
+    /// The prompt that a pipe gives. Its last line's end is the pipe's, unless a text is to be gone on with as it stands.
+    fn piped(&self) -> Result<String> {
+        let mut text = read_stdin()?;
+        if !self.raw && text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        Ok(text)
+    }
+
     /// Does it.
     pub async fn run(self) -> Result<()> {
-        let prompt = if self.prompt == "-" { read_stdin()? } else { self.prompt.clone() };
+        let prompt = if self.prompt == "-" { self.piped()? } else { self.prompt.clone() };
         let options = self.sampling.options()?;
         self.sampling.tell_idle();
         let mut model = device::open(&self.model).await?;

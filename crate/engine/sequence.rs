@@ -76,12 +76,14 @@ impl<B: Backend> Engine<B> {
             fail!(Code::BadOption, "there is nothing to compute: the prompt has no tokens");
         }
         if tokens.len() > sequence.ctx_len() {
+            let is_longest = sequence.ctx_len() >= self.config().max_position_embeddings as usize;
             fail!(
                 Code::PromptTooLong,
                 "the prompt has {} tokens and the context holds {}",
                 tokens.len(),
                 sequence.ctx_len();
-                "shorten it or load with a longer context"
+                "{}",
+                if is_longest { "shorten it: the model knows no longer one" } else { "shorten it or load with a longer context" }
             );
         }
         let vocab_size = self.config().vocab_size;

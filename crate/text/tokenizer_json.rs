@@ -20,6 +20,7 @@ const MOST_TOKENS: usize = 1 << 20;
 
 // Rules are left as they are: the library's own readers take what we do not run, and panic on a component that is not JSON.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a model")]
 struct File<'a> {
     #[serde(borrow)]
     added_tokens: Option<&'a RawValue>,
@@ -172,7 +173,10 @@ fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
         Ok(Probe { model }) if model.r#type != "BPE" => {
             bad(format!("tokenizer.json holds a {} model; the models that we run have BPE tokenizers", model.r#type))
         }
-        _ => bad(format!("tokenizer.json cannot be read: {error}; fetch it again")),
+        _ => {
+            let error = json::unreadable("tokenizer.json", tokenizer_json, &error);
+            if error.code == Code::Truncated { error } else { bad(error.message) }
+        }
     }
 }
 

@@ -215,10 +215,13 @@ impl<S: Source> Checkpoint<S> {
     async fn only_gguf(store: &Store<S>, lacks: &str) -> Result<String> {
         let name = store.name();
         let Some(files) = store.source.list().await? else {
-            fail!(Code::NotFound, "{name}: there is {lacks}; name a model's directory or a GGUF file");
+            fail!(
+                Code::NotFound,
+                "{name}: there is {lacks}; name the address of a model's directory or of a GGUF file, for a hub's model https://huggingface.co/OWNER/NAME"
+            );
         };
         let is_empty = files.is_empty();
-        let mut models = files.into_iter().filter(|file| file.ends_with(".gguf") && !is_later_part(file));
+        let mut models = files.into_iter().filter(|file| gguf::is_gguf(file) && !is_later_part(file));
         match (models.next(), models.next()) {
             (Some(file), None) => Ok(file),
             (None, _) if is_empty => fail!(Code::NotAModel, "{name}: the directory is empty; put a model into it, or name another"),
@@ -436,7 +439,7 @@ async fn has_own_head(source: &impl Source, tensors: &BTreeMap<String, Tensor>) 
 
 /// Whether a file is part 2 or a later one of a split model.
 fn is_later_part(file: &str) -> bool {
-    let count = file.strip_suffix(".gguf").and_then(|stem| stem.rsplit_once("-of-")).and_then(|(_, of)| of.parse().ok());
+    let count = file.rsplit_once("-of-").and_then(|(_, of)| of.get(..5)?.parse().ok());
     count.filter(|&count| count <= MOST_SHARDS).and_then(|count| gguf::split_names(file, count)).is_some_and(|names| names[0] != file)
 }
 

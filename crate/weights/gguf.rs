@@ -287,14 +287,21 @@ fn stored(id: u32) -> Stored {
     Stored::Other(other.to_owned())
 }
 
+const ENDING: &str = ".gguf";
+
+/// Whether a file is named as GGUF files are, in whatever case: some systems have no other.
+pub fn is_gguf(file: &str) -> bool {
+    file.to_ascii_lowercase().ends_with(ENDING)
+}
+
 /// The names of all files of a split model, given any one of them: `x-00001-of-00003.gguf`. `None` for a name of another form.
 pub fn split_names(file: &str, count: u64) -> Option<Vec<String>> {
-    let stem = file.strip_suffix(".gguf")?;
+    let (stem, ending) = file.split_at_checked(file.len().checked_sub(ENDING.len())?).filter(|_| is_gguf(file))?;
     let (stem, of) = stem.rsplit_once("-of-")?;
     let (prefix, number) = stem.rsplit_once('-')?;
     let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(number) || !digits(of) || of.parse() != Ok(count) {
         return None;
     }
-    Some((1..=count).map(|number| format!("{prefix}-{number:05}-of-{of}.gguf")).collect())
+    Some((1..=count).map(|number| format!("{prefix}-{number:05}-of-{of}{ending}")).collect())
 }

@@ -63,6 +63,7 @@ struct Entry {
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a weight_map")]
 struct Index {
     weight_map: BTreeMap<String, String>,
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::{Code, Error, Result, fail};
+use crate::json;
 
 /// No system has longer files.
 pub(super) const LONGEST_FILE: u64 = i64::MAX as u64;
@@ -98,14 +99,7 @@ pub(super) fn truncated_header(place: &str, size: u64) -> Error {
 
 /// The error of a file that does not begin as one of its format does.
 pub(super) fn foreign(place: &str, why: &str, begin: &[u8]) -> Error {
-    let what = if begin.starts_with(b"version https://git-lfs") {
-        "a pointer of Git LFS in the file's place; git lfs pull fetches the file"
-    } else if begin.starts_with(b"<") {
-        "a page of the web in the file's place; download the file itself"
-    } else {
-        why
-    };
-    Error::new(Code::NotAModel, format!("{place}: {what}"))
+    Error::new(Code::NotAModel, format!("{place}: {}", json::stand_in(begin).unwrap_or(why)))
 }
 
 /// A directory, or one file in it, through the file system.

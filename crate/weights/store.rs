@@ -51,6 +51,7 @@ const LARGEST_CHUNK: u64 = 64 << 20;
 
 /// `phi-manifest.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object of a converted model")]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: String,

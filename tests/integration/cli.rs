@@ -294,6 +294,21 @@ fn a_missing_gpu_is_told_with_the_option_that_does_without() {
 }
 
 #[test]
+fn a_piped_prompt_ends_before_its_last_line_does() {
+    let model = tiny_chat("piped");
+    let tokens = |arguments: &[&str], input: &str| {
+        let fixed = ["--model", &model, "--backend", "cpu", "--max-tokens", "1", "--stats", "json"];
+        let output = phi(&[&["run"], arguments, &fixed].concat(), input);
+        let line = String::from_utf8(output.stderr).unwrap();
+        serde_json::from_str::<serde_json::Value>(line.lines().last().unwrap()).unwrap()["prompt_tokens"].as_u64().unwrap()
+    };
+    let asked = tokens(&["Hi"], "");
+    assert_eq!(["Hi", "Hi\n", "Hi\r\n"].map(|input| tokens(&["-"], input)), [asked; 3]);
+    assert_eq!(tokens(&["-"], "Hi\n\n"), asked + 1);
+    assert_eq!(tokens(&["--raw", "-"], "Hi\n"), tokens(&["--raw", "Hi"], "") + 1);
+}
+
+#[test]
 fn options_that_change_nothing_are_told() {
     let model = tiny_chat("idle");
     let said = |arguments: &[&str]| {

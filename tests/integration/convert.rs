@@ -232,6 +232,16 @@ fn whatever_goes_wrong_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_stands_in_a_tokenizers_place_is_not_converted() {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut source = tiny_phi();
+    source.files.insert("tokenizer.json".to_owned(), b"version https://git-lfs.github.com/spec/v1\n".as_slice().into());
+    let error = to(&here.path().join("model"), source, Bits::Four).unwrap_err();
+    assert!(error.message.contains("tokenizer.json: a pointer of Git LFS"), "{error}");
+    assert_eq!(names(here.path()), [""; 0]);
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_not_converted() {
     let file = tiny_phi().files.remove("model.safetensors").unwrap();
     let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;

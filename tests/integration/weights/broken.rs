@@ -102,6 +102,22 @@ fn what_was_fetched_in_a_models_place_is_told() {
     }
 }
 
+#[test]
+fn what_was_fetched_in_the_place_of_json_is_told() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    for (file, text, code, told) in [
+        ("config.json", pointer, Code::Malformed, "config.json in memory: a pointer of Git LFS in the file's place; git lfs pull"),
+        ("tokenizer_config.json", "\u{feff}\n<html>", Code::Malformed, "a page of the web in the file's place; download the file"),
+        ("generation_config.json", "{\"a\": tru", Code::Truncated, "the JSON ends after 9 bytes; the file was cut short"),
+        ("config.json", "{\"a\" 1}", Code::Malformed, "no JSON from line 1, column 6 on; the file is damaged, fetch it again"),
+    ] {
+        let mut source = llama_directory();
+        source.files.insert(file.to_owned(), text.into());
+        let error = open(source).err().unwrap();
+        assert!(error.code == code && error.message.contains(told), "no {told} in {error}");
+    }
+}
+
 /// A file in a model's directory that somebody names in its place.
 fn beside(file: &str, text: &str) -> MemorySource {
     let mut source = llama_directory();

@@ -335,6 +335,9 @@ fn models_are_found_where_they_are() {
     fs::write(at("one.gguf"), random_gguf().bytes()).unwrap();
     assert_eq!(code(&at("one.gguf")), None);
     assert_eq!(code(&dir), None, "the only model of a directory");
+    fs::rename(at("one.gguf"), at("one.GGUF")).unwrap();
+    assert_eq!(code(&dir), None, "in capitals, too");
+    fs::rename(at("one.GGUF"), at("one.gguf")).unwrap();
     fs::write(at("config.json"), LLAMA_CONFIG).unwrap();
     assert_eq!(code(&dir), None, "beside a configuration too");
     fs::write(at("two.gguf"), random_gguf().bytes()).unwrap();

@@ -292,7 +292,7 @@ export class Phi {
   async #check(ask: Ask & { kind: "chat" | "complete" }, { signal }: CallOptions): Promise<void> {
     try {
       const check = { ...ask, kind: `check ${ask.kind}` } as Ask;
-      await (await this.#ready(signal)).answer(check, "taken");
+      await (await this.#ready(signal)).answer(check, "taken", signal);
     } catch (error) {
       if (!signal?.aborted) throw error;
     }

@@ -94,8 +94,12 @@ export class Link {
   }
 
   /** The one reply of a kind that a request has. */
-  async answer<K extends Reply["kind"]>(ask: Ask, kind: K): Promise<Reply & { kind: K }> {
-    for await (const reply of this.ask(ask))
+  async answer<K extends Reply["kind"]>(
+    ask: Ask,
+    kind: K,
+    signal?: AbortSignal,
+  ): Promise<Reply & { kind: K }> {
+    for await (const reply of this.ask(ask, signal))
       if (reply.kind === kind) return reply as Reply & { kind: K };
     throw new PhiError(
       "internal",

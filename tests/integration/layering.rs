@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text_assets", &["error", "text", "weights"]),
     ("session", &["error", "op", "backend", "weights", "engine", "text", "text_assets", "clock"]),
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
-    ("convert", &["error", "op", "weights", "text", "text_assets"]),
+    ("convert", &["error", "op", "json", "weights", "text", "text_assets"]),
     ("kept", &["error", "layout", "weights", "convert", "clock"]),
     ("openai", &["error", "text", "session"]),
     ("wire", &["error", "op", "weights", "text", "session"]),

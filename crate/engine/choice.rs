@@ -117,9 +117,10 @@ impl<B: Backend> Engine<B> {
         self.choose(sequence, SampleMode::Greedy).await
     }
 
-    /// As [`Engine::greedy`], with a token drawn as [`Engine::begin_sampling`] was told.
+    /// As [`Engine::greedy`], with a token drawn as [`Engine::begin_sampling`] was told; the largest logit's where it was told nothing.
     pub async fn sample(&mut self, sequence: &mut Sequence) -> Result<u32> {
-        let token = self.choose(sequence, SampleMode::Sampled).await?;
+        let mode = if sequence.sampler.is_some() { SampleMode::Sampled } else { SampleMode::Greedy };
+        let token = self.choose(sequence, mode).await?;
         if let Some(state) = &mut sequence.sampler {
             state.place += 1;
             *state.seen.entry(token).or_default() += 1;

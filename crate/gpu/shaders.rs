@@ -1,6 +1,8 @@
 //! The shader files, and which of them make a module: a kernel first, then the library files that its variant needs, so that
 //! line numbers in errors are the kernel's own.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::params::Layout;
@@ -145,7 +147,8 @@ macro_rules! kernel {
             params: <$params>::LAYOUT,
             bindings: vec![(0, Access::Uniform)],
             reduce: None,
-            source: wgsl!(concat!($name, ".wgsl")).to_owned(),
+            directives: Vec::new(),
+            parts: vec![wgsl!(concat!($name, ".wgsl")).into()],
         }
     };
 }
@@ -231,7 +234,8 @@ impl Shader {
 
     /// The whole module.
     pub fn source(self) -> String {
-        self.module().source
+        let Module { directives, parts, .. } = self.module();
+        directives.into_iter().map(str::trim_end).chain(parts.iter().map(|part| &**part)).collect()
     }
 
     /// The bindings, by number. A matrix's scales and minima are left out where its kind has none.
@@ -264,7 +268,10 @@ struct Module {
     params: Layout,
     bindings: Vec<(u32, Access)>,
     reduce: Option<Reduce>,
-    source: String,
+    /// What must come before all else. It shares the kernel's first line.
+    directives: Vec<&'static str>,
+    /// The kernel, then the library files and constants of its variant.
+    parts: Vec<Cow<'static, str>>,
 }
 
 const SILU: &str = wgsl!("lib/silu.wgsl");
@@ -272,21 +279,19 @@ const ROTATE: &str = wgsl!("lib/rotate.wgsl");
 const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
 
 impl Module {
-    /// Library files.
-    fn with(mut self, library: &str) -> Module {
-        self.source.push_str(library);
+    fn with(mut self, part: impl Into<Cow<'static, str>>) -> Module {
+        self.parts.push(part.into());
         self
     }
 
-    /// Something that must come before all else. It shares the kernel's first line.
-    fn directive(mut self, directive: &str) -> Module {
-        self.source.insert_str(0, directive.trim_end());
+    fn directive(mut self, directive: &'static str) -> Module {
+        self.directives.push(directive);
         self
     }
 
     /// What Rust counts with as well, or sizes of arrays of one invocation, which no override can be.
     fn constant(self, name: &str, value: u32) -> Module {
-        self.with(&format!("const {name}: u32 = {value}u;\n"))
+        self.with(format!("const {name}: u32 = {value}u;\n"))
     }
 
     /// Buffers, from a binding on.
@@ -356,6 +361,6 @@ impl Module {
         self.with(ARGMAX)
             .with(wgsl!("lib/sampler_params.wgsl"))
             .constant("SEEN", op::Sample::SEEN)
-            .with(&format!("const MOST: f32 = {:e};\n", op::Sample::MOST))
+            .with(format!("const MOST: f32 = {:e};\n", op::Sample::MOST))
     }
 }

@@ -228,6 +228,9 @@ async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golde
         }
         alone.push(answer);
     }
+    let mut untold = begin(engine, &turns[0]);
+    assert_eq!(step(engine, &mut untold, true).await, alone[0][0], "what nobody was told to draw is the largest logit's");
+    drop(untold);
     for [a, b] in [[0, 1], [2, 3], [0, 3], [2, 1]] {
         let mut both = [a, b].map(|turn| (turn, begin(engine, &turns[turn]), Vec::new()));
         assert_eq!(engine.sequence(Some(1)).err().unwrap().code, Code::OutOfMemory, "two have all that there is");

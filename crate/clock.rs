@@ -1,11 +1,13 @@
-//! What time it is, and seconds that pass. A browser has no `std::time`; its clock is in `web/clock.rs`.
+//! What time it is, and seconds that pass. A browser has no `std::time`; its clock is in
+//! `web/clock.rs`.
 
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// How many seconds the local time is ahead of UTC now: none where no time zone is known, as under WASI.
+/// How many seconds the local time is ahead of UTC now: none where no time zone is known, as under
+/// WASI.
 pub fn seconds_ahead_of_utc() -> i32 {
     jiff::ZonedDateTime::now().offset().seconds()
 }

@@ -22,14 +22,17 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Converts a model into a new directory: weights that come unquantised as the options say, others as loading would hold them.
+/// Converts a model into a new directory: weights that come unquantised as the options say, others
+/// as loading would hold them.
 ///
-/// The files are written to `DESTINATION.phi-part`, which becomes `destination` when all are complete; whatever goes wrong before
-/// removes it. Memory is bounded by panels of a few megabytes and one matrix's scales, whatever the size of the model.
+/// The files are written to `DESTINATION.phi-part`, which becomes `destination` when all are
+/// complete; whatever goes wrong before removes it. Memory is bounded by panels of a few megabytes
+/// and one matrix's scales, whatever the size of the model.
 ///
 /// # Errors
-/// Those of opening and reading a model, `malformed` for weights that are NaN or infinite, `bad-option` for a destination that is
-/// a file or a directory with something in it, `in-use` where somebody else is writing it, `io` when writing fails.
+/// Those of opening and reading a model, `malformed` for weights that are NaN or infinite,
+/// `bad-option` for a destination that is a file or a directory with something in it, `in-use`
+/// where somebody else is writing it, `io` when writing fails.
 pub async fn convert<S: Source>(
     source: S,
     destination: &Path,
@@ -55,29 +58,41 @@ pub async fn convert<S: Source>(
 
 /// The files beside the weights, by name.
 pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let (tokenizer_json, tokenizer_config, chat_template, generation_config) = match &checkpoint.files {
-        TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config } => {
-            (tokenizer_json.clone(), tokenizer_config.clone(), chat_template.clone(), generation_config.clone())
-        }
-        TextFiles::Gguf(metadata) if metadata.texts("tokenizer.ggml.tokens").is_some() => {
-            let tokenizer = TextAssets::of(checkpoint)?.tokenizer;
-            let mut config = json!({
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "chat_template": metadata.text("tokenizer.chat_template"),
-                "clean_up_tokenization_spaces": false,
-            });
-            for (name, written) in tokenizer.named_tokens() {
-                config[name] = written.as_str().into();
+    let (tokenizer_json, tokenizer_config, chat_template, generation_config) =
+        match &checkpoint.files {
+            TextFiles::HuggingFace {
+                tokenizer_json,
+                tokenizer_config,
+                chat_template,
+                generation_config,
+            } => (
+                tokenizer_json.clone(),
+                tokenizer_config.clone(),
+                chat_template.clone(),
+                generation_config.clone(),
+            ),
+            TextFiles::Gguf(metadata) if metadata.texts("tokenizer.ggml.tokens").is_some() => {
+                let tokenizer = TextAssets::of(checkpoint)?.tokenizer;
+                let mut config = json!({
+                    "tokenizer_class": "PreTrainedTokenizerFast",
+                    "chat_template": metadata.text("tokenizer.chat_template"),
+                    "clean_up_tokenization_spaces": false,
+                });
+                for (name, written) in tokenizer.named_tokens() {
+                    config[name] = written.as_str().into();
+                }
+                (Some(tokenizer.to_json()?), Some(config), None, None)
             }
-            (Some(tokenizer.to_json()?), Some(config), None, None)
-        }
-        TextFiles::Gguf(_) => (None, None, None, None),
-    };
+            TextFiles::Gguf(_) => (None, None, None, None),
+        };
     let mut generation_config = generation_config.unwrap_or_else(|| json!({}));
     if generation_config["eos_token_id"].is_null() {
         generation_config["eos_token_id"] = json!(checkpoint.stop_tokens);
     }
-    let mut texts = vec![("config.json", pretty(&checkpoint.config.to_json())), ("generation_config.json", pretty(&generation_config))];
+    let mut texts = vec![
+        ("config.json", pretty(&checkpoint.config.to_json())),
+        ("generation_config.json", pretty(&generation_config)),
+    ];
     texts.extend(tokenizer_json.map(|bytes| ("tokenizer.json", bytes)));
     texts.extend(tokenizer_config.map(|config| ("tokenizer_config.json", pretty(&config))));
     texts.extend(chat_template.map(|template| ("chat_template.jinja", template.into_bytes())));

@@ -1,7 +1,8 @@
 //! One error type: a clear sentence and a stable code.
 //!
-//! A message says what went wrong, where, and what to do next: "layer 7 down_proj: 4096 of 9216 bytes; the download was cut
-//! short, load again to resume". The code is what programs test for; JavaScript sees the same one.
+//! A message says what went wrong, where, and what to do next: "layer 7 down_proj: 4096 of 9216
+//! bytes; the download was cut short, load again to resume". The code is what programs test for;
+//! JavaScript sees the same one.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -13,7 +14,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The one table of codes: the name here, and the stable spelling that users and JavaScript see.
 macro_rules! codes {
     ($($(#[$doc:meta])+ $name:ident = $spelling:tt,)+) => {
-        /// What kind of thing went wrong. The names are stable: they are part of the public interface.
+        /// What kind of thing went wrong. The names are stable: they are part of the public
+        /// interface.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(test, derive(ts_rs::TS))]
         #[non_exhaustive]
@@ -96,7 +98,8 @@ pub struct Error {
     pub code: Code,
     /// What, where, and what to do next, unless [`Error::advice`] says that.
     pub message: String,
-    /// Apart, and only where there is some: whatever may fail hands errors on, and modules grow with their size.
+    /// Apart, and only where there is some: whatever may fail hands errors on, and modules grow
+    /// with their size.
     more: Option<Box<More>>,
 }
 
@@ -109,7 +112,8 @@ struct More {
 /// What programs go by: figures of an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// With `out-of-memory`: the longest context that there is room for, 0 for none, where that is known.
+    /// With `out-of-memory`: the longest context that there is room for, 0 for none, where that is
+    /// known.
     pub ctx_len: Option<usize>,
     /// With `storage-full`: bytes that are missing, where that is known.
     pub missing: Option<u64>,
@@ -125,11 +129,17 @@ impl Error {
     pub fn reading(path: &Path, error: &io::Error) -> Error {
         let path = path.display().to_string();
         let (code, why) = match error.kind() {
-            ErrorKind::NotFound if path.contains("://") => {
-                (Code::NotFound, "an address; download what is there, and name its file or directory".to_owned())
+            ErrorKind::NotFound if path.contains("://") => (
+                Code::NotFound,
+                "an address; download what is there, and name its file or directory".to_owned(),
+            ),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                (Code::NotFound, "there is no such file or directory".to_owned())
             }
-            ErrorKind::NotFound | ErrorKind::NotADirectory => (Code::NotFound, "there is no such file or directory".to_owned()),
-            ErrorKind::PermissionDenied => (Code::Io, "not allowed to read it; change its permissions, or name a copy".to_owned()),
+            ErrorKind::PermissionDenied => (
+                Code::Io,
+                "not allowed to read it; change its permissions, or name a copy".to_owned(),
+            ),
             ErrorKind::IsADirectory => (Code::Io, "a directory; name a file in it".to_owned()),
             ErrorKind::InvalidData => (Code::Io, "not a text in UTF-8; save it as one".to_owned()),
             _ => (Code::Io, format!("cannot be read: {}", in_words(error))),
@@ -140,11 +150,16 @@ impl Error {
     /// That a file or directory could not be written.
     pub fn writing(path: &Path, error: &io::Error) -> Error {
         let why = match error.kind() {
-            ErrorKind::NotFound => "the directory that it would be in is not there; make that first".to_owned(),
-            ErrorKind::PermissionDenied => "not allowed to write there; name another place".to_owned(),
+            ErrorKind::NotFound => {
+                "the directory that it would be in is not there; make that first".to_owned()
+            }
+            ErrorKind::PermissionDenied => {
+                "not allowed to write there; name another place".to_owned()
+            }
             ErrorKind::IsADirectory => "a directory; name a file".to_owned(),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "the disk is full; make room, or name a place on another disk, and try again".to_owned()
+                "the disk is full; make room, or name a place on another disk, and try again"
+                    .to_owned()
             }
             _ => format!("cannot be written: {}", in_words(error)),
         };
@@ -201,8 +216,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m} bytes")`. What follows a semicolon is advice:
-/// `fail!(Code::NoGpu, "there is no GPU"; "run on the CPU")`.
+/// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m}
+/// bytes")`. What follows a semicolon is advice: `fail!(Code::NoGpu, "there is no GPU"; "run on the
+/// CPU")`.
 macro_rules! fail {
     ($code:expr, $message:literal $(, $argument:expr)*; $($advice:tt)+) => {
         return Err($crate::error::Error::new($code, format!($message $(, $argument)*)).advise(format!($($advice)+)))

@@ -5,7 +5,8 @@ use serde_json::error::Category;
 
 use crate::error::{Code, Error, Result, fail};
 
-/// Values that a file may hold: each takes up to a hundred bytes as a tree, and two in the file. Those in use have fifty thousand.
+/// Values that a file may hold: each takes up to a hundred bytes as a tree, and two in the file.
+/// Those in use have fifty thousand.
 pub const MOST_VALUES: usize = 1 << 19;
 
 /// Parses a JSON file.
@@ -15,7 +16,10 @@ pub const MOST_VALUES: usize = 1 << 19;
 pub(crate) fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T> {
     let bytes = without_mark(bytes);
     if has_too_many_values(bytes) {
-        fail!(Code::Malformed, "{file}: it holds more than {MOST_VALUES} values, the most that we read; fetch it again");
+        fail!(
+            Code::Malformed,
+            "{file}: it holds more than {MOST_VALUES} values, the most that we read; fetch it again"
+        );
     }
     serde_json::from_slice(bytes).map_err(|error| unreadable(file, bytes, &error))
 }
@@ -27,16 +31,24 @@ pub(crate) fn unreadable(file: &str, bytes: &[u8], error: &serde_json::Error) ->
         (Some(what), _) => Error::new(Code::Malformed, format!("{file}: {what}")),
         (None, Category::Eof) => Error::new(
             Code::Truncated,
-            format!("{file}: the JSON ends after {} bytes; the file was cut short, fetch it again", bytes.len()),
+            format!(
+                "{file}: the JSON ends after {} bytes; the file was cut short, fetch it again",
+                bytes.len()
+            ),
         ),
-        (None, Category::Data) => {
-            Error::new(Code::Malformed, format!("{file}: {error}; the file is not as such files are, fetch it again"))
-        }
-        (None, _) => Error::new(Code::Malformed, format!("{file}: no JSON from {place} on; the file is damaged, fetch it again")),
+        (None, Category::Data) => Error::new(
+            Code::Malformed,
+            format!("{file}: {error}; the file is not as such files are, fetch it again"),
+        ),
+        (None, _) => Error::new(
+            Code::Malformed,
+            format!("{file}: no JSON from {place} on; the file is damaged, fetch it again"),
+        ),
     }
 }
 
-/// What lies in the place of a model's file, where that is one of the things that people end up with instead.
+/// What lies in the place of a model's file, where that is one of the things that people end up
+/// with instead.
 pub(crate) fn stand_in(begin: &[u8]) -> Option<&'static str> {
     let begin = without_mark(begin).trim_ascii_start();
     if begin.starts_with(b"version https://git-lfs") {

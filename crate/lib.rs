@@ -1,12 +1,16 @@
 //! phi-wasm: Phi-4-mini and its relatives, whole, on the user's own device.
 //!
-//! Reading order: [`op`] and [`backend`] are the seam, [`weights`] what a model is made of and how it streams, [`model`] the
-//! forward pass, [`engine`] token ids in and logits out, [`text`] words, [`session`] messages in and text out. [`cpu`] and `gpu`
-//! compute. `crate/ARCHITECTURE.md` has the picture.
+//! Reading order: [`op`] and [`backend`] are the seam, [`weights`] what a model is made of and how
+//! it streams, [`model`] the forward pass, [`engine`] token ids in and logits out, [`text`] words,
+//! [`session`] messages in and text out. [`cpu`] and `gpu` compute. `crate/ARCHITECTURE.md` has the
+//! picture.
 
 pub mod backend;
 pub mod bench;
-#[cfg_attr(all(feature = "web", target_family = "wasm", target_os = "unknown"), path = "web/clock.rs")]
+#[cfg_attr(
+    all(feature = "web", target_family = "wasm", target_os = "unknown"),
+    path = "web/clock.rs"
+)]
 mod clock;
 pub mod convert;
 pub mod cpu;

@@ -1,6 +1,6 @@
-//! Requests in OpenAI's shape, in the engine's words: whoever asks in it, a page, a server or a binding, is understood and refused alike.
-//! What OpenAI has and this engine has not is refused rather than ignored, unless it asks for nothing; any other name is a slip of the
-//! pen.
+//! Requests in OpenAI's shape, in the engine's words: whoever asks in it, a page, a server or a
+//! binding, is understood and refused alike. What OpenAI has and this engine has not is refused
+//! rather than ignored, unless it asks for nothing; any other name is a slip of the pen.
 
 use serde_json::{Map, Value};
 
@@ -41,7 +41,8 @@ const IGNORED: [&str; 10] = [
     "prediction",
 ];
 /// What every request may hold, besides how tokens are chosen.
-const COMMON: [&str; 6] = ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
+const COMMON: [&str; 6] =
+    ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
 /// What a conversation may have besides.
 const CHAT: [&str; 3] = ["messages", "max_completion_tokens", "continue_final_message"];
 const COMPLETION: [&str; 1] = ["prompt"];
@@ -68,19 +69,26 @@ pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
 /// As [`chat`].
 pub fn completion(request: &Value) -> Result<(String, GenerateOptions)> {
     let given = asked(request, "complete", &COMPLETION)?;
-    let Some(prompt) = given.read("prompt", "a text", |prompt| prompt.as_str().map(str::to_owned))? else {
+    let Some(prompt) =
+        given.read("prompt", "a text", |prompt| prompt.as_str().map(str::to_owned))?
+    else {
         fail!(Code::BadOption, "there is no prompt: give the text to go on with");
     };
     Ok((prompt, generate_options(&given)?))
 }
 
-/// A conversation as chat templates take it: parts of text are one text, and what calls of tools say in JSON is the object again.
+/// A conversation as chat templates take it: parts of text are one text, and what calls of tools
+/// say in JSON is the object again.
 ///
 /// # Errors
 /// As [`chat`].
 pub fn messages(json: Value) -> Result<Vec<Message>> {
     Message::conversation(match json {
-        Value::Array(all) => all.into_iter().enumerate().map(|(i, one)| message(&format!("messages[{i}]"), one)).collect::<Result<_>>()?,
+        Value::Array(all) => all
+            .into_iter()
+            .enumerate()
+            .map(|(i, one)| message(&format!("messages[{i}]"), one))
+            .collect::<Result<_>>()?,
         other => other,
     })
 }
@@ -95,13 +103,21 @@ fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<Options<'a>
     if let Some(name) = UNSUPPORTED.into_iter().find(|name| given.get(name).is_some_and(asks)) {
         fail!(Code::BadOption, "{name} is not something that this engine can do: leave it out");
     }
-    if let Some(format) = given.get("response_format").filter(|format| asks(format) && format["type"] != "text") {
+    if let Some(format) =
+        given.get("response_format").filter(|format| asks(format) && format["type"] != "text")
+    {
         let format = if format.is_object() { &format["type"] } else { format };
-        fail!(Code::BadOption, "response_format {} is not known: leave it out and ask in words", short(format));
+        fail!(
+            Code::BadOption,
+            "response_format {} is not known: leave it out and ask in words",
+            short(format)
+        );
     }
     given.whole("n", 1..=1, "1: this engine gives one answer at a time, ask several times")?;
     given.flag("stream")?;
-    let is_plain = |options: &Value| options.as_object()?.get("include_usage").is_none_or(Value::is_boolean).then_some(());
+    let is_plain = |options: &Value| {
+        options.as_object()?.get("include_usage").is_none_or(Value::is_boolean).then_some(())
+    };
     given.read("stream_options", "an object such as { include_usage: true }", is_plain)?;
     Ok(given)
 }
@@ -126,7 +142,9 @@ fn generate_options(given: &Options) -> Result<GenerateOptions> {
         list => list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
     };
     Ok(GenerateOptions {
-        max_tokens: newer.or(max_tokens).map_or(GenerateOptions::default().max_tokens, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+        max_tokens: newer.or(max_tokens).map_or(GenerateOptions::default().max_tokens, |most| {
+            usize::try_from(most).unwrap_or(usize::MAX)
+        }),
         sampling: Sampling::of(given)?,
         stop: given.read("stop", "a text or a list of texts", texts)?.unwrap_or_default(),
         continue_final: false,
@@ -138,13 +156,20 @@ fn message(name: &str, mut json: Value) -> Result<Value> {
     let Some(fields) = json.as_object_mut() else { return Ok(json) };
     if let Some(Value::String(role)) = fields.get_mut("role") {
         if !ROLES.contains(&role.as_str()) {
-            fail!(Code::BadOption, "{name}.role is {role:?}: it must be one of {}", ROLES.join(", "));
+            fail!(
+                Code::BadOption,
+                "{name}.role is {role:?}: it must be one of {}",
+                ROLES.join(", ")
+            );
         }
         if role == "developer" {
             *role = "system".to_owned();
         }
     }
-    for (field, why) in [("function_call", "is OpenAI's older form: give tool_calls"), ("audio", "is sound: this engine reads text only")] {
+    for (field, why) in [
+        ("function_call", "is OpenAI's older form: give tool_calls"),
+        ("audio", "is sound: this engine reads text only"),
+    ] {
         if fields.shift_remove(field).is_some_and(|value| asks(&value)) {
             fail!(Code::BadOption, "{name}.{field} {why}");
         }
@@ -178,24 +203,37 @@ fn calls(name: &str, fields: &mut Map<String, Value>) -> Result<()> {
     let calls = match fields.get_mut("tool_calls") {
         Some(Value::Array(calls)) => calls,
         Some(given) if asks(given) => {
-            fail!(Code::BadOption, "{name}.tool_calls is not a list: give a {{ id, type, function }} each");
+            fail!(
+                Code::BadOption,
+                "{name}.tool_calls is not a list: give a {{ id, type, function }} each"
+            );
         }
         _ => return Ok(()),
     };
     for (i, call) in calls.iter_mut().enumerate() {
         let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) else {
-            fail!(Code::BadOption, "{name}.tool_calls[{i}] calls no function: this engine knows tools of the type \"function\"");
+            fail!(
+                Code::BadOption,
+                "{name}.tool_calls[{i}] calls no function: this engine knows tools of the type \
+                    \"function\""
+            );
         };
         let called = function.get("name").unwrap_or(&Value::Null);
         if !called.is_string() {
-            fail!(Code::BadOption, "{name}.tool_calls[{i}].function.name is {}: it must be a text", short(called));
+            fail!(
+                Code::BadOption,
+                "{name}.tool_calls[{i}].function.name is {}: it must be a text",
+                short(called)
+            );
         }
         let arguments = function.entry("arguments").or_insert(Value::Null);
         let read = match &*arguments {
             Value::Null => Some(Value::Object(Map::new())),
             Value::String(written) if written.is_empty() => Some(Value::Object(Map::new())),
             // What is no object stays as the model wrote it.
-            Value::String(written) => serde_json::from_slice(written.as_bytes()).ok().filter(Value::is_object),
+            Value::String(written) => {
+                serde_json::from_slice(written.as_bytes()).ok().filter(Value::is_object)
+            }
             _ => None,
         };
         if let Some(read) = read {

@@ -1,4 +1,5 @@
-//! What a backend's kernels took, where somebody asked it to time them, and what its device does at best.
+//! What a backend's kernels took, where somebody asked it to time them, and what its device does at
+//! best.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -66,7 +67,11 @@ impl Display for Profile {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Peaks { bandwidth, floats, bytes, .. } = self.peaks;
         let [bandwidth, floats, bytes] = [bandwidth, floats, bytes].map(|peak| peak / 1e9);
-        writeln!(f, "the device reads {bandwidth:.1} GB/s and computes {floats:.0} GOP/s in f32, {bytes:.0} in dots of four bytes")?;
+        writeln!(
+            f,
+            "the device reads {bandwidth:.1} GB/s and computes {floats:.0} GOP/s in f32, \
+                {bytes:.0} in dots of four bytes"
+        )?;
         for (phase, kernels) in [("prefill", &self.prefill), ("decode", &self.decode)] {
             let total: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
             let calls: u64 = kernels.iter().map(|kernel| kernel.calls).sum();

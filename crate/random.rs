@@ -1,6 +1,8 @@
-//! Random numbers by seed and place: the same on every platform, and whoever goes on with an answer elsewhere has the same ones.
+//! Random numbers by seed and place: the same on every platform, and whoever goes on with an answer
+//! elsewhere has the same ones.
 
-/// The number at a place of the series of a seed, uniform in 0..1. Steele, Lea and Flood's SplitMix64: a counter and a mixer.
+/// The number at a place of the series of a seed, uniform in 0..1. Steele, Lea and Flood's
+/// SplitMix64: a counter and a mixer.
 pub fn unit(seed: u64, place: u64) -> f64 {
     (mixed(seed, place) >> 11) as f64 / (1u64 << 53) as f64
 }
@@ -18,7 +20,12 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        let first = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423, 4_593_380_528_125_082_431];
+        let first = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+        ];
         assert_eq!([0, 1, 2, 3].map(|place| mixed(1_234_567, place)), first);
     }
 }

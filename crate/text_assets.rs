@@ -1,4 +1,5 @@
-//! What a checkpoint's files say of words: its tokenizer, its chat template and the tokens that end an answer.
+//! What a checkpoint's files say of words: its tokenizer, its chat template and the tokens that end
+//! an answer.
 
 use crate::error::{Code, Result, fail};
 use crate::text::template::ChatTemplate;
@@ -14,7 +15,8 @@ pub struct TextAssets {
     pub tokenizer: Tokenizer,
     /// Messages to text, or why this model cannot converse: it may still continue a text.
     pub template: Result<ChatTemplate>,
-    /// Tokens that end an answer: those that the model's files name, and the vocabulary's own ends of turn.
+    /// Tokens that end an answer: those that the model's files name, and the vocabulary's own ends
+    /// of turn.
     pub stop_tokens: Vec<u32>,
 }
 
@@ -27,7 +29,8 @@ impl TextAssets {
         TextAssets::read(&checkpoint.files, &checkpoint.stop_tokens)
     }
 
-    /// Reads a model's tokenizer and template without its weights, which need not be there; the stop tokens are the vocabulary's alone.
+    /// Reads a model's tokenizer and template without its weights, which need not be there; the
+    /// stop tokens are the vocabulary's alone.
     ///
     /// # Errors
     /// Those of [`TextFiles::open`] and [`TextAssets::of`].
@@ -39,14 +42,24 @@ impl TextAssets {
         let (tokenizer, template_source) = match files {
             TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, .. } => {
                 let Some(json) = tokenizer_json else {
-                    fail!(Code::BadTokenizer, "the model has no tokenizer.json; put the one that belongs to it beside config.json");
+                    fail!(
+                        Code::BadTokenizer,
+                        "the model has no tokenizer.json; put the one that belongs to it beside \
+                            config.json"
+                    );
                 };
-                let in_config = || tokenizer_config.as_ref().and_then(ChatTemplate::source_in).map(str::to_owned);
-                (Tokenizer::from_json(json, tokenizer_config.as_ref())?, chat_template.clone().or_else(in_config))
+                let in_config = || {
+                    tokenizer_config.as_ref().and_then(ChatTemplate::source_in).map(str::to_owned)
+                };
+                (
+                    Tokenizer::from_json(json, tokenizer_config.as_ref())?,
+                    chat_template.clone().or_else(in_config),
+                )
             }
-            TextFiles::Gguf(metadata) => {
-                (Tokenizer::from_vocabulary(vocabulary(metadata)?)?, metadata.text("tokenizer.chat_template").map(str::to_owned))
-            }
+            TextFiles::Gguf(metadata) => (
+                Tokenizer::from_vocabulary(vocabulary(metadata)?)?,
+                metadata.text("tokenizer.chat_template").map(str::to_owned),
+            ),
         };
         let template = ChatTemplate::for_tokenizer(&tokenizer, template_source.as_deref());
         let mut stop_tokens = stop_tokens.to_vec();
@@ -61,7 +74,10 @@ impl TextAssets {
 fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
     let key = |name: &str| format!("tokenizer.ggml.{name}");
     let Some(tokens) = metadata.texts(&key("tokens")) else {
-        fail!(Code::BadTokenizer, "the GGUF file holds no tokenizer.ggml.tokens; its tokenizer is missing");
+        fail!(
+            Code::BadTokenizer,
+            "the GGUF file holds no tokenizer.ggml.tokens; its tokenizer is missing"
+        );
     };
     let text = |name: &str| metadata.text(&key(name)).unwrap_or_default().to_owned();
     let id = |name: &str| metadata.unsigned(&key(name)).and_then(|id| u32::try_from(id).ok());
@@ -72,7 +88,10 @@ fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
         pre: text("pre"),
         tokens: tokens.to_vec(),
         // A type outside i32 is none that exists; the tokenizer refuses it by its number.
-        token_types: types.into_iter().map(|kind| i32::try_from(kind).unwrap_or(i32::MAX)).collect(),
+        token_types: types
+            .into_iter()
+            .map(|kind| i32::try_from(kind).unwrap_or(i32::MAX))
+            .collect(),
         merges: metadata.texts(&key("merges")).unwrap_or_default().to_vec(),
         scores: metadata.floats(&key("scores")).unwrap_or_default(),
         bos: id("bos_token_id"),

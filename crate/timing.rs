@@ -21,7 +21,8 @@ const ENOUGH: f64 = 10.0 * ROUND;
 pub(crate) async fn seconds<B: Backend>(backend: &mut B, ops: &[Op], after: Buf) -> Result<f64> {
     let program = backend.prepare(ops)?;
     backend.ready().await?;
-    // The first run brings everything in, and some drivers compile only then: it never counts. The second tells how many make a measurement.
+    // The first run brings everything in, and some drivers compile only then: it never counts. The
+    // second tells how many make a measurement.
     measure(backend, &program, 1.0, after).await?;
     let (begun, mut least, mut runs) = (clock::seconds(), f64::INFINITY, 1.0);
     for _ in 0..ROUNDS {
@@ -36,7 +37,12 @@ pub(crate) async fn seconds<B: Backend>(backend: &mut B, ops: &[Op], after: Buf)
 }
 
 /// Seconds of each of so many runs, one after the other.
-async fn measure<B: Backend>(backend: &mut B, program: &B::Program, runs: f64, after: Buf) -> Result<f64> {
+async fn measure<B: Backend>(
+    backend: &mut B,
+    program: &B::Program,
+    runs: f64,
+    after: Buf,
+) -> Result<f64> {
     let start = clock::seconds();
     for _ in 0..runs as usize {
         backend.run(program)?;

@@ -1,5 +1,6 @@
-//! What crosses to JavaScript, in TypeScript: `web/types.ts`, written from the Rust types that are sent and read. After a change of one,
-//! `UPDATE_TYPES=1 cargo test --lib typescript` writes it anew.
+//! What crosses to JavaScript, in TypeScript: `web/types.ts`, written from the Rust types that are
+//! sent and read. After a change of one, `UPDATE_TYPES=1 cargo test --lib typescript` writes it
+//! anew.
 
 use std::{env, fs};
 
@@ -36,7 +37,10 @@ fn types_are_those_of_the_rust_code() {
         fs::write(PATH, written).expect("the file can be written");
         return;
     }
-    assert!(written == FILE, "{PATH} is not as the Rust types say: UPDATE_TYPES=1 cargo test --lib typescript\n{written}");
+    assert!(
+        written == FILE,
+        "{PATH} is not as the Rust types say: UPDATE_TYPES=1 cargo test --lib typescript\n{written}"
+    );
 }
 
 /// A type's declaration, a field a line.
@@ -52,7 +56,8 @@ fn declared<T: TS>() -> String {
         let indent = if text.ends_with('\n') { "  ".repeat(depth - closes) } else { String::new() };
         depth = depth + braces('{') - braces('}');
         let inner = if line.starts_with('*') { " " } else { "" };
-        let (line, end) = line.strip_suffix(',').filter(|_| !is_comment).map_or((line, ""), |line| (line, ";"));
+        let (line, end) =
+            line.strip_suffix(',').filter(|_| !is_comment).map_or((line, ""), |line| (line, ";"));
         text += &format!("{indent}{inner}{line}{end}\n");
     }
     text

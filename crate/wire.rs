@@ -1,5 +1,6 @@
-//! Plain data between the engine and whoever drives it from another language: how a model is to be loaded, how far that is, what was
-//! loaded, how a conversation is rendered. Requests are OpenAI's ([`crate::openai`]); answers are told in [`crate::session::Event`]s.
+//! Plain data between the engine and whoever drives it from another language: how a model is to be
+//! loaded, how far that is, what was loaded, how a conversation is rendered. Requests are OpenAI's
+//! ([`crate::openai`]); answers are told in [`crate::session::Event`]s.
 
 use std::collections::BTreeMap;
 
@@ -28,11 +29,12 @@ pub struct LoadSettings {
     /// How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise.
     #[cfg_attr(test, ts(optional, type = "\"f16\" | \"f32\""))]
     kv: Option<KvKind>,
-    /// Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a module with threads.
+    /// Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than
+    /// one needs a module with threads.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub threads: usize,
-    /// Time again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise that is done once for each GPU, browser
-    /// and version of the engine.
+    /// Time again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise
+    /// that is done once for each GPU, browser and version of the engine.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub retune: bool,
     /// What `tunedGpus` gave.
@@ -44,7 +46,8 @@ pub struct LoadSettings {
     /// Whether `auto` measures a GPU that is a program on the CPU, too; otherwise it takes the CPU.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub software_gpu: bool,
-    /// The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that is kept is compared with them.
+    /// The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that
+    /// is kept is compared with them.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub sha256: BTreeMap<String, String>,
 }
@@ -55,10 +58,25 @@ impl LoadSettings {
     /// # Errors
     /// `bad-option`, naming the option, its value and what it may be.
     pub fn from_json(json: &Value) -> Result<LoadSettings> {
-        const NAMES: [&str; 11] =
-            ["model", "backend", "bits", "ctxLen", "kv", "threads", "retune", "knownGpus", "knownBackends", "softwareGpu", "sha256"];
+        const NAMES: [&str; 11] = [
+            "model",
+            "backend",
+            "bits",
+            "ctxLen",
+            "kv",
+            "threads",
+            "retune",
+            "knownGpus",
+            "knownBackends",
+            "softwareGpu",
+            "sha256",
+        ];
         let given = Options::of(json, "load", &NAMES)?;
-        let text = |name| given.read(name, "a text", |text| text.as_str().map(str::to_owned)).map(Option::unwrap_or_default);
+        let text = |name| {
+            given
+                .read(name, "a text", |text| text.as_str().map(str::to_owned))
+                .map(Option::unwrap_or_default)
+        };
         let count = |name| {
             let needed = "a whole number from 0 to 4294967295";
             Ok(given.whole(name, 0..=u32::MAX.into(), needed)?.map(|number| number as usize))
@@ -74,9 +92,16 @@ impl LoadSettings {
             "f32" => Some(KvKind::F32),
             _ => None,
         };
-        let hashes =
-            |files: &Value| files.as_object()?.iter().map(|(file, hash)| Some((file.clone(), hash.as_str()?.to_owned()))).collect();
-        let bits = |number: &Value| Bits::ALL.into_iter().find(|bits| number.as_f64() == Some(bits.number().into()));
+        let hashes = |files: &Value| {
+            files
+                .as_object()?
+                .iter()
+                .map(|(file, hash)| Some((file.clone(), hash.as_str()?.to_owned())))
+                .collect()
+        };
+        let bits = |number: &Value| {
+            Bits::ALL.into_iter().find(|bits| number.as_f64() == Some(bits.number().into()))
+        };
         Ok(LoadSettings {
             backend: given.read("backend", "auto, gpu or cpu", backend)?.unwrap_or_default(),
             bits: given.read("bits", "4, 5, 8, 16 or 32", bits)?,
@@ -87,13 +112,19 @@ impl LoadSettings {
             known_gpus: text("knownGpus")?,
             known_backends: text("knownBackends")?,
             software_gpu: given.flag("softwareGpu")?,
-            sha256: given.read("sha256", "an object of hashes by the names of files", hashes)?.unwrap_or_default(),
+            sha256: given
+                .read("sha256", "an object of hashes by the names of files", hashes)?
+                .unwrap_or_default(),
         })
     }
 
     /// The options of a session.
     pub fn for_session(&self) -> LoadOptions {
-        LoadOptions { format: self.bits.unwrap_or_default().into(), ctx_len: self.ctx_len, kv: self.kv }
+        LoadOptions {
+            format: self.bits.unwrap_or_default().into(),
+            ctx_len: self.ctx_len,
+            kv: self.kv,
+        }
     }
 }
 
@@ -171,14 +202,23 @@ impl TemplateOptions {
     /// # Errors
     /// `bad-option`, naming the option, its value and what it may be.
     pub fn from_json(json: &Value) -> Result<TemplateOptions> {
-        let options = Options::of(json, "a chat template", &["tools", "addGenerationPrompt", "continueFinal"])?;
+        let options = Options::of(
+            json,
+            "a chat template",
+            &["tools", "addGenerationPrompt", "continueFinal"],
+        )?;
         let tools = match options.get("tools") {
             None => None,
             Some(Value::Array(tools)) => Some(tools.clone()),
             Some(_) => fail!(Code::BadOption, "tools is no list; give a description each"),
         };
-        let add_generation_prompt = options.get("addGenerationPrompt").is_none() || options.flag("addGenerationPrompt")?;
-        Ok(TemplateOptions { tools, add_generation_prompt, continue_final: options.flag("continueFinal")? })
+        let add_generation_prompt =
+            options.get("addGenerationPrompt").is_none() || options.flag("addGenerationPrompt")?;
+        Ok(TemplateOptions {
+            tools,
+            add_generation_prompt,
+            continue_final: options.flag("continueFinal")?,
+        })
     }
 
     /// How the prompt ends.
@@ -207,15 +247,25 @@ mod tests {
         assert_eq!((settings.backend, settings.threads, settings.retune), (Wanted::Cpu, 2, false));
         assert_eq!((format, ctx_len, kv), (Bits::ALL[2].into(), Some(512), Some(KvKind::F32)));
         assert_eq!(settings.sha256["a"], "00");
-        let LoadOptions { format, ctx_len, kv } = LoadSettings::from_json(&json!({"model": "m"})).unwrap().for_session();
+        let LoadOptions { format, ctx_len, kv } =
+            LoadSettings::from_json(&json!({"model": "m"})).unwrap().for_session();
         assert_eq!((format, ctx_len, kv), (Bits::default().into(), None, None));
         for (given, sentence) in [
             (json!({"bits": 3}), "bits is 3: it must be 4, 5, 8, 16 or 32"),
             (json!({"backend": "npu"}), "backend is \"npu\": it must be auto, gpu or cpu"),
             (json!({"kv": "q8"}), "kv is \"q8\": it must be f16 or f32"),
-            (json!({"threads": -1}), "threads is -1: it must be a whole number from 0 to 4294967295"),
-            (json!({"sha256": {"a": 1}}), "sha256 is an object: it must be an object of hashes by the names of files"),
-            (json!({"contextLength": 1}), "contextLength is no option of load: check its spelling, or leave it out"),
+            (
+                json!({"threads": -1}),
+                "threads is -1: it must be a whole number from 0 to 4294967295",
+            ),
+            (
+                json!({"sha256": {"a": 1}}),
+                "sha256 is an object: it must be an object of hashes by the names of files",
+            ),
+            (
+                json!({"contextLength": 1}),
+                "contextLength is no option of load: check its spelling, or leave it out",
+            ),
         ] {
             assert_eq!(LoadSettings::from_json(&given).unwrap_err().message, sentence, "{given}");
         }

@@ -1,4 +1,5 @@
-//! Converting streams: memory does not grow with the model. Alone in its binary, since it counts all that is allocated.
+//! Converting streams: memory does not grow with the model. Alone in its binary, since it counts
+//! all that is allocated.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
@@ -41,7 +42,8 @@ const HIDDEN: usize = 2048;
 const VOCABULARY: usize = 65_536;
 const INTERMEDIATE: usize = 8192;
 
-/// One wide layer under a large vocabulary, in a file of zeros that takes no room on the disk: 403 MB of bf16.
+/// One wide layer under a large vocabulary, in a file of zeros that takes no room on the disk: 403
+/// MB of bf16.
 fn sparse_model(directory: &std::path::Path) -> u64 {
     fs::create_dir(directory).unwrap();
     let config = serde_json::json!({
@@ -80,10 +82,17 @@ fn memory_is_bounded_whatever_the_size() {
     assert!(bytes > 384 << 20);
     let before = NOW.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
-    let report = block_on(convert(DirSource::open(&source).unwrap(), &here.path().join("model"), Bits::Four, &mut |_| {})).unwrap();
+    let report = block_on(convert(
+        DirSource::open(&source).unwrap(),
+        &here.path().join("model"),
+        Bits::Four,
+        &mut |_| {},
+    ))
+    .unwrap();
     let most = MOST.load(Ordering::Relaxed) - before;
     println!("{most} bytes at most, for {bytes}");
     assert_eq!(report.kinds[0].weights, (bytes / 2) - 3 * HIDDEN as u64);
-    // A panel of 4 MiB as it was, as floats and packed, and the embedding's scales, twice as they grow.
+    // A panel of 4 MiB as it was, as floats and packed, and the embedding's scales, twice as they
+    // grow.
     assert!(most < 48 << 20, "{most} bytes of memory for a model of {bytes}");
 }

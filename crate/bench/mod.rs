@@ -1,4 +1,5 @@
-//! How fast a model runs: prefill and decoding, timed on token ids. No words, so that no tokenizer takes memory or time.
+//! How fast a model runs: prefill and decoding, timed on token ids. No words, so that no tokenizer
+//! takes memory or time.
 
 #[cfg_attr(target_family = "wasm", path = "memory_wasm.rs")]
 mod memory;
@@ -13,9 +14,11 @@ use crate::error::{Code, Result, fail};
 use crate::profile::{Kernel, Profile};
 use crate::weights::config::Config;
 
-/// Tokens of the prompt that warms caches, pools and pages up: enough to compile a GPU's kernels for many.
+/// Tokens of the prompt that warms caches, pools and pages up: enough to compile a GPU's kernels
+/// for many.
 const WARM_UP: usize = 16;
-/// Positions that are allocated unless the run needs more: what the engines that we compare with are given.
+/// Positions that are allocated unless the run needs more: what the engines that we compare with
+/// are given.
 const CTX_LEN: usize = 2048;
 
 /// What to time.
@@ -41,7 +44,8 @@ pub struct Figures {
     pub prefill_tps: f64,
     /// Tokens generated a second: choosing each, and computing the logits that follow.
     pub decode_tps: f64,
-    /// The most memory that this process has had, or the module's memory under wasm; unknown on some systems.
+    /// The most memory that this process has had, or the module's memory under wasm; unknown on
+    /// some systems.
     pub peak_bytes: Option<u64>,
     /// Bytes of weights, keys and values that a token reads half-way through decoding.
     pub bytes_per_token: u64,
@@ -52,7 +56,8 @@ pub struct Figures {
 }
 
 impl Plan {
-    /// Positions that the run needs; more, where the model has them, since others allocate more too.
+    /// Positions that the run needs; more, where the model has them, since others allocate more
+    /// too.
     pub fn ctx_len(&self, config: &Config) -> usize {
         let longest = config.max_position_embeddings as usize;
         self.prompt.saturating_add(self.generate).max(CTX_LEN.min(longest))
@@ -62,8 +67,13 @@ impl Plan {
 /// Times a loaded model.
 ///
 /// # Errors
-/// `bad-option` for a plan that reads or generates nothing; `prompt-too-long` and `context-full` for one that does not fit.
-pub async fn measure<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, plan: Plan) -> Result<Figures> {
+/// `bad-option` for a plan that reads or generates nothing; `prompt-too-long` and `context-full`
+/// for one that does not fit.
+pub async fn measure<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    plan: Plan,
+) -> Result<Figures> {
     if plan.prompt == 0 || plan.generate == 0 {
         fail!(Code::BadOption, "a benchmark needs a token to read and one to generate, at least");
     }
@@ -93,10 +103,18 @@ struct Times {
     decode_kernels: Option<Vec<Kernel>>,
 }
 
-/// Times prefill and decoding. Prompts of different `first` ids share nothing that the cache could keep.
-async fn time<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, plan: Plan, first: u32) -> Result<Times> {
+/// Times prefill and decoding. Prompts of different `first` ids share nothing that the cache could
+/// keep.
+async fn time<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    plan: Plan,
+    first: u32,
+) -> Result<Times> {
     let vocab_size = engine.config().vocab_size;
-    let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect();
+    let prompt: Vec<u32> = (0..plan.prompt as u32)
+        .map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size)
+        .collect();
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(sequence, &prompt)?;

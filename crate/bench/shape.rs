@@ -1,8 +1,8 @@
-//! Models of given sizes without any sense: pseudo-random weights in GGUF's Q4_0, to time engines on where nobody may fetch the
-//! real ones. Speed depends on sizes and types only.
+//! Models of given sizes without any sense: pseudo-random weights in GGUF's Q4_0, to time engines
+//! on where nobody may fetch the real ones. Speed depends on sizes and types only.
 //!
-//! The files are such that llama.cpp reads them, too. Their vocabulary is the 256 bytes and fillers that no text leads to, so a
-//! text of N ASCII characters is N tokens in every engine.
+//! The files are such that llama.cpp reads them, too. Their vocabulary is the 256 bytes and fillers
+//! that no text leads to, so a text of N ASCII characters is N tokens in every engine.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::weights::gguf::write::{ALIGNMENT, Meta, Tensor, VERSION, header};
 use crate::weights::write::Target;
 
-/// A part of a split model ends before the tensor that would make it larger: browsers hand out no buffer of 2 GB.
+/// A part of a split model ends before the tensor that would make it larger: browsers hand out no
+/// buffer of 2 GB.
 pub const FILE_BYTES: u64 = 1_500_000_000;
 
 const F32: u32 = 0;
@@ -54,7 +55,8 @@ impl Shape {
         vocabulary: 200_064,
     };
 
-    /// The sizes of SmolLM2-135M: 76 MB. A copied command can be timed on it where the real one is not at hand.
+    /// The sizes of SmolLM2-135M: 76 MB. A copied command can be timed on it where the real one is
+    /// not at hand.
     pub const SMOLLM2: Shape = Shape {
         name: "smollm2",
         hidden: 576,
@@ -95,11 +97,17 @@ impl Shape {
         self.tensors().iter().map(Planned::bytes).sum()
     }
 
-    /// Writes the model, from front to back, in parts of at most about `file_bytes`. `progress` hears of bytes as they go out.
+    /// Writes the model, from front to back, in parts of at most about `file_bytes`. `progress`
+    /// hears of bytes as they go out.
     ///
     /// # Errors
     /// The target's own.
-    pub fn write(&self, target: &mut impl Target, file_bytes: u64, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    pub fn write(
+        &self,
+        target: &mut impl Target,
+        file_bytes: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let parts = self.parts(file_bytes);
         let count = parts.iter().map(Vec::len).sum();
         let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
@@ -119,7 +127,11 @@ impl Shape {
 
     /// A part's name, as llama.cpp wants it.
     fn file(&self, number: usize, of: usize) -> String {
-        if of == 1 { format!("{}.Q4_0.gguf", self.name) } else { format!("{}.Q4_0-{:05}-of-{of:05}.gguf", self.name, number + 1) }
+        if of == 1 {
+            format!("{}.Q4_0.gguf", self.name)
+        } else {
+            format!("{}.Q4_0-{:05}-of-{of:05}.gguf", self.name, number + 1)
+        }
     }
 
     fn parts(&self, file_bytes: u64) -> Vec<Vec<Planned>> {
@@ -133,14 +145,17 @@ impl Shape {
                     parts.push(vec![tensor]);
                 }
             }
-            room = room.saturating_sub(parts.last().and_then(|part| part.last()).map_or(0, Planned::bytes));
+            room = room.saturating_sub(
+                parts.last().and_then(|part| part.last()).map_or(0, Planned::bytes),
+            );
         }
         parts
     }
 
     fn tensors(&self) -> Vec<Planned> {
         let (hidden, inter) = (self.hidden, self.intermediate);
-        let (q_width, qkv_width) = (self.heads * self.head_dim, (self.heads + 2 * self.kv_heads) * self.head_dim);
+        let (q_width, qkv_width) =
+            (self.heads * self.head_dim, (self.heads + 2 * self.kv_heads) * self.head_dim);
         let mut all = vec![Planned::matrix("token_embd", self.vocabulary, hidden)];
         for layer in 0..self.layers {
             let name = |tensor: &str| format!("blk.{layer}.{tensor}");
@@ -201,15 +216,28 @@ impl Shape {
 const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 
-/// The character that stands for each byte in byte-level vocabularies: itself where it can be seen, else one from U+0100 on.
+/// The character that stands for each byte in byte-level vocabularies: itself where it can be seen,
+/// else one from U+0100 on.
 fn byte_tokens() -> Vec<char> {
     let seen: BTreeSet<u32> = (0x21..=0x7e).chain(0xa1..=0xac).chain(0xae..=0xff).collect();
     let mut others = 0x100..;
-    (0..256).filter_map(|byte| if seen.contains(&byte) { char::from_u32(byte) } else { others.next().and_then(char::from_u32) }).collect()
+    (0..256)
+        .filter_map(|byte| {
+            if seen.contains(&byte) {
+                char::from_u32(byte)
+            } else {
+                others.next().and_then(char::from_u32)
+            }
+        })
+        .collect()
 }
 
 fn split(number: usize, of: usize, tensors: usize) -> [(&'static str, Meta); 3] {
-    [("split.no", Meta::U16(number as u16)), ("split.count", Meta::U16(of as u16)), ("split.tensors.count", Meta::I32(tensors as i32))]
+    [
+        ("split.no", Meta::U16(number as u16)),
+        ("split.count", Meta::U16(of as u16)),
+        ("split.tensors.count", Meta::I32(tensors as i32)),
+    ]
 }
 
 /// A tensor that will be written.
@@ -221,7 +249,11 @@ struct Planned {
 
 impl Planned {
     fn matrix(name: &str, rows: u32, cols: u32) -> Planned {
-        Planned { name: format!("{name}.weight"), dims: vec![u64::from(cols), u64::from(rows)], stored: Q4_0 }
+        Planned {
+            name: format!("{name}.weight"),
+            dims: vec![u64::from(cols), u64::from(rows)],
+            stored: Q4_0,
+        }
     }
 
     fn norm(name: &str, len: u32) -> Planned {
@@ -237,8 +269,14 @@ impl Planned {
         Tensor { name: &self.name, dims: &self.dims, stored: self.stored, bytes: self.bytes() }
     }
 
-    /// Norms are ones. Weights are small enough that activations neither grow nor vanish over the layers.
-    fn write(&self, target: &mut impl Target, dice: &mut Dice, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    /// Norms are ones. Weights are small enough that activations neither grow nor vanish over the
+    /// layers.
+    fn write(
+        &self,
+        target: &mut impl Target,
+        dice: &mut Dice,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let bytes = self.bytes();
         let mut buffer = Vec::new();
         for from in (0..bytes).step_by(PIECE as usize) {

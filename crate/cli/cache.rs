@@ -13,7 +13,12 @@ use super::{output, whole};
 pub fn folder() -> Result<PathBuf> {
     let given = env::var_os("PHI_WASM_CACHE").map(PathBuf::from);
     let home = || env::home_dir().map(|home| home.join(".cache/phi-wasm"));
-    let none = || Error::new(Code::BadOption, "there is no home directory for the cache; name a folder with PHI_WASM_CACHE");
+    let none = || {
+        Error::new(
+            Code::BadOption,
+            "there is no home directory for the cache; name a folder with PHI_WASM_CACHE",
+        )
+    };
     given.or_else(home).ok_or_else(none)
 }
 
@@ -39,10 +44,13 @@ pub fn keep_tuned<B: Backend>(engine: &Engine<B>) {
 pub fn keep(file: &str, text: &str) {
     let kept = folder().and_then(|folder| {
         let file = folder.join(file);
-        let written = fs::create_dir_all(&folder).and_then(|()| whole::write(&file, text.as_bytes()));
+        let written =
+            fs::create_dir_all(&folder).and_then(|()| whole::write(&file, text.as_bytes()));
         written.map_err(|error| Error::writing(&file, &error))
     });
     if let Err(error) = kept {
-        output::note(format_args!("phi: what was measured is measured again the next time: {error}"));
+        output::note(format_args!(
+            "phi: what was measured is measured again the next time: {error}"
+        ));
     }
 }

@@ -14,7 +14,8 @@ use super::lines::{Interrupts, Lines};
 use super::options::{ModelArgs, SamplingArgs};
 use super::{advice, device, output, whole};
 
-/// Converse in the terminal. /help lists what can be said besides questions; Ctrl-C stops an answer, and the end of input ends.
+/// Converse in the terminal. /help lists what can be said besides questions; Ctrl-C stops an
+/// answer, and the end of input ends.
 #[derive(Debug, Args)]
 pub struct Chat {
     #[command(flatten)]
@@ -42,7 +43,10 @@ impl Chat {
         let mut model = device::open(&self.model).await.map_err(advice::chatting)?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
-            output::note(format_args!("{} on {}; /help lists the commands.", loaded.model, loaded.backend));
+            output::note(format_args!(
+                "{} on {}; /help lists the commands.",
+                loaded.model, loaded.backend
+            ));
         }
         let mut conversation = Conversation { system: self.system, turns: Vec::new() };
         let mut unanswered = None;
@@ -67,7 +71,9 @@ impl Chat {
         }
         match unanswered {
             // Who types has read it.
-            Some(code) if !lines.are_typed() => Err(Error::new(code, "the last question has no answer")),
+            Some(code) if !lines.are_typed() => {
+                Err(Error::new(code, "the last question has no answer"))
+            }
             _ => Ok(()),
         }
     }
@@ -82,9 +88,11 @@ fn tell(outcome: Result<String>) {
 
 /// The file that is meant: quotes around its name are none of it, and ~ is the user's own folder.
 fn file_named(text: &str) -> PathBuf {
-    let unquoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    let unquoted =
+        ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
     let name = unquoted.unwrap_or(text);
-    let at_home = name.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(is_separator));
+    let at_home =
+        name.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(is_separator));
     match at_home.zip(env::home_dir()) {
         Some((rest, home)) => home.join(rest.trim_start_matches(is_separator)),
         None => name.into(),
@@ -120,11 +128,15 @@ struct Conversation {
 
 impl Conversation {
     fn messages(&self) -> Vec<Message> {
-        self.system.iter().map(|text| Message::system(text.as_str())).chain(self.turns.iter().cloned()).collect()
+        self.system
+            .iter()
+            .map(|text| Message::system(text.as_str()))
+            .chain(self.turns.iter().cloned())
+            .collect()
     }
 
-    /// Prints the answer and keeps it, also one that was stopped. A question that has none is forgotten, since most templates want turns to
-    /// alternate.
+    /// Prints the answer and keeps it, also one that was stopped. A question that has none is
+    /// forgotten, since most templates want turns to alternate.
     async fn ask(
         &mut self,
         question: &str,
@@ -170,15 +182,23 @@ impl Conversation {
                 self.turns.clear();
                 Ok("The conversation is forgotten.".to_owned())
             }
-            "save" if rest.is_empty() => Err(Error::new(Code::BadOption, "/save needs the name of a file")),
+            "save" if rest.is_empty() => {
+                Err(Error::new(Code::BadOption, "/save needs the name of a file"))
+            }
             "save" => self.save(&file_named(rest)),
-            _ => Err(Error::new(Code::BadOption, format!("there is no /{command}; /help lists the commands"))),
+            _ => Err(Error::new(
+                Code::BadOption,
+                format!("there is no /{command}; /help lists the commands"),
+            )),
         }
     }
 
     fn save(&self, file: &Path) -> Result<String> {
         let (messages, shown) = (self.messages(), file.display());
-        match serde_json::to_vec_pretty(&messages).map_err(Into::into).and_then(|json| whole::write(file, &json)) {
+        match serde_json::to_vec_pretty(&messages)
+            .map_err(Into::into)
+            .and_then(|json| whole::write(file, &json))
+        {
             Ok(()) if messages.len() == 1 => Ok(format!("{shown} has 1 message.")),
             Ok(()) => Ok(format!("{shown} has {} messages.", messages.len())),
             Err(error) => Err(Error::writing(file, &error)),

@@ -28,14 +28,17 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     if wanted != Wanted::Cpu {
         match gpu::open(wanted, &args.compute).await {
             // What the error advises is done.
-            Err(error) if wanted == Wanted::Auto => output::note(format_args!("phi: computing on the CPU: {}", error.message)),
+            Err(error) if wanted == Wanted::Auto => {
+                output::note(format_args!("phi: computing on the CPU: {}", error.message))
+            }
             gpu => return task.on(gpu?).await,
         }
     }
     task.on(cpu(args)?).await
 }
 
-/// Loads the model onto the backend that the arguments ask for, where it stays as long as that does.
+/// Loads the model onto the backend that the arguments ask for, where it stays as long as that
+/// does.
 pub async fn open(args: &ModelArgs) -> Result<ResilientSession<Terminal>> {
     args.source()?;
     let terminal = Terminal { args: args.clone(), bar: RefCell::default() };

@@ -35,7 +35,8 @@ enum StatsForm {
 }
 
 impl Run {
-    /// The prompt that a pipe gives. Its last line's end is the pipe's, unless a text is to be gone on with as it stands.
+    /// The prompt that a pipe gives. Its last line's end is the pipe's, unless a text is to be gone
+    /// on with as it stands.
     fn piped(&self) -> Result<String> {
         let mut text = read_stdin()?;
         if !self.raw && text.ends_with('\n') {
@@ -56,12 +57,19 @@ impl Run {
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {
-            let messages: Vec<_> = self.system.into_iter().map(Message::system).chain([Message::user(prompt)]).collect();
+            let messages: Vec<_> = self
+                .system
+                .into_iter()
+                .map(Message::system)
+                .chain([Message::user(prompt)])
+                .collect();
             model.chat(&messages, &options).await?
         };
         let (_, stats) = print_answer(answer, &|| false).await?;
         match self.stats {
-            Some(StatsForm::Json) => output::note(json(&stats, model.describe().and_then(|loaded| loaded.measured))),
+            Some(StatsForm::Json) => {
+                output::note(json(&stats, model.describe().and_then(|loaded| loaded.measured)))
+            }
             None => output::note(sentence(&stats)),
         }
         Ok(())
@@ -69,7 +77,10 @@ impl Run {
 }
 
 /// Streams an answer to standard output, until it is stopped, and returns its text and figures.
-pub async fn print_answer<H: Host>(mut answer: ResilientAnswer<'_, H>, is_stopped: &dyn Fn() -> bool) -> Result<(String, Stats)> {
+pub async fn print_answer<H: Host>(
+    mut answer: ResilientAnswer<'_, H>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<(String, Stats)> {
     let mut whole = String::new();
     let bar = progress::Prefill::new();
     while let Some(event) = answer.next().await? {
@@ -100,10 +111,18 @@ pub async fn print_answer<H: Host>(mut answer: ResilientAnswer<'_, H>, is_stoppe
 
 /// Figures for people.
 pub fn sentence(stats: &Stats) -> String {
-    let reused = if stats.cached_tokens > 0 { format!(" ({} from the cache)", stats.cached_tokens) } else { String::new() };
+    let reused = if stats.cached_tokens > 0 {
+        format!(" ({} from the cache)", stats.cached_tokens)
+    } else {
+        String::new()
+    };
     format!(
         "{} prompt tokens{reused} at {:.1} tok/s, {} generated at {:.1} tok/s on {}",
-        stats.prompt_tokens, stats.prefill_tps, stats.generated_tokens, stats.decode_tps, stats.backend
+        stats.prompt_tokens,
+        stats.prefill_tps,
+        stats.generated_tokens,
+        stats.decode_tps,
+        stats.backend
     )
 }
 

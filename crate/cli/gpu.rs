@@ -15,7 +15,13 @@ pub const DEFAULT: Wanted = Wanted::Auto;
 pub async fn open(wanted: Wanted, args: &ComputeArgs) -> Result<Gpu> {
     let tune = Tune { known: cache::known(cache::GPUS), host: String::new(), anew: args.retune };
     let hardware_only = wanted == Wanted::Auto && !args.software_gpu;
-    Gpu::new(GpuOptions { profile: args.profile, tune: Some(tune), hardware_only, ..GpuOptions::default() }).await
+    Gpu::new(GpuOptions {
+        profile: args.profile,
+        tune: Some(tune),
+        hardware_only,
+        ..GpuOptions::default()
+    })
+    .await
 }
 
 /// This machine's GPU and CPU, and what is known of them.

@@ -29,18 +29,29 @@ impl Inspect {
             checkpoint.stop_tokens
         ))?;
         let mut kinds: BTreeMap<String, (usize, u64)> = BTreeMap::new();
-        output::line(format_args!("{:<52} {:<18} {:<6} {:>12}  file", "tensor", "shape", "kind", "size"))?;
+        output::line(format_args!(
+            "{:<52} {:<18} {:<6} {:>12}  file",
+            "tensor", "shape", "kind", "size"
+        ))?;
         for tensor in checkpoint.tensors() {
             let shape = format!("{:?}", tensor.shape);
             let size = HumanBytes(tensor.bytes).to_string();
-            output::line(format_args!("{:<52} {shape:<18} {:<6} {size:>12}  {}", tensor.name, tensor.stored.name(), tensor.file))?;
+            output::line(format_args!(
+                "{:<52} {shape:<18} {:<6} {size:>12}  {}",
+                tensor.name,
+                tensor.stored.name(),
+                tensor.file
+            ))?;
             let (count, bytes) = kinds.entry(tensor.stored.name().to_owned()).or_default();
             *count += 1;
             *bytes += tensor.bytes;
         }
         output::line("")?;
         for (kind, (count, bytes)) in kinds {
-            output::line(format_args!("{kind:<6} {count:>5} tensors {:>12}", HumanBytes(bytes).to_string()))?;
+            output::line(format_args!(
+                "{kind:<6} {count:>5} tensors {:>12}",
+                HumanBytes(bytes).to_string()
+            ))?;
         }
         Ok(())
     }
@@ -50,14 +61,19 @@ fn describe(config: &Config) -> String {
     let rope = match &config.rope {
         Rope::Plain => "RoPE".to_owned(),
         Rope::LongRope { attention_factor, .. } => {
-            format!("LongRoPE from {} on, attention factor {attention_factor:.4}", config.original_max_position_embeddings)
+            format!(
+                "LongRoPE from {} on, attention factor {attention_factor:.4}",
+                config.original_max_position_embeddings
+            )
         }
         Rope::Llama3 { factor, .. } => format!("Llama 3's RoPE, factor {factor}"),
         Rope::Linear { factor } => format!("linear RoPE, factor {factor}"),
     };
-    let window = config.sliding_window.map(|window| format!(", window {window}")).unwrap_or_default();
+    let window =
+        config.sliding_window.map(|window| format!(", window {window}")).unwrap_or_default();
     format!(
-        "{}: {} layers, hidden {}, intermediate {}, {} heads of {} over {} KV heads, vocabulary {}{}\n{rope} over {} of {} dimensions; context {}{window}",
+        "{}: {} layers, hidden {}, intermediate {}, {} heads of {} over {} KV heads, vocabulary \
+            {}{}\n{rope} over {} of {} dimensions; context {}{window}",
         config.architecture.class(),
         config.num_hidden_layers,
         config.hidden_size,

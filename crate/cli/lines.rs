@@ -32,6 +32,9 @@ impl Lines {
 /// A line as it comes.
 pub fn plain() -> Result<Option<String>> {
     let mut line = String::new();
-    let read = stdin().lock().read_line(&mut line).map_err(|error| Error::reading(Path::new(STDIN), &error))?;
+    let read = stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Error::reading(Path::new(STDIN), &error))?;
     Ok((read > 0).then_some(line))
 }

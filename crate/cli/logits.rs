@@ -14,7 +14,8 @@ use super::device::{self, Task};
 use super::options::ModelArgs;
 use super::progress;
 
-/// Write the logits of given token ids to a safetensors file: tensor `logits`, [tokens, vocab], f32.
+/// Write the logits of given token ids to a safetensors file: tensor `logits`, [tokens, vocab],
+/// f32.
 #[derive(Debug, Args)]
 pub struct Logits {
     #[command(flatten)]
@@ -45,7 +46,8 @@ impl Task for Logits {
         let options = EngineOptions { format: load.format, ctx_len: load.ctx_len, kv: load.kv };
         let bar = progress::bytes("loading");
         bar.set_length(checkpoint.weight_bytes());
-        let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
+        let mut engine =
+            Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
         bar.finish_and_clear();
         cache::keep_tuned(&engine);
 
@@ -62,7 +64,12 @@ impl Task for Logits {
         let shape = vec![self.ids.len(), engine.config().vocab_size as usize];
         let bytes = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&all))
             .and_then(|view| safetensors::serialize([("logits", view)], None))
-            .map_err(|error| Error::new(Code::Io, format!("the logits cannot be written as safetensors: {error}")))?;
+            .map_err(|error| {
+                Error::new(
+                    Code::Io,
+                    format!("the logits cannot be written as safetensors: {error}"),
+                )
+            })?;
         std::fs::write(&self.out, bytes).map_err(|error| Error::writing(&self.out, &error))
     }
 }

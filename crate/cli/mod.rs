@@ -87,7 +87,9 @@ fn bad_usage(mistake: &clap::Error) -> Error {
     }
     let (mut sentence, mut tips) = (Vec::new(), Vec::new());
     let said = said.trim().trim_start_matches("error: ");
-    for line in said.lines().map(str::trim).take_while(|line| !line.starts_with("Usage: ") && !line.starts_with("For more information")) {
+    for line in said.lines().map(str::trim).take_while(|line| {
+        !line.starts_with("Usage: ") && !line.starts_with("For more information")
+    }) {
         match line.strip_prefix("tip: ") {
             Some(tip) => tips.push(tip),
             None if !line.is_empty() => sentence.push(line),

@@ -14,7 +14,8 @@ pub type Gpu = Cpu;
 
 /// An error.
 pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
-    Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend").advise("--backend cpu does without one"))
+    Err(Error::new(Code::NoGpu, "this build of phi has no GPU backend")
+        .advise("--backend cpu does without one"))
 }
 
 /// None.

@@ -26,7 +26,8 @@ pub struct ModelArgs {
 /// What computes a model, and how it is held.
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
-    /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU; `run` and `chat` the faster of both.
+    /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU; `run` and
+    /// `chat` the faster of both.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
     /// CPU threads; 0 for all cores.
@@ -35,14 +36,16 @@ pub struct ComputeArgs {
     /// Positions of context to allocate [default: the model's own, at most 4096].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
     pub ctx: Option<usize>,
-    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
+    /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and
+    /// values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     pub bits: Bits,
     /// How keys and values are cached [default: f16; f32 with --bits 32].
     #[arg(long, value_enum, value_name = "KIND")]
     pub kv: Option<Kv>,
-    /// Time again what is timed once for each GPU with its driver: which of its kernels are fastest, until phi has others; and whether the
-    /// CPU is faster, also for each number of threads, size of the model and version of phi.
+    /// Time again what is timed once for each GPU with its driver: which of its kernels are
+    /// fastest, until phi has others; and whether the CPU is faster, also for each number of
+    /// threads, size of the model and version of phi.
     #[arg(long)]
     pub retune: bool,
     /// For tests: `auto` measures a GPU that is a program on the CPU, too.
@@ -93,7 +96,10 @@ pub fn range(least: usize) -> String {
 }
 
 fn parse_number(text: &str) -> std::result::Result<f32, String> {
-    text.parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| "it must be a number, such as 0.7".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number: &f32| number.is_finite())
+        .ok_or_else(|| "it must be a number, such as 0.7".to_owned())
 }
 
 impl ModelArgs {
@@ -121,7 +127,8 @@ pub struct SamplingArgs {
     /// Randomness; 0 always takes the likeliest token.
     #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub temperature: f32,
-    /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest alone, 1 for all.
+    /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest
+    /// alone, 1 for all.
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub top_p: f32,
     /// Sample from the K likeliest tokens; 0 or -1 for all.
@@ -130,7 +137,8 @@ pub struct SamplingArgs {
     /// Sample from tokens at least this likely, relative to the likeliest.
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub min_p: f32,
-    /// Sample from the tokens that surprise about as much as is to be expected, until they reach this probability; 1 for all.
+    /// Sample from the tokens that surprise about as much as is to be expected, until they reach
+    /// this probability; 1 for all.
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub typical_p: f32,
     /// Divide the logits of tokens that were already used; 1 for none.
@@ -142,7 +150,8 @@ pub struct SamplingArgs {
     /// Subtract from a token's logit for every time that the answer has it.
     #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
     pub frequency_penalty: f32,
-    /// Seed, which may be negative: the same one gives the same text on the same backend [default: random].
+    /// Seed, which may be negative: the same one gives the same text on the same backend [default:
+    /// random].
     #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = Sampling::parse_seed)]
     pub seed: Option<u64>,
     /// A text that ends the answer; may be given several times.
@@ -151,7 +160,8 @@ pub struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    /// The engine's options, whose numbers are in their ranges: nobody waits for a model to be told that they are not.
+    /// The engine's options, whose numbers are in their ranges: nobody waits for a model to be told
+    /// that they are not.
     ///
     /// # Errors
     /// `bad-option`.
@@ -168,7 +178,12 @@ impl SamplingArgs {
             seed: self.seed,
             ..Sampling::default()
         };
-        let options = GenerateOptions { max_tokens: self.max_tokens, continue_final: false, sampling, stop: self.stop.clone() };
+        let options = GenerateOptions {
+            max_tokens: self.max_tokens,
+            continue_final: false,
+            sampling,
+            stop: self.stop.clone(),
+        };
         let as_option = |error: Error| {
             let (name, rest) = error.message.split_once(' ').unwrap_or((&error.message, ""));
             Error::new(error.code, format!("--{} {rest}", name.replace('_', "-")))
@@ -185,10 +200,14 @@ impl SamplingArgs {
             ("--typical-p", self.typical_p != 1.0),
             ("--seed", self.seed.is_some()),
         ];
-        let idle: Vec<_> = given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option).collect();
+        let idle: Vec<_> =
+            given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option).collect();
         if self.temperature == 0.0 && !idle.is_empty() {
             let idle = idle.join(", ");
-            output::note(format_args!("phi: at temperature 0 the likeliest token is taken, so that nothing comes of {idle}"));
+            output::note(format_args!(
+                "phi: at temperature 0 the likeliest token is taken, so that nothing comes of \
+                    {idle}"
+            ));
         }
     }
 }
@@ -216,5 +235,6 @@ pub fn read_text(path: &Path) -> Result<String> {
 
 /// Standard input as text.
 pub fn read_stdin() -> Result<String> {
-    std::io::read_to_string(std::io::stdin()).map_err(|error| Error::reading(Path::new(STDIN), &error))
+    std::io::read_to_string(std::io::stdin())
+        .map_err(|error| Error::reading(Path::new(STDIN), &error))
 }

@@ -1,5 +1,6 @@
-//! What the command says: answers and tables on standard output, everything else on standard error. Whatever prints comes here, since
-//! `println!` panics where the disk is full or nobody reads any more; clippy keeps it out of the crate.
+//! What the command says: answers and tables on standard output, everything else on standard error.
+//! Whatever prints comes here, since `println!` panics where the disk is full or nobody reads any
+//! more; clippy keeps it out of the crate.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -19,11 +20,14 @@ pub fn piece(text: impl Display) -> Result<()> {
     written(write!(out, "{text}").and_then(|()| out.flush()))
 }
 
-/// What became of writing to standard output. Where nobody reads it any more the command is over: what it was for has been read.
+/// What became of writing to standard output. Where nobody reads it any more the command is over:
+/// what it was for has been read.
 pub fn written(outcome: io::Result<()>) -> Result<()> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
-        outcome => outcome.map_err(|error| Error::new(Code::Io, format!("standard output cannot be written: {}", in_words(error)))),
+        outcome => outcome.map_err(|error| {
+            Error::new(Code::Io, format!("standard output cannot be written: {}", in_words(error)))
+        }),
     }
 }
 

@@ -12,12 +12,14 @@ use super::device::{self, Task};
 use super::options::{ModelArgs, named, parse_count, range, read_text};
 use super::{output, progress};
 
-/// Measure how well the model predicts a text: exp of the mean negative log likelihood of tokens 2 to n of every window.
+/// Measure how well the model predicts a text: exp of the mean negative log likelihood of tokens 2
+/// to n of every window.
 #[derive(Debug, Args)]
 pub struct Perplexity {
     #[command(flatten)]
     model: ModelArgs,
-    /// Cut the text into windows of this many tokens, each read on its own [default: what the context holds].
+    /// Cut the text into windows of this many tokens, each read on its own [default: what the
+    /// context holds].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_window)]
     window: Option<usize>,
     /// The text, or - for standard input.
@@ -38,7 +40,8 @@ impl Perplexity {
         let config = Checkpoint::open(self.model.source()?).await?.config;
         let ctx_len = self.model.compute.ctx.unwrap_or(config.max_position_embeddings as usize);
         if let Some(window) = self.window.filter(|&window| window > ctx_len) {
-            let too_long = format!("--window is {window}, and the context holds {ctx_len} tokens of the text");
+            let too_long =
+                format!("--window is {window}, and the context holds {ctx_len} tokens of the text");
             return Err(Error::new(Code::BadOption, too_long).advise("take shorter windows"));
         }
         device::run(&self.model.clone(), Measuring { asked: self, text }).await
@@ -59,11 +62,13 @@ impl Task for Measuring {
         cache::keep_tuned(engine);
         let window = window.unwrap_or(engine.ctx_len());
         if window < SHORTEST {
-            return Err(Error::new(Code::BadOption, "a context of one token predicts nothing").advise("--ctx gives a longer one"));
+            return Err(Error::new(Code::BadOption, "a context of one token predicts nothing")
+                .advise("--ctx gives a longer one"));
         }
         if ids.len() < SHORTEST {
             let count = if ids.is_empty() { "no token" } else { "one token" };
-            let too_short = format!("{} has {count}, and the first one is not predicted", named(&file));
+            let too_short =
+                format!("{} has {count}, and the first one is not predicted", named(&file));
             return Err(Error::new(Code::BadOption, too_short).advise("give a longer text"));
         }
         let bar = progress::tokens("measuring", ids.len());
@@ -85,7 +90,10 @@ impl Task for Measuring {
             }
         }
         bar.finish_and_clear();
-        output::line(format_args!("perplexity {:.3} over {scored} tokens", (sum / scored as f64).exp()))
+        output::line(format_args!(
+            "perplexity {:.3} over {scored} tokens",
+            (sum / scored as f64).exp()
+        ))
     }
 }
 

@@ -22,18 +22,24 @@ pub fn tokens(what: &'static str, total: usize) -> ProgressBar {
 const TOKENS: &str = "{msg} {bar:30} {pos} of {len} tokens, {eta} left";
 
 fn styled(what: &'static str, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style).with_message(what).with_finish(ProgressFinish::AndClear)
 }
 
 /// Opens a session while a bar tells how far loading is.
-pub async fn open<B: Backend>(args: &ModelArgs, backend: B, ctx: Option<usize>) -> Result<Session<B>> {
+pub async fn open<B: Backend>(
+    args: &ModelArgs,
+    backend: B,
+    ctx: Option<usize>,
+) -> Result<Session<B>> {
     let bar = bytes("loading");
-    let session = Session::open(args.source()?, backend, &args.load_options(ctx), &mut |progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    })
-    .await;
+    let session =
+        Session::open(args.source()?, backend, &args.load_options(ctx), &mut |progress| {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        })
+        .await;
     bar.finish_and_clear();
     session
 }

@@ -1,4 +1,5 @@
-//! `phi prompt` and `phi tokenize`: what the model is shown. They need its tokenizer's files and no weights.
+//! `phi prompt` and `phi tokenize`: what the model is shown. They need its tokenizer's files and no
+//! weights.
 
 use std::fs::File;
 use std::io::{self, Read, stdin};
@@ -15,19 +16,23 @@ use serde_json::Value;
 use super::options::{is_stdin, named, read_stdin};
 use super::output;
 
-/// Print a conversation as the model reads it: the text that its chat template makes of it, up to where the answer begins.
+/// Print a conversation as the model reads it: the text that its chat template makes of it, up to
+/// where the answer begins.
 #[derive(Debug, Args)]
 pub struct Prompt {
-    /// A GGUF file, or a directory with tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja.
+    /// A GGUF file, or a directory with tokenizer.json and, where there are, tokenizer_config.json
+    /// and chat_template.jinja.
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// A JSON list that describes tools, as the template wants it: mostly OpenAI's {"type": "function", "function": …} each.
+    /// A JSON list that describes tools, as the template wants it: mostly OpenAI's {"type":
+    /// "function", "function": …} each.
     #[arg(long, value_name = "TOOLS.json")]
     tools: Option<PathBuf>,
     /// Print the ids of its tokens instead, separated by commas.
     #[arg(long)]
     ids: bool,
-    /// The conversation, or - for standard input: a JSON list of messages, {"role": "user", "content": "…"} each.
+    /// The conversation, or - for standard input: a JSON list of messages, {"role": "user",
+    /// "content": "…"} each.
     #[arg(value_name = "MESSAGES.json")]
     messages: PathBuf,
 }
@@ -52,10 +57,14 @@ impl Prompt {
     /// Does it.
     pub async fn run(self) -> Result<()> {
         if is_stdin(&self.messages) && self.tools.as_deref().is_some_and(is_stdin) {
-            let both = "MESSAGES.json and --tools are both -, and standard input is read once; name a file for one of them";
+            let both = "MESSAGES.json and --tools are both -, and standard input is read once; \
+                name a file for one of them";
             return Err(Error::new(Code::BadOption, both));
         }
-        let messages = Message::conversation(read_json(&self.messages, "messages, a {\"role\", \"content\"} each")?)?;
+        let messages = Message::conversation(read_json(
+            &self.messages,
+            "messages, a {\"role\", \"content\"} each",
+        )?)?;
         let tools = self.tools.as_deref().map_or_else(|| Ok(Vec::new()), tools)?;
         let assets = TextAssets::open(DirSource::open(&self.model)?).await?;
         let prompt = assets.template?.render(&messages, &tools, Ending::Answer)?;
@@ -79,7 +88,9 @@ impl Tokenize {
         if self.ids {
             return output::line(joined(&ids));
         }
-        let piece = |id: u32| String::from_utf8_lossy(tokenizer.token_bytes(id).unwrap_or_default()).into_owned();
+        let piece = |id: u32| {
+            String::from_utf8_lossy(tokenizer.token_bytes(id).unwrap_or_default()).into_owned()
+        };
         ids.into_iter().try_for_each(|id| output::line(format_args!("{id:>8}  {:?}", piece(id))))
     }
 }
@@ -98,13 +109,21 @@ fn read_json(path: &Path, these: &str) -> Result<Value> {
     let refused = |why: String| Err(Error::new(Code::BadOption, format!("{name} {why}")));
     let bytes = read_start(path).map_err(|error| Error::reading(Path::new(&name), &error))?;
     if bytes.len() as u64 > LARGEST {
-        return refused(format!("has more than {LARGEST} bytes, the most that are read; give fewer"));
+        return refused(format!(
+            "has more than {LARGEST} bytes, the most that are read; give fewer"
+        ));
     }
     if has_too_many_values(&bytes) {
-        return refused(format!("has more than {MOST_VALUES} values of JSON, the most that are read; give fewer"));
+        return refused(format!(
+            "has more than {MOST_VALUES} values of JSON, the most that are read; give fewer"
+        ));
     }
     serde_json::from_slice(without_mark(&bytes)).or_else(|error| {
-        let why = if error.is_eof() { "it ends too early".to_owned() } else { format!("line {}, column {}", error.line(), error.column()) };
+        let why = if error.is_eof() {
+            "it ends too early".to_owned()
+        } else {
+            format!("line {}, column {}", error.line(), error.column())
+        };
         refused(format!("is not JSON: {why}; give a list of {these}"))
     })
 }
@@ -123,6 +142,9 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
 fn tools(path: &Path) -> Result<Vec<Value>> {
     match read_json(path, "descriptions of tools")? {
         Value::Array(tools) => Ok(tools),
-        _ => Err(Error::new(Code::BadOption, format!("{} holds no list; give a list of descriptions of tools", path.display()))),
+        _ => Err(Error::new(
+            Code::BadOption,
+            format!("{} holds no list; give a list of descriptions of tools", path.display()),
+        )),
     }
 }

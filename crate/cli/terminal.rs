@@ -22,7 +22,8 @@ impl Editor {
     /// Makes ready to read.
     pub fn open() -> Result<Editor> {
         // The prompt goes to the terminal, wherever the answers go.
-        let config = Config::builder().behavior(Behavior::PreferTerm).auto_add_history(true).build();
+        let config =
+            Config::builder().behavior(Behavior::PreferTerm).auto_add_history(true).build();
         DefaultEditor::with_config(config).map(Editor).map_err(failed)
     }
 
@@ -42,7 +43,8 @@ fn failed(error: impl Display) -> Error {
     Error::new(Code::Io, format!("{STDIN}: {}", in_words(error)))
 }
 
-/// Ctrl-C: while an answer is given the first one stops that; any other ends the command, as it does where nobody heeds it.
+/// Ctrl-C: while an answer is given the first one stops that; any other ends the command, as it
+/// does where nobody heeds it.
 pub struct Interrupts {
     next_ends: Arc<AtomicBool>,
 }
@@ -51,9 +53,11 @@ impl Interrupts {
     /// Heeds them from now on.
     pub fn heed() -> Result<Interrupts> {
         let next_ends = Arc::new(AtomicBool::new(true));
-        let heeded =
-            flag::register_conditional_default(SIGINT, Arc::clone(&next_ends)).and_then(|_| flag::register(SIGINT, Arc::clone(&next_ends)));
-        let failed = |error: io::Error| Error::new(Code::Io, format!("Ctrl-C cannot be heeded: {}", in_words(error)));
+        let heeded = flag::register_conditional_default(SIGINT, Arc::clone(&next_ends))
+            .and_then(|_| flag::register(SIGINT, Arc::clone(&next_ends)));
+        let failed = |error: io::Error| {
+            Error::new(Code::Io, format!("Ctrl-C cannot be heeded: {}", in_words(error)))
+        };
         heeded.map(|_| Interrupts { next_ends }).map_err(failed)
     }
 

@@ -1,8 +1,9 @@
 //! Activations as the kernels of products read them, a tile of a few tokens at a time.
 //!
-//! Beside weights that have codes activations become int15, whole numbers of 15 bits: in each group of 32 they move by at most half of
-//! 1/16256 of the group's largest magnitude. (8 bits are not enough: see the speed log.) Beside floats they stay as they are. The
-//! tokens of a tile lie interleaved, so that one pointer serves them all, and a tile has 8, 4, 2 tokens or one.
+//! Beside weights that have codes activations become int15, whole numbers of 15 bits: in each group
+//! of 32 they move by at most half of 1/16256 of the group's largest magnitude. (8 bits are not
+//! enough: see the speed log.) Beside floats they stay as they are. The tokens of a tile lie
+//! interleaved, so that one pointer serves them all, and a tile has 8, 4, 2 tokens or one.
 
 use std::marker::PhantomData;
 
@@ -22,7 +23,8 @@ const fn column_bytes(kind: Kind) -> usize {
 /// Memory for an op's activations; as long as the longest op needs.
 #[derive(Default)]
 pub struct PackedActivations {
-    /// `[tiles, groups, 4, tokens of the tile, 2 fours of columns, 8 bytes]`, of fours `i` and `4 + i`; or floats: `[tiles, groups, 32, tokens of the tile]`.
+    /// `[tiles, groups, 4, tokens of the tile, 2 fours of columns, 8 bytes]`, of fours `i` and `4 +
+    /// i`; or floats: `[tiles, groups, 32, tokens of the tile]`.
     values: Vec<u32>,
     /// `[tiles, groups, tokens of the tile]`: what one of a group's int15 stands for.
     scales: Vec<f32>,
@@ -44,13 +46,28 @@ impl PackedActivations {
     }
 
     /// Packs `[tokens, cols]` for weights of a kind.
-    pub fn fill(&mut self, context: &Context, kind: Kind, x: &[f32], tokens: usize, cols: usize) -> Tiles<'_> {
+    pub fn fill(
+        &mut self,
+        context: &Context,
+        kind: Kind,
+        x: &[f32],
+        tokens: usize,
+        cols: usize,
+    ) -> Tiles<'_> {
         let kernels = context.kernels;
         let tiles = Tiles::new(self, tokens, cols, kernels.tokens, column_bytes(kind));
         context.threads.each(tiles.count(), |index| {
             let (first, count) = tiles.tokens_of(index);
-            // SAFETY: the kernels were chosen for this CPU; every task has a tile of its own, and the memory has room for all.
-            unsafe { (kernels.pack)(kind, &x[first * cols..(first + count) * cols], count, tiles.at(first)) };
+            // SAFETY: the kernels were chosen for this CPU; every task has a tile of its own, and
+            // the memory has room for all.
+            unsafe {
+                (kernels.pack)(
+                    kind,
+                    &x[first * cols..(first + count) * cols],
+                    count,
+                    tiles.at(first),
+                )
+            };
         });
         tiles
     }
@@ -75,8 +92,18 @@ unsafe impl Sync for Tiles<'_> {}
 unsafe impl Send for Tiles<'_> {}
 
 impl<'a> Tiles<'a> {
-    fn new(memory: &'a mut PackedActivations, tokens: usize, cols: usize, most: usize, bytes: usize) -> Tiles<'a> {
-        assert!(memory.values.len() * 4 >= tokens * cols * bytes && memory.scales.len() >= tokens * cols / GROUP, "room was made");
+    fn new(
+        memory: &'a mut PackedActivations,
+        tokens: usize,
+        cols: usize,
+        most: usize,
+        bytes: usize,
+    ) -> Tiles<'a> {
+        assert!(
+            memory.values.len() * 4 >= tokens * cols * bytes
+                && memory.scales.len() >= tokens * cols / GROUP,
+            "room was made"
+        );
         let start = Tile {
             values: memory.values.as_mut_ptr().cast(),
             scales: memory.scales.as_mut_ptr(),
@@ -142,7 +169,8 @@ pub struct Tile {
 /// Reading and writing one.
 ///
 /// # Safety
-/// Of every method: the tile leads to a group of `T` tokens, packed for the kind of weights that it is multiplied with, and `token < T`.
+/// Of every method: the tile leads to a group of `T` tokens, packed for the kind of weights that it
+/// is multiplied with, and `token < T`.
 impl Tile {
     /// The same tile's next group, of `tokens` tokens.
     #[inline(always)]
@@ -155,7 +183,8 @@ impl Tile {
         }
     }
 
-    /// The whole numbers of four columns, of which there are eight in a group, and of those 16 further on.
+    /// The whole numbers of four columns, of which there are eight in a group, and of those 16
+    /// further on.
     #[inline(always)]
     pub unsafe fn fours<const T: usize>(&self, four: usize, token: usize) -> *const u8 {
         // SAFETY: the caller's.
@@ -207,7 +236,10 @@ pub unsafe fn kernel<D: Dots>(kind: Kind, x: &[f32], count: usize, tile: Tile) {
                     round::<D>(kind, group, token, count, to);
                 } else {
                     let values = to.values.cast::<f32>().add(token);
-                    group.iter().enumerate().for_each(|(column, &x)| *values.add(column * count) = x);
+                    group
+                        .iter()
+                        .enumerate()
+                        .for_each(|(column, &x)| *values.add(column * count) = x);
                 }
             }
             to = to.next(kind, count);
@@ -227,17 +259,24 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
             magnitude = x.max(x.mul(D::Lanes::splat(-1.0))).max(magnitude);
         }
         magnitude.store(largest.as_mut_ptr());
-        let largest = largest[..D::Lanes::WIDTH].iter().fold(0.0f32, |most, &x| if x > most { x } else { most });
-        let inverse = D::Lanes::splat(if largest > 0.0 { f32::from(LARGEST) / largest } else { 0.0 });
+        let largest = largest[..D::Lanes::WIDTH]
+            .iter()
+            .fold(0.0f32, |most, &x| if x > most { x } else { most });
+        let inverse =
+            D::Lanes::splat(if largest > 0.0 { f32::from(LARGEST) / largest } else { 0.0 });
         let mut rounded = [0.0f32; GROUP];
         for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
-            D::Lanes::load(group.as_ptr().add(at)).mul(inverse).round().store(rounded.as_mut_ptr().add(at));
+            D::Lanes::load(group.as_ptr().add(at))
+                .mul(inverse)
+                .round()
+                .store(rounded.as_mut_ptr().add(at));
         }
         let whole = rounded.map(|x| x as i32);
         let (sum, step) = (whole.iter().sum::<i32>(), largest / f32::from(LARGEST));
         for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
             let x = x.map(|x| x as i16);
-            let spread: [u8; FOUR] = if kind == Kind::Q8 { bytemuck::cast(x) } else { D::spread(x) };
+            let spread: [u8; FOUR] =
+                if kind == Kind::Q8 { bytemuck::cast(x) } else { D::spread(x) };
             let place = (four % 4 * count + token) * 2 + four / 4;
             to.values.add(place * FOUR).cast::<[u8; FOUR]>().write_unaligned(spread);
         }

@@ -5,10 +5,15 @@ use crate::error::Result;
 use crate::op::Argmax;
 
 pub fn run(context: &Context, op: &Argmax) -> Result<()> {
-    let (x, allowed) = (&context.memory.read::<f32>(op.x)?[..op.width as usize], context.memory.read::<u32>(op.allowed)?);
+    let (x, allowed) = (
+        &context.memory.read::<f32>(op.x)?[..op.width as usize],
+        context.memory.read::<u32>(op.allowed)?,
+    );
     let mut best = None;
     for (i, &value) in x.iter().enumerate() {
-        if allowed[i / 32] >> (i % 32) & 1 == 1 && best.is_none_or(|(_, largest)| value > largest || (largest.is_nan() && !value.is_nan()))
+        if allowed[i / 32] >> (i % 32) & 1 == 1
+            && best
+                .is_none_or(|(_, largest)| value > largest || (largest.is_nan() && !value.is_nan()))
         {
             best = Some((i as u32, value));
         }

@@ -1,8 +1,10 @@
 //! Causal attention over the cache.
 //!
-//! A task is one KV head and some rows of queries: all query heads that the KV head serves share one read of its keys and values. Positions are
-//! taken in blocks, unpacked to floats once for all queries, with a running maximum and sum for each query (the online softmax). Blocks begin at
-//! multiples of `BLOCK`, so that a query's result does not depend on which rows it is computed with.
+//! A task is one KV head and some rows of queries: all query heads that the KV head serves share
+//! one read of its keys and values. Positions are taken in blocks, unpacked to floats once for all
+//! queries, with a running maximum and sum for each query (the online softmax). Blocks begin at
+//! multiples of `BLOCK`, so that a query's result does not depend on which rows it is computed
+//! with.
 
 use half::f16;
 
@@ -16,7 +18,8 @@ use crate::op::{Attend, Buf, Heads, KvKind, KvPart, Start};
 
 /// Positions that are unpacked at once, a multiple of every vector's width.
 const BLOCK: usize = 32;
-/// Queries of a task: enough to be worth the unpacking, few enough that their sums stay in the cache.
+/// Queries of a task: enough to be worth the unpacking, few enough that their sums stay in the
+/// cache.
 const QUERIES: usize = 32;
 
 /// Attention of one op.
@@ -55,12 +58,15 @@ pub fn run(context: &Context, op: &Attend) -> Result<()> {
     };
     let each = (QUERIES / a.served()).max(1);
     let tiles = rows.div_ceil(each);
-    let memory = floats(each.min(rows) * a.served(), heads.head_dim as usize, context.kernels.width);
+    let memory =
+        floats(each.min(rows) * a.served(), heads.head_dim as usize, context.kernels.width);
     context.threads.each(cache.heads as usize * tiles, |task| {
         // The last rows see most; they go first, so that threads end together.
-        let (head, first_row) = (task % cache.heads as usize, (tiles - 1 - task / cache.heads as usize) * each);
+        let (head, first_row) =
+            (task % cache.heads as usize, (tiles - 1 - task / cache.heads as usize) * each);
         let task = Task { head, first_row, rows: each.min(a.rows - first_row) };
-        // SAFETY: the kernel was chosen for this CPU; the op was checked; every task has queries of its own.
+        // SAFETY: the kernel was chosen for this CPU; the op was checked; every task has queries of
+        // its own.
         with_scratch(memory, |memory| unsafe { (context.kernels.attend)(&a, task, memory) });
     });
     Ok(())
@@ -74,12 +80,14 @@ impl Attention<'_> {
 
     /// Where a task's query begins in a row of queries: q counts rows, then heads.
     fn column(&self, task: Task, q: usize) -> usize {
-        ((self.cache.first_head as usize + task.head) * self.served() + q % self.served()) * self.heads.head_dim as usize
+        ((self.cache.first_head as usize + task.head) * self.served() + q % self.served())
+            * self.heads.head_dim as usize
     }
 
     /// Where one of a head's positions lies in the cache.
     fn place(&self, head: usize, position: usize) -> usize {
-        (head * self.cache.positions as usize + self.start.first as usize + position) * self.heads.head_dim as usize
+        (head * self.cache.positions as usize + self.start.first as usize + position)
+            * self.heads.head_dim as usize
     }
 
     /// The positions that a task's query sees.
@@ -107,7 +115,8 @@ struct Work<'a> {
     l: &'a mut [f32],
 }
 
-/// Queries and the floats of a head, padded: scores are computed for pairs of queries, with whole vectors.
+/// Queries and the floats of a head, padded: scores are computed for pairs of queries, with whole
+/// vectors.
 fn padded(queries: usize, head_dim: usize, width: usize) -> (usize, usize) {
     (queries.next_multiple_of(2), head_dim.next_multiple_of(width))
 }
@@ -134,7 +143,8 @@ impl<'a> Work<'a> {
 /// One task; `memory` is for it to use, whatever is in there.
 ///
 /// # Safety
-/// The CPU has the instructions of `L`; the op was checked; nobody else writes these queries' results.
+/// The CPU has the instructions of `L`; the op was checked; nobody else writes these queries'
+/// results.
 #[inline(always)]
 pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
     let (dim, queries) = (a.heads.head_dim as usize, task.rows * a.served());
@@ -153,8 +163,18 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
                 softmax_step::<L>(w, q, a.seen(task, q), start);
             }
             a.values.unpack::<L>(at, count, dim, w.dim, w.block);
-            let (values, weights) = (Rows { start: w.block.as_ptr(), stride: w.dim }, Rows { start: w.scores.as_ptr(), stride: BLOCK });
-            product::<L>(values, count, weights, queries, Rows { start: w.sums.as_mut_ptr(), stride: w.dim }, w.dim);
+            let (values, weights) = (
+                Rows { start: w.block.as_ptr(), stride: w.dim },
+                Rows { start: w.scores.as_ptr(), stride: BLOCK },
+            );
+            product::<L>(
+                values,
+                count,
+                weights,
+                queries,
+                Rows { start: w.sums.as_mut_ptr(), stride: w.dim },
+                w.dim,
+            );
         }
     }
     for q in 0..queries {
@@ -182,9 +202,11 @@ fn gather(a: &Attention, task: Task, w: &mut Work, queries: usize) {
 unsafe fn scores<L: Lanes>(w: &mut Work, queries: usize) {
     for q in (0..queries).step_by(2) {
         for p in (0..BLOCK).step_by(4) {
-            // SAFETY: the caller's; the block has a multiple of four positions, the queries are even.
+            // SAFETY: the caller's; the block has a multiple of four positions, the queries are
+            // even.
             unsafe {
-                let (query, key) = (w.queries.as_ptr().add(q * w.dim), w.block.as_ptr().add(p * w.dim));
+                let (query, key) =
+                    (w.queries.as_ptr().add(q * w.dim), w.block.as_ptr().add(p * w.dim));
                 let mut sums = [[L::splat(0.0); 4]; 2];
                 for at in (0..w.dim).step_by(L::WIDTH) {
                     let pair = [L::load(query.add(at)), L::load(query.add(w.dim + at))];
@@ -202,11 +224,18 @@ unsafe fn scores<L: Lanes>(w: &mut Work, queries: usize) {
     }
 }
 
-/// Turns a query's scores into weights, and scales what was summed before to the new maximum. Unseen positions get no weight.
+/// Turns a query's scores into weights, and scales what was summed before to the new maximum.
+/// Unseen positions get no weight.
 #[inline(always)]
-unsafe fn softmax_step<L: Lanes>(w: &mut Work, q: usize, (first, last): (usize, usize), start: usize) {
+unsafe fn softmax_step<L: Lanes>(
+    w: &mut Work,
+    q: usize,
+    (first, last): (usize, usize),
+    start: usize,
+) {
     let scores = &mut w.scores[q * BLOCK..][..BLOCK];
-    let (first, last) = (first.saturating_sub(start).min(BLOCK), last.saturating_sub(start).min(BLOCK));
+    let (first, last) =
+        (first.saturating_sub(start).min(BLOCK), last.saturating_sub(start).min(BLOCK));
     scores[..first].fill(f32::NEG_INFINITY);
     scores[last..].fill(f32::NEG_INFINITY);
     let m = scores.iter().fold(w.m[q], |m, &score| if score > m { score } else { m });
@@ -244,12 +273,20 @@ impl Cached<'_> {
         })
     }
 
-    /// Unpacks `count` heads of `dim` elements to rows of `stride`, of which the rest stays as it is.
+    /// Unpacks `count` heads of `dim` elements to rows of `stride`, of which the rest stays as it
+    /// is.
     ///
     /// # Safety
     /// The CPU has the instructions of `L`; `to` has room for `count` rows, `stride >= dim`.
     #[inline(always)]
-    unsafe fn unpack<L: Lanes>(&self, at: usize, count: usize, dim: usize, stride: usize, to: &mut [f32]) {
+    unsafe fn unpack<L: Lanes>(
+        &self,
+        at: usize,
+        count: usize,
+        dim: usize,
+        stride: usize,
+        to: &mut [f32],
+    ) {
         for (i, to) in to.chunks_exact_mut(stride).take(count).enumerate() {
             match self {
                 Cached::F32(all) => to[..dim].copy_from_slice(&all[at + i * dim..][..dim]),
@@ -258,9 +295,14 @@ impl Cached<'_> {
                     let whole = dim - dim % L::WIDTH;
                     for j in (0..whole).step_by(L::WIDTH) {
                         // SAFETY: the caller's; both slices have a vector left.
-                        unsafe { L::load_halves(from.as_ptr().add(j)).store(to.as_mut_ptr().add(j)) };
+                        unsafe {
+                            L::load_halves(from.as_ptr().add(j)).store(to.as_mut_ptr().add(j))
+                        };
                     }
-                    to[whole..dim].iter_mut().zip(&from[whole..]).for_each(|(to, &half)| *to = f16::from_bits(half).to_f32());
+                    to[whole..dim]
+                        .iter_mut()
+                        .zip(&from[whole..])
+                        .for_each(|(to, &half)| *to = f16::from_bits(half).to_f32());
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! That the buffers of an op are there and large enough, looked at once when a list is prepared, so that kernels may index without surprise.
+//! That the buffers of an op are there and large enough, looked at once when a list is prepared, so
+//! that kernels may index without surprise.
 
 use super::memory::Memory;
 use crate::error::{Code, Result, fail};
@@ -11,11 +12,24 @@ pub fn op(memory: &Memory, op: &Op) -> Result<()> {
     for (at, operand) in operands.iter().enumerate() {
         let held = memory.len(operand.buf)?;
         if held < operand.bytes {
-            fail!(Code::Internal, "{}: {} holds {held} of the {} bytes that it needs", op.name(), operand.name, operand.bytes);
+            fail!(
+                Code::Internal,
+                "{}: {} holds {held} of the {} bytes that it needs",
+                op.name(),
+                operand.name,
+                operand.bytes
+            );
         }
         let others = operands[..at].iter().chain(&operands[at + 1..]);
-        if operand.access != Access::Read && others.into_iter().any(|other| other.buf == operand.buf) {
-            fail!(Code::Internal, "{}: {} is written, and is another of its buffers, too", op.name(), operand.name);
+        if operand.access != Access::Read
+            && others.into_iter().any(|other| other.buf == operand.buf)
+        {
+            fail!(
+                Code::Internal,
+                "{}: {} is written, and is another of its buffers, too",
+                op.name(),
+                operand.name
+            );
         }
     }
     Ok(())

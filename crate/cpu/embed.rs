@@ -14,7 +14,9 @@ pub fn run(context: &Context, op: &Embed) -> Result<()> {
     for part in &table.parts {
         let (weights, width) = (Weights::of(context.memory, table, part)?, table.cols as usize);
         context.threads.each(rows, |row| {
-            if let Some(row_of_part) = ids[row].checked_sub(part.first_row).filter(|&row| row < part.rows) {
+            if let Some(row_of_part) =
+                ids[row].checked_sub(part.first_row).filter(|&row| row < part.rows)
+            {
                 // SAFETY: every task has a row of its own.
                 weights.unpack(row_of_part as usize, unsafe { out.slice(row * width, width) });
             }

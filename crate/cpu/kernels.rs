@@ -37,20 +37,25 @@ impl Simd {
         [vec![Simd::Portable], arch::available()].concat()
     }
 
-    /// The kernels. A page never names any, so the linker leaves the portable ones out of its module.
+    /// The kernels. A page never names any, so the linker leaves the portable ones out of its
+    /// module.
     pub(super) fn kernels(self) -> Result<&'static Kernels> {
         if self == Simd::Auto {
             return Ok(arch::widest());
         }
         let available = Simd::available();
         if !available.contains(&self) {
-            fail!(Code::BadOption, "this CPU or build has no {self:?} instructions; it has {available:?}");
+            fail!(
+                Code::BadOption,
+                "this CPU or build has no {self:?} instructions; it has {available:?}"
+            );
         }
         Ok(if self == Simd::Portable { &PORTABLE } else { arch::kernels(self) })
     }
 }
 
-/// One instruction set's kernels. To call one, the CPU must have the instructions: [`Simd::kernels`] sees to that.
+/// One instruction set's kernels. To call one, the CPU must have the instructions:
+/// [`Simd::kernels`] sees to that.
 pub struct Kernels {
     /// As people write it.
     pub name: &'static str,
@@ -98,10 +103,16 @@ mod arch {
     kernels!(AVX512, "AVX-512", VnniDots, "avx512f,avx512bw,avx512vnni,avx2,fma,f16c");
 
     pub fn available() -> Vec<Simd> {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
         let bytes = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
         let avx512 = avx2 && is_x86_feature_detected!("avx512f") && bytes;
-        [(avx2, Simd::Avx2), (avx512, Simd::Avx512)].into_iter().filter(|&(has, _)| has).map(|(_, simd)| simd).collect()
+        [(avx2, Simd::Avx2), (avx512, Simd::Avx512)]
+            .into_iter()
+            .filter(|&(has, _)| has)
+            .map(|(_, simd)| simd)
+            .collect()
     }
 
     pub fn widest() -> &'static Kernels {
@@ -113,7 +124,11 @@ mod arch {
     }
 }
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+#[cfg(all(
+    target_arch = "wasm32",
+    target_feature = "simd128",
+    not(target_feature = "relaxed-simd")
+))]
 mod arch {
     use super::*;
 
@@ -176,7 +191,11 @@ mod arch {
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+)))]
 mod arch {
     use super::*;
 

@@ -1,7 +1,8 @@
 //! Matrix times activations: `out[r] = w · x[r]`.
 //!
-//! A vector of rows goes through its groups of columns once for a tile of tokens, so that a line of weights is unpacked once for all
-//! of them. For one token a quad at a time streams through from memory.
+//! A vector of rows goes through its groups of columns once for a tile of tokens, so that a line of
+//! weights is unpacked once for all of them. For one token a quad at a time streams through from
+//! memory.
 
 use std::ops::Range;
 
@@ -38,11 +39,19 @@ pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) 
     let (kernels, memory) = (context.kernels, context.memory);
     let x = activations.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
     for part in &w.parts {
-        let (first_row, out, out_width) = (part.first_row as usize, memory.share(*out)?, w.rows as usize);
-        let p = Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add: *add };
-        let (quads, each) = (p.w.quads(), quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD));
-        // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has quads of its own.
-        context.threads.each(quads.div_ceil(each), |task| unsafe { (kernels.matmul)(&p, task * each..quads.min((task + 1) * each)) });
+        let (first_row, out, out_width) =
+            (part.first_row as usize, memory.share(*out)?, w.rows as usize);
+        let p =
+            Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add: *add };
+        let (quads, each) = (
+            p.w.quads(),
+            quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD),
+        );
+        // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has quads of
+        // its own.
+        context.threads.each(quads.div_ceil(each), |task| unsafe {
+            (kernels.matmul)(&p, task * each..quads.min((task + 1) * each))
+        });
     }
     Ok(())
 }
@@ -55,7 +64,8 @@ fn quads_of_a_task(p: &Product, threads: usize) -> usize {
 }
 
 impl Product<'_> {
-    /// Stores a token's results for rows from `row`, or adds them; rows that only pad the last quad are left out.
+    /// Stores a token's results for rows from `row`, or adds them; rows that only pad the last quad
+    /// are left out.
     ///
     /// # Safety
     /// Nobody else uses these elements of `out` meanwhile.
@@ -108,7 +118,13 @@ unsafe fn product_of<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
 
 /// A tile of `T` tokens from `first` times `together` quads.
 #[inline(always)]
-unsafe fn tile<D: Dots, K: Packed, const T: usize>(p: &Product, first: usize, mut x: Tile, quad: usize, together: usize) {
+unsafe fn tile<D: Dots, K: Packed, const T: usize>(
+    p: &Product,
+    first: usize,
+    mut x: Tile,
+    quad: usize,
+    together: usize,
+) {
     // SAFETY: the caller's; `check` saw that codes and planes hold all groups.
     unsafe {
         let mut totals = [D::Lanes::splat(0.0); T];

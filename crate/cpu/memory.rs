@@ -1,4 +1,5 @@
-//! The CPU's buffers: zeroed, aligned to a cache line, behind handles that notice when they are stale.
+//! The CPU's buffers: zeroed, aligned to a cache line, behind handles that notice when they are
+//! stale.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::marker::PhantomData;
@@ -14,7 +15,8 @@ const ALIGN: usize = 64;
 /// A handle is a slot's number below and its generation above.
 const SLOT_BITS: u32 = 20;
 
-/// Owned bytes. They come from the system at once: whoever watches what the allocator refuses hears of what nobody can do without.
+/// Owned bytes. They come from the system at once: whoever watches what the allocator refuses hears
+/// of what nobody can do without.
 pub(super) struct Bytes {
     start: NonNull<u8>,
     layout: Layout,
@@ -32,8 +34,12 @@ impl Bytes {
         Bytes::of(len, |layout| unsafe { System.alloc_zeroed(layout) })
     }
 
-    /// Bytes that hold whatever was there before, if anything was: to be had and given back, not to be read.
-    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "only a module's memory is found out like that"))]
+    /// Bytes that hold whatever was there before, if anything was: to be had and given back, not to
+    /// be read.
+    #[cfg_attr(
+        not(target_family = "wasm"),
+        expect(dead_code, reason = "only a module's memory is found out like that")
+    )]
     pub(super) fn untouched(len: usize) -> Option<Bytes> {
         // SAFETY: the size is not zero.
         Bytes::of(len, |layout| unsafe { System.alloc(layout) })
@@ -76,7 +82,11 @@ impl Memory {
                 .advise("close other programs, or take a smaller model or context")
         };
         if bytes == 0 || !bytes.is_multiple_of(4) {
-            fail!(Code::Internal, "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple of 4");
+            fail!(
+                Code::Internal,
+                "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple \
+                    of 4"
+            );
         }
         let fresh = Bytes::zeroed(usize::try_from(bytes).map_err(|_| none())?).ok_or_else(none)?;
         let index = match self.free.pop() {
@@ -96,10 +106,15 @@ impl Memory {
     /// Gives a buffer back; a stale handle is ignored.
     pub fn free(&mut self, buf: Buf) {
         let index = buf.0 & ((1 << SLOT_BITS) - 1);
-        let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.generation == buf.0 >> SLOT_BITS) else { return };
+        let Some(slot) =
+            self.slots.get_mut(index as usize).filter(|slot| slot.generation == buf.0 >> SLOT_BITS)
+        else {
+            return;
+        };
         if slot.bytes.take().is_some() {
             slot.generation += 1;
-            // A slot whose generations are used up retires, so that no old handle ever fits a new buffer.
+            // A slot whose generations are used up retires, so that no old handle ever fits a new
+            // buffer.
             if slot.generation >> (32 - SLOT_BITS) == 0 {
                 self.free.push(index);
             }
@@ -107,7 +122,10 @@ impl Memory {
     }
 
     fn bytes(&self, buf: Buf) -> Result<&Bytes> {
-        let slot = self.slots.get((buf.0 & ((1 << SLOT_BITS) - 1)) as usize).filter(|slot| slot.generation == buf.0 >> SLOT_BITS);
+        let slot = self
+            .slots
+            .get((buf.0 & ((1 << SLOT_BITS) - 1)) as usize)
+            .filter(|slot| slot.generation == buf.0 >> SLOT_BITS);
         match slot.and_then(|slot| slot.bytes.as_ref()) {
             Some(bytes) => Ok(bytes),
             None => fail!(Code::Internal, "buffer {:#x} does not exist or was given back", buf.0),
@@ -122,14 +140,24 @@ impl Memory {
     /// A buffer's elements.
     pub fn read<T: Pod>(&self, buf: Buf) -> Result<&[T]> {
         let bytes = self.bytes(buf)?;
-        // SAFETY: initialised, aligned to 64, plain data; whoever writes through `Shared` vouches that nobody reads what it writes.
-        Ok(unsafe { std::slice::from_raw_parts(bytes.start.as_ptr().cast(), bytes.layout.size() / size_of::<T>()) })
+        // SAFETY: initialised, aligned to 64, plain data; whoever writes through `Shared` vouches
+        // that nobody reads what it writes.
+        Ok(unsafe {
+            std::slice::from_raw_parts(
+                bytes.start.as_ptr().cast(),
+                bytes.layout.size() / size_of::<T>(),
+            )
+        })
     }
 
     /// A buffer's elements, for tasks to write.
     pub fn share<T: Pod>(&self, buf: Buf) -> Result<Shared<'_, T>> {
         let bytes = self.bytes(buf)?;
-        Ok(Shared { start: bytes.start.as_ptr().cast(), len: bytes.layout.size() / size_of::<T>(), life: PhantomData })
+        Ok(Shared {
+            start: bytes.start.as_ptr().cast(),
+            len: bytes.layout.size() / size_of::<T>(),
+            life: PhantomData,
+        })
     }
 
     /// A buffer's elements, for the only user of the memory.
@@ -159,7 +187,11 @@ impl<'a, T: Pod> Shared<'a, T> {
     /// # Safety
     /// Nobody else reads or writes these elements while the slice lives.
     pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [T] {
-        assert!(from <= self.len && len <= self.len - from, "{from} + {len} elements of {}", self.len);
+        assert!(
+            from <= self.len && len <= self.len - from,
+            "{from} + {len} elements of {}",
+            self.len
+        );
         // SAFETY: in range; the caller vouches that nobody else uses it.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
@@ -203,9 +235,14 @@ mod tests {
         let mut memory = Memory::default();
         // An address space may have room for one of the largest, but not for three.
         for sizes in [[Memory::LARGEST; 3], [u64::MAX - 3; 3]] {
-            let error = sizes.iter().find_map(|&bytes| memory.alloc("layer 3 keys", bytes).err()).unwrap();
+            let error =
+                sizes.iter().find_map(|&bytes| memory.alloc("layer 3 keys", bytes).err()).unwrap();
             assert_eq!(error.code, Code::OutOfMemory);
-            assert!(error.message.contains("layer 3 keys") && error.message.contains(&sizes[0].to_string()), "{error}");
+            assert!(
+                error.message.contains("layer 3 keys")
+                    && error.message.contains(&sizes[0].to_string()),
+                "{error}"
+            );
         }
         assert_eq!(memory.alloc("odd", 6).unwrap_err().code, Code::Internal);
     }

@@ -1,8 +1,8 @@
 //! The CPU backend: one file an op, written once over the vectors of [`lanes`].
 //!
-//! Activations are f32 between ops. A product with weights that have codes makes its own int15, in groups of 32 (see [`activations`]), and
-//! multiplies them exactly. Every element of a result is computed by one thread in a fixed order, so that results do not depend on the
-//! number of threads.
+//! Activations are f32 between ops. A product with weights that have codes makes its own int15, in
+//! groups of 32 (see [`activations`]), and multiplies them exactly. Every element of a result is
+//! computed by one thread in a fixed order, so that results do not depend on the number of threads.
 
 mod activations;
 mod argmax;
@@ -76,7 +76,13 @@ impl Cpu {
     /// `bad-option` for instructions or threads that this machine or build does not have.
     pub fn new(options: CpuOptions) -> Result<Cpu> {
         let (kernels, threads) = (options.simd.kernels()?, Threads::new(options.threads)?);
-        Ok(Cpu { memory: Memory::default(), threads, kernels, activations: PackedActivations::default(), frees: 0 })
+        Ok(Cpu {
+            memory: Memory::default(),
+            threads,
+            kernels,
+            activations: PackedActivations::default(),
+            frees: 0,
+        })
     }
 }
 
@@ -112,8 +118,12 @@ impl Backend for Cpu {
         for op in ops {
             check::op(&self.memory, op)?;
             match op {
-                Op::Matmul(op) => self.activations.reserve(op.w.kind, op.rows as usize, op.w.cols as usize),
-                Op::Sample(_) => fail!(Code::Internal, "the CPU leaves draws to who reads the logits"),
+                Op::Matmul(op) => {
+                    self.activations.reserve(op.w.kind, op.rows as usize, op.w.cols as usize)
+                }
+                Op::Sample(_) => {
+                    fail!(Code::Internal, "the CPU leaves draws to who reads the logits")
+                }
                 _ => {}
             }
         }
@@ -124,7 +134,8 @@ impl Backend for Cpu {
         if program.frees != self.frees {
             program.ops.iter().try_for_each(|op| check::op(&self.memory, op))?;
         }
-        let context = Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
+        let context =
+            Context { memory: &self.memory, threads: &self.threads, kernels: self.kernels };
         let activations = &mut self.activations;
         program.ops.iter().try_for_each(|op| context.run(activations, op))
     }
@@ -147,7 +158,11 @@ impl Backend for Cpu {
 
     fn describe(&self) -> String {
         let threads = self.threads.count();
-        format!("CPU, {}, {threads} thread{}", self.kernels.name, if threads == 1 { "" } else { "s" })
+        format!(
+            "CPU, {}, {threads} thread{}",
+            self.kernels.name,
+            if threads == 1 { "" } else { "s" }
+        )
     }
 }
 
@@ -173,7 +188,8 @@ impl Context<'_> {
         if end > u64::from(cache.positions) {
             fail!(
                 Code::Internal,
-                "{rows} tokens at position {} of a sequence that begins at {} do not fit a cache of {}",
+                "{rows} tokens at position {} of a sequence that begins at {} do not fit a cache \
+                    of {}",
                 start.position,
                 start.first,
                 cache.positions

@@ -7,7 +7,8 @@ use crate::op::Norm;
 
 pub fn run(context: &Context, op: &Norm) -> Result<()> {
     let (width, eps) = (op.width as usize, f32::from_bits(op.eps_bits));
-    let (x, weight) = (context.memory.read::<f32>(op.x)?, &context.memory.read::<f32>(op.weight)?[..width]);
+    let (x, weight) =
+        (context.memory.read::<f32>(op.x)?, &context.memory.read::<f32>(op.weight)?[..width]);
     let out = context.memory.share(op.out)?;
     context.threads.each(op.rows as usize, |row| {
         let x = &x[(op.first_row as usize + row) * width..][..width];
@@ -23,7 +24,9 @@ pub fn run(context: &Context, op: &Norm) -> Result<()> {
 /// The CPU has the instructions of `L`.
 #[inline(always)]
 pub unsafe fn kernel<L: Lanes>(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) {
-    assert!(x.len() == out.len() && weight.len() == out.len() && out.len().is_multiple_of(L::WIDTH * 2));
+    assert!(
+        x.len() == out.len() && weight.len() == out.len() && out.len().is_multiple_of(L::WIDTH * 2)
+    );
     // SAFETY: the caller's; the slices are as long.
     unsafe {
         let mut squares = [L::splat(0.0); 2];

@@ -1,7 +1,8 @@
 //! The kinds of weights, group by group: how a group is multiplied with a tile of activations.
 //!
-//! For several tokens a vector has the same line of neighbouring quads, so that a line's activations serve all of it. For one token it has
-//! neighbouring lines of one quad: memory, which bounds it then, is read in one stream, and the lines' sums are added up in the end.
+//! For several tokens a vector has the same line of neighbouring quads, so that a line's
+//! activations serve all of it. For one token it has neighbouring lines of one quad: memory, which
+//! bounds it then, is read in one stream, and the lines' sums are added up in the end.
 
 use half::f16;
 
@@ -44,7 +45,14 @@ impl<'a> Weights<'a> {
     pub fn of(memory: &'a Memory, matrix: &Matrix, part: &Part) -> Result<Weights<'a>> {
         let plane = |buf: Option<Buf>| buf.map_or(Ok(&[][..]), |buf| memory.read(buf));
         let (rows, cols) = (part.rows as usize, matrix.cols as usize);
-        Ok(Weights { kind: matrix.kind, rows, cols, codes: memory.read(part.codes)?, scales: plane(part.scales)?, mins: plane(part.mins)? })
+        Ok(Weights {
+            kind: matrix.kind,
+            rows,
+            cols,
+            codes: memory.read(part.codes)?,
+            scales: plane(part.scales)?,
+            mins: plane(part.mins)?,
+        })
     }
 
     /// Groups of a row.
@@ -57,7 +65,8 @@ impl<'a> Weights<'a> {
         self.rows.div_ceil(QUAD)
     }
 
-    /// The first group of a quad and of those beside it: `together` quads that differ, or one, repeated.
+    /// The first group of a quad and of those beside it: `together` quads that differ, or one,
+    /// repeated.
     pub fn at(&self, quad: usize, together: usize) -> Groups {
         let block = quad * self.groups();
         let stride = if together > 1 { self.groups() } else { 0 };
@@ -75,19 +84,31 @@ impl<'a> Weights<'a> {
         let (lane, first) = (row % QUAD, row / QUAD * self.groups());
         let lines = self.kind.codes_per_group() / LINE;
         for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
-            let half = |plane: &[u16]| plane.get((first + group) * QUAD + lane).map_or(0.0, |&bits| f16::from_bits(bits).to_f32());
+            let half = |plane: &[u16]| {
+                plane
+                    .get((first + group) * QUAD + lane)
+                    .map_or(0.0, |&bits| f16::from_bits(bits).to_f32())
+            };
             let (scale, min) = (half(self.scales), half(self.mins));
-            for (line, four) in self.codes[(first + group) * self.kind.codes_per_group()..].chunks_exact(LINE).take(lines).enumerate() {
+            for (line, four) in self.codes[(first + group) * self.kind.codes_per_group()..]
+                .chunks_exact(LINE)
+                .take(lines)
+                .enumerate()
+            {
                 let bytes: [u8; 4] = std::array::from_fn(|j| four[4 * lane + j]);
                 match self.kind {
                     Kind::Q4 | Kind::Q4Min => {
                         let zero = if self.kind == Kind::Q4 { 8.0 } else { 0.0 };
                         for (j, byte) in bytes.into_iter().enumerate() {
                             out[4 * line + j] = scale * (f32::from(byte & 15) - zero) + min;
-                            out[GROUP / 2 + 4 * line + j] = scale * (f32::from(byte >> 4) - zero) + min;
+                            out[GROUP / 2 + 4 * line + j] =
+                                scale * (f32::from(byte >> 4) - zero) + min;
                         }
                     }
-                    Kind::Q8 => bytes.into_iter().zip(&mut out[4 * line..]).for_each(|(byte, out)| *out = scale * f32::from(byte as i8)),
+                    Kind::Q8 => bytes
+                        .into_iter()
+                        .zip(&mut out[4 * line..])
+                        .for_each(|(byte, out)| *out = scale * f32::from(byte as i8)),
                     Kind::F16 => {
                         let [a, b, c, d] = bytes;
                         out[2 * line] = f16::from_le_bytes([a, b]).to_f32();
@@ -124,7 +145,8 @@ impl Groups {
         }
     }
 
-    /// Asks for the codes that come a while later. What hardware foresees by itself ends with every few rows.
+    /// Asks for the codes that come a while later. What hardware foresees by itself ends with every
+    /// few rows.
     ///
     /// # Safety
     /// The CPU has the instructions of `L`.
@@ -133,7 +155,9 @@ impl Groups {
         for quad in 0..L::WIDTH / QUAD / lines::<L>(T) {
             for line in (0..kind.codes_per_group()).step_by(CACHE_LINE) {
                 // SAFETY: the caller's.
-                unsafe { L::prefetch(self.codes.wrapping_add(quad * self.codes_stride + line + AHEAD)) };
+                unsafe {
+                    L::prefetch(self.codes.wrapping_add(quad * self.codes_stride + line + AHEAD))
+                };
             }
         }
     }
@@ -193,12 +217,17 @@ pub trait Packed {
     /// Which kind this is.
     const KIND: Kind;
 
-    /// Adds a group's products with `T` tokens' activations to their totals, row by row; one token's total is that of all lanes' quads.
-    /// `tile` is at the group.
+    /// Adds a group's products with `T` tokens' activations to their totals, row by row; one
+    /// token's total is that of all lanes' quads. `tile` is at the group.
     ///
     /// # Safety
-    /// The CPU has the instructions of `D`; `w` and `tile` lead to a group, of this kind and packed for it.
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]);
+    /// The CPU has the instructions of `D`; `w` and `tile` lead to a group, of this kind and packed
+    /// for it.
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    );
 }
 
 /// The whole numbers of a group of nibbles, multiplied with each token's.
@@ -225,7 +254,11 @@ impl Packed for Q4 {
     const KIND: Kind = Kind::Q4;
 
     #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
         // SAFETY: the caller's.
         unsafe {
             let (sums, scale) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes, T>());
@@ -244,14 +277,22 @@ impl Packed for Q4Min {
     const KIND: Kind = Kind::Q4Min;
 
     #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
         // SAFETY: the caller's.
         unsafe {
-            let (sums, scale, min) = (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes, T>(), w.min::<D::Lanes, T>());
+            let (sums, scale, min) =
+                (dot_nibbles::<D, T>(w, tile), w.scale::<D::Lanes, T>(), w.min::<D::Lanes, T>());
             for (token, total) in totals.iter_mut().enumerate() {
                 let dot = D::total(sums[token], 0);
                 *total = dot.mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
-                *total = min.mul_add(D::Lanes::splat(tile.sum(token) / lines::<D::Lanes>(T) as f32), *total);
+                *total = min.mul_add(
+                    D::Lanes::splat(tile.sum(token) / lines::<D::Lanes>(T) as f32),
+                    *total,
+                );
             }
         }
     }
@@ -264,7 +305,11 @@ impl Packed for Q8 {
     const KIND: Kind = Kind::Q8;
 
     #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [D::no_bytes(); T];
@@ -272,12 +317,17 @@ impl Packed for Q8 {
                 let bits = [w.line::<D::Lanes, T>(line), w.line::<D::Lanes, T>(4 + line)];
                 for (token, sums) in sums.iter_mut().enumerate() {
                     let x = tile.fours::<T>(line, token);
-                    *sums = if T == 1 { D::dot_lines_of_bytes(*sums, bits, x) } else { D::dot_bytes(*sums, bits, x) };
+                    *sums = if T == 1 {
+                        D::dot_lines_of_bytes(*sums, bits, x)
+                    } else {
+                        D::dot_bytes(*sums, bits, x)
+                    };
                 }
             }
             let scale = w.scale::<D::Lanes, T>();
             for (token, total) in totals.iter_mut().enumerate() {
-                *total = D::total_of_bytes(sums[token]).mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
+                *total = D::total_of_bytes(sums[token])
+                    .mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
             }
         }
     }
@@ -285,7 +335,12 @@ impl Packed for Q8 {
 
 /// A column's activation for every quad, or that of columns `stride` apart for every line.
 #[inline(always)]
-unsafe fn column<L: Lanes, const T: usize>(tile: &Tile, column: usize, token: usize, stride: usize) -> L {
+unsafe fn column<L: Lanes, const T: usize>(
+    tile: &Tile,
+    column: usize,
+    token: usize,
+    stride: usize,
+) -> L {
     // SAFETY: the caller's; columns of one token lie side by side.
     unsafe { L::quads_of(tile.float::<T>(column, token), if T == 1 { stride } else { 0 }) }
 }
@@ -297,7 +352,11 @@ impl Packed for F16 {
     const KIND: Kind = Kind::F16;
 
     #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
         // SAFETY: the caller's; a line has two columns.
         unsafe {
             let mut sums = [D::Lanes::splat(0.0); T];
@@ -320,7 +379,11 @@ impl Packed for F32 {
     const KIND: Kind = Kind::F32;
 
     #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(w: &Groups, tile: &Tile, totals: &mut [D::Lanes; T]) {
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
         // SAFETY: the caller's; a line is a column.
         unsafe {
             let mut sums = [D::Lanes::splat(0.0); T];

@@ -1,14 +1,17 @@
-//! How much memory there is. A module's grows as far as its host allows, and how far that is shows only when it is asked for.
+//! How much memory there is. A module's grows as far as its host allows, and how far that is shows
+//! only when it is asked for.
 
 use super::memory::Bytes;
 
-/// Bytes of a piece: an address space of 4 GiB takes no more of them than [`MOST`], with the smaller ones at its end.
+/// Bytes of a piece: an address space of 4 GiB takes no more of them than [`MOST`], with the
+/// smaller ones at its end.
 const LARGEST: u64 = 256 << 20;
 /// Nothing depends on less.
 const SMALLEST: u64 = 64 << 10;
 const MOST: usize = 64;
 
-/// Of so many bytes, those that can be had now. They are not touched, so that none is really taken, and given back at once.
+/// Of so many bytes, those that can be had now. They are not touched, so that none is really taken,
+/// and given back at once.
 pub fn of(bytes: u64) -> u64 {
     let mut pieces = [const { None }; MOST];
     let (mut had, mut size) = (0, LARGEST);

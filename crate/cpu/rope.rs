@@ -17,7 +17,8 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let served = (heads.n_heads / heads.n_kv_heads) as usize;
-    let (keys, values) = (Cached::new(context, cache, cache.keys)?, Cached::new(context, cache, cache.values)?);
+    let (keys, values) =
+        (Cached::new(context, cache, cache.keys)?, Cached::new(context, cache, cache.values)?);
     context.threads.each(rows, |row| {
         // SAFETY: every task has a row, and with it a position, of its own.
         let row_of_qkv = unsafe { qkv.slice(row * width, width) };
@@ -27,7 +28,8 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
         for query in queries.chunks_exact_mut(dim).skip(first * served).take(count * served) {
             rotate(query, angles);
         }
-        let both = new_keys.chunks_exact(dim).zip(new_values.chunks_exact(dim)).skip(first).take(count);
+        let both =
+            new_keys.chunks_exact(dim).zip(new_values.chunks_exact(dim)).skip(first).take(count);
         // `qkv` keeps its keys as they were: only the cache holds rotated ones.
         with_scratch(dim, |rotated| {
             for (head, (key, value)) in both.enumerate() {
@@ -71,7 +73,11 @@ impl Cached<'_> {
         unsafe {
             match self {
                 Cached::F32(all) => all.slice(at, head.len()).copy_from_slice(head),
-                Cached::F16(all) => all.slice(at, head.len()).iter_mut().zip(head).for_each(|(to, &x)| *to = f16::from_f32(x).to_bits()),
+                Cached::F16(all) => all
+                    .slice(at, head.len())
+                    .iter_mut()
+                    .zip(head)
+                    .for_each(|(to, &x)| *to = f16::from_f32(x).to_bits()),
             }
         }
     }

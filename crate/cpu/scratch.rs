@@ -13,7 +13,8 @@ thread_local! {
     static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `work` with `len` floats, aligned to 64 bytes; they hold whatever was there before. Not to be nested.
+/// Calls `work` with `len` floats, aligned to 64 bytes; they hold whatever was there before. Not to
+/// be nested.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     LINES.with_borrow_mut(|lines| {
         if lines.len() < len.div_ceil(LINE) {

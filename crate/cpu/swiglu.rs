@@ -26,7 +26,11 @@ pub unsafe fn kernel<L: Lanes>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     let whole = out.len() - out.len() % L::WIDTH;
     for at in (0..whole).step_by(L::WIDTH) {
         // SAFETY: the caller's; the slices are as long.
-        unsafe { silu(L::load(gate.as_ptr().add(at))).mul(L::load(up.as_ptr().add(at))).store(out.as_mut_ptr().add(at)) };
+        unsafe {
+            silu(L::load(gate.as_ptr().add(at)))
+                .mul(L::load(up.as_ptr().add(at)))
+                .store(out.as_mut_ptr().add(at))
+        };
     }
     for i in whole..out.len() {
         let mut one = [0.0; 16];

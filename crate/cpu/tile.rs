@@ -1,4 +1,5 @@
-//! The tile: some rows of numbers times a panel, with all sums in registers. Products of many tokens and attention's values are made of it.
+//! The tile: some rows of numbers times a panel, with all sums in registers. Products of many
+//! tokens and attention's values are made of it.
 
 use super::lanes::Lanes;
 
@@ -14,12 +15,14 @@ pub struct Rows<P> {
 /// How many vectors wide a tile is.
 pub const WIDE: usize = 2;
 
-/// `sums[t][c] += Σ x[t][k] * panel[k][c]` over `k < depth`, for `rows` rows t and `columns` columns c, a multiple of `WIDTH`.
+/// `sums[t][c] += Σ x[t][k] * panel[k][c]` over `k < depth`, for `rows` rows t and `columns`
+/// columns c, a multiple of `WIDTH`.
 ///
 /// A sum runs in the order of k, however the rows and columns are tiled.
 ///
 /// # Safety
-/// The CPU has the instructions of `L`; the panel is `[depth, columns]`, `x` `[rows, depth]` and `sums` `[rows, columns]`.
+/// The CPU has the instructions of `L`; the panel is `[depth, columns]`, `x` `[rows, depth]` and
+/// `sums` `[rows, columns]`.
 #[inline(always)]
 pub unsafe fn product<L: Lanes>(
     panel: Rows<*const f32>,

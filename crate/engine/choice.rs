@@ -1,5 +1,5 @@
-//! The choice of the next token where the logits are: on a device they need not leave it, and the step after a token can begin before
-//! anybody here knows the token.
+//! The choice of the next token where the logits are: on a device they need not leave it, and the
+//! step after a token can begin before anybody here knows the token.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ pub(super) enum SampleMode {
 /// A step that was begun before anybody knew which token it is for.
 pub(super) struct LookAhead<L> {
     of: SequenceId,
-    /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last planned token's.
+    /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last
+    /// planned token's.
     token: Option<u32>,
     mode: SampleMode,
     /// The choice after it.
@@ -75,9 +76,13 @@ impl<B: Backend> Engine<B> {
         self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))
     }
 
-    /// Says how [`Engine::sample`] draws for a sequence from now on. Answers whether it can: where it cannot, read the logits and draw from
-    /// them.
-    pub fn begin_sampling(&mut self, sequence: &mut Sequence, options: SampleOptions<'_>) -> Result<bool> {
+    /// Says how [`Engine::sample`] draws for a sequence from now on. Answers whether it can: where
+    /// it cannot, read the logits and draw from them.
+    pub fn begin_sampling(
+        &mut self,
+        sequence: &mut Sequence,
+        options: SampleOptions<'_>,
+    ) -> Result<bool> {
         if !self.backend.samples() {
             return Ok(false);
         }
@@ -86,10 +91,22 @@ impl<B: Backend> Engine<B> {
             Some(sampler) => {
                 sampler.seen_of.take_if(|id| sequence.is(id));
             }
-            None => self.sampler = Some(Sampler { buffers: self.allocate_sampler()?, bias: Arc::default(), seen_of: None }),
+            None => {
+                self.sampler = Some(Sampler {
+                    buffers: self.allocate_sampler()?,
+                    bias: Arc::default(),
+                    seen_of: None,
+                })
+            }
         }
         let SampleOptions { params, bias, seen, seed, place } = options;
-        sequence.sampler = Some(SamplerState { params, bias: Arc::new(bias.clone()), seen: seen.clone(), seed, place });
+        sequence.sampler = Some(SamplerState {
+            params,
+            bias: Arc::new(bias.clone()),
+            seen: seen.clone(),
+            seed,
+            place,
+        });
         Ok(true)
     }
 
@@ -108,18 +125,22 @@ impl<B: Backend> Engine<B> {
         })
     }
 
-    /// The token with the largest logit after a sequence's last planned one, the first among equals; never a forbidden one. Works through
-    /// what is pending first. The logits stay where they are.
+    /// The token with the largest logit after a sequence's last planned one, the first among
+    /// equals; never a forbidden one. Works through what is pending first. The logits stay where
+    /// they are.
     ///
-    /// Where the backend works while others wait, the step after this token is begun before the token is known here. Pushing the token
-    /// takes that step up; whatever else comes next leaves it.
+    /// Where the backend works while others wait, the step after this token is begun before the
+    /// token is known here. Pushing the token takes that step up; whatever else comes next leaves
+    /// it.
     pub async fn greedy(&mut self, sequence: &mut Sequence) -> Result<u32> {
         self.choose(sequence, SampleMode::Greedy).await
     }
 
-    /// As [`Engine::greedy`], with a token drawn as [`Engine::begin_sampling`] was told; the largest logit's where it was told nothing.
+    /// As [`Engine::greedy`], with a token drawn as [`Engine::begin_sampling`] was told; the
+    /// largest logit's where it was told nothing.
     pub async fn sample(&mut self, sequence: &mut Sequence) -> Result<u32> {
-        let mode = if sequence.sampler.is_some() { SampleMode::Sampled } else { SampleMode::Greedy };
+        let mode =
+            if sequence.sampler.is_some() { SampleMode::Sampled } else { SampleMode::Greedy };
         let token = self.choose(sequence, mode).await?;
         if let Some(state) = &mut sequence.sampler {
             state.place += 1;
@@ -132,7 +153,10 @@ impl<B: Backend> Engine<B> {
         self.check_own(sequence)?;
         // Of sequences that take turns, each would leave the step that another has begun.
         let is_alone = self.latest.as_ref().is_none_or(|latest| sequence.is(&latest.of));
-        let choice = match self.ahead.take_if(|ahead| ahead.token.is_none() && ahead.mode == mode && sequence.is(&ahead.of)) {
+        let choice = match self
+            .ahead
+            .take_if(|ahead| ahead.token.is_none() && ahead.mode == mode && sequence.is(&ahead.of))
+        {
             Some(begun) => begun.choice,
             None => {
                 self.leave_ahead();
@@ -147,7 +171,8 @@ impl<B: Backend> Engine<B> {
         let next = if is_alone { self.begin_ahead(sequence, mode).await? } else { None };
         let mut token = 0u32;
         self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
-        self.ahead = next.map(|choice| LookAhead { of: sequence.id(), token: Some(token), mode, choice });
+        self.ahead =
+            next.map(|choice| LookAhead { of: sequence.id(), token: Some(token), mode, choice });
         Ok(token)
     }
 
@@ -159,21 +184,31 @@ impl<B: Backend> Engine<B> {
         if !Arc::ptr_eq(&sampler.bias, &state.bias) {
             if sampler.bias != state.bias {
                 let most = 2.0 * op::Sample::MOST;
-                let values = by_token(vocab_size, state.bias.iter().map(|(&token, bias)| (token, bias.clamp(-most, most))));
+                let values = by_token(
+                    vocab_size,
+                    state.bias.iter().map(|(&token, bias)| (token, bias.clamp(-most, most))),
+                );
                 self.backend.write(buffers.bias, 0, bytemuck::cast_slice(&values))?;
             }
             sampler.bias = state.bias.clone();
         }
         if state.params.look_back() && !sampler.seen_of.as_ref().is_some_and(|id| sequence.is(id)) {
-            let seen = by_token(vocab_size, state.seen.iter().map(|(&token, times)| (token, op::Sample::SEEN | times)));
+            let seen = by_token(
+                vocab_size,
+                state.seen.iter().map(|(&token, times)| (token, op::Sample::SEEN | times)),
+            );
             self.backend.write(buffers.seen, 0, bytemuck::cast_slice(&seen))?;
             sampler.seen_of = Some(sequence.id());
         }
-        let params = SamplerParams { uniform: random::unit(state.seed, state.place + later) as f32, ..state.params };
+        let params = SamplerParams {
+            uniform: random::unit(state.seed, state.place + later) as f32,
+            ..state.params
+        };
         self.backend.write(buffers.params, 0, bytemuck::bytes_of(&params))
     }
 
-    /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then, so that the next step may go on from there.
+    /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then, so that
+    /// the next step may go on from there.
     async fn run_choice(&mut self, mode: SampleMode, row: usize) -> Result<B::Readback> {
         let kept = if row == 0 { self.programs.choices.remove(&mode) } else { None };
         let program = match kept {
@@ -203,10 +238,16 @@ impl<B: Backend> Engine<B> {
         }
     }
 
-    /// Begins the step for the token that was just chosen, where that is worth it and the same factors hold for it.
-    async fn begin_ahead(&mut self, sequence: &Sequence, mode: SampleMode) -> Result<Option<B::Readback>> {
+    /// Begins the step for the token that was just chosen, where that is worth it and the same
+    /// factors hold for it.
+    async fn begin_ahead(
+        &mut self,
+        sequence: &Sequence,
+        mode: SampleMode,
+    ) -> Result<Option<B::Readback>> {
         let position = sequence.planned.len();
-        let fits = position < sequence.ctx_len() && self.rope.factors(position + 1) == sequence.factors;
+        let fits =
+            position < sequence.ctx_len() && self.rope.factors(position + 1) == sequence.factors;
         if !(fits && self.backend.works_ahead()) {
             return Ok(None);
         }
@@ -217,7 +258,8 @@ impl<B: Backend> Engine<B> {
         self.run_choice(mode, 0).await.map(Some)
     }
 
-    /// Takes a step ahead up, if it is that of the token that a sequence has just got; leaves it if not.
+    /// Takes a step ahead up, if it is that of the token that a sequence has just got; leaves it if
+    /// not.
     pub(super) fn take_up_ahead(&mut self, sequence: &mut Sequence, token: u32) {
         match &mut self.ahead {
             Some(ahead) if ahead.token == Some(token) && sequence.is(&ahead.of) => {
@@ -231,7 +273,9 @@ impl<B: Backend> Engine<B> {
     /// Lets a step ahead be in vain.
     pub(super) fn leave_ahead(&mut self) {
         let left = self.ahead.take();
-        if let (Some(LookAhead { mode: SampleMode::Sampled, .. }), Some(sampler)) = (left, &mut self.sampler) {
+        if let (Some(LookAhead { mode: SampleMode::Sampled, .. }), Some(sampler)) =
+            (left, &mut self.sampler)
+        {
             sampler.seen_of = None;
         }
     }
@@ -251,6 +295,8 @@ fn by_token<T: Copy + Default>(vocab_size: u32, given: impl Iterator<Item = (u32
 impl SamplerParams {
     /// Whether they ask for what was seen.
     fn look_back(&self) -> bool {
-        self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
     }
 }

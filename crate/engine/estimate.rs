@@ -1,4 +1,5 @@
-//! How long a model would take to read and write, from a few of its layers: here, or on a backend that does not hold it.
+//! How long a model would take to read and write, from a few of its layers: here, or on a backend
+//! that does not hold it.
 
 use super::{Engine, Sequence};
 use crate::backend::Backend;
@@ -15,7 +16,8 @@ const ROWS: usize = 64;
 const FEWEST_ROWS: usize = 8;
 /// Layers that a token is taken through here.
 const LAYERS: usize = 4;
-/// Bytes of the layers that stand for a model's elsewhere: so many come from memory, and not from a cache.
+/// Bytes of the layers that stand for a model's elsewhere: so many come from memory, and not from a
+/// cache.
 const LAYER_BYTES: u64 = 64 << 20;
 /// Bytes of the rows that stand for its head's.
 const HEAD_BYTES: u64 = 32 << 20;
@@ -46,7 +48,8 @@ struct Sample<'a, B> {
 }
 
 impl<B: Backend> Engine<B> {
-    /// Seconds that this would take, from a few layers and the head, in a sequence's part of the cache. What that held is forgotten.
+    /// Seconds that this would take, from a few layers and the head, in a sequence's part of the
+    /// cache. What that held is forgotten.
     ///
     /// # Errors
     /// What running can meet.
@@ -57,49 +60,78 @@ impl<B: Backend> Engine<B> {
         let (model, layers) = (&self.model, LAYERS.min(self.cache.len()));
         let (scratch, cache, region) = (&self.scratch, &self.cache, &sequence.region);
         let rows = ROWS.min(self.chunk).min(region.len);
-        Sample { backend: &mut self.backend, model, scratch, cache, region, rows, layers }.seconds(&self.model, tokens).await
+        Sample { backend: &mut self.backend, model, scratch, cache, region, rows, layers }
+            .seconds(&self.model, tokens)
+            .await
     }
 
-    /// The same if another backend held the model. It gets as much of it as no cache holds, without its values.
+    /// The same if another backend held the model. It gets as much of it as no cache holds, without
+    /// its values.
     ///
     /// # Errors
     /// The same, and `out-of-memory`.
     pub async fn estimate_on<C: Backend>(&self, mut backend: C, tokens: Tokens) -> Result<f64> {
         let (layer_bytes, row_bytes) = self.model.sizes();
-        let layers = ((LAYER_BYTES + layer_bytes / 2) / layer_bytes.max(1)).clamp(1, self.cache.len() as u64) as usize;
-        let vocab_size = (HEAD_BYTES / row_bytes.max(1)).clamp(1, u64::from(self.config().vocab_size)) as u32;
+        let layers = ((LAYER_BYTES + layer_bytes / 2) / layer_bytes.max(1))
+            .clamp(1, self.cache.len() as u64) as usize;
+        let vocab_size =
+            (HEAD_BYTES / row_bytes.max(1)).clamp(1, u64::from(self.config().vocab_size)) as u32;
         let model = self.model.alike(&mut backend, layers, vocab_size)?;
         let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
         let (ctx_len, rows) = (CTX_LEN.min(self.ctx_len), ROWS.min(self.chunk));
         let cache = kv::allocate(&mut backend, &model.config, ctx_len, kind)?;
         let scratch = Scratch::allocate(&mut backend, &model.config, rows, 1)?;
         let region = &Region { first: 0, len: ctx_len };
-        let sample = Sample { backend: &mut backend, model: &model, scratch: &scratch, cache: &cache, region, rows, layers };
+        let sample = Sample {
+            backend: &mut backend,
+            model: &model,
+            scratch: &scratch,
+            cache: &cache,
+            region,
+            rows,
+            layers,
+        };
         sample.seconds(&self.model, tokens).await
     }
 }
 
 impl<B: Backend> Sample<'_, B> {
     /// Seconds that the whole model would take.
-    async fn seconds(mut self, whole: &Transformer, Tokens { read, written }: Tokens) -> Result<f64> {
+    async fn seconds(
+        mut self,
+        whole: &Transformer,
+        Tokens { read, written }: Tokens,
+    ) -> Result<f64> {
         let Sample { model, scratch, cache, rows, layers, .. } = self;
-        let choice =
-            Op::Argmax(op::Argmax { x: scratch.logits, allowed: scratch.allowed, out: scratch.ids, width: model.config.vocab_size });
+        let choice = Op::Argmax(op::Argmax {
+            x: scratch.logits,
+            allowed: scratch.allowed,
+            out: scratch.ids,
+            width: model.config.vocab_size,
+        });
         let mut head = model.record_head(scratch, 0, 1);
         head.push(choice);
-        let one = self.time(read + written / 2, 1, &model.record_some_layers(scratch, cache, 1, layers)).await? / layers as f64;
+        let one = self
+            .time(read + written / 2, 1, &model.record_some_layers(scratch, cache, 1, layers))
+            .await?
+            / layers as f64;
         let head = self.time(0, 1, &head).await?;
         // At worst, as many take as many times as long: fewer on a slow device.
         let rows = ((LONG / one.max(1e-6)) as usize).clamp(FEWEST_ROWS.min(rows), rows);
-        let many = self.time(read / 2, rows, &model.record_some_layers(scratch, cache, rows, 1)).await?;
+        let many =
+            self.time(read / 2, rows, &model.record_some_layers(scratch, cache, rows, 1)).await?;
         let all = f64::from(whole.config.num_hidden_layers);
         let head = head * f64::from(whole.config.vocab_size) / f64::from(model.config.vocab_size);
         Ok(read as f64 * many * all / rows as f64 + written as f64 * (one * all + head))
     }
 
-    /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is room for.
+    /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is
+    /// room for.
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
-        let start = Start { position: position.min(self.region.len - rows) as u32, first: self.region.first };
+        let start = Start {
+            position: position.min(self.region.len - rows) as u32,
+            first: self.region.first,
+        };
         self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
         timing::seconds(self.backend, ops, self.scratch.step).await
     }

@@ -1,8 +1,8 @@
 //! Token ids in, logits out; knows no text.
 //!
-//! An engine is told which tokens a [`Sequence`] should hold ([`Engine::plan`]), works towards that a chunk at a time
-//! ([`Engine::advance`]) and then has the logits. Whoever drives it may stop between any two calls, or go on with another sequence: the
-//! cache stays true.
+//! An engine is told which tokens a [`Sequence`] should hold ([`Engine::plan`]), works towards that
+//! a chunk at a time ([`Engine::advance`]) and then has the logits. Whoever drives it may stop
+//! between any two calls, or go on with another sequence: the cache stays true.
 
 mod choice;
 mod estimate;
@@ -81,7 +81,8 @@ impl<B: Backend> Engine<B> {
     /// Reads a checkpoint's weights into a backend. `progress` hears of every few bytes read.
     ///
     /// # Errors
-    /// What reading can meet, `bad-option` for a context that the model or device cannot hold, `out-of-memory`.
+    /// What reading can meet, `bad-option` for a context that the model or device cannot hold,
+    /// `out-of-memory`.
     pub async fn load<S: Source>(
         checkpoint: &Checkpoint<S>,
         mut backend: B,
@@ -92,21 +93,39 @@ impl<B: Backend> Engine<B> {
         let longest = config.max_position_embeddings as usize;
         let ctx_len = options.ctx_len.unwrap_or(longest.min(4096));
         if ctx_len == 0 || ctx_len > longest {
-            fail!(Code::BadOption, "a context of {ctx_len} tokens was asked for; this model knows 1 to {longest}");
+            fail!(
+                Code::BadOption,
+                "a context of {ctx_len} tokens was asked for; this model knows 1 to {longest}"
+            );
         }
-        let kind = options.kv.unwrap_or(if options.format.floats == Kind::F32 { KvKind::F32 } else { KvKind::F16 });
+        let kind = options.kv.unwrap_or(if options.format.floats == Kind::F32 {
+            KvKind::F32
+        } else {
+            KvKind::F16
+        });
         let limits = backend.limits();
         let fits = |width: u32| (limits.max_buffer / (u64::from(width) * 4)) as usize;
         let chunk = limits.chunk.min(ctx_len).min(fits(2 * config.intermediate_size));
         let head_rows = HEAD_ROWS.min(chunk).min(fits(config.vocab_size));
         if head_rows == 0 {
-            fail!(Code::OutOfMemory, "one row of {} logits is more than this device can bind", config.vocab_size);
+            fail!(
+                Code::OutOfMemory,
+                "one row of {} logits is more than this device can bind",
+                config.vocab_size
+            );
         }
         let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
         // What cannot fit must fail before gigabytes of weights were read.
         room::check(checkpoint, &backend, options.format, (ctx_len, kind))?;
         let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
-        let model = Transformer::load(checkpoint, &mut backend, options.format, (&scratch, &cache, chunk), progress).await?;
+        let model = Transformer::load(
+            checkpoint,
+            &mut backend,
+            options.format,
+            (&scratch, &cache, chunk),
+            progress,
+        )
+        .await?;
         let mut engine = Engine {
             rope: Rope::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
@@ -127,8 +146,8 @@ impl<B: Backend> Engine<B> {
         Ok(engine)
     }
 
-    /// Has the backend time what it has variants of: a token through some layers, so many that their weights come from memory, and part
-    /// of a prompt through one.
+    /// Has the backend time what it has variants of: a token through some layers, so many that
+    /// their weights come from memory, and part of a prompt through one.
     async fn tune(&mut self) -> Result<()> {
         let one = self.model.record_some_layers(&self.scratch, &self.cache, 1, 4);
         let many = self.model.record_some_layers(&self.scratch, &self.cache, self.chunk.min(64), 1);
@@ -175,14 +194,15 @@ impl<B: Backend> Engine<B> {
         self.backend.describe()
     }
 
-    /// Bytes that decoding a token reads when the cache holds `cached` of them: every matrix but an embedding that is not the head's
-    /// too (of that it reads one row), and the keys and values.
+    /// Bytes that decoding a token reads when the cache holds `cached` of them: every matrix but an
+    /// embedding that is not the head's too (of that it reads one row), and the keys and values.
     pub fn decode_bytes(&self, cached: usize) -> u64 {
         let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
         self.model.decode_bytes() + kv::cache_bytes(self.config(), cached, kind)
     }
 
-    /// Takes a sequence's next chunk through the layers and answers how many tokens are still pending.
+    /// Takes a sequence's next chunk through the layers and answers how many tokens are still
+    /// pending.
     pub async fn advance(&mut self, sequence: &mut Sequence) -> Result<usize> {
         self.check_own(sequence)?;
         let rows = sequence.pending().min(self.chunk);
@@ -195,7 +215,8 @@ impl<B: Backend> Engine<B> {
         sequence.cached += rows;
         self.note_latest(sequence, rows, sequence.cached);
         if sequence.pending() > 0 {
-            // Waiting here keeps a GPU's queue short, so that progress is true and stopping takes one chunk.
+            // Waiting here keeps a GPU's queue short, so that progress is true and stopping takes
+            // one chunk.
             self.backend.read(self.scratch.step, 0, &mut [0; 4]).await?;
         }
         Ok(sequence.pending())
@@ -211,7 +232,8 @@ impl<B: Backend> Engine<B> {
         (latest.end == sequence.cached && sequence.is(&latest.of)).then_some(latest.rows)
     }
 
-    /// Works through what is pending, so that `scratch.x` ends with the last planned token; the row that is its.
+    /// Works through what is pending, so that `scratch.x` ends with the last planned token; the row
+    /// that is its.
     async fn reach_end(&mut self, sequence: &mut Sequence) -> Result<usize> {
         if sequence.planned.is_empty() {
             fail!(Code::BadOption, "there is nothing to compute: the sequence has no tokens");
@@ -233,7 +255,9 @@ impl<B: Backend> Engine<B> {
     async fn run_layers(&mut self, rows: usize) -> Result<()> {
         let program = match self.programs.layers.remove(&rows) {
             Some(program) => program,
-            None => self.make_ready(self.model.record_layers(&self.scratch, &self.cache, rows)).await?,
+            None => {
+                self.make_ready(self.model.record_layers(&self.scratch, &self.cache, rows)).await?
+            }
         };
         self.backend.run(&program)?;
         if rows == 1 || rows == self.chunk {
@@ -242,7 +266,8 @@ impl<B: Backend> Engine<B> {
         Ok(())
     }
 
-    /// The logits after a sequence's last planned token, `[vocab_size]`. Works through what is pending first.
+    /// The logits after a sequence's last planned token, `[vocab_size]`. Works through what is
+    /// pending first.
     pub async fn logits(&mut self, sequence: &mut Sequence) -> Result<Vec<f32>> {
         self.leave_ahead();
         let last = self.reach_end(sequence).await?;
@@ -257,30 +282,48 @@ impl<B: Backend> Engine<B> {
         self.floats(self.scratch.logits, self.config().vocab_size as usize).await
     }
 
-    /// Hands the logits of every row of the chunk that [`Engine::advance`] has just taken to `sink`, with the row's position.
-    pub async fn chunk_logits(&mut self, sequence: &Sequence, sink: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
+    /// Hands the logits of every row of the chunk that [`Engine::advance`] has just taken to
+    /// `sink`, with the row's position.
+    pub async fn chunk_logits(
+        &mut self,
+        sequence: &Sequence,
+        sink: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<()> {
         let vocab = self.config().vocab_size as usize;
         let latest = self.latest_rows(sequence).unwrap_or(0);
         let first_position = sequence.cached - latest;
         for first in (0..latest).step_by(self.head_rows) {
             let rows = self.head_rows.min(latest - first);
-            let program = self.make_ready(self.model.record_head(&self.scratch, first, rows)).await?;
+            let program =
+                self.make_ready(self.model.record_head(&self.scratch, first, rows)).await?;
             self.backend.run(&program)?;
             let logits = self.floats(self.scratch.logits, rows * vocab).await?;
-            logits.chunks_exact(vocab).enumerate().for_each(|(row, logits)| sink(first_position + first + row, logits));
+            logits
+                .chunks_exact(vocab)
+                .enumerate()
+                .for_each(|(row, logits)| sink(first_position + first + row, logits));
         }
         Ok(())
     }
 
-    /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after every layer but the last, and
-    /// after the final norm, which is what transformers calls `hidden_states`. For finding out where a difference begins.
-    pub async fn hidden_states(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<Vec<Vec<f32>>> {
+    /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after
+    /// every layer but the last, and after the final norm, which is what transformers calls
+    /// `hidden_states`. For finding out where a difference begins.
+    pub async fn hidden_states(
+        &mut self,
+        sequence: &mut Sequence,
+        tokens: &[u32],
+    ) -> Result<Vec<Vec<f32>>> {
         self.check_own(sequence)?;
         self.plan(sequence, tokens)?;
         sequence.cached = 0;
         let rows = tokens.len();
         if rows > self.chunk {
-            fail!(Code::BadOption, "hidden states can be had of {} tokens at once, not {rows}", self.chunk);
+            fail!(
+                Code::BadOption,
+                "hidden states can be had of {} tokens at once, not {rows}",
+                self.chunk
+            );
         }
         self.write_step(sequence, rows)?;
         let size = rows * self.config().hidden_size as usize;
@@ -301,7 +344,11 @@ impl<B: Backend> Engine<B> {
 
     fn write_step(&mut self, sequence: &Sequence, rows: usize) -> Result<()> {
         let position = sequence.cached;
-        self.backend.write(self.scratch.ids, 0, bytemuck::cast_slice(&sequence.planned[position..position + rows]))?;
+        self.backend.write(
+            self.scratch.ids,
+            0,
+            bytemuck::cast_slice(&sequence.planned[position..position + rows]),
+        )?;
         self.write_start(sequence, position, rows)
     }
 

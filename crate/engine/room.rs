@@ -7,11 +7,12 @@ use crate::op::KvKind;
 use crate::weights::checkpoint::{Checkpoint, WeightFormat};
 use crate::weights::source::Source;
 
-/// What reading and answering take for a while, at the most: chunks of files, panels of weights, packed activations. Small models take no
-/// more than they have.
+/// What reading and answering take for a while, at the most: chunks of files, panels of weights,
+/// packed activations. Small models take no more than they have.
 const WORKING: u64 = 24 << 20;
-/// Bytes that are asked for ahead, at the most. A module's memory does not shrink, and browsers put off collecting rubbish the longer the more
-/// of it there is: with all that a large model takes, a download had left 200 MB lying. What has no room beyond is refused while it is read.
+/// Bytes that are asked for ahead, at the most. A module's memory does not shrink, and browsers put
+/// off collecting rubbish the longer the more of it there is: with all that a large model takes, a
+/// download had left 200 MB lying. What has no room beyond is refused while it is read.
 const AHEAD: u64 = 512 << 20;
 /// Contexts that are proposed come in these steps; a shorter one is no conversation.
 const STEP: u64 = 256;
@@ -35,7 +36,11 @@ pub fn check<S: Source, B: Backend>(
     (ctx_len, kind): (usize, KvKind),
 ) -> Result<()> {
     let weights = checkpoint.held_bytes(format);
-    let needed = Needed { weights, position: kv::cache_bytes(&checkpoint.config, 1, kind), working: WORKING.min(weights) };
+    let needed = Needed {
+        weights,
+        position: kv::cache_bytes(&checkpoint.config, 1, kind),
+        working: WORKING.min(weights),
+    };
     let all = needed.with(ctx_len as u64);
     let ahead = all.min(AHEAD);
     let room = backend.room(ahead);
@@ -56,13 +61,19 @@ impl Needed {
         let longest = self.longest(room);
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         let [all, weights, context, working, there] =
-            [self.with(ctx_len), self.weights, self.position * ctx_len, self.working, room].map(megabytes);
+            [self.with(ctx_len), self.weights, self.position * ctx_len, self.working, room]
+                .map(megabytes);
         let advice = match longest {
             0 => "take a smaller model, or close other programs".to_owned(),
             _ => format!("ask for a context of {longest} tokens, or take a smaller model"),
         };
-        let what = format!("{weights} for weights, {context} for {ctx_len} tokens of context, {working} to work in");
-        let error = Error::new(Code::OutOfMemory, format!("{all} of memory are needed ({what}) and {there} are there"));
+        let what = format!(
+            "{weights} for weights, {context} for {ctx_len} tokens of context, {working} to work in"
+        );
+        let error = Error::new(
+            Code::OutOfMemory,
+            format!("{all} of memory are needed ({what}) and {there} are there"),
+        );
         error.advise(advice).with(Details { ctx_len: Some(longest as usize), ..Details::default() })
     }
 }
@@ -87,8 +98,15 @@ mod tests {
             assert_eq!(needed.longest(room), longest, "{room}");
             assert!(needed.with(longest) <= room || longest == 0);
             let error = needed.refused(4096, room);
-            assert_eq!((error.code, error.details().ctx_len), (Code::OutOfMemory, Some(longest as usize)));
-            assert_eq!(error.sentence().contains(&format!("ask for a context of {longest} tokens")), longest > 0, "{error}");
+            assert_eq!(
+                (error.code, error.details().ctx_len),
+                (Code::OutOfMemory, Some(longest as usize))
+            );
+            assert_eq!(
+                error.sentence().contains(&format!("ask for a context of {longest} tokens")),
+                longest > 0,
+                "{error}"
+            );
         }
         let sentence = "217.4 MB of memory are needed (98.0 MB for weights, 94.4 MB for 4096 tokens of context, \
                         25.0 MB to work in) and 130.0 MB are there; ask for a context of 256 tokens, or take a smaller model";

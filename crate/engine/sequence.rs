@@ -1,4 +1,5 @@
-//! A sequence of tokens, and what of it lies in an engine's cache. An engine has room for several, which may take turns at every token.
+//! A sequence of tokens, and what of it lies in an engine's cache. An engine has room for several,
+//! which may take turns at every token.
 
 use std::sync::{Arc, Weak};
 
@@ -9,7 +10,8 @@ use crate::error::{Code, Result, fail};
 use crate::model::kv::Region;
 use crate::model::rope::Factors;
 
-/// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its part of the cache back.
+/// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its
+/// part of the cache back.
 pub struct Sequence {
     /// Its part of the cache, which also tells it from others.
     pub(super) region: Arc<Region>,
@@ -54,23 +56,36 @@ impl<B: Backend> Engine<B> {
     /// A sequence with room for so many tokens; `None` for all that the context holds.
     ///
     /// # Errors
-    /// `bad-option` for room that no context of this engine has, `out-of-memory` where others have too much of it.
+    /// `bad-option` for room that no context of this engine has, `out-of-memory` where others have
+    /// too much of it.
     pub fn sequence(&mut self, ctx_len: Option<usize>) -> Result<Sequence> {
         let ctx_len = ctx_len.unwrap_or(self.ctx_len);
         if ctx_len == 0 || ctx_len > self.ctx_len {
-            fail!(Code::BadOption, "a sequence of {ctx_len} tokens was asked for; the context holds 1 to {}", self.ctx_len);
+            fail!(
+                Code::BadOption,
+                "a sequence of {ctx_len} tokens was asked for; the context holds 1 to {}",
+                self.ctx_len
+            );
         }
         let region = self.regions.take(ctx_len)?;
-        Ok(Sequence { region, planned: Vec::new(), cached: 0, factors: Factors::Short, sampler: None })
+        Ok(Sequence {
+            region,
+            planned: Vec::new(),
+            cached: 0,
+            factors: Factors::Short,
+            sampler: None,
+        })
     }
 
-    /// Says which tokens a sequence should hold. What the cache has in common with them stays, the rest is to come.
+    /// Says which tokens a sequence should hold. What the cache has in common with them stays, the
+    /// rest is to come.
     ///
-    /// Where the new length asks for other LongRoPE factors than the cache was rotated with, nothing of it stays: deeper layers'
-    /// keys and values depend on the factors through attention.
+    /// Where the new length asks for other LongRoPE factors than the cache was rotated with,
+    /// nothing of it stays: deeper layers' keys and values depend on the factors through attention.
     ///
     /// # Errors
-    /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then as it was.
+    /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then
+    /// as it was.
     pub fn plan(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<()> {
         if tokens.is_empty() {
             fail!(Code::BadOption, "there is nothing to compute: the prompt has no tokens");
@@ -83,7 +98,8 @@ impl<B: Backend> Engine<B> {
                 tokens.len(),
                 sequence.ctx_len();
                 "{}",
-                if is_longest { "shorten it: the model knows no longer one" } else { "shorten it or load with a longer context" }
+                if is_longest { "shorten it: the model knows no longer one" } else { "shorten it \
+                    or load with a longer context" }
             );
         }
         let vocab_size = self.config().vocab_size;
@@ -92,9 +108,14 @@ impl<B: Backend> Engine<B> {
         }
         self.leave_ahead();
         let factors = self.rope.factors(tokens.len());
-        let common = sequence.planned[..sequence.cached].iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let common = sequence.planned[..sequence.cached]
+            .iter()
+            .zip(tokens)
+            .take_while(|(a, b)| a == b)
+            .count();
         // The last token always runs again: its hidden state is what the logits come from.
-        sequence.cached = if factors == sequence.factors { common.min(tokens.len() - 1) } else { 0 };
+        sequence.cached =
+            if factors == sequence.factors { common.min(tokens.len() - 1) } else { 0 };
         sequence.factors = factors;
         sequence.planned = tokens.to_vec();
         Ok(())
@@ -109,7 +130,11 @@ impl<B: Backend> Engine<B> {
             fail!(Code::ContextFull, "the context of {} tokens is full", sequence.ctx_len(); "load with a longer one or start anew");
         }
         if token >= self.config().vocab_size {
-            fail!(Code::BadToken, "token id {token} is outside the vocabulary of {}", self.config().vocab_size);
+            fail!(
+                Code::BadToken,
+                "token id {token} is outside the vocabulary of {}",
+                self.config().vocab_size
+            );
         }
         sequence.planned.push(token);
         self.take_up_ahead(sequence, token);
@@ -124,7 +149,10 @@ impl<B: Backend> Engine<B> {
     /// Refuses a sequence of another engine.
     pub(super) fn check_own(&self, sequence: &Sequence) -> Result<()> {
         if !self.regions.has(&sequence.region) {
-            fail!(Code::Internal, "a sequence goes on with the engine that gave it out, not with another");
+            fail!(
+                Code::Internal,
+                "a sequence goes on with the engine that gave it out, not with another"
+            );
         }
         Ok(())
     }

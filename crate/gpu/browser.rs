@@ -1,4 +1,5 @@
-//! What differs between platforms, here: browsers, where nothing may wait and everything comes by callback.
+//! What differs between platforms, here: browsers, where nothing may wait and everything comes by
+//! callback.
 
 use super::health::Health;
 use crate::error::Result;
@@ -14,11 +15,13 @@ pub(super) async fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
     instance.enumerate_adapters(wgpu::Backends::BROWSER_WEBGPU).await
 }
 
-/// Whether shaders may use subgroups. wgpu does not know of the feature here, so try it on the smallest module that needs it.
+/// Whether shaders may use subgroups. wgpu does not know of the feature here, so try it on the
+/// smallest module that needs it.
 pub(super) async fn has_subgroups(device: &wgpu::Device) -> bool {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let source = wgpu::ShaderSource::Wgsl(ENABLE_SUBGROUPS.into());
-    let _tried = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("subgroups"), source });
+    let _tried = device
+        .create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("subgroups"), source });
     scope.pop().await.is_none()
 }
 

@@ -28,11 +28,13 @@ pub enum Choice {
 pub struct GpuOptions {
     /// Whether products of weights and activations are computed in half precision.
     pub f16: Choice,
-    /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of four bytes.
+    /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of
+    /// four bytes.
     pub dots: Choice,
     /// Whether few tokens are, too, where many are: what is timed finds out by itself.
     pub few_dots: bool,
-    /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for the feature.
+    /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for
+    /// the feature.
     pub subgroups: Choice,
     /// Whether an adapter that is a program on the CPU, which our own CPU kernels outrun, is none.
     pub hardware_only: bool,
@@ -42,17 +44,21 @@ pub struct GpuOptions {
     pub workgroup: Option<u32>,
     /// Quads of rows that a workgroup multiplies with one token, 1 to [`MOST_QUADS`].
     pub quads: Option<u32>,
-    /// Whether norms before products of few tokens are kernels of their own: what is timed finds out by itself.
+    /// Whether norms before products of few tokens are kernels of their own: what is timed finds
+    /// out by itself.
     pub norms_apart: bool,
     /// Dispatches of a submission at most; `None` for what the adapter can take.
     pub most_dispatches: Option<u32>,
-    /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB everywhere.
+    /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB
+    /// everywhere.
     pub max_buffer: Option<u64>,
     /// Whether to time every dispatch, for `Backend::take_kernels`. That makes everything slower.
     pub profile: bool,
-    /// Whether to time variants on the model that is loaded; `None` leaves it at what is known of such devices.
+    /// Whether to time variants on the model that is loaded; `None` leaves it at what is known of
+    /// such devices.
     pub tune: Option<Tune>,
-    /// What waits for pipelines, where they are compiled beside everything else; `None` where they are compiled when they are asked for.
+    /// What waits for pipelines, where they are compiled beside everything else; `None` where they
+    /// are compiled when they are asked for.
     pub compiled: Option<Compiled>,
 }
 
@@ -108,40 +114,70 @@ impl Device {
         }
         let (device, queue) = match opened {
             Ok(opened) => opened,
-            Err(error) => fail!(Code::NoGpu, "the GPU {} cannot be opened ({error})", name(&info); "run on the CPU"),
+            Err(error) => {
+                fail!(Code::NoGpu, "the GPU {} cannot be opened ({error})", name(&info); "run on the CPU")
+            }
         };
         let health = Health::default();
         health.watch(&device);
         let has_f16 = device.features().contains(wgpu::Features::SHADER_F16);
-        let has_dots = instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
-        // Where nobody wants them, nobody tries: some browsers write every failed try into their console.
-        let has_subgroups = options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
+        let has_dots = instance
+            .wgsl_language_features()
+            .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
+        // Where nobody wants them, nobody tries: some browsers write every failed try into their
+        // console.
+        let has_subgroups =
+            options.subgroups != Choice::Off && platform::has_subgroups(&device).await;
         // Adreno's drivers lose the device over longer ones.
-        let is_adreno = [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
+        let is_adreno =
+            [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
         let most = if options.profile { MOST_TIMED } else { u32::MAX };
-        let most_dispatches = options.most_dispatches.unwrap_or(if is_adreno { 100 } else { u32::MAX }).clamp(1, most);
-        Ok(Device { device, queue, info, health, max_buffer, most_dispatches, has_f16, has_dots, has_subgroups })
+        let most_dispatches = options
+            .most_dispatches
+            .unwrap_or(if is_adreno { 100 } else { u32::MAX })
+            .clamp(1, most);
+        Ok(Device {
+            device,
+            queue,
+            info,
+            health,
+            max_buffer,
+            most_dispatches,
+            has_f16,
+            has_dots,
+            has_subgroups,
+        })
     }
 
     /// The variants to try, the best first.
     ///
     /// # Errors
-    /// `no-gpu` when the options insist on what the device lacks, `bad-option` for an impossible workgroup.
+    /// `no-gpu` when the options insist on what the device lacks, `bad-option` for an impossible
+    /// workgroup.
     pub fn tunings(&self, options: &GpuOptions) -> Result<Vec<Tuning>> {
         let f16 = match options.f16 {
-            // Programs convert to f32 and back for every product: lavapipe takes 1.5 to 1.8 times as long.
+            // Programs convert to f32 and back for every product: lavapipe takes 1.5 to 1.8 times
+            // as long.
             Choice::Auto if self.is_software() => Choice::Off,
             choice => choice,
         };
         let halves = offers(f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
-        let dots = offers(options.dots, self.has_dots, "integer dots (packed_4x8_integer_dot_product)", &self.info)?;
+        let dots = offers(
+            options.dots,
+            self.has_dots,
+            "integer dots (packed_4x8_integer_dot_product)",
+            &self.info,
+        )?;
         let subgroups = offers(options.subgroups, self.has_subgroups, "subgroups", &self.info)?;
         let workgroup = options.workgroup.unwrap_or(if self.is_software() { 8 } else { 64 });
         if !(1..=256).contains(&workgroup) {
             fail!(Code::BadOption, "a workgroup of {workgroup}: it must have 1 to 256 invocations");
         }
         if let Some(quads) = options.quads.filter(|quads| !(1..=MOST_QUADS).contains(quads)) {
-            fail!(Code::BadOption, "{quads} quads of rows for a workgroup: it takes 1 to {MOST_QUADS}");
+            fail!(
+                Code::BadOption,
+                "{quads} quads of rows for a workgroup: it takes 1 to {MOST_QUADS}"
+            );
         }
         let tuning = |half: bool, subgroup: bool, dots: bool| Tuning {
             real: if half { Real::F16 } else { Real::F32 },
@@ -179,12 +215,19 @@ pub(super) async fn adapter_info(options: &GpuOptions) -> Result<wgpu::AdapterIn
 }
 
 /// The settings of a feature to try, the best first.
-fn offers(choice: Choice, present: bool, what: &str, info: &wgpu::AdapterInfo) -> Result<&'static [bool]> {
+fn offers(
+    choice: Choice,
+    present: bool,
+    what: &str,
+    info: &wgpu::AdapterInfo,
+) -> Result<&'static [bool]> {
     match (choice, present) {
         (Choice::Auto, true) => Ok(&[true, false]),
         (Choice::On, true) => Ok(&[true]),
         (Choice::Auto, false) | (Choice::Off, _) => Ok(&[false]),
-        (Choice::On, false) => fail!(Code::NoGpu, "the GPU {} has no {what}", name(info); "leave the choice to the engine"),
+        (Choice::On, false) => {
+            fail!(Code::NoGpu, "the GPU {} has no {what}", name(info); "leave the choice to the engine")
+        }
     }
 }
 
@@ -199,10 +242,15 @@ async fn find(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::A
 
 async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgpu::Adapter> {
     let Some(wanted) = &options.adapter else {
-        let request = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        let request = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
         return match instance.request_adapter(&request).await {
             Ok(adapter) => Ok(adapter),
-            Err(_) => fail!(Code::NoGpu, "there is no GPU to use: {}", platform::NO_ADAPTER; "run on the CPU"),
+            Err(_) => {
+                fail!(Code::NoGpu, "there is no GPU to use: {}", platform::NO_ADAPTER; "run on the CPU")
+            }
         };
     };
     let mut names = Vec::new();
@@ -217,12 +265,15 @@ async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgp
     fail!(Code::NoGpu, "there is no GPU named {wanted}: found {found}"; "name one of these or run on the CPU");
 }
 
-/// WebGPU's default limits, so that what works here works everywhere; larger buffers only when asked for.
+/// WebGPU's default limits, so that what works here works everywhere; larger buffers only when
+/// asked for.
 fn limits(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Limits {
     let (mut limits, allowed) = (wgpu::Limits::default(), adapter.limits());
     if let Some(wanted) = options.max_buffer {
-        let binding = wanted.min(allowed.max_storage_buffer_binding_size).min(allowed.max_buffer_size) & !3;
-        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.max(binding);
+        let binding =
+            wanted.min(allowed.max_storage_buffer_binding_size).min(allowed.max_buffer_size) & !3;
+        limits.max_storage_buffer_binding_size =
+            limits.max_storage_buffer_binding_size.max(binding);
         limits.max_buffer_size = limits.max_buffer_size.max(binding);
     }
     limits
@@ -241,7 +292,9 @@ mod tests {
     #[test]
     fn only_a_profile_asks_for_timestamps() {
         for profile in [false, true] {
-            let device = pollster::block_on(Device::open(&GpuOptions { profile, ..GpuOptions::default() })).unwrap();
+            let device =
+                pollster::block_on(Device::open(&GpuOptions { profile, ..GpuOptions::default() }))
+                    .unwrap();
             assert_eq!(device.device.features().contains(wgpu::Features::TIMESTAMP_QUERY), profile);
         }
     }

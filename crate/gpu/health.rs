@@ -1,4 +1,5 @@
-//! What is known of a device's condition: its first failure, told by callbacks, and who waits for it meanwhile.
+//! What is known of a device's condition: its first failure, told by callbacks, and who waits for
+//! it meanwhile.
 
 use std::future::poll_fn;
 use std::mem::take;
@@ -44,10 +45,16 @@ impl Health {
     pub fn watch(&self, device: &wgpu::Device) {
         let health = self.clone();
         device.set_device_lost_callback(move |_, message| {
-            health.fail(Error::new(Code::GpuLost, format!("the GPU was lost ({message})")).advise(LOAD_AGAIN), true);
+            health.fail(
+                Error::new(Code::GpuLost, format!("the GPU was lost ({message})"))
+                    .advise(LOAD_AGAIN),
+                true,
+            );
         });
         let health = self.clone();
-        device.on_uncaptured_error(Arc::new(move |error| health.fail(explain("the GPU", error), false)));
+        device.on_uncaptured_error(Arc::new(move |error| {
+            health.fail(explain("the GPU", error), false)
+        }));
     }
 
     /// Takes note of a failure. A loss explains whatever failed before it was told.
@@ -105,10 +112,15 @@ impl Health {
 pub(super) fn explain(what: &str, error: wgpu::Error) -> Error {
     match error {
         wgpu::Error::OutOfMemory { .. } => {
-            Error::new(Code::OutOfMemory, format!("{what}: the GPU has no memory left")).advise("choose a shorter context or fewer bits")
+            Error::new(Code::OutOfMemory, format!("{what}: the GPU has no memory left"))
+                .advise("choose a shorter context or fewer bits")
         }
-        wgpu::Error::Validation { description, .. } => Error::new(Code::GpuFailed, format!("{what}: refused ({description})")),
-        wgpu::Error::Internal { description, .. } => Error::new(Code::GpuFailed, format!("{what}: the driver failed ({description})")),
+        wgpu::Error::Validation { description, .. } => {
+            Error::new(Code::GpuFailed, format!("{what}: refused ({description})"))
+        }
+        wgpu::Error::Internal { description, .. } => {
+            Error::new(Code::GpuFailed, format!("{what}: the driver failed ({description})"))
+        }
     }
 }
 

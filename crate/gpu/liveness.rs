@@ -1,9 +1,10 @@
-//! Which results of a list of ops are read again: what is not, a kernel that computes several ops together need not write.
+//! Which results of a list of ops are read again: what is not, a kernel that computes several ops
+//! together need not write.
 
 use crate::op::{Access, Buf, KvPart, Op, Operation};
 
-/// Whether one of these ops reads the first `floats` of a buffer before another writes them anew. Those that are `elsewhere` in it do not
-/// count.
+/// Whether one of these ops reads the first `floats` of a buffer before another writes them anew.
+/// Those that are `elsewhere` in it do not count.
 pub(super) fn is_read(ops: &[Op], buf: Buf, floats: u32, elsewhere: impl Fn(&Op) -> bool) -> bool {
     for op in ops.iter().filter(|op| !elsewhere(op)) {
         let of_it = op.operands().into_iter().filter(|operand| operand.buf == buf);
@@ -26,5 +27,6 @@ pub(super) fn is_on_other_heads(op: &Op, part: KvPart) -> bool {
         Op::Attend(op) => op.cache,
         _ => return false,
     };
-    cache.first_head >= part.first_head + part.heads || part.first_head >= cache.first_head + cache.heads
+    cache.first_head >= part.first_head + part.heads
+        || part.first_head >= cache.first_head + cache.heads
 }

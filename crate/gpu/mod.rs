@@ -1,9 +1,11 @@
 //! WGSL kernels through wgpu: Vulkan, Metal and DX12 natively, WebGPU in browsers.
 //!
-//! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders` puts together, `pipelines` keeps
-//! what was compiled, `program` is dispatches made ready to run, `recording` those that run next, `params` are the shaders' parameter structs, `health` is what the device tells by callbacks, and `check`
-//! asks it questions with known answers before anybody relies on it. For benchmarks, `profiler` times dispatches, `work` says what
-//! they had to do, and `peaks` what the device could.
+//! `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders`
+//! puts together, `pipelines` keeps what was compiled, `program` is dispatches made ready to run,
+//! `recording` those that run next, `params` are the shaders' parameter structs, `health` is what
+//! the device tells by callbacks, and `check` asks it questions with known answers before anybody
+//! relies on it. For benchmarks, `profiler` times dispatches, `work` says what they had to do, and
+//! `peaks` what the device could.
 
 mod check;
 mod device;
@@ -101,17 +103,18 @@ struct Pending {
 }
 
 impl Gpu {
-    /// Opens a GPU and settles on the best of its variants that answers the known-answer check rightly.
+    /// Opens a GPU and settles on the best of its variants that answers the known-answer check
+    /// rightly.
     ///
     /// # Errors
-    /// `no-gpu` where there is none, or none with what the options insist on; `gpu-failed` where none of its variants answers
-    /// rightly; `bad-option`.
+    /// `no-gpu` where there is none, or none with what the options insist on; `gpu-failed` where
+    /// none of its variants answers rightly; `bad-option`.
     pub async fn new(options: GpuOptions) -> Result<Gpu> {
         Gpu::with(options, Shader::source).await
     }
 
-    /// Names the device that would be opened, where it is (as [`Tune::host`]) and what computes on it: what was measured of another says
-    /// nothing of it.
+    /// Names the device that would be opened, where it is (as [`Tune::host`]) and what computes on
+    /// it: what was measured of another says nothing of it.
     ///
     /// # Errors
     /// `no-gpu`.
@@ -153,13 +156,15 @@ impl Gpu {
             }
             gpu.health().forgive();
         }
-        let is_unknown = |tune: &Tune| tune.anew || (known != Some(gpu.tuning) && !gpu.is_software());
+        let is_unknown =
+            |tune: &Tune| tune.anew || (known != Some(gpu.tuning) && !gpu.is_software());
         gpu.tune = options.tune.filter(is_unknown);
         gpu.profiler = options.profile.then(|| Profiler::new(&gpu.device));
         outcome.map(|()| gpu)
     }
 
-    /// What gives the device up when it is called, whatever is under way, as a driver's reset would: for tests of what happens then.
+    /// What gives the device up when it is called, whatever is under way, as a driver's reset
+    /// would: for tests of what happens then.
     pub fn losing(&self) -> impl Fn() + use<> {
         let device = self.device.device.clone();
         move || device.destroy()
@@ -170,7 +175,10 @@ impl Gpu {
     /// # Errors
     /// What [`Backend::prepare`] refuses before it asks the device.
     pub fn shaders(&self, ops: &[Op]) -> Result<Vec<Shader>> {
-        Ok(lower(ops, &self.tuning, Some(Buf(0)))?.into_iter().map(|dispatch| dispatch.shader).collect())
+        Ok(lower(ops, &self.tuning, Some(Buf(0)))?
+            .into_iter()
+            .map(|dispatch| dispatch.shader)
+            .collect())
     }
 
     /// Whether the adapter is a program on the CPU, which our own CPU kernels outrun.
@@ -198,13 +206,21 @@ impl Gpu {
     fn range(&self, buf: Buf, offset: u64, length: usize) -> Result<&wgpu::Buffer> {
         let (buffer, end) = (self.buffer(buf)?, offset.saturating_add(length as u64));
         if !offset.is_multiple_of(4) || !end.is_multiple_of(4) || end > buffer.size() {
-            fail!(Code::Internal, "bytes {offset} to {end} of a buffer of {}: beyond it, or no multiple of 4", buffer.size());
+            fail!(
+                Code::Internal,
+                "bytes {offset} to {end} of a buffer of {}: beyond it, or no multiple of 4",
+                buffer.size()
+            );
         }
         Ok(buffer)
     }
 
     /// Takes note of a request's outcome: an error now, where it is known now.
-    fn settle(&mut self, what: &str, error: impl Future<Output = Option<wgpu::Error>> + 'static) -> Result<()> {
+    fn settle(
+        &mut self,
+        what: &str,
+        error: impl Future<Output = Option<wgpu::Error>> + 'static,
+    ) -> Result<()> {
         let mut error = Box::pin(error);
         match error.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(None) => Ok(()),
@@ -221,13 +237,19 @@ impl Gpu {
         self.health().check().map_err(|failure| self.blame(failure))
     }
 
-    /// What is behind a failure: a device that is lost calls everything invalid before it says that it is lost.
+    /// What is behind a failure: a device that is lost calls everything invalid before it says that
+    /// it is lost.
     fn blame(&self, failure: Error) -> Error {
         platform::listen(&self.device.device);
-        if self.health().is_lost() { self.health().check().err().unwrap_or(failure) } else { failure }
+        if self.health().is_lost() {
+            self.health().check().err().unwrap_or(failure)
+        } else {
+            failure
+        }
     }
 
-    /// A buffer with room for what these ops leave between their kernels. Older programs keep theirs.
+    /// A buffer with room for what these ops leave between their kernels. Older programs keep
+    /// theirs.
     fn partials_for(&mut self, ops: &[Op]) -> Result<Option<Buf>> {
         let bytes = partial_bytes(ops, &self.tuning);
         if bytes > self.partials.as_ref().map_or(0, |partials| partials.bytes) {
@@ -247,7 +269,8 @@ impl Drop for Gpu {
 
 /// Browsers refuse answers of a lost device before they say that it is lost.
 fn unreadable(why: impl Display) -> Error {
-    Error::new(Code::GpuLost, format!("the GPU was lost (its answer cannot be read: {why})")).advise(LOAD_AGAIN)
+    Error::new(Code::GpuLost, format!("the GPU was lost (its answer cannot be read: {why})"))
+        .advise(LOAD_AGAIN)
 }
 
 impl Backend for Gpu {
@@ -261,17 +284,29 @@ impl Backend for Gpu {
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
         self.check()?;
         if bytes == 0 || !bytes.is_multiple_of(4) {
-            fail!(Code::Internal, "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple of 4");
+            fail!(
+                Code::Internal,
+                "{what}: a buffer of {bytes} bytes was asked for, which is no positive multiple \
+                    of 4"
+            );
         }
         let (asked, most) = (bytes as f64 / (1 << 20) as f64, self.device.max_buffer >> 20);
         if bytes > self.device.max_buffer {
-            fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU allows {most}"; "choose a shorter context");
+            fail!(Code::OutOfMemory, "{what}: {asked:.1} MiB in one buffer, of which the GPU \
+                allows {most}"; "choose a shorter context");
         }
         let device = &self.device.device;
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor { label: Some(what), size: bytes, usage, mapped_at_creation: false });
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_DST
+            | wgpu::BufferUsages::COPY_SRC;
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        });
         let (memory, validation) = (memory.pop(), validation.pop());
         let what = format!("{what}, {asked:.1} MiB");
         self.settle(&what, memory)?;
@@ -331,7 +366,9 @@ impl Backend for Gpu {
         let source = self.range(buf, offset, length)?.clone();
         let length = length as u64;
         let staging = self.staging_of(length);
-        self.submit_recording(|encoder| encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length));
+        self.submit_recording(|encoder| {
+            encoder.copy_buffer_to_buffer(&source, offset, &staging, 0, length)
+        });
         self.counters.read_back += length;
         Ok(self.map(staging, length))
     }
@@ -343,13 +380,15 @@ impl Backend for Gpu {
                 refused.get_or_insert(explain(&what, error));
             }
         }
-        let (health, Readback { staging, length, submission, answer }) = (self.health().clone(), later);
+        let (health, Readback { staging, length, submission, answer }) =
+            (self.health().clone(), later);
         platform::finish(&self.device.device, &health, submission, || answer.is_here())?;
         if health.wait(&answer).await?.is_err() {
             platform::listen(&self.device.device);
             health.fail(unreadable("it was refused"), false);
         }
-        // A lost device refuses everything, and then its answer, too: that it is lost is the reason.
+        // A lost device refuses everything, and then its answer, too: that it is lost is the
+        // reason.
         self.check()?;
         if let Some(failure) = refused {
             if failure.code == Code::GpuFailed {
@@ -404,7 +443,10 @@ impl Backend for Gpu {
     }
 
     fn counters(&self) -> Option<Counters> {
-        Some(Counters { created: self.counters.created + self.pipelines.compiled(), ..self.counters })
+        Some(Counters {
+            created: self.counters.created + self.pipelines.compiled(),
+            ..self.counters
+        })
     }
 
     fn describe(&self) -> String {
@@ -430,18 +472,30 @@ mod tests {
 
     #[test]
     fn a_variant_that_computes_wrongly_is_struck_out() {
-        let spoil_sums: fn(Shader) -> String = |shader| shader.source().replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
-        let spoil_dots: fn(Shader) -> String = |shader| shader.source().replace("128 * upper + lower", "128 * upper");
-        let spoil_all: fn(Shader) -> String = |shader| shader.source().replace("sum / l;", "sum / (l * 1.25);");
+        let spoil_sums: fn(Shader) -> String =
+            |shader| shader.source().replace("subgroupAdd(value)", "subgroupAdd(value) * 1.25");
+        let spoil_dots: fn(Shader) -> String =
+            |shader| shader.source().replace("128 * upper + lower", "128 * upper");
+        let spoil_all: fn(Shader) -> String =
+            |shader| shader.source().replace("sum / l;", "sum / (l * 1.25);");
         let settled = |source| pollster::block_on(Gpu::with(GpuOptions::default(), source));
         let plain = pollster::block_on(Gpu::new(GpuOptions::default())).unwrap();
         assert!(plain.tuning().dots);
-        assert_eq!(plain.tuning().reduce, Reduce::Subgroup, "this test needs an adapter with subgroups");
+        assert_eq!(
+            plain.tuning().reduce,
+            Reduce::Subgroup,
+            "this test needs an adapter with subgroups"
+        );
         assert_eq!(settled(spoil_sums).unwrap().tuning().reduce, Reduce::Workgroup);
         let without_dots = settled(spoil_dots).unwrap().tuning();
         assert_eq!((without_dots.dots, without_dots.reduce), (false, Reduce::Subgroup));
         let error = settled(spoil_all).err().unwrap();
-        assert!(error.code == Code::GpuFailed && error.message.contains("wrongly") && error.message.contains("attention"), "{error}");
+        assert!(
+            error.code == Code::GpuFailed
+                && error.message.contains("wrongly")
+                && error.message.contains("attention"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -452,8 +506,12 @@ mod tests {
             let program = gpu.prepare(&[]).unwrap();
             gpu.device.device.destroy();
             let mut bytes = [0; 4];
-            let outcomes =
-                [gpu.read(buf, 0, &mut bytes).await, gpu.write(buf, 0, &bytes), gpu.run(&program), gpu.alloc("more", 4).map(drop)];
+            let outcomes = [
+                gpu.read(buf, 0, &mut bytes).await,
+                gpu.write(buf, 0, &bytes),
+                gpu.run(&program),
+                gpu.alloc("more", 4).map(drop),
+            ];
             for outcome in outcomes {
                 let error = outcome.unwrap_err();
                 assert!(error.code == Code::GpuLost && error.message.contains("lost"), "{error}");

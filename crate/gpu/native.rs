@@ -29,27 +29,40 @@ pub(super) fn finish(
     done: impl Fn() -> bool,
 ) -> Result<()> {
     while !done() && !health.is_lost() {
-        let wait = wgpu::PollType::Wait { submission_index: submission.clone(), timeout: Some(Duration::from_secs(1)) };
+        let wait = wgpu::PollType::Wait {
+            submission_index: submission.clone(),
+            timeout: Some(Duration::from_secs(1)),
+        };
         match device.poll(wait) {
             Err(wgpu::PollError::Timeout) => {} // A slow device may be at it for long; a lost one says so.
             Ok(_) if done() => {}
-            Ok(status) => fail!(Code::GpuFailed, "the GPU went silent ({status:?})"; "{LOAD_AGAIN}"),
-            Err(error) => fail!(Code::GpuFailed, "the GPU cannot be waited for ({error})"; "{LOAD_AGAIN}"),
+            Ok(status) => {
+                fail!(Code::GpuFailed, "the GPU went silent ({status:?})"; "{LOAD_AGAIN}")
+            }
+            Err(error) => {
+                fail!(Code::GpuFailed, "the GPU cannot be waited for ({error})"; "{LOAD_AGAIN}")
+            }
         }
     }
     Ok(())
 }
 
-/// Lets the device call back with what it has to tell, which a lost one does when nothing is under way any more.
+/// Lets the device call back with what it has to tell, which a lost one does when nothing is under
+/// way any more.
 pub(super) fn listen(device: &wgpu::Device) {
-    let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(10)) };
+    let wait =
+        wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(10)) };
     // What it tells is heard by the callbacks.
     let _ = device.poll(wait);
 }
 
-/// Keeps the copies that wait to be written from piling up: waits for the submission before the last one.
+/// Keeps the copies that wait to be written from piling up: waits for the submission before the
+/// last one.
 pub(super) fn keep_pace(device: &wgpu::Device, before: wgpu::SubmissionIndex) {
-    let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(Duration::from_secs(10)) };
+    let wait = wgpu::PollType::Wait {
+        submission_index: Some(before),
+        timeout: Some(Duration::from_secs(10)),
+    };
     // A timeout only means more memory in use, and a lost device speaks up by its callback.
     let _ = device.poll(wait);
 }

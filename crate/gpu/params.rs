@@ -1,4 +1,5 @@
-//! The parameters of the shaders: binding 0 of each, the struct `Params` of its file, member for member.
+//! The parameters of the shaders: binding 0 of each, the struct `Params` of its file, member for
+//! member.
 
 /// Where the members of a parameter struct lie, for the test that compares them with the shader's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What a device does at best: how fast it reads memory, and how fast it multiplies and adds. Loops that do nothing else are timed on
-//! it, with the profiler that times the kernels.
+//! What a device does at best: how fast it reads memory, and how fast it multiplies and adds. Loops
+//! that do nothing else are timed on it, with the profiler that times the kernels.
 
 use bytemuck::bytes_of;
 
@@ -31,7 +31,8 @@ const PASSES: usize = 3;
 /// A loop of arithmetic is long enough once it takes as many seconds.
 const LONG: f64 = 0.01;
 
-/// Multiplications and additions of one round of a loop, for one invocation: sixteen chains, and four bytes in a dot.
+/// Multiplications and additions of one round of a loop, for one invocation: sixteen chains, and
+/// four bytes in a dot.
 const FLOATS: u64 = 16 * 2;
 const DOTS: u64 = 16 * 4 * 2;
 
@@ -50,9 +51,14 @@ pub(super) async fn measure(gpu: &mut Gpu) -> Result<Peaks> {
 
 /// Bytes a second, in the best of a few passes. The first one makes the buffers.
 async fn bandwidth(gpu: &mut Gpu, out: Buf) -> Result<f64> {
-    let buffers = (0..BUFFERS).map(|_| gpu.alloc("read at full speed", BYTES.into())).collect::<Result<Vec<Buf>>>()?;
+    let buffers = (0..BUFFERS)
+        .map(|_| gpu.alloc("read at full speed", BYTES.into()))
+        .collect::<Result<Vec<Buf>>>()?;
     let rounds = BYTES / (WORKGROUPS * WORKGROUP * 4 * size_of::<[u32; 4]>() as u32);
-    let dispatches: Vec<Dispatch> = buffers.iter().map(|&data| dispatch(Peak::Reads, rounds, vec![(1, data), (2, out)])).collect();
+    let dispatches: Vec<Dispatch> = buffers
+        .iter()
+        .map(|&data| dispatch(Peak::Reads, rounds, vec![(1, data), (2, out)]))
+        .collect();
     let mut best: f64 = 0.0;
     for _ in 0..PASSES {
         best = best.max(f64::from(BYTES) * BUFFERS as f64 / seconds(gpu, &dispatches).await?);
@@ -61,14 +67,15 @@ async fn bandwidth(gpu: &mut Gpu, out: Buf) -> Result<f64> {
     Ok(best)
 }
 
-/// Operations a second, in a loop that is made longer until its beginning and end no longer matter. It is short at first, because
-/// systems take devices away that are busy for seconds.
+/// Operations a second, in a loop that is made longer until its beginning and end no longer matter.
+/// It is short at first, because systems take devices away that are busy for seconds.
 async fn arithmetic(gpu: &mut Gpu, out: Buf, peak: Peak, operations: u64) -> Result<f64> {
     let mut rounds = 16;
     loop {
         let seconds = seconds(gpu, &[dispatch(peak, rounds, vec![(1, out)])]).await?;
         if seconds >= LONG || rounds >= 1 << 24 {
-            return Ok((u64::from(WORKGROUPS * WORKGROUP) * u64::from(rounds) * operations) as f64 / seconds);
+            return Ok((u64::from(WORKGROUPS * WORKGROUP) * u64::from(rounds) * operations) as f64
+                / seconds);
         }
         rounds *= 4;
     }

@@ -6,7 +6,8 @@ use super::shaders::{Access, Shader};
 
 /// All that was compiled for a device.
 pub(super) struct Pipelines {
-    /// What a shader's module is made from: [`Shader::source`], but for tests of what a wrong one does.
+    /// What a shader's module is made from: [`Shader::source`], but for tests of what a wrong one
+    /// does.
     source: fn(Shader) -> String,
     modules: HashMap<Shader, Module>,
     compiled: HashMap<(Shader, Constants), wgpu::ComputePipeline>,
@@ -40,9 +41,11 @@ impl Pipelines {
         constants: &[(&'static str, u32)],
     ) -> (wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
         let source = || (self.source)(shader);
-        let Module { module, bindings, layout } = self.modules.entry(shader).or_insert_with(|| Module::new(device, shader, source()));
+        let Module { module, bindings, layout } =
+            self.modules.entry(shader).or_insert_with(|| Module::new(device, shader, source()));
         let pipeline = self.compiled.entry((shader, constants.to_vec())).or_insert_with(|| {
-            let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, value.into())).collect();
+            let constants: Vec<(&str, f64)> =
+                constants.iter().map(|&(name, value)| (name, value.into())).collect();
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(shader.name()),
                 layout: Some(layout),
@@ -65,8 +68,12 @@ impl Module {
         let label = Some(shader.name());
         let source = wgpu::ShaderSource::Wgsl(source.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
-        let entries: Vec<_> = shader.bindings().into_iter().map(|(binding, access)| entry(binding, access)).collect();
-        let bindings = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let entries: Vec<_> =
+            shader.bindings().into_iter().map(|(binding, access)| entry(binding, access)).collect();
+        let bindings = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label,
+            entries: &entries,
+        });
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
             bind_group_layouts: &[Some(&bindings)],

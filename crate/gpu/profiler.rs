@@ -1,5 +1,6 @@
-//! How long each dispatch takes: in a pass of its own, between two of the device's timestamps. Passes cost time, and on some devices
-//! so does the feature, so there is a profiler only where somebody asked for one.
+//! How long each dispatch takes: in a pass of its own, between two of the device's timestamps.
+//! Passes cost time, and on some devices so does the feature, so there is a profiler only where
+//! somebody asked for one.
 
 use std::collections::HashMap;
 
@@ -27,7 +28,8 @@ pub(super) struct Profiler {
     recorded: Vec<Timed>,
     /// What was submitted.
     submitted: Vec<(Vec<Timed>, Readback)>,
-    /// What was last written to buffers as small as a [`Start`], since the position decides how much attention there is.
+    /// What was last written to buffers as small as a [`Start`], since the position decides how
+    /// much attention there is.
     starts: HashMap<Buf, Start>,
 }
 
@@ -64,7 +66,14 @@ impl Profiler {
             mapped_at_creation: false,
         });
         let tick = f64::from(device.queue.get_timestamp_period()) * 1e-9;
-        Profiler { queries, resolved, tick, recorded: Vec::new(), submitted: Vec::new(), starts: HashMap::new() }
+        Profiler {
+            queries,
+            resolved,
+            tick,
+            recorded: Vec::new(),
+            submitted: Vec::new(),
+            starts: HashMap::new(),
+        }
     }
 
     /// Takes note of what was written to the beginning of a buffer.
@@ -77,7 +86,11 @@ impl Profiler {
     /// The timestamps of a dispatch that is about to be recorded.
     pub fn time(&mut self, what: &Measured) -> wgpu::ComputePassTimestampWrites<'_> {
         let first = 2 * self.recorded.len() as u32;
-        let position = what.work.attention.and_then(|attention| self.starts.get(&attention.step)).map_or(0, |start| start.position);
+        let position = what
+            .work
+            .attention
+            .and_then(|attention| self.starts.get(&attention.step))
+            .map_or(0, |start| start.position);
         self.recorded.push(Timed { what: what.clone(), position });
         wgpu::ComputePassTimestampWrites {
             query_set: &self.queries,
@@ -93,7 +106,12 @@ impl Profiler {
 
     /// Has them copied out, at the end of a submission.
     pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder, staging: &wgpu::Buffer) {
-        encoder.resolve_query_set(&self.queries, 0..2 * self.recorded.len() as u32, &self.resolved, 0);
+        encoder.resolve_query_set(
+            &self.queries,
+            0..2 * self.recorded.len() as u32,
+            &self.resolved,
+            0,
+        );
         encoder.copy_buffer_to_buffer(&self.resolved, 0, staging, 0, self.stamps());
     }
 
@@ -123,8 +141,11 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds a submission's dispatches with their timestamps, two to each.
     pub fn add(&mut self, dispatches: &[Timed], stamps: &[[u64; 2]], tick: f64) {
-        for (Timed { what: Measured { shader, work }, position }, [begin, end]) in dispatches.iter().zip(stamps) {
-            let (cached, products) = work.attention.map_or((0, 0), |attention| attention.at(*position));
+        for (Timed { what: Measured { shader, work }, position }, [begin, end]) in
+            dispatches.iter().zip(stamps)
+        {
+            let (cached, products) =
+                work.attention.map_or((0, 0), |attention| attention.at(*position));
             let kernel = self.kernel(*shader, &work.over);
             kernel.calls += 1;
             // Some devices' clocks step back now and then.

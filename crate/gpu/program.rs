@@ -36,7 +36,10 @@ impl Gpu {
         self.counters.created += 1;
         self.device.queue.write_buffer(&params, 0, &bytes);
         let offsets = (0..).step_by(stride);
-        let runs = dispatches.iter().zip(offsets).map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
+        let runs = dispatches
+            .iter()
+            .zip(offsets)
+            .map(|(dispatch, offset)| self.make_run(dispatch, &params, offset));
         let runs = runs.collect::<Result<_>>()?;
         let outcome = scope.pop();
         self.settle("preparing the GPU's work", outcome)?;
@@ -45,13 +48,32 @@ impl Gpu {
 
     fn make_run(&mut self, dispatch: &Dispatch, params: &wgpu::Buffer, offset: u64) -> Result<Run> {
         let size = std::num::NonZeroU64::new(dispatch.params.len() as u64);
-        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
+        let uniform =
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: params, offset, size });
         let mut resources = vec![(0, uniform)];
-        let buffers: Vec<wgpu::Buffer> = dispatch.buffers.iter().map(|&(_, buf)| self.buffer(buf).cloned()).collect::<Result<_>>()?;
-        resources.extend(dispatch.buffers.iter().zip(&buffers).map(|(&(binding, _), buffer)| (binding, buffer.as_entire_binding())));
-        let entries: Vec<_> = resources.into_iter().map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
-        let (pipeline, layout) = self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
-        let descriptor = wgpu::BindGroupDescriptor { label: Some(dispatch.shader.name()), layout, entries: &entries };
+        let buffers: Vec<wgpu::Buffer> = dispatch
+            .buffers
+            .iter()
+            .map(|&(_, buf)| self.buffer(buf).cloned())
+            .collect::<Result<_>>()?;
+        resources.extend(
+            dispatch
+                .buffers
+                .iter()
+                .zip(&buffers)
+                .map(|(&(binding, _), buffer)| (binding, buffer.as_entire_binding())),
+        );
+        let entries: Vec<_> = resources
+            .into_iter()
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+            .collect();
+        let (pipeline, layout) =
+            self.pipelines.get(&self.device.device, dispatch.shader, &dispatch.constants);
+        let descriptor = wgpu::BindGroupDescriptor {
+            label: Some(dispatch.shader.name()),
+            layout,
+            entries: &entries,
+        };
         self.counters.created += 1;
         let bindings = self.device.device.create_bind_group(&descriptor);
         Ok(Run { pipeline, bindings, groups: dispatch.groups, measured: dispatch.into() })

@@ -1,4 +1,5 @@
-//! What has been told to run: written down, and submitted when something is read or written or the device takes no more at once.
+//! What has been told to run: written down, and submitted when something is read or written or the
+//! device takes no more at once.
 
 use super::health::Answer;
 use super::profiler::Profiler;
@@ -14,7 +15,8 @@ pub(super) struct Recording {
 }
 
 impl Gpu {
-    /// What is wrong with the commands is known before their results are believed: it is waited for with the next answer.
+    /// What is wrong with the commands is known before their results are believed: it is waited for
+    /// with the next answer.
     pub(super) fn submit(&mut self, commands: Option<wgpu::CommandEncoder>) {
         let scope = self.device.device.push_error_scope(wgpu::ErrorFilter::Validation);
         self.counters.submits += 1;
@@ -33,7 +35,10 @@ impl Gpu {
                 drop(pass);
                 encoder
             }
-            None => self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") }),
+            None => self
+                .device
+                .device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") }),
         };
         let stamps = self.resolve_stamps(&mut encoder);
         more(&mut encoder);
@@ -54,7 +59,9 @@ impl Gpu {
     pub(super) fn record(&mut self, Run { pipeline, bindings, groups: [x, y, z], measured }: &Run) {
         let (device, counters) = (&self.device, &mut self.counters);
         let recording = self.recording.get_or_insert_with(|| {
-            let encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+            let encoder = device
+                .device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
             Recording { pass: None, encoder, dispatches: 0 }
         });
         let timestamps = self.profiler.as_mut().map(|profiler| profiler.time(measured));
@@ -70,7 +77,10 @@ impl Gpu {
     }
 
     /// Has what was timed copied into staging of so many bytes, where anything was.
-    fn resolve_stamps(&mut self, encoder: &mut wgpu::CommandEncoder) -> Option<(wgpu::Buffer, u64)> {
+    fn resolve_stamps(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> Option<(wgpu::Buffer, u64)> {
         let length = self.profiler.as_ref().map_or(0, Profiler::stamps);
         if length == 0 {
             return None;
@@ -92,26 +102,37 @@ impl Gpu {
     pub(super) fn map(&self, staging: wgpu::Buffer, length: u64) -> Readback {
         let (answer, health) = (Answer::new(), self.health().clone());
         let told = answer.clone();
-        staging.map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
+        staging
+            .map_async(wgpu::MapMode::Read, ..length, move |outcome| health.answer(&told, outcome));
         Readback { staging, length, submission: self.submitted.clone(), answer }
     }
 
     fn new_staging(&mut self, size: u64) -> wgpu::Buffer {
         self.counters.created += 1;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        self.device.device.create_buffer(&wgpu::BufferDescriptor { label: Some("staging"), size, usage, mapped_at_creation: false })
+        self.device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
     }
 }
 
 impl Recording {
     /// The pass to write into: the open one, or a new one between timestamps.
-    fn pass(&mut self, timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>, passes: &mut u64) -> &mut wgpu::ComputePass<'static> {
+    fn pass(
+        &mut self,
+        timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+        passes: &mut u64,
+    ) -> &mut wgpu::ComputePass<'static> {
         if timestamps.is_some() {
             self.pass = None; // It must end before another begins.
         }
         self.pass.get_or_insert_with(|| {
             *passes += 1;
-            let descriptor = wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: timestamps };
+            let descriptor =
+                wgpu::ComputePassDescriptor { label: Some("step"), timestamp_writes: timestamps };
             self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
         })
     }

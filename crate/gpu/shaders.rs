@@ -1,5 +1,5 @@
-//! The shader files, and which of them make a module: a kernel first, then the library files that its variant needs, so that
-//! line numbers in errors are the kernel's own.
+//! The shader files, and which of them make a module: a kernel first, then the library files that
+//! its variant needs, so that line numbers in errors are the kernel's own.
 
 use std::borrow::Cow;
 
@@ -84,7 +84,8 @@ pub enum Shader {
     HeadNorm(Reduce),
     /// `matvec.wgsl`.
     Matvec(Kind, Products, Reduce, Input, Block),
-    /// `gated.wgsl`: gate, up and swiglu. The block's quads are those of gate; as many of up come with them.
+    /// `gated.wgsl`: gate, up and swiglu. The block's quads are those of gate; as many of up come
+    /// with them.
     Gated(Kind, Products, Reduce, Input, Block),
     /// `matmul.wgsl`: many tokens.
     Matmul(Kind, Products),
@@ -154,30 +155,52 @@ macro_rules! kernel {
 }
 
 impl Shader {
-    /// Every kernel in every variant that can be asked for, for the fewest and the most tokens and queries.
+    /// Every kernel in every variant that can be asked for, for the fewest and the most tokens and
+    /// queries.
     pub fn all() -> Vec<Shader> {
-        let (reals, reductions, kv) = ([Real::F32, Real::F16], [Reduce::Workgroup, Reduce::Subgroup], [KvKind::F16, KvKind::F32]);
-        let blocks = [(1, 1), (MOST_QUADS, 1), (1, MOST_TOKENS)].map(|(quads, tokens)| Block { quads, tokens });
+        let (reals, reductions, kv) = (
+            [Real::F32, Real::F16],
+            [Reduce::Workgroup, Reduce::Subgroup],
+            [KvKind::F16, KvKind::F32],
+        );
+        let blocks = [(1, 1), (MOST_QUADS, 1), (1, MOST_TOKENS)]
+            .map(|(quads, tokens)| Block { quads, tokens });
         let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
-            let floats = reals.into_iter().filter(|real| real.with(kind) == *real).map(Products::Floats);
+            let floats =
+                reals.into_iter().filter(|real| real.with(kind) == *real).map(Products::Floats);
             for products in floats.chain(kind.has_scales().then_some(Products::Dots)) {
                 all.push(Shader::Matmul(kind, products));
-                for (reduce, block) in reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block))) {
-                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Matvec(kind, products, reduce, input, block)));
-                    all.extend([Input::Plain, Input::Normed].map(|input| Shader::Gated(kind, products, reduce, input, block)));
+                for (reduce, block) in
+                    reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block)))
+                {
+                    all.extend(
+                        [Input::Plain, Input::Normed]
+                            .map(|input| Shader::Matvec(kind, products, reduce, input, block)),
+                    );
+                    all.extend(
+                        [Input::Plain, Input::Normed]
+                            .map(|input| Shader::Gated(kind, products, reduce, input, block)),
+                    );
                 }
             }
         }
         all.extend([Peak::Reads, Peak::Floats, Peak::Dots].map(Shader::Peak));
         for reduce in reductions {
-            all.extend([Shader::Norm(reduce), Shader::HeadNorm(reduce), Shader::SamplePrepare(reduce), Shader::Sample(reduce)]);
+            all.extend([
+                Shader::Norm(reduce),
+                Shader::HeadNorm(reduce),
+                Shader::SamplePrepare(reduce),
+                Shader::Sample(reduce),
+            ]);
         }
         for kind in kv {
             all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
             for reduce in reductions {
-                all.extend([1, MOST_QUERIES].map(|queries| Shader::AttendToken(kind, reduce, queries)));
+                all.extend(
+                    [1, MOST_QUERIES].map(|queries| Shader::AttendToken(kind, reduce, queries)),
+                );
             }
         }
         all
@@ -187,41 +210,71 @@ impl Shader {
     fn module(self) -> Module {
         use Access::{Read, ReadWrite as Write};
         match self {
-            Shader::Embed(kind) => kernel!("embed", kernels::Embed).weights(kind, Real::F32).bind(4, &[Read, Write]),
-            Shader::Norm(reduce) => kernel!("norm", kernels::Norm).bind(1, &[Read, Read, Write]).sums(reduce),
-            Shader::HeadNorm(reduce) => kernel!("head_norm", kernels::HeadNorm).bind(1, &[Read, Read, Write]).sums(reduce),
+            Shader::Embed(kind) => {
+                kernel!("embed", kernels::Embed).weights(kind, Real::F32).bind(4, &[Read, Write])
+            }
+            Shader::Norm(reduce) => {
+                kernel!("norm", kernels::Norm).bind(1, &[Read, Read, Write]).sums(reduce)
+            }
+            Shader::HeadNorm(reduce) => {
+                kernel!("head_norm", kernels::HeadNorm).bind(1, &[Read, Read, Write]).sums(reduce)
+            }
             Shader::Matvec(kind, products, reduce, input, block) => {
-                kernel!("matvec", kernels::Matvec).product(kind, products).sums(reduce).few(products, input, block)
+                kernel!("matvec", kernels::Matvec)
+                    .product(kind, products)
+                    .sums(reduce)
+                    .few(products, input, block)
             }
             Shader::Gated(kind, products, reduce, input, block) => {
                 let both = Block { quads: 2 * block.quads, ..block };
-                kernel!("gated", kernels::Gated).product(kind, products).sums(reduce).few(products, input, both).with(SILU)
+                kernel!("gated", kernels::Gated)
+                    .product(kind, products)
+                    .sums(reduce)
+                    .few(products, input, both)
+                    .with(SILU)
             }
             Shader::Matmul(kind, products) => kernel!("matmul", kernels::Matmul)
                 .product(kind, products)
                 .bind(4, &[Read, Write])
-                .with(if products == Products::Dots { wgsl!("lib/tile_dots.wgsl") } else { wgsl!("lib/tile_floats.wgsl") })
+                .with(if products == Products::Dots {
+                    wgsl!("lib/tile_dots.wgsl")
+                } else {
+                    wgsl!("lib/tile_floats.wgsl")
+                })
                 .constant("TOKENS", TILE_TOKENS),
-            Shader::Rope(kind) => kernel!("rope", kernels::Rope).bind(1, &[Read, Read, Write, Write, Write]).cache(kind).with(ROTATE),
+            Shader::Rope(kind) => kernel!("rope", kernels::Rope)
+                .bind(1, &[Read, Read, Write, Write, Write])
+                .cache(kind)
+                .with(ROTATE),
             Shader::Attend(kind) => {
-                let module = kernel!("attend", kernels::Attend).bind(1, &[Read, Read, Read, Read, Write]);
+                let module =
+                    kernel!("attend", kernels::Attend).bind(1, &[Read, Read, Read, Read, Write]);
                 module.cache(kind).constant("QUERIES", TEAM_QUERIES)
             }
             Shader::AttendToken(kind, reduce, queries) => {
-                let module = kernel!("attend_token", kernels::AttendToken).bind(1, &[Read, Read, Read, Write, Write, Write]);
+                let module = kernel!("attend_token", kernels::AttendToken)
+                    .bind(1, &[Read, Read, Read, Write, Write, Write]);
                 module.cache(kind).sums(reduce).with(ROTATE).constant("QUERIES", queries)
             }
             Shader::Merge => kernel!("merge", kernels::Merge).bind(1, &[Read, Write]),
             Shader::Swiglu => kernel!("swiglu", kernels::Swiglu).bind(1, &[Read, Write]).with(SILU),
-            Shader::Argmax => kernel!("argmax", kernels::Argmax).bind(1, &[Read, Read, Write]).with(ARGMAX),
-            Shader::ArgmaxOfRuns => kernel!("argmax_of_runs", kernels::Argmax).bind(1, &[Read, Write]).with(ARGMAX),
-            Shader::SamplePrepare(reduce) => {
-                kernel!("sample_prepare", kernels::Sample).bind(1, &[Read, Read, Read, Read, Write, Write]).sums(reduce).samples()
+            Shader::Argmax => {
+                kernel!("argmax", kernels::Argmax).bind(1, &[Read, Read, Write]).with(ARGMAX)
             }
-            Shader::Sample(reduce) => {
-                kernel!("sample", kernels::Sample).bind(1, &[Read, Read, Read, Write, Write, Write]).sums(reduce).samples()
+            Shader::ArgmaxOfRuns => {
+                kernel!("argmax_of_runs", kernels::Argmax).bind(1, &[Read, Write]).with(ARGMAX)
             }
-            Shader::Peak(Peak::Reads) => kernel!("peak_reads", peaks::Params).bind(1, &[Read, Write]),
+            Shader::SamplePrepare(reduce) => kernel!("sample_prepare", kernels::Sample)
+                .bind(1, &[Read, Read, Read, Read, Write, Write])
+                .sums(reduce)
+                .samples(),
+            Shader::Sample(reduce) => kernel!("sample", kernels::Sample)
+                .bind(1, &[Read, Read, Read, Write, Write, Write])
+                .sums(reduce)
+                .samples(),
+            Shader::Peak(Peak::Reads) => {
+                kernel!("peak_reads", peaks::Params).bind(1, &[Read, Write])
+            }
             Shader::Peak(Peak::Floats) => kernel!("peak_floats", peaks::Params).bind(1, &[Write]),
             Shader::Peak(Peak::Dots) => kernel!("peak_dots", peaks::Params).bind(1, &[Write]),
         }
@@ -251,7 +304,9 @@ impl Shader {
     /// What it multiplies weights in, for kernels that do.
     pub fn products(self) -> Option<Products> {
         match self {
-            Shader::Matvec(_, products, ..) | Shader::Gated(_, products, ..) | Shader::Matmul(_, products) => Some(products),
+            Shader::Matvec(_, products, ..)
+            | Shader::Gated(_, products, ..)
+            | Shader::Matmul(_, products) => Some(products),
             _ => None,
         }
     }
@@ -289,7 +344,8 @@ impl Module {
         self
     }
 
-    /// What Rust counts with as well, or sizes of arrays of one invocation, which no override can be.
+    /// What Rust counts with as well, or sizes of arrays of one invocation, which no override can
+    /// be.
     fn constant(self, name: &str, value: u32) -> Module {
         self.with(format!("const {name}: u32 = {value}u;\n"))
     }
@@ -303,7 +359,9 @@ impl Module {
     /// A matrix: bindings 1 to 3.
     fn weights(mut self, kind: Kind, real: Real) -> Module {
         let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
-        self.bindings.extend(planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Access::Read)));
+        self.bindings.extend(
+            planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Access::Read)),
+        );
         let module = match real {
             Real::F32 => self.with(wgsl!("lib/f32.wgsl")),
             Real::F16 => self.with(wgsl!("lib/f16.wgsl")).directive(wgsl!("lib/enable_f16.wgsl")),
@@ -312,7 +370,11 @@ impl Module {
             Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
             Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
             Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/dequantise.wgsl")),
-            Kind::Q4 => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4.wgsl"), wgsl!("lib/dequantise.wgsl")),
+            Kind::Q4 => concat!(
+                wgsl!("lib/nibbles.wgsl"),
+                wgsl!("lib/q4.wgsl"),
+                wgsl!("lib/dequantise.wgsl")
+            ),
             Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
         })
     }
@@ -329,12 +391,18 @@ impl Module {
     fn few(self, products: Products, input: Input, block: Block) -> Module {
         let module = match input {
             Input::Plain => self.bind(4, &[Access::Read]).with(wgsl!("lib/plain.wgsl")),
-            Input::Normed => self.bind(4, &[Access::Read, Access::Read]).with(wgsl!("lib/normed.wgsl")),
+            Input::Normed => {
+                self.bind(4, &[Access::Read, Access::Read]).with(wgsl!("lib/normed.wgsl"))
+            }
         };
         module
             .bind(6, &[Access::ReadWrite])
             .with(wgsl!("lib/products.wgsl"))
-            .with(if products == Products::Dots { wgsl!("lib/few_dots.wgsl") } else { wgsl!("lib/few_floats.wgsl") })
+            .with(if products == Products::Dots {
+                wgsl!("lib/few_dots.wgsl")
+            } else {
+                wgsl!("lib/few_floats.wgsl")
+            })
             .constant("QUADS", block.quads)
             .constant("TOKENS", block.tokens)
     }
@@ -344,7 +412,9 @@ impl Module {
         self.reduce = Some(reduce);
         match reduce {
             Reduce::Workgroup => self.with(wgsl!("lib/reduce_workgroup.wgsl")),
-            Reduce::Subgroup => self.with(wgsl!("lib/reduce_subgroup.wgsl")).directive(platform::ENABLE_SUBGROUPS),
+            Reduce::Subgroup => {
+                self.with(wgsl!("lib/reduce_subgroup.wgsl")).directive(platform::ENABLE_SUBGROUPS)
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Which of the variants that answer rightly is fastest on this device: timed once on a model's own shapes, then kept by whoever asked.
+//! Which of the variants that answer rightly is fastest on this device: timed once on a model's own
+//! shapes, then kept by whoever asked.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +16,8 @@ use crate::error::{Code, Result};
 use crate::op::Op;
 use crate::timing;
 
-/// Seconds that timing takes, compiling what is timed included: after them no other variant is begun.
+/// Seconds that timing takes, compiling what is timed included: after them no other variant is
+/// begun.
 const SECONDS: f64 = 1.0;
 /// What another variant must take of the time of the one before to be worth it.
 const WORTH: f64 = 0.97;
@@ -25,7 +27,8 @@ const WORTH: f64 = 0.97;
 pub struct Tune {
     /// What [`Backend::tuned`] gave some time ago; text that it did not give counts as nothing.
     pub known: String,
-    /// Where the device is: the browser's name and version, nothing natively. What was timed elsewhere does not count.
+    /// Where the device is: the browser's name and version, nothing natively. What was timed
+    /// elsewhere does not count.
     pub host: String,
     /// Whether to time again what is known. Programs on the CPU are timed only then.
     pub anew: bool,
@@ -45,16 +48,23 @@ pub(super) fn known(device: &Device, tune: &Tune, offered: &[Tuning]) -> Option<
     let dots = !(tuning.dots || tuning.few_dots) || has(|other| other.dots);
     let same = |other: &Tuning| (other.real, other.reduce) == (tuning.real, tuning.reduce);
     let (quads, teams) = tuning.tile;
-    let sizes = [tuning.workgroup, quads.saturating_mul(teams)].iter().all(|size| (1..=256).contains(size))
-        && (1..=MOST_QUADS).contains(&tuning.quads)
-        && (1..=MOST_TOKENS).contains(&tuning.few_tokens)
-        && (1..=64).contains(&tuning.splits)
-        && tuning.query_teams >= 1;
+    let sizes =
+        [tuning.workgroup, quads.saturating_mul(teams)].iter().all(|size| (1..=256).contains(size))
+            && (1..=MOST_QUADS).contains(&tuning.quads)
+            && (1..=MOST_TOKENS).contains(&tuning.few_tokens)
+            && (1..=64).contains(&tuning.splits)
+            && tuning.query_teams >= 1;
     (!tune.anew && sizes && dots && offered.iter().any(same)).then_some(tuning)
 }
 
-/// Times the variants on a model's lists of ops and settles on the fastest. Answers what is worth keeping: what was known, and this.
-pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: &Trials<'_>) -> Result<String> {
+/// Times the variants on a model's lists of ops and settles on the fastest. Answers what is worth
+/// keeping: what was known, and this.
+pub(super) async fn run(
+    gpu: &mut Gpu,
+    tune: &Tune,
+    offered: &[Tuning],
+    trials: &Trials<'_>,
+) -> Result<String> {
     let start = clock::seconds();
     search(gpu, trials.one, trials, start + 0.6 * SECONDS, |best| one_token(best, offered)).await?;
     search(gpu, trials.many, trials, start + SECONDS, |best| many_tokens(best, offered)).await?;
@@ -66,7 +76,10 @@ pub(super) async fn run(gpu: &mut Gpu, tune: &Tune, offered: &[Tuning], trials: 
 /// Variations of what multiplies one token, one thing at a time.
 fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
     let mut others: Vec<Tuning> = [2, 4, 1].map(|quads| Tuning { quads, ..best }).into();
-    others.extend([best.workgroup * 2, best.workgroup / 2].map(|workgroup| Tuning { workgroup: workgroup.clamp(4, 256), ..best }));
+    others.extend(
+        [best.workgroup * 2, best.workgroup / 2]
+            .map(|workgroup| Tuning { workgroup: workgroup.clamp(4, 256), ..best }),
+    );
     others.push(Tuning { norms_apart: !best.norms_apart, ..best });
     others.extend(offered.iter().map(|other| Tuning { reduce: other.reduce, ..best }));
     others.extend(offered.iter().map(|other| Tuning { real: other.real, ..best }));
@@ -76,13 +89,20 @@ fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
 
 /// The same of what multiplies many.
 fn many_tokens(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
-    let mut others: Vec<Tuning> = offered.iter().map(|other| Tuning { dots: other.dots, ..best }).collect();
+    let mut others: Vec<Tuning> =
+        offered.iter().map(|other| Tuning { dots: other.dots, ..best }).collect();
     others.extend([(16, 8), (16, 4), (8, 8)].map(|tile| Tuning { tile, ..best }));
     others
 }
 
 /// Goes from the variant in use to faster ones, as long as there are some and time is left.
-async fn search(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, until: f64, variations: impl Fn(Tuning) -> Vec<Tuning>) -> Result<()> {
+async fn search(
+    gpu: &mut Gpu,
+    ops: &[Op],
+    trials: &Trials<'_>,
+    until: f64,
+    variations: impl Fn(Tuning) -> Vec<Tuning>,
+) -> Result<()> {
     let mut best = gpu.tuning;
     let Some(mut least) = time(gpu, ops, trials, best).await? else { return Ok(()) };
     let (mut tried, mut left) = (vec![best], variations(best));
@@ -106,7 +126,12 @@ async fn search(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, until: f64, vari
 }
 
 /// Seconds that a list takes with a variant; `None` where the device refuses it.
-async fn time(gpu: &mut Gpu, ops: &[Op], trials: &Trials<'_>, tuning: Tuning) -> Result<Option<f64>> {
+async fn time(
+    gpu: &mut Gpu,
+    ops: &[Op],
+    trials: &Trials<'_>,
+    tuning: Tuning,
+) -> Result<Option<f64>> {
     gpu.tuning = tuning;
     let outcome = timing::seconds(gpu, ops, trials.after).await;
     unless_refused(gpu, outcome)
@@ -138,6 +163,14 @@ static BUILD: LazyLock<String> = LazyLock::new(|| {
 
 /// Names a device, where it is, and what computes on it.
 pub(super) fn key(info: &wgpu::AdapterInfo, host: &str) -> String {
-    let parts: [&str; 7] = [&info.vendor.to_string(), &info.device.to_string(), &info.name, &info.driver, &info.driver_info, host, &BUILD];
+    let parts: [&str; 7] = [
+        &info.vendor.to_string(),
+        &info.device.to_string(),
+        &info.name,
+        &info.driver,
+        &info.driver_info,
+        host,
+        &BUILD,
+    ];
     parts.join("; ")
 }

@@ -1,4 +1,5 @@
-//! What a dispatch has to move and to compute, however it goes about it: what its time is held against.
+//! What a dispatch has to move and to compute, however it goes about it: what its time is held
+//! against.
 
 use crate::layout::{Planes, QUAD, planes};
 use crate::op::{Buf, Heads, KvPart, Matrix, Part};
@@ -31,12 +32,17 @@ pub(super) struct Attention {
 }
 
 impl Work {
-    /// The product of a part of a matrix with some tokens, and how many other floats it reads and writes.
+    /// The product of a part of a matrix with some tokens, and how many other floats it reads and
+    /// writes.
     pub fn product(w: &Matrix, part: &Part, tokens: u32, floats: u32) -> Work {
         let (rows, cols) = (part.rows, w.cols);
         let Planes { codes, scales, mins } = planes(w.kind, rows as usize, cols as usize);
         Work {
-            over: if tokens == 1 { format!("{rows} × {cols}") } else { format!("{rows} × {cols} × {tokens}") },
+            over: if tokens == 1 {
+                format!("{rows} × {cols}")
+            } else {
+                format!("{rows} × {cols} × {tokens}")
+            },
             weights: codes + scales + mins,
             others: 4 * u64::from(floats),
             operations: 2 * u64::from(rows) * u64::from(cols) * u64::from(tokens),
@@ -44,7 +50,8 @@ impl Work {
         }
     }
 
-    /// Rows of a table, which are too few of it to count as weights. Each is in one of the table's parts: they share alike.
+    /// Rows of a table, which are too few of it to count as weights. Each is in one of the table's
+    /// parts: they share alike.
     pub fn lookup(table: &Matrix, tokens: u32) -> Work {
         let Planes { codes, scales, mins } = planes(table.kind, QUAD, table.cols as usize);
         let row = (codes + scales + mins) / QUAD as u64 + 4 * u64::from(table.cols + 1);
@@ -73,8 +80,12 @@ impl Work {
     pub fn attention(step: Buf, cache: KvPart, heads: Heads, window: u32, rows: u32) -> Work {
         let queries = heads.n_heads / heads.n_kv_heads * cache.heads;
         let operations = 4 * u64::from(queries * heads.head_dim);
-        let attention = Attention { step, rows, window, bytes: position_bytes(cache, heads), operations };
-        Work { attention: Some(attention), ..Work::floats(of_heads(queries, heads, rows), 2 * rows * queries * heads.head_dim) }
+        let attention =
+            Attention { step, rows, window, bytes: position_bytes(cache, heads), operations };
+        Work {
+            attention: Some(attention),
+            ..Work::floats(of_heads(queries, heads, rows), 2 * rows * queries * heads.head_dim)
+        }
     }
 }
 
@@ -103,7 +114,8 @@ mod tests {
 
     #[test]
     fn attention_sees_what_is_before_it_and_in_its_window() {
-        let attention = |rows, window| Attention { step: Buf(0), rows, window, bytes: 10, operations: 1 };
+        let attention =
+            |rows, window| Attention { step: Buf(0), rows, window, bytes: 10, operations: 1 };
         assert_eq!(attention(1, u32::MAX).at(0), (10, 1));
         assert_eq!(attention(1, u32::MAX).at(99), (1000, 100));
         assert_eq!(attention(3, u32::MAX).at(4), (70, 5 + 6 + 7));

@@ -37,15 +37,26 @@ impl About {
     pub(super) fn new(source: &str, bytes: u64) -> About {
         let now = clock::milliseconds_since_1970();
         let name = source.trim_end_matches('/').rsplit('/').next().unwrap_or(source).to_owned();
-        About { version: VERSION, name, source: source.to_owned(), bytes, stored: 0, complete: false, created: now, used: now }
+        About {
+            version: VERSION,
+            name,
+            source: source.to_owned(),
+            bytes,
+            stored: 0,
+            complete: false,
+            created: now,
+            used: now,
+        }
     }
 
     pub(super) fn grow(&mut self, bytes: u64, stored: u64) {
-        (self.bytes, self.stored, self.complete, self.used) = (bytes, stored, false, clock::milliseconds_since_1970());
+        (self.bytes, self.stored, self.complete, self.used) =
+            (bytes, stored, false, clock::milliseconds_since_1970());
     }
 
     pub(super) fn finish(&mut self) {
-        (self.stored, self.complete, self.used) = (self.bytes, true, clock::milliseconds_since_1970());
+        (self.stored, self.complete, self.used) =
+            (self.bytes, true, clock::milliseconds_since_1970());
     }
 
     /// What the storage says; `None` when that cannot be read.
@@ -55,6 +66,7 @@ impl About {
     }
 
     pub(super) async fn write(&self, storage: &impl ModelStorage) -> Result<()> {
-        write_over(storage, FILE, serde_json::to_vec(self).expect("plain data turns into JSON")).await
+        write_over(storage, FILE, serde_json::to_vec(self).expect("plain data turns into JSON"))
+            .await
     }
 }

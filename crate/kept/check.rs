@@ -19,12 +19,13 @@ pub struct Checked {
     pub repaired: u64,
 }
 
-/// Hashes a complete model again. Where a chunk is bad, the units in it that are not what was written are got from the source once more, and
-/// nothing else is.
-/// `progress` hears how many bytes of how many were hashed.
+/// Hashes a complete model again. Where a chunk is bad, the units in it that are not what was
+/// written are got from the source once more, and nothing else is. `progress` hears how many bytes
+/// of how many were hashed.
 ///
 /// # Errors
-/// `not-found` for a model that is not complete, those of reading, and `corrupt` when the source no longer has what was kept.
+/// `not-found` for a model that is not complete, those of reading, and `corrupt` when the source no
+/// longer has what was kept.
 pub async fn check<S: Source, M: ModelStorage + Clone>(
     source: S,
     storage: M,
@@ -46,7 +47,8 @@ pub async fn check<S: Source, M: ModelStorage + Clone>(
         if chunk_hash(&bytes) != manifest.files[file].sha256[(at / manifest.chunk) as usize] {
             fail!(
                 Code::Corrupt,
-                "{file} in {}: the source no longer has what was kept; delete the model and load it again",
+                "{file} in {}: the source no longer has what was kept; delete the model and load \
+                    it again",
                 storage.name()
             );
         }
@@ -68,7 +70,10 @@ async fn bad_chunks(
             progress(done, total);
         };
         let found = chunk_hashes(storage, file, *size, manifest.chunk, &mut count).await?;
-        let wrong = (0..).step_by(manifest.chunk as usize).zip(found.iter().zip(sha256)).filter(|(_, (found, said))| found != said);
+        let wrong = (0..)
+            .step_by(manifest.chunk as usize)
+            .zip(found.iter().zip(sha256))
+            .filter(|(_, (found, said))| found != said);
         bad.extend(wrong.map(|(at, _)| (file.clone(), at, manifest.chunk.min(size - at))));
     }
     Ok(bad)

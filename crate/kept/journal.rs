@@ -1,7 +1,9 @@
-//! Which units are in storage: a file of fixed records, one for each unit, written after the unit's bytes are safe.
+//! Which units are in storage: a file of fixed records, one for each unit, written after the unit's
+//! bytes are safe.
 //!
-//! A record names what its unit was made from, and the hash of its bytes, so that one made from others, or torn by a kill while it was written,
-//! does not count, and one that storage has lost a bit of is found out.
+//! A record names what its unit was made from, and the hash of its bytes, so that one made from
+//! others, or torn by a kill while it was written, does not count, and one that storage has lost a
+//! bit of is found out.
 
 use sha2::{Digest, Sha256};
 
@@ -50,9 +52,16 @@ fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| hash[i])
 }
 
-/// An entry and its check, as the journal holds them; the place is hashed in, so that a record counts nowhere else.
+/// An entry and its check, as the journal holds them; the place is hashed in, so that a record
+/// counts nowhere else.
 fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
-    let check: [u8; 16] = first(&Sha256::new().chain_update(place.to_le_bytes()).chain_update(origin).chain_update(digest).finalize());
+    let check: [u8; 16] = first(
+        &Sha256::new()
+            .chain_update(place.to_le_bytes())
+            .chain_update(origin)
+            .chain_update(digest)
+            .finalize(),
+    );
     let mut record = [0; RECORD];
     record[..24].copy_from_slice(origin);
     record[24..48].copy_from_slice(digest);
@@ -60,9 +69,13 @@ fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
     record
 }
 
-/// The units that are in storage, `None` for those that it does not. The layout's own tag comes first: a journal of another layout is none, and
-/// begun anew.
-pub async fn open(storage: &impl ModelStorage, layout: &Tag, units: usize) -> Result<Vec<Option<Entry>>> {
+/// The units that are in storage, `None` for those that it does not. The layout's own tag comes
+/// first: a journal of another layout is none, and begun anew.
+pub async fn open(
+    storage: &impl ModelStorage,
+    layout: &Tag,
+    units: usize,
+) -> Result<Vec<Option<Entry>>> {
     let size = (RECORD * (1 + units)) as u64;
     let mut bytes = vec![0; size as usize];
     if storage.size(FILE).await? == Some(size) {
@@ -73,7 +86,8 @@ pub async fn open(storage: &impl ModelStorage, layout: &Tag, units: usize) -> Re
         let entry = Entry { origin: first(found), digest: first(&found[24..]) };
         (record(place as u64, &entry) == *found).then_some(entry)
     });
-    let (mut entries, head) = (entries.collect::<Vec<_>>(), Entry { origin: *layout, digest: *layout });
+    let (mut entries, head) =
+        (entries.collect::<Vec<_>>(), Entry { origin: *layout, digest: *layout });
     if entries[0] == Some(head) {
         entries.remove(0);
         return Ok(entries);

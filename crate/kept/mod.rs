@@ -1,13 +1,15 @@
-//! A model that is kept: what streams in from a server or a file is turned into our converted form on the way, once, written where it will
-//! be found again, and loaded from there.
+//! A model that is kept: what streams in from a server or a file is turned into our converted form
+//! on the way, once, written where it will be found again, and loaded from there.
 //!
-//! A [`ModelStorage`] holds the files of [`crate::weights::store`], preallocated, beside a journal and `about.json`. They fill up unit by unit:
-//! chunks of a converted model, panels of any other ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then
-//! noted with its hash, so that a kill at any moment costs the units in the making and nothing else, and what was there before is hashed again
-//! before it is used. The manifest is written last and makes the model complete: from then on nobody asks where it came from.
+//! A [`ModelStorage`] holds the files of [`crate::weights::store`], preallocated, beside a journal
+//! and `about.json`. They fill up unit by unit: chunks of a converted model, panels of any other
+//! ([`origin`]), in whatever order they are asked for. A unit is written, flushed and then noted
+//! with its hash, so that a kill at any moment costs the units in the making and nothing else, and
+//! what was there before is hashed again before it is used. The manifest is written last and makes
+//! the model complete: from then on nobody asks where it came from.
 //!
-//! Units come in the order in which the source has them, so that a server is read from front to back; what is asked for later than it comes
-//! is read from the storage by then.
+//! Units come in the order in which the source has them, so that a server is read from front to
+//! back; what is asked for later than it comes is read from the storage by then.
 
 mod about;
 mod check;
@@ -51,7 +53,8 @@ pub struct Stored {
     pub complete: bool,
 }
 
-/// A model in storage, complete or not: a [`Source`] that gets what is missing when it is asked for. Clones share it.
+/// A model in storage, complete or not: a [`Source`] that gets what is missing when it is asked
+/// for. Clones share it.
 pub struct Kept<S, M>(Rc<Inner<S, M>>);
 
 impl<S, M> Clone for Kept<S, M> {
@@ -102,15 +105,22 @@ struct Growth<S> {
 }
 
 impl<S: Source, M: ModelStorage> Kept<S, M> {
-    /// Opens what the storage holds of a model. The source is asked for nothing when that is all; otherwise its headers are read, and room is
-    /// made for the whole.
+    /// Opens what the storage holds of a model. The source is asked for nothing when that is all;
+    /// otherwise its headers are read, and room is made for the whole.
     ///
     /// # Errors
     /// As [`crate::weights::Checkpoint::open`], and the storage's: `storage-full` above all.
-    pub async fn open(source: S, storage: M, format: impl Into<WeightFormat>) -> Result<Kept<S, M>> {
-        let Some((manifest, text)) = complete(&storage).await? else { return Kept::begin(source, storage, format.into()).await };
+    pub async fn open(
+        source: S,
+        storage: M,
+        format: impl Into<WeightFormat>,
+    ) -> Result<Kept<S, M>> {
+        let Some((manifest, text)) = complete(&storage).await? else {
+            return Kept::begin(source, storage, format.into()).await;
+        };
         let bytes = total(&manifest);
-        let mut about = About::read(&storage).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
+        let mut about =
+            About::read(&storage).await?.unwrap_or_else(|| About::new(&source.name(), bytes));
         about.finish();
         about.write(&storage).await?;
         let stored = Stored { bytes, total: bytes, complete: true };
@@ -125,15 +135,29 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
         if let Some(hashed) = read_all(&storage, HASHED).await? {
             origin.source().go_on_hashing(&hashed);
         }
-        let bytes = origin.units.iter().zip(&have).filter(|(_, have)| **have != Have::No).map(|(unit, _)| unit.bytes()).sum();
+        let bytes = origin
+            .units
+            .iter()
+            .zip(&have)
+            .filter(|(_, have)| **have != Have::No)
+            .map(|(unit, _)| unit.bytes())
+            .sum();
         let stored = Stored { bytes, total: total(&origin.manifest), complete: false };
-        let mut about = About::read(&storage).await?.unwrap_or_else(|| About::new(&name, stored.total));
+        let mut about =
+            About::read(&storage).await?.unwrap_or_else(|| About::new(&name, stored.total));
         about.grow(stored.total, stored.bytes);
         about.write(&storage).await?;
         reserve(&origin, &storage).await?;
         let megabytes = changed as f64 / 1e6;
-        let notice = (changed > 0).then(|| format!("{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"));
-        let manifest = (origin.manifest.clone(), origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()));
+        let notice = (changed > 0).then(|| {
+            format!(
+                "{name} changed since a part of it was kept: {megabytes:.0} MB are fetched again"
+            )
+        });
+        let manifest = (
+            origin.manifest.clone(),
+            origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()),
+        );
         let growth = Growth {
             runs: runs(&origin),
             have: RefCell::new(have),
@@ -142,7 +166,11 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
             next: Cell::new(0),
             origin,
         };
-        Ok(Kept::of(Inner { growth: Some(growth), notice, ..Inner::new(storage, name, about, stored, manifest) }))
+        Ok(Kept::of(Inner {
+            growth: Some(growth),
+            notice,
+            ..Inner::new(storage, name, about, stored, manifest)
+        }))
     }
 
     fn of(inner: Inner<S, M>) -> Kept<S, M> {
@@ -170,14 +198,20 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
     /// Those of reading and of the storage.
     pub async fn finish(&self) -> Result<()> {
         let inner = &*self.0;
-        let Some(growth) = inner.growth.as_ref().filter(|_| !self.stored().complete) else { return Ok(()) };
+        let Some(growth) = inner.growth.as_ref().filter(|_| !self.stored().complete) else {
+            return Ok(());
+        };
         for unit in 0..growth.origin.units.len() {
             inner.get(growth, unit).await?;
         }
         inner.compare(growth).await?;
         let text = match &growth.origin.manifest_text {
             Some(text) => text.clone(),
-            None => Manifest { files: hashes(&inner.storage, &growth.origin.files).await?, ..inner.manifest.clone() }.to_json(),
+            None => Manifest {
+                files: hashes(&inner.storage, &growth.origin.files).await?,
+                ..inner.manifest.clone()
+            }
+            .to_json(),
         };
         write_all(&inner.storage, MANIFEST, &text).await?;
         inner.stored.set(Stored { complete: true, ..self.stored() });
@@ -186,8 +220,15 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
 }
 
 impl<S: Source, M: ModelStorage> Inner<S, M> {
-    fn new(storage: M, name: String, about: About, stored: Stored, (manifest, text): (Manifest, Vec<u8>)) -> Inner<S, M> {
-        let (about, stored, listener) = (RefCell::new(about), Cell::new(stored), RefCell::default());
+    fn new(
+        storage: M,
+        name: String,
+        about: About,
+        stored: Stored,
+        (manifest, text): (Manifest, Vec<u8>),
+    ) -> Inner<S, M> {
+        let (about, stored, listener) =
+            (RefCell::new(about), Cell::new(stored), RefCell::default());
         Inner { storage, name, about, stored, growth: None, manifest, text, notice: None, listener }
     }
 
@@ -207,7 +248,10 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
 
     /// Hashes a unit that was there at the start, and makes it again if it is not what was written.
     async fn look(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
-        let (Have::Found(digest), Origin { files, units, .. }) = (growth.has(unit), &growth.origin) else { return Ok(()) };
+        let (Have::Found(digest), Origin { files, units, .. }) = (growth.has(unit), &growth.origin)
+        else {
+            return Ok(());
+        };
         let mut bytes = Vec::new();
         for Extent { file, at, len } in &units[unit].extents {
             let start = bytes.len();
@@ -238,7 +282,8 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
         self.count(bytes.len() as u64).await
     }
 
-    /// Has the source compare what came of it with what it should be. Nobody knows which of it is wrong, so nothing stays then.
+    /// Has the source compare what came of it with what it should be. Nobody knows which of it is
+    /// wrong, so nothing stays then.
     async fn compare(&self, growth: &Growth<S>) -> Result<()> {
         let compared = growth.origin.source().compare().await;
         if compared.as_ref().is_err_and(|error| error.code == Code::Corrupt) {
@@ -255,7 +300,8 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
         journal::strike(&self.storage, unit).await?;
         growth.have.borrow_mut()[unit] = Have::No;
         let stored = self.stored.get();
-        self.stored.set(Stored { bytes: stored.bytes - growth.origin.units[unit].bytes(), ..stored });
+        self.stored
+            .set(Stored { bytes: stored.bytes - growth.origin.units[unit].bytes(), ..stored });
         Ok(())
     }
 
@@ -270,7 +316,11 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
         if now.bytes / TELL == before.bytes / TELL {
             return Ok(());
         }
-        let hashed = self.growth.as_ref().map(|growth| growth.origin.source().hashed()).filter(|hashed| !hashed.is_empty());
+        let hashed = self
+            .growth
+            .as_ref()
+            .map(|growth| growth.origin.source().hashed())
+            .filter(|hashed| !hashed.is_empty());
         if let Some(hashed) = hashed {
             write_over(&self.storage, HASHED, hashed).await?;
         }
@@ -353,7 +403,8 @@ async fn complete(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u
     Ok(Some((manifest, text)))
 }
 
-/// The manifest that is in storage, if it can be read: one that was cut while it was written makes nothing complete.
+/// The manifest that is in storage, if it can be read: one that was cut while it was written makes
+/// nothing complete.
 async fn manifest(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u8>)>> {
     let Some(text) = read_all(storage, MANIFEST).await? else { return Ok(None) };
     Ok(Manifest::parse(MANIFEST, &text).ok().map(|manifest| (manifest, text)))
@@ -361,13 +412,17 @@ async fn manifest(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u
 
 /// A small file, unless it is not there or empty.
 async fn read_all(storage: &impl ModelStorage, file: &str) -> Result<Option<Vec<u8>>> {
-    let Some(size) = storage.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size)) else { return Ok(None) };
+    let Some(size) = storage.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size))
+    else {
+        return Ok(None);
+    };
     let mut bytes = vec![0; size as usize];
     storage.read(file, 0, &mut bytes).await?;
     Ok(Some(bytes))
 }
 
-/// Makes a file this JSON, with blanks behind it, so that writing it again changes nothing but its bytes: a kill leaves the old ones or the new.
+/// Makes a file this JSON, with blanks behind it, so that writing it again changes nothing but its
+/// bytes: a kill leaves the old ones or the new.
 async fn write_over(storage: &impl ModelStorage, file: &str, mut text: Vec<u8>) -> Result<()> {
     text.resize(text.len().next_multiple_of(PAGE), b' ');
     write_all(storage, file, &text).await
@@ -382,10 +437,18 @@ async fn write_all(storage: &impl ModelStorage, file: &str, bytes: &[u8]) -> Res
     storage.flush(file).await
 }
 
-/// Which units of a model are in storage, and bytes of others that it had of another state of the model.
-async fn present<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<(Vec<Have>, u64)> {
-    let layout =
-        journal::tag(&[format!("{:?} {:?}", origin.files, origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()).as_bytes()]);
+/// Which units of a model are in storage, and bytes of others that it had of another state of the
+/// model.
+async fn present<S: Source>(
+    origin: &Origin<S>,
+    storage: &impl ModelStorage,
+) -> Result<(Vec<Have>, u64)> {
+    let layout = journal::tag(&[format!(
+        "{:?} {:?}",
+        origin.files,
+        origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()
+    )
+    .as_bytes()]);
     let found = journal::open(storage, &layout, origin.units.len()).await?;
     let mut sizes = Vec::new();
     for (file, _) in &origin.files {
@@ -395,7 +458,9 @@ async fn present<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> 
     for (index, (unit, entry)) in origin.units.iter().zip(found).enumerate() {
         let whole = unit.extents.iter().all(|Extent { file, at, len }| at + len <= sizes[*file]);
         match entry {
-            Some(entry) if entry.origin == unit.tag && whole => have[index] = Have::Found(entry.digest),
+            Some(entry) if entry.origin == unit.tag && whole => {
+                have[index] = Have::Found(entry.digest)
+            }
             Some(entry) => {
                 changed += if entry.origin == unit.tag { 0 } else { unit.bytes() };
                 // The file will have its size again, and then nothing else would tell.
@@ -454,7 +519,10 @@ fn order<S>(origin: &Origin<S>) -> Vec<usize> {
 }
 
 /// The hashes of files whose source has none.
-async fn hashes(storage: &impl ModelStorage, files: &[(String, u64)]) -> Result<BTreeMap<String, FileEntry>> {
+async fn hashes(
+    storage: &impl ModelStorage,
+    files: &[(String, u64)],
+) -> Result<BTreeMap<String, FileEntry>> {
     let mut entries = BTreeMap::new();
     for (file, size) in files {
         let sha256 = chunk_hashes(storage, file, *size, CHUNK, &mut |_| {}).await?;
@@ -463,7 +531,8 @@ async fn hashes(storage: &impl ModelStorage, files: &[(String, u64)]) -> Result<
     Ok(entries)
 }
 
-/// A file's hashes, chunk by chunk. `progress` hears how many bytes were hashed since it last heard.
+/// A file's hashes, chunk by chunk. `progress` hears how many bytes were hashed since it last
+/// heard.
 async fn chunk_hashes(
     storage: &impl ModelStorage,
     file: &str,

@@ -1,4 +1,5 @@
-//! What a kept model is made from, unit by unit, in any order: the chunks of a converted one, the panels of any other.
+//! What a kept model is made from, unit by unit, in any order: the chunks of a converted one, the
+//! panels of any other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +99,9 @@ impl<S: Source> Origin<S> {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub async fn open(source: S, format: WeightFormat) -> Result<Origin<S>> {
-        let alone = source.entry().is_some_and(|file| !file.ends_with(".json") && !file.ends_with(".safetensors"));
+        let alone = source
+            .entry()
+            .is_some_and(|file| !file.ends_with(".json") && !file.ends_with(".safetensors"));
         if !alone && let Some(bytes) = read_all(&source, MANIFEST, LARGEST_JSON).await? {
             return Origin::converted(source, bytes);
         }
@@ -108,21 +111,38 @@ impl<S: Source> Origin<S> {
     fn converted(source: S, text: Vec<u8>) -> Result<Origin<S>> {
         let at = place(MANIFEST, &source.name());
         let manifest = Manifest::parse(&at, &text)?;
-        if let Some(name) = manifest.files.keys().find(|name| name.contains(['/', '\\']) || OURS.contains(&name.as_str())) {
+        if let Some(name) = manifest
+            .files
+            .keys()
+            .find(|name| name.contains(['/', '\\']) || OURS.contains(&name.as_str()))
+        {
             fail!(Code::Malformed, "{at}: {name} is no name for a model's file");
         }
-        let files: Vec<_> = manifest.files.iter().map(|(name, entry)| (name.clone(), entry.size)).collect();
+        let files: Vec<_> =
+            manifest.files.iter().map(|(name, entry)| (name.clone(), entry.size)).collect();
         let mut units = Vec::new();
         for (file, (name, entry)) in manifest.files.iter().enumerate() {
             for (index, sha256) in entry.sha256.iter().enumerate() {
                 let at = index as u64 * manifest.chunk;
                 let len = manifest.chunk.min(entry.size - at);
-                let content = Content::Chunk { file: name.clone(), at, len, sha256: sha256.clone() };
+                let content =
+                    Content::Chunk { file: name.clone(), at, len, sha256: sha256.clone() };
                 let place = (Some(name.as_str().into()), at);
-                units.push(Unit { extents: vec![Extent { file, at, len }], tag: tag(&[sha256.as_bytes()]), place, content });
+                units.push(Unit {
+                    extents: vec![Extent { file, at, len }],
+                    tag: tag(&[sha256.as_bytes()]),
+                    place,
+                    content,
+                });
             }
         }
-        Ok(Origin { files, units, manifest, manifest_text: Some(text), model: Model::Converted(source) })
+        Ok(Origin {
+            files,
+            units,
+            manifest,
+            manifest_text: Some(text),
+            model: Model::Converted(source),
+        })
     }
 
     async fn other(checkpoint: Checkpoint<S>, format: WeightFormat) -> Result<Origin<S>> {
@@ -136,7 +156,10 @@ impl<S: Source> Origin<S> {
             }
         }
         let (files, units) = laid_out(&plan, made);
-        let entries = files.iter().map(|(name, size)| (name.clone(), FileEntry { size: *size, sha256: Vec::new() })).collect();
+        let entries = files
+            .iter()
+            .map(|(name, size)| (name.clone(), FileEntry { size: *size, sha256: Vec::new() }))
+            .collect();
         Ok(Origin {
             files,
             units,
@@ -177,7 +200,8 @@ impl<S: Source> Origin<S> {
                 let name = source.name();
                 fail!(
                     Code::Corrupt,
-                    "{file} in {name}: {len} bytes from {at} on differ from their SHA-256, twice; report it to whoever serves the model"
+                    "{file} in {name}: {len} bytes from {at} on differ from their SHA-256, twice; \
+                        report it to whoever serves the model"
                 )
             }
             (Content::Vector { name, length }, Model::Other { checkpoint, .. }) => {
@@ -185,8 +209,14 @@ impl<S: Source> Origin<S> {
             }
             (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
                 let place = checkpoint.place(name, shape)?;
-                let (panel, _) = checkpoint.panel(&place, *shape, kind(name, &place, *format), *step).await?;
-                Ok([&panel.codes[..], bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins)].concat())
+                let (panel, _) =
+                    checkpoint.panel(&place, *shape, kind(name, &place, *format), *step).await?;
+                Ok([
+                    &panel.codes[..],
+                    bytemuck::cast_slice(&panel.scales),
+                    bytemuck::cast_slice(&panel.mins),
+                ]
+                .concat())
             }
             _ => fail!(Code::Internal, "a unit of another model was asked for"),
         }
@@ -225,19 +255,31 @@ impl<S: Source> Checkpoint<S> {
                 let stored = self.place(name, &[*length])?;
                 let tag = tag(&[name.as_bytes(), made_from(&stored, None, versions).as_bytes()]);
                 let content = Content::Vector { name: name.clone(), length: *length };
-                Ok(vec![Piece { extents: vec![(0, item.bytes())], tag, place: begins(&stored, 0, 0), content }])
+                Ok(vec![Piece {
+                    extents: vec![(0, item.bytes())],
+                    tag,
+                    place: begins(&stored, 0, 0),
+                    content,
+                }])
             }
             Item::Matrix { name, shape, kind } => {
                 let stored = self.place(name, shape)?;
                 let whole = planes(*kind, shape[0], shape[1]);
                 let steps = self.steps(&stored, *shape).into_iter().map(|step| {
-                    let (before, own) = (planes(*kind, step.row, shape[1]), planes(*kind, step.rows, shape[1]));
-                    let (scales, mins) = (whole.codes + before.scales, whole.codes + whole.scales + before.mins);
-                    let extents = [(before.codes, own.codes), (scales, own.scales), (mins, own.mins)];
+                    let (before, own) =
+                        (planes(*kind, step.row, shape[1]), planes(*kind, step.rows, shape[1]));
+                    let (scales, mins) =
+                        (whole.codes + before.scales, whole.codes + whole.scales + before.mins);
+                    let extents =
+                        [(before.codes, own.codes), (scales, own.scales), (mins, own.mins)];
                     let from = made_from(&stored, Some(step.piece), versions);
                     Piece {
                         extents: extents.into_iter().filter(|(_, len)| *len > 0).collect(),
-                        tag: tag(&[name.as_bytes(), from.as_bytes(), format!("{} {step:?}", format.stored_name()).as_bytes()]),
+                        tag: tag(&[
+                            name.as_bytes(),
+                            from.as_bytes(),
+                            format!("{} {step:?}", format.stored_name()).as_bytes(),
+                        ]),
                         place: begins(&stored, step.piece, step.first_row),
                         content: Content::Panel { name: name.clone(), shape: *shape, step },
                     }
@@ -258,9 +300,18 @@ fn begins(stored: &Place<'_>, piece: usize, row: usize) -> (Option<Arc<str>>, u6
 /// The stored tensors that something is made from, or one of them, each with the state of its file.
 fn made_from(place: &Place<'_>, piece: Option<usize>, versions: &Versions) -> String {
     let Place::Pieces(pieces) = place else { return String::new() };
-    let wanted = pieces.iter().enumerate().filter(|(index, _)| piece.is_none_or(|piece| piece == *index));
+    let wanted =
+        pieces.iter().enumerate().filter(|(index, _)| piece.is_none_or(|piece| piece == *index));
     wanted
-        .map(|(_, (tensor, _))| format!("{} {} {:?} {:?};", tensor.name, tensor.offset, tensor.stored, versions.get(&tensor.file)))
+        .map(|(_, (tensor, _))| {
+            format!(
+                "{} {} {:?} {:?};",
+                tensor.name,
+                tensor.offset,
+                tensor.stored,
+                versions.get(&tensor.file)
+            )
+        })
         .collect()
 }
 
@@ -277,7 +328,10 @@ fn laid_out(plan: &Plan, made: Vec<Made>) -> (Vec<(String, u64)>, Vec<Unit>) {
         let mut at = shard.header.len() as u64;
         for (item, pieces) in shard.items.iter().zip(&mut made) {
             for Piece { extents, tag, place, content } in pieces {
-                let extents = extents.into_iter().map(|(offset, len)| Extent { file, at: at + offset, len }).collect();
+                let extents = extents
+                    .into_iter()
+                    .map(|(offset, len)| Extent { file, at: at + offset, len })
+                    .collect();
                 units.push(Unit { extents, tag, place, content });
             }
             at += item.bytes();

@@ -1,4 +1,5 @@
-//! Files whose SHA-256 their publisher tells: hashed while they come, from front to back, and compared when all of them is there.
+//! Files whose SHA-256 their publisher tells: hashed while they come, from front to back, and
+//! compared when all of them is there.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,8 +12,8 @@ use crate::error::{Code, Result, fail};
 use crate::weights::source::{Source, place};
 use crate::weights::store::hash_text;
 
-/// What nobody asked for and lies between what was asked for is read up to this many bytes, so that it is hashed, too. A file with a larger
-/// gap is not compared.
+/// What nobody asked for and lies between what was asked for is read up to this many bytes, so that
+/// it is hashed, too. A file with a larger gap is not compared.
 const GAP: u64 = 64 << 20;
 /// Bytes that are read for it at once.
 const PIECE: u64 = 1 << 20;
@@ -59,14 +60,18 @@ impl Tally {
 impl<S: Source> Published<S> {
     /// Hashes files of a source whose SHA-256 are these, by name, in hexadecimal.
     pub fn new(source: S, sha256: BTreeMap<String, String>) -> Published<S> {
-        let tallies = sha256.into_iter().map(|(file, expected)| (file, Tally::new(expected.to_ascii_lowercase())));
+        let tallies = sha256
+            .into_iter()
+            .map(|(file, expected)| (file, Tally::new(expected.to_ascii_lowercase())));
         Published { source, tallies: RefCell::new(tallies.collect()) }
     }
 
     /// Hashes what lies before `offset` and nobody has asked for.
     async fn catch_up(&self, file: &str, offset: u64) -> Result<()> {
         let mut piece = Vec::new();
-        while let Some(done) = self.done(file).filter(|done| (1..=GAP).contains(&offset.saturating_sub(*done))) {
+        while let Some(done) =
+            self.done(file).filter(|done| (1..=GAP).contains(&offset.saturating_sub(*done)))
+        {
             piece.resize((offset - done).min(PIECE) as usize, 0);
             self.source.read(file, done, &mut piece).await?;
             self.take(file, done, &piece);
@@ -120,16 +125,30 @@ impl<S: Source> Source for Published<S> {
 
     fn hashed(&self) -> Vec<u8> {
         let tallies = self.tallies.borrow();
-        let kept = |tally: &Tally| Kept { expected: tally.expected.clone(), done: tally.done, state: tally.hasher.serialize().to_vec() };
-        let all: BTreeMap<&String, Kept> = tallies.iter().map(|(file, tally)| (file, kept(tally))).collect();
-        if all.is_empty() { Vec::new() } else { serde_json::to_vec(&all).expect("plain data turns into JSON") }
+        let kept = |tally: &Tally| Kept {
+            expected: tally.expected.clone(),
+            done: tally.done,
+            state: tally.hasher.serialize().to_vec(),
+        };
+        let all: BTreeMap<&String, Kept> =
+            tallies.iter().map(|(file, tally)| (file, kept(tally))).collect();
+        if all.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&all).expect("plain data turns into JSON")
+        }
     }
 
     fn go_on_hashing(&self, hashed: &[u8]) {
         let Ok(all) = serde_json::from_slice::<BTreeMap<String, Kept>>(hashed) else { return };
         let mut tallies = self.tallies.borrow_mut();
         for (file, kept) in all {
-            let state = kept.state.as_slice().try_into().ok().and_then(|state| Sha256::deserialize(state).ok());
+            let state = kept
+                .state
+                .as_slice()
+                .try_into()
+                .ok()
+                .and_then(|state| Sha256::deserialize(state).ok());
             if let (Some(hasher), Some(tally)) = (state, tallies.get_mut(&file))
                 && kept.expected == tally.expected
                 && kept.done > tally.done
@@ -144,11 +163,16 @@ impl<S: Source> Source for Published<S> {
         for file in files {
             let size = self.source.size(&file).await?.unwrap_or(0);
             self.catch_up(&file, size).await?;
-            let Some(tally) = self.tallies.borrow().get(&file).cloned().filter(|tally| tally.done == size) else { continue };
+            let Some(tally) =
+                self.tallies.borrow().get(&file).cloned().filter(|tally| tally.done == size)
+            else {
+                continue;
+            };
             if hash_text(&tally.hasher.finalize()) != tally.expected {
                 fail!(
                     Code::Corrupt,
-                    "{} is not what its publisher's SHA-256 says; load it again, and report it if that does not help",
+                    "{} is not what its publisher's SHA-256 says; load it again, and report it if \
+                        that does not help",
                     place(&file, &self.name())
                 );
             }

@@ -16,7 +16,8 @@ pub trait ModelStorage {
     /// Finds out whether there is room for that many bytes more.
     ///
     /// # Errors
-    /// Of every method: `io`, and `storage-lost` when the storage was cleared meanwhile. Of this one `storage-full`, too.
+    /// Of every method: `io`, and `storage-lost` when the storage was cleared meanwhile. Of this
+    /// one `storage-full`, too.
     async fn ask_for_room(&self, bytes: u64) -> Result<()>;
 
     /// Bytes of a file, or `None` when it is not there.

@@ -1,8 +1,9 @@
 //! How weights lie in memory: the same bytes on disk, on the GPU and under the CPU's kernels.
 //!
-//! A matrix `[rows, cols]` (cols a multiple of 32, rows padded with zeros to a multiple of 4) is a sequence of *quads* of four
-//! rows; a quad is a sequence of 16-byte *lines*. A line holds the same few columns of the quad's four rows, one u32 for each
-//! row, so that a `v128` or a `vec4<u32>` load brings four rows side by side and one scale vector serves them all.
+//! A matrix `[rows, cols]` (cols a multiple of 32, rows padded with zeros to a multiple of 4) is a
+//! sequence of *quads* of four rows; a quad is a sequence of 16-byte *lines*. A line holds the same
+//! few columns of the quad's four rows, one u32 for each row, so that a `v128` or a `vec4<u32>`
+//! load brings four rows side by side and one scale vector serves them all.
 //!
 //! | kind | columns a line | the u32 of row r in line l of group g |
 //! |---|---|---|
@@ -11,8 +12,9 @@
 //! | `F16` | 2 | half j: column `32g + 2l + j`, l < 16 |
 //! | `F32` | 1 | column `32g + l`, l < 32 |
 //!
-//! Scales (and minima) are planes of their own: f16, `[quads, groups, 4]`, one for each row of the quad.
-//! The value of a weight with code q is `scale * (q - 8)` in `Q4`, `scale * q + min` in `Q4Min` and `scale * q` in `Q8`.
+//! Scales (and minima) are planes of their own: f16, `[quads, groups, 4]`, one for each row of the
+//! quad. The value of a weight with code q is `scale * (q - 8)` in `Q4`, `scale * q + min` in
+//! `Q4Min` and `scale * q` in `Q8`.
 
 pub mod panel;
 
@@ -94,5 +96,9 @@ impl Planes {
 pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let groups = (rows.div_ceil(QUAD) * (cols / GROUP)) as u64;
     let plane = |present: bool| if present { groups * 2 * QUAD as u64 } else { 0 };
-    Planes { codes: groups * kind.codes_per_group() as u64, scales: plane(kind.has_scales()), mins: plane(kind.has_mins()) }
+    Planes {
+        codes: groups * kind.codes_per_group() as u64,
+        scales: plane(kind.has_scales()),
+        mins: plane(kind.has_mins()),
+    }
 }

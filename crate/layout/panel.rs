@@ -1,4 +1,5 @@
-//! Some rows of a matrix on their way into the packed layout: what a reader fills and a backend or a file takes.
+//! Some rows of a matrix on their way into the packed layout: what a reader fills and a backend or
+//! a file takes.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -80,7 +81,11 @@ impl Panel {
             let (byte, shift) = self.place(row, group, column);
             (self.codes[byte] >> shift) & mask
         });
-        Group { codes, scale: self.scales[slot], min: if self.kind.has_mins() { self.mins[slot] } else { f16::ZERO } }
+        Group {
+            codes,
+            scale: self.scales[slot],
+            min: if self.kind.has_mins() { self.mins[slot] } else { f16::ZERO },
+        }
     }
 
     /// Stores a whole row of an unquantised kind; f16 rounds to nearest.
@@ -91,17 +96,21 @@ impl Panel {
             match self.kind {
                 Kind::F32 => {
                     for (line, value) in values.iter().enumerate() {
-                        self.codes[block + line * LINE..][..4].copy_from_slice(&value.to_le_bytes());
+                        self.codes[block + line * LINE..][..4]
+                            .copy_from_slice(&value.to_le_bytes());
                     }
                 }
                 Kind::F16 => {
                     let mut halves = [f16::ZERO; GROUP];
                     halves.convert_from_f32_slice(values);
                     for (line, pair) in halves.chunks_exact(2).enumerate() {
-                        self.codes[block + line * LINE..][..4].copy_from_slice(bytemuck::cast_slice(pair));
+                        self.codes[block + line * LINE..][..4]
+                            .copy_from_slice(bytemuck::cast_slice(pair));
                     }
                 }
-                Kind::Q8 | Kind::Q4 | Kind::Q4Min => unreachable!("quantised rows are set group by group"),
+                Kind::Q8 | Kind::Q4 | Kind::Q4Min => {
+                    unreachable!("quantised rows are set group by group")
+                }
             }
         }
     }
@@ -131,7 +140,9 @@ impl Panel {
         let row_of = |at: usize, to_a_quad: usize| at / to_a_quad * QUAD + at % QUAD;
         let word = |word: &[u8]| match self.kind {
             Kind::F32 => !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite(),
-            _ => [0, 2].into_iter().any(|half| !f16::from_le_bytes([word[half], word[half + 1]]).is_finite()),
+            _ => [0, 2]
+                .into_iter()
+                .any(|half| !f16::from_le_bytes([word[half], word[half + 1]]).is_finite()),
         };
         if !self.kind.has_scales() {
             let at = self.codes.chunks_exact(4).position(word)?;
@@ -144,7 +155,11 @@ impl Panel {
     fn float(&self, row: usize, group: usize, column: usize) -> f32 {
         let (byte, _) = self.place(row, group, column);
         let at = &self.codes[byte..];
-        if self.kind == Kind::F32 { f32::from_le_bytes([at[0], at[1], at[2], at[3]]) } else { f16::from_le_bytes([at[0], at[1]]).to_f32() }
+        if self.kind == Kind::F32 {
+            f32::from_le_bytes([at[0], at[1], at[2], at[3]])
+        } else {
+            f16::from_le_bytes([at[0], at[1]]).to_f32()
+        }
     }
 
     fn slot(&self, row: usize, group: usize) -> usize {
@@ -157,7 +172,9 @@ impl Panel {
             Kind::F32 => (column, 0, 0),
             Kind::F16 => (column / 2, column % 2 * 2, 0),
             Kind::Q8 => (column / 4, column % 4, 0),
-            Kind::Q4 | Kind::Q4Min => (column % 16 / 4, column % 4, if column < 16 { 0 } else { 4 }),
+            Kind::Q4 | Kind::Q4Min => {
+                (column % 16 / 4, column % 4, if column < 16 { 0 } else { 4 })
+            }
         };
         let block = (row / QUAD * (self.cols / GROUP) + group) * self.kind.codes_per_group();
         (block + line * LINE + row % QUAD * 4 + byte, shift)
@@ -176,18 +193,26 @@ mod tests {
             let mut expected = vec![vec![0.0f32; cols]; rows];
             for (row, values) in expected.iter_mut().enumerate() {
                 if !kind.has_scales() {
-                    values.iter_mut().enumerate().for_each(|(i, v)| *v = (row * 100 + i) as f32 * 0.25 - 7.0);
+                    values
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, v)| *v = (row * 100 + i) as f32 * 0.25 - 7.0);
                     panel.set_row(row, values);
                     continue;
                 }
                 for group in 0..2 {
                     let scale = f16::from_f32(0.5 + row as f32);
-                    let min = if kind.has_mins() { f16::from_f32(-2.0 - group as f32) } else { f16::ZERO };
+                    let min = if kind.has_mins() {
+                        f16::from_f32(-2.0 - group as f32)
+                    } else {
+                        f16::ZERO
+                    };
                     let codes = std::array::from_fn(|i| ((i * 7 + row * 3 + group) % 16) as u8);
                     panel.set_group(row, group, &Group { codes, scale, min });
                     for (i, &code) in codes.iter().enumerate() {
                         let zero = if kind == Kind::Q4 { 8.0 } else { 0.0 };
-                        values[group * 32 + i] = scale.to_f32() * (f32::from(code) - zero) + min.to_f32();
+                        values[group * 32 + i] =
+                            scale.to_f32() * (f32::from(code) - zero) + min.to_f32();
                     }
                     assert_eq!(panel.group(row, group), Group { codes, scale, min });
                 }

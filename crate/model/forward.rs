@@ -1,4 +1,5 @@
-//! The forward pass: the list of ops that takes hidden states through a layer, and what they work in.
+//! The forward pass: the list of ops that takes hidden states through a layer, and what they work
+//! in.
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub struct Scratch {
     attended: Buf,     // [rows, q_width]
     gate_up: Buf,      // [rows, 2 * intermediate_size]
     activated: Buf,    // [rows, intermediate_size]
-    /// `[rows, 32]`, a one and zeros in each row: what biases are multiplied with, where there are any.
+    /// `[rows, 32]`, a one and zeros in each row: what biases are multiplied with, where there are
+    /// any.
     ones: Option<Buf>,
     /// `[head_rows, vocab_size]`.
     pub logits: Buf,
@@ -36,10 +38,21 @@ pub struct Scratch {
 
 impl Scratch {
     /// Buffers for chunks of up to `rows` tokens, and logits of up to `head_rows` of them at once.
-    pub fn allocate<B: Backend>(backend: &mut B, config: &Config, rows: usize, head_rows: usize) -> Result<Scratch> {
+    pub fn allocate<B: Backend>(
+        backend: &mut B,
+        config: &Config,
+        rows: usize,
+        head_rows: usize,
+    ) -> Result<Scratch> {
         let heads = config.heads();
-        let ones = if config.attention_bias == AttentionBias::default() { None } else { Some(ones(backend, rows)?) };
-        let mut floats = |what: &str, rows: usize, width: u32| backend.alloc(what, (rows * width as usize * 4) as u64);
+        let ones = if config.attention_bias == AttentionBias::default() {
+            None
+        } else {
+            Some(ones(backend, rows)?)
+        };
+        let mut floats = |what: &str, rows: usize, width: u32| {
+            backend.alloc(what, (rows * width as usize * 4) as u64)
+        };
         Ok(Scratch {
             ones,
             ids: floats("token ids", rows, 1)?,
@@ -98,7 +111,15 @@ impl<'a> Recorder<'a> {
 
     pub fn norm(&mut self, x: Buf, weight: Buf, out: Buf, first_row: usize) -> Buf {
         let (width, eps_bits) = (self.config.hidden_size, self.config.rms_norm_eps.to_bits());
-        self.ops.push(Op::Norm(op::Norm { x, weight, out, first_row: first_row as u32, rows: self.rows, width, eps_bits }));
+        self.ops.push(Op::Norm(op::Norm {
+            x,
+            weight,
+            out,
+            first_row: first_row as u32,
+            rows: self.rows,
+            width,
+            eps_bits,
+        }));
         out
     }
 
@@ -122,7 +143,14 @@ impl<'a> Recorder<'a> {
     fn norm_heads(&mut self, norms: Option<[Buf; 2]>, qkv: Buf) {
         if let Some([q_weight, k_weight]) = norms {
             let (heads, eps_bits) = (self.config.heads(), self.config.rms_norm_eps.to_bits());
-            self.ops.push(Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows: self.rows, eps_bits }));
+            self.ops.push(Op::HeadNorm(op::HeadNorm {
+                qkv,
+                q_weight,
+                k_weight,
+                heads,
+                rows: self.rows,
+                eps_bits,
+            }));
         }
     }
 
@@ -131,14 +159,35 @@ impl<'a> Recorder<'a> {
         let (heads, rows, step) = (self.config.heads(), self.rows, scratch.step);
         let rotary_dim = self.config.rotary_dim;
         for &cache in cache {
-            self.ops.push(Op::Rope(op::Rope { qkv, angles: scratch.angles, step, cache, heads, rotary_dim, rows }));
-            self.ops.push(Op::Attend(op::Attend { qkv, step, cache, out: scratch.attended, heads, window, rows }));
+            self.ops.push(Op::Rope(op::Rope {
+                qkv,
+                angles: scratch.angles,
+                step,
+                cache,
+                heads,
+                rotary_dim,
+                rows,
+            }));
+            self.ops.push(Op::Attend(op::Attend {
+                qkv,
+                step,
+                cache,
+                out: scratch.attended,
+                heads,
+                window,
+                rows,
+            }));
         }
         scratch.attended
     }
 
     fn swiglu(&mut self, gate_up: Buf, out: Buf) -> Buf {
-        self.ops.push(Op::Swiglu(op::Swiglu { gate_up, out, width: self.config.intermediate_size, rows: self.rows }));
+        self.ops.push(Op::Swiglu(op::Swiglu {
+            gate_up,
+            out,
+            width: self.config.intermediate_size,
+            rows: self.rows,
+        }));
         out
     }
 }

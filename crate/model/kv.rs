@@ -1,4 +1,5 @@
-//! The KV cache: room for keys and values of so many positions, allocated at once, of which each sequence has a region.
+//! The KV cache: room for keys and values of so many positions, allocated at once, of which each
+//! sequence has a region.
 
 use std::sync::{Arc, Weak};
 
@@ -12,12 +13,15 @@ pub type LayerCache = Vec<KvPart>;
 
 /// Bytes that so many positions take.
 pub fn cache_bytes(config: &Config, positions: usize, kind: KvKind) -> u64 {
-    let elements = 2 * config.num_hidden_layers as u64 * config.num_key_value_heads as u64 * config.head_dim as u64;
+    let elements = 2
+        * config.num_hidden_layers as u64
+        * config.num_key_value_heads as u64
+        * config.head_dim as u64;
     elements * positions as u64 * kind.bytes()
 }
 
-/// Positions of the cache that are one sequence's. They are free again when it is dropped: what a device still has to do for it comes before
-/// whatever is asked for whoever gets them next.
+/// Positions of the cache that are one sequence's. They are free again when it is dropped: what a
+/// device still has to do for it comes before whatever is asked for whoever gets them next.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Region {
     /// Where they begin.
@@ -47,8 +51,13 @@ impl Regions {
     pub fn take(&mut self, len: usize) -> Result<Arc<Region>> {
         self.taken.retain(|region| region.strong_count() > 0);
         let (mut first, mut longest) = (0, 0);
-        let taken: Vec<_> =
-            self.taken.iter().map(|region| region.upgrade().map_or((0, 0), |region| (region.first as usize, region.len))).collect();
+        let taken: Vec<_> = self
+            .taken
+            .iter()
+            .map(|region| {
+                region.upgrade().map_or((0, 0), |region| (region.first as usize, region.len))
+            })
+            .collect();
         for (at, (next, next_len)) in taken.into_iter().chain([(self.positions, 0)]).enumerate() {
             let free = next.saturating_sub(first);
             if len <= free {
@@ -74,7 +83,12 @@ impl Regions {
 }
 
 /// Buffers for all layers. What was allocated is freed again when one of them fails.
-pub fn allocate<B: Backend>(backend: &mut B, config: &Config, positions: usize, kind: KvKind) -> Result<Vec<LayerCache>> {
+pub fn allocate<B: Backend>(
+    backend: &mut B,
+    config: &Config,
+    positions: usize,
+    kind: KvKind,
+) -> Result<Vec<LayerCache>> {
     let mut layers = Vec::new();
     for layer in 0..config.num_hidden_layers {
         match allocate_layer(backend, config, layer, positions, kind) {
@@ -88,13 +102,21 @@ pub fn allocate<B: Backend>(backend: &mut B, config: &Config, positions: usize, 
     Ok(layers)
 }
 
-fn allocate_layer<B: Backend>(backend: &mut B, config: &Config, layer: u32, positions: usize, kind: KvKind) -> Result<LayerCache> {
+fn allocate_layer<B: Backend>(
+    backend: &mut B,
+    config: &Config,
+    layer: u32,
+    positions: usize,
+    kind: KvKind,
+) -> Result<LayerCache> {
     let head_bytes = positions as u64 * u64::from(config.head_dim) * kind.bytes();
-    let heads_a_part = (backend.limits().max_buffer / head_bytes).min(u64::from(config.num_key_value_heads)) as u32;
+    let heads_a_part = (backend.limits().max_buffer / head_bytes)
+        .min(u64::from(config.num_key_value_heads)) as u32;
     if heads_a_part == 0 {
         fail!(
             Code::OutOfMemory,
-            "a context of {positions} tokens needs buffers of {head_bytes} bytes and this device allows {}",
+            "a context of {positions} tokens needs buffers of {head_bytes} bytes and this device \
+                allows {}",
             backend.limits().max_buffer;
             "ask for a shorter context"
         );
@@ -113,7 +135,14 @@ fn allocate_layer<B: Backend>(backend: &mut B, config: &Config, layer: u32, posi
             }
         });
         match pair {
-            Ok((keys, values)) => parts.push(KvPart { keys, values, first_head, heads, positions: positions as u32, kind }),
+            Ok((keys, values)) => parts.push(KvPart {
+                keys,
+                values,
+                first_head,
+                heads,
+                positions: positions as u32,
+                kind,
+            }),
             Err(error) => {
                 free(backend, parts);
                 return Err(error);

@@ -88,6 +88,9 @@ impl Layer {
 
     /// Bytes of its matrices.
     pub fn bytes(&self) -> u64 {
-        [&self.qkv, &self.output, &self.gate_up, &self.down].iter().map(|matrix| matrix.bytes()).sum()
+        [&self.qkv, &self.output, &self.gate_up, &self.down]
+            .iter()
+            .map(|matrix| matrix.bytes())
+            .sum()
     }
 }

@@ -1,7 +1,8 @@
 //! The transformer, written once and run by every backend.
 //!
-//! Reading order: [`forward`] is the forward pass as a story, [`transformer`] whose weights it takes, [`rope`] the angles that it rotates by, [`kv`]
-//! what it remembers. Which tensors there are is told in [`crate::weights::spec`].
+//! Reading order: [`forward`] is the forward pass as a story, [`transformer`] whose weights it
+//! takes, [`rope`] the angles that it rotates by, [`kv`] what it remembers. Which tensors there are
+//! is told in [`crate::weights::spec`].
 
 pub mod forward;
 pub mod kv;

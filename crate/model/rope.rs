@@ -1,11 +1,12 @@
 //! Rotary angles, LongRoPE included.
 //!
-//! Everything is computed in f32 in the order in which transformers computes it, so that the same angles come out at position
-//! 100,000 as well.
+//! Everything is computed in f32 in the order in which transformers computes it, so that the same
+//! angles come out at position 100,000 as well.
 
 use crate::weights::config::{Config, Rope as Scaling};
 
-/// Which of LongRoPE's two lists of factors a cache was filled with. Models without LongRoPE know only `Short`.
+/// Which of LongRoPE's two lists of factors a cache was filled with. Models without LongRoPE know
+/// only `Short`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factors {
     /// For sequences up to `original_max_position_embeddings`.
@@ -27,17 +28,32 @@ impl Rope {
     /// The frequencies that a configuration asks for.
     pub fn new(config: &Config) -> Rope {
         let base = base_frequencies(config.rope_theta, config.rotary_dim as usize);
-        let plain = |short| Rope { short, long: None, switch_after: usize::MAX, attention_factor: 1.0 };
+        let plain =
+            |short| Rope { short, long: None, switch_after: usize::MAX, attention_factor: 1.0 };
         match &config.rope {
             Scaling::Plain => plain(base.iter().map(|b| 1.0 / b).collect()),
             Scaling::Linear { factor } => plain(base.iter().map(|b| 1.0 / b / factor).collect()),
             Scaling::Llama3 { factor, low_freq_factor, high_freq_factor } => {
                 let original = config.original_max_position_embeddings as f32;
-                plain(base.iter().map(|b| llama3_frequency(1.0 / b, *factor, *low_freq_factor, *high_freq_factor, original)).collect())
+                plain(
+                    base.iter()
+                        .map(|b| {
+                            llama3_frequency(
+                                1.0 / b,
+                                *factor,
+                                *low_freq_factor,
+                                *high_freq_factor,
+                                original,
+                            )
+                        })
+                        .collect(),
+                )
             }
             Scaling::LongRope { short_factor, long_factor, attention_factor } => {
                 // The factors divide the frequency; multiplying is a bug seen in the wild.
-                let divided = |factors: &[f32]| base.iter().zip(factors).map(|(b, f)| 1.0 / (f * b)).collect();
+                let divided = |factors: &[f32]| {
+                    base.iter().zip(factors).map(|(b, f)| 1.0 / (f * b)).collect()
+                };
                 Rope {
                     short: divided(short_factor),
                     long: Some(divided(long_factor)),
@@ -53,7 +69,8 @@ impl Rope {
         if self.long.is_some() && len > self.switch_after { Factors::Long } else { Factors::Short }
     }
 
-    /// `[rows, rotary_dim]` for positions `pos .. pos + rows`: the cosines of a row's pairs, then their sines, scaled.
+    /// `[rows, rotary_dim]` for positions `pos .. pos + rows`: the cosines of a row's pairs, then
+    /// their sines, scaled.
     pub fn angles(&self, factors: Factors, pos: usize, rows: usize) -> Vec<f32> {
         let frequencies = match (factors, &self.long) {
             (Factors::Long, Some(long)) => long,
@@ -74,7 +91,8 @@ fn base_frequencies(theta: f32, rotary_dim: usize) -> Vec<f32> {
     (0..rotary_dim / 2).map(|pair| theta.powf((2 * pair) as f32 / rotary_dim as f32)).collect()
 }
 
-/// Llama 3's rule: high frequencies stay, low ones are divided by `factor`, those between are blended.
+/// Llama 3's rule: high frequencies stay, low ones are divided by `factor`, those between are
+/// blended.
 fn llama3_frequency(frequency: f32, factor: f32, low: f32, high: f32, original: f32) -> f32 {
     let wavelength = 2.0 * std::f32::consts::PI / frequency;
     if wavelength < original / high {

@@ -1,4 +1,5 @@
-//! A model's weights on a backend, and the lists of ops that turn token ids into hidden states and hidden states into logits.
+//! A model's weights on a backend, and the lists of ops that turn token ids into hidden states and
+//! hidden states into logits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,10 +40,11 @@ struct Loading<'a, S, B> {
 }
 
 impl Transformer {
-    /// Reads the weights, layer by layer, straight into the backend. `progress` hears of every few bytes read from the source.
+    /// Reads the weights, layer by layer, straight into the backend. `progress` hears of every few
+    /// bytes read from the source.
     ///
-    /// Once a layer is there the backend is shown how it is computed, a token and `rows` of them at once: all others are alike, and what has
-    /// to be compiled can be while they are read.
+    /// Once a layer is there the backend is shown how it is computed, a token and `rows` of them at
+    /// once: all others are alike, and what has to be compiled can be while they are read.
     pub async fn load<S: Source, B: Backend>(
         checkpoint: &Checkpoint<S>,
         backend: &mut B,
@@ -61,7 +63,9 @@ impl Transformer {
             layers.push(Layer::new(&config, index, &weights)?);
             if let ([layer], Some(cache)) = (&layers[..], cache.first()) {
                 for rows in [1, rows] {
-                    loading.backend.prepare(&Recorder::new(&config, rows).layer(layer, scratch, cache))?;
+                    loading
+                        .backend
+                        .prepare(&Recorder::new(&config, rows).layer(layer, scratch, cache))?;
                 }
             }
         }
@@ -69,17 +73,40 @@ impl Transformer {
         Transformer::new(config, layers, &ends, loading.kinds)
     }
 
-    fn new(config: Config, layers: Vec<Layer>, ends: &Weights, kinds: BTreeMap<String, Kind>) -> Result<Transformer> {
+    fn new(
+        config: Config,
+        layers: Vec<Layer>,
+        ends: &Weights,
+        kinds: BTreeMap<String, Kind>,
+    ) -> Result<Transformer> {
         let embedding = ends.matrix(Role::Embedding)?;
-        let head = if config.tie_word_embeddings { embedding.clone() } else { ends.matrix(Role::Head)? };
-        Ok(Transformer { config, embedding, layers, norm: ends.vector(Role::FinalNorm)?, head, kinds })
+        let head =
+            if config.tie_word_embeddings { embedding.clone() } else { ends.matrix(Role::Head)? };
+        Ok(Transformer {
+            config,
+            embedding,
+            layers,
+            norm: ends.vector(Role::FinalNorm)?,
+            head,
+            kinds,
+        })
     }
 
-    /// The first so many layers, and the head's first so many rows, on another backend: matrices of the same sizes and kinds, of which the
-    /// values mean nothing.
-    pub fn alike<B: Backend>(&self, backend: &mut B, layers: usize, vocab_size: u32) -> Result<Transformer> {
+    /// The first so many layers, and the head's first so many rows, on another backend: matrices of
+    /// the same sizes and kinds, of which the values mean nothing.
+    pub fn alike<B: Backend>(
+        &self,
+        backend: &mut B,
+        layers: usize,
+        vocab_size: u32,
+    ) -> Result<Transformer> {
         // One matrix does for both ends.
-        let config = Config { num_hidden_layers: layers as u32, vocab_size, tie_word_embeddings: true, ..self.config.clone() };
+        let config = Config {
+            num_hidden_layers: layers as u32,
+            vocab_size,
+            tie_word_embeddings: true,
+            ..self.config.clone()
+        };
         let mut kinds = self.kinds.clone();
         kinds.insert(spec::EMBED_TOKENS.to_owned(), self.head.kind);
         let mut filled = |tensors: Vec<TensorSpec>| fill(backend, &tensors, &kinds);
@@ -107,7 +134,13 @@ impl Transformer {
     }
 
     /// The same through the first `count` layers.
-    pub fn record_some_layers(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize, count: usize) -> Vec<Op> {
+    pub fn record_some_layers(
+        &self,
+        scratch: &Scratch,
+        cache: &[LayerCache],
+        rows: usize,
+        count: usize,
+    ) -> Vec<Op> {
         let mut ops = self.record_embedding(scratch, rows);
         for (layer, cache) in self.layers.iter().zip(cache).take(count) {
             ops.extend(self.recorder(rows).layer(layer, scratch, cache));
@@ -115,8 +148,14 @@ impl Transformer {
         ops
     }
 
-    /// The same and the final norm, cut at the layers' borders: each piece with the buffer that then holds the hidden states.
-    pub fn record_layer_by_layer(&self, scratch: &Scratch, cache: &[LayerCache], rows: usize) -> Vec<(Vec<Op>, Buf)> {
+    /// The same and the final norm, cut at the layers' borders: each piece with the buffer that
+    /// then holds the hidden states.
+    pub fn record_layer_by_layer(
+        &self,
+        scratch: &Scratch,
+        cache: &[LayerCache],
+        rows: usize,
+    ) -> Vec<(Vec<Op>, Buf)> {
         let mut pieces = vec![(self.record_embedding(scratch, rows), scratch.x)];
         for (layer, cache) in self.layers.iter().zip(cache) {
             pieces.push((self.recorder(rows).layer(layer, scratch, cache), scratch.x));
@@ -136,7 +175,12 @@ impl Transformer {
     }
 
     fn record_embedding(&self, scratch: &Scratch, rows: usize) -> Vec<Op> {
-        vec![Op::Embed(op::Embed { table: self.embedding.clone(), ids: scratch.ids, out: scratch.x, rows: rows as u32 })]
+        vec![Op::Embed(op::Embed {
+            table: self.embedding.clone(),
+            ids: scratch.ids,
+            out: scratch.x,
+            rows: rows as u32,
+        })]
     }
 
     fn recorder(&self, rows: usize) -> Recorder<'_> {
@@ -160,8 +204,13 @@ impl<S: Source, B: Backend> Loading<'_, S, B> {
     async fn weight(&mut self, TensorSpec { role, name, shape }: &TensorSpec) -> Result<Weight> {
         let (checkpoint, backend) = (self.checkpoint, &mut *self.backend);
         match *shape {
-            Shape::Matrix(shape) => checkpoint.matrix(backend, name, shape, self.format, self.progress).await.map(Weight::Matrix),
-            Shape::Vector(length) if role.is_bias() => checkpoint.bias(backend, name, length).await.map(Weight::Matrix),
+            Shape::Matrix(shape) => checkpoint
+                .matrix(backend, name, shape, self.format, self.progress)
+                .await
+                .map(Weight::Matrix),
+            Shape::Vector(length) if role.is_bias() => {
+                checkpoint.bias(backend, name, length).await.map(Weight::Matrix)
+            }
             Shape::Vector(length) => {
                 let values = checkpoint.vector(name, length).await?;
                 let buf = backend.alloc(name, (length * 4) as u64)?;
@@ -173,12 +222,20 @@ impl<S: Source, B: Backend> Loading<'_, S, B> {
 }
 
 /// Tensors without any sense, of these kinds.
-fn fill<B: Backend>(backend: &mut B, tensors: &[TensorSpec], kinds: &BTreeMap<String, Kind>) -> Result<Weights> {
+fn fill<B: Backend>(
+    backend: &mut B,
+    tensors: &[TensorSpec],
+    kinds: &BTreeMap<String, Kind>,
+) -> Result<Weights> {
     let mut filled = |TensorSpec { role, name, shape }: &TensorSpec| {
         let kind = kinds.get(name).copied().unwrap_or(Kind::F32);
         let weight = match *shape {
-            Shape::Matrix([rows, cols]) => Weight::Matrix(filler::matrix(backend, kind, rows as u32, cols as u32)?),
-            Shape::Vector(length) if role.is_bias() => Weight::Matrix(filler::matrix(backend, kind, length as u32, GROUP as u32)?),
+            Shape::Matrix([rows, cols]) => {
+                Weight::Matrix(filler::matrix(backend, kind, rows as u32, cols as u32)?)
+            }
+            Shape::Vector(length) if role.is_bias() => {
+                Weight::Matrix(filler::matrix(backend, kind, length as u32, GROUP as u32)?)
+            }
             Shape::Vector(length) => Weight::Vector(filler::vector(backend, length as u32)?),
         };
         Ok((*role, weight))

@@ -9,7 +9,8 @@ use crate::layout::GROUP;
 /// Words of a [`Start`].
 const START: u32 = 2;
 
-/// How a row of fused projections is divided: `n_heads` queries, then `n_kv_heads` keys, then as many values, each `head_dim` wide.
+/// How a row of fused projections is divided: `n_heads` queries, then `n_kv_heads` keys, then as
+/// many values, each `head_dim` wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heads {
     /// Query heads.
@@ -56,10 +57,12 @@ impl KvKind {
     }
 }
 
-/// The cached keys and values of some KV heads of one layer: each buffer is `[heads, positions, head_dim]`, and holds those of as many
-/// sequences as have room. Which positions are whose is data, told by a [`Start`].
+/// The cached keys and values of some KV heads of one layer: each buffer is `[heads, positions,
+/// head_dim]`, and holds those of as many sequences as have room. Which positions are whose is
+/// data, told by a [`Start`].
 ///
-/// Head-major, so that a head's keys lie together; split by heads where a device cannot bind a whole layer.
+/// Head-major, so that a head's keys lie together; split by heads where a device cannot bind a
+/// whole layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KvPart {
     /// The rotated keys.
@@ -76,7 +79,8 @@ pub struct KvPart {
     pub kind: KvKind,
 }
 
-/// Where a step's rows begin: what ops that look into the cache read from a buffer, so that a program knows no sequence.
+/// Where a step's rows begin: what ops that look into the cache read from a buffer, so that a
+/// program knows no sequence.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Start {
@@ -89,7 +93,12 @@ pub struct Start {
 impl Heads {
     fn check(self) -> Result<()> {
         let Heads { n_heads, n_kv_heads, head_dim } = self;
-        if n_kv_heads == 0 || n_heads == 0 || !n_heads.is_multiple_of(n_kv_heads) || head_dim == 0 || !head_dim.is_multiple_of(4) {
+        if n_kv_heads == 0
+            || n_heads == 0
+            || !n_heads.is_multiple_of(n_kv_heads)
+            || head_dim == 0
+            || !head_dim.is_multiple_of(4)
+        {
             fail!(Code::Internal, "{n_heads} heads over {n_kv_heads} of {head_dim} elements");
         }
         let width = (u64::from(n_heads) + 2 * u64::from(n_kv_heads)) * u64::from(head_dim);
@@ -104,20 +113,35 @@ impl KvPart {
     /// Whether these heads are among a model's.
     fn check(self, heads: Heads) -> Result<()> {
         heads.check()?;
-        if self.heads == 0 || self.first_head >= heads.n_kv_heads || self.heads > heads.n_kv_heads - self.first_head {
-            fail!(Code::Internal, "{} KV heads from head {} of {}", self.heads, self.first_head, heads.n_kv_heads);
+        if self.heads == 0
+            || self.first_head >= heads.n_kv_heads
+            || self.heads > heads.n_kv_heads - self.first_head
+        {
+            fail!(
+                Code::Internal,
+                "{} KV heads from head {} of {}",
+                self.heads,
+                self.first_head,
+                heads.n_kv_heads
+            );
         }
         Ok(())
     }
 
     fn operands(self, heads: Heads, access: Access) -> [Operand; 2] {
         let shape = [self.heads, self.positions, heads.head_dim];
-        let half = |name, buf| Operand { bytes: Operand::bytes(&shape, self.kind.bytes()), name, buf, access };
+        let half = |name, buf| Operand {
+            bytes: Operand::bytes(&shape, self.kind.bytes()),
+            name,
+            buf,
+            access,
+        };
         [half("cached keys", self.keys), half("cached values", self.values)]
     }
 }
 
-/// Makes each query head and each key head of `qkv` its RMS norm, in place: `head / sqrt(mean(head²) + eps) * weight`.
+/// Makes each query head and each key head of `qkv` its RMS norm, in place: `head /
+/// sqrt(mean(head²) + eps) * weight`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HeadNorm {
     /// `[rows, heads.qkv_width()]`.
@@ -156,17 +180,20 @@ impl Operation for HeadNorm {
     }
 }
 
-/// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache, at the sequence's positions
-/// `pos .. pos + rows`, where `pos` is the position of the [`Start`] in `step`.
+/// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache,
+/// at the sequence's positions `pos .. pos + rows`, where `pos` is the position of the [`Start`] in
+/// `step`.
 ///
-/// Rotate-half inside the first `rotary_dim` elements of a head: element i pairs with i + rotary_dim / 2. Only the part's
-/// own KV heads are appended, and only the query heads that they serve are rotated (heads `g * h .. g * (h + 1)` for KV
-/// head h, with g = n_heads / n_kv_heads), so that several parts together do everything exactly once.
+/// Rotate-half inside the first `rotary_dim` elements of a head: element i pairs with i +
+/// rotary_dim / 2. Only the part's own KV heads are appended, and only the query heads that they
+/// serve are rotated (heads `g * h .. g * (h + 1)` for KV head h, with g = n_heads / n_kv_heads),
+/// so that several parts together do everything exactly once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rope {
     /// `[rows, heads.qkv_width()]`.
     pub qkv: Buf,
-    /// `[rows, rotary_dim]`: each row the cosines, then the sines, of its `rotary_dim / 2` pairs, already scaled.
+    /// `[rows, rotary_dim]`: each row the cosines, then the sines, of its `rotary_dim / 2` pairs,
+    /// already scaled.
     pub angles: Buf,
     /// One [`Start`].
     pub step: Buf,
@@ -183,7 +210,12 @@ pub struct Rope {
 impl Operation for Rope {
     fn check(&self) -> Result<()> {
         if !self.rotary_dim.is_multiple_of(2) || self.rotary_dim > self.heads.head_dim {
-            fail!(Code::Internal, "{} elements of heads of {} cannot rotate", self.rotary_dim, self.heads.head_dim);
+            fail!(
+                Code::Internal,
+                "{} elements of heads of {} cannot rotate",
+                self.rotary_dim,
+                self.heads.head_dim
+            );
         }
         self.cache.check(self.heads)
     }
@@ -200,12 +232,19 @@ impl Operation for Rope {
     }
 
     fn buffers(&mut self) -> Vec<&mut Buf> {
-        vec![&mut self.qkv, &mut self.angles, &mut self.step, &mut self.cache.keys, &mut self.cache.values]
+        vec![
+            &mut self.qkv,
+            &mut self.angles,
+            &mut self.step,
+            &mut self.cache.keys,
+            &mut self.cache.values,
+        ]
     }
 }
 
-/// Causal attention of `rows` queries at positions `pos + r` over the sequence's cached positions `0 ..= pos + r`, or only the last
-/// `window` of them; scores are scaled by `1 / sqrt(head_dim)`. Writes the part's query heads' slices of `out`.
+/// Causal attention of `rows` queries at positions `pos + r` over the sequence's cached positions
+/// `0 ..= pos + r`, or only the last `window` of them; scores are scaled by `1 / sqrt(head_dim)`.
+/// Writes the part's query heads' slices of `out`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attend {
     /// `[rows, heads.qkv_width()]`, queries rotated.
@@ -244,6 +283,12 @@ impl Operation for Attend {
     }
 
     fn buffers(&mut self) -> Vec<&mut Buf> {
-        vec![&mut self.qkv, &mut self.step, &mut self.cache.keys, &mut self.cache.values, &mut self.out]
+        vec![
+            &mut self.qkv,
+            &mut self.step,
+            &mut self.cache.keys,
+            &mut self.cache.values,
+            &mut self.out,
+        ]
     }
 }

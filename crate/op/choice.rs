@@ -4,8 +4,8 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Access, Buf, Operand, Operation};
 
-/// `out[0]`, a u32, is where the largest of `x` is whose bit in `allowed` is set: the first among equals. NaN is below all others;
-/// 0 where nothing is allowed.
+/// `out[0]`, a u32, is where the largest of `x` is whose bit in `allowed` is set: the first among
+/// equals. NaN is below all others; 0 where nothing is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Argmax {
     /// `[width]`, f32.
@@ -32,7 +32,8 @@ impl Operation for Argmax {
     }
 }
 
-/// What a [`Sample`] goes by. What each number means is told where they are chosen, in `text::sampler::Sampling`.
+/// What a [`Sample`] goes by. What each number means is told where they are chosen, in
+/// `text::sampler::Sampling`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct SamplerParams {
@@ -54,14 +55,16 @@ pub struct SamplerParams {
     pub uniform: f32,
 }
 
-/// A token, drawn from what its logit comes to. For backends that draw: others leave that to who reads the logits.
+/// A token, drawn from what its logit comes to. For backends that draw: others leave that to who
+/// reads the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
     /// `[width]`, f32. Not worth anything afterwards.
     pub logits: Buf,
     /// `[width / 32]`, rounded up, as for [`Argmax`].
     pub allowed: Buf,
-    /// `[width]`, u32: 0 for a token that was not seen, else [`Sample::SEEN`] and how often it was generated. The draw is counted.
+    /// `[width]`, u32: 0 for a token that was not seen, else [`Sample::SEEN`] and how often it was
+    /// generated. The draw is counted.
     pub seen: Buf,
     /// `[width]`, f32 of magnitudes up to [`Sample::MOST`], added to the logits.
     pub bias: Buf,
@@ -89,8 +92,18 @@ impl Operation for Sample {
             Operand::words("allowed", self.allowed, Access::Read, &[self.width.div_ceil(32)]),
             Operand::words("seen", self.seen, Access::Update, &[self.width]),
             Operand::words("bias", self.bias, Access::Read, &[self.width]),
-            Operand::words("params", self.params, Access::Read, &[(size_of::<SamplerParams>() / 4) as u32]),
-            Operand::words("candidates", self.candidates, Access::Part, &[self.width.saturating_add(256)]),
+            Operand::words(
+                "params",
+                self.params,
+                Access::Read,
+                &[(size_of::<SamplerParams>() / 4) as u32],
+            ),
+            Operand::words(
+                "candidates",
+                self.candidates,
+                Access::Part,
+                &[self.width.saturating_add(256)],
+            ),
             Operand::words("out", self.out, Access::Part, &[1]),
         ]
     }

@@ -6,7 +6,8 @@ use super::{Access, Buf, Matrix, Operand, Operation};
 use crate::error::{Code, Result, fail};
 use crate::layout::GROUP;
 
-/// `out[r] = table[ids[r]]`, for f32 `out: [rows, table.cols]` and u32 `ids: [rows]`. Ids are below `table.rows`.
+/// `out[r] = table[ids[r]]`, for f32 `out: [rows, table.cols]` and u32 `ids: [rows]`. Ids are below
+/// `table.rows`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Embed {
     /// The embedding, the same tensor as the head when they are tied.
@@ -67,7 +68,12 @@ impl Operation for Norm {
 
     fn operands(&self) -> Vec<Operand> {
         vec![
-            Operand::words("x", self.x, Access::Read, &[self.first_row.saturating_add(self.rows), self.width]),
+            Operand::words(
+                "x",
+                self.x,
+                Access::Read,
+                &[self.first_row.saturating_add(self.rows), self.width],
+            ),
             Operand::words("weight", self.weight, Access::Read, &[self.width]),
             Operand::words("out", self.out, Access::Write, &[self.rows, self.width]),
         ]

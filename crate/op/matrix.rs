@@ -6,8 +6,8 @@ use crate::layout::{GROUP, Kind, QUAD, planes};
 
 /// A weight matrix, `[rows, cols]` (output, input), in the packed layout of [`crate::layout`].
 ///
-/// It lies in one or several parts, each a range of rows that begins at a multiple of four, because a device may bind only
-/// 128 MiB at once.
+/// It lies in one or several parts, each a range of rows that begins at a multiple of four, because
+/// a device may bind only 128 MiB at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
     /// How the elements are held.
@@ -34,10 +34,17 @@ impl Matrix {
         let mut rows = 0u32;
         for part in &self.parts {
             if part.first_row != rows || !rows.is_multiple_of(QUAD as u32) || part.rows == 0 {
-                fail!(Code::Internal, "a part of {} rows at row {} after {rows} rows", part.rows, part.first_row);
+                fail!(
+                    Code::Internal,
+                    "a part of {} rows at row {} after {rows} rows",
+                    part.rows,
+                    part.first_row
+                );
             }
             rows = rows.saturating_add(part.rows);
-            if part.scales.is_some() != self.kind.has_scales() || part.mins.is_some() != self.kind.has_mins() {
+            if part.scales.is_some() != self.kind.has_scales()
+                || part.mins.is_some() != self.kind.has_mins()
+            {
                 fail!(Code::Internal, "a matrix of {:?} with other planes", self.kind);
             }
         }
@@ -50,13 +57,21 @@ impl Matrix {
     pub(super) fn operands(&self) -> impl Iterator<Item = Operand> + '_ {
         self.parts.iter().flat_map(|part| {
             let size = planes(self.kind, part.rows as usize, self.cols as usize);
-            let planes = [("codes", Some(part.codes), size.codes), ("scales", part.scales, size.scales), ("minima", part.mins, size.mins)];
-            planes.into_iter().filter_map(|(name, buf, bytes)| Some(Operand { name, buf: buf?, access: Access::Read, bytes }))
+            let planes = [
+                ("codes", Some(part.codes), size.codes),
+                ("scales", part.scales, size.scales),
+                ("minima", part.mins, size.mins),
+            ];
+            planes.into_iter().filter_map(|(name, buf, bytes)| {
+                Some(Operand { name, buf: buf?, access: Access::Read, bytes })
+            })
         })
     }
 
     pub(super) fn buffers(&mut self) -> impl Iterator<Item = &mut Buf> {
-        self.parts.iter_mut().flat_map(|part| [Some(&mut part.codes), part.scales.as_mut(), part.mins.as_mut()].into_iter().flatten())
+        self.parts.iter_mut().flat_map(|part| {
+            [Some(&mut part.codes), part.scales.as_mut(), part.mins.as_mut()].into_iter().flatten()
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The words that a model and a backend share.
 //!
-//! A step of the model *records* a list of [`Op`]s, which are plain data: handles of buffers, and sizes. A backend runs the list.
-//! There are few ops and they are coarse; each has one CPU file and one shader of its name. All activations are f32.
+//! A step of the model *records* a list of [`Op`]s, which are plain data: handles of buffers, and
+//! sizes. A backend runs the list. There are few ops and they are coarse; each has one CPU file and
+//! one shader of its name. All activations are f32.
 
 mod attention;
 mod choice;
@@ -63,7 +64,8 @@ impl Operand {
     }
 }
 
-/// What every op tells of itself: all that backends, and whoever computes ops together, ask of any of them.
+/// What every op tells of itself: all that backends, and whoever computes ops together, ask of any
+/// of them.
 pub trait Operation {
     /// Whether its sizes make sense.
     ///
@@ -84,9 +86,10 @@ macro_rules! ops {
     ($($(#[$doc:meta])* $op:ident = $name:literal),+ $(,)?) => {
         /// One step of work. Shapes are row-major; `rows` counts tokens.
         ///
-        /// Ops of a list run in order and see the results of those before them. A backend may compute some together: what a norm writes for the
-        /// matmul after it, a matmul for the swiglu after it, and a rope into its queries for the attention after it need not be in memory once
-        /// no op of the list reads it any more. Another list must not count on it.
+        /// Ops of a list run in order and see the results of those before them. A backend may
+        /// compute some together: what a norm writes for the matmul after it, a matmul for the
+        /// swiglu after it, and a rope into its queries for the attention after it need not be in
+        /// memory once no op of the list reads it any more. Another list must not count on it.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Op {
             $($(#[$doc])* $op($op)),+

@@ -18,23 +18,44 @@ fn options_are_read_as_clients_write_them() {
     let sampled = |sampling| GenerateOptions { sampling, ..d() };
     let rows = [
         (json!({}), d()),
-        (json!({"temperature": null, "stop": null, "seed": null, "logit_bias": null, "n": null, "nonsense": null}), d()),
+        (
+            json!({"temperature": null, "stop": null, "seed": null, "logit_bias": null, "n": null, "nonsense": null}),
+            d(),
+        ),
         (
             json!({"tools": [], "tool_choice": "none", "logprobs": false, "top_logprobs": 0, "suffix": "", "response_format": {"type": "text"}}),
             d(),
         ),
-        (json!({"model": "any", "user": "u", "metadata": {}, "n": 1, "stream": true, "stream_options": {"include_usage": true}}), d()),
+        (
+            json!({"model": "any", "user": "u", "metadata": {}, "n": 1, "stream": true, "stream_options": {"include_usage": true}}),
+            d(),
+        ),
         (json!({"max_tokens": 3}), GenerateOptions { max_tokens: 3, ..d() }),
-        (json!({"max_tokens": 3, "max_completion_tokens": 2}), GenerateOptions { max_tokens: 2, ..d() }),
-        (json!({"max_tokens": 3, "max_completion_tokens": null}), GenerateOptions { max_tokens: 3, ..d() }),
+        (
+            json!({"max_tokens": 3, "max_completion_tokens": 2}),
+            GenerateOptions { max_tokens: 2, ..d() },
+        ),
+        (
+            json!({"max_tokens": 3, "max_completion_tokens": null}),
+            GenerateOptions { max_tokens: 3, ..d() },
+        ),
         // More than any context has is as good as no bound.
         (json!({"max_tokens": "Infinity"}), GenerateOptions { max_tokens: usize::MAX, ..d() }),
         (json!({"stop": "a"}), GenerateOptions { stop: vec!["a".into()], ..d() }),
-        (json!({"stop": ["a", "b"]}), GenerateOptions { stop: vec!["a".into(), "b".into()], ..d() }),
+        (
+            json!({"stop": ["a", "b"]}),
+            GenerateOptions { stop: vec!["a".into(), "b".into()], ..d() },
+        ),
         (json!({"continue_final_message": true}), GenerateOptions { continue_final: true, ..d() }),
-        (json!({"temperature": 1, "top_p": 0}), sampled(Sampling { temperature: 1.0, top_p: 0.0, ..s() })),
+        (
+            json!({"temperature": 1, "top_p": 0}),
+            sampled(Sampling { temperature: 1.0, top_p: 0.0, ..s() }),
+        ),
         (json!({"top_k": -1}), d()),
-        (json!({"top_k": 5, "top_p": 0.5, "min_p": 0.1}), sampled(Sampling { top_k: 5, top_p: 0.5, min_p: 0.1, ..s() })),
+        (
+            json!({"top_k": 5, "top_p": 0.5, "min_p": 0.1}),
+            sampled(Sampling { top_k: 5, top_p: 0.5, min_p: 0.1, ..s() }),
+        ),
         (json!({"seed": 0}), sampled(Sampling { seed: Some(0), ..s() })),
         (json!({"seed": 1e3}), sampled(Sampling { seed: Some(1000), ..s() })),
         (json!({"seed": -1}), sampled(Sampling { seed: Some(u64::MAX), ..s() })),
@@ -46,7 +67,12 @@ fn options_are_read_as_clients_write_them() {
         ),
         (
             json!({"repetition_penalty": 1.5, "presence_penalty": 1, "frequency_penalty": 2}),
-            sampled(Sampling { repetition_penalty: 1.5, presence_penalty: 1.0, frequency_penalty: 2.0, ..s() }),
+            sampled(Sampling {
+                repetition_penalty: 1.5,
+                presence_penalty: 1.0,
+                frequency_penalty: 2.0,
+                ..s()
+            }),
         ),
     ];
     for (options, read) in rows {
@@ -59,27 +85,57 @@ fn options_are_read_as_clients_write_them() {
 #[test]
 fn what_cannot_be_is_refused_by_its_name() {
     let rows = [
-        (json!({"temprature": 1}), "temprature is no option of chat.completions.create: check its spelling, or leave it out"),
-        (json!({"prompt": "a"}), "prompt is no option of chat.completions.create: check its spelling, or leave it out"),
+        (
+            json!({"temprature": 1}),
+            "temprature is no option of chat.completions.create: check its spelling, or leave it \
+                out",
+        ),
+        (
+            json!({"prompt": "a"}),
+            "prompt is no option of chat.completions.create: check its spelling, or leave it out",
+        ),
         (json!({"max_tokens": 0}), "max_tokens is 0: it must be a whole number, 1 or more"),
         (json!({"top_p": 2}), "top_p is 2: it must be a number from 0 to 1"),
         (json!({"top_p": -0.5}), "top_p is -0.5: it must be a number from 0 to 1"),
-        (json!({"temperature": "Infinity"}), "temperature is \"Infinity\": it must be a number, 0 or more"),
+        (
+            json!({"temperature": "Infinity"}),
+            "temperature is \"Infinity\": it must be a number, 0 or more",
+        ),
         (json!({"temperature": "hot"}), "temperature is \"hot\": it must be a number, 0 or more"),
         (json!({"presence_penalty": []}), "presence_penalty is a list: it must be a number"),
         (json!({"repetition_penalty": 0}), "repetition_penalty is 0: it must be a number above 0"),
         (json!({"seed": 0.5}), "seed is 0.5: it must be a whole number from -2^63 to 2^64 - 1"),
-        (json!({"seed": 18446744073709551616.0}), "seed is 1.8446744073709552e+19: it must be a whole number from -2^63 to 2^64 - 1"),
-        (json!({"top_k": -2}), "top_k is -2: it must be a whole number from -1 on; 0 and -1 keep all tokens"),
+        (
+            json!({"seed": 18446744073709551616.0}),
+            "seed is 1.8446744073709552e+19: it must be a whole number from -2^63 to 2^64 - 1",
+        ),
+        (
+            json!({"top_k": -2}),
+            "top_k is -2: it must be a whole number from -1 on; 0 and -1 keep all tokens",
+        ),
         (json!({"stop": ["a", 1]}), "stop is a list: it must be a text or a list of texts"),
-        (json!({"logit_bias": []}), "logit_bias is a list: it must be an object of numbers by the ids of tokens, such as {\"17\": -100}"),
-        (json!({"logit_bias": {"the": 1}}), "logit_bias of token \"the\" is 1: it must be a number, under the id of a token"),
+        (
+            json!({"logit_bias": []}),
+            "logit_bias is a list: it must be an object of numbers by the ids of tokens, such as \
+                {\"17\": -100}",
+        ),
+        (
+            json!({"logit_bias": {"the": 1}}),
+            "logit_bias of token \"the\" is 1: it must be a number, under the id of a token",
+        ),
         (
             json!({"logit_bias": {"1": "Infinity"}}),
-            "logit_bias of token \"1\" is \"Infinity\": it must be a number, under the id of a token",
+            "logit_bias of token \"1\" is \"Infinity\": it must be a number, under the id of a \
+                token",
         ),
-        (json!({"tools": [{"type": "function"}]}), "tools is not something that this engine can do: leave it out"),
-        (json!({"n": 2}), "n is 2: it must be 1: this engine gives one answer at a time, ask several times"),
+        (
+            json!({"tools": [{"type": "function"}]}),
+            "tools is not something that this engine can do: leave it out",
+        ),
+        (
+            json!({"n": 2}),
+            "n is 2: it must be 1: this engine gives one answer at a time, ask several times",
+        ),
         (json!({"stream": "yes"}), "stream is \"yes\": it must be true or false"),
         (
             json!({"stream_options": {"include_usage": 1}}),
@@ -89,12 +145,22 @@ fn what_cannot_be_is_refused_by_its_name() {
             json!({"response_format": {"type": "json_object"}}),
             "response_format \"json_object\" is not known: leave it out and ask in words",
         ),
-        (json!({"continue_final_message": 1}), "continue_final_message is 1: it must be true or false"),
-        (json!({"messages": null}), "messages is not a list: give the conversation, a { role, content } each"),
+        (
+            json!({"continue_final_message": 1}),
+            "continue_final_message is 1: it must be true or false",
+        ),
+        (
+            json!({"messages": null}),
+            "messages is not a list: give the conversation, a { role, content } each",
+        ),
     ];
     for (options, sentence) in rows {
         let error = chat(request(options.clone())).unwrap_err();
-        assert_eq!((error.code, error.sentence().as_str()), (Code::BadOption, sentence), "{options}");
+        assert_eq!(
+            (error.code, error.sentence().as_str()),
+            (Code::BadOption, sentence),
+            "{options}"
+        );
     }
     let rows = [
         (json!(null), "complete takes an object of options, and was given none"),
@@ -114,13 +180,17 @@ fn call(written: Value) -> Value {
 #[test]
 fn messages_are_put_as_templates_take_them() {
     let rows = [
-        // A developer is the system, parts of text are one text, a refusal is what was said; other fields stay, in their order.
+        // A developer is the system, parts of text are one text, a refusal is what was said; other
+        // fields stay, in their order.
         (json!({"role": "developer", "content": "a"}), json!({"role": "system", "content": "a"})),
         (
             json!({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}),
             json!({"role": "user", "content": "ab"}),
         ),
-        (json!({"role": "assistant", "content": null, "refusal": "no"}), json!({"role": "assistant", "content": "no"})),
+        (
+            json!({"role": "assistant", "content": null, "refusal": "no"}),
+            json!({"role": "assistant", "content": "no"}),
+        ),
         (
             json!({"extra": {"x": 1}, "role": "user", "name": "n", "refusal": null, "content": "a"}),
             json!({"extra": {"x": 1}, "role": "user", "name": "n", "content": "a"}),
@@ -130,13 +200,22 @@ fn messages_are_put_as_templates_take_them() {
             json!({"role": "assistant", "tool_calls": call(json!("{\"a\":1}"))}),
             json!({"role": "assistant", "tool_calls": call(json!({"a": 1}))}),
         ),
-        (json!({"role": "assistant", "tool_calls": call(json!(""))}), json!({"role": "assistant", "tool_calls": call(json!({}))})),
-        (json!({"role": "assistant", "tool_calls": call(json!(null))}), json!({"role": "assistant", "tool_calls": call(json!({}))})),
+        (
+            json!({"role": "assistant", "tool_calls": call(json!(""))}),
+            json!({"role": "assistant", "tool_calls": call(json!({}))}),
+        ),
+        (
+            json!({"role": "assistant", "tool_calls": call(json!(null))}),
+            json!({"role": "assistant", "tool_calls": call(json!({}))}),
+        ),
         (
             json!({"role": "assistant", "tool_calls": call(json!("{\"a\":"))}),
             json!({"role": "assistant", "tool_calls": call(json!("{\"a\":"))}),
         ),
-        (json!({"role": "assistant", "tool_calls": call(json!("[1]"))}), json!({"role": "assistant", "tool_calls": call(json!("[1]"))})),
+        (
+            json!({"role": "assistant", "tool_calls": call(json!("[1]"))}),
+            json!({"role": "assistant", "tool_calls": call(json!("[1]"))}),
+        ),
     ];
     for (given, taken) in rows {
         let messages = messages(json!([given])).unwrap();
@@ -147,7 +226,8 @@ fn messages_are_put_as_templates_take_them() {
 
 #[test]
 fn a_conversation_with_calls_of_tools_is_read_whole() {
-    let request: Value = serde_json::from_str(include_str!("../../tests/golden/requests/tool-calls.json")).unwrap();
+    let request: Value =
+        serde_json::from_str(include_str!("../../tests/golden/requests/tool-calls.json")).unwrap();
     let (messages, _) = chat(request).unwrap();
     let call = json!({"id": "call_1", "type": "function", "function": {"name": "multiply", "arguments": {"a": 6, "b": 7}}});
     let expected = json!([
@@ -163,24 +243,35 @@ fn messages_that_are_none_are_refused() {
     let rows = [
         (
             json!({"role": "critic", "content": "Hi"}),
-            "messages[0].role is \"critic\": it must be one of system, developer, user, assistant, tool",
+            "messages[0].role is \"critic\": it must be one of system, developer, user, \
+                assistant, tool",
         ),
         (json!(null), "messages[0] is null: give a { role, content }"),
         (
             json!({"role": "assistant", "content": null, "tool_calls": []}),
             "messages[0] has no content: give what is said, which may be empty",
         ),
-        (json!({"role": "assistant", "tool_calls": {}}), "messages[0].tool_calls is not a list: give a { id, type, function } each"),
+        (
+            json!({"role": "assistant", "tool_calls": {}}),
+            "messages[0].tool_calls is not a list: give a { id, type, function } each",
+        ),
         (
             json!({"role": "assistant", "tool_calls": [{"id": "c"}]}),
-            "messages[0].tool_calls[0] calls no function: this engine knows tools of the type \"function\"",
+            "messages[0].tool_calls[0] calls no function: this engine knows tools of the type \
+                \"function\"",
         ),
         (
             json!({"role": "assistant", "tool_calls": [{"function": {"name": 1}}]}),
             "messages[0].tool_calls[0].function.name is 1: it must be a text",
         ),
-        (json!({"role": "assistant", "function_call": {"name": "f"}}), "messages[0].function_call is OpenAI's older form: give tool_calls"),
-        (json!({"role": "user", "audio": {"id": "a"}}), "messages[0].audio is sound: this engine reads text only"),
+        (
+            json!({"role": "assistant", "function_call": {"name": "f"}}),
+            "messages[0].function_call is OpenAI's older form: give tool_calls",
+        ),
+        (
+            json!({"role": "user", "audio": {"id": "a"}}),
+            "messages[0].audio is sound: this engine reads text only",
+        ),
         (
             json!({"role": "user", "content": [{"type": "image_url"}]}),
             "messages[0].content has a part of type \"image_url\": this engine reads text only",

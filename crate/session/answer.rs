@@ -27,14 +27,20 @@ pub struct GenerateOptions {
     /// Texts that end the answer; they are not part of it.
     #[cfg_attr(test, ts(skip))]
     pub stop: Vec<String>,
-    /// Whether the conversation's last message is the beginning of the answer, which goes on from there.
+    /// Whether the conversation's last message is the beginning of the answer, which goes on from
+    /// there.
     #[cfg_attr(test, ts(skip))]
     pub continue_final: bool,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        GenerateOptions { max_tokens: 1024, sampling: Sampling::default(), stop: Vec::new(), continue_final: false }
+        GenerateOptions {
+            max_tokens: 1024,
+            sampling: Sampling::default(),
+            stop: Vec::new(),
+            continue_final: false,
+        }
     }
 }
 
@@ -119,8 +125,8 @@ pub struct Stats {
     pub work: Option<WorkPerToken>,
 }
 
-/// What a device was asked to do for each token, from the third one on: the first comes out of the prefill, and with the second all is
-/// made that decoding needs.
+/// What a device was asked to do for each token, from the third one on: the first comes out of the
+/// prefill, and with the second all is made that decoding needs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -160,7 +166,8 @@ impl Work {
     }
 
     fn per_token(&self) -> Option<WorkPerToken> {
-        let (warm, now, tokens) = (self.warm, self.now, self.tokens.checked_sub(2).filter(|&tokens| tokens > 0)?);
+        let (warm, now, tokens) =
+            (self.warm, self.now, self.tokens.checked_sub(2).filter(|&tokens| tokens > 0)?);
         let rate = |now: u64, warm: u64| (now - warm) as f64 / tokens as f64;
         Some(WorkPerToken {
             dispatches_per_token: rate(now.dispatches, warm.dispatches),
@@ -173,15 +180,17 @@ impl Work {
     }
 }
 
-/// An answer in the making, driven by whoever asked for it, one [`Answer::next`] at a time: each call does at most a chunk of prefill or
-/// a few tokens. To stop, drop it: there is nothing to undo, and what the cache holds serves the next question.
+/// An answer in the making, driven by whoever asked for it, one [`Answer::next`] at a time: each
+/// call does at most a chunk of prefill or a few tokens. To stop, drop it: there is nothing to
+/// undo, and what the cache holds serves the next question.
 pub struct Answer<'s, B: Backend> {
     session: &'s mut Session<B>,
     generation: Generation,
 }
 
-/// An answer in the making that borrows nothing: whoever asked for it keeps it, and has its session, which may work at others in between,
-/// go on with it ([`Session::next`]). To stop, drop it.
+/// An answer in the making that borrows nothing: whoever asked for it keeps it, and has its
+/// session, which may work at others in between, go on with it ([`Session::next`]). To stop, drop
+/// it.
 pub struct Generation {
     /// Tells whose sequence an engine holds.
     id: usize,
@@ -243,9 +252,15 @@ impl<'s, B: Backend> Answer<'s, B> {
 
 impl Generation {
     /// An answer to a prompt, in which the tokens of `never` do not come up.
-    pub(super) fn new(prompt: &[u32], stream: TextStream, options: &GenerateOptions, never: &[u32]) -> Result<Generation> {
+    pub(super) fn new(
+        prompt: &[u32],
+        stream: TextStream,
+        options: &GenerateOptions,
+        never: &[u32],
+    ) -> Result<Generation> {
         options.validate()?;
-        let fresh_seed = getrandom::u64().map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
+        let fresh_seed = getrandom::u64()
+            .map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
         let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed)?;
         sampler.prompt(prompt);
         Ok(Generation {
@@ -275,11 +290,16 @@ impl Generation {
         matches!(self.phase, Phase::Prefill | Phase::Decode)
     }
 
-    /// Goes on, or begins, on an engine: what its cache does not have of the sequence is read, of which prefill events tell.
+    /// Goes on, or begins, on an engine: what its cache does not have of the sequence is read, of
+    /// which prefill events tell.
     ///
     /// # Errors
     /// `prompt-too-long` where the engine's context is too short for the sequence.
-    pub(super) fn go_on<B: Backend>(&mut self, engine: &mut Engine<B>, sequence: &mut Sequence) -> Result<()> {
+    pub(super) fn go_on<B: Backend>(
+        &mut self,
+        engine: &mut Engine<B>,
+        sequence: &mut Sequence,
+    ) -> Result<()> {
         engine.plan(sequence, &self.tokens)?;
         self.is_behind = true;
         self.work = Work::default();
@@ -312,7 +332,8 @@ impl Generation {
     fn stats(&self, finish: Finish, backend: String) -> Stats {
         let prefill_seconds = self.prefilled - self.started;
         let decode_seconds = clock::seconds() - self.prefilled;
-        let rate = |tokens: usize, seconds: f64| if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 };
+        let rate =
+            |tokens: usize, seconds: f64| if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 };
         Stats {
             finish,
             prompt_tokens: self.prompt,
@@ -374,7 +395,8 @@ impl<B: Backend> Step<'_, B> {
 
     async fn decode(&mut self) -> Result<Event> {
         loop {
-            // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like any prefill.
+            // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like
+            // any prefill.
             if self.sequence.pending() > 1 {
                 let pending = self.engine.advance(self.sequence).await?;
                 let total = self.sequence.tokens().len();
@@ -394,7 +416,9 @@ impl<B: Backend> Step<'_, B> {
             if self.generation.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
             }
-            if self.generation.generated == self.generation.max_tokens || self.sequence.tokens().len() == self.sequence.ctx_len() {
+            if self.generation.generated == self.generation.max_tokens
+                || self.sequence.tokens().len() == self.sequence.ctx_len()
+            {
                 let rest = text + &self.generation.stream.finish();
                 return Ok(self.end_with(rest, Finish::Length));
             }
@@ -408,7 +432,12 @@ impl<B: Backend> Step<'_, B> {
 
     async fn choose(&mut self) -> Result<u32> {
         let token = match self.generation.choice {
-            Choice::Here => return Ok(self.generation.sampler.sample(&mut self.engine.logits(self.sequence).await?)),
+            Choice::Here => {
+                return Ok(self
+                    .generation
+                    .sampler
+                    .sample(&mut self.engine.logits(self.sequence).await?));
+            }
             Choice::Greedy => self.engine.greedy(self.sequence).await?,
             Choice::Sampled => self.engine.sample(self.sequence).await?,
         };

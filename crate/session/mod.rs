@@ -1,6 +1,7 @@
 //! Messages in, text out: template, prefill, sampling, stop, cancel.
 //!
-//! A [`Session`] is a model on one backend and one conversation; a [`ResilientSession`] one goes on when its device does not.
+//! A [`Session`] is a model on one backend and one conversation; a [`ResilientSession`] one goes on
+//! when its device does not.
 
 mod answer;
 mod resilient;
@@ -8,7 +9,9 @@ mod verdict;
 
 use serde::Serialize;
 
-pub use answer::{Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, sampler_params};
+pub use answer::{
+    Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, sampler_params,
+};
 pub use resilient::{Device, Host, ResilientAnswer, ResilientSession, Wanted};
 pub use verdict::{Rivals, Verdict};
 
@@ -86,8 +89,14 @@ impl<B: Backend> Session<B> {
     /// Reads a model from a source into a backend.
     ///
     /// # Errors
-    /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own code.
-    pub async fn open<S: Source>(source: S, backend: B, options: &LoadOptions, progress: &mut dyn FnMut(Progress)) -> Result<Session<B>> {
+    /// Everything that a missing, cut, foreign or contradictory model can cause, each with its own
+    /// code.
+    pub async fn open<S: Source>(
+        source: S,
+        backend: B,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Session<B>> {
         Session::load(Checkpoint::open(source).await?, backend, options, progress).await
     }
 
@@ -101,13 +110,15 @@ impl<B: Backend> Session<B> {
         let text_assets = TextAssets::of(&checkpoint)?;
         let total = checkpoint.weight_bytes();
         let mut done = 0;
-        let engine_options = EngineOptions { format: options.format, ctx_len: options.ctx_len, kv: options.kv };
+        let engine_options =
+            EngineOptions { format: options.format, ctx_len: options.ctx_len, kv: options.kv };
         let mut engine = Engine::load(&checkpoint, backend, &engine_options, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })
         .await?;
-        let padding: Vec<u32> = text_assets.tokenizer.padding(engine.config().vocab_size as usize).collect();
+        let padding: Vec<u32> =
+            text_assets.tokenizer.padding(engine.config().vocab_size as usize).collect();
         engine.forbid(&padding)?;
         let sequence = engine.sequence(None)?;
         Ok(Session {
@@ -162,7 +173,11 @@ impl<B: Backend> Session<B> {
     }
 
     /// Begins the answer to a conversation.
-    pub fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Answer<'_, B>> {
+    pub fn chat(
+        &mut self,
+        messages: &[Message],
+        options: &GenerateOptions,
+    ) -> Result<Answer<'_, B>> {
         let generation = self.begin_chat(messages, options)?;
         Ok(Answer::new(self, generation))
     }
@@ -177,7 +192,11 @@ impl<B: Backend> Session<B> {
     ///
     /// # Errors
     /// `bad-template`, `bad-option`, `prompt-too-long`.
-    pub fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Generation> {
+    pub fn begin_chat(
+        &mut self,
+        messages: &[Message],
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
         let (template, tokenizer) = (self.template()?, &self.text_assets.tokenizer);
         let (ending, stream) = if options.continue_final {
             (Ending::Continued, TextStream::continuing(&options.stop))
@@ -187,7 +206,9 @@ impl<B: Backend> Session<B> {
         let rendered = template.render(messages, &[], ending);
         if rendered.is_err() {
             // What no context holds may be too much for the template, too.
-            messages.iter().try_for_each(|message| tokenizer.check_room(&Prompt::plain(message.text()), self.engine.ctx_len()))?;
+            messages.iter().try_for_each(|message| {
+                tokenizer.check_room(&Prompt::plain(message.text()), self.engine.ctx_len())
+            })?;
         }
         let prompt = rendered?;
         tokenizer.check_room(&prompt, self.engine.ctx_len())?;
@@ -200,17 +221,30 @@ impl<B: Backend> Session<B> {
     ///
     /// # Errors
     /// `bad-option`, `prompt-too-long`.
-    pub fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Generation> {
+    pub fn begin_completion(
+        &mut self,
+        prompt: &str,
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
         let tokenizer = &self.text_assets.tokenizer;
         tokenizer.check_room(&Prompt::plain(prompt), self.engine.ctx_len())?;
         let ids = tokenizer.encode(prompt, true)?;
         self.begin(&ids, TextStream::continuing(&options.stop), options)
     }
 
-    fn begin(&mut self, prompt: &[u32], stream: TextStream, options: &GenerateOptions) -> Result<Generation> {
+    fn begin(
+        &mut self,
+        prompt: &[u32],
+        stream: TextStream,
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
         let vocab_size = self.engine.config().vocab_size;
         if let Some((id, _)) = options.sampling.logit_bias.range(vocab_size..).next() {
-            fail!(Code::BadOption, "logit_bias names token {id}; this model's tokens are 0 to {}", vocab_size - 1);
+            fail!(
+                Code::BadOption,
+                "logit_bias names token {id}; this model's tokens are 0 to {}",
+                vocab_size - 1
+            );
         }
         let mut generation = Generation::new(prompt, stream, options, &self.padding)?;
         self.take_up(&mut generation)?;
@@ -218,21 +252,30 @@ impl<B: Backend> Session<B> {
         Ok(generation)
     }
 
-    /// Works at an answer until there is something to tell of it; nothing after [`Event::Done`]. One that this session has not worked at
-    /// last, or another session of the same model has begun, goes on where it was: what the cache does not hold of it is read again.
+    /// Works at an answer until there is something to tell of it; nothing after [`Event::Done`].
+    /// One that this session has not worked at last, or another session of the same model has
+    /// begun, goes on where it was: what the cache does not hold of it is read again.
     ///
     /// # Errors
     /// What running meets; `prompt-too-long` where this session's context is too short for it.
     pub async fn next(&mut self, generation: &mut Generation) -> Result<Option<Event>> {
         if generation.is_under_way() && self.current != Some(generation.id()) {
-            // Of two that take turns, none would ever come to a token if it gave way after each chunk.
+            // Of two that take turns, none would ever come to a token if it gave way after each
+            // chunk.
             let is_hurried = generation.is_behind && self.current.is_some();
             self.take_up(generation)?;
             while is_hurried && self.sequence.pending() > 1 {
                 self.engine.advance(&mut self.sequence).await?;
             }
         }
-        Step { engine: &mut self.engine, sequence: &mut self.sequence, text_assets: &self.text_assets, generation }.next().await
+        Step {
+            engine: &mut self.engine,
+            sequence: &mut self.sequence,
+            text_assets: &self.text_assets,
+            generation,
+        }
+        .next()
+        .await
     }
 
     /// Ends an answer where it is; its figures up to now.

@@ -1,4 +1,5 @@
-//! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or, after three in a row, on the CPU.
+//! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or,
+//! after three in a row, on the CPU.
 
 use super::answer::{Event, GenerateOptions, Generation, Stats};
 use super::{Description, LoadOptions, Progress, Rivals, Session, Verdict};
@@ -11,10 +12,12 @@ use crate::weights::source::Source;
 
 /// GPUs that may be lost before an answer is complete; then the CPU has to do.
 const MOST_LOSSES: u32 = 3;
-/// Positions that will do where a GPU has no room for the model's own number and nobody asked for one.
+/// Positions that will do where a GPU has no room for the model's own number and nobody asked for
+/// one.
 const SHORT_CONTEXT: usize = 1024;
 
-/// Where a model lives: what computes there, and where its files are. The page has one, and the command.
+/// Where a model lives: what computes there, and where its files are. The page has one, and the
+/// command.
 #[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
 pub trait Host {
     /// Its GPUs.
@@ -30,7 +33,8 @@ pub trait Host {
     /// `no-gpu`, `gpu-failed`, `gpu-lost`.
     async fn gpu(&self) -> Result<Self::Gpu>;
 
-    /// Hears of a model that has been loaded onto a GPU: what was found out about the GPU may be worth keeping.
+    /// Hears of a model that has been loaded onto a GPU: what was found out about the GPU may be
+    /// worth keeping.
     fn loaded(&self, _engine: &Engine<Self::Gpu>) {}
 
     /// Which GPU and CPU `auto` chooses from, by measuring; where that is nothing it takes the GPU.
@@ -38,7 +42,8 @@ pub trait Host {
         None
     }
 
-    /// Hears what was measured, and what is known with that: to be kept, and told of such rivals the next time.
+    /// Hears what was measured, and what is known with that: to be kept, and told of such rivals
+    /// the next time.
     fn judged(&self, _verdict: Verdict, _known: String) {}
 
     /// Whether a model that has just been loaded can be loaded again without being fetched again.
@@ -52,8 +57,8 @@ pub trait Host {
     /// Opens the model's files.
     async fn source(&self) -> Result<Self::Source>;
 
-    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a notice, since a model that was loaded can answer,
-    /// unless it is `corrupt`.
+    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a
+    /// notice, since a model that was loaded can answer, unless it is `corrupt`.
     ///
     /// # Errors
     /// Those of completing what is kept of a model.
@@ -65,8 +70,8 @@ pub trait Host {
     fn progress(&self, progress: Progress);
 }
 
-/// What shall compute: `auto` takes the GPU when there is one that computes rightly and is no slower than the CPU, and says so when it
-/// cannot.
+/// What shall compute: `auto` takes the GPU when there is one that computes rightly and is no
+/// slower than the CPU, and says so when it cannot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Backend", rename_all = "lowercase"))]
 pub enum Wanted {
@@ -135,7 +140,11 @@ impl<H: Host> ResilientSession<H> {
     ///
     /// # Errors
     /// As [`Session::open`]; `gpu-lost` where a GPU was insisted on and none stayed.
-    pub async fn open(host: H, wanted: Wanted, options: LoadOptions) -> Result<ResilientSession<H>> {
+    pub async fn open(
+        host: H,
+        wanted: Wanted,
+        options: LoadOptions,
+    ) -> Result<ResilientSession<H>> {
         let mut session = ResilientSession {
             host,
             wanted,
@@ -177,13 +186,21 @@ impl<H: Host> ResilientSession<H> {
     }
 
     /// Begins the answer to a conversation.
-    pub async fn chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<ResilientAnswer<'_, H>> {
+    pub async fn chat(
+        &mut self,
+        messages: &[Message],
+        options: &GenerateOptions,
+    ) -> Result<ResilientAnswer<'_, H>> {
         let generation = self.begin_chat(messages, options).await?;
         Ok(ResilientAnswer { session: self, generation })
     }
 
     /// Begins the continuation of a plain text.
-    pub async fn complete(&mut self, prompt: &str, options: &GenerateOptions) -> Result<ResilientAnswer<'_, H>> {
+    pub async fn complete(
+        &mut self,
+        prompt: &str,
+        options: &GenerateOptions,
+    ) -> Result<ResilientAnswer<'_, H>> {
         let generation = self.begin_completion(prompt, options).await?;
         Ok(ResilientAnswer { session: self, generation })
     }
@@ -192,7 +209,11 @@ impl<H: Host> ResilientSession<H> {
     ///
     /// # Errors
     /// As [`Session::begin_chat`], and those of loading the model again.
-    pub async fn begin_chat(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<Generation> {
+    pub async fn begin_chat(
+        &mut self,
+        messages: &[Message],
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
         on!(self.device().await?, session => session.begin_chat(messages, options))
     }
 
@@ -200,15 +221,20 @@ impl<H: Host> ResilientSession<H> {
     ///
     /// # Errors
     /// As [`Session::begin_completion`], and those of loading the model again.
-    pub async fn begin_completion(&mut self, prompt: &str, options: &GenerateOptions) -> Result<Generation> {
+    pub async fn begin_completion(
+        &mut self,
+        prompt: &str,
+        options: &GenerateOptions,
+    ) -> Result<Generation> {
         on!(self.device().await?, session => session.begin_completion(prompt, options))
     }
 
-    /// Works at an answer until there is something to tell of it, as [`Session::next`] does, whatever becomes of the device: of that it tells
-    /// by [`Event::Notice`].
+    /// Works at an answer until there is something to tell of it, as [`Session::next`] does,
+    /// whatever becomes of the device: of that it tells by [`Event::Notice`].
     ///
     /// # Errors
-    /// What loading again can meet, and what no other device would do better. The answer ends there.
+    /// What loading again can meet, and what no other device would do better. The answer ends
+    /// there.
     pub async fn next(&mut self, generation: &mut Generation) -> Result<Option<Event>> {
         if self.is_lost || self.device.is_none() {
             self.load().await?;
@@ -239,7 +265,12 @@ impl<H: Host> ResilientSession<H> {
         self.is_lost = true;
         self.losses += 1;
         // What the error advises is done.
-        Event::Notice { message: format!("The model is loaded again, and the answer goes on: {}", error.message) }
+        Event::Notice {
+            message: format!(
+                "The model is loaded again, and the answer goes on: {}",
+                error.message
+            ),
+        }
     }
 
     fn loaded(&mut self) -> Result<&mut Device<H>> {
@@ -272,7 +303,11 @@ impl<H: Host> ResilientSession<H> {
         self.device = None; // The next one needs its memory.
         self.is_lost = false;
         self.notice = None;
-        let mut contest = if self.wanted == Wanted::Auto && self.verdict.is_none() { self.contest().await? } else { None };
+        let mut contest = if self.wanted == Wanted::Auto && self.verdict.is_none() {
+            self.contest().await?
+        } else {
+            None
+        };
         self.verdict = self.verdict.or_else(|| contest.as_ref().and_then(Contest::known));
         if self.wanted != Wanted::Cpu && !self.is_for_cpu() {
             match self.load_onto_gpu(&mut contest).await {
@@ -289,12 +324,17 @@ impl<H: Host> ResilientSession<H> {
             }
         }
         let cpu = self.host.cpu().await?;
-        self.device = Some(Device::Cpu(Box::new(self.session(cpu, self.options.ctx_len, &mut contest).await?)));
+        self.device = Some(Device::Cpu(Box::new(
+            self.session(cpu, self.options.ctx_len, &mut contest).await?,
+        )));
         Ok(())
     }
 
     /// Tries as long as there is hope. Nothing where the CPU is faster.
-    async fn load_onto_gpu(&mut self, contest: &mut Option<Contest<H::Source>>) -> Result<Option<Session<H::Gpu>>> {
+    async fn load_onto_gpu(
+        &mut self,
+        contest: &mut Option<Contest<H::Source>>,
+    ) -> Result<Option<Session<H::Gpu>>> {
         while self.losses < MOST_LOSSES {
             let outcome = match self.host.gpu().await {
                 Ok(gpu) => self.load_if_faster(gpu, contest).await,
@@ -302,9 +342,14 @@ impl<H: Host> ResilientSession<H> {
             };
             match outcome {
                 Err(error) if error.code == Code::GpuLost => self.losses += 1,
-                Err(error) if error.code == Code::OutOfMemory && self.wanted == Wanted::Auto && self.gpu_ctx_len.is_none() => {
+                Err(error)
+                    if error.code == Code::OutOfMemory
+                        && self.wanted == Wanted::Auto
+                        && self.gpu_ctx_len.is_none() =>
+                {
                     self.gpu_ctx_len = Some(SHORT_CONTEXT);
-                    self.notice = Some(format!("The context is {SHORT_CONTEXT} tokens: {}", error.message));
+                    self.notice =
+                        Some(format!("The context is {SHORT_CONTEXT} tokens: {}", error.message));
                 }
                 outcome => return outcome,
             }
@@ -316,14 +361,26 @@ impl<H: Host> ResilientSession<H> {
     async fn contest(&self) -> Result<Option<Contest<H::Source>>> {
         let Some(rivals) = self.host.rivals().await else { return Ok(None) };
         let header = Checkpoint::open(self.host.source().await?).await?;
-        Ok(Some(Contest { rivals, bytes: header.held_bytes(self.options.format), header: Some(header) }))
+        Ok(Some(Contest {
+            rivals,
+            bytes: header.held_bytes(self.options.format),
+            header: Some(header),
+        }))
     }
 
     /// Loads onto a GPU, and measures whether the CPU is faster where that is to be.
-    async fn load_if_faster(&mut self, gpu: H::Gpu, contest: &mut Option<Contest<H::Source>>) -> Result<Option<Session<H::Gpu>>> {
+    async fn load_if_faster(
+        &mut self,
+        gpu: H::Gpu,
+        contest: &mut Option<Contest<H::Source>>,
+    ) -> Result<Option<Session<H::Gpu>>> {
         let mut session = self.session(gpu, self.gpu_ctx_len, contest).await?;
         self.host.loaded(session.engine());
-        let Some(Contest { rivals, bytes, .. }) = contest.as_ref().filter(|_| self.verdict.is_none()) else { return Ok(Some(session)) };
+        let Some(Contest { rivals, bytes, .. }) =
+            contest.as_ref().filter(|_| self.verdict.is_none())
+        else {
+            return Ok(Some(session));
+        };
         let verdict = match Verdict::measure(&mut session, self.host.cpu().await).await {
             Err(error) if is_of_the_gpu(&error) => return Err(error),
             measured => measured.ok().flatten(),
@@ -333,7 +390,9 @@ impl<H: Host> ResilientSession<H> {
         self.host.judged(verdict, rivals.with(*bytes, verdict));
         if self.is_for_cpu() && !self.host.is_at_hand() {
             self.note(
-                "The CPU is faster here, and computes from the next load on: now the model would have to be fetched again.".to_owned(),
+                "The CPU is faster here, and computes from the next load on: now the model would \
+                    have to be fetched again."
+                    .to_owned(),
             );
             return Ok(Some(session));
         }
@@ -355,7 +414,8 @@ impl<H: Host> ResilientSession<H> {
             Some(header) => header,
             None => Checkpoint::open(self.host.source().await?).await?,
         };
-        Session::load(checkpoint, backend, &options, &mut |progress| self.host.progress(progress)).await
+        Session::load(checkpoint, backend, &options, &mut |progress| self.host.progress(progress))
+            .await
     }
 
     /// Whether the answer may go on elsewhere after this.

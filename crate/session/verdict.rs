@@ -1,4 +1,5 @@
-//! Which is faster, the GPU or the CPU: measured when a model is first loaded onto a device, then kept by whoever opened that.
+//! Which is faster, the GPU or the CPU: measured when a model is first loaded onto a device, then
+//! kept by whoever opened that.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -29,25 +30,36 @@ impl Verdict {
         self.cpu < self.gpu
     }
 
-    /// Times a model where it is, and what it would take elsewhere. None where that cannot be had, for want of memory, say: nobody loses
-    /// by that.
+    /// Times a model where it is, and what it would take elsewhere. None where that cannot be had,
+    /// for want of memory, say: nobody loses by that.
     ///
     /// # Errors
     /// The GPU's.
-    pub(super) async fn measure<G: Backend, C: Backend>(session: &mut Session<G>, cpu: Result<C>) -> Result<Option<Verdict>> {
+    pub(super) async fn measure<G: Backend, C: Backend>(
+        session: &mut Session<G>,
+        cpu: Result<C>,
+    ) -> Result<Option<Verdict>> {
         let (engine, sequence) = session.engine_and_sequence();
         let gpu = engine.estimate(sequence, TOKENS).await?;
         let Ok(cpu) = cpu else { return Ok(None) };
         // To the microsecond, so that what is kept is read again as it was.
         let rounded = |seconds: f64| (seconds * 1e6).round() / 1e6;
-        Ok(engine.estimate_on(cpu, TOKENS).await.ok().map(|cpu| Verdict { gpu: rounded(gpu), cpu: rounded(cpu) }))
+        Ok(engine
+            .estimate_on(cpu, TOKENS)
+            .await
+            .ok()
+            .map(|cpu| Verdict { gpu: rounded(gpu), cpu: rounded(cpu) }))
     }
 }
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Tokens { read, written } = TOKENS;
-        write!(f, "GPU: {:.2} s for {read} read and {written} written tokens, CPU: {:.2} s", self.gpu, self.cpu)
+        write!(
+            f,
+            "GPU: {:.2} s for {read} read and {written} written tokens, CPU: {:.2} s",
+            self.gpu, self.cpu
+        )
     }
 }
 
@@ -56,7 +68,8 @@ impl Display for Verdict {
 pub struct Rivals {
     /// Names both, with all that their speed depends on.
     pub names: String,
-    /// What [`super::Host::judged`] was given some time ago; text that it was not given counts as nothing.
+    /// What [`super::Host::judged`] was given some time ago; text that it was not given counts as
+    /// nothing.
     pub known: String,
     /// Whether to measure again what is known.
     pub anew: bool,
@@ -66,7 +79,9 @@ impl Rivals {
     /// What is known of them with a model that takes so many bytes.
     pub(super) fn verdict(&self, bytes: u64) -> Option<Verdict> {
         let known = self.all();
-        let seconds = |side: &str| known.get(&self.key(bytes))?.get(side)?.as_f64().filter(|seconds| *seconds >= 0.0);
+        let seconds = |side: &str| {
+            known.get(&self.key(bytes))?.get(side)?.as_f64().filter(|seconds| *seconds >= 0.0)
+        };
         let verdict = Verdict { gpu: seconds("gpu")?, cpu: seconds("cpu")? };
         (!self.anew).then_some(verdict)
     }

@@ -1,7 +1,8 @@
 //! Added tokens: what is found in a text before the vocabulary sees it.
 //!
-//! They are found where the library finds them (the test at the end compares), but in a rendered conversation only where the template
-//! wrote them: a normalizer may make one of what is spelt otherwise, and one of a single character has no inside for a mark to be in.
+//! They are found where the library finds them (the test at the end compares), but in a rendered
+//! conversation only where the template wrote them: a normalizer may make one of what is spelt
+//! otherwise, and one of a single character has no inside for a mark to be in.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,8 @@ type Piece = (NormalizedString, Option<Vec<Token>>);
 
 pub(super) struct AddedTokens {
     pub by_id: HashMap<u32, AddedToken>,
-    /// Those that are looked for in the text as it was written, and those in what the normalizers make of it.
+    /// Those that are looked for in the text as it was written, and those in what the normalizers
+    /// make of it.
     written: Finder,
     normalized: Finder,
     /// What is part of a word, where a token asks for that.
@@ -27,7 +29,10 @@ pub(super) struct AddedTokens {
 }
 
 impl AddedTokens {
-    pub fn new(tokens: impl IntoIterator<Item = (u32, AddedToken)>, normalizers: &Normalizers) -> Result<AddedTokens> {
+    pub fn new(
+        tokens: impl IntoIterator<Item = (u32, AddedToken)>,
+        normalizers: &Normalizers,
+    ) -> Result<AddedTokens> {
         let by_id: HashMap<_, _> = tokens.into_iter().collect();
         let (mut written, mut normalized) = (Vec::new(), Vec::new());
         for (&id, token) in &by_id {
@@ -39,12 +44,26 @@ impl AddedTokens {
                 written.push((token.content.clone(), id));
             }
         }
-        let word = by_id.values().any(|token| token.single_word).then(|| SysRegex::new(r"\w").map_err(damaged)).transpose()?;
-        Ok(AddedTokens { written: Finder::new(written), normalized: Finder::new(normalized), by_id, word })
+        let word = by_id
+            .values()
+            .any(|token| token.single_word)
+            .then(|| SysRegex::new(r"\w").map_err(damaged))
+            .transpose()?;
+        Ok(AddedTokens {
+            written: Finder::new(written),
+            normalized: Finder::new(normalized),
+            by_id,
+            word,
+        })
     }
 
-    /// A text as the normalizers leave it, cut where tokens are. Its marks are gone before anything is made of it.
-    pub fn extract_and_normalize(&self, prompt: &Prompt, normalizers: &Normalizers) -> tokenizers::Result<PreTokenizedString> {
+    /// A text as the normalizers leave it, cut where tokens are. Its marks are gone before anything
+    /// is made of it.
+    pub fn extract_and_normalize(
+        &self,
+        prompt: &Prompt,
+        normalizers: &Normalizers,
+    ) -> tokenizers::Result<PreTokenizedString> {
         let mut text = PreTokenizedString::from(prompt.marked.as_str());
         if let Some(mark) = prompt.mark {
             text.normalize(|text| text.replace(mark, ""))?;
@@ -58,20 +77,30 @@ impl AddedTokens {
     }
 
     /// Cuts a text as it was written, or, once they changed it, as the normalizers left it.
-    fn cut(&self, text: NormalizedString, is_normalized: bool, prompt: &Prompt) -> Result<Vec<Piece>> {
+    fn cut(
+        &self,
+        text: NormalizedString,
+        is_normalized: bool,
+        prompt: &Prompt,
+    ) -> Result<Vec<Piece>> {
         let sentence = text.get();
         let finder = if is_normalized { &self.normalized } else { &self.written };
         let mut pieces = Vec::new();
         let mut piece = |range, id: Option<u32>| {
-            let part = text.slice(Range::Normalized(range)).ok_or_else(|| bad("the text has no such part".to_owned()))?;
+            let part = text
+                .slice(Range::Normalized(range))
+                .ok_or_else(|| bad("the text has no such part".to_owned()))?;
             pieces.push((part, id.map(|id| vec![Token::new(id, String::new(), (0, 0))])));
             Ok(())
         };
         // What is cut off so far, and where to look on.
         let (mut end, mut from) = (0, 0);
         while let Some(at) = finder.candidate(sentence, from) {
-            let is_written = |&(length, id): &(usize, u32)| self.is_written(&self.by_id[&id], &text, at..at + length, prompt);
-            let Some((length, id)) = finder.at(&sentence[at..]).into_iter().rev().find(is_written) else {
+            let is_written = |&(length, id): &(usize, u32)| {
+                self.is_written(&self.by_id[&id], &text, at..at + length, prompt)
+            };
+            let Some((length, id)) = finder.at(&sentence[at..]).into_iter().rev().find(is_written)
+            else {
                 from = at + sentence[at..].chars().next().map_or(1, char::len_utf8);
                 continue;
             };
@@ -99,16 +128,30 @@ impl AddedTokens {
         Ok(pieces)
     }
 
-    /// Whether somebody who may write a token wrote this one: in a rendered conversation, the template.
-    fn is_written(&self, token: &AddedToken, text: &NormalizedString, range: std::ops::Range<usize>, prompt: &Prompt) -> bool {
+    /// Whether somebody who may write a token wrote this one: in a rendered conversation, the
+    /// template.
+    fn is_written(
+        &self,
+        token: &AddedToken,
+        text: &NormalizedString,
+        range: std::ops::Range<usize>,
+        prompt: &Prompt,
+    ) -> bool {
         if !prompt.is_rendered || is_blank(token) {
             return true;
         }
         let (shift, _) = text.offsets_original();
         let Some(place) = text.convert_offsets(Range::Normalized(range)) else { return false };
         let (start, end) = (shift + place.start, shift + place.end);
-        let is_spelt = prompt.marked.get(start..end).is_some_and(|written| written.contains(&token.content));
-        let is_marked = || prompt.marked.get(end..).zip(prompt.mark).is_some_and(|(after, mark)| after.starts_with(mark));
+        let is_spelt =
+            prompt.marked.get(start..end).is_some_and(|written| written.contains(&token.content));
+        let is_marked = || {
+            prompt
+                .marked
+                .get(end..)
+                .zip(prompt.mark)
+                .is_some_and(|(after, mark)| after.starts_with(mark))
+        };
         is_spelt && (token.content.chars().nth(1).is_some() || !is_marked())
     }
 
@@ -117,8 +160,13 @@ impl AddedTokens {
     }
 
     fn is_single(&self, before: &str, after: &str) -> bool {
-        let is_word = |c: char| self.word.as_ref().is_some_and(|word| word.find_iter(c.encode_utf8(&mut [0; 4])).next().is_some());
-        !before.chars().next_back().is_some_and(is_word) && !after.chars().next().is_some_and(is_word)
+        let is_word = |c: char| {
+            self.word
+                .as_ref()
+                .is_some_and(|word| word.find_iter(c.encode_utf8(&mut [0; 4])).next().is_some())
+        };
+        !before.chars().next_back().is_some_and(is_word)
+            && !after.chars().next().is_some_and(is_word)
     }
 }
 
@@ -141,8 +189,10 @@ impl Finder {
     fn new(mut spellings: Vec<(String, u32)>) -> Finder {
         // What is nothing once it is normalized is nowhere; the library panics on some texts then.
         spellings.retain(|(spelling, _)| !spelling.is_empty());
-        // Of several that are the same once they are normalized, the first comes last: it is what is looked at first.
-        spellings.sort_unstable_by(|(one, id), (other, other_id)| one.cmp(other).then(other_id.cmp(id)));
+        // Of several that are the same once they are normalized, the first comes last: it is what
+        // is looked at first.
+        spellings
+            .sort_unstable_by(|(one, id), (other, other_id)| one.cmp(other).then(other_id.cmp(id)));
         let mut begins = [false; 256];
         for first in spellings.iter().filter_map(|(spelling, _)| spelling.bytes().next()) {
             begins[usize::from(first)] = true;
@@ -152,7 +202,10 @@ impl Finder {
 
     /// The next place where a spelling may begin.
     fn candidate(&self, text: &str, from: usize) -> Option<usize> {
-        text.as_bytes()[from..].iter().position(|byte| self.begins[usize::from(*byte)]).map(|at| from + at)
+        text.as_bytes()[from..]
+            .iter()
+            .position(|byte| self.begins[usize::from(*byte)])
+            .map(|at| from + at)
     }
 
     /// The spellings that a text begins with, by their length, the longest last.
@@ -167,7 +220,11 @@ impl Finder {
             if left.is_empty() {
                 break;
             }
-            found.extend(left.iter().take_while(|(spelling, _)| spelling.len() == length + 1).map(|(_, id)| (length + 1, *id)));
+            found.extend(
+                left.iter()
+                    .take_while(|(spelling, _)| spelling.len() == length + 1)
+                    .map(|(_, id)| (length + 1, *id)),
+            );
         }
         found
     }
@@ -185,23 +242,33 @@ mod tests {
 
     use super::*;
 
-    /// What a text is cut into: the pieces as normalized, their places in what was written, and the tokens that they are.
+    /// What a text is cut into: the pieces as normalized, their places in what was written, and the
+    /// tokens that they are.
     type Cut = Vec<(String, (usize, usize), Option<u32>)>;
 
     fn pieces(text: &PreTokenizedString) -> Cut {
         let all = text.get_splits(OffsetReferential::Original, OffsetType::Byte);
-        all.into_iter().map(|(piece, place, tokens)| (piece.to_owned(), place, tokens.as_ref().map(|tokens| tokens[0].id))).collect()
+        all.into_iter()
+            .map(|(piece, place, tokens)| {
+                (piece.to_owned(), place, tokens.as_ref().map(|tokens| tokens[0].id))
+            })
+            .collect()
     }
 
     /// A vocabulary of these tokens alone, with their ids.
     fn model(tokens: &[AddedToken]) -> BPE {
-        let vocab: Vocab = tokens.iter().enumerate().map(|(id, token)| (token.content.clone(), id as u32)).collect();
+        let vocab: Vocab = tokens
+            .iter()
+            .enumerate()
+            .map(|(id, token)| (token.content.clone(), id as u32))
+            .collect();
         BPE::builder().vocab_and_merges(vocab, vec![]).build().unwrap()
     }
 
     #[test]
     fn tokens_are_found_as_by_the_library() {
-        const PARTS: [&str; 14] = ["<", "|", "a", "A", " ", "ｂ", "b", "é", "e", "\u{301}", "▁", "\n", "²", "_"];
+        const PARTS: [&str; 14] =
+            ["<", "|", "a", "A", " ", "ｂ", "b", "é", "e", "\u{301}", "▁", "\n", "²", "_"];
         let rules = [
             json!(null),
             json!({"type": "NFC"}),
@@ -214,12 +281,16 @@ mod tests {
         ];
         let mut state = 7_u64;
         let mut below = |n: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % n
         };
         let mut found = 0;
         for round in 0..2000 {
-            let mut text = |longest| (0..=below(longest)).map(|_| PARTS[below(PARTS.len())]).collect::<String>();
+            let mut text = |longest| {
+                (0..=below(longest)).map(|_| PARTS[below(PARTS.len())]).collect::<String>()
+            };
             let (contents, texts) = (text(3), [text(40), text(40)]);
             let mut tokens: Vec<AddedToken> = Vec::new();
             for content in [contents, text(3), text(2), text(1)] {
@@ -251,9 +322,12 @@ mod tests {
                     let prompt = Prompt { marked: text.clone(), mark: None, is_rendered };
                     let cut = pieces(&ours.extract_and_normalize(&prompt, &normalizers).unwrap());
                     let is_exact = |(_, place, id): &(String, (usize, usize), Option<u32>)| {
-                        id.is_none_or(|id| text[place.0..place.1].contains(&tokens[id as usize].content))
+                        id.is_none_or(|id| {
+                            text[place.0..place.1].contains(&tokens[id as usize].content)
+                        })
                     };
-                    // Of a rendered text, those that are spelt otherwise are none, and what they hid may be some.
+                    // Of a rendered text, those that are spelt otherwise are none, and what they
+                    // hid may be some.
                     if !is_rendered || reference.iter().all(is_exact) {
                         assert_eq!(cut, reference, "{text:?} by {tokens:?}");
                     }

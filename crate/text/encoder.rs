@@ -28,7 +28,9 @@ impl Encoder {
         if let Some(unk) = parts.unk_token {
             builder = builder.unk_token(unk);
         }
-        let model = builder.build().map_err(|e| bad(format!("the tokenizer's model is damaged: {e}; fetch it again")))?;
+        let model = builder
+            .build()
+            .map_err(|e| bad(format!("the tokenizer's model is damaged: {e}; fetch it again")))?;
         let added = AddedTokens::new(parts.added, &normalizers)?;
         Ok(Encoder { added, model, normalizers, pre_tokenizers })
     }
@@ -39,11 +41,17 @@ impl Encoder {
         self.pre_tokenizers.pre_tokenize(&mut text)?;
         text.tokenize(|piece| self.tokens(piece.get(), prompt))?;
         let pieces = text.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        Ok(pieces.into_iter().filter_map(|(_, _, tokens)| tokens.as_ref()).flatten().map(|token| token.id).collect())
+        Ok(pieces
+            .into_iter()
+            .filter_map(|(_, _, tokens)| tokens.as_ref())
+            .flatten()
+            .map(|token| token.id)
+            .collect())
     }
 
-    /// Of a piece in which no added token is. Where words that are in the vocabulary are not put together by merges, one may be a
-    /// control token all the same: what people say is spelt by its letters then.
+    /// Of a piece in which no added token is. Where words that are in the vocabulary are not put
+    /// together by merges, one may be a control token all the same: what people say is spelt by its
+    /// letters then.
     fn tokens(&self, piece: &str, prompt: &Prompt) -> tokenizers::Result<Vec<Token>> {
         let tokens = self.model.tokenize(piece)?;
         if !prompt.is_rendered || !tokens.iter().any(|token| self.added.is_control(token.id)) {

@@ -2,7 +2,8 @@
 //!
 //! In reading order:
 //!
-//! - [`tokenizer`]: text to ids and back, from a `tokenizer.json` or from the [`Vocabulary`] inside a GGUF file;
+//! - [`tokenizer`]: text to ids and back, from a `tokenizer.json` or from the [`Vocabulary`] inside
+//!   a GGUF file;
 //! - [`template`]: a conversation as the one string that the model was trained to see;
 //! - [`sampler`]: from a row of logits to the next id;
 //! - [`stream`]: from ids to pieces of text that may be shown at once.

@@ -1,6 +1,8 @@
-//! Options as JSON has them, read so that whoever made a mistake is told which option it is, what it is and what it may be.
+//! Options as JSON has them, read so that whoever made a mistake is told which option it is, what
+//! it is and what it may be.
 //!
-//! JSON has no infinities: they come as the texts "Infinity" and "-Infinity", as protobuf's JSON has them.
+//! JSON has no infinities: they come as the texts "Infinity" and "-Infinity", as protobuf's JSON
+//! has them.
 
 use std::ops::RangeInclusive;
 
@@ -20,10 +22,19 @@ impl<'a> Options<'a> {
         let fields = match json {
             Value::Null => return Ok(Options(None)),
             Value::Object(fields) => fields,
-            _ => fail!(Code::BadOption, "{what} takes an object of options, and was given {}", short(json)),
+            _ => fail!(
+                Code::BadOption,
+                "{what} takes an object of options, and was given {}",
+                short(json)
+            ),
         };
-        if let Some((name, _)) = fields.iter().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str())) {
-            fail!(Code::BadOption, "{name} is no option of {what}: check its spelling, or leave it out");
+        if let Some((name, _)) =
+            fields.iter().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()))
+        {
+            fail!(
+                Code::BadOption,
+                "{name} is no option of {what}: check its spelling, or leave it out"
+            );
         }
         Ok(Options(Some(fields)))
     }
@@ -33,13 +44,20 @@ impl<'a> Options<'a> {
         self.0?.get(name).filter(|value| !value.is_null())
     }
 
-    /// A number, of which `needed` says the range in words; keeping to it is somebody else's matter.
+    /// A number, of which `needed` says the range in words; keeping to it is somebody else's
+    /// matter.
     pub fn number(&self, name: &str, needed: &str, default: f32) -> Result<f32> {
-        self.read(name, needed, |value| value.as_f64().map(|number| number as f32)).map(|number| number.unwrap_or(default))
+        self.read(name, needed, |value| value.as_f64().map(|number| number as f32))
+            .map(|number| number.unwrap_or(default))
     }
 
     /// A whole number, of which `needed` says the range in words.
-    pub fn whole(&self, name: &str, range: RangeInclusive<i128>, needed: &str) -> Result<Option<i128>> {
+    pub fn whole(
+        &self,
+        name: &str,
+        range: RangeInclusive<i128>,
+        needed: &str,
+    ) -> Result<Option<i128>> {
         self.read(name, needed, |value| whole(value).filter(|number| range.contains(number)))
     }
 
@@ -49,7 +67,12 @@ impl<'a> Options<'a> {
     }
 
     /// What `read` makes of an option; where that is nothing, it is not what is needed.
-    pub fn read<T>(&self, name: &str, needed: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
+    pub fn read<T>(
+        &self,
+        name: &str,
+        needed: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match read(value) {
             Some(read) => Ok(Some(read)),
@@ -64,7 +87,9 @@ fn whole(value: &Value) -> Option<i128> {
         return Some(i128::MAX);
     }
     let exactly = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
-    exactly.or_else(|| value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i128))
+    exactly.or_else(|| {
+        value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i128)
+    })
 }
 
 /// A value as a message shows it.

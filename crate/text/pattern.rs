@@ -1,7 +1,8 @@
 //! Whether a tokenizer's regular expression is one that we run.
 //!
-//! The library goes through a text once for most patterns. Where one looks ahead or behind, or refers to what it matched
-//! before, it tries one way after the other, and a pattern with many ways through the same words takes for ever.
+//! The library goes through a text once for most patterns. Where one looks ahead or behind, or
+//! refers to what it matched before, it tries one way after the other, and a pattern with many ways
+//! through the same words takes for ever.
 
 use crate::error::{Code, Result, fail};
 
@@ -15,7 +16,8 @@ const MOST_TIMES: usize = 100;
 /// What is known of an alternative, or of a group.
 #[derive(Clone, Copy, Default)]
 struct Part {
-    /// There is more than one way through it: alternatives, or something that is there or not, or more than once.
+    /// There is more than one way through it: alternatives, or something that is there or not, or
+    /// more than once.
     has_ways: bool,
     /// Something in it that has ways is repeated.
     repeats_ways: bool,
@@ -46,7 +48,11 @@ impl Part {
 /// [`Code::BadTokenizer`], which says what about the pattern.
 pub(super) fn check(pattern: &str) -> Result<()> {
     if pattern.len() > LONGEST {
-        fail!(Code::BadTokenizer, "a pattern of the tokenizer has {} bytes, and {LONGEST} are the most that we read", pattern.len());
+        fail!(
+            Code::BadTokenizer,
+            "a pattern of the tokenizer has {} bytes, and {LONGEST} are the most that we read",
+            pattern.len()
+        );
     }
     // Groups that are open, and for each what is known of the one around it.
     let mut open: Vec<Part> = Vec::new();
@@ -100,7 +106,11 @@ pub(super) fn check(pattern: &str) -> Result<()> {
             }
         };
         if open.len() > DEEPEST {
-            fail!(Code::BadTokenizer, "a pattern of the tokenizer is nested more than {DEEPEST} deep, which we do not read");
+            fail!(
+                Code::BadTokenizer,
+                "a pattern of the tokenizer is nested more than {DEEPEST} deep, which we do not \
+                    read"
+            );
         }
     }
     // A group that never ends is no pattern; the library says so.
@@ -110,23 +120,35 @@ pub(super) fn check(pattern: &str) -> Result<()> {
 
 fn check_part(part: Part) -> Result<()> {
     if part.times > MOST_TIMES {
-        fail!(Code::BadTokenizer, "a pattern of the tokenizer repeats something more than {MOST_TIMES} times, which we do not read");
+        fail!(
+            Code::BadTokenizer,
+            "a pattern of the tokenizer repeats something more than {MOST_TIMES} times, which we \
+                do not read"
+        );
     }
     if part.goes_back && part.repeats_ways {
-        fail!(Code::BadTokenizer, "a pattern of the tokenizer looks around and repeats what has several ways, which may take for ever");
+        fail!(
+            Code::BadTokenizer,
+            "a pattern of the tokenizer looks around and repeats what has several ways, which may take for ever"
+        );
     }
     Ok(())
 }
 
 /// Whether a group is one that looks ahead or behind, or keeps to the first way that it finds.
 fn looks_around(group: &[u8]) -> bool {
-    [&b"(?="[..], b"(?!", b"(?<=", b"(?<!", b"(?>", b"(?("].iter().any(|mark| group.starts_with(mark))
+    [&b"(?="[..], b"(?!", b"(?<=", b"(?<!", b"(?>", b"(?("]
+        .iter()
+        .any(|mark| group.starts_with(mark))
 }
 
-/// Bytes of an escape, with the name or number that it has in braces: `\p{L}`. What is in those of others is how often.
+/// Bytes of an escape, with the name or number that it has in braces: `\p{L}`. What is in those of
+/// others is how often.
 fn escape(text: &[u8]) -> usize {
     match text {
-        [_, b'p' | b'P' | b'x' | b'u' | b'U' | b'k', b'{', ..] => text.iter().position(|&byte| byte == b'}').map_or(2, |end| end + 1),
+        [_, b'p' | b'P' | b'x' | b'u' | b'U' | b'k', b'{', ..] => {
+            text.iter().position(|&byte| byte == b'}').map_or(2, |end| end + 1)
+        }
         _ => 2,
     }
 }
@@ -140,7 +162,9 @@ fn class(text: &[u8]) -> usize {
             b'\\' => at += 1,
             b'[' => depth += 1,
             // The first character of a class may be a bracket.
-            b']' if !matches!(&text[..at], [.., b'['] | [.., b'[', b'^']) => depth = depth.saturating_sub(1),
+            b']' if !matches!(&text[..at], [.., b'['] | [.., b'[', b'^']) => {
+                depth = depth.saturating_sub(1)
+            }
             _ => {}
         }
         at += 1;
@@ -151,14 +175,20 @@ fn class(text: &[u8]) -> usize {
     at
 }
 
-/// Bytes of a repetition with its mark for the shortest or the only one; how many times it says, if it does; whether that may vary.
+/// Bytes of a repetition with its mark for the shortest or the only one; how many times it says, if
+/// it does; whether that may vary.
 fn repetition(text: &[u8]) -> (usize, usize, bool) {
     let end = match text[0] {
         b'{' => text.iter().position(|&byte| byte == b'}').map_or(1, |end| end + 1),
         _ => 1,
     };
-    let numbers = text[..end].split(|byte| !byte.is_ascii_digit()).filter_map(|digits| std::str::from_utf8(digits).ok());
-    let times = numbers.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(usize::MAX)).max();
+    let numbers = text[..end]
+        .split(|byte| !byte.is_ascii_digit())
+        .filter_map(|digits| std::str::from_utf8(digits).ok());
+    let times = numbers
+        .filter(|digits| !digits.is_empty())
+        .map(|digits| digits.parse().unwrap_or(usize::MAX))
+        .max();
     let marks = usize::from(matches!(text.get(end), Some(b'?' | b'+')));
     (end + marks, times.unwrap_or(1), text[0] != b'{' || text[..end].contains(&b','))
 }
@@ -192,7 +222,10 @@ mod tests {
         for (pattern, refused) in rows {
             let found = check(&pattern).err().map(|error| error.message);
             assert_eq!(found.is_some(), refused.is_some(), "{pattern:.60}: {found:?}");
-            assert!(refused.is_none_or(|words| found.as_ref().unwrap().contains(words)), "{pattern:.60}: {found:?}");
+            assert!(
+                refused.is_none_or(|words| found.as_ref().unwrap().contains(words)),
+                "{pattern:.60}: {found:?}"
+            );
         }
     }
 }

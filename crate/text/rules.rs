@@ -1,25 +1,33 @@
-//! What is done to a text before the vocabulary sees it: a tokenizer's rules, each a step of the library's, from their JSON.
+//! What is done to a text before the vocabulary sees it: a tokenizer's rules, each a step of the
+//! library's, from their JSON.
 //!
-//! The library reads them too, but its readers take all rules that there are and bring each of them into the module that a phone
-//! fetches. Those that BPE tokenizers have are read here. A tokenizer's file is a stranger's: there are bounds to how many rules
-//! it has and to what a pattern may ask for, looked at before the library builds anything.
+//! The library reads them too, but its readers take all rules that there are and bring each of them
+//! into the module that a phone fetches. Those that BPE tokenizers have are read here. A
+//! tokenizer's file is a stranger's: there are bounds to how many rules it has and to what a
+//! pattern may ask for, looked at before the library builds anything.
 
 use serde_json::Value;
 use tokenizers::normalizers::replace::{Replace, ReplacePattern};
-use tokenizers::normalizers::{self, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Strip, StripAccents};
+use tokenizers::normalizers::{
+    self, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Strip, StripAccents,
+};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::punctuation::Punctuation;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{AddedToken, NormalizedString, Normalizer, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
+use tokenizers::{
+    AddedToken, NormalizedString, Normalizer, PreTokenizedString, PreTokenizer,
+    SplitDelimiterBehavior,
+};
 
 use super::pattern;
 use super::tokenizer::bad;
 use super::tokens::Spelling;
 use crate::error::{Code, Error, Result, fail};
 
-/// More steps than any tokenizer has, and as many of the largest patterns that the library compiles as memory is for.
+/// More steps than any tokenizer has, and as many of the largest patterns that the library compiles
+/// as memory is for.
 const MOST_STEPS: usize = 16;
 
 /// How many times as long replacements may make a text. Those in use make a space three bytes.
@@ -51,7 +59,9 @@ impl Normalizers {
 
 impl PreTokenizers {
     pub fn read(rules: &Value) -> Result<PreTokenizers> {
-        Ok(PreTokenizers(steps(rules, "pretokenizers")?.into_iter().map(pre_tokenizer).collect::<Result<_>>()?))
+        Ok(PreTokenizers(
+            steps(rules, "pretokenizers")?.into_iter().map(pre_tokenizer).collect::<Result<_>>()?,
+        ))
     }
 }
 
@@ -67,14 +77,17 @@ impl PreTokenizer for PreTokenizers {
     }
 }
 
-/// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the decoder says both.
+/// How tokens spell bytes, and whether a text starts with a space that stands for nothing: the
+/// decoder says both.
 pub(super) fn spelling(decoder: &Value) -> Result<(Spelling, bool)> {
     let mut found = (None, false);
     for step in steps(decoder, "decoders")? {
         match kind(step) {
             "ByteLevel" => found.0 = Some(Spelling::ByteLevel),
             "ByteFallback" => found.0 = Some(Spelling::Pieces),
-            "Metaspace" => found = (Some(Spelling::Pieces), prepend_scheme(step)? != PrependScheme::Never),
+            "Metaspace" => {
+                found = (Some(Spelling::Pieces), prepend_scheme(step)? != PrependScheme::Never)
+            }
             "Strip" => found.1 |= step["content"] == " " && step["start"].as_u64() > Some(0),
             "Fuse" | "Replace" => {}
             other => return unknown(other),
@@ -83,12 +96,17 @@ pub(super) fn spelling(decoder: &Value) -> Result<(Spelling, bool)> {
     match found {
         (Some(spelling), strips) => Ok((spelling, strips)),
         (None, _) => {
-            fail!(Code::BadTokenizer, "this tokenizer's decoder is neither byte-level nor SentencePiece, the two kinds that are read")
+            fail!(
+                Code::BadTokenizer,
+                "this tokenizer's decoder is neither byte-level nor SentencePiece, the two kinds \
+                    that are read"
+            )
         }
     }
 }
 
-/// A token that is found in a text before anything else is done to it. What is not said about it is as the library has it.
+/// A token that is found in a text before anything else is done to it. What is not said about it is
+/// as the library has it.
 pub(super) fn added_token(json: &Value) -> Option<AddedToken> {
     let flag = |name: &str| json[name].as_bool().unwrap_or_default();
     let special = flag("special");
@@ -111,10 +129,15 @@ pub(super) fn steps<'a>(rule: &'a Value, list: &str) -> Result<Vec<&'a Value>> {
     while let Some(next) = left.pop() {
         seen += 1;
         if seen > MOST_STEPS {
-            fail!(Code::BadTokenizer, "the tokenizer has more than {MOST_STEPS} {list}; its file is damaged");
+            fail!(
+                Code::BadTokenizer,
+                "the tokenizer has more than {MOST_STEPS} {list}; its file is damaged"
+            );
         }
         match kind(next) {
-            "Sequence" => left.extend(next[list].as_array().ok_or_else(|| lacks(next, list))?.iter().rev()),
+            "Sequence" => {
+                left.extend(next[list].as_array().ok_or_else(|| lacks(next, list))?.iter().rev())
+            }
             _ => found.push(next),
         }
     }
@@ -127,10 +150,15 @@ fn check_growth(steps: &[&Value]) -> Result<()> {
     for step in steps {
         let length = |text: &Value| text.as_str().map_or(0, str::len);
         if kind(step) == "Replace" {
-            // What a regular expression matches may be as short as nothing, which is between any two letters.
+            // What a regular expression matches may be as short as nothing, which is between any
+            // two letters.
             let replaced = length(&step["pattern"]["String"]);
             let by = length(&step["content"]);
-            growth = growth.saturating_mul(if replaced == 0 { by + 1 } else { by.div_ceil(replaced).max(1) });
+            growth = growth.saturating_mul(if replaced == 0 {
+                by + 1
+            } else {
+                by.div_ceil(replaced).max(1)
+            });
         }
         let prepended = length(&step["prepend"]);
         if growth > MOST_GROWTH || prepended > LONGEST_PREPENDED {
@@ -152,7 +180,9 @@ fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {
         "NFKD" => Box::new(NFKD),
         "Lowercase" => Box::new(Lowercase),
         "StripAccents" => Box::new(StripAccents),
-        "Strip" => Box::new(Strip::new(flag(rule, "strip_left", None)?, flag(rule, "strip_right", None)?)),
+        "Strip" => {
+            Box::new(Strip::new(flag(rule, "strip_left", None)?, flag(rule, "strip_right", None)?))
+        }
         "Prepend" => Box::new(Prepend::new(text(rule, "prepend")?.to_owned())),
         "Replace" => {
             let pattern = match pattern_of(rule)? {
@@ -168,14 +198,25 @@ fn normalizer(rule: &Value) -> Result<Box<dyn Normalizer + Send + Sync>> {
 
 fn pre_tokenizer(rule: &Value) -> Result<Box<dyn PreTokenizer + Send + Sync>> {
     Ok(match kind(rule) {
-        "ByteLevel" => Box::new(ByteLevel::new(flag(rule, "add_prefix_space", None)?, true, flag(rule, "use_regex", Some(true))?)),
+        "ByteLevel" => Box::new(ByteLevel::new(
+            flag(rule, "add_prefix_space", None)?,
+            true,
+            flag(rule, "use_regex", Some(true))?,
+        )),
         "Split" => {
-            let split = Split::new(pattern_of(rule)?, behavior(rule, None)?, flag(rule, "invert", None)?);
+            let split =
+                Split::new(pattern_of(rule)?, behavior(rule, None)?, flag(rule, "invert", None)?);
             Box::new(split.map_err(cannot_be_built)?)
         }
-        "Metaspace" => Box::new(Metaspace::new(character(rule, "replacement")?, prepend_scheme(rule)?, flag(rule, "split", Some(true))?)),
+        "Metaspace" => Box::new(Metaspace::new(
+            character(rule, "replacement")?,
+            prepend_scheme(rule)?,
+            flag(rule, "split", Some(true))?,
+        )),
         "Digits" => Box::new(Digits::new(flag(rule, "individual_digits", None)?)),
-        "Punctuation" => Box::new(Punctuation::new(behavior(rule, Some(SplitDelimiterBehavior::Isolated))?)),
+        "Punctuation" => {
+            Box::new(Punctuation::new(behavior(rule, Some(SplitDelimiterBehavior::Isolated))?))
+        }
         other => return unknown(other),
     })
 }
@@ -217,7 +258,10 @@ fn pattern_of(rule: &Value) -> Result<SplitPattern> {
     }
 }
 
-fn behavior(rule: &Value, default: Option<SplitDelimiterBehavior>) -> Result<SplitDelimiterBehavior> {
+fn behavior(
+    rule: &Value,
+    default: Option<SplitDelimiterBehavior>,
+) -> Result<SplitDelimiterBehavior> {
     match rule["behavior"].as_str() {
         Some("Removed") => Some(SplitDelimiterBehavior::Removed),
         Some("Isolated") => Some(SplitDelimiterBehavior::Isolated),
@@ -243,7 +287,11 @@ fn prepend_scheme(rule: &Value) -> Result<PrependScheme> {
 }
 
 fn lacks(rule: &Value, name: &str) -> Error {
-    bad(format!("the tokenizer's rules are damaged: the {name} of {:?} cannot be read; fetch the tokenizer again", kind(rule)))
+    bad(format!(
+        "the tokenizer's rules are damaged: the {name} of {:?} cannot be read; fetch the \
+            tokenizer again",
+        kind(rule)
+    ))
 }
 
 fn cannot_be_built(error: tokenizers::Error) -> Error {
@@ -251,7 +299,11 @@ fn cannot_be_built(error: tokenizers::Error) -> Error {
 }
 
 fn unknown<T>(kind: &str) -> Result<T> {
-    fail!(Code::BadTokenizer, "the tokenizer's rules hold {kind:?}, which BPE tokenizers of the models that we run do not have")
+    fail!(
+        Code::BadTokenizer,
+        "the tokenizer's rules hold {kind:?}, which BPE tokenizers of the models that we run do \
+            not have"
+    )
 }
 
 #[cfg(test)]
@@ -268,13 +320,15 @@ mod tests {
     fn cut(rules: &impl PreTokenizer, text: &str) -> Vec<String> {
         let mut cut = PreTokenizedString::from(text);
         rules.pre_tokenize(&mut cut).unwrap();
-        cut.get_splits(OffsetReferential::Normalized, OffsetType::Byte).into_iter().map(|(word, _, _)| word.to_owned()).collect()
+        cut.get_splits(OffsetReferential::Normalized, OffsetType::Byte)
+            .into_iter()
+            .map(|(word, _, _)| word.to_owned())
+            .collect()
     }
 
     #[test]
     fn words_are_cut_as_by_the_library_that_reads_its_rules_itself() {
-        let split =
-            |behavior: &str, invert| json!({"type": "Split", "pattern": {"Regex": "\\d|e"}, "behavior": behavior, "invert": invert});
+        let split = |behavior: &str, invert| json!({"type": "Split", "pattern": {"Regex": "\\d|e"}, "behavior": behavior, "invert": invert});
         let rules = [
             json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}),
             json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}),
@@ -321,7 +375,8 @@ mod tests {
             let reference: NormalizerWrapper = serde_json::from_value(rule.clone()).unwrap();
             let ours = Normalizers::read(&rule).unwrap();
             for text in TEXTS {
-                let (mut left, mut right) = (NormalizedString::from(text), NormalizedString::from(text));
+                let (mut left, mut right) =
+                    (NormalizedString::from(text), NormalizedString::from(text));
                 ours.normalize(&mut left).unwrap();
                 reference.normalize(&mut right).unwrap();
                 assert_eq!(left.get(), right.get(), "{rule}: {text:?}");

@@ -1,9 +1,10 @@
-//! From a row of logits to the next token: processors (bias, penalties), filters (top-k, top-p, min-p, typical-p), one draw.
+//! From a row of logits to the next token: processors (bias, penalties), filters (top-k, top-p,
+//! min-p, typical-p), one draw.
 //!
-//! The order is transformers': logit bias, repetition, presence and frequency penalties, temperature, top-k, top-p, min-p,
-//! typical-p.
-//! The repetition penalty looks at the prompt and at what was generated, as in transformers; presence and frequency
-//! penalties look at what was generated only, as in OpenAI's interface.
+//! The order is transformers': logit bias, repetition, presence and frequency penalties,
+//! temperature, top-k, top-p, min-p, typical-p. The repetition penalty looks at the prompt and at
+//! what was generated, as in transformers; presence and frequency penalties look at what was
+//! generated only, as in OpenAI's interface.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -25,17 +26,20 @@ pub struct Sampling {
     /// Keep the k most probable tokens; 0 and -1 keep all.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_k: usize,
-    /// Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
+    /// Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most
+    /// probable alone, at 1 all.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub top_p: f32,
     /// Keep tokens at least this fraction as probable as the most probable; 0 keeps all.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub min_p: f32,
-    /// Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to what is to be expected, the fewest whose
-    /// probabilities reach this sum; 1 keeps all. Locally typical sampling (Meister and others, 2022).
+    /// Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to
+    /// what is to be expected, the fewest whose probabilities reach this sum; 1 keeps all. Locally
+    /// typical sampling (Meister and others, 2022).
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub typical_p: f32,
-    /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+    /// Divides a positive logit, multiplies a negative one, of every token seen in the prompt or
+    /// generated; 1 changes nothing.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub repetition_penalty: f32,
     /// Taken off the logit of every token generated before; 0 changes nothing.
@@ -47,7 +51,8 @@ pub struct Sampling {
     /// Added to the logits of single tokens, by id.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub logit_bias: BTreeMap<u32, f32>,
-    /// The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
+    /// The same seed gives the same text on the same backend. It may be negative; without one a
+    /// fresh one is taken.
     pub seed: Option<u64>,
 }
 
@@ -83,7 +88,8 @@ impl Sampling {
         "seed",
     ];
 
-    /// Of a request: a seed may be negative, and -1 stands for all as 0 does. What is left out is as it is by default.
+    /// Of a request: a seed may be negative, and -1 stands for all as 0 does. What is left out is
+    /// as it is by default.
     ///
     /// # Errors
     /// [`Code::BadOption`], naming the option, its value and what it may be.
@@ -95,9 +101,17 @@ impl Sampling {
             top_p: given.number("top_p", SHARE, default.top_p)?,
             min_p: given.number("min_p", SHARE, default.min_p)?,
             typical_p: given.number("typical_p", SHARE, default.typical_p)?,
-            repetition_penalty: given.number("repetition_penalty", POSITIVE, default.repetition_penalty)?,
+            repetition_penalty: given.number(
+                "repetition_penalty",
+                POSITIVE,
+                default.repetition_penalty,
+            )?,
             presence_penalty: given.number("presence_penalty", NUMBER, default.presence_penalty)?,
-            frequency_penalty: given.number("frequency_penalty", NUMBER, default.frequency_penalty)?,
+            frequency_penalty: given.number(
+                "frequency_penalty",
+                NUMBER,
+                default.frequency_penalty,
+            )?,
             logit_bias: given.get("logit_bias").map(logit_bias).transpose()?.unwrap_or_default(),
             seed: given.whole("seed", SEEDS, SEED)?.map(|seed| seed as u64),
         };
@@ -109,15 +123,24 @@ impl Sampling {
     /// # Errors
     /// What it must be, in words.
     pub fn parse_top_k(text: &str) -> std::result::Result<usize, String> {
-        text.parse().ok().filter(|&number: &i128| number >= -1).map(top_k).ok_or_else(|| format!("it must be {TOP_K}"))
+        text.parse()
+            .ok()
+            .filter(|&number: &i128| number >= -1)
+            .map(top_k)
+            .ok_or_else(|| format!("it must be {TOP_K}"))
     }
 
-    /// A seed as people write it. Clients of OpenAI's have signed ones: a negative one is the number with the same bits.
+    /// A seed as people write it. Clients of OpenAI's have signed ones: a negative one is the
+    /// number with the same bits.
     ///
     /// # Errors
     /// What it must be, in words.
     pub fn parse_seed(text: &str) -> std::result::Result<u64, String> {
-        text.parse().ok().filter(|seed| SEEDS.contains(seed)).map(|seed: i128| seed as u64).ok_or_else(|| format!("it must be {SEED}"))
+        text.parse()
+            .ok()
+            .filter(|seed| SEEDS.contains(seed))
+            .map(|seed: i128| seed as u64)
+            .ok_or_else(|| format!("it must be {SEED}"))
     }
 
     /// Whether every number is in its range.
@@ -130,7 +153,12 @@ impl Sampling {
             ("top_p", self.top_p, (0.0..=1.0).contains(&self.top_p), SHARE),
             ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), SHARE),
             ("typical_p", self.typical_p, (0.0..=1.0).contains(&self.typical_p), SHARE),
-            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, POSITIVE),
+            (
+                "repetition_penalty",
+                self.repetition_penalty,
+                self.repetition_penalty > 0.0,
+                POSITIVE,
+            ),
             ("presence_penalty", self.presence_penalty, true, NUMBER),
             ("frequency_penalty", self.frequency_penalty, true, NUMBER),
         ];
@@ -139,18 +167,26 @@ impl Sampling {
                 fail!(Code::BadOption, "{name} is {value}: it must be {range}");
             }
         }
-        if let Some((id, bias)) = self.logit_bias.iter().find(|(_, bias)| bias.is_nan() || **bias == f32::INFINITY) {
-            fail!(Code::BadOption, "logit_bias of token {id} is {bias}: it must be a number, or minus infinity to forbid the token");
+        if let Some((id, bias)) =
+            self.logit_bias.iter().find(|(_, bias)| bias.is_nan() || **bias == f32::INFINITY)
+        {
+            fail!(
+                Code::BadOption,
+                "logit_bias of token {id} is {bias}: it must be a number, or minus infinity to \
+                    forbid the token"
+            );
         }
         Ok(())
     }
 
-    /// Whether a device that draws knows all these rules. Which tokens are typical takes an order that no kernel makes.
+    /// Whether a device that draws knows all these rules. Which tokens are typical takes an order
+    /// that no kernel makes.
     pub fn is_for_devices(&self) -> bool {
         self.typical_p >= 1.0
     }
 
-    /// Whether the choice is the largest logit as it stands, so that a device may make it without the logits leaving it.
+    /// Whether the choice is the largest logit as it stands, so that a device may make it without
+    /// the logits leaving it.
     pub fn is_plain_argmax(&self) -> bool {
         self.temperature == 0.0
             && self.repetition_penalty == 1.0
@@ -177,14 +213,22 @@ fn logit_bias(json: &Value) -> Result<BTreeMap<u32, f32>> {
     let Value::Object(biases) = json else {
         fail!(
             Code::BadOption,
-            "logit_bias is {}: it must be an object of numbers by the ids of tokens, such as {{\"17\": -100}}",
+            "logit_bias is {}: it must be an object of numbers by the ids of tokens, such as \
+                {{\"17\": -100}}",
             short(json)
         );
     };
     let read = |(id, bias): (&String, &Value)| {
-        let number = if bias == "-Infinity" { Some(f32::NEG_INFINITY) } else { bias.as_f64().map(|bias| bias as f32) };
+        let number = if bias == "-Infinity" {
+            Some(f32::NEG_INFINITY)
+        } else {
+            bias.as_f64().map(|bias| bias as f32)
+        };
         id.parse().ok().zip(number).ok_or_else(|| {
-            let why = format!("logit_bias of token {id:?} is {}: it must be a number, under the id of a token", short(bias));
+            let why = format!(
+                "logit_bias of token {id:?} is {}: it must be a number, under the id of a token",
+                short(bias)
+            );
             Error::new(Code::BadOption, why)
         })
     };
@@ -214,11 +258,16 @@ pub struct Sampler {
 
 impl Sampler {
     /// A sampler for one answer. `never` are the ids that must not be chosen: padding, see
-    /// [`Tokenizer::padding`](super::Tokenizer::padding). `fresh_seed` counts when `sampling` has no seed.
+    /// [`Tokenizer::padding`](super::Tokenizer::padding). `fresh_seed` counts when `sampling` has
+    /// no seed.
     ///
     /// # Errors
     /// [`Code::BadOption`], as [`Sampling::validate`].
-    pub fn new(sampling: &Sampling, never: impl IntoIterator<Item = u32>, fresh_seed: u64) -> Result<Sampler> {
+    pub fn new(
+        sampling: &Sampling,
+        never: impl IntoIterator<Item = u32>,
+        fresh_seed: u64,
+    ) -> Result<Sampler> {
         sampling.validate()?;
         Ok(Sampler {
             sampling: sampling.clone(),
@@ -237,7 +286,8 @@ impl Sampler {
         }
     }
 
-    /// Notes a token as generated. [`Sampler::sample`] does so itself: this is for tokens chosen elsewhere.
+    /// Notes a token as generated. [`Sampler::sample`] does so itself: this is for tokens chosen
+    /// elsewhere.
     pub fn accept(&mut self, id: u32) {
         *self.seen.entry(id).or_default() += 1;
         self.chosen += 1;
@@ -263,10 +313,11 @@ impl Sampler {
         self.chosen
     }
 
-    /// Chooses the next token and notes it. `logits` is one row, indexed by id; it is used as scratch.
+    /// Chooses the next token and notes it. `logits` is one row, indexed by id; it is used as
+    /// scratch.
     ///
-    /// Among equals the lowest id wins; NaN counts as impossible. Where nothing is possible, it is the lowest id that is
-    /// not padding.
+    /// Among equals the lowest id wins; NaN counts as impossible. Where nothing is possible, it is
+    /// the lowest id that is not padding.
     pub fn sample(&mut self, logits: &mut [f32]) -> u32 {
         self.process(logits);
         let id = self.choose(logits);
@@ -287,7 +338,11 @@ impl Sampler {
         }
         for (&id, &generated) in &self.seen {
             let Some(logit) = logits.get_mut(id as usize) else { continue };
-            *logit = if *logit > 0.0 { *logit / s.repetition_penalty } else { *logit * s.repetition_penalty };
+            *logit = if *logit > 0.0 {
+                *logit / s.repetition_penalty
+            } else {
+                *logit * s.repetition_penalty
+            };
             if generated > 0 {
                 *logit -= s.presence_penalty + s.frequency_penalty * generated as f32;
             }
@@ -319,7 +374,11 @@ impl Sampler {
     /// The candidates: every token whose probability is more than nothing.
     fn fill(&mut self, logits: &[f32], max: f32) {
         let temperature = self.sampling.temperature;
-        let weigh = |(id, &logit): (usize, &f32)| Candidate { id: id as u32, logit, weight: ((logit - max) / temperature).exp() };
+        let weigh = |(id, &logit): (usize, &f32)| Candidate {
+            id: id as u32,
+            logit,
+            weight: ((logit - max) / temperature).exp(),
+        };
         self.candidates.clear();
         self.candidates.extend(logits.iter().enumerate().map(weigh).filter(|c| c.weight > 0.0));
     }
@@ -337,7 +396,8 @@ impl Sampler {
             return;
         }
         let enough = self.total() * f64::from(self.sampling.top_p);
-        // A token below this share of what may be left out cannot be needed: sorting the rest is much less work.
+        // A token below this share of what may be left out cannot be needed: sorting the rest is
+        // much less work.
         let least = (self.total() - enough) / self.candidates.len() as f64;
         self.candidates.retain(|c| f64::from(c.weight) >= least * 0.999_999);
         self.candidates.sort_unstable_by(likelier);
@@ -356,7 +416,8 @@ impl Sampler {
         }
         let total = self.total();
         let surprise = |c: &Candidate| total.ln() - f64::from(c.weight).ln();
-        let expected = self.candidates.iter().map(|c| f64::from(c.weight) / total * surprise(c)).sum::<f64>();
+        let expected =
+            self.candidates.iter().map(|c| f64::from(c.weight) / total * surprise(c)).sum::<f64>();
         let distance = |c: &Candidate| (surprise(c) - expected).abs();
         self.candidates.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)));
         let (enough, mut sum) = (total * f64::from(self.sampling.typical_p), 0.0);

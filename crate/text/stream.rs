@@ -1,8 +1,9 @@
 //! From token ids to pieces of text that may be shown at once.
 //!
-//! A token is bytes, not characters: the end of a character may come with the next token, and the end of a stop string
-//! too. A [`TextStream`] holds back what is not certain yet, and no more. The pieces, joined, are the decoded text up to
-//! the first stop string, however the bytes were cut into tokens.
+//! A token is bytes, not characters: the end of a character may come with the next token, and the
+//! end of a stop string too. A [`TextStream`] holds back what is not certain yet, and no more. The
+//! pieces, joined, are the decoded text up to the first stop string, however the bytes were cut
+//! into tokens.
 
 use super::Tokenizer;
 
@@ -20,8 +21,8 @@ pub struct TextStream {
 }
 
 impl TextStream {
-    /// A stream whose first token begins a text: a leading space that stands for nothing is dropped, where this tokenizer
-    /// has one. Empty stop strings are passed over.
+    /// A stream whose first token begins a text: a leading space that stands for nothing is
+    /// dropped, where this tokenizer has one. Empty stop strings are passed over.
     pub fn new(tokenizer: &Tokenizer, stops: &[String]) -> TextStream {
         TextStream { at_start: tokenizer.strips_leading_space(), ..TextStream::continuing(stops) }
     }
@@ -32,8 +33,8 @@ impl TextStream {
         TextStream { stops, bytes: Vec::new(), held: String::new(), at_start: false, stopped: None }
     }
 
-    /// Takes the next token and returns the text that has become certain, often none. Special tokens, and ids that have
-    /// no token, are not text.
+    /// Takes the next token and returns the text that has become certain, often none. Special
+    /// tokens, and ids that have no token, are not text.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
         match tokenizer.token_bytes(id) {
             Some(bytes) if !tokenizer.is_special(id) => self.push_bytes(bytes),
@@ -64,8 +65,8 @@ impl TextStream {
         self.stopped.map(|i| self.stops[i].as_str())
     }
 
-    /// Ends the stream and returns the text that was held back: no stop string can come any more, and a character that is
-    /// not whole is U+FFFD.
+    /// Ends the stream and returns the text that was held back: no stop string can come any more,
+    /// and a character that is not whole is U+FFFD.
     pub fn finish(&mut self) -> String {
         if self.stopped.is_some() {
             return String::new();
@@ -103,13 +104,15 @@ impl TextStream {
 
     /// Adds characters to what is held, and returns what no stop string can begin in any more.
     ///
-    /// The stop string that is complete first counts, and of those that end together the longest: so it does not matter
-    /// how the text was cut.
+    /// The stop string that is complete first counts, and of those that end together the longest:
+    /// so it does not matter how the text was cut.
     fn certain(&mut self, text: &str) -> String {
         let mut out = String::new();
         for c in text.chars() {
             self.held.push(c);
-            let complete = (0..self.stops.len()).filter(|&i| self.held.ends_with(&self.stops[i])).max_by_key(|&i| self.stops[i].len());
+            let complete = (0..self.stops.len())
+                .filter(|&i| self.held.ends_with(&self.stops[i]))
+                .max_by_key(|&i| self.stops[i].len());
             if let Some(i) = complete {
                 self.held.truncate(self.held.len() - self.stops[i].len());
                 out.push_str(&std::mem::take(&mut self.held));
@@ -125,7 +128,11 @@ impl TextStream {
     /// How many bytes at the end of what is held are the beginning of a stop string.
     fn longest_beginning(&self) -> usize {
         let begins = |tail: &str| self.stops.iter().any(|stop| stop.starts_with(tail));
-        let (start, _) = self.held.char_indices().find(|(i, _)| begins(&self.held[*i..])).unwrap_or((self.held.len(), ' '));
+        let (start, _) = self
+            .held
+            .char_indices()
+            .find(|(i, _)| begins(&self.held[*i..]))
+            .unwrap_or((self.held.len(), ' '));
         self.held.len() - start
     }
 }

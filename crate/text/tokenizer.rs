@@ -1,7 +1,8 @@
 //! Text to token ids and back.
 //!
-//! Encoding is Hugging Face's `tokenizers`; decoding is our own table of bytes, so that a stream of ids becomes text exactly
-//! and in constant time a token. A tokenizer comes from either of two sources, which both end in the same [`Parts`].
+//! Encoding is Hugging Face's `tokenizers`; decoding is our own table of bytes, so that a stream of
+//! ids becomes text exactly and in constant time a token. A tokenizer comes from either of two
+//! sources, which both end in the same [`Parts`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +22,21 @@ use super::tokens::{Entry, Kind, Spelling, TokenTable};
 use super::vocabulary::Vocabulary;
 use crate::error::{Code, Error, Result, fail};
 
-/// Tokens after which a turn is over, in the models that we read. They count where the vocabulary holds them as special.
-const END_OF_TURN: [&str; 8] =
-    ["<|end|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "</s>"];
+/// Tokens after which a turn is over, in the models that we read. They count where the vocabulary
+/// holds them as special.
+const END_OF_TURN: [&str; 8] = [
+    "<|end|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<end_of_turn>",
+    "</s>",
+];
 
-/// Bytes of white space in a row: on twice as many the library's regular expressions give up, and the text is lost
-/// without a word.
+/// Bytes of white space in a row: on twice as many the library's regular expressions give up, and
+/// the text is lost without a word.
 const MAX_BLANK: usize = 500_000;
 
 /// Bytes of all added tokens together, ten times what any vocabulary has.
@@ -66,15 +76,17 @@ pub(super) struct Parts {
     pub suffix: Vec<u32>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
-    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they are written.
+    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they
+    /// are written.
     pub named: Vec<(String, String)>,
 }
 
 impl Tokenizer {
-    /// From a Hugging Face `tokenizer.json` and, where there is one, the parsed `tokenizer_config.json` beside it.
+    /// From a Hugging Face `tokenizer.json` and, where there is one, the parsed
+    /// `tokenizer_config.json` beside it.
     ///
-    /// The configuration names the BOS and EOS tokens, and its `add_bos_token` and `add_eos_token`, when present, overrule
-    /// what the JSON file puts around a text.
+    /// The configuration names the BOS and EOS tokens, and its `add_bos_token` and `add_eos_token`,
+    /// when present, overrule what the JSON file puts around a text.
     ///
     /// # Errors
     /// [`Code::BadTokenizer`]: not JSON, not a BPE model, or one that contradicts itself.
@@ -85,7 +97,8 @@ impl Tokenizer {
     /// From what a GGUF file's metadata hold.
     ///
     /// # Errors
-    /// [`Code::BadTokenizer`]: a model or pre-tokenizer that we do not read, or lists that contradict each other.
+    /// [`Code::BadTokenizer`]: a model or pre-tokenizer that we do not read, or lists that
+    /// contradict each other.
     pub fn from_vocabulary(vocabulary: Vocabulary) -> Result<Tokenizer> {
         Tokenizer::from_parts(vocabulary.into_parts()?)
     }
@@ -94,14 +107,23 @@ impl Tokenizer {
         let (spelling, strips_leading_space) = spelling(&parts.rules.decoder)?;
         let added: usize = parts.added.iter().map(|(_, token)| token.content.len()).sum();
         if added > MAX_ADDED {
-            fail!(Code::BadTokenizer, "the tokenizer's added tokens have {added} bytes, and {MAX_ADDED} are the most that we read");
+            fail!(
+                Code::BadTokenizer,
+                "the tokenizer's added tokens have {added} bytes, and {MAX_ADDED} are the most \
+                    that we read"
+            );
         }
-        // The library numbers added tokens itself; in the model's vocabulary they keep the ids that the file gives them.
+        // The library numbers added tokens itself; in the model's vocabulary they keep the ids that
+        // the file gives them.
         for (id, token) in &parts.added {
             if let Some(other) = parts.vocab.insert(token.content.clone(), *id)
                 && other != *id
             {
-                fail!(Code::BadTokenizer, "token {:?} has both id {other} and id {id}; the tokenizer's file is damaged", token.content);
+                fail!(
+                    Code::BadTokenizer,
+                    "token {:?} has both id {other} and id {id}; the tokenizer's file is damaged",
+                    token.content
+                );
             }
         }
         let tokens = token_table(&parts, spelling)?;
@@ -109,11 +131,19 @@ impl Tokenizer {
         if let Some(unk) = &parts.unk_token
             && !parts.vocab.contains_key(unk)
         {
-            fail!(Code::BadTokenizer, "the unknown token {unk:?} is not in the vocabulary; the tokenizer's file is damaged");
+            fail!(
+                Code::BadTokenizer,
+                "the unknown token {unk:?} is not in the vocabulary; the tokenizer's file is \
+                    damaged"
+            );
         }
         for id in parts.prefix.iter().chain(&parts.suffix).chain(&parts.bos).chain(&parts.eos) {
             if tokens.kind(*id) == Kind::Absent {
-                fail!(Code::BadTokenizer, "id {id}, which begins or ends a text, has no token; the tokenizer's file is damaged");
+                fail!(
+                    Code::BadTokenizer,
+                    "id {id}, which begins or ends a text, has no token; the tokenizer's file is \
+                        damaged"
+                );
             }
         }
         Ok(Tokenizer {
@@ -132,18 +162,20 @@ impl Tokenizer {
 
     /// The ids of `text`. Special tokens written in the text are recognised.
     ///
-    /// `add_special` adds BOS and EOS, if the tokenizer's own configuration does so: leave it off for a chat template's
-    /// output, which writes its own. A byte that the vocabulary has no token for is left out, as the reference does.
+    /// `add_special` adds BOS and EOS, if the tokenizer's own configuration does so: leave it off
+    /// for a chat template's output, which writes its own. A byte that the vocabulary has no token
+    /// for is left out, as the reference does.
     ///
     /// # Errors
-    /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row; [`Code::BadTokenizer`], if the
-    /// tokenizer's rules fail on the text.
+    /// [`Code::PromptTooLong`], if half a million bytes of white space stand in a row;
+    /// [`Code::BadTokenizer`], if the tokenizer's rules fail on the text.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
         let ids = self.encode_prompt(&Prompt::plain(text))?;
         Ok(if add_special { [&self.prefix, &ids[..], &self.suffix].concat() } else { ids })
     }
 
-    /// The ids of a rendered conversation: the template's control tokens are recognised, those that a message spells stay text.
+    /// The ids of a rendered conversation: the template's control tokens are recognised, those that
+    /// a message spells stay text.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -157,11 +189,13 @@ impl Tokenizer {
     /// # Errors
     /// [`Code::PromptTooLong`]. What passes may be too long all the same.
     pub fn check_room(&self, prompt: &Prompt, ctx_len: usize) -> Result<()> {
-        let least = self.least.as_ref().map_or(0, |least| least.tokens(&prompt.marked, prompt.mark));
+        let least =
+            self.least.as_ref().map_or(0, |least| least.tokens(&prompt.marked, prompt.mark));
         if least > ctx_len {
             fail!(
                 Code::PromptTooLong,
-                "the prompt has {} bytes, which are {least} tokens at the least, and the context holds {ctx_len}",
+                "the prompt has {} bytes, which are {least} tokens at the least, and the context \
+                    holds {ctx_len}",
                 prompt.text().len();
                 "shorten it or load with a longer context"
             );
@@ -169,7 +203,8 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control tokens out.
+    /// The text of `ids`; bytes that are not UTF-8 become U+FFFD. `skip_special` leaves control
+    /// tokens out.
     ///
     /// # Errors
     /// [`Code::BadToken`] for an id that no token has.
@@ -177,17 +212,26 @@ impl Tokenizer {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
             let Some(token) = self.token_bytes(id) else {
-                fail!(Code::BadToken, "id {id} has no token: the vocabulary holds {} ids", self.vocab_len());
+                fail!(
+                    Code::BadToken,
+                    "id {id} has no token: the vocabulary holds {} ids",
+                    self.vocab_len()
+                );
             };
             if !(skip_special && self.is_special(id)) {
                 bytes.extend_from_slice(token);
             }
         }
-        let text = if self.strips_leading_space { bytes.strip_prefix(b" ").unwrap_or(&bytes) } else { &bytes };
+        let text = if self.strips_leading_space {
+            bytes.strip_prefix(b" ").unwrap_or(&bytes)
+        } else {
+            &bytes
+        };
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
-    /// The raw bytes that a token stands for (a control token's are its name), or `None` when no token has this id.
+    /// The raw bytes that a token stands for (a control token's are its name), or `None` when no
+    /// token has this id.
     pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
         self.tokens.bytes(id)
     }
@@ -207,7 +251,8 @@ impl Tokenizer {
         (0..vocab_size as u32).filter(|&id| self.is_padding(id))
     }
 
-    /// The id of the token that is written exactly so: `<|end|>`, or `Ġthe` in a byte-level vocabulary.
+    /// The id of the token that is written exactly so: `<|end|>`, or `Ġthe` in a byte-level
+    /// vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.encoder.model.token_to_id(token)
     }
@@ -229,10 +274,12 @@ impl Tokenizer {
 
     /// How a control token is written; empty for none.
     pub fn written(&self, id: Option<u32>) -> String {
-        String::from_utf8_lossy(id.and_then(|id| self.token_bytes(id)).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(id.and_then(|id| self.token_bytes(id)).unwrap_or_default())
+            .into_owned()
     }
 
-    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they are written.
+    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they
+    /// are written.
     pub fn named_tokens(&self) -> &[(String, String)] {
         &self.named
     }
@@ -240,13 +287,23 @@ impl Tokenizer {
     /// How added tokens are spelt.
     pub(super) fn spellings(&self) -> Spellings {
         let added = || self.encoder.added.by_id.values().filter(|token| !is_blank(token));
-        let spelt = |special: bool| added().filter(|token| token.special == special).map(|token| token.content.clone()).collect();
+        let spelt = |special: bool| {
+            added()
+                .filter(|token| token.special == special)
+                .map(|token| token.content.clone())
+                .collect()
+        };
         Spellings::new(spelt(true), spelt(false))
     }
 
-    /// Ids of the well-known end-of-turn tokens that this vocabulary holds, to be used beside `generation_config`'s own.
+    /// Ids of the well-known end-of-turn tokens that this vocabulary holds, to be used beside
+    /// `generation_config`'s own.
     pub fn end_of_turn_ids(&self) -> Vec<u32> {
-        END_OF_TURN.iter().filter_map(|name| self.id(name)).filter(|&id| self.is_special(id)).collect()
+        END_OF_TURN
+            .iter()
+            .filter_map(|name| self.id(name))
+            .filter(|&id| self.is_special(id))
+            .collect()
     }
 
     /// Whether a text begins with a space that stands for nothing, as SentencePiece's do.
@@ -254,7 +311,8 @@ impl Tokenizer {
         self.strips_leading_space
     }
 
-    /// The tokenizer as a Hugging Face `tokenizer.json`, which [`Tokenizer::from_json`] and other people's tools read.
+    /// The tokenizer as a Hugging Face `tokenizer.json`, which [`Tokenizer::from_json`] and other
+    /// people's tools read.
     ///
     /// # Errors
     /// [`Code::BadTokenizer`], should a part not serialise.
@@ -297,16 +355,26 @@ impl Tokenizer {
         added.into_iter().map(row).collect()
     }
 
-    /// What `add_special` does, as a `TemplateProcessing`; the pair template is required, though nobody uses it here.
+    /// What `add_special` does, as a `TemplateProcessing`; the pair template is required, though
+    /// nobody uses it here.
     fn post_processor(&self) -> Value {
         if self.prefix.is_empty() && self.suffix.is_empty() {
             return Value::Null;
         }
-        let special = |id: &u32| json!({"SpecialToken": {"id": self.written(Some(*id)), "type_id": 0}});
+        let special =
+            |id: &u32| json!({"SpecialToken": {"id": self.written(Some(*id)), "type_id": 0}});
         let around = |middle: &[Value]| -> Vec<Value> {
-            self.prefix.iter().map(special).chain(middle.iter().cloned()).chain(self.suffix.iter().map(special)).collect()
+            self.prefix
+                .iter()
+                .map(special)
+                .chain(middle.iter().cloned())
+                .chain(self.suffix.iter().map(special))
+                .collect()
         };
-        let (a, b) = (json!({"Sequence": {"id": "A", "type_id": 0}}), json!({"Sequence": {"id": "B", "type_id": 1}}));
+        let (a, b) = (
+            json!({"Sequence": {"id": "A", "type_id": 0}}),
+            json!({"Sequence": {"id": "B", "type_id": 1}}),
+        );
         let tokens: serde_json::Map<String, Value> = (self.prefix.iter().chain(&self.suffix))
             .map(|id| (self.written(Some(*id)), json!({"id": self.written(Some(*id)), "ids": [id], "tokens": [self.written(Some(*id))]})))
             .collect();
@@ -327,7 +395,8 @@ impl fmt::Debug for Tokenizer {
 /// Refuses a run of white space that is too long.
 fn check_blank(text: &str) -> Result<()> {
     if text.split(|c: char| !c.is_whitespace()).any(|blank| blank.len() > MAX_BLANK) {
-        fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a row"; "shorten it");
+        fail!(Code::PromptTooLong, "the text has more than {MAX_BLANK} bytes of white space in a \
+            row"; "shorten it");
     }
     Ok(())
 }
@@ -338,16 +407,29 @@ pub(super) fn bad(message: String) -> Error {
 }
 
 fn token_table(parts: &Parts, spelling: Spelling) -> Result<TokenTable> {
-    let model = parts.vocab.iter().map(|(text, &id)| Entry { id, text, added: false, special: false });
-    let added = parts.added.iter().map(|(id, token)| Entry { id: *id, text: &token.content, added: true, special: token.special });
+    let model =
+        parts.vocab.iter().map(|(text, &id)| Entry { id, text, added: false, special: false });
+    let added = parts.added.iter().map(|(id, token)| Entry {
+        id: *id,
+        text: &token.content,
+        added: true,
+        special: token.special,
+    });
     TokenTable::new(model.chain(added), spelling)
 }
 
-/// The library refuses merges of what is not in the vocabulary, but panics on one longer than every token.
+/// The library refuses merges of what is not in the vocabulary, but panics on one longer than every
+/// token.
 fn check_merges(vocab: &Vocab, merges: &Merges) -> Result<()> {
     let longest = vocab.keys().map(String::len).max().unwrap_or(0);
-    if let Some((left, right)) = merges.iter().find(|(left, right)| left.len() + right.len() > longest) {
-        fail!(Code::BadTokenizer, "the merge {left:?} + {right:?} is longer than any token; the tokenizer's file is damaged");
+    if let Some((left, right)) =
+        merges.iter().find(|(left, right)| left.len() + right.len() > longest)
+    {
+        fail!(
+            Code::BadTokenizer,
+            "the merge {left:?} + {right:?} is longer than any token; the tokenizer's file is \
+                damaged"
+        );
     }
     Ok(())
 }

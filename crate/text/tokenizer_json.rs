@@ -18,7 +18,8 @@ use crate::json;
 /// Tokens and merges that are read: twice as many as the largest tokenizers in use have.
 const MOST_TOKENS: usize = 1 << 20;
 
-// Rules are left as they are: the library's own readers take what we do not run, and panic on a component that is not JSON.
+// Rules are left as they are: the library's own readers take what we do not run, and panic on a
+// component that is not JSON.
 #[derive(Deserialize)]
 #[serde(expecting = "an object with a model")]
 struct File<'a> {
@@ -66,13 +67,21 @@ impl<'de> Deserialize<'de> for Merge {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Merge, E> {
-                let (left, right) = text.split_once(' ').ok_or_else(|| E::custom(format!("the merge {text:?} is not two tokens")))?;
+                let (left, right) = text
+                    .split_once(' ')
+                    .ok_or_else(|| E::custom(format!("the merge {text:?} is not two tokens")))?;
                 Ok(Merge(left.into(), right.into()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Merge, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> std::result::Result<Merge, A::Error> {
                 let missing = || de::Error::custom("a merge of fewer than two tokens");
-                Ok(Merge(seq.next_element()?.ok_or_else(missing)?, seq.next_element()?.ok_or_else(missing)?))
+                Ok(Merge(
+                    seq.next_element()?.ok_or_else(missing)?,
+                    seq.next_element()?.ok_or_else(missing)?,
+                ))
             }
         }
         deserializer.deserialize_any(Either)
@@ -102,7 +111,9 @@ fn vocab<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vocab, D::Er
     from.deserialize_map(Tokens)
 }
 
-fn merges<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(String, String)>, D::Error> {
+fn merges<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Vec<(String, String)>, D::Error> {
     struct Merges;
     impl<'de> Visitor<'de> for Merges {
         type Value = Vec<(String, String)>;
@@ -111,7 +122,10 @@ fn merges<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(String
             f.write_str("a list of merges")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(
+            self,
+            mut seq: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
             let mut merges = Vec::new();
             while let Some(Merge(left, right)) = seq.next_element()? {
                 merges.push((left, right));
@@ -124,20 +138,34 @@ fn merges<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<(String
 }
 
 fn check_count<E: de::Error>(count: usize, what: &str) -> std::result::Result<(), E> {
-    if count <= MOST_TOKENS { Ok(()) } else { Err(E::custom(format_args!("more than {MOST_TOKENS} {what}"))) }
+    if count <= MOST_TOKENS {
+        Ok(())
+    } else {
+        Err(E::custom(format_args!("more than {MOST_TOKENS} {what}")))
+    }
 }
 
 /// A part of the file as a tree, nothing where it is missing.
 fn tree(part: Option<&RawValue>) -> Result<Value> {
-    part.map_or(Ok(Value::Null), |part| json::parse("tokenizer.json", part.get().as_bytes()).map_err(|error| bad(error.message)))
+    part.map_or(Ok(Value::Null), |part| {
+        json::parse("tokenizer.json", part.get().as_bytes()).map_err(|error| bad(error.message))
+    })
 }
 
 /// Reads both files. See [`super::Tokenizer::from_json`].
 pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Parts> {
-    let file: File = serde_json::from_slice(tokenizer_json).map_err(|e| explain(tokenizer_json, e))?;
+    let file: File =
+        serde_json::from_slice(tokenizer_json).map_err(|e| explain(tokenizer_json, e))?;
     let model = file.model;
-    if [&model.continuing_subword_prefix, &model.end_of_word_suffix].into_iter().flatten().any(|affix| !affix.is_empty()) {
-        fail!(Code::BadTokenizer, "tokenizer.json marks the inside or the end of words with affixes, which we do not read");
+    if [&model.continuing_subword_prefix, &model.end_of_word_suffix]
+        .into_iter()
+        .flatten()
+        .any(|affix| !affix.is_empty())
+    {
+        fail!(
+            Code::BadTokenizer,
+            "tokenizer.json marks the inside or the end of words with affixes, which we do not read"
+        );
     }
     let mut parts = Parts {
         vocab: model.vocab,
@@ -147,7 +175,11 @@ pub(super) fn read(tokenizer_json: &[u8], config: Option<&Value>) -> Result<Part
         byte_fallback: model.byte_fallback,
         ignore_merges: model.ignore_merges,
         added: added_tokens(&tree(file.added_tokens)?)?,
-        rules: Rules { normalizer: tree(file.normalizer)?, pre_tokenizer: tree(file.pre_tokenizer)?, decoder: tree(file.decoder)? },
+        rules: Rules {
+            normalizer: tree(file.normalizer)?,
+            pre_tokenizer: tree(file.pre_tokenizer)?,
+            decoder: tree(file.decoder)?,
+        },
         ..Parts::default()
     };
     surroundings(&tree(file.post_processor)?, &mut parts)?;
@@ -170,9 +202,10 @@ fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
         r#type: String,
     }
     match serde_json::from_slice::<Probe>(tokenizer_json) {
-        Ok(Probe { model }) if model.r#type != "BPE" => {
-            bad(format!("tokenizer.json holds a {} model; the models that we run have BPE tokenizers", model.r#type))
-        }
+        Ok(Probe { model }) if model.r#type != "BPE" => bad(format!(
+            "tokenizer.json holds a {} model; the models that we run have BPE tokenizers",
+            model.r#type
+        )),
         _ => {
             let error = json::unreadable("tokenizer.json", tokenizer_json, &error);
             if error.code == Code::Truncated { error } else { bad(error.message) }
@@ -182,7 +215,9 @@ fn explain(tokenizer_json: &[u8], error: serde_json::Error) -> Error {
 
 fn added_tokens(listed: &Value) -> Result<Vec<(u32, AddedToken)>> {
     let read = |one: &Value| Some((u32::try_from(one["id"].as_u64()?).ok()?, added_token(one)?));
-    let damaged = |one| bad(format!("tokenizer.json: the added token {one} cannot be read; fetch the file again"));
+    let damaged = |one| {
+        bad(format!("tokenizer.json: the added token {one} cannot be read; fetch the file again"))
+    };
     let listed = listed.as_array().into_iter().flatten();
     listed.map(|one| read(one).ok_or_else(|| damaged(one))).collect()
 }
@@ -196,14 +231,17 @@ fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
                 let mut before = true;
                 for piece in step["single"].as_array().into_iter().flatten() {
                     if let Some(name) = piece["SpecialToken"]["id"].as_str() {
-                        let ids = step["special_tokens"][name]["ids"].as_array().into_iter().flatten();
-                        let ids = ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
+                        let ids =
+                            step["special_tokens"][name]["ids"].as_array().into_iter().flatten();
+                        let ids =
+                            ids.filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok());
                         let place = if before { &mut parts.prefix } else { &mut parts.suffix };
                         place.extend(ids.take(MAX_AROUND + 1));
                         if place.len() > MAX_AROUND {
                             fail!(
                                 Code::BadTokenizer,
-                                "tokenizer.json puts more than {MAX_AROUND} tokens around a text, which we do not read"
+                                "tokenizer.json puts more than {MAX_AROUND} tokens around a text, \
+                                    which we do not read"
                             );
                         }
                     } else {
@@ -211,19 +249,27 @@ fn surroundings(processor: &Value, parts: &mut Parts) -> Result<()> {
                     }
                 }
             }
-            other => fail!(Code::BadTokenizer, "tokenizer.json's post-processor is a {other}, which we do not read"),
+            other => fail!(
+                Code::BadTokenizer,
+                "tokenizer.json's post-processor is a {other}, which we do not read"
+            ),
         }
     }
     Ok(())
 }
 
-/// `tokenizer_config.json` has the last word on added tokens, on BOS and EOS, and on whether they are added.
+/// `tokenizer_config.json` has the last word on added tokens, on BOS and EOS, and on whether they
+/// are added.
 fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
-    let known: HashMap<String, usize> = parts.added.iter().enumerate().map(|(i, (_, token))| (token.content.clone(), i)).collect();
+    let known: HashMap<String, usize> =
+        parts.added.iter().enumerate().map(|(i, (_, token))| (token.content.clone(), i)).collect();
     for (id, token) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
         let read = |token: &Value| Some((id.parse::<u32>().ok()?, added_token(token)?));
         let Some((id, token)) = read(token) else {
-            fail!(Code::BadTokenizer, "tokenizer_config.json: added token {id:?} cannot be read; fetch the file again");
+            fail!(
+                Code::BadTokenizer,
+                "tokenizer_config.json: added token {id:?} cannot be read; fetch the file again"
+            );
         };
         match known.get(&token.content) {
             Some(&i) => parts.added[i].1 = token,
@@ -233,32 +279,50 @@ fn apply_config(config: &Value, parts: &mut Parts) -> Result<()> {
     add_named(config, parts);
     parts.bos = named(config, "bos_token", parts);
     parts.eos = named(config, "eos_token", parts);
-    for (flag, name, id, place) in
-        [("add_bos_token", "bos_token", parts.bos, &mut parts.prefix), ("add_eos_token", "eos_token", parts.eos, &mut parts.suffix)]
-    {
+    for (flag, name, id, place) in [
+        ("add_bos_token", "bos_token", parts.bos, &mut parts.prefix),
+        ("add_eos_token", "eos_token", parts.eos, &mut parts.suffix),
+    ] {
         match (config[flag].as_bool(), id) {
             (None, _) => {}
             (Some(false), _) => place.clear(),
             (Some(true), Some(id)) => *place = vec![id],
-            (Some(true), None) => fail!(Code::BadTokenizer, "tokenizer_config.json: {flag} is set, but {name} is not in the vocabulary"),
+            (Some(true), None) => fail!(
+                Code::BadTokenizer,
+                "tokenizer_config.json: {flag} is set, but {name} is not in the vocabulary"
+            ),
         }
     }
     Ok(())
 }
 
-/// The tokens that a configuration names, in the order in which the reference adds those that the vocabulary lacks.
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+/// The tokens that a configuration names, in the order in which the reference adds those that the
+/// vocabulary lacks.
+const NAMED: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// Tokens that the configuration names: templates know them by these names, none is a text, and those that the vocabulary lacks come
-/// after it.
+/// Tokens that the configuration names: templates know them by these names, none is a text, and
+/// those that the vocabulary lacks come after it.
 fn add_named(config: &Value, parts: &mut Parts) {
     let extra = ["additional_special_tokens", "extra_special_tokens"].map(|key| &config[key]);
     let listed = extra.iter().filter_map(|list| list.as_array()).flatten();
     let by_name = extra.iter().filter_map(|map| map.as_object()).flatten();
-    let named = NAMED.iter().map(|name| (*name, &config[*name])).chain(by_name.map(|(name, token)| (name.as_str(), token)));
-    parts.named = named.clone().filter_map(|(name, token)| Some((name.to_owned(), content(token)?.to_owned()))).collect();
-    let mut known: HashSet<String> = parts.added.iter().map(|(_, token)| token.content.clone()).collect();
-    let mut next = parts.vocab.values().chain(parts.added.iter().map(|(id, _)| id)).max().map_or(0, |last| last.saturating_add(1));
+    let named = NAMED
+        .iter()
+        .map(|name| (*name, &config[*name]))
+        .chain(by_name.map(|(name, token)| (name.as_str(), token)));
+    parts.named = named
+        .clone()
+        .filter_map(|(name, token)| Some((name.to_owned(), content(token)?.to_owned())))
+        .collect();
+    let mut known: HashSet<String> =
+        parts.added.iter().map(|(_, token)| token.content.clone()).collect();
+    let mut next = parts
+        .vocab
+        .values()
+        .chain(parts.added.iter().map(|(id, _)| id))
+        .max()
+        .map_or(0, |last| last.saturating_add(1));
     for text in named.map(|(_, token)| token).chain(listed).filter_map(content) {
         if known.insert(text.to_owned()) {
             let id = parts.vocab.get(text).copied();

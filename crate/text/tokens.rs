@@ -45,20 +45,29 @@ pub(super) struct Entry<'a> {
 }
 
 impl TokenTable {
-    /// Lays out the tokens by id. The same token may come twice (from the model and as an added one: the later counts).
-    pub fn new<'a>(entries: impl IntoIterator<Item = Entry<'a>>, spelling: Spelling) -> Result<TokenTable> {
+    /// Lays out the tokens by id. The same token may come twice (from the model and as an added
+    /// one: the later counts).
+    pub fn new<'a>(
+        entries: impl IntoIterator<Item = Entry<'a>>,
+        spelling: Spelling,
+    ) -> Result<TokenTable> {
         let mut slots: Vec<Option<Entry<'a>>> = Vec::new();
         for entry in entries {
             let id = entry.id as usize;
             if id >= MAX_IDS {
                 fail!(
                     Code::BadTokenizer,
-                    "token {:?} has id {id}, more than any vocabulary holds; the tokenizer's file is damaged",
+                    "token {:?} has id {id}, more than any vocabulary holds; the tokenizer's file \
+                        is damaged",
                     entry.text
                 );
             }
             if entry.text.len() > MAX_TOKEN {
-                fail!(Code::BadTokenizer, "token {id} has {} bytes, and {MAX_TOKEN} are the most that we read", entry.text.len());
+                fail!(
+                    Code::BadTokenizer,
+                    "token {id} has {} bytes, and {MAX_TOKEN} are the most that we read",
+                    entry.text.len()
+                );
             }
             if slots.len() <= id {
                 slots.resize_with(id + 1, || None);
@@ -66,11 +75,20 @@ impl TokenTable {
             if let Some(before) = &slots[id]
                 && before.text != entry.text
             {
-                fail!(Code::BadTokenizer, "tokens {:?} and {:?} share id {id}; the tokenizer's file is damaged", before.text, entry.text);
+                fail!(
+                    Code::BadTokenizer,
+                    "tokens {:?} and {:?} share id {id}; the tokenizer's file is damaged",
+                    before.text,
+                    entry.text
+                );
             }
             slots[id] = Some(entry);
         }
-        let mut table = TokenTable { kinds: Vec::with_capacity(slots.len()), ends: Vec::with_capacity(slots.len()), bytes: Vec::new() };
+        let mut table = TokenTable {
+            kinds: Vec::with_capacity(slots.len()),
+            ends: Vec::with_capacity(slots.len()),
+            bytes: Vec::new(),
+        };
         for slot in slots {
             let kind = match slot {
                 None => Kind::Absent,
@@ -116,7 +134,8 @@ fn spell(text: &str, spelling: Spelling, out: &mut Vec<u8>) {
             let start = out.len();
             for c in text.chars() {
                 let Some(byte) = byte_of(c) else {
-                    // Not in the table, so it was never spelled: a token that somebody added by hand.
+                    // Not in the table, so it was never spelled: a token that somebody added by
+                    // hand.
                     out.truncate(start);
                     out.extend_from_slice(text.as_bytes());
                     return;
@@ -134,11 +153,15 @@ fn spell(text: &str, spelling: Spelling, out: &mut Vec<u8>) {
 /// The byte that a piece such as `<0x0A>` stands for.
 pub(super) fn byte_piece(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()) { u8::from_str_radix(digits, 16).ok() } else { None }
+    if digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        u8::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
 }
 
-/// The byte that a character stands for in GPT-2's table: printable Latin-1 is itself, and the other 68 bytes follow
-/// from U+0100 on, in order.
+/// The byte that a character stands for in GPT-2's table: printable Latin-1 is itself, and the
+/// other 68 bytes follow from U+0100 on, in order.
 pub(super) fn byte_of(c: char) -> Option<u8> {
     Some(match c as u32 {
         b @ (33..=126 | 161..=172 | 174..=255) => b as u8,

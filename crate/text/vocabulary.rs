@@ -1,4 +1,5 @@
-//! The tokenizer inside a GGUF file, made into what Hugging Face's converters would have made of it.
+//! The tokenizer inside a GGUF file, made into what Hugging Face's converters would have made of
+//! it.
 
 use std::collections::HashMap;
 
@@ -20,9 +21,11 @@ pub struct Vocabulary {
     pub pre: String,
     /// `tokens`, by id. An empty one is padding.
     pub tokens: Vec<String>,
-    /// `token_type`, by id: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused (padding), 6 byte. May be empty.
+    /// `token_type`, by id: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused (padding), 6
+    /// byte. May be empty.
     pub token_types: Vec<i32>,
-    /// `merges`, best first, each two tokens with a space between. SentencePiece has none: its scores say the same.
+    /// `merges`, best first, each two tokens with a space between. SentencePiece has none: its
+    /// scores say the same.
     pub merges: Vec<String>,
     /// `scores`, by id; SentencePiece only.
     pub scores: Vec<f32>,
@@ -34,7 +37,8 @@ pub struct Vocabulary {
     pub unk: Option<u32>,
     /// `padding_token_id`.
     pub pad: Option<u32>,
-    /// `add_bos_token`. Absent, the tokenizer's kind decides: SentencePiece adds it, and so do Llama 3 and Tekken.
+    /// `add_bos_token`. Absent, the tokenizer's kind decides: SentencePiece adds it, and so do
+    /// Llama 3 and Tekken.
     pub add_bos: Option<bool>,
     /// `add_eos_token`; absent means no.
     pub add_eos: Option<bool>,
@@ -57,19 +61,32 @@ impl Vocabulary {
     pub(super) fn into_parts(mut self) -> Result<Parts> {
         self.apply_defaults();
         self.check()?;
-        let mut parts = Parts { added: self.added_tokens(), bos: self.bos, eos: self.eos, named: self.named_tokens(), ..Parts::default() };
+        let mut parts = Parts {
+            added: self.added_tokens(),
+            bos: self.bos,
+            eos: self.eos,
+            named: self.named_tokens(),
+            ..Parts::default()
+        };
         for (id, token) in self.tokens.iter().enumerate() {
             if self.is_token(id)
                 && let Some(other) = parts.vocab.insert(token.clone(), id as u32)
             {
-                fail!(Code::BadTokenizer, "token {token:?} has both id {other} and id {id}; the file is damaged");
+                fail!(
+                    Code::BadTokenizer,
+                    "token {token:?} has both id {other} and id {id}; the file is damaged"
+                );
             }
         }
         let adds_bos = match self.model.as_str() {
             "gpt2" => self.byte_level(&mut parts)?,
             "llama" => self.sentence_piece(&mut parts)?,
             other => {
-                fail!(Code::BadTokenizer, "this file's tokenizer is of kind {other:?}; \"gpt2\" and \"llama\" are the ones that we read")
+                fail!(
+                    Code::BadTokenizer,
+                    "this file's tokenizer is of kind {other:?}; \"gpt2\" and \"llama\" are the \
+                        ones that we read"
+                )
             }
         };
         if self.add_bos.unwrap_or(adds_bos) {
@@ -94,21 +111,38 @@ impl Vocabulary {
     fn check(&self) -> Result<()> {
         let n = self.tokens.len();
         if n == 0 {
-            fail!(Code::BadTokenizer, "this file holds no tokens (tokenizer.ggml.tokens); convert the model again with its tokenizer");
+            fail!(
+                Code::BadTokenizer,
+                "this file holds no tokens (tokenizer.ggml.tokens); convert the model again with its tokenizer"
+            );
         }
-        for (what, len) in [("token types", self.token_types.len()), ("scores", self.scores.len())] {
+        for (what, len) in [("token types", self.token_types.len()), ("scores", self.scores.len())]
+        {
             if len != 0 && len != n {
-                fail!(Code::BadTokenizer, "this file holds {n} tokens but {len} {what}; it is damaged");
+                fail!(
+                    Code::BadTokenizer,
+                    "this file holds {n} tokens but {len} {what}; it is damaged"
+                );
             }
         }
         if let Some(id) = self.token_types.iter().position(|kind| !(0..=6).contains(kind)) {
-            fail!(Code::BadTokenizer, "token {id} is of kind {}, which no GGUF file has; the file is damaged", self.token_types[id]);
+            fail!(
+                Code::BadTokenizer,
+                "token {id} is of kind {}, which no GGUF file has; the file is damaged",
+                self.token_types[id]
+            );
         }
-        for (what, id) in [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)] {
+        for (what, id) in
+            [("bos", self.bos), ("eos", self.eos), ("unknown", self.unk), ("padding", self.pad)]
+        {
             if let Some(id) = id
                 && id as usize >= n
             {
-                fail!(Code::BadTokenizer, "the {what} token's id {id} is outside the vocabulary of {n} tokens; the file is damaged");
+                fail!(
+                    Code::BadTokenizer,
+                    "the {what} token's id {id} is outside the vocabulary of {n} tokens; the file \
+                        is damaged"
+                );
             }
         }
         Ok(())
@@ -123,20 +157,41 @@ impl Vocabulary {
     }
 
     fn named_tokens(&self) -> Vec<(String, String)> {
-        let ids = [("bos_token", self.bos), ("eos_token", self.eos), ("unk_token", self.unk), ("pad_token", self.pad)];
-        ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), self.tokens.get(id? as usize)?.clone()))).collect()
+        let ids = [
+            ("bos_token", self.bos),
+            ("eos_token", self.eos),
+            ("unk_token", self.unk),
+            ("pad_token", self.pad),
+        ];
+        ids.into_iter()
+            .filter_map(|(name, id)| {
+                Some((name.to_owned(), self.tokens.get(id? as usize)?.clone()))
+            })
+            .collect()
     }
 
-    /// Control tokens are special, user-defined ones are not; both are found in a text before it is split.
+    /// Control tokens are special, user-defined ones are not; both are found in a text before it is
+    /// split.
     fn added_tokens(&self) -> Vec<(u32, AddedToken)> {
-        let is_phi3 = self.model == "llama" && ["<|end|>", "<|assistant|>"].iter().all(|name| self.tokens.iter().any(|t| t == name));
+        let is_phi3 = self.model == "llama"
+            && ["<|end|>", "<|assistant|>"]
+                .iter()
+                .all(|name| self.tokens.iter().any(|t| t == name));
         (0..self.tokens.len())
-            .filter(|&id| self.is_token(id) && matches!(self.kind(id), UNKNOWN | CONTROL | USER_DEFINED))
+            .filter(|&id| {
+                self.is_token(id) && matches!(self.kind(id), UNKNOWN | CONTROL | USER_DEFINED)
+            })
             .map(|id| {
                 let content = self.tokens[id].as_str();
-                // GGUF has no place for this: Phi-3's control tokens swallow the white space after them.
+                // GGUF has no place for this: Phi-3's control tokens swallow the white space after
+                // them.
                 let rstrip = is_phi3 && !["<unk>", "<s>", "<|endoftext|>"].contains(&content);
-                (id as u32, AddedToken::from(content, self.kind(id) != USER_DEFINED).normalized(false).rstrip(rstrip))
+                (
+                    id as u32,
+                    AddedToken::from(content, self.kind(id) != USER_DEFINED)
+                        .normalized(false)
+                        .rstrip(rstrip),
+                )
             })
             .collect()
     }
@@ -154,7 +209,10 @@ impl Vocabulary {
     /// SentencePiece BPE. Returns whether such a tokenizer adds BOS when the file does not say.
     fn sentence_piece(&self, parts: &mut Parts) -> Result<bool> {
         if self.scores.is_empty() {
-            fail!(Code::BadTokenizer, "this file's SentencePiece tokenizer has no scores; convert the model again");
+            fail!(
+                Code::BadTokenizer,
+                "this file's SentencePiece tokenizer has no scores; convert the model again"
+            );
         }
         let space = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
         let mut normalizers = vec![space];
@@ -176,12 +234,17 @@ impl Vocabulary {
         Ok(true)
     }
 
-    /// SentencePiece joins the two neighbours whose whole has the best score: every way to cut a piece in two is a merge,
-    /// best whole first. Ties are in the order of Hugging Face's converter.
+    /// SentencePiece joins the two neighbours whose whole has the best score: every way to cut a
+    /// piece in two is a merge, best whole first. Ties are in the order of Hugging Face's
+    /// converter.
     fn merges_by_score(&self) -> Result<Vec<(String, String)>> {
-        let is_piece = |id: usize| self.is_token(id) && self.kind(id) == 1 && byte_piece(&self.tokens[id]).is_none();
-        let pieces: HashMap<&str, usize> =
-            (0..self.tokens.len()).filter(|&id| is_piece(id)).map(|id| (self.tokens[id].as_str(), id)).collect();
+        let is_piece = |id: usize| {
+            self.is_token(id) && self.kind(id) == 1 && byte_piece(&self.tokens[id]).is_none()
+        };
+        let pieces: HashMap<&str, usize> = (0..self.tokens.len())
+            .filter(|&id| is_piece(id))
+            .map(|id| (self.tokens[id].as_str(), id))
+            .collect();
         let mut merges = Vec::new();
         let mut merged = 0;
         for whole in (0..self.tokens.len()).filter(|&id| is_piece(id)) {
@@ -189,12 +252,16 @@ impl Vocabulary {
             if text.len() > MAX_PIECE {
                 fail!(
                     Code::BadTokenizer,
-                    "token {whole} is {} bytes long, and {MAX_PIECE} are more than any piece has; the file is damaged",
+                    "token {whole} is {} bytes long, and {MAX_PIECE} are more than any piece has; \
+                        the file is damaged",
                     text.len()
                 );
             }
             if merged > MAX_MERGED {
-                fail!(Code::BadTokenizer, "this file's tokens can be put together in too many ways; it is damaged");
+                fail!(
+                    Code::BadTokenizer,
+                    "this file's tokens can be put together in too many ways; it is damaged"
+                );
             }
             for (cut, _) in text.char_indices().skip(1) {
                 let (left, right) = text.split_at(cut);
@@ -206,9 +273,19 @@ impl Vocabulary {
         }
         let chars = |id: usize| self.tokens[id].chars().count();
         merges.sort_by_cached_key(|&(whole, l, r)| {
-            (Descending(self.scores[whole]), usize::MAX - chars(l), usize::MAX - chars(r), whole, l, r)
+            (
+                Descending(self.scores[whole]),
+                usize::MAX - chars(l),
+                usize::MAX - chars(r),
+                whole,
+                l,
+                r,
+            )
         });
-        Ok(merges.into_iter().map(|(_, l, r)| (self.tokens[l].clone(), self.tokens[r].clone())).collect())
+        Ok(merges
+            .into_iter()
+            .map(|(_, l, r)| (self.tokens[l].clone(), self.tokens[r].clone()))
+            .collect())
     }
 }
 
@@ -235,11 +312,17 @@ impl PartialEq for Descending {
 
 impl Eq for Descending {}
 
-/// `"Ġ t"`: a token never begins with a plain space, so the first one after its first byte is between the two.
+/// `"Ġ t"`: a token never begins with a plain space, so the first one after its first byte is
+/// between the two.
 fn split_merge(merge: &str) -> Result<(String, String)> {
     match merge.split_once(' ') {
-        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
-        _ => fail!(Code::BadTokenizer, "the merge {merge:?} is not two tokens with a space between; the file is damaged"),
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => {
+            Ok((left.to_owned(), right.to_owned()))
+        }
+        _ => fail!(
+            Code::BadTokenizer,
+            "the merge {merge:?} is not two tokens with a space between; the file is damaged"
+        ),
     }
 }
 
@@ -282,7 +365,8 @@ const DEEPSEEK_LETTERS: &str = concat!(
     "\u{104b0}-\u{104d3}\u{104d8}-\u{104fb}\u{10c80}-\u{10cb2}\u{10cc0}-\u{10cf2}\u{118a0}-\u{118df}\u{1e900}-\u{1e943}",
     "]+",
 );
-const DEEPSEEK_PUNCTUATION: &str = "\\s?[!-/:-~\u{ff01}-\u{ff0f}\u{ff1a}-\u{ff5e}\u{2018}-\u{201f}\u{3000}-\u{3002}]+";
+const DEEPSEEK_PUNCTUATION: &str =
+    "\\s?[!-/:-~\u{ff01}-\u{ff0f}\u{ff1a}-\u{ff5e}\u{2018}-\u{201f}\u{3000}-\u{3002}]+";
 /// Scripts that have no spaces between words.
 const DEEPSEEK_SCRIPTS: &str = "[\u{4e00}-\u{9fa5}\u{800}-\u{4e00}\u{ac00}-\u{d7ff}]+";
 /// BLOOM's words.
@@ -297,16 +381,29 @@ fn pre_tokenizer(name: &str) -> Result<PreTokenizer> {
         json!({"type": "Sequence", "pretokenizers": steps})
     };
     Ok(match name {
-        "gpt-2" | "phi-2" | "mpt" | "olmo" | "trillion" | "a.x-4.0" | "mellum" => plain(byte_level(true)),
+        "gpt-2" | "phi-2" | "mpt" | "olmo" | "trillion" | "a.x-4.0" | "mellum" => {
+            plain(byte_level(true))
+        }
         "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "minerva-7b" => {
             plain(then(vec![json!({"type": "Digits", "individual_digits": true})], true))
         }
-        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" | "midm-2.0" => whole_words(then(vec![split(CL100K)], false)),
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" | "midm-2.0" => {
+            whole_words(then(vec![split(CL100K)], false))
+        }
         "dbrx" | "smaug-bpe" => plain(then(vec![split(CL100K)], false)),
-        "qwen2" | "deepseek-r1-qwen" | "megrez" | "stablelm2" => plain(then(vec![split(QWEN2)], false)),
+        "qwen2" | "deepseek-r1-qwen" | "megrez" | "stablelm2" => {
+            plain(then(vec![split(QWEN2)], false))
+        }
         "gpt-4o" | "llama4" => plain(then(vec![split(O200K)], false)),
         "deepseek-llm" => {
-            let words = [r"[\r\n]", DEEPSEEK_LETTERS, DEEPSEEK_PUNCTUATION, r"\s+$", DEEPSEEK_SCRIPTS, r"\p{N}+"];
+            let words = [
+                r"[\r\n]",
+                DEEPSEEK_LETTERS,
+                DEEPSEEK_PUNCTUATION,
+                r"\s+$",
+                DEEPSEEK_SCRIPTS,
+                r"\p{N}+",
+            ];
             plain(then(words.map(split).to_vec(), false))
         }
         "deepseek-coder" => {
@@ -322,7 +419,11 @@ fn pre_tokenizer(name: &str) -> Result<PreTokenizer> {
             split(r"[\p{P}\$\+<=>\^~\|]+"), byte_level_words(), split(r"\p{N}+"), split("[0-9][0-9][0-9]"), byte_level(false),
         ]})),
         other => {
-            fail!(Code::BadTokenizer, "this file's pre-tokenizer is {other:?}, which we do not know; use the model's Hugging Face files")
+            fail!(
+                Code::BadTokenizer,
+                "this file's pre-tokenizer is {other:?}, which we do not know; use the model's \
+                    Hugging Face files"
+            )
         }
     })
 }
@@ -363,9 +464,18 @@ mod tests {
             ("trillion", "it's 1234 $$\n\n x  y", "it|'s| 1234| $$|\n\n| x| | y"),
             ("a.x-4.0", "it's 1234", "it|'s| 1234"),
             ("midm-2.0", "IT'S 1234 $$\n\n x", "IT|'S| |123|4| $$\n\n| x"),
-            // What this pattern takes for punctuation has ASCII's letters in it: words are cut where other letters begin.
-            ("deepseek-llm", "it's 1234 Ünï 你好, a\n\n  b  ", "it|'|s| |1234| Ü|n|ï| |你好|,| a|\n|\n| | b|  "),
-            ("deepseek-coder", "it's 1234 == 你好, a\n\n  b", "it|'|s| |1|2|3|4| ==| |你好|,| a|\n|\n| | b"),
+            // What this pattern takes for punctuation has ASCII's letters in it: words are cut
+            // where other letters begin.
+            (
+                "deepseek-llm",
+                "it's 1234 Ünï 你好, a\n\n  b  ",
+                "it|'|s| |1234| Ü|n|ï| |你好|,| a|\n|\n| | b|  ",
+            ),
+            (
+                "deepseek-coder",
+                "it's 1234 == 你好, a\n\n  b",
+                "it|'|s| |1|2|3|4| ==| |你好|,| a|\n|\n| | b",
+            ),
             ("seed-coder", "IT'S 12 (a) $$\n\n x", "IT|'S| |1|2| (|a|)| $$|\n\n| x"),
             ("viking", "it's 12, (a)  x", "it's| |1|2|, (|a|) | x"),
             ("superbpe", "by the way 1234567, 12", "by the way |1|234|567|, |12"),
@@ -377,7 +487,8 @@ mod tests {
             let mut cut = PreTokenizedString::from(text);
             rules.pre_tokenize(&mut cut).unwrap();
             let splits = cut.get_splits(OffsetReferential::Original, OffsetType::Byte);
-            let found: Vec<&str> = splits.iter().map(|(_, (start, end), _)| &text[*start..*end]).collect();
+            let found: Vec<&str> =
+                splits.iter().map(|(_, (start, end), _)| &text[*start..*end]).collect();
             assert_eq!(found.join("|"), words, "{name}");
         }
     }

@@ -21,7 +21,9 @@ use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::kept::{self, Checked, Kept, Published, Stored};
 use crate::openai;
-use crate::session::{Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted};
+use crate::session::{
+    Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
+};
 use crate::text::Prompt;
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Bits, WeightFormat};
@@ -90,9 +92,10 @@ impl PhiEngine {
 
 #[wasm_bindgen]
 impl PhiEngine {
-    /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads call `start_helpers` when the CPU
-    /// is to compute; without it they have one thread. A model that is loaded again, because its device was lost, calls both again.
-    /// With `open_storage` the model is kept in what that opens, and comes from there the next time.
+    /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads
+    /// call `start_helpers` when the CPU is to compute; without it they have one thread. A model
+    /// that is loaded again, because its device was lost, calls both again. With `open_storage` the
+    /// model is kept in what that opens, and comes from there the next time.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
@@ -100,19 +103,39 @@ impl PhiEngine {
         open_storage: Option<OpenStorage>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
-        let options = LoadSettings::from_json(&from_js("load options", &options)?).map_err(to_js_error)?;
+        let options =
+            LoadSettings::from_json(&from_js("load options", &options)?).map_err(to_js_error)?;
         let load = options.for_session();
-        let keeper =
-            open_storage.map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open)).transpose().map_err(to_js_error)?;
-        let tune = RefCell::new(Tune { known: options.known_gpus.clone(), host: String::new(), anew: options.retune });
+        let keeper = open_storage
+            .map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open))
+            .transpose()
+            .map_err(to_js_error)?;
+        let tune = RefCell::new(Tune {
+            known: options.known_gpus.clone(),
+            host: String::new(),
+            anew: options.retune,
+        });
         let known = rivals::Known::new(options.known_backends.clone(), options.retune);
         let on_progress = on_progress.unchecked_into();
         let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
-        let page = Page { model, keeper, threads: options.threads, hardware_only, tune, known, start_helpers, on_progress };
-        ResilientSession::open(page, options.backend, load).await.map(PhiEngine).map_err(to_js_error)
+        let page = Page {
+            model,
+            keeper,
+            threads: options.threads,
+            hardware_only,
+            tune,
+            known,
+            start_helpers,
+            on_progress,
+        };
+        ResilientSession::open(page, options.backend, load)
+            .await
+            .map(PhiEngine)
+            .map_err(to_js_error)
     }
 
-    /// Hashes the model with this id, which is kept, again, and gets what is bad once more from `source`, the address that it came from.
+    /// Hashes the model with this id, which is kept, again, and gets what is bad once more from
+    /// `source`, the address that it came from.
     pub async fn check(
         id: &str,
         source: JsValue,
@@ -137,14 +160,23 @@ impl PhiEngine {
 
     /// A conversation as the model is to read it.
     #[wasm_bindgen(js_name = applyChatTemplate)]
-    pub async fn apply_chat_template(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<String, JsValue> {
+    pub async fn apply_chat_template(
+        &mut self,
+        messages: JsMessages,
+        options: JsTemplateOptions,
+    ) -> std::result::Result<String, JsValue> {
         let prompt = prompt(self.text_assets().await?, &messages, &options)?;
         Ok(prompt.text().into_owned())
     }
 
-    /// How many tokens a conversation is, with the beginning of the model's answer unless said otherwise.
+    /// How many tokens a conversation is, with the beginning of the model's answer unless said
+    /// otherwise.
     #[wasm_bindgen(js_name = countTokens)]
-    pub async fn count_tokens(&mut self, messages: JsMessages, options: JsTemplateOptions) -> std::result::Result<usize, JsValue> {
+    pub async fn count_tokens(
+        &mut self,
+        messages: JsMessages,
+        options: JsTemplateOptions,
+    ) -> std::result::Result<usize, JsValue> {
         let assets = self.text_assets().await?;
         let prompt = prompt(assets, &messages, &options)?;
         Ok(assets.tokenizer.encode_prompt(&prompt).map_err(to_js_error)?.len())
@@ -158,14 +190,20 @@ impl PhiEngine {
         };
         let description = self.0.describe().expect("it is loaded while there is a device");
         let keeper = self.0.host().keeper.as_ref();
-        let storage = keeper.and_then(|keeper| keeper.kind.borrow().clone()).unwrap_or_else(|| "none".to_owned());
+        let storage = keeper
+            .and_then(|keeper| keeper.kind.borrow().clone())
+            .unwrap_or_else(|| "none".to_owned());
         let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
-        let notices = [self.0.notice().map(str::to_owned), keeper.and_then(|keeper| keeper.notice.borrow().clone())];
+        let notices = [
+            self.0.notice().map(str::to_owned),
+            keeper.and_then(|keeper| keeper.notice.borrow().clone()),
+        ];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
         Ok(to_js(&LoadedModel { description, device, storage, stored_id, notice }).unchecked_into())
     }
 
-    /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time; nothing where it found out nothing.
+    /// What loading found out about the GPU, to be kept and given as `knownGpus` the next time;
+    /// nothing where it found out nothing.
     #[wasm_bindgen(js_name = tunedGpus)]
     pub async fn tuned_gpus(&mut self) -> std::result::Result<Option<String>, JsValue> {
         Ok(match self.0.device().await.map_err(to_js_error)? {
@@ -174,28 +212,39 @@ impl PhiEngine {
         })
     }
 
-    /// What loading found out about GPU and CPU, to be kept and given as `knownBackends` the next time; nothing where it found out nothing.
+    /// What loading found out about GPU and CPU, to be kept and given as `knownBackends` the next
+    /// time; nothing where it found out nothing.
     #[wasm_bindgen(js_name = measuredBackends)]
     pub fn measured_backends(&self) -> Option<String> {
         self.0.host().known.news()
     }
 
-    /// Answers a conversation, asked for in OpenAI's shape. `on_event` hears of every step and is waited for; when it gives `false`, the
-    /// answer ends there.
-    pub async fn chat(&mut self, request: JsChatRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let (messages, options) = openai::chat(from_js("request", &request)?).map_err(to_js_error)?;
+    /// Answers a conversation, asked for in OpenAI's shape. `on_event` hears of every step and is
+    /// waited for; when it gives `false`, the answer ends there.
+    pub async fn chat(
+        &mut self,
+        request: JsChatRequest,
+        on_event: OnEvent,
+    ) -> std::result::Result<(), JsValue> {
+        let (messages, options) =
+            openai::chat(from_js("request", &request)?).map_err(to_js_error)?;
         emit(self.0.chat(&messages, &options).await.map_err(to_js_error)?, &on_event).await
     }
 
-    /// Throws what `chat` would reject with for what the request says. It needs no model, and waits for none.
+    /// Throws what `chat` would reject with for what the request says. It needs no model, and waits
+    /// for none.
     #[wasm_bindgen(js_name = checkChat)]
     pub fn check_chat(request: &JsChatRequest) -> std::result::Result<(), JsValue> {
         openai::chat(from_js("request", request)?).map(drop).map_err(to_js_error)
     }
 
-    /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after it. The conversation so far is
-    /// forgotten.
-    pub async fn bench(&mut self, prompt_tokens: usize, generate_tokens: usize) -> std::result::Result<JsBenchFigures, JsValue> {
+    /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after
+    /// it. The conversation so far is forgotten.
+    pub async fn bench(
+        &mut self,
+        prompt_tokens: usize,
+        generate_tokens: usize,
+    ) -> std::result::Result<JsBenchFigures, JsValue> {
         let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
         let figures = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => {
@@ -211,8 +260,13 @@ impl PhiEngine {
     }
 
     /// Continues a text as it stands, without the chat template. `on_event` as for `chat`.
-    pub async fn complete(&mut self, request: JsCompletionRequest, on_event: OnEvent) -> std::result::Result<(), JsValue> {
-        let (prompt, options) = openai::completion(&from_js("request", &request)?).map_err(to_js_error)?;
+    pub async fn complete(
+        &mut self,
+        request: JsCompletionRequest,
+        on_event: OnEvent,
+    ) -> std::result::Result<(), JsValue> {
+        let (prompt, options) =
+            openai::completion(&from_js("request", &request)?).map_err(to_js_error)?;
         emit(self.0.complete(&prompt, &options).await.map_err(to_js_error)?, &on_event).await
     }
 
@@ -253,7 +307,14 @@ impl Host for Page {
         self.tune.borrow_mut().host = place;
         let (subgroups, tune) = (subgroups::request().await, Some(self.tune.borrow().clone()));
         let compiled = Some(pipelines::compile_beside());
-        Gpu::new(GpuOptions { subgroups, tune, compiled, hardware_only: self.hardware_only, ..GpuOptions::default() }).await
+        Gpu::new(GpuOptions {
+            subgroups,
+            tune,
+            compiled,
+            hardware_only: self.hardware_only,
+            ..GpuOptions::default()
+        })
+        .await
     }
 
     async fn rivals(&self) -> Option<Rivals> {
@@ -266,13 +327,18 @@ impl Host for Page {
 
     /// What is neither in storage nor on this device comes over the network.
     fn is_at_hand(&self) -> bool {
-        !self.model.is_string() || self.keeper.as_ref().is_some_and(|keeper| keeper.kept.borrow().is_some())
+        !self.model.is_string()
+            || self.keeper.as_ref().is_some_and(|keeper| keeper.kept.borrow().is_some())
     }
 
     fn loaded(&self, engine: &Engine<Gpu>) {
         if let Some(tuned) = engine.tuned() {
             // Another GPU after this one is the same.
-            self.tune.replace_with(|tune| Tune { known: tuned.to_owned(), host: tune.host.clone(), anew: false });
+            self.tune.replace_with(|tune| Tune {
+                known: tuned.to_owned(),
+                host: tune.host.clone(),
+                anew: false,
+            });
         }
     }
 
@@ -296,7 +362,12 @@ impl Host for Page {
         let finished = if loaded && !stored.complete {
             report(
                 &self.on_progress,
-                &LoadProgress { phase: Phase::Preparing, done: stored.bytes, total: stored.total, stored: Some(stored.bytes) },
+                &LoadProgress {
+                    phase: Phase::Preparing,
+                    done: stored.bytes,
+                    total: stored.total,
+                    stored: Some(stored.bytes),
+                },
             );
             kept.finish().await
         } else {
@@ -306,15 +377,27 @@ impl Host for Page {
     }
 
     fn progress(&self, progress: Progress) {
-        let stored = self.keeper.as_ref().and_then(|keeper| keeper.kept.borrow().as_ref().map(|(kept, _)| kept.stored()));
+        let stored = self
+            .keeper
+            .as_ref()
+            .and_then(|keeper| keeper.kept.borrow().as_ref().map(|(kept, _)| kept.stored()));
         match stored {
             // What comes has been told of already.
             Some(stored) if !stored.complete => {}
             _ => {
-                let phase = if stored.is_some() || !self.model.is_string() { Phase::Loading } else { Phase::Downloading };
+                let phase = if stored.is_some() || !self.model.is_string() {
+                    Phase::Loading
+                } else {
+                    Phase::Downloading
+                };
                 report(
                     &self.on_progress,
-                    &LoadProgress { phase, done: progress.done, total: progress.total, stored: stored.map(|stored| stored.bytes) },
+                    &LoadProgress {
+                        phase,
+                        done: progress.done,
+                        total: progress.total,
+                        stored: stored.map(|stored| stored.bytes),
+                    },
                 );
             }
         }
@@ -338,16 +421,29 @@ fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     id
 }
 
-async fn kept_again(id: &str, source: &JsValue, on_progress: &Function, open_storage: &OpenStorage) -> Result<Checked> {
+async fn kept_again(
+    id: &str,
+    source: &JsValue,
+    on_progress: &Function,
+    open_storage: &OpenStorage,
+) -> Result<Checked> {
     let origin = origin(source)?;
     // Nothing but the id tells how the weights are held.
-    let Some(format) = Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id) else {
-        fail!(Code::NotFound, "{} does not make the model {id}; load it again instead", origin.name());
+    let Some(format) =
+        Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id)
+    else {
+        fail!(
+            Code::NotFound,
+            "{} does not make the model {id}; load it again instead",
+            origin.name()
+        );
     };
     let Some(storage) = storage::open(open_storage, id).await? else {
         fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
     };
-    let mut hashed = |done, total| report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None });
+    let mut hashed = |done, total| {
+        report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None })
+    };
     let checked = kept::check(origin, storage.clone(), format, &mut hashed).await;
     storage.let_go().await?;
     checked
@@ -370,27 +466,47 @@ struct Keeper {
 
 impl Keeper {
     /// Of a model that is held in some way.
-    fn of(model: &JsValue, format: WeightFormat, sha256: BTreeMap<String, String>, open: OpenStorage) -> Result<Keeper> {
+    fn of(
+        model: &JsValue,
+        format: WeightFormat,
+        sha256: BTreeMap<String, String>,
+        open: OpenStorage,
+    ) -> Result<Keeper> {
         let id = id_of(&origin(model)?, format);
-        Ok(Keeper { open, id, format, sha256, kept: RefCell::default(), kind: RefCell::default(), notice: RefCell::default() })
+        Ok(Keeper {
+            open,
+            id,
+            format,
+            sha256,
+            kept: RefCell::default(),
+            kind: RefCell::default(),
+            notice: RefCell::default(),
+        })
     }
 
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
-        let phase = if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
+        let phase =
+            if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
         let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
         if let Some(kept) = known {
             return Ok(PageSource::Kept(kept));
         }
         let Some(storage) = storage::open(&self.open, &self.id).await? else { return Ok(origin) };
         self.kind.replace(Some(storage.kind()));
-        let origin =
-            if self.sha256.is_empty() { origin } else { PageSource::Published(Box::new(Published::new(origin, self.sha256.clone()))) };
+        let origin = if self.sha256.is_empty() {
+            origin
+        } else {
+            PageSource::Published(Box::new(Published::new(origin, self.sha256.clone())))
+        };
         match Kept::open(origin, storage.clone(), self.format).await {
             Ok(kept) => {
                 self.notice.replace(kept.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();
                 kept.listen(move |Stored { bytes, total, .. }| {
-                    report(&on_progress, &LoadProgress { phase, done: bytes, total, stored: Some(bytes) });
+                    report(
+                        &on_progress,
+                        &LoadProgress { phase, done: bytes, total, stored: Some(bytes) },
+                    );
                 });
                 self.kept.replace(Some((kept.clone(), storage)));
                 Ok(PageSource::Kept(kept))
@@ -420,10 +536,15 @@ fn origin(model: &JsValue) -> Result<PageSource> {
 }
 
 /// Drives an answer to its end, or until the listener has heard enough.
-async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std::result::Result<(), JsValue> {
+async fn emit(
+    mut answer: ResilientAnswer<'_, Page>,
+    on_event: &OnEvent,
+) -> std::result::Result<(), JsValue> {
     let on_event: &Function = on_event.unchecked_ref();
     while let Some(event) = answer.next().await.map_err(to_js_error)? {
-        let go_on = JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?)).await?;
+        let go_on =
+            JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?))
+                .await?;
         if matches!(event, Event::Done(_)) {
             break;
         }
@@ -436,10 +557,16 @@ async fn emit(mut answer: ResilientAnswer<'_, Page>, on_event: &OnEvent) -> std:
 }
 
 /// A conversation rendered for the model.
-fn prompt(assets: &TextAssets, messages: &JsMessages, options: &JsTemplateOptions) -> std::result::Result<Prompt, JsValue> {
+fn prompt(
+    assets: &TextAssets,
+    messages: &JsMessages,
+    options: &JsTemplateOptions,
+) -> std::result::Result<Prompt, JsValue> {
     let options = if options.is_undefined() { Value::Null } else { from_js("options", options)? };
     let options = TemplateOptions::from_json(&options).map_err(to_js_error)?;
     let messages = openai::messages(from_js("messages", messages)?).map_err(to_js_error)?;
     let template = assets.template.as_ref().map_err(|error| to_js_error(error.clone()))?;
-    template.render(&messages, options.tools.as_deref().unwrap_or_default(), options.ending()).map_err(to_js_error)
+    template
+        .render(&messages, options.tools.as_deref().unwrap_or_default(), options.ending())
+        .map_err(to_js_error)
 }

@@ -19,16 +19,23 @@ impl FileSource {
     /// From a `Blob`, a `File` or an array of `File`s; `None` for anything else.
     pub fn of(value: &JsValue) -> Option<FileSource> {
         let blobs = match value.dyn_ref::<Array>() {
-            Some(array) => array.iter().map(|item| item.dyn_into::<Blob>().ok()).collect::<Option<Vec<_>>>()?,
+            Some(array) => {
+                array.iter().map(|item| item.dyn_into::<Blob>().ok()).collect::<Option<Vec<_>>>()?
+            }
             None => vec![value.dyn_ref::<Blob>()?.clone()],
         };
-        let files = blobs.into_iter().map(|blob| (blob.dyn_ref::<File>().map_or("model".to_owned(), File::name), blob));
+        let files = blobs
+            .into_iter()
+            .map(|blob| (blob.dyn_ref::<File>().map_or("model".to_owned(), File::name), blob));
         Some(FileSource { files: files.collect() })
     }
 
     /// What tells these files from others: names, sizes and times of change.
     pub fn identity(&self) -> String {
-        let each = self.files.iter().map(|(name, blob)| format!("{name} {} {};", blob.size(), changed(blob)));
+        let each = self
+            .files
+            .iter()
+            .map(|(name, blob)| format!("{name} {} {};", blob.size(), changed(blob)));
         each.collect()
     }
 
@@ -56,7 +63,9 @@ impl Source for FileSource {
     }
 
     async fn version(&self, file: &str) -> Result<String> {
-        Ok(self.find(file).map_or_else(String::new, |blob| format!("{} {}", blob.size(), changed(blob))))
+        Ok(self
+            .find(file)
+            .map_or_else(String::new, |blob| format!("{} {}", blob.size(), changed(blob))))
     }
 
     async fn size(&self, file: &str) -> Result<Option<u64>> {
@@ -64,14 +73,22 @@ impl Source for FileSource {
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
-        let Some(blob) = self.find(file) else { fail!(Code::NotFound, "{file} is not among the chosen files; choose it too") };
+        let Some(blob) = self.find(file) else {
+            fail!(Code::NotFound, "{file} is not among the chosen files; choose it too")
+        };
         let (size, end) = (blob.size() as u64, offset.saturating_add(into.len() as u64));
         if end > size {
             return Err(source::truncated(file, &self.name(), size, end));
         }
         let unreadable = |error: JsValue| {
             js::failure(&error, |why| {
-                Error::new(Code::Io, format!("{file} cannot be read ({why}); it may have moved or changed, choose it again"))
+                Error::new(
+                    Code::Io,
+                    format!(
+                        "{file} cannot be read ({why}); it may have moved or changed, choose it \
+                            again"
+                    ),
+                )
             })
         };
         let part = blob.slice_with_f64_and_f64(offset as f64, end as f64).map_err(unreadable)?;

@@ -40,8 +40,13 @@ pub(super) fn message_of(thrown: &JsValue) -> String {
 }
 
 /// What browsers say in place of memory; the page's `memory.ts` has the same.
-const REFUSALS: [&str; 5] =
-    ["out of memory", "allocation failed", "allocation size overflow", "could not allocate", "invalid array length"];
+const REFUSALS: [&str; 5] = [
+    "out of memory",
+    "allocation failed",
+    "allocation size overflow",
+    "could not allocate",
+    "invalid array length",
+];
 
 /// What a thrown value stands for: want of memory, whoever met it, or else this, of its words.
 pub(super) fn failure(thrown: &JsValue, otherwise: impl FnOnce(String) -> Error) -> Error {

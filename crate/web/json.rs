@@ -11,7 +11,9 @@ use crate::error::{Code, Error};
 
 /// Plain data of JavaScript's: halves of characters become U+FFFD, and infinities null.
 pub(super) fn from_js(what: &str, value: &JsValue) -> std::result::Result<Value, JsValue> {
-    let bad = |error| to_js_error(Error::new(Code::BadOption, format!("the {what} is not plain data: {error}")));
+    let bad = |error| {
+        to_js_error(Error::new(Code::BadOption, format!("the {what} is not plain data: {error}")))
+    };
     serde_wasm_bindgen::from_value(value.clone()).map_err(bad)
 }
 

@@ -1,4 +1,5 @@
-//! The engine in a browser: its JavaScript face, and where a browser's bytes come from. The only part that names JavaScript.
+//! The engine in a browser: its JavaScript face, and where a browser's bytes come from. The only
+//! part that names JavaScript.
 
 pub mod face;
 pub mod files;

@@ -1,4 +1,5 @@
-//! Pipelines in browsers: wgpu has them compiled at once there, which holds up whatever the browser shows.
+//! Pipelines in browsers: wgpu has them compiled at once there, which holds up whatever the browser
+//! shows.
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -23,5 +24,7 @@ pub fn compile_beside() -> Compiled {
 async fn wait() -> Result<()> {
     // It is never rejected.
     let failure = JsFuture::from(compiled()).await.ok().and_then(|failure| failure.as_string());
-    failure.map_or(Ok(()), |failure| Err(Error::new(Code::GpuFailed, format!("compiling for the GPU: refused ({failure})"))))
+    failure.map_or(Ok(()), |failure| {
+        Err(Error::new(Code::GpuFailed, format!("compiling for the GPU: refused ({failure})")))
+    })
 }

@@ -1,4 +1,5 @@
-//! Memory that was refused. A module that ends for want of it cannot say so any more, but its memory is still there to tell.
+//! Memory that was refused. A module that ends for want of it cannot say so any more, but its
+//! memory is still there to tell.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -44,14 +45,16 @@ unsafe impl GlobalAlloc for Remembering {
     }
 }
 
-/// Bytes that were refused, if that is why this module has ended; 0 otherwise. Any thread that shares its memory may ask, after a trap too.
-/// It is asked as it is: each line that a script has for it would be there in all four.
+/// Bytes that were refused, if that is why this module has ended; 0 otherwise. Any thread that
+/// shares its memory may ask, after a trap too. It is asked as it is: each line that a script has
+/// for it would be there in all four.
 #[unsafe(export_name = "refusedBytes")]
 pub extern "C" fn refused_bytes() -> usize {
     REFUSED.load(Relaxed)
 }
 
-/// Whoever was refused memory has become an error, or has done without: what ends the module later has another reason.
+/// Whoever was refused memory has become an error, or has done without: what ends the module later
+/// has another reason.
 pub(super) fn forget() {
     REFUSED.store(0, Relaxed);
 }

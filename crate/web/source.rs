@@ -7,7 +7,8 @@ use crate::error::{Code, Result, fail};
 use crate::kept::{Kept, Published};
 use crate::weights::source::Source;
 
-/// A server's files, the user's, or what the browser's storage has of either. One type, so that a module holds one copy of what loads it.
+/// A server's files, the user's, or what the browser's storage has of either. One type, so that a
+/// module holds one copy of what loads it.
 pub enum PageSource {
     /// Behind an address.
     Http(HttpSource),
@@ -39,7 +40,11 @@ impl Source for Stored {
     }
 
     async fn size(&self, _file: &str) -> Result<Option<u64>> {
-        fail!(Code::NotFound, "{} is not all in the browser's storage; load it from where it came from", self.name)
+        fail!(
+            Code::NotFound,
+            "{} is not all in the browser's storage; load it from where it came from",
+            self.name
+        )
     }
 
     async fn read(&self, file: &str, _offset: u64, _into: &mut [u8]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The browser's storage, as the package hands it over: an object with the methods of a [`ModelStorage`] (web/src/storage).
+//! The browser's storage, as the package hands it over: an object with the methods of a
+//! [`ModelStorage`] (web/src/storage).
 
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -25,11 +26,26 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn size(this: &JsStorage, file: &str) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn read(this: &JsStorage, file: &str, at: f64, into: &mut [u8]) -> std::result::Result<JsValue, JsValue>;
+    fn read(
+        this: &JsStorage,
+        file: &str,
+        at: f64,
+        into: &mut [u8],
+    ) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = read)]
-    fn read_into(this: &JsStorage, file: &str, at: f64, into: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
+    fn read_into(
+        this: &JsStorage,
+        file: &str,
+        at: f64,
+        into: &Uint8Array,
+    ) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn write(this: &JsStorage, file: &str, at: f64, bytes: &[u8]) -> std::result::Result<JsValue, JsValue>;
+    fn write(
+        this: &JsStorage,
+        file: &str,
+        at: f64,
+        bytes: &[u8],
+    ) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn resize(this: &JsStorage, file: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -72,7 +88,8 @@ impl ModelStorage for JsStorage {
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         if self.kind() == "opfs" {
-            // Opens the file: after that, reading waits for nothing, and our memory stays where it is.
+            // Opens the file: after that, reading waits for nothing, and our memory stays where it
+            // is.
             ModelStorage::size(self, file).await?;
             return settled(JsStorage::read(self, file, offset as f64, into)).await.map(drop);
         }
@@ -111,7 +128,14 @@ async fn settled(result: std::result::Result<JsValue, JsValue>) -> Result<JsValu
 /// An error of storage, with its own code if it has one that we know.
 fn failure(thrown: &JsValue) -> Error {
     let code = js::get(thrown, "code").as_string();
-    let known = [Code::StorageFull, Code::StorageLost, Code::InUse, Code::Truncated, Code::Cancelled, Code::OutOfMemory];
+    let known = [
+        Code::StorageFull,
+        Code::StorageLost,
+        Code::InUse,
+        Code::Truncated,
+        Code::Cancelled,
+        Code::OutOfMemory,
+    ];
     let code = known.into_iter().find(|known| code.as_deref() == Some(known.as_str()));
     match code {
         Some(code) => {
@@ -119,7 +143,13 @@ fn failure(thrown: &JsValue) -> Error {
             Error::new(code, js::message_of(thrown)).with(Details { missing, ..Details::default() })
         }
         None => js::failure(thrown, |why| {
-            Error::new(Code::Io, format!("the browser's storage failed ({why}); try again, or load without keeping the model"))
+            Error::new(
+                Code::Io,
+                format!(
+                    "the browser's storage failed ({why}); try again, or load without keeping the \
+                        model"
+                ),
+            )
         }),
     }
 }

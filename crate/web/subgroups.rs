@@ -1,4 +1,5 @@
-//! Subgroups in browsers: wgpu does not know the feature there, and a device has only what was asked for when it was made.
+//! Subgroups in browsers: wgpu does not know the feature there, and a device has only what was
+//! asked for when it was made.
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -14,7 +15,8 @@ extern "C" {
     fn adapter_name() -> Promise;
 }
 
-/// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody tries.
+/// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody
+/// tries.
 pub async fn request() -> Choice {
     match JsFuture::from(request_subgroups()).await {
         Ok(offered) if offered.is_truthy() => Choice::Auto,

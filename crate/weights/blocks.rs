@@ -9,8 +9,9 @@
 //! | `Q5_1`, `Q5_K`, `Q6_K` | `Q8` | at most 1/253 of the largest weight of its group of 32 |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
-//! `Q4_0` fits `Q4Min` and `Q8` without error too, which matters where fused projections are stored in several types. Any other
-//! pair goes by way of floats. (f16 has no steps below 2⁻²⁴; scales that small lose more than the table says.)
+//! `Q4_0` fits `Q4Min` and `Q8` without error too, which matters where fused projections are stored
+//! in several types. Any other pair goes by way of floats. (f16 has no steps below 2⁻²⁴; scales
+//! that small lose more than the table says.)
 
 use half::{bf16, f16};
 
@@ -26,31 +27,51 @@ use crate::layout::{GROUP, Kind};
 /// `unsupported-tensor` for a type without weights.
 pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
     let Some((elements, size)) = stored.block() else {
-        fail!(Code::UnsupportedTensor, "the element type {} is not one that we read", stored.name());
+        fail!(
+            Code::UnsupportedTensor,
+            "the element type {} is not one that we read",
+            stored.name()
+        );
     };
     let blocks = bytes.chunks_exact(size);
     let mut values = Vec::with_capacity(blocks.len() * elements);
     match stored {
-        Stored::F32 => values.extend(blocks.map(|block| f32::from_le_bytes([block[0], block[1], block[2], block[3]]))),
+        Stored::F32 => values.extend(
+            blocks.map(|block| f32::from_le_bytes([block[0], block[1], block[2], block[3]])),
+        ),
         Stored::F16 => values.extend(blocks.map(|block| half_at(block, 0))),
-        Stored::BF16 => values.extend(blocks.map(|block| bf16::from_le_bytes([block[0], block[1]]).to_f32())),
+        Stored::BF16 => {
+            values.extend(blocks.map(|block| bf16::from_le_bytes([block[0], block[1]]).to_f32()))
+        }
         Stored::Q4_0 | Stored::Q4_1 | Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 => {
             blocks.for_each(|block| small_block(stored, block, &mut values));
         }
-        Stored::Q4K => blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values))),
-        Stored::Q5K => blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values))),
+        Stored::Q4K => {
+            blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values)))
+        }
+        Stored::Q5K => {
+            blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values)))
+        }
         Stored::Q6K => blocks.for_each(|block| q6k_block(block, &mut values)),
-        Stored::U8 | Stored::Other(_) => fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name()),
+        Stored::U8 | Stored::Other(_) => {
+            fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name())
+        }
     }
     Ok(values)
 }
 
-/// Sets a row of a panel from a stored row, exactly where the table above says so. Returns what the others lose.
+/// Sets a row of a panel from a stored row, exactly where the table above says so. Returns what the
+/// others lose.
 ///
 /// # Errors
-/// `unsupported-tensor` for a type without weights, `malformed` for weights or scales that are NaN or infinite, `bad-option` for weights
-/// beyond f16 that shall be held in it.
-pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) -> Result<QuantError> {
+/// `unsupported-tensor` for a type without weights, `malformed` for weights or scales that are NaN
+/// or infinite, `bad-option` for weights beyond f16 that shall be held in it.
+pub fn pack_row(
+    stored: &Stored,
+    bytes: &[u8],
+    panel: &mut Panel,
+    row: usize,
+) -> Result<QuantError> {
     if let Some(exact) = exact_group(stored, panel.kind) {
         for group in 0..panel.cols / GROUP {
             let held = exact(bytes, group);
@@ -68,13 +89,17 @@ pub fn pack_row(stored: &Stored, bytes: &[u8], panel: &mut Panel, row: usize) ->
         if panel.kind == Kind::F16 {
             values.iter().for_each(|&value| error.add(&[value], &[f16::from_f32(value).to_f32()]));
             if !error.error.is_finite() {
-                fail!(Code::BadOption, "a weight is too large for 16 bits; hold the model in 32, 8 or 4");
+                fail!(
+                    Code::BadOption,
+                    "a weight is too large for 16 bits; hold the model in 32, 8 or 4"
+                );
             }
         }
         return Ok(error);
     }
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
-        // What was quantised once is only rounded: the quantiser's search would gain nothing, and the bound is a clear one.
+        // What was quantised once is only rounded: the quantiser's search would gain nothing, and
+        // the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
         let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
         finite(&held)?;
@@ -102,11 +127,19 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
         (Stored::Q4_0, Kind::Q4Min) => |row, at| {
             let block = block(row, at, 18);
             // Eight is a power of two: the product is exact.
-            Group { codes: nibbles(&block[2..]), scale: f16_at(block, 0), min: f16::from_f32(-8.0 * half_at(block, 0)) }
+            Group {
+                codes: nibbles(&block[2..]),
+                scale: f16_at(block, 0),
+                min: f16::from_f32(-8.0 * half_at(block, 0)),
+            }
         },
         (Stored::Q4_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 18);
-            Group { codes: nibbles(&block[2..]).map(|code| code.wrapping_sub(8)), scale: f16_at(block, 0), min: f16::ZERO }
+            Group {
+                codes: nibbles(&block[2..]).map(|code| code.wrapping_sub(8)),
+                scale: f16_at(block, 0),
+                min: f16::ZERO,
+            }
         },
         (Stored::Q4_1, Kind::Q4Min) => |row, at| {
             let block = block(row, at, 20);
@@ -115,28 +148,42 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
         (Stored::Q4K, Kind::Q4Min) => |row, at| {
             let block = block(row, at / 8, 144);
             let (scale, min) = scale_min(block, at % 8);
-            Group { codes: q4k_codes(block, at % 8), scale: f16::from_f32(scale), min: f16::from_f32(-min) }
+            Group {
+                codes: q4k_codes(block, at % 8),
+                scale: f16::from_f32(scale),
+                min: f16::from_f32(-min),
+            }
         },
         (Stored::Q5_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 22);
-            Group { codes: fives(&block[2..]).map(|code| code.wrapping_sub(16)), scale: f16_at(block, 0), min: f16::ZERO }
+            Group {
+                codes: fives(&block[2..]).map(|code| code.wrapping_sub(16)),
+                scale: f16_at(block, 0),
+                min: f16::ZERO,
+            }
         },
         (Stored::Q8_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 34);
-            Group { codes: std::array::from_fn(|i| block[2 + i]), scale: f16_at(block, 0), min: f16::ZERO }
+            Group {
+                codes: std::array::from_fn(|i| block[2 + i]),
+                scale: f16_at(block, 0),
+                min: f16::ZERO,
+            }
         },
         _ => return None,
     })
 }
 
-/// The nearest `Q8` group: within half a step of 1/127 of the largest weight, a little more for rounding the scale to f16.
+/// The nearest `Q8` group: within half a step of 1/127 of the largest weight, a little more for
+/// rounding the scale to f16.
 fn round_to_q8(values: &[f32]) -> Group {
     let largest = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     let scale = f16::from_f32(largest / 127.0);
     let step = scale.to_f32();
     let steps = if step > 0.0 { 1.0 / step } else { 0.0 };
     // Half away from zero; f32::round would be a call for each weight.
-    let code = |value: f32| ((value * steps).clamp(-127.0, 127.0) + 0.5f32.copysign(value)) as i8 as u8;
+    let code =
+        |value: f32| ((value * steps).clamp(-127.0, 127.0) + 0.5f32.copysign(value)) as i8 as u8;
     Group { codes: std::array::from_fn(|i| code(values[i])), scale, min: f16::ZERO }
 }
 
@@ -144,10 +191,16 @@ fn round_to_q8(values: &[f32]) -> Group {
 fn small_block(stored: &Stored, block: &[u8], values: &mut Vec<f32>) {
     let scale = half_at(block, 0);
     match stored {
-        Stored::Q4_0 => values.extend(nibbles(&block[2..]).map(|code| scale * (f32::from(code) - 8.0))),
-        Stored::Q4_1 => values.extend(nibbles(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
-        Stored::Q5_0 => values.extend(fives(&block[2..]).map(|code| scale * (f32::from(code) - 16.0))),
-        Stored::Q5_1 => values.extend(fives(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
+        Stored::Q4_0 => {
+            values.extend(nibbles(&block[2..]).map(|code| scale * (f32::from(code) - 8.0)))
+        }
+        Stored::Q4_1 => values
+            .extend(nibbles(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
+        Stored::Q5_0 => {
+            values.extend(fives(&block[2..]).map(|code| scale * (f32::from(code) - 16.0)))
+        }
+        Stored::Q5_1 => values
+            .extend(fives(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
         _ => values.extend(block[2..34].iter().map(|&code| scale * f32::from(code as i8))),
     }
 }
@@ -155,7 +208,8 @@ fn small_block(stored: &Stored, block: &[u8], values: &mut Vec<f32>) {
 /// 16 bytes: columns 0..16 in the low nibbles, 16..32 in the high ones.
 fn nibbles(bytes: &[u8]) -> [u8; GROUP] {
     let mut codes = [0; GROUP];
-    // In two halves, each of which is one instruction: a choice for each byte is not seen to be that.
+    // In two halves, each of which is one instruction: a choice for each byte is not seen to be
+    // that.
     let (low, high) = codes.split_at_mut(GROUP / 2);
     for ((low, high), byte) in low.iter_mut().zip(high).zip(&bytes[..GROUP / 2]) {
         (*low, *high) = (byte & 15, byte >> 4);
@@ -176,7 +230,10 @@ fn scale_min(block: &[u8], group: usize) -> (f32, f32) {
         (packed[group] & 63, packed[group + 4] & 63)
     } else {
         // The upper four groups keep their two upper bits above those of the lower four.
-        (packed[group + 4] & 15 | packed[group - 4] >> 6 << 4, packed[group + 4] >> 4 | packed[group] >> 6 << 4)
+        (
+            packed[group + 4] & 15 | packed[group - 4] >> 6 << 4,
+            packed[group + 4] >> 4 | packed[group] >> 6 << 4,
+        )
     };
     (half_at(block, 0) * f32::from(scale), half_at(block, 2) * f32::from(min))
 }
@@ -200,12 +257,15 @@ fn q4k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
 fn q5k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
     let (scale, min) = scale_min(block, group);
     let (fifth, low) = (&block[16..48], paired_nibbles(&block[48..], group));
-    values.extend((0..GROUP).map(|i| scale * f32::from(low[i] | (fifth[i] >> group & 1) << 4) - min));
+    values
+        .extend((0..GROUP).map(|i| scale * f32::from(low[i] | (fifth[i] >> group & 1) << 4) - min));
 }
 
-/// Two halves of 128: 64 bytes of low nibbles and 32 bytes of upper pairs each, a scale for every 16 columns, then the block's.
+/// Two halves of 128: 64 bytes of low nibbles and 32 bytes of upper pairs each, a scale for every
+/// 16 columns, then the block's.
 fn q6k_block(block: &[u8], values: &mut Vec<f32>) {
-    let (low, high, scales, d) = (&block[..128], &block[128..192], &block[192..208], half_at(block, 208));
+    let (low, high, scales, d) =
+        (&block[..128], &block[128..192], &block[192..208], half_at(block, 208));
     for i in 0..256 {
         let (half, quarter, column) = (i / 128, i % 128 / 32, i % 32);
         let byte = low[64 * half + quarter % 2 * 32 + column];

@@ -41,7 +41,8 @@ const BESIDE: [&str; 10] = [
     "vocab.json",
     TEMPLATE,
 ];
-/// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less than a megabyte.
+/// Phi-4's tokenizer takes 16 MB, a manifest 100 kB, an index for as many tensors as we read less
+/// than a megabyte.
 const LARGEST_TEXT: u64 = 64 << 20;
 /// More files than any model has.
 const MOST_SHARDS: u64 = 10_000;
@@ -125,12 +126,14 @@ pub(crate) enum Place<'a> {
 }
 
 impl<S: Source> Checkpoint<S> {
-    /// Recognises a Hugging Face directory, a GGUF file, a directory that holds one GGUF model, or our own converted form; reads
-    /// the headers, and checks that every tensor which the configuration needs is there, in its shape, of a type that we read.
+    /// Recognises a Hugging Face directory, a GGUF file, a directory that holds one GGUF model, or
+    /// our own converted form; reads the headers, and checks that every tensor which the
+    /// configuration needs is there, in its shape, of a type that we read.
     ///
     /// # Errors
-    /// `not-found`, `not-a-model`, `truncated`, `malformed`, `unsupported-architecture`, `unsupported-tensor`, `missing-tensor`,
-    /// `wrong-shape`, `bad-config`, `corrupt`, and the source's own.
+    /// `not-found`, `not-a-model`, `truncated`, `malformed`, `unsupported-architecture`,
+    /// `unsupported-tensor`, `missing-tensor`, `wrong-shape`, `bad-config`, `corrupt`, and the
+    /// source's own.
     pub async fn open(source: S) -> Result<Checkpoint<S>> {
         let store = Store { source, verified: None };
         let checkpoint = match store.entry().map(str::to_owned) {
@@ -145,7 +148,8 @@ impl<S: Source> Checkpoint<S> {
         Ok(checkpoint)
     }
 
-    /// Refuses a tensor of a layer or of the head that nobody uses: without it the model would be another one.
+    /// Refuses a tensor of a layer or of the head that nobody uses: without it the model would be
+    /// another one.
     fn refuse_unused(&self) -> Result<()> {
         if self.store.verified.is_some() {
             // Our own form has what the model had that it was made from.
@@ -154,13 +158,18 @@ impl<S: Source> Checkpoint<S> {
         let tensors = spec::tensors(&self.config);
         let names = tensors.iter().map(|tensor| &tensor.name[..]).chain([LM_HEAD]);
         let there = |name: &str| self.tensors.contains_key(name);
-        let used: BTreeSet<String> =
-            names.flat_map(|name| pieces(self.naming, &self.config, name, there)).map(|piece| piece.name).collect();
-        match self.tensors.values().find(|tensor| !used.contains(&tensor.name) && is_computed_with(self.naming, &tensor.name)) {
+        let used: BTreeSet<String> = names
+            .flat_map(|name| pieces(self.naming, &self.config, name, there))
+            .map(|piece| piece.name)
+            .collect();
+        match self.tensors.values().find(|tensor| {
+            !used.contains(&tensor.name) && is_computed_with(self.naming, &tensor.name)
+        }) {
             None => Ok(()),
             Some(Tensor { name, file, .. }) => fail!(
                 Code::UnsupportedArchitecture,
-                "{name} in {}: the model computes with this tensor and we do not, so its answers would be wrong; run a model without it",
+                "{name} in {}: the model computes with this tensor and we do not, so its answers \
+                    would be wrong; run a model without it",
                 place(file, &self.store.name())
             ),
         }
@@ -184,19 +193,34 @@ impl<S: Source> Checkpoint<S> {
     async fn open_directory(mut store: Store<S>) -> Result<Checkpoint<S>> {
         if let Some(bytes) = read_all(&store, MANIFEST, LARGEST_JSON).await? {
             let at = place(MANIFEST, &store.name());
-            let manifest = if store.source.checked() { Manifest::parse_unhashed(&at, &bytes)? } else { Manifest::parse(&at, &bytes)? };
+            let manifest = if store.source.checked() {
+                Manifest::parse_unhashed(&at, &bytes)?
+            } else {
+                Manifest::parse(&at, &bytes)?
+            };
             store.verified = Some(Verified::new(manifest));
         }
         let files = Self::weight_files(&store).await?;
-        let is_part = |named: &str| files.as_ref().is_some_and(|shards| shards.files.iter().any(|file| file == named));
-        if let Some(other) = store.entry().filter(|file| file.ends_with(WEIGHTS) && !is_part(file)) {
+        let is_part = |named: &str| {
+            files.as_ref().is_some_and(|shards| shards.files.iter().any(|file| file == named))
+        };
+        if let Some(other) = store.entry().filter(|file| file.ends_with(WEIGHTS) && !is_part(file))
+        {
             let other = place(other, &store.name());
-            fail!(Code::NotAModel, "{other}: not part of a model there; name a directory with {CONFIG} and {SINGLE} or {INDEX}");
+            fail!(
+                Code::NotAModel,
+                "{other}: not part of a model there; name a directory with {CONFIG} and {SINGLE} \
+                    or {INDEX}"
+            );
         }
         match (read_all(&store, CONFIG, LARGEST_JSON).await?, files) {
             (Some(config), Some(files)) => Self::open_huggingface(store, &config, files).await,
             (config, _) => {
-                let lacks = if config.is_some() { format!("neither {SINGLE} nor {INDEX}") } else { format!("no {CONFIG}") };
+                let lacks = if config.is_some() {
+                    format!("neither {SINGLE} nor {INDEX}")
+                } else {
+                    format!("no {CONFIG}")
+                };
                 let file = Self::only_gguf(&store, &lacks).await?;
                 Self::open_gguf(store, &file).await
             }
@@ -208,7 +232,10 @@ impl<S: Source> Checkpoint<S> {
         if store.size(SINGLE).await?.is_some() {
             return Ok(Some(Shards { files: vec![SINGLE.to_owned()], ..Shards::default() }));
         }
-        read_all(store, INDEX, LARGEST_JSON).await?.map(|index| safetensors::shards(&place(INDEX, &store.name()), &index)).transpose()
+        read_all(store, INDEX, LARGEST_JSON)
+            .await?
+            .map(|index| safetensors::shards(&place(INDEX, &store.name()), &index))
+            .transpose()
     }
 
     /// The GGUF model of a directory that is no Hugging Face one.
@@ -217,37 +244,66 @@ impl<S: Source> Checkpoint<S> {
         let Some(files) = store.source.list().await? else {
             fail!(
                 Code::NotFound,
-                "{name}: there is {lacks}; name the address of a model's directory or of a GGUF file, for a hub's model https://huggingface.co/OWNER/NAME"
+                "{name}: there is {lacks}; name the address of a model's directory or of a GGUF \
+                    file, for a hub's model https://huggingface.co/OWNER/NAME"
             );
         };
         let is_empty = files.is_empty();
-        let mut models = files.into_iter().filter(|file| gguf::is_gguf(file) && !is_later_part(file));
+        let mut models =
+            files.into_iter().filter(|file| gguf::is_gguf(file) && !is_later_part(file));
         match (models.next(), models.next()) {
             (Some(file), None) => Ok(file),
-            (None, _) if is_empty => fail!(Code::NotAModel, "{name}: the directory is empty; put a model into it, or name another"),
+            (None, _) if is_empty => fail!(
+                Code::NotAModel,
+                "{name}: the directory is empty; put a model into it, or name another"
+            ),
             (None, _) => {
-                fail!(Code::NotAModel, "{name}: not a model; there is {lacks}, and no GGUF file; name a model's directory or a GGUF file")
+                fail!(
+                    Code::NotAModel,
+                    "{name}: not a model; there is {lacks}, and no GGUF file; name a model's \
+                        directory or a GGUF file"
+                )
             }
             (Some(one), Some(other)) => {
-                fail!(Code::NotAModel, "{name}: there are several models, {one} and {other} among them; name one of the files")
+                fail!(
+                    Code::NotAModel,
+                    "{name}: there are several models, {one} and {other} among them; name one of \
+                        the files"
+                )
             }
         }
     }
 
-    async fn open_huggingface(store: Store<S>, config: &[u8], shards: Shards) -> Result<Checkpoint<S>> {
+    async fn open_huggingface(
+        store: Store<S>,
+        config: &[u8],
+        shards: Shards,
+    ) -> Result<Checkpoint<S>> {
         let at = place(CONFIG, &store.name());
-        let mut config = Config::parse(&json::parse(&at, config)?).map_err(|error| error.at(&at))?;
+        let mut config =
+            Config::parse(&json::parse(&at, config)?).map_err(|error| error.at(&at))?;
         let mut tensors = BTreeMap::new();
         for file in &shards.files {
-            insert_by_index(&mut tensors, safetensors::read_header(&store, file).await?, &shards, |file| place(file, &store.name()))?;
+            insert_by_index(
+                &mut tensors,
+                safetensors::read_header(&store, file).await?,
+                &shards,
+                |file| place(file, &store.name()),
+            )?;
         }
-        // As transformers does: fine-tunes that trained the head leave it beside a configuration that says it were tied.
+        // As transformers does: fine-tunes that trained the head leave it beside a configuration
+        // that says it were tied.
         if config.tie_word_embeddings && has_own_head(&store, &tensors).await? {
             config.tie_word_embeddings = false;
         }
-        // As in transformers, to which what is missing is zero: attention_bias speaks of both, and many have no bias of the output.
+        // As in transformers, to which what is missing is zero: attention_bias speaks of both, and
+        // many have no bias of the output.
         if config.architecture.traits().biases == Biases::Configured {
-            let there = attention_bias(&tensors, [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"], ".o_proj.bias");
+            let there = attention_bias(
+                &tensors,
+                [".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".qkv_proj.bias"],
+                ".o_proj.bias",
+            );
             config.attention_bias.qkv &= there.qkv;
             config.attention_bias.o &= there.o;
         }
@@ -263,15 +319,31 @@ impl<S: Source> Checkpoint<S> {
             None => Ok(None),
         };
         let generation_config = read(GENERATION).await?;
-        let tokenizer_config = with_special_tokens(read("tokenizer_config.json").await?, read("special_tokens_map.json").await?);
+        let tokenizer_config = with_special_tokens(
+            read("tokenizer_config.json").await?,
+            read("special_tokens_map.json").await?,
+        );
         let template = read_all(store, TEMPLATE, LARGEST_JSON).await?;
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
-            fail!(Code::BadTemplate, "{}: not UTF-8; save it as that", place(TEMPLATE, &store.name()));
+            fail!(
+                Code::BadTemplate,
+                "{}: not UTF-8; save it as that",
+                place(TEMPLATE, &store.name())
+            );
         };
-        let own = token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")));
+        let own =
+            token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")));
         let own = own.map_err(|error| error.at(place(GENERATION, &store.name())))?;
         let tokenizer_json = read_all(store, TOKENIZER, LARGEST_TEXT).await?;
-        Ok((TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config }, own))
+        Ok((
+            TextFiles::HuggingFace {
+                tokenizer_json,
+                tokenizer_config,
+                chat_template,
+                generation_config,
+            },
+            own,
+        ))
     }
 
     async fn open_gguf(store: Store<S>, file: &str) -> Result<Checkpoint<S>> {
@@ -282,12 +354,20 @@ impl<S: Source> Checkpoint<S> {
         if count > 1 {
             let Some(parts) = gguf::split_names(file, count.min(MOST_SHARDS)) else {
                 let file = at(file);
-                fail!(Code::Malformed, "{file}: one of {count} parts, but not named as one, such as x-00001-of-{count:05}.gguf");
+                fail!(
+                    Code::Malformed,
+                    "{file}: one of {count} parts, but not named as one, such as \
+                        x-00001-of-{count:05}.gguf"
+                );
             };
             for (number, part) in parts.iter().enumerate().filter(|(_, part)| *part != file) {
                 let other = gguf::read_header(&store, part).await?;
                 if other.metadata.unsigned("split.no") != Some(number as u64) {
-                    fail!(Code::Malformed, "{}: its split.no does not say that it is part {number}, counted from 0", at(part));
+                    fail!(
+                        Code::Malformed,
+                        "{}: its split.no does not say that it is part {number}, counted from 0",
+                        at(part)
+                    );
                 }
                 insert_all(&mut tensors, other.tensors, at)?;
                 // Only the first part has the whole metadata.
@@ -298,33 +378,60 @@ impl<S: Source> Checkpoint<S> {
         }
         insert_all(&mut tensors, header.tensors, at)?;
         let metadata = header.metadata;
-        if let Some(promised) = metadata.unsigned("split.tensors.count").filter(|&promised| promised != tensors.len() as u64) {
-            fail!(Code::Malformed, "{}: the parts hold {} tensors, where {promised} are promised", at(file), tensors.len());
+        if let Some(promised) = metadata
+            .unsigned("split.tensors.count")
+            .filter(|&promised| promised != tensors.len() as u64)
+        {
+            fail!(
+                Code::Malformed,
+                "{}: the parts hold {} tensors, where {promised} are promised",
+                at(file),
+                tensors.len()
+            );
         }
         let config = Config::from_gguf(&metadata, from_tensors(&store, &tensors).await?);
         let config = config.map_err(|error| error.at(at(file)))?;
         let stop_tokens = config.eos_token_ids.clone();
-        Ok(Checkpoint { config, stop_tokens, files: TextFiles::Gguf(metadata), store, naming: Naming::Gguf, tensors })
+        Ok(Checkpoint {
+            config,
+            stop_tokens,
+            files: TextFiles::Gguf(metadata),
+            store,
+            naming: Naming::Gguf,
+            tensors,
+        })
     }
 
-    /// Finds a canonical tensor and checks its shape. The head is the embedding where they are tied.
+    /// Finds a canonical tensor and checks its shape. The head is the embedding where they are
+    /// tied.
     pub(crate) fn place(&self, name: &str, shape: &[usize]) -> Result<Place<'_>> {
-        let name = if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
+        let name =
+            if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
         if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
             let Some(entry) = verified.manifest().matrices.get(name) else {
-                fail!(Code::MissingTensor, "{name}: {} does not have it", place(MANIFEST, &self.store.name()));
+                fail!(
+                    Code::MissingTensor,
+                    "{name}: {} does not have it",
+                    place(MANIFEST, &self.store.name())
+                );
             };
             return self.packed(name, [rows, cols], *entry);
         }
         let mut found = Vec::new();
-        for piece in pieces(self.naming, &self.config, name, |name| self.tensors.contains_key(name)) {
+        for piece in pieces(self.naming, &self.config, name, |name| self.tensors.contains_key(name))
+        {
             let mut expected = shape.to_vec();
             if let (Some(rows), Some(first)) = (piece.rows, expected.first_mut()) {
                 *first = rows;
             }
             let tensor = self.tensor(name, &piece.name, &expected)?;
             if !tensor.stored.is_float() && tensor.stored.quantised_kind().is_none() {
-                fail!(Code::UnsupportedTensor, "{} is of type {}, which we don't read", tensor.name, tensor.stored.name());
+                fail!(
+                    Code::UnsupportedTensor,
+                    "{} is of type {}, which we don't read",
+                    tensor.name,
+                    tensor.stored.name()
+                );
             }
             found.push((tensor, piece.interleaved));
         }
@@ -335,40 +442,74 @@ impl<S: Source> Checkpoint<S> {
         Ok(Place::Pieces(found))
     }
 
-    fn packed(&self, name: &str, [rows, cols]: [usize; 2], entry: MatrixEntry) -> Result<Place<'_>> {
+    fn packed(
+        &self,
+        name: &str,
+        [rows, cols]: [usize; 2],
+        entry: MatrixEntry,
+    ) -> Result<Place<'_>> {
         if [entry.rows, entry.cols] != [rows, cols] {
-            fail!(Code::WrongShape, "{name} is [{}, {}]; [{rows}, {cols}] is needed", entry.rows, entry.cols);
+            fail!(
+                Code::WrongShape,
+                "{name} is [{}, {}]; [{rows}, {cols}] is needed",
+                entry.rows,
+                entry.cols
+            );
         }
         let (quads, groups) = (rows.div_ceil(layout::QUAD), cols / layout::GROUP);
         let plane = |plane: &str, width: usize, stored: Stored| {
             let tensor = self.tensor(name, &plane_name(name, plane), &[quads, groups, width])?;
             if tensor.stored != stored {
-                fail!(Code::UnsupportedTensor, "{} is of type {}; it must be {}", tensor.name, tensor.stored.name(), stored.name());
+                fail!(
+                    Code::UnsupportedTensor,
+                    "{} is of type {}; it must be {}",
+                    tensor.name,
+                    tensor.stored.name(),
+                    stored.name()
+                );
             }
             Ok(tensor)
         };
         Ok(Place::Packed {
             entry,
             codes: plane("codes", entry.kind.codes_per_group(), Stored::U8)?,
-            scales: entry.kind.has_scales().then(|| plane("scales", layout::QUAD, Stored::F16)).transpose()?,
-            mins: entry.kind.has_mins().then(|| plane("mins", layout::QUAD, Stored::F16)).transpose()?,
+            scales: entry
+                .kind
+                .has_scales()
+                .then(|| plane("scales", layout::QUAD, Stored::F16))
+                .transpose()?,
+            mins: entry
+                .kind
+                .has_mins()
+                .then(|| plane("mins", layout::QUAD, Stored::F16))
+                .transpose()?,
         })
     }
 
     fn tensor(&self, canonical: &str, name: &str, shape: &[usize]) -> Result<&Tensor> {
         let Some(tensor) = self.tensors.get(name) else {
-            let stored = if canonical == name { String::new() } else { format!(", stored as {name},") };
-            fail!(Code::MissingTensor, "{canonical}{stored} is not in {}; the model needs it", self.store.name());
+            let stored =
+                if canonical == name { String::new() } else { format!(", stored as {name},") };
+            fail!(
+                Code::MissingTensor,
+                "{canonical}{stored} is not in {}; the model needs it",
+                self.store.name()
+            );
         };
         if !tensor.shape.iter().eq(shape.iter().map(|&n| n as u64).collect::<Vec<_>>().iter()) {
-            fail!(Code::WrongShape, "{name} has the shape {:?}; the configuration needs {shape:?}", tensor.shape);
+            fail!(
+                Code::WrongShape,
+                "{name} has the shape {:?}; the configuration needs {shape:?}",
+                tensor.shape
+            );
         }
         Ok(tensor)
     }
 }
 
 impl TextFiles {
-    /// What a model's files say about words. Its weights are not looked for: a `tokenizer.json` will do, or the header of a GGUF file.
+    /// What a model's files say about words. Its weights are not looked for: a `tokenizer.json`
+    /// will do, or the header of a GGUF file.
     ///
     /// # Errors
     /// `not-found`, `not-a-model`, `bad-template`, those of a GGUF header, and the source's own.
@@ -376,7 +517,9 @@ impl TextFiles {
         let store = Store { source, verified: None };
         let file = match store.entry() {
             Some(file) if !is_of_directory(file) => file.to_owned(),
-            _ if store.size(TOKENIZER).await?.is_some() => return Ok(Checkpoint::texts(&store).await?.0),
+            _ if store.size(TOKENIZER).await?.is_some() => {
+                return Ok(Checkpoint::texts(&store).await?.0);
+            }
             _ => Checkpoint::only_gguf(&store, &format!("no {TOKENIZER}")).await?,
         };
         let header = gguf::read_header(&store, &file).await?;
@@ -395,7 +538,11 @@ fn is_of_directory(file: &str) -> bool {
     file.ends_with(WEIGHTS) || BESIDE.contains(&file)
 }
 
-fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, at: impl Fn(&str) -> String) -> Result<()> {
+fn insert_all(
+    into: &mut BTreeMap<String, Tensor>,
+    tensors: Vec<Tensor>,
+    at: impl Fn(&str) -> String,
+) -> Result<()> {
     for tensor in tensors {
         if let Some(other) = into.insert(tensor.name.clone(), tensor) {
             fail!(Code::Malformed, "{} is there twice, once in {}", other.name, at(&other.file));
@@ -404,15 +551,28 @@ fn insert_all(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, at: imp
     Ok(())
 }
 
-/// The same with an index, which says which copy of a tensor counts: edited models leave those that others supersede.
-fn insert_by_index(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, shards: &Shards, at: impl Fn(&str) -> String) -> Result<()> {
+/// The same with an index, which says which copy of a tensor counts: edited models leave those that
+/// others supersede.
+fn insert_by_index(
+    into: &mut BTreeMap<String, Tensor>,
+    tensors: Vec<Tensor>,
+    shards: &Shards,
+    at: impl Fn(&str) -> String,
+) -> Result<()> {
     for tensor in tensors {
         let named = shards.of.get(&tensor.name);
         match into.entry(tensor.name.clone()) {
             Entry::Vacant(place) => drop(place.insert(tensor)),
-            Entry::Occupied(mut other) if named.is_some_and(|file| **file == *tensor.file) => drop(other.insert(tensor)),
+            Entry::Occupied(mut other) if named.is_some_and(|file| **file == *tensor.file) => {
+                drop(other.insert(tensor))
+            }
             Entry::Occupied(other) if named.is_some_and(|file| **file == *other.get().file) => {}
-            Entry::Occupied(other) => fail!(Code::Malformed, "{} is there twice, once in {}", tensor.name, at(&other.get().file)),
+            Entry::Occupied(other) => fail!(
+                Code::Malformed,
+                "{} is there twice, once in {}",
+                tensor.name,
+                at(&other.get().file)
+            ),
         }
     }
     Ok(())
@@ -421,7 +581,9 @@ fn insert_by_index(into: &mut BTreeMap<String, Tensor>, tensors: Vec<Tensor>, sh
 /// Whether there is a head that differs from the embedding. Reads both up to the first difference.
 async fn has_own_head(source: &impl Source, tensors: &BTreeMap<String, Tensor>) -> Result<bool> {
     const AT_ONCE: u64 = 4 << 20;
-    let (Some(head), Some(embedding)) = (tensors.get(LM_HEAD), tensors.get(EMBED_TOKENS)) else { return Ok(false) };
+    let (Some(head), Some(embedding)) = (tensors.get(LM_HEAD), tensors.get(EMBED_TOKENS)) else {
+        return Ok(false);
+    };
     if (&head.stored, &head.shape) != (&embedding.stored, &embedding.shape) {
         return Ok(true);
     }
@@ -440,7 +602,10 @@ async fn has_own_head(source: &impl Source, tensors: &BTreeMap<String, Tensor>) 
 /// Whether a file is part 2 or a later one of a split model.
 fn is_later_part(file: &str) -> bool {
     let count = file.rsplit_once("-of-").and_then(|(_, of)| of.get(..5)?.parse().ok());
-    count.filter(|&count| count <= MOST_SHARDS).and_then(|count| gguf::split_names(file, count)).is_some_and(|names| names[0] != file)
+    count
+        .filter(|&count| count <= MOST_SHARDS)
+        .and_then(|count| gguf::split_names(file, count))
+        .is_some_and(|names| names[0] != file)
 }
 
 /// Which biases there are, in any layer; those that others lack are missing then.
@@ -450,34 +615,52 @@ fn attention_bias(tensors: &BTreeMap<String, Tensor>, qkv: [&str; 4], o: &str) -
 }
 
 /// Reads the small tensors that are really part of the configuration.
-async fn from_tensors(source: &impl Source, tensors: &BTreeMap<String, Tensor>) -> Result<FromTensors> {
+async fn from_tensors(
+    source: &impl Source,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<FromTensors> {
     /// No head is wider than this, in pairs.
     const MOST_FACTORS: u64 = 1 << 12;
     let read = async |name: &str| {
         let Some(tensor) = tensors.get(name) else { return Ok(None) };
         if tensor.shape.len() != 1 || tensor.shape[0] > MOST_FACTORS {
-            fail!(Code::WrongShape, "{name} has the shape {:?}; it must be one short row", tensor.shape);
+            fail!(
+                Code::WrongShape,
+                "{name} has the shape {:?}; it must be one short row",
+                tensor.shape
+            );
         }
         let mut bytes = vec![0; tensor.bytes as usize];
         source.read(&tensor.file, tensor.offset, &mut bytes).await?;
         blocks::values(&tensor.stored, &bytes).map(Some)
     };
-    let longrope = match (read("rope_factors_short.weight").await?, read("rope_factors_long.weight").await?) {
-        (Some(short), Some(long)) => Some([short, long]),
-        (None, None) => None,
-        _ => fail!(Code::MissingTensor, "rope_factors_short.weight and rope_factors_long.weight: only one of them is there"),
-    };
+    let longrope =
+        match (read("rope_factors_short.weight").await?, read("rope_factors_long.weight").await?) {
+            (Some(short), Some(long)) => Some([short, long]),
+            (None, None) => None,
+            _ => fail!(
+                Code::MissingTensor,
+                "rope_factors_short.weight and rope_factors_long.weight: only one of them is there"
+            ),
+        };
     Ok(FromTensors {
-        vocab_size: tensors.get("token_embd.weight").and_then(|tensor| tensor.shape.first().copied()),
+        vocab_size: tensors
+            .get("token_embd.weight")
+            .and_then(|tensor| tensor.shape.first().copied()),
         tied: !tensors.contains_key("output.weight"),
-        attention_bias: attention_bias(tensors, [".attn_q.bias", ".attn_k.bias", ".attn_v.bias", ".attn_qkv.bias"], ".attn_output.bias"),
+        attention_bias: attention_bias(
+            tensors,
+            [".attn_q.bias", ".attn_k.bias", ".attn_v.bias", ".attn_qkv.bias"],
+            ".attn_output.bias",
+        ),
         longrope,
         factors: read("rope_freqs.weight").await?,
     })
 }
 
-/// `tokenizer_config.json` with the tokens that `special_tokens_map.json` names, where older models have them: the map has the last word, but
-/// is not read beside a configuration that lists its added tokens itself. So does transformers.
+/// `tokenizer_config.json` with the tokens that `special_tokens_map.json` names, where older models
+/// have them: the map has the last word, but is not read beside a configuration that lists its
+/// added tokens itself. So does transformers.
 fn with_special_tokens(config: Option<Value>, map: Option<Value>) -> Option<Value> {
     let Some(Value::Object(map)) = map else { return config };
     let mut config = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));

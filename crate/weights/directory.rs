@@ -19,7 +19,8 @@ pub struct NewDirectory {
     complete: bool,
 }
 
-/// Where a directory is until it is complete, and the lock that keeps others out: it ends with this process, however that ends.
+/// Where a directory is until it is complete, and the lock that keeps others out: it ends with this
+/// process, however that ends.
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
@@ -31,18 +32,23 @@ impl NewDirectory {
     /// Begins it: the files go to `DESTINATION.phi-part`.
     ///
     /// # Errors
-    /// `bad-option` for a destination that is a file or a directory with something in it, or where somebody has put another `.phi-part`,
-    /// `in-use` where somebody else is making it, `io`.
+    /// `bad-option` for a destination that is a file or a directory with something in it, or where
+    /// somebody has put another `.phi-part`, `in-use` where somebody else is making it, `io`.
     pub fn begin(destination: &Path) -> Result<NewDirectory> {
         let destination = &behind_links(destination)?;
         let Some(name) = destination.file_name() else {
-            fail!(Code::BadOption, "{}: name a directory that is to be made", destination.display());
+            fail!(
+                Code::BadOption,
+                "{}: name a directory that is to be made",
+                destination.display()
+            );
         };
         may_become(destination)?;
         let mut part = name.to_owned();
         part.push(".phi-part");
         let part = Part::claim(destination.with_file_name(part), destination)?;
-        let new = NewDirectory { destination: destination.to_owned(), part, file: None, complete: false };
+        let new =
+            NewDirectory { destination: destination.to_owned(), part, file: None, complete: false };
         // Somebody may have been complete between the look and the lock.
         may_become(destination)?;
         Ok(new)
@@ -63,14 +69,22 @@ impl NewDirectory {
         self.close()?;
         let mark = self.part.path.join(MARK);
         fs::remove_file(&mark).map_err(|error| Error::writing(&mark, &error))?;
-        // Not every system renames onto a directory, even an empty one. None renames onto one with something in it.
+        // Not every system renames onto a directory, even an empty one. None renames onto one with
+        // something in it.
         let removed = match fs::remove_dir(&self.destination) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,
         };
         match removed.and_then(|()| fs::rename(&self.part.path, &self.destination)) {
             Ok(()) => self.complete = true,
-            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::DirectoryNotEmpty
+                        | ErrorKind::AlreadyExists
+                        | ErrorKind::NotADirectory
+                ) =>
+            {
                 return Err(somebody_else(&self.destination));
             }
             Err(error) => return Err(Error::writing(&self.destination, &error)),
@@ -84,7 +98,12 @@ fn behind_links(destination: &Path) -> Result<PathBuf> {
     if !fs::symlink_metadata(destination).is_ok_and(|about| about.is_symlink()) {
         return Ok(destination.to_owned());
     }
-    let nowhere = |_| Error::new(Code::BadOption, format!("{}: a link to what is not there; name a directory", destination.display()));
+    let nowhere = |_| {
+        Error::new(
+            Code::BadOption,
+            format!("{}: a link to what is not there; name a directory", destination.display()),
+        )
+    };
     fs::canonicalize(destination).map_err(nowhere)
 }
 
@@ -92,10 +111,15 @@ fn behind_links(destination: &Path) -> Result<PathBuf> {
 fn may_become(destination: &Path) -> Result<()> {
     let shown = destination.display();
     match fs::read_dir(destination).map(|mut items| items.next().is_some()) {
-        Ok(true) => fail!(Code::BadOption, "{shown}: the directory is not empty; name a new one, or empty it first"),
+        Ok(true) => fail!(
+            Code::BadOption,
+            "{shown}: the directory is not empty; name a new one, or empty it first"
+        ),
         Ok(false) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => fail!(Code::BadOption, "{shown}: there is a file of that name"),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            fail!(Code::BadOption, "{shown}: there is a file of that name")
+        }
         Err(error) => Err(Error::writing(destination, &error)),
     }
 }
@@ -119,7 +143,11 @@ impl Part {
                 if mark.exists() {
                     empty(&path).map_err(failed)?;
                 } else if fs::read_dir(&path).map_err(failed)?.next().is_some() {
-                    fail!(Code::BadOption, "{}: phi has not made what is there; move it, or name another directory", path.display());
+                    fail!(
+                        Code::BadOption,
+                        "{}: phi has not made what is there; move it, or name another directory",
+                        path.display()
+                    );
                 }
                 File::create(&mark).map_err(failed)?;
                 return Ok(Part { path, _lock: lock });
@@ -129,7 +157,8 @@ impl Part {
     }
 }
 
-/// Locks a directory. Where a system or a disk does not know how, `None`: there the last rename alone tells who was first.
+/// Locks a directory. Where a system or a disk does not know how, `None`: there the last rename
+/// alone tells who was first.
 fn lock(path: &Path) -> std::result::Result<Option<File>, TryLockError> {
     if !cfg!(unix) {
         return Ok(None);
@@ -142,7 +171,8 @@ fn lock(path: &Path) -> std::result::Result<Option<File>, TryLockError> {
     }
 }
 
-/// Whether what was locked is what has the name now: whoever had the lock before may have renamed or removed it.
+/// Whether what was locked is what has the name now: whoever had the lock before may have renamed
+/// or removed it.
 #[cfg(unix)]
 fn is_still_there(lock: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -171,7 +201,13 @@ fn empty(path: &Path) -> std::io::Result<()> {
 
 fn somebody_else(destination: &Path) -> Error {
     let shown = destination.display();
-    Error::new(Code::InUse, format!("{shown}: somebody else is writing there; wait until that is done, or name another directory"))
+    Error::new(
+        Code::InUse,
+        format!(
+            "{shown}: somebody else is writing there; wait until that is done, or name another \
+                directory"
+        ),
+    )
 }
 
 impl Target for NewDirectory {
@@ -185,7 +221,9 @@ impl Target for NewDirectory {
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.file {
-            Some((path, file)) => file.write_all(bytes).map_err(|error| Error::writing(path, &error)),
+            Some((path, file)) => {
+                file.write_all(bytes).map_err(|error| Error::writing(path, &error))
+            }
             None => Ok(()),
         }
     }

@@ -8,15 +8,23 @@ use crate::error::Result;
 use crate::layout::{Kind, planes};
 use crate::op::{Buf, Matrix};
 
-/// What is written at once, from the stack: where memory is short, all of it is the backend's to refuse.
+/// What is written at once, from the stack: where memory is short, all of it is the backend's to
+/// refuse.
 const PIECE: usize = 1 << 14;
-/// An f32 of 0.011, an f16 of 1.06, codes of 60, or of 4 and -5: sums stay where no kernel is slower than usual.
+/// An f32 of 0.011, an f16 of 1.06, codes of 60, or of 4 and -5: sums stay where no kernel is
+/// slower than usual.
 const VALUES: u8 = 0x3c;
 /// An f16 of 0.065.
 const SCALES: u8 = 0x2c;
 
-/// A matrix `[rows, cols]` without any sense. Every byte is written: pages that nobody wrote are all one, which a cache would hold.
-pub(crate) fn matrix<B: Backend>(backend: &mut B, kind: Kind, rows: u32, cols: u32) -> Result<Arc<Matrix>> {
+/// A matrix `[rows, cols]` without any sense. Every byte is written: pages that nobody wrote are
+/// all one, which a cache would hold.
+pub(crate) fn matrix<B: Backend>(
+    backend: &mut B,
+    kind: Kind,
+    rows: u32,
+    cols: u32,
+) -> Result<Arc<Matrix>> {
     let matrix = allocate(backend, "weights to time with", [rows as usize, cols as usize], kind)?;
     for part in &matrix.parts {
         let sizes = planes(kind, part.rows as usize, cols as usize);
@@ -38,5 +46,7 @@ pub(crate) fn vector<B: Backend>(backend: &mut B, len: u32) -> Result<Buf> {
 
 fn fill<B: Backend>(backend: &mut B, buf: Buf, bytes: u64, byte: u8) -> Result<()> {
     let piece = [byte; PIECE];
-    (0..bytes).step_by(PIECE).try_for_each(|at| backend.write(buf, at, &piece[..PIECE.min((bytes - at) as usize)]))
+    (0..bytes)
+        .step_by(PIECE)
+        .try_for_each(|at| backend.write(buf, at, &piece[..PIECE.min((bytes - at) as usize)]))
 }

@@ -1,7 +1,8 @@
 //! GGUF headers, versions 2 and 3: metadata and where the tensors lie.
 //!
-//! Only the header is read, in chunks that grow until it is whole. Every length in it is checked against the file's size before
-//! anything is allocated, so that a header that lies costs no more than the file is long.
+//! Only the header is read, in chunks that grow until it is whole. Every length in it is checked
+//! against the file's size before anything is allocated, so that a header that lies costs no more
+//! than the file is long.
 
 mod metadata;
 pub mod write;
@@ -36,8 +37,8 @@ pub struct Header {
 /// Reads the header of a file.
 ///
 /// # Errors
-/// `not-found`; `not-a-model` without the magic or for another version; `truncated` when the header or a tensor ends behind the
-/// file; `malformed` when it contradicts itself.
+/// `not-found`; `not-a-model` without the magic or for another version; `truncated` when the header
+/// or a tensor ends behind the file; `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
     let place = &place(file, &source.name());
     let Some(size) = source.size(file).await? else {
@@ -51,9 +52,15 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
         source.read(file, have as u64, &mut bytes[have..]).await?;
         match (Reader { bytes: &bytes, at: 0, file, place, size }).header() {
             Ok(header) => return Ok(header),
-            Err(Stop::Short { needed }) if needed > size => return Err(truncated_header(place, size)),
-            Err(Stop::Cut { promised }) => return Err(truncated(file, &source.name(), size, promised)),
-            Err(Stop::Short { needed }) => wanted = needed.max(4 * bytes.len() as u64).min(LARGEST_HEADER),
+            Err(Stop::Short { needed }) if needed > size => {
+                return Err(truncated_header(place, size));
+            }
+            Err(Stop::Cut { promised }) => {
+                return Err(truncated(file, &source.name(), size, promised));
+            }
+            Err(Stop::Short { needed }) => {
+                wanted = needed.max(4 * bytes.len() as u64).min(LARGEST_HEADER)
+            }
             Err(Stop::Bad(error)) => return Err(error),
         }
     }
@@ -85,14 +92,18 @@ impl<'a> Reader<'a> {
     fn header(mut self) -> Parse<Header> {
         let magic = &self.bytes[..self.bytes.len().min(MAGIC.len())];
         if !MAGIC.starts_with(magic) {
-            let why = "not a GGUF file, since it does not begin with GGUF; name one, or a model's directory or its config.json";
+            let why = "not a GGUF file, since it does not begin with GGUF; name one, or a model's \
+                directory or its config.json";
             return Err(Stop::Bad(foreign(self.place, why, self.bytes)));
         }
         self.take(MAGIC.len() as u64)?;
         let version = self.u32()?;
         if !(2..=3).contains(&version) {
-            let why =
-                if (2..=3).contains(&version.swap_bytes()) { "it is big-endian".to_owned() } else { format!("GGUF version {version}") };
+            let why = if (2..=3).contains(&version.swap_bytes()) {
+                "it is big-endian".to_owned()
+            } else {
+                format!("GGUF version {version}")
+            };
             let why = format!("{}: {why}; we read little-endian versions 2 and 3", self.place);
             return Err(Stop::Bad(Error::new(Code::NotAModel, why)));
         }
@@ -124,13 +135,18 @@ impl<'a> Reader<'a> {
     }
 
     fn damaged(&self, why: impl Display) -> Stop {
-        Stop::Bad(Error::new(Code::Malformed, format!("{}: {why}; the file is damaged, fetch it again", self.place)))
+        Stop::Bad(Error::new(
+            Code::Malformed,
+            format!("{}: {why}; the file is damaged, fetch it again", self.place),
+        ))
     }
 
     fn take(&mut self, bytes: u64) -> Parse<&'a [u8]> {
         let end = (self.at as u64).saturating_add(bytes);
         if end > LARGEST_HEADER {
-            return Err(self.damaged(format_args!("a header of {end} bytes or more, where {LARGEST_HEADER} are the most that any has")));
+            return Err(self.damaged(format_args!(
+                "a header of {end} bytes or more, where {LARGEST_HEADER} are the most that any has"
+            )));
         }
         if end > self.bytes.len() as u64 {
             return Err(Stop::Short { needed: end });
@@ -164,7 +180,8 @@ impl<'a> Reader<'a> {
         let bytes = self.take(length)?;
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(self.damaged(format_args!("{what} is not UTF-8, at byte {}", self.at - bytes.len()))),
+            Err(_) => Err(self
+                .damaged(format_args!("{what} is not UTF-8, at byte {}", self.at - bytes.len()))),
         }
     }
 
@@ -193,7 +210,8 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&self, id: u32, key: &str) -> Parse<Number> {
-        Number::from_id(id).ok_or_else(|| self.damaged(format_args!("{key} has the unknown type {id}")))
+        Number::from_id(id)
+            .ok_or_else(|| self.damaged(format_args!("{key} has the unknown type {id}")))
     }
 
     /// A tensor, its offset still counted from where the data begin.
@@ -201,7 +219,9 @@ impl<'a> Reader<'a> {
         let name = self.text("a tensor's name")?;
         let dimensions = self.u32()?;
         if dimensions > 4 {
-            return Err(self.damaged(format_args!("{name} has {dimensions} dimensions, where GGUF has at most 4")));
+            return Err(self.damaged(format_args!(
+                "{name} has {dimensions} dimensions, where GGUF has at most 4"
+            )));
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
@@ -216,7 +236,10 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         let Some(bytes) = bytes else {
-            return Err(self.damaged(format_args!("{name} of type {} cannot have the shape {shape:?}", stored.name())));
+            return Err(self.damaged(format_args!(
+                "{name} of type {} cannot have the shape {shape:?}",
+                stored.name()
+            )));
         };
         Ok(Tensor { name, shape, stored, file: file.clone(), offset, bytes })
     }
@@ -225,7 +248,9 @@ impl<'a> Reader<'a> {
     fn place(&self, metadata: &Metadata, tensors: &mut [Tensor]) -> Parse<()> {
         let alignment = metadata.unsigned("general.alignment").unwrap_or(DEFAULT_ALIGNMENT);
         if !alignment.is_power_of_two() || alignment > 1 << 20 {
-            return Err(self.damaged(format_args!("general.alignment is {alignment}, which is no power of two up to 2^20")));
+            return Err(self.damaged(format_args!(
+                "general.alignment is {alignment}, which is no power of two up to 2^20"
+            )));
         }
         let data = (self.at as u64).next_multiple_of(alignment);
         for tensor in &mut *tensors {
@@ -233,9 +258,11 @@ impl<'a> Reader<'a> {
         }
         let end = |tensor: &Tensor| tensor.offset.saturating_add(tensor.bytes);
         match tensors.iter().max_by_key(|tensor| end(tensor)) {
-            Some(last) if end(last) > LONGEST_FILE => {
-                Err(self.damaged(format_args!("{} would end at byte {}, which no file has", last.name, end(last))))
-            }
+            Some(last) if end(last) > LONGEST_FILE => Err(self.damaged(format_args!(
+                "{} would end at byte {}, which no file has",
+                last.name,
+                end(last)
+            ))),
             Some(last) if end(last) > self.size => Err(Stop::Cut { promised: end(last) }),
             _ => apart(tensors).map_err(Stop::Bad),
         }
@@ -294,9 +321,11 @@ pub fn is_gguf(file: &str) -> bool {
     file.to_ascii_lowercase().ends_with(ENDING)
 }
 
-/// The names of all files of a split model, given any one of them: `x-00001-of-00003.gguf`. `None` for a name of another form.
+/// The names of all files of a split model, given any one of them: `x-00001-of-00003.gguf`. `None`
+/// for a name of another form.
 pub fn split_names(file: &str, count: u64) -> Option<Vec<String>> {
-    let (stem, ending) = file.split_at_checked(file.len().checked_sub(ENDING.len())?).filter(|_| is_gguf(file))?;
+    let (stem, ending) =
+        file.split_at_checked(file.len().checked_sub(ENDING.len())?).filter(|_| is_gguf(file))?;
     let (stem, of) = stem.rsplit_once("-of-")?;
     let (prefix, number) = stem.rsplit_once('-')?;
     let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,5 @@
-//! Weights on their way into buffers: read in panels of bounded size, fused, put in order and packed on the way.
+//! Weights on their way into buffers: read in panels of bounded size, fused, put in order and
+//! packed on the way.
 
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ pub enum Bits {
     /// Symmetric groups of 4 bits: 4.5 bits a weight.
     #[default]
     Four,
-    /// As `Four`, but 8 in the projections of queries, keys and values, and an offset in the down projections, which bear rounding worst:
-    /// about 5 bits a weight.
+    /// As `Four`, but 8 in the projections of queries, keys and values, and an offset in the down
+    /// projections, which bear rounding worst: about 5 bits a weight.
     Five,
     /// Groups of 8 bits: 8.5 bits a weight.
     Eight,
@@ -45,7 +46,8 @@ pub enum Bits {
 
 impl Bits {
     /// All of them.
-    pub const ALL: [Bits; 5] = [Bits::Four, Bits::Five, Bits::Eight, Bits::Sixteen, Bits::ThirtyTwo];
+    pub const ALL: [Bits; 5] =
+        [Bits::Four, Bits::Five, Bits::Eight, Bits::Sixteen, Bits::ThirtyTwo];
 
     /// `4`, `5`, `8`, `16` or `32`.
     pub fn parse(text: &str) -> Option<Bits> {
@@ -73,15 +75,22 @@ pub struct WeightFormat {
     pub qkv: Kind,
     /// The same for the projections down from the MLP's inner width.
     pub down: Kind,
-    /// The kind of those that come quantised or converted, or `None` to hold each as [`super::blocks`] says.
+    /// The kind of those that come quantised or converted, or `None` to hold each as
+    /// [`super::blocks`] says.
     pub quantised: Option<Kind>,
 }
 
 impl WeightFormat {
     /// Everything as f32, whatever it was: for checking other kinds against.
-    pub const EXACT: WeightFormat = WeightFormat { floats: Kind::F32, qkv: Kind::F32, down: Kind::F32, quantised: Some(Kind::F32) };
+    pub const EXACT: WeightFormat = WeightFormat {
+        floats: Kind::F32,
+        qkv: Kind::F32,
+        down: Kind::F32,
+        quantised: Some(Kind::F32),
+    };
 
-    /// Part of the names under which models, and halves of downloads, are stored: what it was in the first version is in people's browsers.
+    /// Part of the names under which models, and halves of downloads, are stored: what it was in
+    /// the first version is in people's browsers.
     pub(crate) fn stored_name(self) -> String {
         format!("{self:?}").replacen("WeightFormat", "Hold", 1)
     }
@@ -139,34 +148,48 @@ pub(crate) struct Step {
 }
 
 impl<S: Source> Checkpoint<S> {
-    /// The kind in which a canonical matrix will be held. Fused projections of several types take the widest.
+    /// The kind in which a canonical matrix will be held. Fused projections of several types take
+    /// the widest.
     ///
     /// # Errors
     /// `missing-tensor` and `wrong-shape`.
-    pub fn kind_of(&self, name: &str, shape: [usize; 2], format: impl Into<WeightFormat>) -> Result<Kind> {
+    pub fn kind_of(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: impl Into<WeightFormat>,
+    ) -> Result<Kind> {
         Ok(kind(name, &self.place(name, &shape)?, format.into()))
     }
 
     /// Bytes that loading the whole model reads.
     pub fn weight_bytes(&self) -> u64 {
         let tensors = spec::tensors(&self.config);
-        tensors.iter().filter_map(|tensor| self.place(&tensor.name, tensor.shape.dims()).ok()).map(|place| place.bytes()).sum()
+        tensors
+            .iter()
+            .filter_map(|tensor| self.place(&tensor.name, tensor.shape.dims()).ok())
+            .map(|place| place.bytes())
+            .sum()
     }
 
-    /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is read from.
+    /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is
+    /// read from.
     pub fn held_bytes(&self, format: WeightFormat) -> u64 {
         let held = |tensor: &spec::TensorSpec| match tensor.shape {
             Shape::Vector(length) => 4 * length as u64,
-            Shape::Matrix([rows, cols]) => {
-                self.kind_of(&tensor.name, [rows, cols], format).map_or(0, |kind| planes(kind, rows, cols).bytes())
-            }
+            Shape::Matrix([rows, cols]) => self
+                .kind_of(&tensor.name, [rows, cols], format)
+                .map_or(0, |kind| planes(kind, rows, cols).bytes()),
         };
         spec::tensors(&self.config).iter().map(held).sum()
     }
 
     /// How many weights the model has, those that are tied counted once.
     pub fn parameters(&self) -> u64 {
-        spec::tensors(&self.config).iter().map(|tensor| tensor.shape.dims().iter().map(|&n| n as u64).product::<u64>()).sum()
+        spec::tensors(&self.config)
+            .iter()
+            .map(|tensor| tensor.shape.dims().iter().map(|&n| n as u64).product::<u64>())
+            .sum()
     }
 
     /// A canonical vector, `[len]`.
@@ -183,7 +206,11 @@ impl<S: Source> Checkpoint<S> {
             self.store.read(&tensor.file, tensor.offset, &mut bytes).await?;
             let stored = values(&tensor.stored, &bytes)?;
             let head_dim = self.config.head_dim as usize;
-            all.extend((0..stored.len()).map(|row| stored[if interleaved { interleaved_row(row, head_dim) } else { row }]));
+            all.extend(
+                (0..stored.len()).map(|row| {
+                    stored[if interleaved { interleaved_row(row, head_dim) } else { row }]
+                }),
+            );
         }
         if all.iter().any(|value| !value.is_finite()) {
             fail!(Code::Malformed, "{name} in {}: {NOT_FINITE}", self.store.name());
@@ -191,8 +218,8 @@ impl<S: Source> Checkpoint<S> {
         Ok(all)
     }
 
-    /// Streams a canonical matrix, `[output, input]`, in order, in panels of whole quads (the last may be shorter), each made
-    /// from about 4 MiB of the file.
+    /// Streams a canonical matrix, `[output, input]`, in order, in panels of whole quads (the last
+    /// may be shorter), each made from about 4 MiB of the file.
     ///
     /// # Errors
     /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
@@ -203,10 +230,14 @@ impl<S: Source> Checkpoint<S> {
         format: impl Into<WeightFormat>,
         sink: &mut dyn FnMut(usize, Panel) -> Result<()>,
     ) -> Result<()> {
-        self.each_panel(name, shape, format.into(), &mut |first_row, panel, _| sink(first_row, panel)).await
+        self.each_panel(name, shape, format.into(), &mut |first_row, panel, _| {
+            sink(first_row, panel)
+        })
+        .await
     }
 
-    /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were read since it last heard.
+    /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were
+    /// read since it last heard.
     ///
     /// # Errors
     /// As [`Self::panels`], and `out-of-memory`. Buffers that were had until then are given back.
@@ -235,12 +266,17 @@ impl<S: Source> Checkpoint<S> {
         }
     }
 
-    /// Loads a canonical vector as a matrix `[len, 32]` whose first column it is. Times [`ONE`], that is the vector: a product that adds
-    /// is how a bias is added.
+    /// Loads a canonical vector as a matrix `[len, 32]` whose first column it is. Times [`ONE`],
+    /// that is the vector: a product that adds is how a bias is added.
     ///
     /// # Errors
     /// As [`Self::vector`], and `out-of-memory`.
-    pub async fn bias<B: Backend>(&self, backend: &mut B, name: &str, len: usize) -> Result<Arc<Matrix>> {
+    pub async fn bias<B: Backend>(
+        &self,
+        backend: &mut B,
+        name: &str,
+        len: usize,
+    ) -> Result<Arc<Matrix>> {
         let mut panel = Panel::new(Kind::F32, len, GROUP);
         for (row, value) in self.vector(name, len).await?.into_iter().enumerate() {
             panel.set_row(row, &ONE.map(|one| one * value));
@@ -256,7 +292,13 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// As [`Self::panels`], with what each panel came from.
-    pub(super) async fn each_panel(&self, name: &str, shape: [usize; 2], format: WeightFormat, sink: Sink<'_>) -> Result<()> {
+    pub(super) async fn each_panel(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: WeightFormat,
+        sink: Sink<'_>,
+    ) -> Result<()> {
         let place = self.place(name, &shape)?;
         let kind = kind(name, &place, format);
         for step in self.steps(&place, shape) {
@@ -271,8 +313,14 @@ impl<S: Source> Checkpoint<S> {
         let mut steps = Vec::new();
         match place {
             Place::Packed { entry, .. } => {
-                let at_once = rows_at_once(cols / GROUP * entry.kind.codes_per_group() / QUAD, QUAD);
-                steps.extend((0..rows).step_by(at_once).map(|row| Step { piece: 0, first_row: row, row, rows: at_once.min(rows - row) }));
+                let at_once =
+                    rows_at_once(cols / GROUP * entry.kind.codes_per_group() / QUAD, QUAD);
+                steps.extend((0..rows).step_by(at_once).map(|row| Step {
+                    piece: 0,
+                    first_row: row,
+                    row,
+                    rows: at_once.min(rows - row),
+                }));
             }
             Place::Pieces(pieces) => {
                 let mut before = 0;
@@ -296,11 +344,26 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// Reads one of them, as `kind`.
-    pub(crate) async fn panel(&self, place: &Place<'_>, shape: [usize; 2], kind: Kind, step: Step) -> Result<(Panel, Origin)> {
+    pub(crate) async fn panel(
+        &self,
+        place: &Place<'_>,
+        shape: [usize; 2],
+        kind: Kind,
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
         match place {
             Place::Packed { entry, codes, scales, mins } => {
-                let (panel, mut origin) = self.packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step).await?;
-                Ok((if entry.kind == kind { panel } else { repack(&panel, kind, &mut origin.quant_error)? }, origin))
+                let (panel, mut origin) = self
+                    .packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step)
+                    .await?;
+                Ok((
+                    if entry.kind == kind {
+                        panel
+                    } else {
+                        repack(&panel, kind, &mut origin.quant_error)?
+                    },
+                    origin,
+                ))
             }
             Place::Pieces(pieces) => {
                 let (tensor, interleaved) = pieces[step.piece];
@@ -309,22 +372,42 @@ impl<S: Source> Checkpoint<S> {
         }
     }
 
-    async fn piece_panel(&self, tensor: &Tensor, interleaved: bool, kind: Kind, step: Step) -> Result<(Panel, Origin)> {
+    async fn piece_panel(
+        &self,
+        tensor: &Tensor,
+        interleaved: bool,
+        kind: Kind,
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
         let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
         let head_dim = self.config.head_dim as usize;
         let mut bytes = vec![0; step.rows * row_bytes];
-        self.store.read(&tensor.file, tensor.offset + step.first_row as u64 * row_bytes as u64, &mut bytes).await?;
-        let (mut panel, mut error) = (Panel::new(kind, step.rows, tensor.shape[1] as usize), QuantError::default());
+        self.store
+            .read(
+                &tensor.file,
+                tensor.offset + step.first_row as u64 * row_bytes as u64,
+                &mut bytes,
+            )
+            .await?;
+        let (mut panel, mut error) =
+            (Panel::new(kind, step.rows, tensor.shape[1] as usize), QuantError::default());
         for row in 0..step.rows {
             let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
             let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-            error += pack_row(&tensor.stored, stored, &mut panel, row)
-                .map_err(|error| error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row)))?;
+            error += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
+                error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row))
+            })?;
         }
         Ok((panel, Origin { bytes: bytes.len() as u64, quant_error: error }))
     }
 
-    async fn packed_panel(&self, cols: usize, kind: Kind, tensors: [Option<&Tensor>; 3], step: Step) -> Result<(Panel, Origin)> {
+    async fn packed_panel(
+        &self,
+        cols: usize,
+        kind: Kind,
+        tensors: [Option<&Tensor>; 3],
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
         let mut panel = Panel::new(kind, step.rows, cols);
         let before = planes(kind, step.row, cols);
         let ranges = [
@@ -351,7 +434,9 @@ impl Place<'_> {
     fn bytes(&self) -> u64 {
         match self {
             Place::Pieces(pieces) => pieces.iter().map(|(tensor, _)| tensor.bytes).sum(),
-            Place::Packed { codes, scales, mins, .. } => [Some(*codes), *scales, *mins].iter().flatten().map(|tensor| tensor.bytes).sum(),
+            Place::Packed { codes, scales, mins, .. } => {
+                [Some(*codes), *scales, *mins].iter().flatten().map(|tensor| tensor.bytes).sum()
+            }
         }
     }
 }
@@ -364,7 +449,8 @@ pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind 
                 Some(natural) => format.quantised.unwrap_or(natural),
                 None => format.floats_of(name),
             });
-            each.max_by(|one, other| one.bits().total_cmp(&other.bits())).unwrap_or_else(|| format.floats_of(name))
+            each.max_by(|one, other| one.bits().total_cmp(&other.bits()))
+                .unwrap_or_else(|| format.floats_of(name))
         }
     }
 }
@@ -374,10 +460,11 @@ fn rows_at_once(row_bytes: usize, unit: usize) -> usize {
     (PANEL_BYTES / row_bytes.max(1) / unit).max(1) * unit
 }
 
-/// Where row `row` of rotate-half order lies among heads whose halves are interleaved: i of the first half at 2i, of the second at
-/// 2i + 1.
+/// Where row `row` of rotate-half order lies among heads whose halves are interleaved: i of the
+/// first half at 2i, of the second at 2i + 1.
 fn interleaved_row(row: usize, head_dim: usize) -> usize {
-    let (head, i, half) = (row / head_dim, row % head_dim % (head_dim / 2), row % head_dim / (head_dim / 2));
+    let (head, i, half) =
+        (row / head_dim, row % head_dim % (head_dim / 2), row % head_dim / (head_dim / 2));
     head * head_dim + 2 * i + half
 }
 
@@ -395,16 +482,27 @@ fn repack(panel: &Panel, kind: Kind, error: &mut QuantError) -> Result<Panel> {
 /// Gives a matrix's buffers back.
 pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
     for part in &matrix.parts {
-        [Some(part.codes), part.scales, part.mins].into_iter().flatten().for_each(|buf| backend.free(buf));
+        [Some(part.codes), part.scales, part.mins]
+            .into_iter()
+            .flatten()
+            .for_each(|buf| backend.free(buf));
     }
 }
 
-pub(super) fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [usize; 2], kind: Kind) -> Result<Matrix> {
+pub(super) fn allocate<B: Backend>(
+    backend: &mut B,
+    name: &str,
+    [rows, cols]: [usize; 2],
+    kind: Kind,
+) -> Result<Matrix> {
     let most = backend.limits().max_buffer;
     // Codes are the largest plane of every kind.
     let quads = (most / planes(kind, QUAD, cols).codes).min(rows.div_ceil(QUAD) as u64) as usize;
     if quads == 0 {
-        fail!(Code::OutOfMemory, "{name}: four rows of {cols} do not fit into a buffer; the device allows {most} bytes");
+        fail!(
+            Code::OutOfMemory,
+            "{name}: four rows of {cols} do not fit into a buffer; the device allows {most} bytes"
+        );
     }
     let mut matrix = Matrix { kind, rows: rows as u32, cols: cols as u32, parts: Vec::new() };
     for first_row in (0..rows).step_by(quads * QUAD) {
@@ -412,7 +510,13 @@ pub(super) fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [u
         match allocate_part(backend, name, planes(kind, part_rows, cols)) {
             Ok([codes, scales, mins]) => {
                 let codes = codes.expect("every kind has codes");
-                matrix.parts.push(Part { first_row: first_row as u32, rows: part_rows as u32, codes, scales, mins });
+                matrix.parts.push(Part {
+                    first_row: first_row as u32,
+                    rows: part_rows as u32,
+                    codes,
+                    scales,
+                    mins,
+                });
             }
             Err(error) => {
                 free(backend, &matrix);
@@ -424,9 +528,17 @@ pub(super) fn allocate<B: Backend>(backend: &mut B, name: &str, [rows, cols]: [u
 }
 
 /// Buffers for the planes that there are.
-fn allocate_part<B: Backend>(backend: &mut B, name: &str, sizes: Planes) -> Result<[Option<Buf>; 3]> {
+fn allocate_part<B: Backend>(
+    backend: &mut B,
+    name: &str,
+    sizes: Planes,
+) -> Result<[Option<Buf>; 3]> {
     let mut bufs = [None; 3];
-    for (index, bytes) in [sizes.codes, sizes.scales, sizes.mins].into_iter().enumerate().filter(|(_, bytes)| *bytes > 0) {
+    for (index, bytes) in [sizes.codes, sizes.scales, sizes.mins]
+        .into_iter()
+        .enumerate()
+        .filter(|(_, bytes)| *bytes > 0)
+    {
         match backend.alloc(name, bytes) {
             Ok(buf) => bufs[index] = Some(buf),
             Err(error) => {
@@ -439,18 +551,30 @@ fn allocate_part<B: Backend>(backend: &mut B, name: &str, sizes: Planes) -> Resu
 }
 
 /// Writes a panel that begins at a quad into the parts that it touches.
-fn write_panel<B: Backend>(backend: &mut B, matrix: &Matrix, first_row: usize, panel: &Panel) -> Result<()> {
+fn write_panel<B: Backend>(
+    backend: &mut B,
+    matrix: &Matrix,
+    first_row: usize,
+    panel: &Panel,
+) -> Result<()> {
     let end = first_row + panel.rows;
     for part in &matrix.parts {
-        let (part_first, part_end) = (part.first_row as usize, (part.first_row + part.rows) as usize);
+        let (part_first, part_end) =
+            (part.first_row as usize, (part.first_row + part.rows) as usize);
         let (from, to) = (first_row.max(part_first), end.min(part_end));
         if from >= to {
             continue;
         }
         let within = |row: usize| planes(panel.kind, row, panel.cols);
-        let (begin, upto, at) = (within(from - first_row), within(to - first_row), within(from - part_first));
-        backend.write(part.codes, at.codes, &panel.codes[begin.codes as usize..upto.codes as usize])?;
-        let (scales, mins): (&[u8], &[u8]) = (bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins));
+        let (begin, upto, at) =
+            (within(from - first_row), within(to - first_row), within(from - part_first));
+        backend.write(
+            part.codes,
+            at.codes,
+            &panel.codes[begin.codes as usize..upto.codes as usize],
+        )?;
+        let (scales, mins): (&[u8], &[u8]) =
+            (bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins));
         if let Some(buf) = part.scales {
             backend.write(buf, at.scales, &scales[begin.scales as usize..upto.scales as usize])?;
         }
@@ -467,6 +591,9 @@ mod tests {
 
     #[test]
     fn what_is_stored_keeps_its_name() {
-        assert_eq!(WeightFormat::from(Bits::Five).stored_name(), "Hold { floats: Q4, qkv: Q8, down: Q4Min, quantised: None }");
+        assert_eq!(
+            WeightFormat::from(Bits::Five).stored_name(),
+            "Hold { floats: Q4, qkv: Q8, down: Q4Min, quantised: None }"
+        );
     }
 }

@@ -15,7 +15,12 @@ pub(super) struct Piece {
 }
 
 /// The pieces of a canonical tensor, in order. They need not be there.
-pub(super) fn pieces(naming: Naming, config: &Config, name: &str, there: impl Fn(&str) -> bool) -> Vec<Piece> {
+pub(super) fn pieces(
+    naming: Naming,
+    config: &Config,
+    name: &str,
+    there: impl Fn(&str) -> bool,
+) -> Vec<Piece> {
     let Some((row, layer)) = spec::find(name) else {
         return vec![Piece { name: name.to_owned(), rows: None, interleaved: false }];
     };
@@ -40,15 +45,20 @@ pub(super) fn pieces(naming: Naming, config: &Config, name: &str, there: impl Fn
     row.parts.iter().map(piece).collect()
 }
 
-/// Whether a tensor of this stored name can only be there to change what a model computes: one of a layer or of the head. What else
-/// there is in a Hugging Face checkpoint (of a vision tower, say) transformers passes over; llama.cpp takes all that is in a GGUF.
+/// Whether a tensor of this stored name can only be there to change what a model computes: one of a
+/// layer or of the head. What else there is in a Hugging Face checkpoint (of a vision tower, say)
+/// transformers passes over; llama.cpp takes all that is in a GGUF.
 pub(super) fn is_computed_with(naming: Naming, name: &str) -> bool {
     match naming {
         // Old checkpoints keep the rotary frequencies, which the configuration gives too.
-        Naming::HuggingFace => !name.contains("rotary_emb.") && [LAYERS, "model.norm.", "lm_head."].iter().any(|of| name.starts_with(of)),
+        Naming::HuggingFace => {
+            !name.contains("rotary_emb.")
+                && [LAYERS, "model.norm.", "lm_head."].iter().any(|of| name.starts_with(of))
+        }
         Naming::Gguf => !ROPE_TENSORS.contains(&name) && !name.contains(".attn_rot_embd"),
     }
 }
 
 /// Tensors of a GGUF file that are part of its configuration.
-const ROPE_TENSORS: [&str; 3] = ["rope_factors_short.weight", "rope_factors_long.weight", "rope_freqs.weight"];
+const ROPE_TENSORS: [&str; 3] =
+    ["rope_factors_short.weight", "rope_factors_long.weight", "rope_freqs.weight"];

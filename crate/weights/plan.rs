@@ -1,4 +1,5 @@
-//! What files a converted model consists of: all names, sizes and headers, known before the first weight is read.
+//! What files a converted model consists of: all names, sizes and headers, known before the first
+//! weight is read.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,8 @@ pub(crate) struct Shard {
 impl Plan {
     /// The manifest, once it is known what the files' bytes are.
     pub fn manifest(&self, files: BTreeMap<String, FileEntry>) -> Manifest {
-        let matrices = self.shards.iter().flat_map(|shard| &shard.items).filter_map(Item::entry).collect();
+        let matrices =
+            self.shards.iter().flat_map(|shard| &shard.items).filter_map(Item::entry).collect();
         Manifest { format: FORMAT.to_owned(), version: VERSION, chunk: CHUNK, matrices, files }
     }
 }
@@ -41,23 +43,31 @@ impl Plan {
 impl<S: Source> Checkpoint<S> {
     /// Plans the model's converted form, with these small files in it.
     pub(crate) fn plan(&self, options: Options, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
-        let items =
-            spec::tensors(&self.config).into_iter().map(|tensor| self.planned(tensor, options.format)).collect::<Result<Vec<_>>>()?;
+        let items = spec::tensors(&self.config)
+            .into_iter()
+            .map(|tensor| self.planned(tensor, options.format))
+            .collect::<Result<Vec<_>>>()?;
         let shards = shards(items, options.shard_bytes);
-        let mut texts: Vec<_> = texts.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+        let mut texts: Vec<_> =
+            texts.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
         if let [_, _, ..] = shards[..] {
             texts.push((INDEX.to_owned(), index(&shards).to_string().into_bytes()));
         }
         let count = shards.len();
-        let named =
-            shards.into_iter().enumerate().map(|(number, items)| Shard { name: shard_name(number, count), header: header(&items), items });
+        let named = shards.into_iter().enumerate().map(|(number, items)| Shard {
+            name: shard_name(number, count),
+            header: header(&items),
+            items,
+        });
         Ok(Plan { texts, shards: named.collect() })
     }
 
     fn planned(&self, tensor: TensorSpec, format: WeightFormat) -> Result<Item> {
         let name = tensor.name;
         Ok(match tensor.shape {
-            Shape::Matrix(shape) => Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape },
+            Shape::Matrix(shape) => {
+                Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape }
+            }
             Shape::Vector(length) => Item::Vector { name, length },
         })
     }
@@ -93,7 +103,9 @@ impl Item {
 
     fn entry(&self) -> Option<(String, MatrixEntry)> {
         match self {
-            Item::Matrix { name, shape: [rows, cols], kind } => Some((name.clone(), MatrixEntry { kind: *kind, rows: *rows, cols: *cols })),
+            Item::Matrix { name, shape: [rows, cols], kind } => {
+                Some((name.clone(), MatrixEntry { kind: *kind, rows: *rows, cols: *cols }))
+            }
             Item::Vector { .. } => None,
         }
     }
@@ -101,13 +113,24 @@ impl Item {
     /// What the file holds for it, in order.
     fn planes(&self) -> Vec<Plane> {
         match self {
-            Item::Vector { name, length } => vec![(name.clone(), "F32", vec![*length], *length as u64 * 4)],
+            Item::Vector { name, length } => {
+                vec![(name.clone(), "F32", vec![*length], *length as u64 * 4)]
+            }
             Item::Matrix { name, shape: [rows, cols], kind } => {
                 let (quads, groups) = (rows.div_ceil(QUAD), cols / GROUP);
                 let sizes = planes(*kind, *rows, *cols);
-                let codes = (plane_name(name, "codes"), "U8", vec![quads, groups, kind.codes_per_group()], sizes.codes);
-                let halves = [("scales", sizes.scales), ("mins", sizes.mins)].into_iter().filter(|(_, bytes)| *bytes > 0);
-                let halves = halves.map(|(plane, bytes)| (plane_name(name, plane), "F16", vec![quads, groups, QUAD], bytes));
+                let codes = (
+                    plane_name(name, "codes"),
+                    "U8",
+                    vec![quads, groups, kind.codes_per_group()],
+                    sizes.codes,
+                );
+                let halves = [("scales", sizes.scales), ("mins", sizes.mins)]
+                    .into_iter()
+                    .filter(|(_, bytes)| *bytes > 0);
+                let halves = halves.map(|(plane, bytes)| {
+                    (plane_name(name, plane), "F16", vec![quads, groups, QUAD], bytes)
+                });
                 std::iter::once(codes).chain(halves).collect()
             }
         }
@@ -134,7 +157,11 @@ fn shards(items: Vec<Item>, most: u64) -> Vec<Vec<Item>> {
 }
 
 fn shard_name(number: usize, count: usize) -> String {
-    if count == 1 { SINGLE.to_owned() } else { format!("model-{:05}-of-{count:05}.safetensors", number + 1) }
+    if count == 1 {
+        SINGLE.to_owned()
+    } else {
+        format!("model-{:05}-of-{count:05}.safetensors", number + 1)
+    }
 }
 
 /// `model.safetensors.index.json`.
@@ -149,13 +176,16 @@ fn index(shards: &[Vec<Item>]) -> Value {
     json!({"metadata": {"total_size": total}, "weight_map": map})
 }
 
-/// A file's length and header, padded so that the tensors are aligned to 8 bytes: all their sizes are. Names are sorted, so that a
-/// model has one form.
+/// A file's length and header, padded so that the tensors are aligned to 8 bytes: all their sizes
+/// are. Names are sorted, so that a model has one form.
 fn header(shard: &[Item]) -> Vec<u8> {
     let mut map = BTreeMap::from([("__metadata__".to_owned(), json!({"format": "pt"}))]);
     let mut offset = 0;
     for (name, dtype, shape, bytes) in shard.iter().flat_map(Item::planes) {
-        map.insert(name, json!({"data_offsets": [offset, offset + bytes], "dtype": dtype, "shape": shape}));
+        map.insert(
+            name,
+            json!({"data_offsets": [offset, offset + bytes], "dtype": dtype, "shape": shape}),
+        );
         offset += bytes;
     }
     let mut text = json!(map).to_string().into_bytes();

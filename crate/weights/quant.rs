@@ -1,8 +1,9 @@
 //! From floats to groups of 32 codes: the quantiser.
 //!
-//! A group's scale (and offset) minimise the squared error, not the range: first a search over scales, each judged by the error
-//! that least squares could reach with its codes; then codes and least squares by turns, with the f16 scale that the file will
-//! hold. Only plain arithmetic in one order, so that every machine makes the same bytes.
+//! A group's scale (and offset) minimise the squared error, not the range: first a search over
+//! scales, each judged by the error that least squares could reach with its codes; then codes and
+//! least squares by turns, with the f16 scale that the file will hold. Only plain arithmetic in one
+//! order, so that every machine makes the same bytes.
 
 use half::f16;
 
@@ -10,35 +11,42 @@ use crate::error::{Code, Result, fail};
 use crate::layout::panel::Group;
 use crate::layout::{GROUP, Kind};
 
-/// How many steps of the scale the largest weight is away from zero, for each scale that the search tries in `Q4`. Negative, since
-/// the longest side gets the eighth step. The outermost clip the largest weight for the others' sake.
-const PEAKS_Q4: [f32; 20] =
-    [-9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, -6.2, -5.8, -5.4, 5.4, 5.8, 6.2, 6.6, 6.9, 7.2, 7.5, 7.9];
+/// How many steps of the scale the largest weight is away from zero, for each scale that the search
+/// tries in `Q4`. Negative, since the longest side gets the eighth step. The outermost clip the
+/// largest weight for the others' sake.
+const PEAKS_Q4: [f32; 20] = [
+    -9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, -6.2, -5.8, -5.4, 5.4, 5.8, 6.2, 6.6,
+    6.9, 7.2, 7.5, 7.9,
+];
 /// The same for `Q8`: 127 steps leave little to gain.
 const PEAKS_Q8: [f32; 6] = [127.4, 126.7, 126.0, 125.2, 124.4, 123.6];
-/// Into how many steps the range of the weights is divided, for each scale that the search tries in `Q4Min`.
+/// Into how many steps the range of the weights is divided, for each scale that the search tries in
+/// `Q4Min`.
 const RANGES: [f32; 8] = [12.0, 13.0, 13.8, 14.5, 15.2, 16.2, 17.4, 18.6];
 /// How far the codes' middle is from the range's, in steps: clipping one side alone is often best.
 const SHIFTS: [f32; 3] = [-0.5, 0.0, 0.5];
 /// How many candidates are refined: there are many local minima.
 const REFINED: usize = 5;
-/// Ranges narrower than this, as a share of the largest weight, have steps that are finer than f16 offsets.
+/// Ranges narrower than this, as a share of the largest weight, have steps that are finer than f16
+/// offsets.
 const NARROW: f32 = 1.0 / 64.0;
 /// Turns of codes and least squares; most groups settle in two.
 const TURNS: usize = 4;
 /// Partial sums, one a lane: an AVX register, or two of SIMD128.
 const LANES: usize = 8;
-/// Adding and subtracting it rounds a small float to the nearest integer, ties to even, in plain SIMD on every machine.
+/// Adding and subtracting it rounds a small float to the nearest integer, ties to even, in plain
+/// SIMD on every machine.
 const ROUND: f32 = 12_582_912.0;
 /// The smallest f16 above zero, 2⁻²⁴.
 const SMALLEST: f16 = f16::from_bits(1);
 
 /// What is to be said of weights that are no numbers.
-pub(super) const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it again or take another copy of the model";
+pub(super) const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
+    again or take another copy of the model";
 
 /// The same of what codes are multiplied with.
-pub(super) const SCALE_NOT_FINITE: &str =
-    "the scale of a group is NaN, infinite or beyond 16 bits; the file is damaged, fetch it again or take another copy of the model";
+pub(super) const SCALE_NOT_FINITE: &str = "the scale of a group is NaN, infinite or beyond 16 \
+    bits; the file is damaged, fetch it again or take another copy of the model";
 
 /// Squares summed over groups: how well they fit their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,7 +58,8 @@ pub struct QuantError {
 }
 
 impl QuantError {
-    /// The root mean square of the error as a share of the weights': 0.08 is 8 % of noise. Zero where all weights are.
+    /// The root mean square of the error as a share of the weights': 0.08 is 8 % of noise. Zero
+    /// where all weights are.
     pub fn relative_rms(&self) -> f64 {
         if self.power > 0.0 { (self.error / self.power).sqrt() } else { 0.0 }
     }
@@ -88,10 +97,12 @@ pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
     })
 }
 
-/// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared error is least.
+/// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared
+/// error is least.
 ///
-/// f16 bounds what a group can hold: scales and offsets saturate at ±65504, so weights beyond 500 000 in `Q4`, a million in `Q4Min`
-/// and eight million in `Q8` are clipped, and weights below 2⁻²⁵, half of the smallest step, become zero.
+/// f16 bounds what a group can hold: scales and offsets saturate at ±65504, so weights beyond 500
+/// 000 in `Q4`, a million in `Q4Min` and eight million in `Q8` are clipped, and weights below 2⁻²⁵,
+/// half of the smallest step, become zero.
 ///
 /// # Errors
 /// `malformed` if a weight is NaN or infinite; the caller adds the tensor's name.
@@ -146,7 +157,11 @@ fn symmetric(values: &[f32; GROUP], codes: Codes, peaks: &[f32]) -> Group {
         let scale = 1.0 / steps;
         let candidate = Candidate::new(&values, codes, scale, 0.0);
         let by_scale = candidate.rq / candidate.qq;
-        *start = Start { bound: candidate.error - by_scale * candidate.rq, scale: scale + by_scale, offset: 0.0 };
+        *start = Start {
+            bound: candidate.error - by_scale * candidate.rq,
+            scale: scale + by_scale,
+            offset: 0.0,
+        };
     }
     let starts = &mut starts[..peaks.len()];
     starts.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
@@ -185,10 +200,12 @@ fn affine(values: &[f32; GROUP]) -> Group {
         return Group { codes: [0; GROUP], scale: f16::ZERO, min: f16::ZERO };
     }
     let values = values.map(|x| x / peak);
-    let (low, high) = values.iter().fold((1.0f32, -1.0f32), |(low, high), &y| (low.min(y), high.max(y)));
+    let (low, high) =
+        values.iter().fold((1.0f32, -1.0f32), |(low, high), &y| (low.min(y), high.max(y)));
     let mut starts = [Start::default(); RANGES.len() * SHIFTS.len()];
     if high - low < NARROW {
-        // f16 cannot place the offset finely enough: it goes below all weights, and the scale makes up for the rest.
+        // f16 cannot place the offset finely enough: it goes below all weights, and the scale makes
+        // up for the rest.
         let offset = half((low - low.abs() * 2.0 * f16::EPSILON.to_f32()) * peak).to_f32() / peak;
         starts.iter_mut().zip([1.0, 3.0, 7.0, 11.0, 15.0]).for_each(|(start, steps)| {
             *start = Start { bound: 0.0, scale: (high - offset) / steps, offset };
@@ -222,7 +239,11 @@ fn affine(values: &[f32; GROUP]) -> Group {
             (scale, offset) = (scale_held + by_scale, offset_held + by_offset);
         }
     }
-    Group { codes: CODES_Q4MIN.store(&values, best.0.to_f32() / peak, best.1.to_f32() / peak), scale: best.0, min: best.1 }
+    Group {
+        codes: CODES_Q4MIN.store(&values, best.0.to_f32() / peak, best.1.to_f32() / peak),
+        scale: best.0,
+        min: best.1,
+    }
 }
 
 /// Whether f16 steps cannot tell a weight from zero.
@@ -247,7 +268,8 @@ fn step(scale: f32) -> f16 {
     }
 }
 
-/// Sums over a group coded with some scale and offset; r is what a code leaves of its value, `y - offset - scale * q`.
+/// Sums over a group coded with some scale and offset; r is what a code leaves of its value, `y -
+/// offset - scale * q`.
 struct Candidate {
     /// Σr².
     error: f32,
@@ -278,7 +300,8 @@ impl Candidate {
                 sums[4][lane] += q;
             }
         }
-        let [error, rq, qq, r, q] = sums.map(|s| ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])));
+        let [error, rq, qq, r, q] =
+            sums.map(|s| ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])));
         Candidate { error, rq, qq, r, q }
     }
 

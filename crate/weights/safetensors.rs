@@ -1,7 +1,7 @@
 //! Safetensors headers: where the tensors of a file lie.
 //!
-//! Read here rather than by the crate of that name, whose offsets are `usize`: in a browser that is 32 bits, and shards are
-//! larger than 4 GB.
+//! Read here rather than by the crate of that name, whose offsets are `usize`: in a browser that is
+//! 32 bits, and shards are larger than 4 GB.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::source::{LONGEST_FILE, Source, foreign, place as place_of, truncated, truncated_header};
+use super::source::{
+    LONGEST_FILE, Source, foreign, place as place_of, truncated, truncated_header,
+};
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
 use crate::json;
@@ -71,8 +73,8 @@ struct Index {
 /// The tensors of a file.
 ///
 /// # Errors
-/// `not-found`; `not-a-model` when it has no such header; `truncated` when the header or a tensor ends behind the file;
-/// `malformed` when it contradicts itself.
+/// `not-found`; `not-a-model` when it has no such header; `truncated` when the header or a tensor
+/// ends behind the file; `malformed` when it contradicts itself.
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>> {
     let at = place_of(file, &source.name());
     let Some(size) = source.size(file).await? else {
@@ -84,7 +86,10 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
         return Err(truncated_header(&at, size));
     };
     if length > LARGEST_HEADER {
-        let why = format!("not a safetensors file, whose header would be {length} bytes long; fetch it again, or name another model");
+        let why = format!(
+            "not a safetensors file, whose header would be {length} bytes long; fetch it again, \
+                or name another model"
+        );
         return Err(foreign(&at, &why, &begin));
     }
     let data = 8 + length;
@@ -94,7 +99,8 @@ pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>
     let mut json = vec![0; length as usize];
     source.read(file, 8, &mut json).await?;
     if json.first() != Some(&b'{') {
-        let why = "not a safetensors file, since it has no header of JSON; fetch it again, or name another model";
+        let why = "not a safetensors file, since it has no header of JSON; fetch it again, or \
+            name another model";
         return Err(foreign(&at, why, &begin));
     }
     let Header(entries) = json::parse(&at, &json)?;
@@ -111,17 +117,27 @@ fn place(name: String, entry: Entry, file: &Arc<str>, data: u64, at: &str) -> Re
     let stored = stored(&entry.dtype);
     let [begin, end] = entry.data_offsets;
     let elements = entry.shape.iter().try_fold(1u64, |all, &n| all.checked_mul(n));
-    let sound = elements.is_some() && begin <= end && end.checked_add(data).is_some_and(|end| end <= LONGEST_FILE);
+    let sound = elements.is_some()
+        && begin <= end
+        && end.checked_add(data).is_some_and(|end| end <= LONGEST_FILE);
     let needed = elements.and_then(|elements| stored.bytes(elements));
     if !sound || (stored.block().is_some() && needed != Some(end - begin)) {
         let shape = entry.shape;
         fail!(
             Code::Malformed,
-            "{at}: {name} of type {} and shape {shape:?} cannot lie in bytes {begin} to {end}; the file is damaged, fetch it again",
+            "{at}: {name} of type {} and shape {shape:?} cannot lie in bytes {begin} to {end}; \
+                the file is damaged, fetch it again",
             stored.name()
         );
     }
-    Ok(Tensor { name, shape: entry.shape, stored, file: file.clone(), offset: data + begin, bytes: end - begin })
+    Ok(Tensor {
+        name,
+        shape: entry.shape,
+        stored,
+        file: file.clone(),
+        offset: data + begin,
+        bytes: end - begin,
+    })
 }
 
 fn stored(dtype: &str) -> Stored {

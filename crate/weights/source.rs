@@ -1,7 +1,7 @@
 //! Where a model's bytes come from.
 //!
-//! Readers ask for ranges of named files and never for a whole tensor, so that a directory, memory, a server or a browser's
-//! storage can stand behind them alike. Adding a storage is one [`Source`].
+//! Readers ask for ranges of named files and never for a whole tensor, so that a directory, memory,
+//! a server or a browser's storage can stand behind them alike. Adding a storage is one [`Source`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,7 +30,8 @@ pub trait Source {
         Ok(None)
     }
 
-    /// Whether bytes were checked before they were put where they are, so that nobody needs to do it again.
+    /// Whether bytes were checked before they were put where they are, so that nobody needs to do
+    /// it again.
     fn checked(&self) -> bool {
         false
     }
@@ -40,7 +41,8 @@ pub trait Source {
         Ok(format!("{:?}", self.size(file).await?))
     }
 
-    /// How far the hashes of its files have come, for [`Source::go_on_hashing`] of another start; nothing where none is hashed.
+    /// How far the hashes of its files have come, for [`Source::go_on_hashing`] of another start;
+    /// nothing where none is hashed.
     fn hashed(&self) -> Vec<u8> {
         Vec::new()
     }
@@ -62,7 +64,8 @@ pub trait Source {
     /// Fills `into` with the file's bytes from `offset` on.
     ///
     /// # Errors
-    /// `truncated` when the file ends before, `not-found` when it is not there, `io` or `network` when reading fails.
+    /// `truncated` when the file ends before, `not-found` when it is not there, `io` or `network`
+    /// when reading fails.
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()>;
 }
 
@@ -73,7 +76,11 @@ pub trait Source {
 pub async fn read_all(source: &impl Source, file: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     let Some(size) = source.size(file).await? else { return Ok(None) };
     if size > limit {
-        fail!(Code::Malformed, "{}: {size} bytes, where at most {limit} are sensible", place(file, &source.name()));
+        fail!(
+            Code::Malformed,
+            "{}: {size} bytes, where at most {limit} are sensible",
+            place(file, &source.name())
+        );
     }
     let mut bytes = vec![0; size as usize];
     source.read(file, 0, &mut bytes).await?;
@@ -82,19 +89,33 @@ pub async fn read_all(source: &impl Source, file: &str, limit: u64) -> Result<Op
 
 /// A file of a source, for people. A source that is one file has its name already.
 pub fn place(file: &str, source: &str) -> String {
-    let is_named = source.strip_suffix(file).is_some_and(|before| before.is_empty() || before.ends_with(['/', '\\']));
+    let is_named = source
+        .strip_suffix(file)
+        .is_some_and(|before| before.is_empty() || before.ends_with(['/', '\\']));
     if is_named { source.to_owned() } else { format!("{file} in {source}") }
 }
 
 /// The error of a file that ends before what is said to be in it.
 pub fn truncated(file: &str, source: &str, size: u64, promised: u64) -> Error {
     let place = place(file, source);
-    Error::new(Code::Truncated, format!("{place} has {size} bytes, where {promised} are promised; the file was cut short, fetch it again"))
+    Error::new(
+        Code::Truncated,
+        format!(
+            "{place} has {size} bytes, where {promised} are promised; the file was cut short, \
+                fetch it again"
+        ),
+    )
 }
 
 /// The error of a file that ends before it has said what is in it.
 pub(super) fn truncated_header(place: &str, size: u64) -> Error {
-    Error::new(Code::Truncated, format!("{place} has {size} bytes and ends within its header; the file was cut short, fetch it again"))
+    Error::new(
+        Code::Truncated,
+        format!(
+            "{place} has {size} bytes and ends within its header; the file was cut short, fetch \
+                it again"
+        ),
+    )
 }
 
 /// The error of a file that does not begin as one of its format does.
@@ -104,8 +125,9 @@ pub(super) fn foreign(place: &str, why: &str, begin: &[u8]) -> Error {
 
 /// A directory, or one file in it, through the file system.
 ///
-/// A file stays open once it was looked at, so that one which is replaced meanwhile is read as it was, and one that is written over
-/// meanwhile is refused: half of one model and half of another would answer something. Clones share the open files.
+/// A file stays open once it was looked at, so that one which is replaced meanwhile is read as it
+/// was, and one that is written over meanwhile is refused: half of one model and half of another
+/// would answer something. Clones share the open files.
 #[derive(Clone, Debug)]
 pub struct DirSource {
     root: PathBuf,
@@ -134,7 +156,8 @@ impl DirSource {
     /// A directory that holds a model, or one file that is a model.
     ///
     /// # Errors
-    /// `not-found` when nothing is there, `not-a-model` for a device or a pipe, `io` when it cannot be looked at.
+    /// `not-found` when nothing is there, `not-a-model` for a device or a pipe, `io` when it cannot
+    /// be looked at.
     pub fn open(path: impl AsRef<Path>) -> Result<DirSource> {
         let path = path.as_ref();
         let about = fs::metadata(path).map_err(|error| Error::reading(path, &error))?;
@@ -144,24 +167,38 @@ impl DirSource {
         if !about.is_file() {
             fail!(
                 Code::NotAModel,
-                "{}: neither a file nor a directory; a model is read here and there, so save it as a file",
+                "{}: neither a file nor a directory; a model is read here and there, so save it \
+                    as a file",
                 path.display()
             );
         }
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            fail!(Code::NotFound, "{}: the file's name is not valid Unicode, rename it", path.display());
+            fail!(
+                Code::NotFound,
+                "{}: the file's name is not valid Unicode, rename it",
+                path.display()
+            );
         };
-        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(DirSource { root: root.to_path_buf(), entry: Some(name.to_owned()), open: Arc::default() })
+        let root =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(DirSource {
+            root: root.to_path_buf(),
+            entry: Some(name.to_owned()),
+            open: Arc::default(),
+        })
     }
 
     /// The open files, with this one among them if it is there.
-    fn open_files(&self, file: &str) -> std::io::Result<MutexGuard<'_, BTreeMap<String, OpenFile>>> {
+    fn open_files(
+        &self,
+        file: &str,
+    ) -> std::io::Result<MutexGuard<'_, BTreeMap<String, OpenFile>>> {
         // Whoever panicked had no file half read: every read begins with where it reads.
         let mut files = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !files.contains_key(file) {
             let path = self.root.join(file);
-            // Looked at first: some systems open a directory, and some say no more than that they may not.
+            // Looked at first: some systems open a directory, and some say no more than that they
+            // may not.
             if fs::metadata(&path)?.is_file() {
                 let mut opened = OpenFile { file: File::open(&path)?, state: (0, None) };
                 opened.state = opened.state()?;
@@ -174,7 +211,10 @@ impl DirSource {
 
 impl Source for DirSource {
     fn name(&self) -> String {
-        self.entry.as_ref().map_or_else(|| self.root.display().to_string(), |file| self.root.join(file).display().to_string())
+        self.entry.as_ref().map_or_else(
+            || self.root.display().to_string(),
+            |file| self.root.join(file).display().to_string(),
+        )
     }
 
     fn entry(&self) -> Option<&str> {
@@ -210,12 +250,20 @@ impl Source for DirSource {
         let read = open.file.read_exact(into);
         // After reading: what was written meanwhile shows then.
         if open.state().map_err(failed)? != open.state {
-            fail!(Code::Io, "{}: the file was written over while the model was read from it; load the model again", path.display());
+            fail!(
+                Code::Io,
+                "{}: the file was written over while the model was read from it; load the model \
+                    again",
+                path.display()
+            );
         }
         match read {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                Err(truncated(file, &self.name(), open.state.0, offset.saturating_add(into.len() as u64)))
-            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(truncated(
+                file,
+                &self.name(),
+                open.state.0,
+                offset.saturating_add(into.len() as u64),
+            )),
             other => other.map_err(failed),
         }
     }
@@ -232,13 +280,21 @@ pub struct MemorySource {
 
 impl MemorySource {
     /// A directory of files.
-    pub fn directory<N: Into<String>>(files: impl IntoIterator<Item = (N, Vec<u8>)>) -> MemorySource {
-        MemorySource { files: files.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect(), entry: None }
+    pub fn directory<N: Into<String>>(
+        files: impl IntoIterator<Item = (N, Vec<u8>)>,
+    ) -> MemorySource {
+        MemorySource {
+            files: files.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect(),
+            entry: None,
+        }
     }
 
     /// One file.
     pub fn file(name: &str, bytes: Vec<u8>) -> MemorySource {
-        MemorySource { files: BTreeMap::from([(name.to_owned(), bytes)]), entry: Some(name.to_owned()) }
+        MemorySource {
+            files: BTreeMap::from([(name.to_owned(), bytes)]),
+            entry: Some(name.to_owned()),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a model is made of: one table of its tensors, in the order in which it uses them, by which they are found, checked, converted,
-//! counted and loaded.
+//! What a model is made of: one table of its tensors, in the order in which it uses them, by which
+//! they are found, checked, converted, counted and loaded.
 
 use super::config::Config;
 
@@ -112,31 +112,53 @@ const QKV: &[Part] = &[
     Part::new("self_attn.k_proj", "attn_k", |c| c.heads().kv_width()).rotated(),
     Part::new("self_attn.v_proj", "attn_v", |c| c.heads().kv_width()),
 ];
-const GATE_UP: &[Part] =
-    &[Part::new("mlp.gate_proj", "ffn_gate", |c| c.intermediate_size), Part::new("mlp.up_proj", "ffn_up", |c| c.intermediate_size)];
+const GATE_UP: &[Part] = &[
+    Part::new("mlp.gate_proj", "ffn_gate", |c| c.intermediate_size),
+    Part::new("mlp.up_proj", "ffn_up", |c| c.intermediate_size),
+];
 
-const BEFORE_LAYERS: &[Row] = &[Row::new(Role::Embedding, "model.embed_tokens", "token_embd", |c| matrix(c.vocab_size, c.hidden_size))];
+const BEFORE_LAYERS: &[Row] =
+    &[Row::new(Role::Embedding, "model.embed_tokens", "token_embd", |c| {
+        matrix(c.vocab_size, c.hidden_size)
+    })];
 const LAYER: &[Row] = &[
     Row::new(Role::InputNorm, "input_layernorm", "attn_norm", |c| vector(c.hidden_size)),
-    Row::new(Role::Qkv, "self_attn.qkv_proj", "attn_qkv", |c| matrix(c.heads().qkv_width(), c.hidden_size)).of(QKV),
-    Row::new(Role::QkvBias, "self_attn.qkv_proj", "attn_qkv", |c| vector(c.heads().qkv_width())).of(QKV).bias(|c| c.attention_bias.qkv),
-    Row::new(Role::QueryNorm, "self_attn.q_norm", "attn_q_norm", |c| vector(c.head_dim)).only(Config::head_norms),
-    Row::new(Role::KeyNorm, "self_attn.k_norm", "attn_k_norm", |c| vector(c.head_dim)).only(Config::head_norms),
-    Row::new(Role::Output, "self_attn.o_proj", "attn_output", |c| matrix(c.hidden_size, c.heads().q_width())),
-    Row::new(Role::OutputBias, "self_attn.o_proj", "attn_output", |c| vector(c.hidden_size)).bias(|c| c.attention_bias.o),
+    Row::new(Role::Qkv, "self_attn.qkv_proj", "attn_qkv", |c| {
+        matrix(c.heads().qkv_width(), c.hidden_size)
+    })
+    .of(QKV),
+    Row::new(Role::QkvBias, "self_attn.qkv_proj", "attn_qkv", |c| vector(c.heads().qkv_width()))
+        .of(QKV)
+        .bias(|c| c.attention_bias.qkv),
+    Row::new(Role::QueryNorm, "self_attn.q_norm", "attn_q_norm", |c| vector(c.head_dim))
+        .only(Config::head_norms),
+    Row::new(Role::KeyNorm, "self_attn.k_norm", "attn_k_norm", |c| vector(c.head_dim))
+        .only(Config::head_norms),
+    Row::new(Role::Output, "self_attn.o_proj", "attn_output", |c| {
+        matrix(c.hidden_size, c.heads().q_width())
+    }),
+    Row::new(Role::OutputBias, "self_attn.o_proj", "attn_output", |c| vector(c.hidden_size))
+        .bias(|c| c.attention_bias.o),
     Row::new(Role::PostNorm, "post_attention_layernorm", "ffn_norm", |c| vector(c.hidden_size)),
     // Where GGUF files have gate and up fused, they call them up.
-    Row::new(Role::GateUp, "mlp.gate_up_proj", "ffn_up", |c| matrix(2 * c.intermediate_size, c.hidden_size)).of(GATE_UP),
-    Row::new(Role::Down, "mlp.down_proj", "ffn_down", |c| matrix(c.hidden_size, c.intermediate_size)),
+    Row::new(Role::GateUp, "mlp.gate_up_proj", "ffn_up", |c| {
+        matrix(2 * c.intermediate_size, c.hidden_size)
+    })
+    .of(GATE_UP),
+    Row::new(Role::Down, "mlp.down_proj", "ffn_down", |c| {
+        matrix(c.hidden_size, c.intermediate_size)
+    }),
 ];
 const AFTER_LAYERS: &[Row] = &[
     Row::new(Role::FinalNorm, "model.norm", "output_norm", |c| vector(c.hidden_size)),
-    Row::new(Role::Head, "lm_head", "output", |c| matrix(c.vocab_size, c.hidden_size)).only(|c| !c.tie_word_embeddings),
+    Row::new(Role::Head, "lm_head", "output", |c| matrix(c.vocab_size, c.hidden_size))
+        .only(|c| !c.tie_word_embeddings),
 ];
 
 /// Canonical name of the embedding, `[vocab_size, hidden_size]`.
 pub const EMBED_TOKENS: &str = "model.embed_tokens.weight";
-/// Canonical name of the head, `[vocab_size, hidden_size]`: the embedding itself where they are tied.
+/// Canonical name of the head, `[vocab_size, hidden_size]`: the embedding itself where they are
+/// tied.
 pub const LM_HEAD: &str = "lm_head.weight";
 /// What the canonical names of a layer's tensors begin with, before its number.
 pub(super) const LAYERS: &str = "model.layers.";
@@ -150,8 +172,20 @@ fn vector(length: u32) -> Shape {
 }
 
 impl Row {
-    const fn new(role: Role, huggingface: &'static str, gguf: &'static str, shape: fn(&Config) -> Shape) -> Row {
-        Row { role, names: Names { huggingface, gguf }, ending: "weight", parts: &[], shape, is_there: |_| true }
+    const fn new(
+        role: Role,
+        huggingface: &'static str,
+        gguf: &'static str,
+        shape: fn(&Config) -> Shape,
+    ) -> Row {
+        Row {
+            role,
+            names: Names { huggingface, gguf },
+            ending: "weight",
+            parts: &[],
+            shape,
+            is_there: |_| true,
+        }
     }
 
     const fn of(self, parts: &'static [Part]) -> Row {
@@ -216,7 +250,9 @@ fn of_table(table: &[Row], config: &Config, layer: Option<u32>) -> Vec<TensorSpe
     let layer = layer.map(|number| number.to_string());
     let named = |row: &Row| row.names.stored(Naming::HuggingFace, layer.as_deref(), row.ending);
     let there = table.iter().filter(|row| (row.is_there)(config));
-    there.map(|row| TensorSpec { role: row.role, name: named(row), shape: (row.shape)(config) }).collect()
+    there
+        .map(|row| TensorSpec { role: row.role, name: named(row), shape: (row.shape)(config) })
+        .collect()
 }
 
 impl Config {
@@ -241,12 +277,16 @@ impl Config {
 
 /// The row of a canonical name, and its layer.
 pub(super) fn find(name: &str) -> Option<(&'static Row, Option<&str>)> {
-    let (tables, layer, rest) = match name.strip_prefix(LAYERS).and_then(|rest| rest.split_once('.')) {
-        Some((layer, rest)) => ([LAYER, &[]], Some(layer), rest),
-        None => ([BEFORE_LAYERS, AFTER_LAYERS], None, name),
-    };
+    let (tables, layer, rest) =
+        match name.strip_prefix(LAYERS).and_then(|rest| rest.split_once('.')) {
+            Some((layer, rest)) => ([LAYER, &[]], Some(layer), rest),
+            None => ([BEFORE_LAYERS, AFTER_LAYERS], None, name),
+        };
     let (tensor, ending) = rest.rsplit_once('.')?;
-    let row = tables.into_iter().flatten().find(|row| row.names.huggingface == tensor && row.ending == ending)?;
+    let row = tables
+        .into_iter()
+        .flatten()
+        .find(|row| row.names.huggingface == tensor && row.ending == ending)?;
     Some((row, layer))
 }
 

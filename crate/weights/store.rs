@@ -11,9 +11,9 @@
 //! | `phi-manifest.json` | [`Manifest`]: what each matrix is, and the SHA-256 of every chunk of every other file |
 //!
 //! Tensors have the canonical names of [`Config::matrices`](super::config::Config::matrices) and
-//! [`Config::vectors`](super::config::Config::vectors), with fused projections, and lie in the files in the order in which a
-//! model uses them, so that each chunk is fetched about once. A matrix `X.weight` of any kind is the planes of
-//! [`crate::layout`] as they lie in memory:
+//! [`Config::vectors`](super::config::Config::vectors), with fused projections, and lie in the
+//! files in the order in which a model uses them, so that each chunk is fetched about once. A
+//! matrix `X.weight` of any kind is the planes of [`crate::layout`] as they lie in memory:
 //!
 //! | tensor | type | shape |
 //! |---|---|---|
@@ -21,8 +21,8 @@
 //! | `X.weight.scales` | `F16` | `[quads, groups, 4]`, for kinds that have scales |
 //! | `X.weight.mins` | `F16` | `[quads, groups, 4]`, for `q4min` |
 //!
-//! with `quads = ceil(rows / 4)` and `groups = cols / 32`. Rows of padding are zero. Vectors are `F32`, `[length]`, named as
-//! they are.
+//! with `quads = ceil(rows / 4)` and `groups = cols / 32`. Rows of padding are zero. Vectors are
+//! `F32`, `[length]`, named as they are.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -109,40 +109,62 @@ impl Manifest {
     /// Reads and checks a manifest, which errors call `at`.
     ///
     /// # Errors
-    /// `truncated` or `malformed` when it is cut or contradicts itself, `not-a-model` for another format or version.
+    /// `truncated` or `malformed` when it is cut or contradicts itself, `not-a-model` for another
+    /// format or version.
     pub fn parse(at: &str, bytes: &[u8]) -> Result<Manifest> {
         let manifest = Manifest::parse_unhashed(at, bytes)?;
         for (file, entry) in &manifest.files {
             if entry.sha256.len() as u64 != entry.size.div_ceil(manifest.chunk) {
-                fail!(Code::Malformed, "{at}: {file} has {} bytes but {} hashes", entry.size, entry.sha256.len());
+                fail!(
+                    Code::Malformed,
+                    "{at}: {file} has {} bytes but {} hashes",
+                    entry.size,
+                    entry.sha256.len()
+                );
             }
         }
         Ok(manifest)
     }
 
-    /// The same of one that need not have hashes: where somebody else sees to it that bytes are right.
+    /// The same of one that need not have hashes: where somebody else sees to it that bytes are
+    /// right.
     pub(super) fn parse_unhashed(at: &str, bytes: &[u8]) -> Result<Manifest> {
         let manifest: Manifest = json::parse(at, bytes)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let (format, version) = (&manifest.format, manifest.version);
-            fail!(Code::NotAModel, "{at}: {format} version {version}; we read {FORMAT} version {VERSION}, convert the model again");
+            fail!(
+                Code::NotAModel,
+                "{at}: {format} version {version}; we read {FORMAT} version {VERSION}, convert \
+                    the model again"
+            );
         }
         if manifest.chunk == 0 || manifest.chunk > LARGEST_CHUNK {
-            fail!(Code::Malformed, "{at}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read", manifest.chunk);
+            fail!(
+                Code::Malformed,
+                "{at}: chunks of {} bytes; between 1 and {LARGEST_CHUNK} are read",
+                manifest.chunk
+            );
         }
         for (name, entry) in &manifest.matrices {
             if entry.cols == 0 || !entry.cols.is_multiple_of(GROUP) || entry.rows == 0 {
-                fail!(Code::Malformed, "{at}: {name} is [{}, {}]; columns come in groups of {GROUP}", entry.rows, entry.cols);
+                fail!(
+                    Code::Malformed,
+                    "{at}: {name} is [{}, {}]; columns come in groups of {GROUP}",
+                    entry.rows,
+                    entry.cols
+                );
             }
         }
         Ok(manifest)
     }
 }
 
-/// Chunks that are kept, those used last: codes, scales and minima are read side by side, and tensors share chunks where they meet.
+/// Chunks that are kept, those used last: codes, scales and minima are read side by side, and
+/// tensors share chunks where they meet.
 const KEPT: usize = 4;
 
-/// A source whose bytes are checked against a manifest before anybody sees them, unless the source has done it.
+/// A source whose bytes are checked against a manifest before anybody sees them, unless the source
+/// has done it.
 pub(super) struct Verified {
     manifest: Manifest,
     /// The one used last comes first.
@@ -168,14 +190,25 @@ impl Verified {
     pub async fn size(&self, source: &impl Source, file: &str) -> Result<Option<u64>> {
         let Some(entry) = self.manifest.files.get(file) else { return Ok(None) };
         match source.size(file).await? {
-            Some(size) if size < entry.size => Err(truncated(file, &source.name(), size, entry.size)),
+            Some(size) if size < entry.size => {
+                Err(truncated(file, &source.name(), size, entry.size))
+            }
             Some(_) => Ok(Some(entry.size)),
-            None => Err(Error::new(Code::NotFound, format!("{file} in {}: {MANIFEST} names it, but it is not there", source.name()))),
+            None => Err(Error::new(
+                Code::NotFound,
+                format!("{file} in {}: {MANIFEST} names it, but it is not there", source.name()),
+            )),
         }
     }
 
     /// As [`Source::read`], from checked chunks.
-    pub async fn read(&self, source: &impl Source, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
+    pub async fn read(
+        &self,
+        source: &impl Source,
+        file: &str,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<()> {
         let Some(entry) = self.manifest.files.get(file) else {
             fail!(Code::NotFound, "{file} in {}: {MANIFEST} does not name it", source.name());
         };
@@ -192,13 +225,20 @@ impl Verified {
             let begin = chunk * self.manifest.chunk;
             let bytes = self.chunk(source, file, entry, chunk).await?;
             let upto = end.min(begin + bytes.len() as u64);
-            into[(at - offset) as usize..(upto - offset) as usize].copy_from_slice(&bytes[(at - begin) as usize..(upto - begin) as usize]);
+            into[(at - offset) as usize..(upto - offset) as usize]
+                .copy_from_slice(&bytes[(at - begin) as usize..(upto - begin) as usize]);
             at = upto;
         }
         Ok(())
     }
 
-    async fn chunk(&self, source: &impl Source, file: &str, entry: &FileEntry, index: u64) -> Result<Rc<Vec<u8>>> {
+    async fn chunk(
+        &self,
+        source: &impl Source,
+        file: &str,
+        entry: &FileEntry,
+        index: u64,
+    ) -> Result<Rc<Vec<u8>>> {
         if let Some(bytes) = self.known(file, index) {
             return Ok(bytes);
         }
@@ -207,7 +247,11 @@ impl Verified {
         source.read(file, begin, &mut bytes).await?;
         if chunk_hash(&bytes) != entry.sha256[index as usize] {
             let (last, name) = (entry.sha256.len(), source.name());
-            fail!(Code::Corrupt, "{file} in {name}: chunk {} of {last} differs from its SHA-256; fetch it again", index + 1);
+            fail!(
+                Code::Corrupt,
+                "{file} in {name}: chunk {} of {last} differs from its SHA-256; fetch it again",
+                index + 1
+            );
         }
         let bytes = Rc::new(bytes);
         let mut recent = self.recent.borrow_mut();

@@ -56,7 +56,8 @@ impl Stored {
         }
     }
 
-    /// Elements and bytes of a block, the smallest piece that stands for itself. `None` for types that we don't read.
+    /// Elements and bytes of a block, the smallest piece that stands for itself. `None` for types
+    /// that we don't read.
     pub fn block(&self) -> Option<(usize, usize)> {
         match self {
             Stored::F32 => Some((1, 4)),
@@ -74,10 +75,15 @@ impl Stored {
         }
     }
 
-    /// Bytes of some elements; `None` when they are no whole blocks, when the type is unknown, or above 2^64.
+    /// Bytes of some elements; `None` when they are no whole blocks, when the type is unknown, or
+    /// above 2^64.
     pub fn bytes(&self, elements: u64) -> Option<u64> {
         let (of, bytes) = self.block()?;
-        if elements.is_multiple_of(of as u64) { (elements / of as u64).checked_mul(bytes as u64) } else { None }
+        if elements.is_multiple_of(of as u64) {
+            (elements / of as u64).checked_mul(bytes as u64)
+        } else {
+            None
+        }
     }
 
     /// The kind that holds a quantised type as it is, or nearest. `None` for the others.
@@ -85,7 +91,9 @@ impl Stored {
         match self {
             Stored::Q4_0 => Some(Kind::Q4),
             Stored::Q4_1 | Stored::Q4K => Some(Kind::Q4Min),
-            Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 | Stored::Q5K | Stored::Q6K => Some(Kind::Q8),
+            Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 | Stored::Q5K | Stored::Q6K => {
+                Some(Kind::Q8)
+            }
             Stored::F32 | Stored::F16 | Stored::BF16 | Stored::U8 | Stored::Other(_) => None,
         }
     }
@@ -103,7 +111,11 @@ pub(super) fn apart(tensors: &[Tensor]) -> Result<()> {
     for pair in in_order.windows(2) {
         if pair[0].offset + pair[0].bytes > pair[1].offset {
             let [one, other] = [pair[0], pair[1]].map(|tensor| &tensor.name);
-            fail!(Code::Malformed, "{}: {one} and {other} lie in the same bytes; the file is damaged, fetch it again", pair[0].file);
+            fail!(
+                Code::Malformed,
+                "{}: {one} and {other} lie in the same bytes; the file is damaged, fetch it again",
+                pair[0].file
+            );
         }
     }
     Ok(())

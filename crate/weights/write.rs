@@ -1,7 +1,8 @@
 //! Writing our converted form, from front to back: panels go out as they come in.
 //!
-//! Kinds and shapes are known before the first weight is read, and with them every header. A matrix's codes pass straight
-//! through; only its scales and minima wait until the codes are written, a sixteenth of the weights' number in bytes each.
+//! Kinds and shapes are known before the first weight is read, and with them every header. A
+//! matrix's codes pass straight through; only its scales and minima wait until the codes are
+//! written, a sixteenth of the weights' number in bytes each.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ use crate::layout::panel::Panel;
 pub struct Options {
     /// How weights are held.
     pub format: WeightFormat,
-    /// A file of weights ends before the matrix that would make it larger, unless that is its only one.
+    /// A file of weights ends before the matrix that would make it larger, unless that is its only
+    /// one.
     pub shard_bytes: u64,
 }
 
@@ -82,7 +84,13 @@ impl Held {
 impl Report {
     fn count(&mut self, kind: Kind, weights: u64, bytes: u64, quant_error: QuantError) {
         let at = self.kinds.iter().position(|held| held.kind == kind).unwrap_or_else(|| {
-            self.kinds.push(Held { kind, tensors: 0, weights: 0, bytes: 0, quant_error: QuantError::default() });
+            self.kinds.push(Held {
+                kind,
+                tensors: 0,
+                weights: 0,
+                bytes: 0,
+                quant_error: QuantError::default(),
+            });
             self.kinds.len() - 1
         });
         let held = &mut self.kinds[at];
@@ -94,8 +102,9 @@ impl Report {
 }
 
 impl<S: Source> Checkpoint<S> {
-    /// Writes the model in our converted form: its weights, the files of `texts` (names and contents) and the manifest, last.
-    /// `progress` hears how many bytes of the source were read since it last heard.
+    /// Writes the model in our converted form: its weights, the files of `texts` (names and
+    /// contents) and the manifest, last. `progress` hears how many bytes of the source were read
+    /// since it last heard.
     ///
     /// # Errors
     /// Those of reading, `malformed` for weights that are NaN or infinite, and the target's own.
@@ -119,7 +128,9 @@ impl<S: Source> Checkpoint<S> {
             out.append(&shard.header)?;
             for item in &shard.items {
                 let error = match *item {
-                    Item::Matrix { ref name, shape, .. } => self.write_matrix(&mut out, name, shape, options.format, progress).await?,
+                    Item::Matrix { ref name, shape, .. } => {
+                        self.write_matrix(&mut out, name, shape, options.format, progress).await?
+                    }
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;
                         out.append(bytemuck::cast_slice(&values))?;
@@ -180,7 +191,11 @@ impl<T: Target> Hashing<'_, T> {
     fn begin(&mut self, file: &str) -> Result<()> {
         self.end();
         self.target.begin(file)?;
-        self.current = Some(Current { name: file.to_owned(), entry: FileEntry { size: 0, sha256: Vec::new() }, hash: Sha256::new() });
+        self.current = Some(Current {
+            name: file.to_owned(),
+            entry: FileEntry { size: 0, sha256: Vec::new() },
+            hash: Sha256::new(),
+        });
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Synthetic models are whole and are read; `phi bench` prints what it promises. Nothing here asks how fast.
+//! Synthetic models are whole and are read; `phi bench` prints what it promises. Nothing here asks
+//! how fast.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +52,11 @@ fn a_synthetic_model_is_whole_in_however_many_parts() {
     let whole = tiny(FILE_BYTES);
     assert_eq!(whole.files.keys().collect::<Vec<_>>(), [&Shape::TINY.first_file()]);
     let tensors = |source: &MemorySource, file: &str| block_on(read_header(source, file)).unwrap();
-    let expected: Vec<_> = tensors(&whole, &Shape::TINY.first_file()).tensors.into_iter().map(|t| (t.name, t.shape, t.bytes)).collect();
+    let expected: Vec<_> = tensors(&whole, &Shape::TINY.first_file())
+        .tensors
+        .into_iter()
+        .map(|t| (t.name, t.shape, t.bytes))
+        .collect();
 
     let split = tiny(16 << 10);
     let count = split.files.len();
@@ -61,12 +66,24 @@ fn a_synthetic_model_is_whole_in_however_many_parts() {
         assert_eq!(*file, format!("tiny.Q4_0-{:05}-of-{count:05}.gguf", number + 1));
         assert_eq!(bytes.len() % 32, 0);
         let header = tensors(&split, file);
-        for (key, value) in [("split.no", number), ("split.count", count), ("split.tensors.count", expected.len())] {
+        for (key, value) in
+            [("split.no", number), ("split.count", count), ("split.tensors.count", expected.len())]
+        {
             assert_eq!(header.metadata.unsigned(key), Some(value as u64), "{file}: {key}");
         }
-        assert_eq!(header.metadata.text("general.architecture").is_some(), number == 0, "only the first part has the metadata");
-        assert!(header.tensors.len() == 1 || header.tensors.iter().map(|tensor| tensor.bytes).sum::<u64>() <= 16 << 10, "{file}");
-        found.extend(header.tensors.into_iter().map(|tensor| (tensor.name, tensor.shape, tensor.bytes)));
+        assert_eq!(
+            header.metadata.text("general.architecture").is_some(),
+            number == 0,
+            "only the first part has the metadata"
+        );
+        assert!(
+            header.tensors.len() == 1
+                || header.tensors.iter().map(|tensor| tensor.bytes).sum::<u64>() <= 16 << 10,
+            "{file}"
+        );
+        found.extend(
+            header.tensors.into_iter().map(|tensor| (tensor.name, tensor.shape, tensor.bytes)),
+        );
     }
     assert_eq!(found, expected);
     assert!(block_on(Checkpoint::open(split)).is_ok());
@@ -91,7 +108,8 @@ fn a_synthetic_model_answers_and_a_letter_is_a_token() {
     let (engine, sequence) = session.engine_and_sequence();
     engine.plan(sequence, &ids).unwrap();
     let logits = block_on(engine.logits(sequence)).unwrap();
-    let (low, high) = logits.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+    let (low, high) =
+        logits.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
     assert!(low.is_finite() && high.is_finite() && high - low > 0.1, "logits from {low} to {high}");
 }
 
@@ -100,32 +118,68 @@ fn measuring_runs_what_was_planned() {
     let mut session = session(tiny(FILE_BYTES));
     let (engine, sequence) = session.engine_and_sequence();
     let figures = block_on(measure(engine, sequence, Plan { prompt: 300, generate: 5 })).unwrap();
-    assert_eq!((figures.prompt_tokens, figures.generated_tokens, sequence.tokens().len()), (300, 5, 305));
+    assert_eq!(
+        (figures.prompt_tokens, figures.generated_tokens, sequence.tokens().len()),
+        (300, 5, 305)
+    );
     assert!(figures.prefill_tps > 0.0 && figures.decode_tps > 0.0);
-    // 4.5 bits a weight, and halves for two layers' keys and values of two heads of 16 at 302 positions.
-    let matrices: usize = engine.config().matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
+    // 4.5 bits a weight, and halves for two layers' keys and values of two heads of 16 at 302
+    // positions.
+    let matrices: usize =
+        engine.config().matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
     assert_eq!(figures.bytes_per_token as usize, matrices / 32 * 18 + 302 * 2 * 2 * 2 * 16 * 2);
-    for (prompt, generate, code) in
-        [(0, 1, Code::BadOption), (1, 0, Code::BadOption), (513, 1, Code::PromptTooLong), (512, 1, Code::ContextFull)]
-    {
-        assert_eq!(block_on(measure(engine, sequence, Plan { prompt, generate })).unwrap_err().code, code, "{prompt} + {generate}");
+    for (prompt, generate, code) in [
+        (0, 1, Code::BadOption),
+        (1, 0, Code::BadOption),
+        (513, 1, Code::PromptTooLong),
+        (512, 1, Code::ContextFull),
+    ] {
+        assert_eq!(
+            block_on(measure(engine, sequence, Plan { prompt, generate })).unwrap_err().code,
+            code,
+            "{prompt} + {generate}"
+        );
     }
 }
 
 /// `phi bench` with a cache of its own.
 pub fn phi(cache: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_phi")).arg("bench").args(arguments).env("PHI_WASM_CACHE", cache).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_phi"))
+        .arg("bench")
+        .args(arguments)
+        .env("PHI_WASM_CACHE", cache)
+        .output()
+        .unwrap()
 }
 
 fn written(folder: &Path) -> BTreeMap<String, SystemTime> {
-    let items = std::fs::read_dir(folder).unwrap().flat_map(|item| std::fs::read_dir(item.unwrap().path()).unwrap());
-    items.map(|item| item.unwrap()).map(|item| (item.path().display().to_string(), item.metadata().unwrap().modified().unwrap())).collect()
+    let items = std::fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|item| std::fs::read_dir(item.unwrap().path()).unwrap());
+    items
+        .map(|item| item.unwrap())
+        .map(|item| {
+            (item.path().display().to_string(), item.metadata().unwrap().modified().unwrap())
+        })
+        .collect()
 }
 
 #[test]
 fn figures_come_as_a_line_of_json_and_the_model_is_written_once() {
     let here = tempfile::tempdir().unwrap();
-    let fixed = ["--shape", "tiny", "--backend", "cpu", "--threads", "1", "--prompt", "12", "--gen", "3", "--json"];
+    let fixed = [
+        "--shape",
+        "tiny",
+        "--backend",
+        "cpu",
+        "--threads",
+        "1",
+        "--prompt",
+        "12",
+        "--gen",
+        "3",
+        "--json",
+    ];
     let output = phi(here.path(), &fixed);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let first = written(here.path());
@@ -141,7 +195,15 @@ fn figures_come_as_a_line_of_json_and_the_model_is_written_once() {
     let numbers = [("threads", 1), ("prompt_tokens", 12), ("generated_tokens", 3)];
     numbers.iter().for_each(|(key, value)| assert_eq!(record[key], *value, "{line}"));
     assert!(record["variant"].is_string(), "{line}");
-    for key in ["prefill_tps", "decode_tps", "load_ms", "peak_bytes", "bytes_per_token", "read_bandwidth", "bandwidth_share"] {
+    for key in [
+        "prefill_tps",
+        "decode_tps",
+        "load_ms",
+        "peak_bytes",
+        "bytes_per_token",
+        "read_bandwidth",
+        "bandwidth_share",
+    ] {
         // Only Linux tells how much memory a process has had.
         let known = record[key].as_f64().is_some_and(|value| value > 0.0);
         assert!(known || key == "peak_bytes" && !cfg!(target_os = "linux"), "{key}: {line}");
@@ -174,6 +236,9 @@ fn mistakes_are_one_sentence_with_a_code() {
         let output = phi(here.path(), &[arguments, &["--backend", "cpu"][..]].concat());
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.starts_with("phi: ") && said.trim_end().ends_with(&format!("[{code}]")), "{arguments:?}: {said}");
+        assert!(
+            said.starts_with("phi: ") && said.trim_end().ends_with(&format!("[{code}]")),
+            "{arguments:?}: {said}"
+        );
     }
 }

@@ -18,7 +18,8 @@ fn saved(file: &str) -> Value {
 #[test]
 fn commands_are_obeyed_and_the_rest_is_asked() {
     let model = tiny_chat("chat-commands");
-    let [whole, cleared, told] = ["whole", "cleared", "told"].map(|name| format!("{model}/{name}.json"));
+    let [whole, cleared, told] =
+        ["whole", "cleared", "told"].map(|name| format!("{model}/{name}.json"));
     let input = [
         "",
         "/help",
@@ -38,7 +39,17 @@ fn commands_are_obeyed_and_the_rest_is_asked() {
         "/quit",
         "Never asked.",
     ];
-    let arguments = ["chat", "--model", &model, "--backend", "cpu", "--max-tokens", "2", "--system", "Be kind."];
+    let arguments = [
+        "chat",
+        "--model",
+        &model,
+        "--backend",
+        "cpu",
+        "--max-tokens",
+        "2",
+        "--system",
+        "Be kind.",
+    ];
     let output = phi(&arguments, &input.join("\n"));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
@@ -46,18 +57,27 @@ fn commands_are_obeyed_and_the_rest_is_asked() {
     let messages = saved(&whole);
     let [system, rest @ ..] = &messages.as_array().unwrap()[..] else { panic!("{messages}") };
     assert_eq!(system, &json!({"role": "system", "content": "- Be terse."}));
-    let asked: Vec<_> = rest.iter().filter(|one| one["role"] == "user").map(|one| one["content"].as_str().unwrap()).collect();
+    let asked: Vec<_> = rest
+        .iter()
+        .filter(|one| one["role"] == "user")
+        .map(|one| one["content"].as_str().unwrap())
+        .collect();
     assert_eq!(asked, ["Hello", "/usr/bin holds what?"]);
     let roles: Vec<_> = rest.iter().map(|one| one["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["user", "assistant", "user", "assistant"]);
-    let answers: String =
-        rest.iter().filter(|one| one["role"] == "assistant").map(|one| format!("{}\n", one["content"].as_str().unwrap())).collect();
+    let answers: String = rest
+        .iter()
+        .filter(|one| one["role"] == "assistant")
+        .map(|one| format!("{}\n", one["content"].as_str().unwrap()))
+        .collect();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), answers);
     assert_eq!(saved(&cleared), json!([system]));
     assert_eq!(saved(&told), json!([]));
-    for part in
-        ["/save FILE", "there is no /frobnicate; /help lists the commands [bad-option]", "/save needs the name of a file [bad-option]"]
-    {
+    for part in [
+        "/save FILE",
+        "there is no /frobnicate; /help lists the commands [bad-option]",
+        "/save needs the name of a file [bad-option]",
+    ] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
     assert!(said.contains(&format!("phi: {model}: a directory; name a file [io]")), "{said}");
@@ -66,9 +86,15 @@ fn commands_are_obeyed_and_the_rest_is_asked() {
 #[test]
 fn a_conversation_is_saved_where_a_shell_would_put_it() {
     let model = tiny_chat("chat-save-names");
-    for (named, file) in [("\"a b.json\"", "a b.json"), ("'c d.json'", "c d.json"), ("e f.json", "e f.json"), ("it's.json", "it's.json")] {
+    for (named, file) in [
+        ("\"a b.json\"", "a b.json"),
+        ("'c d.json'", "c d.json"),
+        ("e f.json", "e f.json"),
+        ("it's.json", "it's.json"),
+    ] {
         let named = named.replace(file, &format!("{model}/{file}"));
-        let output = phi(&["chat", "--model", &model, "--backend", "cpu"], &format!("/save {named}\n"));
+        let output =
+            phi(&["chat", "--model", &model, "--backend", "cpu"], &format!("/save {named}\n"));
         assert_eq!(saved(&format!("{model}/{file}")), json!([]), "{output:?}");
     }
 }
@@ -78,9 +104,14 @@ fn a_conversation_is_saved_where_a_shell_would_put_it() {
 #[test]
 fn a_tilde_is_the_users_own_folder() {
     let model = tiny_chat("chat-save-home");
-    for (named, file) in [("~/a.json", "a.json"), ("\"~/b c.json\"", "b c.json"), ("~d.json", "~d.json")] {
+    for (named, file) in
+        [("~/a.json", "a.json"), ("\"~/b c.json\"", "b c.json"), ("~d.json", "~d.json")]
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
-        command.args(["chat", "--model", &model, "--backend", "cpu"]).env("HOME", &model).current_dir(&model);
+        command
+            .args(["chat", "--model", &model, "--backend", "cpu"])
+            .env("HOME", &model)
+            .current_dir(&model);
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(format!("/save {named}\n").as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
@@ -93,12 +124,20 @@ fn a_last_question_without_an_answer_is_a_failure_for_programs() {
     let model = tiny_chat("chat-unanswered");
     let long = "x".repeat(60);
     let chat = |input: &str| {
-        let output = phi(&["chat", "--model", &model, "--backend", "cpu", "--ctx", "32", "--max-tokens", "1"], input);
+        let output = phi(
+            &["chat", "--model", &model, "--backend", "cpu", "--ctx", "32", "--max-tokens", "1"],
+            input,
+        );
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (status, said) = chat(&format!("Hi\n{long}\n/help\n"));
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("; /clear forgets the conversation, and --ctx gives a longer context [prompt-too-long]"), "{said}");
+    assert!(
+        said.contains(
+            "; /clear forgets the conversation, and --ctx gives a longer context [prompt-too-long]"
+        ),
+        "{said}"
+    );
     assert!(said.ends_with("phi: the last question has no answer [prompt-too-long]\n"), "{said}");
     let (status, said) = chat(&format!("{long}\nHi\n"));
     assert_eq!(status, Some(0), "{said}");
@@ -112,10 +151,28 @@ fn a_file_that_cannot_be_written_whole_stays_as_it_was() {
     let file = format!("{model}/saved.json");
     let say = |limit: &str, input: &str| {
         let line = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
-        let arguments = ["-c", &line, "sh", env!("CARGO_BIN_EXE_phi"), "chat", "--model", &model, "--backend", "cpu", "--max-tokens", "2"];
+        let arguments = [
+            "-c",
+            &line,
+            "sh",
+            env!("CARGO_BIN_EXE_phi"),
+            "chat",
+            "--model",
+            &model,
+            "--backend",
+            "cpu",
+            "--max-tokens",
+            "2",
+        ];
         let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
         let [stdin, stdout, stderr] = pipes;
-        let mut shell = Command::new("sh").args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+        let mut shell = Command::new("sh")
+            .args(arguments)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
         shell.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         String::from_utf8(shell.wait_with_output().unwrap().stderr).unwrap()
     };
@@ -123,7 +180,10 @@ fn a_file_that_cannot_be_written_whole_stays_as_it_was() {
     assert!(said.contains("has 2 messages"), "{said}");
     let before = saved(&file);
     let said = say("0", &format!("/system Another.\n/save {file}\n"));
-    assert!(said.contains(&format!("phi: {file}: cannot be written: ")) && said.contains("[io]"), "{said}");
+    assert!(
+        said.contains(&format!("phi: {file}: cannot be written: ")) && said.contains("[io]"),
+        "{said}"
+    );
     assert_eq!(saved(&file), before);
     let names = fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("phi-part")));
@@ -184,16 +244,29 @@ mod in_a_terminal {
             fcntl_setfd(&ours, FdFlags::CLOEXEC).unwrap(); // Other tests start programs, too.
             let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
             let no_tty_of_ours = OFlags::NOCTTY.bits().cast_signed();
-            let theirs = || File::options().read(true).write(true).custom_flags(no_tty_of_ours).open(&name).unwrap();
+            let theirs = || {
+                File::options()
+                    .read(true)
+                    .write(true)
+                    .custom_flags(no_tty_of_ours)
+                    .open(&name)
+                    .unwrap()
+            };
             let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
             let output = output.map_or_else(|| theirs().into(), Stdio::from);
-            command.args(arguments).env("TERM", "xterm").stdin(theirs()).stdout(output).stderr(theirs());
+            command
+                .args(arguments)
+                .env("TERM", "xterm")
+                .stdin(theirs())
+                .stdout(output)
+                .stderr(theirs());
             let takes_over = || {
                 setsid()?;
                 ioctl_tiocsctty(rustix::stdio::stdin())?;
                 Ok(())
             };
-            // SAFETY: between fork and exec it makes two system calls, and neither allocates nor locks.
+            // SAFETY: between fork and exec it makes two system calls, and neither allocates nor
+            // locks.
             unsafe { command.pre_exec(takes_over) };
             let child = command.spawn().unwrap();
             drop(command); // It holds the other end open.
@@ -225,7 +298,8 @@ mod in_a_terminal {
                     return;
                 }
                 let come = self.screen.recv_timeout(Duration::from_secs(300));
-                let come = come.unwrap_or_else(|error| panic!("no {text:?}, {error}: {:?}", self.seen));
+                let come =
+                    come.unwrap_or_else(|error| panic!("no {text:?}, {error}: {:?}", self.seen));
                 self.seen.push_str(&String::from_utf8_lossy(&come));
             }
         }
@@ -251,7 +325,8 @@ mod in_a_terminal {
     fn talker(name: &str) -> String {
         let model = tiny_chat(name);
         let file = Path::new(&model).join("config.json");
-        let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         config["max_position_embeddings"] = 32768.into();
         config["eos_token_id"] = json!([]);
         fs::write(file, config.to_string()).unwrap();
@@ -263,7 +338,8 @@ mod in_a_terminal {
         let model = talker("chat-ctrl-c");
         let file = format!("{model}/saved.json");
         let long = ["--ctx", "32768", "--max-tokens", "32000", "--temperature", "3"];
-        let mut terminal = Terminal::open(&[&["chat", "--model", &model, "--backend", "cpu"][..], &long].concat());
+        let mut terminal =
+            Terminal::open(&[&["chat", "--model", &model, "--backend", "cpu"][..], &long].concat());
         terminal.wait_for(READY);
         terminal.type_in("Tell me everything.\r");
         terminal.wait_for("word"); // Most of its tokens begin so.
@@ -290,14 +366,16 @@ mod in_a_terminal {
         line.unwrap_or_default().trim().to_owned()
     }
 
-    /// An answer that nobody reads waits in the middle of a word, where the first Ctrl-C cannot stop it.
+    /// An answer that nobody reads waits in the middle of a word, where the first Ctrl-C cannot
+    /// stop it.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_second_ctrl_c_ends_what_the_first_cannot_stop() {
         let model = talker("chat-ctrl-c-twice");
         let (reader, writer) = std::io::pipe().unwrap();
         fcntl_setpipe_size(&writer, 4096).unwrap();
-        let long = ["--threads", "1", "--ctx", "32768", "--max-tokens", "32000", "--temperature", "3"];
+        let long =
+            ["--threads", "1", "--ctx", "32768", "--max-tokens", "32000", "--temperature", "3"];
         let arguments = [&["chat", "--model", &model, "--backend", "cpu"][..], &long].concat();
         let mut terminal = Terminal::with_output(&arguments, Some(writer));
         terminal.wait_for(READY);
@@ -310,11 +388,14 @@ mod in_a_terminal {
             }
         };
         until(&mut terminal, "full", &|terminal| {
-            ioctl_fionread(&reader).unwrap() > 4_000 && status(&terminal.child, "State").starts_with('S')
+            ioctl_fionread(&reader).unwrap() > 4_000
+                && status(&terminal.child, "State").starts_with('S')
         });
         terminal.type_in(CTRL_C);
         terminal.wait_for("^C"); // What is typed shows after what it does.
-        until(&mut terminal, "told", &|terminal| status(&terminal.child, "ShdPnd").trim_matches('0').is_empty());
+        until(&mut terminal, "told", &|terminal| {
+            status(&terminal.child, "ShdPnd").trim_matches('0').is_empty()
+        });
         terminal.type_in(CTRL_C);
         until(&mut terminal, "over", &|terminal| terminal.child.try_wait().unwrap().is_some());
         let (status, rest) = terminal.end();
@@ -325,9 +406,16 @@ mod in_a_terminal {
     fn what_is_pasted_is_one_question_and_history_has_it() {
         let model = tiny_chat("chat-paste");
         let file = format!("{model}/saved.json");
-        let mut terminal = Terminal::open(&["chat", "--model", &model, "--backend", "cpu", "--max-tokens", "2"]);
+        let mut terminal =
+            Terminal::open(&["chat", "--model", &model, "--backend", "cpu", "--max-tokens", "2"]);
         let pasted = "first line\r\n\r\nthird line\r\n";
-        let typed = [&format!("\x1b[200~{pasted}\x1b[201~\r"), "\r", &format!("{UP} again\r"), &format!("/save {file}\r"), CTRL_D];
+        let typed = [
+            &format!("\x1b[200~{pasted}\x1b[201~\r"),
+            "\r",
+            &format!("{UP} again\r"),
+            &format!("/save {file}\r"),
+            CTRL_D,
+        ];
         for keys in typed {
             terminal.wait_for(READY);
             terminal.type_in(keys);

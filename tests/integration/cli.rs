@@ -13,9 +13,19 @@ pub fn phi(arguments: &[&str], input: &str) -> Output {
     phi_into(Stdio::piped(), Stdio::piped(), arguments, input)
 }
 
-fn phi_into(stdout: impl Into<Stdio>, stderr: impl Into<Stdio>, arguments: &[&str], input: &str) -> Output {
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_phi")).args(arguments).stdin(Stdio::piped()).stdout(stdout).stderr(stderr).spawn().unwrap();
+fn phi_into(
+    stdout: impl Into<Stdio>,
+    stderr: impl Into<Stdio>,
+    arguments: &[&str],
+    input: &str,
+) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_phi"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
     // A command that fails before it reads has said why.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
@@ -62,17 +72,36 @@ fn logits_of_a_gpu_are_the_references() {
 fn check_logits(backend: &str, tolerance: f32) {
     let golden = include_bytes!("../golden/tiny-phi/golden.safetensors");
     let golden = SafeTensors::deserialize(golden).unwrap();
-    let ids = golden.tensor("long.ids").unwrap().data().chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap()).to_string());
+    let ids = golden
+        .tensor("long.ids")
+        .unwrap()
+        .data()
+        .chunks_exact(4)
+        .map(|b| i32::from_le_bytes(b.try_into().unwrap()).to_string());
     let ids = ids.collect::<Vec<_>>().join(",");
     let expected = golden.tensor("long.logits").unwrap();
     let out = scratch(&format!("logits-{backend}.safetensors"));
-    let arguments = ["logits", "--model", &tiny_phi(), "--bits", "32", "--backend", backend, "--ids", &ids, "--out", out.to_str().unwrap()];
+    let arguments = [
+        "logits",
+        "--model",
+        &tiny_phi(),
+        "--bits",
+        "32",
+        "--backend",
+        backend,
+        "--ids",
+        &ids,
+        "--out",
+        out.to_str().unwrap(),
+    ];
     answer(&arguments, "");
     let bytes = std::fs::read(&out).unwrap();
     let written = SafeTensors::deserialize(&bytes).unwrap();
     let logits = written.tensor("logits").unwrap();
     assert_eq!(logits.shape(), expected.shape());
-    let floats = |bytes: &[u8]| bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
+    let floats = |bytes: &[u8]| {
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>()
+    };
     for (ours, theirs) in floats(logits.data()).into_iter().zip(floats(expected.data())) {
         assert!((ours - theirs).abs() <= tolerance, "{backend}: {ours} instead of {theirs}");
     }
@@ -85,7 +114,12 @@ fn which_backend_is_faster_is_measured_once() {
     let _ = fs::remove_dir_all(&cache); // An earlier run's.
     let run = |more: &[&str]| {
         let fixed = ["run", "--model", &model, "--max-tokens", "3", "--stats", "json", "Hi"];
-        let output = Command::new(env!("CARGO_BIN_EXE_phi")).env("PHI_WASM_CACHE", &cache).args(fixed).args(more).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_phi"))
+            .env("PHI_WASM_CACHE", &cache)
+            .args(fixed)
+            .args(more)
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         let stats: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         (
@@ -106,7 +140,13 @@ fn which_backend_is_faster_is_measured_once() {
 #[test]
 fn inspect_tells_what_the_files_hold() {
     let told = answer(&["inspect", &tiny_phi()], "");
-    for part in ["Phi3ForCausalLM", "3 layers", "LongRoPE from 64 on", "model.layers.2.mlp.down_proj.weight", "BF16"] {
+    for part in [
+        "Phi3ForCausalLM",
+        "3 layers",
+        "LongRoPE from 64 on",
+        "model.layers.2.mlp.down_proj.weight",
+        "BF16",
+    ] {
         assert!(told.contains(part), "no {part:?} in {told}");
     }
 }
@@ -117,8 +157,11 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     for file in ["config.json", "model.safetensors"] {
         fs::remove_file(Path::new(&model).join(file)).unwrap();
     }
-    let shown = |arguments: &[&str], input: &str| answer(&[&[arguments[0], "--model", &model], &arguments[1..]].concat(), input);
-    // An ASCII character is a token, three after its code; the template puts a line feed after each message.
+    let shown = |arguments: &[&str], input: &str| {
+        answer(&[&[arguments[0], "--model", &model], &arguments[1..]].concat(), input)
+    };
+    // An ASCII character is a token, three after its code; the template puts a line feed after each
+    // message.
     assert_eq!(shown(&["prompt", "-"], HELLO), "Hi\nHo\n");
     assert_eq!(shown(&["prompt", "--ids", "-"], HELLO), "75,108,13,75,114,13\n");
     let file = format!("{model}/messages.json");
@@ -126,17 +169,26 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     assert_eq!(shown(&["prompt", &file], ""), "Hi\nHo\n");
     // As Notepad writes it.
     assert_eq!(shown(&["prompt", "-"], &format!("\u{feff}{HELLO}")), "Hi\nHo\n");
-    assert_eq!(shown(&["tokenize", "Hi <|e|>"], ""), "      75  \"H\"\n     108  \"i\"\n      35  \" \"\n       2  \"<|e|>\"\n");
+    assert_eq!(
+        shown(&["tokenize", "Hi <|e|>"], ""),
+        "      75  \"H\"\n     108  \"i\"\n      35  \" \"\n       2  \"<|e|>\"\n"
+    );
     assert_eq!(shown(&["tokenize", "--ids", "-"], "Hi"), "75,108\n");
     assert_eq!(shown(&["tokenize", "--count", "Hi"], ""), "2\n");
     // A file of its own goes before the configuration's template.
-    fs::write(Path::new(&model).join("chat_template.jinja"), "<|s|>{{ messages[0].content }}").unwrap();
+    fs::write(Path::new(&model).join("chat_template.jinja"), "<|s|>{{ messages[0].content }}")
+        .unwrap();
     assert_eq!(shown(&["prompt", "--ids", "-"], HELLO), "1,75,108\n");
     // As the template wants them: a list, in the order that the file has.
     let tools = format!("{model}/tools.json");
-    fs::write(&tools, r#"[{"type": "function", "function": {"name": "multiply", "description": "<b>"}}]"#).unwrap();
+    fs::write(
+        &tools,
+        r#"[{"type": "function", "function": {"name": "multiply", "description": "<b>"}}]"#,
+    )
+    .unwrap();
     check_mistakes(&[("bad-template", &["prompt", "--model", &model, "--tools", &tools, &file])]);
-    let described = "{% for tool in tools %}{{ tool.function.name }}: {{ tool | tojson }}{% endfor %}|{{ messages[1].content }}";
+    let described = "{% for tool in tools %}{{ tool.function.name }}: {{ tool | tojson }}{% \
+        endfor %}|{{ messages[1].content }}";
     fs::write(Path::new(&model).join("chat_template.jinja"), described).unwrap();
     let expected = r#"multiply: {"type": "function", "function": {"name": "multiply", "description": "<b>"}}|Ho"#;
     assert_eq!(shown(&["prompt", "--tools", &tools, "-"], HELLO), expected);
@@ -149,8 +201,12 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
         fs::write(&file, text).unwrap();
         file
     };
-    let (cut, slip, empty) = (messages("cut", "[{\"role\""), messages("slip", "[{}\n, x]"), messages("empty", "[]"));
-    let [many, long] = [messages("many", &format!("[{}1]", "1,".repeat(1 << 19))), messages("long", &" ".repeat((16 << 20) + 1))];
+    let (cut, slip, empty) =
+        (messages("cut", "[{\"role\""), messages("slip", "[{}\n, x]"), messages("empty", "[]"));
+    let [many, long] = [
+        messages("many", &format!("[{}1]", "1,".repeat(1 << 19))),
+        messages("long", &" ".repeat((16 << 20) + 1)),
+    ];
     let nameless = messages("nameless", "[{\"content\": \"Hi\"}]");
     let prompt = ["prompt", "--model", &model];
     for file in [&cut, &slip, &empty, &nameless, &many, &long] {
@@ -159,14 +215,27 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     let said = |file| String::from_utf8(phi(&[&prompt[..], &[file]].concat(), "").stderr).unwrap();
     assert!(said(&cut).contains("cut.json is not JSON: it ends too early; "), "{}", said(&cut));
     assert!(said(&slip).contains("slip.json is not JSON: line 2, column 3; "), "{}", said(&slip));
-    assert!(said(&many).contains("many.json has more than 524288 values of JSON, the most that are read; give fewer"), "{}", said(&many));
-    assert!(said(&long).contains("long.json has more than 16777216 bytes, the most that are read"), "{}", said(&long));
+    assert!(
+        said(&many).contains(
+            "many.json has more than 524288 values of JSON, the most that are read; give fewer"
+        ),
+        "{}",
+        said(&many)
+    );
+    assert!(
+        said(&long).contains("long.json has more than 16777216 bytes, the most that are read"),
+        "{}",
+        said(&long)
+    );
     check_sentences(&[(
         "MESSAGES.json and --tools are both -, and standard input is read once; name a file",
         &["prompt", "--model", &model, "-", "--tools", "-"],
     )]);
     fs::remove_file(Path::new(&model).join("tokenizer.json")).unwrap();
-    check_mistakes(&[("not-a-model", &[&prompt[..], &[&file]].concat()), ("not-found", &["tokenize", "--model", "/no/such/model", "Hi"])]);
+    check_mistakes(&[
+        ("not-a-model", &[&prompt[..], &[&file]].concat()),
+        ("not-found", &["tokenize", "--model", "/no/such/model", "Hi"]),
+    ]);
 }
 
 #[test]
@@ -174,9 +243,24 @@ fn numbers_may_be_negative_and_at_the_edge() {
     let model = tiny_chat("numbers");
     let fixed = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "8"];
     let likeliest = answer(&[&fixed[..], &["Hi"]].concat(), "");
-    assert_eq!(answer(&[&fixed[..], &["--temperature", "1", "--top-p", "0", "Hi"]].concat(), ""), likeliest);
-    assert!(!answer(&[&fixed[..], &["--presence-penalty", "-.5", "--frequency-penalty", "-1e-3", "Hi"]].concat(), "").is_empty());
-    let drawn = |seed: &str| answer(&[&fixed[..], &["--temperature", "2", "--top-k", "-1", "--seed", seed, "Hi"]].concat(), "");
+    assert_eq!(
+        answer(&[&fixed[..], &["--temperature", "1", "--top-p", "0", "Hi"]].concat(), ""),
+        likeliest
+    );
+    assert!(
+        !answer(
+            &[&fixed[..], &["--presence-penalty", "-.5", "--frequency-penalty", "-1e-3", "Hi"]]
+                .concat(),
+            ""
+        )
+        .is_empty()
+    );
+    let drawn = |seed: &str| {
+        answer(
+            &[&fixed[..], &["--temperature", "2", "--top-k", "-1", "--seed", seed, "Hi"]].concat(),
+            "",
+        )
+    };
     assert_eq!(drawn("-1"), drawn("18446744073709551615"));
     assert_ne!(drawn("-1"), drawn("-2"));
     for (range, more) in [
@@ -199,7 +283,10 @@ fn numbers_may_be_negative_and_at_the_edge() {
     let ids = ["logits", "--model", &model, "--out", "never", "--ids", "999999999999"];
     check_sentences(&[
         ("each must be a whole number from 0 to 2^32 - 1", &ids),
-        ("it must be a whole number from 2 to 2^64 - 1", &["perplexity", "--model", &model, "--window", "1", "-"]),
+        (
+            "it must be a whole number from 2 to 2^64 - 1",
+            &["perplexity", "--model", &model, "--window", "1", "-"],
+        ),
     ]);
     check_mistakes(&[
         ("bad-option", &[&fixed[..], &["--top-p", "-0.1", "Hi"]].concat()),
@@ -217,15 +304,24 @@ fn a_file_that_is_the_model_is_named_once() {
     fs::write(&cut, b"GGUF").unwrap();
     let cut = cut.to_str().unwrap();
     let said = |model: &str| String::from_utf8(phi(&["inspect", model], "").stderr).unwrap();
-    let sentence = format!("phi: {cut} has 4 bytes and ends within its header; the file was cut short, fetch it again [truncated]\n");
+    let sentence = format!(
+        "phi: {cut} has 4 bytes and ends within its header; the file was cut short, fetch it \
+            again [truncated]\n"
+    );
     assert_eq!(said(cut), sentence);
     let folder = tiny_chat("cut-weights");
     fs::write(Path::new(&folder).join("model.safetensors"), b"cut").unwrap();
-    let named = format!("phi: model.safetensors in {folder} has 3 bytes and ends within its header; ");
+    let named =
+        format!("phi: model.safetensors in {folder} has 3 bytes and ends within its header; ");
     assert!(said(&folder).starts_with(&named), "{}", said(&folder));
     fs::write(Path::new(&folder).join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
-    fs::copy(Path::new(&tiny_phi()).join("model.safetensors"), Path::new(&folder).join("model.safetensors")).unwrap();
-    let named = format!("phi: config.json in {folder}: num_attention_heads is missing [bad-config]\n");
+    fs::copy(
+        Path::new(&tiny_phi()).join("model.safetensors"),
+        Path::new(&folder).join("model.safetensors"),
+    )
+    .unwrap();
+    let named =
+        format!("phi: config.json in {folder}: num_attention_heads is missing [bad-config]\n");
     assert_eq!(said(&folder), named);
 }
 
@@ -240,14 +336,30 @@ fn what_was_typed_wrong_is_told_as_any_mistake() {
         ("bad-option", &["bench"]),
     ]);
     check_sentences(&[
-        ("phi: unexpected argument '--tempratur' found; a similar argument exists: '--temperature' [", &["run", "--tempratur", "1"]),
-        ("phi: the following required arguments were not provided: --model <PATH> <PROMPT>; --help tells", &["run"]),
-        ("phi: invalid value 'x' for '--backend <BACKEND>' [possible values: auto, gpu, cpu]; --help", &["run", "--backend", "x"]),
+        (
+            "phi: unexpected argument '--tempratur' found; a similar argument exists: \
+                '--temperature' [",
+            &["run", "--tempratur", "1"],
+        ),
+        (
+            "phi: the following required arguments were not provided: --model <PATH> <PROMPT>; \
+                --help tells",
+            &["run"],
+        ),
+        (
+            "phi: invalid value 'x' for '--backend <BACKEND>' [possible values: auto, gpu, cpu]; \
+                --help",
+            &["run", "--backend", "x"],
+        ),
     ]);
     // Who asks for nothing is shown what there is.
     let output = phi(&[], "");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("Usage: phi") && said.ends_with("phi: no command is given; name one of these [bad-option]\n"), "{said}");
+    assert!(
+        said.contains("Usage: phi")
+            && said.ends_with("phi: no command is given; name one of these [bad-option]\n"),
+        "{said}"
+    );
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -261,24 +373,41 @@ fn advice_is_in_the_commands_own_options() {
     let short = "x".repeat(40);
     check_sentences(&[
         (
-            "the prompt has 41 tokens and the context holds 32; --ctx gives a longer context [prompt-too-long]",
+            "the prompt has 41 tokens and the context holds 32; --ctx gives a longer context \
+                [prompt-too-long]",
             &[&run[..], &["--ctx", "32", &short]].concat(),
         ),
         (
-            "--window is 9999, and the context holds 2048 tokens of the text; take shorter windows [bad-option]",
+            "--window is 9999, and the context holds 2048 tokens of the text; take shorter \
+                windows [bad-option]",
             &[&perplexity[..], &["--window", "9999"]].concat(),
         ),
-        ("text.txt has one token, and the first one is not predicted; give a longer text [bad-option]", &perplexity),
-        ("a context of one token predicts nothing; --ctx gives a longer one [bad-option]", &[&perplexity[..], &["--ctx", "1"]].concat()),
+        (
+            "text.txt has one token, and the first one is not predicted; give a longer text \
+                [bad-option]",
+            &perplexity,
+        ),
+        (
+            "a context of one token predicts nothing; --ctx gives a longer one [bad-option]",
+            &[&perplexity[..], &["--ctx", "1"]].concat(),
+        ),
     ]);
-    fs::write(Path::new(&model).join("chat_template.jinja"), "{{ raise_exception('Roles must alternate') }}").unwrap();
+    fs::write(
+        Path::new(&model).join("chat_template.jinja"),
+        "{{ raise_exception('Roles must alternate') }}",
+    )
+    .unwrap();
     check_sentences(&[(
-        "refuses these messages: Roles must alternate; --raw does without a template [bad-template]",
+        "refuses these messages: Roles must alternate; --raw does without a template \
+            [bad-template]",
         &[&run[..], &["Hi"]].concat(),
     )]);
     let output = phi(&["chat", "--model", &model, "--backend", "cpu"], "Hi\n");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("Roles must alternate; phi run --raw does without a template [bad-template]"), "{said}");
+    assert!(
+        said.contains("Roles must alternate; phi run --raw does without a template [bad-template]"),
+        "{said}"
+    );
 }
 
 /// Where no driver is, on a machine that may have one.
@@ -288,7 +417,8 @@ fn a_missing_gpu_is_told_with_the_option_that_does_without() {
     let model = tiny_chat("no-gpu");
     let mut command = Command::new(env!("CARGO_BIN_EXE_phi"));
     command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
-    let output = command.args(["run", "--model", &model, "--backend", "gpu", "Hi"]).output().unwrap();
+    let output =
+        command.args(["run", "--model", &model, "--backend", "gpu", "Hi"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.ends_with("; --backend cpu does without a GPU [no-gpu]\n"), "{said}");
 }
@@ -317,11 +447,18 @@ fn options_that_change_nothing_are_told() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let told = "phi: at temperature 0 the likeliest token is taken, so that nothing comes of --top-k, --seed\n";
+    let told = "phi: at temperature 0 the likeliest token is taken, so that nothing comes of \
+        --top-k, --seed\n";
     for command in [&["run", "-"][..], &["chat"]] {
         assert!(said(&[command, &["--top-k", "4", "--seed", "1"]].concat()).contains(told));
-        assert!(!said(&[command, &["--top-k", "4", "--temperature", "1"]].concat()).contains("nothing comes of"));
-        assert!(!said(&[command, &["--repetition-penalty", "1.1"]].concat()).contains("nothing comes of"));
+        assert!(
+            !said(&[command, &["--top-k", "4", "--temperature", "1"]].concat())
+                .contains("nothing comes of")
+        );
+        assert!(
+            !said(&[command, &["--repetition-penalty", "1.1"]].concat())
+                .contains("nothing comes of")
+        );
     }
 }
 
@@ -334,11 +471,24 @@ fn what_the_system_refuses_is_told_without_its_number() {
     let logits = ["logits", "--model", &model, "--backend", "cpu", "--ids", "1", "--out"];
     check_sentences(&[
         ("refused: a directory; name a file in it [io]", &["prompt", "--model", &model, folder]),
-        ("refused: a directory; name a file in it [io]", &["perplexity", "--model", &model, folder]),
-        ("utf16.txt: not a text in UTF-8; save it as one [io]", &["perplexity", "--model", &model, &utf16]),
-        ("text.txt: there is no such file or directory [not-found]", &["perplexity", "--model", &model, "text.txt"]),
+        (
+            "refused: a directory; name a file in it [io]",
+            &["perplexity", "--model", &model, folder],
+        ),
+        (
+            "utf16.txt: not a text in UTF-8; save it as one [io]",
+            &["perplexity", "--model", &model, &utf16],
+        ),
+        (
+            "text.txt: there is no such file or directory [not-found]",
+            &["perplexity", "--model", &model, "text.txt"],
+        ),
         ("refused: a directory; name a file [io]", &[&logits[..], &[folder]].concat()),
-        ("logits.safetensors: the directory that it would be in is not there; make that first [io]", &[&logits[..], &[&nowhere]].concat()),
+        (
+            "logits.safetensors: the directory that it would be in is not there; make that first \
+                [io]",
+            &[&logits[..], &[&nowhere]].concat(),
+        ),
     ]);
 }
 
@@ -351,7 +501,23 @@ fn a_device_is_no_model() {
 #[test]
 fn what_the_model_is_told_first_is_part_of_the_prompt() {
     let model = tiny_chat("told");
-    let output = phi(&["run", "--model", &model, "--backend", "cpu", "--max-tokens", "1", "--stats", "json", "--system", "-ab", "Hi"], "");
+    let output = phi(
+        &[
+            "run",
+            "--model",
+            &model,
+            "--backend",
+            "cpu",
+            "--max-tokens",
+            "1",
+            "--stats",
+            "json",
+            "--system",
+            "-ab",
+            "Hi",
+        ],
+        "",
+    );
     let said = String::from_utf8(output.stderr).unwrap();
     let stats: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(stats["prompt_tokens"], "-ab\nHi\n".len(), "{said}");
@@ -359,13 +525,21 @@ fn what_the_model_is_told_first_is_part_of_the_prompt() {
 
 #[test]
 fn shells_are_told_of_every_command() {
-    for (shell, sign) in [("bash", "complete -F"), ("zsh", "#compdef phi"), ("fish", "complete -c phi")] {
+    for (shell, sign) in
+        [("bash", "complete -F"), ("zsh", "#compdef phi"), ("fish", "complete -c phi")]
+    {
         let script = answer(&["completions", shell], "");
-        assert!(script.contains(sign) && script.contains("tokenize") && script.contains("presence-penalty"), "{script}");
+        assert!(
+            script.contains(sign)
+                && script.contains("tokenize")
+                && script.contains("presence-penalty"),
+            "{script}"
+        );
     }
 }
 
-const HELLO: &str = r#"[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]"#;
+const HELLO: &str =
+    r#"[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]"#;
 
 /// Every command that prints, with what it reads.
 fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
@@ -398,7 +572,10 @@ fn a_closed_pipe_is_a_quiet_end() {
         drop(reader);
         let output = phi_into(writer, Stdio::piped(), arguments, input);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && !said.contains("phi: ") && !said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(
+            output.status.success() && !said.contains("phi: ") && !said.contains("panicked"),
+            "{arguments:?}: {said}"
+        );
     });
 }
 
@@ -412,7 +589,10 @@ fn a_full_disk_is_told_in_one_sentence() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         let told: Vec<_> = said.lines().filter(|line| line.starts_with("phi: ")).collect();
-        assert!(matches!(told[..], [one] if one.ends_with("[io]")) && !said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(
+            matches!(told[..], [one] if one.ends_with("[io]")) && !said.contains("panicked"),
+            "{arguments:?}: {said}"
+        );
     });
     // What is said beside an answer matters less.
     let run = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "3", "Hello"];
@@ -431,10 +611,56 @@ fn mistakes_are_one_sentence_with_a_code() {
         ("not-found", &["run", "--model", "/no/such/model", "Hello"]),
         ("not-a-model", &["run", "--model", text, "--backend", "cpu", "Hello"]),
         ("bad-tokenizer", &["run", "--model", &tiny, "--backend", "cpu", "Hello"]),
-        ("bad-token", &["logits", "--model", &tiny, "--backend", "cpu", "--ids", "1,384", "--out", out]),
-        ("bad-option", &["logits", "--model", &tiny, "--backend", "cpu", "--ctx", "4096", "--ids", "1,2", "--out", out]),
-        ("prompt-too-long", &["logits", "--model", &tiny, "--backend", "cpu", "--ctx", "2", "--ids", "1,2,3", "--out", out]),
-        ("io", &["logits", "--model", &tiny, "--backend", "cpu", "--ids", "1", "--out", "/no/such/directory/logits.safetensors"]),
+        (
+            "bad-token",
+            &["logits", "--model", &tiny, "--backend", "cpu", "--ids", "1,384", "--out", out],
+        ),
+        (
+            "bad-option",
+            &[
+                "logits",
+                "--model",
+                &tiny,
+                "--backend",
+                "cpu",
+                "--ctx",
+                "4096",
+                "--ids",
+                "1,2",
+                "--out",
+                out,
+            ],
+        ),
+        (
+            "prompt-too-long",
+            &[
+                "logits",
+                "--model",
+                &tiny,
+                "--backend",
+                "cpu",
+                "--ctx",
+                "2",
+                "--ids",
+                "1,2,3",
+                "--out",
+                out,
+            ],
+        ),
+        (
+            "io",
+            &[
+                "logits",
+                "--model",
+                &tiny,
+                "--backend",
+                "cpu",
+                "--ids",
+                "1",
+                "--out",
+                "/no/such/directory/logits.safetensors",
+            ],
+        ),
     ]);
     assert!(!Path::new(out).exists(), "a failed command left a file behind");
 }
@@ -447,7 +673,11 @@ fn a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized() {
     for arguments in [&run[..], &[&run[..], &["--raw"]].concat()] {
         let output = phi(arguments, "");
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains("tokens at the least, and the context holds 64") && said.trim_end().ends_with("[prompt-too-long]"), "{said}");
+        assert!(
+            said.contains("tokens at the least, and the context holds 64")
+                && said.trim_end().ends_with("[prompt-too-long]"),
+            "{said}"
+        );
     }
 }
 
@@ -468,7 +698,10 @@ pub fn check_mistakes(rows: &[(&str, &[&str])]) {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         assert!(said.trim_end().ends_with(&format!("[{code}]")), "{arguments:?}: {said}");
-        assert!(said.starts_with("phi: ") && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
+        assert!(
+            said.starts_with("phi: ") && said.trim_end().lines().count() == 1,
+            "{arguments:?}: {said}"
+        );
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }

@@ -21,7 +21,13 @@ use crate::common::watched::Watched;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 /// A Hugging Face directory and GGUF files, small ones.
-const MODELS: &[&str] = &["tiny-phi", "weights/llama", "weights/llama.gguf", "weights/phi3.gguf", "cases/gguf-attention-bias/model.gguf"];
+const MODELS: &[&str] = &[
+    "tiny-phi",
+    "weights/llama",
+    "weights/llama.gguf",
+    "weights/phi3.gguf",
+    "cases/gguf-attention-bias/model.gguf",
+];
 
 fn golden(model: &str) -> DirSource {
     DirSource::open(Path::new(GOLDEN).join(model)).unwrap()
@@ -35,7 +41,12 @@ fn open(path: &Path) -> Checkpoint<DirSource> {
     block_on(Checkpoint::open(DirSource::open(path).unwrap())).unwrap()
 }
 
-fn panels<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], bits: Bits) -> (Vec<u8>, Vec<u8>, Vec<u8>, Kind) {
+fn panels<S: Source>(
+    model: &Checkpoint<S>,
+    name: &str,
+    shape: [usize; 2],
+    bits: Bits,
+) -> (Vec<u8>, Vec<u8>, Vec<u8>, Kind) {
     let (mut codes, mut scales, mut mins) = (Vec::new(), Vec::new(), Vec::new());
     let mut take = |_: usize, panel: Panel| {
         codes.extend(panel.codes);
@@ -48,12 +59,16 @@ fn panels<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], bits:
 }
 
 fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
 
-/// Browsers hold models, and halves of downloads, that go by what is said of them here: names, order, kinds and places.
+/// Browsers hold models, and halves of downloads, that go by what is said of them here: names,
+/// order, kinds and places.
 #[test]
 fn what_is_stored_lies_where_it_lay_in_the_first_version() {
     #[rustfmt::skip]
@@ -82,17 +97,23 @@ fn a_converted_model_is_byte_for_byte_what_loading_makes_of_its_source() {
             let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let destination = here.path().join("model");
             to(&destination, golden(model), bits).unwrap();
-            let (source, converted) = (block_on(Checkpoint::open(golden(model))).unwrap(), open(&destination));
+            let (source, converted) =
+                (block_on(Checkpoint::open(golden(model))).unwrap(), open(&destination));
             assert_eq!(converted.config, source.config, "{model}");
             assert_eq!(converted.stop_tokens, source.stop_tokens, "{model}");
             for (name, shape) in source.config.matrices() {
                 let expected = panels(&source, &name, shape, bits);
                 // However it is asked for: converted weights are held as they come.
-                assert!(panels(&converted, &name, shape, Bits::Four) == expected, "{model} {bits:?} {name}");
+                assert!(
+                    panels(&converted, &name, shape, Bits::Four) == expected,
+                    "{model} {bits:?} {name}"
+                );
             }
             for (name, length) in source.config.vectors() {
-                let [expected, found] =
-                    [block_on(source.vector(&name, length)).unwrap(), block_on(converted.vector(&name, length)).unwrap()];
+                let [expected, found] = [
+                    block_on(source.vector(&name, length)).unwrap(),
+                    block_on(converted.vector(&name, length)).unwrap(),
+                ];
                 assert_eq!(found, expected, "{model} {name}");
             }
         }
@@ -107,7 +128,11 @@ fn a_converted_model_converts_to_itself() {
     to(&twice, DirSource::open(&once).unwrap(), Bits::Eight).unwrap();
     assert_eq!(names(&once), names(&twice));
     for file in names(&once) {
-        assert_eq!(fs::read(once.join(&file)).unwrap(), fs::read(twice.join(&file)).unwrap(), "{file}");
+        assert_eq!(
+            fs::read(once.join(&file)).unwrap(),
+            fs::read(twice.join(&file)).unwrap(),
+            "{file}"
+        );
     }
 }
 
@@ -117,18 +142,28 @@ fn large_models_are_cut_into_files_at_tensor_borders() {
     let (whole, cut) = (here.path().join("whole"), here.path().join("cut"));
     to(&whole, golden("tiny-phi"), Bits::Four).unwrap();
     to(&cut, golden("tiny-phi"), Options { shard_bytes: 200_000, ..Bits::Four.into() }).unwrap();
-    let weights: Vec<String> = names(&cut).into_iter().filter(|name| name.ends_with(".safetensors")).collect();
+    let weights: Vec<String> =
+        names(&cut).into_iter().filter(|name| name.ends_with(".safetensors")).collect();
     assert!(weights.len() > 3, "{weights:?}");
     assert_eq!(weights[0], format!("model-00001-of-{:05}.safetensors", weights.len()));
     for file in &weights {
         let bytes = fs::read(cut.join(file)).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        assert!(tensors.names().iter().all(|name| tensors.tensor(name).unwrap().data().as_ptr().addr() % 4 == bytes.as_ptr().addr() % 4));
+        assert!(
+            tensors
+                .names()
+                .iter()
+                .all(|name| tensors.tensor(name).unwrap().data().as_ptr().addr() % 4
+                    == bytes.as_ptr().addr() % 4)
+        );
         assert!(bytes.len() < 210_000, "{file}");
     }
     let (whole, cut) = (open(&whole), open(&cut));
     for (name, shape) in whole.config.matrices() {
-        assert!(panels(&whole, &name, shape, Bits::Four) == panels(&cut, &name, shape, Bits::Four), "{name}");
+        assert!(
+            panels(&whole, &name, shape, Bits::Four) == panels(&cut, &name, shape, Bits::Four),
+            "{name}"
+        );
     }
 }
 
@@ -144,12 +179,15 @@ fn the_report_says_what_became_of_the_weights() {
         assert_eq!(matrices.bits(), kind.bits());
         println!("{kind:?}: {:.5} of the weights", matrices.quant_error.relative_rms());
         assert!(
-            matrices.quant_error.relative_rms() < rms && matrices.quant_error.relative_rms() > rms * 0.9,
+            matrices.quant_error.relative_rms() < rms
+                && matrices.quant_error.relative_rms() > rms * 0.9,
             "{kind:?} {:?}",
             matrices.quant_error
         );
-        let files: u64 =
-            names(&here.path().join("model")).iter().map(|n| fs::metadata(here.path().join("model").join(n)).unwrap().len()).sum();
+        let files: u64 = names(&here.path().join("model"))
+            .iter()
+            .map(|n| fs::metadata(here.path().join("model").join(n)).unwrap().len())
+            .sum();
         assert_eq!(report.bytes, files);
     }
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -160,7 +198,10 @@ fn the_report_says_what_became_of_the_weights() {
     );
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let report = to(&here.path().join("model"), golden("tiny-phi"), Bits::Sixteen).unwrap();
-    assert!(report.kinds[0].quant_error.relative_rms() < 1e-6, "bf16 weights of this size fit f16 but for the smallest");
+    assert!(
+        report.kinds[0].quant_error.relative_rms() < 1e-6,
+        "bf16 weights of this size fit f16 but for the smallest"
+    );
 }
 
 #[test]
@@ -171,7 +212,8 @@ fn progress_ends_at_the_whole() {
         assert!(now.done >= last.done && now.done <= now.total, "{now:?}");
         last = now;
     };
-    block_on(convert(golden("tiny-phi"), &here.path().join("model"), Bits::Four, &mut hear)).unwrap();
+    block_on(convert(golden("tiny-phi"), &here.path().join("model"), Bits::Four, &mut hear))
+        .unwrap();
     // Norms are too small to be told.
     assert!(last.total > 2_000_000 && last.total - last.done < 20_000, "{last:?}");
 }
@@ -196,7 +238,9 @@ fn words_come_along() {
     let [source, converted] = [open(&source), open(&destination)];
     assert_eq!(converted.stop_tokens, [7, 8]);
     assert_eq!(format!("{:?}", converted.files), format!("{:?}", source.files));
-    let TextFiles::HuggingFace { tokenizer_json, .. } = converted.files else { panic!("not a directory") };
+    let TextFiles::HuggingFace { tokenizer_json, .. } = converted.files else {
+        panic!("not a directory")
+    };
     assert_eq!(tokenizer_json.unwrap(), texts[0].1.as_bytes());
 }
 
@@ -215,7 +259,9 @@ fn a_changed_byte_is_found_when_it_is_read() {
 }
 
 fn tiny_phi() -> MemorySource {
-    let read = |name: &str| (name.to_owned(), fs::read(Path::new(GOLDEN).join("tiny-phi").join(name)).unwrap());
+    let read = |name: &str| {
+        (name.to_owned(), fs::read(Path::new(GOLDEN).join("tiny-phi").join(name)).unwrap())
+    };
     MemorySource::directory([read("config.json"), read("model.safetensors")])
 }
 
@@ -235,7 +281,10 @@ fn whatever_goes_wrong_leaves_nothing_behind() {
 fn what_stands_in_a_tokenizers_place_is_not_converted() {
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut source = tiny_phi();
-    source.files.insert("tokenizer.json".to_owned(), b"version https://git-lfs.github.com/spec/v1\n".as_slice().into());
+    source.files.insert(
+        "tokenizer.json".to_owned(),
+        b"version https://git-lfs.github.com/spec/v1\n".as_slice().into(),
+    );
     let error = to(&here.path().join("model"), source, Bits::Four).unwrap_err();
     assert!(error.message.contains("tokenizer.json: a pointer of Git LFS"), "{error}");
     assert_eq!(names(here.path()), [""; 0]);
@@ -246,9 +295,15 @@ fn weights_that_are_no_numbers_are_not_converted() {
     let file = tiny_phi().files.remove("model.safetensors").unwrap();
     let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     // The file begins with the embedding and ends with a norm, both in bf16.
-    for (at, bits) in [(header, Bits::Four), (header, Bits::Eight), (header, Bits::Sixteen), (file.len() - 2, Bits::Four)] {
+    for (at, bits) in [
+        (header, Bits::Four),
+        (header, Bits::Eight),
+        (header, Bits::Sixteen),
+        (file.len() - 2, Bits::Four),
+    ] {
         let mut source = tiny_phi();
-        source.files.get_mut("model.safetensors").unwrap()[at..at + 2].copy_from_slice(&0x7fc0u16.to_le_bytes());
+        source.files.get_mut("model.safetensors").unwrap()[at..at + 2]
+            .copy_from_slice(&0x7fc0u16.to_le_bytes());
         let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let error = to(&here.path().join("model"), source, bits).unwrap_err();
         assert_eq!(error.code, Code::Malformed, "{error}");
@@ -283,13 +338,24 @@ fn a_full_disk_is_an_error_wherever_it_fills() {
     let model = block_on(Checkpoint::open(tiny_phi())).unwrap();
     let write = |room: usize| {
         let mut disk = SmallDisk { room, files: 0 };
-        block_on(model.write(&mut disk, Bits::Four, &[("config.json", vec![b' '; 100])], &mut |_| {})).map(|report| (report, disk))
+        block_on(model.write(
+            &mut disk,
+            Bits::Four,
+            &[("config.json", vec![b' '; 100])],
+            &mut |_| {},
+        ))
+        .map(|report| (report, disk))
     };
     let (report, disk) = write(1 << 30).unwrap();
     assert_eq!(disk.files, 3, "configuration, weights and manifest");
     assert_eq!(report.bytes as usize, (1 << 30) - disk.room);
     for room in [0, 99, 100, 5000, 300_000, report.bytes as usize - 1] {
-        assert_eq!(write(room).map(|_| ()).unwrap_err().code, Code::Io, "room for {room} of {}", report.bytes);
+        assert_eq!(
+            write(room).map(|_| ()).unwrap_err().code,
+            Code::Io,
+            "room for {room} of {}",
+            report.bytes
+        );
     }
     assert!(write(report.bytes as usize).is_ok());
 }
@@ -323,7 +389,10 @@ fn an_empty_directory_and_what_a_killed_conversion_left_are_used() {
     fs::write(left.join(".phi-part"), "").unwrap();
     to(&destination, tiny_phi(), Bits::Four).unwrap();
     assert_eq!(names(here.path()), ["model"]);
-    assert_eq!(names(&destination), ["config.json", "generation_config.json", "model.safetensors", MANIFEST]);
+    assert_eq!(
+        names(&destination),
+        ["config.json", "generation_config.json", "model.safetensors", MANIFEST]
+    );
 }
 
 #[test]
@@ -333,7 +402,10 @@ fn what_somebody_else_has_put_there_stays() {
     fs::create_dir(&other).unwrap();
     fs::write(other.join("letter.txt"), "keep me").unwrap();
     let error = to(&here.path().join("model"), tiny_phi(), Bits::Four).unwrap_err();
-    assert!(error.code == Code::BadOption && error.message.contains("phi has not made what is there"), "{error}");
+    assert!(
+        error.code == Code::BadOption && error.message.contains("phi has not made what is there"),
+        "{error}"
+    );
     assert_eq!(names(here.path()), ["model.phi-part"]);
     assert_eq!(fs::read_to_string(other.join("letter.txt")).unwrap(), "keep me");
 }
@@ -347,9 +419,15 @@ fn a_link_is_followed_to_a_directory() {
     std::os::unix::fs::symlink(&real, &link).unwrap();
     std::os::unix::fs::symlink(here.path().join("gone"), &nowhere).unwrap();
     to(&link, tiny_phi(), Bits::Four).unwrap();
-    assert_eq!(names(&real), ["config.json", "generation_config.json", "model.safetensors", MANIFEST]);
+    assert_eq!(
+        names(&real),
+        ["config.json", "generation_config.json", "model.safetensors", MANIFEST]
+    );
     let error = to(&nowhere, tiny_phi(), Bits::Four).unwrap_err();
-    assert!(error.code == Code::BadOption && error.message.contains("a link to what is not there"), "{error}");
+    assert!(
+        error.code == Code::BadOption && error.message.contains("a link to what is not there"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -368,7 +446,11 @@ fn two_conversions_to_one_destination_do_not_mix() {
     first.finish().unwrap();
     assert_eq!(fs::read_to_string(destination.join("file")).unwrap(), "the first one's");
     assert_eq!(names(here.path()), ["model"]);
-    assert_eq!(NewDirectory::begin(&destination).unwrap_err().code, Code::BadOption, "it is there now");
+    assert_eq!(
+        NewDirectory::begin(&destination).unwrap_err().code,
+        Code::BadOption,
+        "it is there now"
+    );
     assert_eq!(names(here.path()), ["model"]);
 
     // Whoever gives up leaves the way free, and whoever comes by another way is not written over.

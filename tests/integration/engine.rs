@@ -100,10 +100,14 @@ async_test! {
 #[test]
 fn memory_that_cannot_be_had_is_a_clear_error() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-phi");
-    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
     config["max_position_embeddings"] = (1u64 << 30).into();
     let weights = std::fs::read(directory.join("model.safetensors")).unwrap();
-    let source = MemorySource::directory([("config.json", serde_json::to_vec(&config).unwrap()), ("model.safetensors", weights)]);
+    let source = MemorySource::directory([
+        ("config.json", serde_json::to_vec(&config).unwrap()),
+        ("model.safetensors", weights),
+    ]);
     let error = pollster::block_on(engine(source, Some(1 << 30))).err().unwrap();
     assert_eq!(error.code, Code::OutOfMemory, "{error}");
     assert!(error.message.contains("KV cache"), "{error}");

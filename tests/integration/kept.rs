@@ -34,7 +34,11 @@ fn converted(model: &str, bits: Bits) -> Files {
     let destination = here.path().join("model");
     block_on(convert(golden(model), &destination, bits, &mut |_| {})).unwrap();
     let files = fs::read_dir(destination).unwrap().map(|item| item.unwrap().path());
-    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+    files
+        .map(|path| {
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+        })
+        .collect()
 }
 
 /// The same with a manifest of small chunks, as a large model has many.
@@ -65,7 +69,8 @@ fn watched(files: &Files) -> Watched<MemorySource> {
     Watched::new(MemorySource::directory(files.clone()))
 }
 
-/// A storage whose program is killed after some writes, in the middle of one. What was not flushed may be lost, too.
+/// A storage whose program is killed after some writes, in the middle of one. What was not flushed
+/// may be lost, too.
 #[derive(Clone)]
 struct Mortal {
     storage: MemoryStorage,
@@ -76,7 +81,8 @@ struct Mortal {
 
 impl Mortal {
     fn new(storage: &MemoryStorage, writes: u32, power_cut: bool) -> Mortal {
-        let flushed = power_cut.then(|| Rc::new(std::cell::RefCell::new(storage.files.borrow().clone())));
+        let flushed =
+            power_cut.then(|| Rc::new(std::cell::RefCell::new(storage.files.borrow().clone())));
         Mortal { storage: storage.clone(), left: Rc::new(Cell::new(writes)), flushed }
     }
 
@@ -132,7 +138,11 @@ impl ModelStorage for Mortal {
 }
 
 /// Keeps a model by loading it, as the engine does, and then whatever loading does not ask for.
-fn keep<S: Source, M: ModelStorage>(source: S, storage: M, format: impl Into<WeightFormat>) -> Result<Kept<S, M>> {
+fn keep<S: Source, M: ModelStorage>(
+    source: S,
+    storage: M,
+    format: impl Into<WeightFormat>,
+) -> Result<Kept<S, M>> {
     let format = format.into();
     block_on(async {
         let kept = Kept::open(source, storage, format).await?;
@@ -154,7 +164,11 @@ fn what_is_kept_is_what_convert_writes() {
         for bits in [Bits::Four, Bits::Five, Bits::Sixteen] {
             let storage = MemoryStorage::default();
             let kept = keep(golden(model), storage.clone(), bits).unwrap();
-            assert!(kept.stored().complete && kept.stored().bytes == kept.stored().total, "{model}: {:?}", kept.stored());
+            assert!(
+                kept.stored().complete && kept.stored().bytes == kept.stored().total,
+                "{model}: {:?}",
+                kept.stored()
+            );
             assert!(model_files(&storage) == converted(model, bits), "{model} at {bits:?}");
             assert_eq!(kept.notice(), None);
         }
@@ -182,13 +196,21 @@ fn a_complete_model_needs_no_source() {
 
 #[test]
 fn the_first_load_sees_the_model_itself() {
-    let kept = block_on(Kept::open(golden("weights/llama.gguf"), MemoryStorage::default(), Bits::Four)).unwrap();
-    let (direct, through) =
-        block_on(async { (Checkpoint::open(golden("weights/llama.gguf")).await.unwrap(), Checkpoint::open(kept.clone()).await.unwrap()) });
+    let kept =
+        block_on(Kept::open(golden("weights/llama.gguf"), MemoryStorage::default(), Bits::Four))
+            .unwrap();
+    let (direct, through) = block_on(async {
+        (
+            Checkpoint::open(golden("weights/llama.gguf")).await.unwrap(),
+            Checkpoint::open(kept.clone()).await.unwrap(),
+        )
+    });
     assert_eq!(direct.stop_tokens, through.stop_tokens);
     for (name, shape) in direct.config.matrices() {
         let (mut one, mut other) = (Vec::new(), Vec::new());
-        let rows = |panel: phi_wasm::layout::panel::Panel| (0..panel.rows).flat_map(|row| panel.row(row)).collect::<Vec<_>>();
+        let rows = |panel: phi_wasm::layout::panel::Panel| {
+            (0..panel.rows).flat_map(|row| panel.row(row)).collect::<Vec<_>>()
+        };
         block_on(direct.panels(&name, shape, Bits::Four, &mut |_, panel| {
             one.extend(rows(panel));
             Ok(())
@@ -203,8 +225,14 @@ fn the_first_load_sees_the_model_itself() {
     }
 }
 
-/// Runs until it is killed, again and again, each time after more writes than the last, and returns how often that was.
-fn until_it_lives(files: &Files, storage: &MemoryStorage, power_cut: bool, read: &Rc<Cell<u64>>) -> u32 {
+/// Runs until it is killed, again and again, each time after more writes than the last, and returns
+/// how often that was.
+fn until_it_lives(
+    files: &Files,
+    storage: &MemoryStorage,
+    power_cut: bool,
+    read: &Rc<Cell<u64>>,
+) -> u32 {
     let mut deaths = 0;
     for step in 0.. {
         let mut source = watched(files);
@@ -223,17 +251,29 @@ fn until_it_lives(files: &Files, storage: &MemoryStorage, power_cut: bool, read:
 #[test]
 fn kills_cost_what_was_being_made_and_nothing_else() {
     let tiny = tiny_phi();
-    let (whole, chopped) = (converted("tiny-phi", Bits::Four), in_small_chunks(converted("tiny-phi", Bits::Four)));
-    for (files, expected, what) in [(tiny, whole, "a foreign model"), (chopped.clone(), chopped, "a converted one")] {
+    let (whole, chopped) =
+        (converted("tiny-phi", Bits::Four), in_small_chunks(converted("tiny-phi", Bits::Four)));
+    for (files, expected, what) in
+        [(tiny, whole, "a foreign model"), (chopped.clone(), chopped, "a converted one")]
+    {
         for power_cut in [false, true] {
             let (storage, read) = (MemoryStorage::default(), Rc::default());
             let deaths = until_it_lives(&files, &storage, power_cut, &read);
             assert!(deaths > 5, "{what} lived too early");
-            assert!(model_files(&storage) == expected, "{what} after {deaths} deaths, power cut: {power_cut}");
+            assert!(
+                model_files(&storage) == expected,
+                "{what} after {deaths} deaths, power cut: {power_cut}"
+            );
             let weights = files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
-            // Headers and texts are read at each start; of the weights only the unit that was being made.
-            let (each, most) = (read.get() / u64::from(deaths + 1), weights + u64::from(deaths) * weights / 2);
-            assert!(read.get() < most, "{what}: {} bytes were read in {deaths} starts, {each} in each, of {weights}", read.get());
+            // Headers and texts are read at each start; of the weights only the unit that was being
+            // made.
+            let (each, most) =
+                (read.get() / u64::from(deaths + 1), weights + u64::from(deaths) * weights / 2);
+            assert!(
+                read.get() < most,
+                "{what}: {} bytes were read in {deaths} starts, {each} in each, of {weights}",
+                read.get()
+            );
         }
     }
 }
@@ -253,7 +293,10 @@ fn a_cut_line_is_taken_up_again() {
 fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let files = in_small_chunks(converted("tiny-phi", Bits::Four));
     let storage = MemoryStorage::default();
-    assert!(keep(MemorySource::directory(files.clone()), Mortal::new(&storage, 60, false), Bits::Four).is_err());
+    assert!(
+        keep(MemorySource::directory(files.clone()), Mortal::new(&storage, 60, false), Bits::Four)
+            .is_err()
+    );
     let bytes = |files: &Files| files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
     // The first chunk of weights is there by now.
     let mut changed = files.clone();
@@ -264,9 +307,18 @@ fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let source = watched(&changed);
     let read = source.read.clone();
     let kept = keep(source, storage.clone(), Bits::Four).unwrap();
-    assert!(read.get() < bytes(&changed) - 10_000, "{} bytes of {} were fetched again", read.get(), bytes(&changed));
+    assert!(
+        read.get() < bytes(&changed) - 10_000,
+        "{} bytes of {} were fetched again",
+        read.get(),
+        bytes(&changed)
+    );
     assert!(model_files(&storage) == changed);
-    assert!(kept.notice().is_some_and(|notice| notice.contains("changed since")), "{:?}", kept.notice());
+    assert!(
+        kept.notice().is_some_and(|notice| notice.contains("changed since")),
+        "{:?}",
+        kept.notice()
+    );
 }
 
 #[test]
@@ -275,11 +327,18 @@ fn a_flipped_bit_is_found_and_it_alone_is_made_again() {
         let storage = MemoryStorage::default();
         keep(golden(model), storage.clone(), Bits::Four).unwrap();
         let whole = model_files(&storage);
-        assert_eq!(block_on(check(golden(model), storage.clone(), Bits::Four, &mut |_, _| {})).unwrap(), Checked::default());
+        assert_eq!(
+            block_on(check(golden(model), storage.clone(), Bits::Four, &mut |_, _| {})).unwrap(),
+            Checked::default()
+        );
         storage.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 4;
         assert!(model_files(&storage) != whole);
         let mut heard = (0, 0);
-        let found = block_on(check(golden(model), storage.clone(), Bits::Four, &mut |done, total| heard = (done, total))).unwrap();
+        let found =
+            block_on(check(golden(model), storage.clone(), Bits::Four, &mut |done, total| {
+                heard = (done, total)
+            }))
+            .unwrap();
         assert_eq!(found.bad, 1);
         let all = whole.values().map(|bytes| bytes.len() as u64).sum::<u64>();
         assert!(found.repaired > 0 && found.repaired < all / 4, "{found:?} of {all} bytes");
@@ -293,10 +352,16 @@ fn a_bit_that_flips_while_a_download_rests_is_found_before_it_is_used() {
     let (tiny, whole) = (tiny_phi(), converted("tiny-phi", Bits::Four));
     let storage = MemoryStorage::default();
     assert!(keep(watched(&tiny), Mortal::new(&storage, 40, false), Bits::Four).is_err());
-    let (there, whole_weights) = (storage.files.borrow()["model.safetensors"].clone(), &whole["model.safetensors"]);
+    let (there, whole_weights) =
+        (storage.files.borrow()["model.safetensors"].clone(), &whole["model.safetensors"]);
     // The last byte that was kept, and one in the middle of what was.
-    let last = there.iter().zip(whole_weights).rposition(|(one, other)| one == other && *one != 0).unwrap();
-    let middle = (last / 2..last).find(|&at| there[at] == whole_weights[at] && there[at] != 0).unwrap();
+    let last = there
+        .iter()
+        .zip(whole_weights)
+        .rposition(|(one, other)| one == other && *one != 0)
+        .unwrap();
+    let middle =
+        (last / 2..last).find(|&at| there[at] == whole_weights[at] && there[at] != 0).unwrap();
     for at in [middle, last] {
         storage.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 1;
     }
@@ -313,15 +378,25 @@ fn a_chunk_that_lies_is_corrupt() {
     let mut files = converted("tiny-phi", Bits::Four);
     files.get_mut("model.safetensors").unwrap()[9000] ^= 1;
     let storage = MemoryStorage::default();
-    assert_eq!(keep(MemorySource::directory(files), storage, Bits::Four).err().unwrap().code, Code::Corrupt);
+    assert_eq!(
+        keep(MemorySource::directory(files), storage, Bits::Four).err().unwrap().code,
+        Code::Corrupt
+    );
 }
 
 /// A model's only file of weights, and its bytes.
 const WEIGHTS: &str = "model.safetensors";
 
 fn tiny_phi() -> Files {
-    let files = fs::read_dir(Path::new(GOLDEN).join("tiny-phi")).unwrap().map(|item| item.unwrap().path()).filter(|path| path.is_file());
-    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+    let files = fs::read_dir(Path::new(GOLDEN).join("tiny-phi"))
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .filter(|path| path.is_file());
+    files
+        .map(|path| {
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+        })
+        .collect()
 }
 
 fn published<S: Source>(source: S, sha256: &str) -> Published<S> {
@@ -333,7 +408,13 @@ fn what_comes_is_compared_with_what_its_publisher_says() {
     let files = tiny_phi();
     let right = chunk_hash(&files[WEIGHTS]);
     let storage = MemoryStorage::default();
-    let error = keep(published(watched(&files), &right.replace(&right[..1], "x")), storage.clone(), Bits::Four).err().unwrap();
+    let error = keep(
+        published(watched(&files), &right.replace(&right[..1], "x")),
+        storage.clone(),
+        Bits::Four,
+    )
+    .err()
+    .unwrap();
     assert_eq!(error.code, Code::Corrupt, "{error}");
     assert!(error.message.contains("publisher"), "{error}");
     // Nobody knows what is wrong, so all of it comes again.
@@ -349,7 +430,9 @@ fn hashing_survives_kills() {
     let files = tiny_phi();
     let weights = &files[WEIGHTS];
     let (half, size) = (weights.len() / 2, weights.len() as u64);
-    for (sha256, outcome) in [(chunk_hash(weights), None), (chunk_hash(b"something else"), Some(Code::Corrupt))] {
+    for (sha256, outcome) in
+        [(chunk_hash(weights), None), (chunk_hash(b"something else"), Some(Code::Corrupt))]
+    {
         let first = published(watched(&files), &sha256);
         let mut bytes = vec![0; half];
         block_on(first.read(WEIGHTS, 0, &mut bytes)).unwrap();
@@ -422,9 +505,19 @@ fn room_for_the_whole_is_made_before_anything_comes() {
         let (read, asked) = (source.read.clone(), Rc::default());
         let full = Full { storage: storage.clone(), says, asked: Rc::clone(&asked) };
         assert_eq!(keep(source, full, Bits::Four).err().unwrap().code, Code::StorageFull);
-        assert_eq!(asked.get(), wanted.values().map(|entry| entry.size).sum::<u64>() - there as u64);
-        assert!(read.get() < 10_000, "{} bytes of weights were fetched for a place that has no room", read.get());
+        assert_eq!(
+            asked.get(),
+            wanted.values().map(|entry| entry.size).sum::<u64>() - there as u64
+        );
+        assert!(
+            read.get() < 10_000,
+            "{} bytes of weights were fetched for a place that has no room",
+            read.get()
+        );
         let made = storage.files.borrow().keys().filter(|file| wanted.contains_key(*file)).count();
-        assert!(!says || made == usize::from(there > 0), "{made} files were made where there is no room");
+        assert!(
+            !says || made == usize::from(there > 0),
+            "{made} files were made where there is no room"
+        );
     }
 }

@@ -1,10 +1,12 @@
-//! Who may import whom, and who may name which library. The table is the design; the compiler cannot hold it alone.
+//! Who may import whom, and who may name which library. The table is the design; the compiler
+//! cannot hold it alone.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module of the crate, and the modules that it may name: all of them stand before it, so that there is no circle.
+/// A module of the crate, and the modules that it may name: all of them stand before it, so that
+/// there is no circle.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("clock", &[]),
@@ -18,7 +20,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("timing", &["error", "op", "backend", "clock"]),
     ("weights", &["error", "op", "backend", "json", "layout"]),
     ("model", &["error", "op", "backend", "layout", "weights"]),
-    ("engine", &["error", "op", "profile", "backend", "random", "clock", "timing", "layout", "weights", "model"]),
+    (
+        "engine",
+        &[
+            "error", "op", "profile", "backend", "random", "clock", "timing", "layout", "weights",
+            "model",
+        ],
+    ),
     ("cpu", &["error", "op", "backend", "layout"]),
     ("gpu", &["error", "op", "profile", "backend", "clock", "timing", "layout"]),
     ("text_assets", &["error", "text", "weights"]),
@@ -30,7 +38,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &["error", "op", "weights", "text", "session"]),
     (
         "web",
-        &["error", "op", "backend", "weights", "kept", "engine", "text", "text_assets", "session", "bench", "cpu", "gpu", "openai", "wire"],
+        &[
+            "error",
+            "op",
+            "backend",
+            "weights",
+            "kept",
+            "engine",
+            "text",
+            "text_assets",
+            "session",
+            "bench",
+            "cpu",
+            "gpu",
+            "openai",
+            "wire",
+        ],
     ),
 ];
 
@@ -63,7 +86,8 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every source file with the top-level module that it belongs to, comments and its own tests removed.
+/// Every source file with the top-level module that it belongs to, comments and its own tests
+/// removed.
 fn modules() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crate");
     let mut files = Vec::new();
@@ -76,7 +100,11 @@ fn modules() -> Vec<(String, PathBuf, String)> {
             let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
-            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let code = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n");
             (module, path, code)
         })
         .collect()
@@ -84,11 +112,19 @@ fn modules() -> Vec<(String, PathBuf, String)> {
 
 /// The modules that follow `crate::` in a source.
 fn imports(code: &str) -> Vec<String> {
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let word = |text: &str| {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
     code.split("crate::")
         .skip(1)
         .flat_map(|after| match after.strip_prefix('{') {
-            Some(list) => list.split("};").next().unwrap_or(list).split(',').map(|item| word(item.trim())).collect(),
+            Some(list) => list
+                .split("};")
+                .next()
+                .unwrap_or(list)
+                .split(',')
+                .map(|item| word(item.trim()))
+                .collect(),
             None => vec![word(after)],
         })
         .filter(|module| !module.is_empty())
@@ -103,13 +139,19 @@ fn modules_import_only_what_the_design_allows() {
             continue; // The crate's face, a test, and the command, which sees only what the crate makes public.
         }
         let row = MAY_IMPORT.iter().find(|(name, _)| *name == module);
-        let (_, allowed) = row.unwrap_or_else(|| panic!("{}: module {module} has no row in MAY_IMPORT", path.display()));
+        let (_, allowed) = row.unwrap_or_else(|| {
+            panic!("{}: module {module} has no row in MAY_IMPORT", path.display())
+        });
         seen.insert(module.clone());
         for imported in imports(&code) {
             if imported == module || ["Code", "Error", "Result"].contains(&imported.as_str()) {
                 continue;
             }
-            assert!(allowed.contains(&imported.as_str()), "{}: {module} may not import {imported}", path.display());
+            assert!(
+                allowed.contains(&imported.as_str()),
+                "{}: {module} may not import {imported}",
+                path.display()
+            );
         }
     }
     let rows: BTreeSet<String> = MAY_IMPORT.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -130,10 +172,16 @@ fn libraries_stay_where_they_belong() {
     for (library, homes) in ONLY_IN {
         let mut used = false;
         for (module, path, code) in modules() {
-            let named = code.contains(&format!("{library}::")) || code.contains(&format!("use {library}"));
-            let own = code.contains(&format!("crate::{library}")) || code.contains(&format!("weights::{library}"));
+            let named =
+                code.contains(&format!("{library}::")) || code.contains(&format!("use {library}"));
+            let own = code.contains(&format!("crate::{library}"))
+                || code.contains(&format!("weights::{library}"));
             if named && !(own && homes.contains(&module.as_str())) {
-                assert!(homes.contains(&module.as_str()), "{}: only {homes:?} may name {library}", path.display());
+                assert!(
+                    homes.contains(&module.as_str()),
+                    "{}: only {homes:?} may name {library}",
+                    path.display()
+                );
             }
             used |= named;
         }
@@ -144,7 +192,17 @@ fn libraries_stay_where_they_belong() {
 #[test]
 fn plain_wasi_sees_neither_wgpu_nor_javascript() {
     let tree = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--target", "wasm32-wasip1", "--edges", "normal", "--prefix", "none", "--package", "phi-wasm"])
+        .args([
+            "tree",
+            "--target",
+            "wasm32-wasip1",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--package",
+            "phi-wasm",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -152,6 +210,9 @@ fn plain_wasi_sees_neither_wgpu_nor_javascript() {
     let tree = String::from_utf8(tree.stdout).unwrap();
     assert!(tree.contains("tokenizers"), "the tree is not ours: {tree}");
     for absent in ["wgpu", "wasm-bindgen", "js-sys", "web-sys"] {
-        assert!(!tree.lines().any(|line| line.split(' ').next() == Some(absent)), "wasm32-wasip1 sees {absent}");
+        assert!(
+            !tree.lines().any(|line| line.split(' ').next() == Some(absent)),
+            "wasm32-wasip1 sees {absent}"
+        );
     }
 }

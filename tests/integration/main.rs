@@ -1,7 +1,9 @@
-//! All integration tests but one in one binary. What runs on a host is what can differ there: natively everything, under WASI what needs
-//! neither a GPU nor other processes, in browsers the engine and its GPU. The rest would be the same WebAssembly as under WASI.
+//! All integration tests but one in one binary. What runs on a host is what can differ there:
+//! natively everything, under WASI what needs neither a GPU nor other processes, in browsers the
+//! engine and its GPU. The rest would be the same WebAssembly as under WASI.
 //!
-//! What a fresh clone on a fresh machine lacks is behind features: `gpu-tests` and `real-model-tests`. `cargo xtask test` sets both.
+//! What a fresh clone on a fresh machine lacks is behind features: `gpu-tests` and
+//! `real-model-tests`. `cargo xtask test` sets both.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 #[macro_use]

@@ -1,4 +1,5 @@
-//! A profile is whole: it has every dispatch, with the bytes and operations that the model's sizes say. Nothing here asks how fast.
+//! A profile is whole: it has every dispatch, with the bytes and operations that the model's sizes
+//! say. Nothing here asks how fast.
 
 use phi_wasm::backend::{Backend, Counters};
 use phi_wasm::engine::{Engine, EngineOptions};
@@ -22,7 +23,8 @@ fn profiling() -> GpuOptions {
     GpuOptions { profile: true, ..GpuOptions::default() }
 }
 
-/// Two tokens after the prompt, the kernels of the second one, and what the device was asked for it.
+/// Two tokens after the prompt, the kernels of the second one, and what the device was asked for
+/// it.
 async fn second_token(engine: &mut Engine<Gpu>) -> ([u32; 2], Option<Vec<Kernel>>, Counters) {
     let mut sequence = engine.sequence(None).unwrap();
     engine.plan(&mut sequence, &Golden::tiny_phi().ids("short.ids")).unwrap();
@@ -54,16 +56,26 @@ fn every_dispatch_of_a_token_is_timed_and_has_its_bytes() {
         let tokens = Golden::tiny_phi().ids("short.ids").len() + 1;
         assert_eq!(total(&kernels, |kernel| kernel.calls), asked.dispatches);
         assert_eq!(asked.passes, asked.dispatches, "each has a pass of its own");
-        assert_eq!(asked.submits, most_dispatches.map_or(1, |most| asked.dispatches / u64::from(most) + 1));
+        assert_eq!(
+            asked.submits,
+            most_dispatches.map_or(1, |most| asked.dispatches / u64::from(most) + 1)
+        );
         for kernel in &kernels {
-            assert!(kernel.seconds > 0.0 && kernel.bytes >= kernel.weight_bytes + kernel.cache_bytes && kernel.bytes > 0, "{kernel:?}");
+            assert!(
+                kernel.seconds > 0.0
+                    && kernel.bytes >= kernel.weight_bytes + kernel.cache_bytes
+                    && kernel.bytes > 0,
+                "{kernel:?}"
+            );
         }
-        let read = total(&kernels, |kernel| kernel.weight_bytes) + total(&kernels, |kernel| kernel.cache_bytes);
+        let read = total(&kernels, |kernel| kernel.weight_bytes)
+            + total(&kernels, |kernel| kernel.cache_bytes);
         assert_eq!(read, engine.decode_bytes(tokens), "{kernels:?}");
         let config = engine.config();
         // Every matrix but the embedding, whose rows are looked up; it counts once, as the head.
         let weights: usize = config.matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
-        let lookup = if config.tie_word_embeddings { 0 } else { config.vocab_size * config.hidden_size };
+        let lookup =
+            if config.tie_word_embeddings { 0 } else { config.vocab_size * config.hidden_size };
         let heads = config.num_hidden_layers * config.heads().q_width() * tokens as u32;
         let expected = 2 * (weights as u64 - u64::from(lookup)) + 4 * u64::from(heads);
         assert_eq!(total(&kernels, |kernel| kernel.operations), expected, "{kernels:?}");
@@ -84,7 +96,8 @@ fn profiling_changes_no_answer_and_is_off_by_default() {
 fn a_kernel_is_a_row_and_rows_are_taken_once() {
     let mut engine = block_on(load(profiling()));
     let (_, kernels, _) = block_on(second_token(&mut engine));
-    let mut names: Vec<_> = kernels.unwrap().into_iter().map(|kernel| (kernel.name, kernel.over)).collect();
+    let mut names: Vec<_> =
+        kernels.unwrap().into_iter().map(|kernel| (kernel.name, kernel.over)).collect();
     let all = names.len();
     names.sort();
     names.dedup();
@@ -107,7 +120,21 @@ fn peaks_are_measured_and_leave_nothing_behind() {
 #[test]
 fn a_profile_is_a_table_and_part_of_the_line_of_json() {
     let here = tempfile::tempdir().unwrap();
-    let output = phi(here.path(), &["--shape", "tiny", "--backend", "gpu", "--prompt", "12", "--gen", "3", "--profile", "--json"]);
+    let output = phi(
+        here.path(),
+        &[
+            "--shape",
+            "tiny",
+            "--backend",
+            "gpu",
+            "--prompt",
+            "12",
+            "--gen",
+            "3",
+            "--profile",
+            "--json",
+        ],
+    );
     let table = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{table}");
     let line = String::from_utf8(output.stdout).unwrap();
@@ -121,7 +148,8 @@ fn a_profile_is_a_table_and_part_of_the_line_of_json() {
         for kernel in kernels {
             assert!(table.contains(kernel["name"].as_str().unwrap()), "{kernel}: {table}");
         }
-        // Two layers of four matrices and a head: a prompt reads them once, and three tokens three times.
+        // Two layers of four matrices and a head: a prompt reads them once, and three tokens three
+        // times.
         let reads = kernels.iter().filter(|kernel| kernel["weight_bytes"].as_u64() > Some(0));
         let calls: u64 = reads.map(|kernel| kernel["calls"].as_u64().unwrap()).sum();
         assert_eq!(calls, if phase == "prefill" { 9 } else { 3 * 9 }, "{line}");

@@ -1,4 +1,5 @@
-//! Devices that are lost, or have no room, while a model loads and answers: it goes on, and the text is what it would have been.
+//! Devices that are lost, or have no room, while a model loads and answers: it goes on, and the
+//! text is what it would have been.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +9,8 @@ use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Choice, Gpu, GpuOptions};
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{
-    Event, GenerateOptions, Generation, Host, LoadOptions, Progress, ResilientAnswer, ResilientSession, Session, Wanted,
+    Event, GenerateOptions, Generation, Host, LoadOptions, Progress, ResilientAnswer,
+    ResilientSession, Session, Wanted,
 };
 use phi_wasm::text::Sampling;
 use phi_wasm::text::template::Message;
@@ -83,7 +85,11 @@ struct Heard {
 }
 
 /// Listens to an answer, and has the GPU lost before every step where `strikes` says so.
-async fn listen<H: Host>(mut answer: ResilientAnswer<'_, H>, fate: &Fate, strikes: impl Fn(&Heard) -> bool) -> Result<Heard> {
+async fn listen<H: Host>(
+    mut answer: ResilientAnswer<'_, H>,
+    fate: &Fate,
+    strikes: impl Fn(&Heard) -> bool,
+) -> Result<Heard> {
     let mut heard = Heard::default();
     loop {
         if strikes(&heard) {
@@ -114,7 +120,10 @@ fn short() -> GenerateOptions {
 
 /// What a CPU answers that nobody disturbs.
 async fn answer() -> String {
-    let mut session = Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {}).await.unwrap();
+    let mut session =
+        Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {})
+            .await
+            .unwrap();
     let mut answer = session.chat(&question(), &short()).unwrap();
     let mut whole = String::new();
     while let Some(event) = answer.next().await.unwrap() {
@@ -126,7 +135,10 @@ async fn answer() -> String {
 }
 
 /// Works at these answers in turns, an event each; their texts.
-async fn in_turns<B: Backend>(session: &mut Session<B>, mut answers: Vec<Generation>) -> Vec<String> {
+async fn in_turns<B: Backend>(
+    session: &mut Session<B>,
+    mut answers: Vec<Generation>,
+) -> Vec<String> {
     let mut texts = vec![String::new(); answers.len()];
     let mut told = true;
     while told {
@@ -143,15 +155,22 @@ async fn in_turns<B: Backend>(session: &mut Session<B>, mut answers: Vec<Generat
 }
 
 async fn each_says_in_turns_what_it_says_alone(backend: impl Backend) {
-    let mut session = Session::open(tiny_chat(), backend, &LoadOptions::default(), &mut |_| {}).await.unwrap();
+    let mut session =
+        Session::open(tiny_chat(), backend, &LoadOptions::default(), &mut |_| {}).await.unwrap();
     let sampling = Sampling { temperature: 1.0, seed: Some(7), ..Sampling::default() };
-    let asked = [(question(), short()), (vec![Message::user("And a hen?")], GenerateOptions { sampling, ..short() })];
+    let asked = [
+        (question(), short()),
+        (vec![Message::user("And a hen?")], GenerateOptions { sampling, ..short() }),
+    ];
     let mut alone = Vec::new();
     for (messages, options) in &asked {
         let answer = session.begin_chat(messages, options).unwrap();
         alone.extend(in_turns(&mut session, vec![answer]).await);
     }
-    let both = asked.iter().map(|(messages, options)| session.begin_chat(messages, options).unwrap()).collect();
+    let both = asked
+        .iter()
+        .map(|(messages, options)| session.begin_chat(messages, options).unwrap())
+        .collect();
     assert_eq!(in_turns(&mut session, both).await, alone);
     assert!(alone[0] == answer().await && alone[1] != alone[0], "{alone:?}");
 }
@@ -160,14 +179,20 @@ async fn each_says_in_turns_what_it_says_alone(backend: impl Backend) {
 fn answers_take_turns() {
     block_on(async {
         each_says_in_turns_what_it_says_alone(cpu().unwrap()).await;
-        each_says_in_turns_what_it_says_alone(Gpu::new(GpuOptions { f16: Choice::Off, ..GpuOptions::default() }).await.unwrap()).await;
+        each_says_in_turns_what_it_says_alone(
+            Gpu::new(GpuOptions { f16: Choice::Off, ..GpuOptions::default() }).await.unwrap(),
+        )
+        .await;
     });
 }
 
 #[test]
 fn a_bias_is_of_a_token_that_there_is() {
     pollster::block_on(async {
-        let mut session = Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {}).await.unwrap();
+        let mut session =
+            Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {})
+                .await
+                .unwrap();
         let mut biased = |id| {
             let sampling = Sampling { logit_bias: [(id, 1.0)].into(), ..Sampling::default() };
             session.chat(&question(), &GenerateOptions { sampling, ..short() }).map(|_| ())
@@ -193,12 +218,18 @@ fn an_answer_goes_on_when_its_device_is_lost() {
 
         // Before anything is computed, and again within the prompt.
         let strikes = |heard: &Heard| heard.notices.len() == heard.prefills && heard.prefills < 2;
-        let heard = listen(model.chat(&question(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
+        let heard =
+            listen(model.chat(&question(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
         assert_told_rightly(&heard).await;
         assert!(heard.backend.starts_with("GPU"), "{}", heard.backend);
         assert_eq!((heard.notices.len(), fate.opened.get()), (2, 3));
         for notice in heard.notices {
-            assert!(notice.starts_with("The model is loaded again, and the answer goes on: the GPU was lost ("), "{notice}");
+            assert!(
+                notice.starts_with(
+                    "The model is loaded again, and the answer goes on: the GPU was lost ("
+                ),
+                "{notice}"
+            );
         }
 
         // Between words, again between words, and a third time while the model is loaded again.
@@ -206,10 +237,15 @@ fn an_answer_goes_on_when_its_device_is_lost() {
             fate.spoiled_loads.set(usize::from(heard.notices.len() == 2));
             heard.pieces == 2 * (heard.notices.len() + 1) && heard.notices.len() < 2
         };
-        let heard = listen(model.chat(&question(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
+        let heard =
+            listen(model.chat(&question(), &short()).await.unwrap(), &fate, strikes).await.unwrap();
         assert_told_rightly(&heard).await;
         assert_eq!((heard.notices.len(), fate.opened.get()), (3, 5), "{:?}", heard.notices);
-        assert!(heard.notices[2] == "The CPU answers: the GPU was lost 3 times in a row", "{:?}", heard.notices);
+        assert!(
+            heard.notices[2] == "The CPU answers: the GPU was lost 3 times in a row",
+            "{:?}",
+            heard.notices
+        );
         assert!(heard.backend.starts_with("CPU"), "{}", heard.backend);
     });
 }
@@ -221,7 +257,10 @@ fn who_insists_on_a_gpu_hears_that_it_is_lost_for_good_and_may_ask_again() {
         let mut model = open(&fate, Wanted::Gpu).await.unwrap();
         let answer = model.chat(&question(), &short()).await.unwrap();
         let error = listen(answer, &fate, |_| true).await.err().unwrap();
-        assert!(error.code == Code::GpuLost && error.advice() == Some("load the model again"), "{error}");
+        assert!(
+            error.code == Code::GpuLost && error.advice() == Some("load the model again"),
+            "{error}"
+        );
         assert_eq!(fate.opened.get(), 3);
         let answer = model.chat(&question(), &short()).await.unwrap();
         assert_told_rightly(&listen(answer, &fate, |_| false).await.unwrap()).await;
@@ -241,7 +280,10 @@ fn a_device_lost_while_loading_is_replaced_and_at_last_given_up() {
 
         fate.spoiled_loads.set(3);
         let error = open(&fate, Wanted::Gpu).await.err().unwrap();
-        assert!(error.code == Code::GpuLost && error.message.contains("3 times in a row"), "{error}");
+        assert!(
+            error.code == Code::GpuLost && error.message.contains("3 times in a row"),
+            "{error}"
+        );
     });
 }
 
@@ -275,17 +317,28 @@ fn a_gpu_without_room_gets_a_shorter_context_or_nothing() {
     const MIB: u64 = 1 << 20;
     block_on(async {
         // The weights take 0.7 MiB, and keys and values 1.5 MiB for each 1024 positions.
-        let options = |ctx_len| LoadOptions { ctx_len, kv: Some(KvKind::F32), ..LoadOptions::default() };
-        let load = |room, wanted, ctx_len| ResilientSession::open(Small { room }, wanted, options(ctx_len));
+        let options =
+            |ctx_len| LoadOptions { ctx_len, kv: Some(KvKind::F32), ..LoadOptions::default() };
+        let load = |room, wanted, ctx_len| {
+            ResilientSession::open(Small { room }, wanted, options(ctx_len))
+        };
         let model = load(5 * MIB, Wanted::Auto, None).await.unwrap();
         assert_eq!(model.describe().unwrap().ctx_len, 1024);
-        assert!(model.notice().unwrap().starts_with("The context is 1024 tokens: "), "{:?}", model.notice());
+        assert!(
+            model.notice().unwrap().starts_with("The context is 1024 tokens: "),
+            "{:?}",
+            model.notice()
+        );
 
         // What somebody asked for stays, and where nothing fits the CPU has the whole context.
         for (room, ctx_len) in [(5 * MIB, Some(4096)), (MIB / 2, None)] {
             let model = load(room, Wanted::Auto, ctx_len).await.unwrap();
             assert_eq!(model.describe().unwrap().ctx_len, 4096);
-            assert!(model.notice().unwrap().starts_with("The CPU answers: "), "{:?}", model.notice());
+            assert!(
+                model.notice().unwrap().starts_with("The CPU answers: "),
+                "{:?}",
+                model.notice()
+            );
         }
         assert_eq!(load(5 * MIB, Wanted::Gpu, None).await.err().unwrap().code, Code::OutOfMemory);
     });

@@ -1,5 +1,6 @@
-//! Every module that the GPU backend can put together, looked at with naga: it validates, its parameters lie as Rust's do, its
-//! bindings are the table's, and it stays within WebGPU's default limits.
+//! Every module that the GPU backend can put together, looked at with naga: it validates, its
+//! parameters lie as Rust's do, its bindings are the table's, and it stays within WebGPU's default
+//! limits.
 
 use std::collections::BTreeSet;
 use std::mem::offset_of;
@@ -18,13 +19,18 @@ const STORAGE_BUFFERS: usize = 8;
 
 fn parse(shader: Shader) -> Module {
     let source = shader.source();
-    naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)))
+    naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&source)))
 }
 
 fn validate(shader: Shader, module: &Module) -> ModuleInfo {
-    let capabilities = Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP;
+    let capabilities = Capabilities::SHADER_FLOAT16
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | Capabilities::SUBGROUP;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    validator.validate(module).unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&shader.source())))
+    validator
+        .validate(module)
+        .unwrap_or_else(|error| panic!("{shader:?}: {}", error.emit_to_string(&shader.source())))
 }
 
 /// The largest constants that the engine asks for, together.
@@ -34,9 +40,22 @@ fn largest(module: &Module) -> Vec<naga::back::PipelineConstants> {
 }
 
 fn with(module: &Module, fours: f64, teams: f64) -> naga::back::PipelineConstants {
-    let values = [("WG", 256.0), ("FOURS", fours), ("GROUPS", 512.0), ("QUADS", 16.0), ("TEAMS", teams), ("SPLITS", 16.0), ("RUNS", 256.0)];
-    let declared = |name: &str| module.overrides.iter().any(|(_, found)| found.name.as_deref() == Some(name));
-    values.into_iter().filter(|(name, _)| declared(name)).map(|(name, value)| (name.to_owned(), value)).collect()
+    let values = [
+        ("WG", 256.0),
+        ("FOURS", fours),
+        ("GROUPS", 512.0),
+        ("QUADS", 16.0),
+        ("TEAMS", teams),
+        ("SPLITS", 16.0),
+        ("RUNS", 256.0),
+    ];
+    let declared =
+        |name: &str| module.overrides.iter().any(|(_, found)| found.name.as_deref() == Some(name));
+    values
+        .into_iter()
+        .filter(|(name, _)| declared(name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 #[test]
@@ -58,7 +77,11 @@ fn every_file_is_part_of_a_module() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            assert!(modules.iter().any(|module| module.contains(text.trim_end())), "{} is used nowhere", path.display());
+            assert!(
+                modules.iter().any(|module| module.contains(text.trim_end())),
+                "{} is used nowhere",
+                path.display()
+            );
         }
     }
 }
@@ -69,10 +92,20 @@ fn parameters_lie_as_in_rust() {
         let module = parse(shader);
         let mut layouter = Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
-        let params = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some("params")).unwrap().1;
+        let params = module
+            .global_variables
+            .iter()
+            .find(|(_, global)| global.name.as_deref() == Some("params"))
+            .unwrap()
+            .1;
         assert_eq!(params.space, AddressSpace::Uniform, "{shader:?}");
-        let TypeInner::Struct { members, .. } = &module.types[params.ty].inner else { panic!("{shader:?}: parameters are a struct") };
-        let found: Vec<(&str, usize)> = members.iter().map(|member| (member.name.as_deref().unwrap(), member.offset as usize)).collect();
+        let TypeInner::Struct { members, .. } = &module.types[params.ty].inner else {
+            panic!("{shader:?}: parameters are a struct")
+        };
+        let found: Vec<(&str, usize)> = members
+            .iter()
+            .map(|member| (member.name.as_deref().unwrap(), member.offset as usize))
+            .collect();
         let rust = shader.params();
         assert_eq!(found, rust.members, "{shader:?}");
         assert_eq!(layouter[params.ty].size as usize, rust.size, "{shader:?}");
@@ -94,9 +127,18 @@ fn rules_lie_as_in_rust() {
     let mut looked_at = 0;
     for shader in Shader::all() {
         let module = parse(shader);
-        let Some((_, rules)) = module.types.iter().find(|(_, one)| one.name.as_deref() == Some("SamplerParams")) else { continue };
-        let TypeInner::Struct { members: found, span } = &rules.inner else { panic!("{shader:?}: rules are a struct") };
-        let found: Vec<(&str, usize)> = found.iter().map(|member| (member.name.as_deref().unwrap(), member.offset as usize)).collect();
+        let Some((_, rules)) =
+            module.types.iter().find(|(_, one)| one.name.as_deref() == Some("SamplerParams"))
+        else {
+            continue;
+        };
+        let TypeInner::Struct { members: found, span } = &rules.inner else {
+            panic!("{shader:?}: rules are a struct")
+        };
+        let found: Vec<(&str, usize)> = found
+            .iter()
+            .map(|member| (member.name.as_deref().unwrap(), member.offset as usize))
+            .collect();
         assert_eq!(found, members, "{shader:?}");
         assert_eq!(*span as usize, size_of::<SamplerParams>(), "{shader:?}");
         looked_at += 1;
@@ -114,7 +156,9 @@ fn bindings_are_the_tables() {
             assert_eq!(binding.group, 0, "{shader:?}");
             let access = match global.space {
                 AddressSpace::Uniform => Access::Uniform,
-                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::ReadWrite,
+                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
+                    Access::ReadWrite
+                }
                 AddressSpace::Storage { .. } => Access::Read,
                 other => panic!("{shader:?}: a binding in {other:?}"),
             };
@@ -123,8 +167,13 @@ fn bindings_are_the_tables() {
         found.sort_by_key(|&(binding, _)| binding);
         assert_eq!(found, shader.bindings(), "{shader:?}");
 
-        let order = |access: Access| [Access::Uniform, Access::Read, Access::ReadWrite].iter().position(|&a| a == access);
-        assert!(found.is_sorted_by_key(|&(_, access)| order(access)), "{shader:?}: parameters, then inputs, then outputs: {found:?}");
+        let order = |access: Access| {
+            [Access::Uniform, Access::Read, Access::ReadWrite].iter().position(|&a| a == access)
+        };
+        assert!(
+            found.is_sorted_by_key(|&(_, access)| order(access)),
+            "{shader:?}: parameters, then inputs, then outputs: {found:?}"
+        );
         assert!(found.len() - 1 <= STORAGE_BUFFERS, "{shader:?}");
     }
 }
@@ -138,8 +187,12 @@ fn workgroups_stay_within_the_default_limits() {
             let (module, _) = process_overrides(&module, &info, None, &constants).unwrap();
             let mut layouter = Layouter::default();
             layouter.update(module.to_ctx()).unwrap();
-            let shared = module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
-            let bytes: u32 = shared.map(|(_, global)| layouter[global.ty].size.next_multiple_of(16)).sum();
+            let shared = module
+                .global_variables
+                .iter()
+                .filter(|(_, global)| global.space == AddressSpace::WorkGroup);
+            let bytes: u32 =
+                shared.map(|(_, global)| layouter[global.ty].size.next_multiple_of(16)).sum();
             assert!(bytes <= WORKGROUP_BYTES, "{shader:?}: {bytes} bytes of workgroup memory");
             let size: u32 = module.entry_points[0].workgroup_size.iter().product();
             assert!((1..=WORKGROUP_INVOCATIONS).contains(&size), "{shader:?}: {size} invocations");

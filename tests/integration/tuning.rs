@@ -1,4 +1,5 @@
-//! Timing the variants of the GPU's kernels on a model: what is found computes rightly, is kept, and is taken up the next time.
+//! Timing the variants of the GPU's kernels on a model: what is found computes rightly, is kept,
+//! and is taken up the next time.
 
 use phi_wasm::engine::{Engine, EngineOptions};
 use phi_wasm::gpu::{Gpu, GpuOptions, Tune, Tuning};
@@ -9,13 +10,15 @@ use serde_json::Value;
 
 use crate::common::tiny_phi::{Golden, tiny_phi};
 
-/// A tiny model on a GPU opened so, what it found out, and the variants in use before the model was there.
+/// A tiny model on a GPU opened so, what it found out, and the variants in use before the model was
+/// there.
 fn load(tune: Option<Tune>) -> (Engine<Gpu>, Tuning) {
     block_on(async {
         let gpu = Gpu::new(GpuOptions { tune, ..GpuOptions::default() }).await.unwrap();
         let tuning = gpu.tuning();
         let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
-        let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+        let options =
+            EngineOptions { format: Bits::Four.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
         (Engine::load(&checkpoint, gpu, &options, &mut |_| {}).await.unwrap(), tuning)
     })
 }
@@ -52,8 +55,13 @@ fn what_was_timed_is_kept_and_taken_up() {
     let (engine, taken_up) = load(tune(&known.to_string(), false));
     assert_eq!((taken_up.quads, engine.tuned()), (3, None), "what is known is not timed again");
 
-    // Elsewhere it counts as nothing, nor does what no device has or nobody wrote. Programs on the CPU are then left as they are.
-    for odd in [found.replace("a test", "another browser"), known.to_string().replace(":3", ":3000"), "{]".to_owned()] {
+    // Elsewhere it counts as nothing, nor does what no device has or nobody wrote. Programs on the
+    // CPU are then left as they are.
+    for odd in [
+        found.replace("a test", "another browser"),
+        known.to_string().replace(":3", ":3000"),
+        "{]".to_owned(),
+    ] {
         let (engine, taken_up) = load(tune(&odd, false));
         assert_eq!((taken_up, engine.tuned()), (default, None), "{odd}");
     }

@@ -1,4 +1,5 @@
-//! Whether the GPU or the CPU is faster: measured once for a device and a model, kept, and heeded the next time.
+//! Whether the GPU or the CPU is faster: measured once for a device and a model, kept, and heeded
+//! the next time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::gpu::{Gpu, GpuOptions};
-use phi_wasm::session::{Event, GenerateOptions, Host, LoadOptions, Progress, ResilientSession, Rivals, Verdict, Wanted};
+use phi_wasm::session::{
+    Event, GenerateOptions, Host, LoadOptions, Progress, ResilientSession, Rivals, Verdict, Wanted,
+};
 use phi_wasm::weights::MemorySource;
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::{Code, Error, Result};
@@ -28,7 +31,8 @@ struct Desk {
     cpu_fails: Cell<bool>,
     cpu_is_small: Cell<bool>,
     not_at_hand: Cell<bool>,
-    /// GPUs opened, models loaded onto them, verdicts, and how often it was asked who the rivals are.
+    /// GPUs opened, models loaded onto them, verdicts, and how often it was asked who the rivals
+    /// are.
     opened: Cell<usize>,
     loaded: Cell<usize>,
     judged: Cell<usize>,
@@ -42,7 +46,8 @@ enum Side {
 }
 
 impl Side {
-    /// Longer than the other takes for anything, also where that is a GPU which a CPU plays that has other things to do.
+    /// Longer than the other takes for anything, also where that is a GPU which a CPU plays that
+    /// has other things to do.
     fn pause(self) -> Duration {
         Duration::from_millis(if self == Side::Gpu { 100 } else { 1000 })
     }
@@ -73,7 +78,8 @@ fn count(calls: &Cell<usize>) {
     calls.set(calls.get() + 1);
 }
 
-/// A host over a GPU of some kind: the software adapter, or another CPU in its place, which is there at once.
+/// A host over a GPU of some kind: the software adapter, or another CPU in its place, which is
+/// there at once.
 struct Table<B>(Rc<Desk>, fn() -> Result<B>);
 
 impl<B: Backend> Host for Table<B> {
@@ -91,7 +97,11 @@ impl<B: Backend> Host for Table<B> {
     async fn rivals(&self) -> Option<Rivals> {
         count(&self.0.asked);
         let Desk { names, known, anew, .. } = &*self.0;
-        Some(Rivals { names: names.borrow().clone(), known: known.borrow().clone(), anew: anew.get() })
+        Some(Rivals {
+            names: names.borrow().clone(),
+            known: known.borrow().clone(),
+            anew: anew.get(),
+        })
     }
     fn judged(&self, _: Verdict, known: String) {
         count(&self.0.judged);
@@ -121,16 +131,28 @@ fn gpu() -> Result<Gpu> {
     block_on(Gpu::new(GpuOptions::default()))
 }
 
-fn load<B: Backend>(desk: &Rc<Desk>, gpu: fn() -> Result<B>, wanted: Wanted, bits: Bits) -> ResilientSession<Table<B>> {
-    block_on(ResilientSession::open(Table(desk.clone(), gpu), wanted, LoadOptions { format: bits.into(), ..LoadOptions::default() }))
-        .unwrap()
+fn load<B: Backend>(
+    desk: &Rc<Desk>,
+    gpu: fn() -> Result<B>,
+    wanted: Wanted,
+    bits: Bits,
+) -> ResilientSession<Table<B>> {
+    block_on(ResilientSession::open(
+        Table(desk.clone(), gpu),
+        wanted,
+        LoadOptions { format: bits.into(), ..LoadOptions::default() },
+    ))
+    .unwrap()
 }
 
 /// What a model says now, and the verdict that it goes by.
 fn told<B: Backend>(model: &mut ResilientSession<Table<B>>) -> (String, Option<Verdict>) {
     let measured = model.describe().unwrap().measured;
     let text = block_on(async {
-        let mut answer = model.complete("word1", &GenerateOptions { max_tokens: 6, ..GenerateOptions::default() }).await.unwrap();
+        let mut answer = model
+            .complete("word1", &GenerateOptions { max_tokens: 6, ..GenerateOptions::default() })
+            .await
+            .unwrap();
         let mut whole = String::new();
         while let Some(event) = answer.next().await.unwrap() {
             if let Event::Text { text } = event {
@@ -188,7 +210,12 @@ fn what_is_known_is_not_measured_again() {
     auto(Bits::Four);
     assert_eq!(desk.news(), [1, 1, 1, 1]);
     desk.names.replace("one GPU".into());
-    for odd in [known.replace(version, "phi 0.0.1"), known.replace(":1.0", ":-1.0"), known.replace(":1.0", ":\"1\""), "{]".into()] {
+    for odd in [
+        known.replace(version, "phi 0.0.1"),
+        known.replace(":1.0", ":-1.0"),
+        known.replace(":1.0", ":\"1\""),
+        "{]".into(),
+    ] {
         desk.known.replace(odd.clone());
         auto(Bits::Four);
         assert_eq!(desk.news(), [1, 1, 1, 1], "{odd}");
@@ -199,7 +226,11 @@ fn what_is_known_is_not_measured_again() {
     assert_eq!(desk.news(), [1, 1, 1, 1]);
     for (wanted, loaded) in [(Wanted::Gpu, 1), (Wanted::Cpu, 0)] {
         let model = load(&desk, cpu, wanted, Bits::Four);
-        assert_eq!((model.describe().unwrap().measured, desk.news()), (None, [loaded, loaded, 0, 0]), "who says {wanted:?} means it");
+        assert_eq!(
+            (model.describe().unwrap().measured, desk.news()),
+            (None, [loaded, loaded, 0, 0]),
+            "who says {wanted:?} means it"
+        );
     }
 }
 
@@ -209,7 +240,10 @@ fn a_cpu_that_cannot_be_tried_leaves_the_gpu() {
     for flaw in [&desk.cpu_fails, &desk.cpu_is_small] {
         flaw.set(true);
         let model = load(&desk, cpu, Wanted::Auto, Bits::Four);
-        assert_eq!((model.describe().unwrap().measured, model.notice(), desk.news()), (None, None, [1, 1, 0, 1]));
+        assert_eq!(
+            (model.describe().unwrap().measured, model.notice(), desk.news()),
+            (None, None, [1, 1, 0, 1])
+        );
         flaw.set(false);
     }
 }
@@ -222,7 +256,10 @@ fn nothing_is_fetched_twice_for_speed() {
     let model = load(&desk, gpu, Wanted::Auto, Bits::Four);
     assert!(model.describe().unwrap().backend.starts_with("GPU"));
     let notice = model.notice().unwrap();
-    assert!(notice.starts_with("The CPU is faster here, and computes from the next load on"), "{notice}");
+    assert!(
+        notice.starts_with("The CPU is faster here, and computes from the next load on"),
+        "{notice}"
+    );
     let model = load(&desk, gpu, Wanted::Auto, Bits::Four);
     assert!(model.describe().unwrap().backend.starts_with("CPU"));
     assert_eq!((model.notice(), desk.news()), (None, [1, 1, 1, 2]));

@@ -1,7 +1,8 @@
-//! Whether what is taken from others may be shipped: under which licences it is, where it comes from, and which holes are known in it.
+//! Whether what is taken from others may be shipped: under which licences it is, where it comes
+//! from, and which holes are known in it.
 //!
-//! Licences and sources are always looked at. Holes are known to a database and a registry, which are not reached from everywhere:
-//! where one is not, that is said, and the rest counts.
+//! Licences and sources are always looked at. Holes are known to a database and a registry, which
+//! are not reached from everywhere: where one is not, that is said, and the rest counts.
 
 use std::process::Command;
 
@@ -27,7 +28,10 @@ pub fn check(place: &Place) -> Result<()> {
     if sh::succeeds(deny(place).args(["fetch", "db"])) {
         sh::show(deny(place).args(["check", "--disable-fetch", "advisories"]))?;
     } else {
-        println!("NOT CHECKED: holes that are known in crates. RustSec's database cannot be reached from here.");
+        println!(
+            "NOT CHECKED: holes that are known in crates. RustSec's database cannot be reached \
+                from here."
+        );
     }
     npm(place)
 }
@@ -39,15 +43,23 @@ fn deny(place: &Place) -> Command {
 /// Of what the app and the package ship; what builds them stays here.
 fn npm(place: &Place) -> Result<()> {
     let mut npm = place.command("npm");
-    let output = npm.args(["audit", "--omit=dev", "--json"]).current_dir(place.root.join("web")).output().context("npm cannot be run")?;
-    let audit: Audit = serde_json::from_slice(&output.stdout).context("npm audit says nothing that can be read")?;
+    let output = npm
+        .args(["audit", "--omit=dev", "--json"])
+        .current_dir(place.root.join("web"))
+        .output()
+        .context("npm cannot be run")?;
+    let audit: Audit = serde_json::from_slice(&output.stdout)
+        .context("npm audit says nothing that can be read")?;
     match audit.vulnerabilities {
         Some(holes) if holes.is_empty() => println!("npm knows no hole in what is shipped."),
         Some(holes) => bail!(
             "npm knows holes in {}: `npm audit --omit=dev` in web/ tells which",
             holes.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         ),
-        None => println!("NOT CHECKED: holes that are known in npm's packages. {}", audit.message.unwrap_or_default()),
+        None => println!(
+            "NOT CHECKED: holes that are known in npm's packages. {}",
+            audit.message.unwrap_or_default()
+        ),
     }
     Ok(())
 }

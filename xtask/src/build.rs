@@ -37,8 +37,9 @@ struct Variant {
     wasm_opt: Vec<String>,
 }
 
-/// What wasm-bindgen asks of a module with threads: a memory that comes from outside and is shared, and the linker's names for what each
-/// thread has of its own. A shared memory must say how far it may grow; other memories grow to 4 GiB without being told.
+/// What wasm-bindgen asks of a module with threads: a memory that comes from outside and is shared,
+/// and the linker's names for what each thread has of its own. A shared memory must say how far it
+/// may grow; other memories grow to 4 GiB without being told.
 const THREADS: [&str; 7] = [
     "--shared-memory",
     "--import-memory",
@@ -55,7 +56,8 @@ pub fn variants(place: &Place) -> Result<Vec<String>> {
 }
 
 fn plan(place: &Place) -> Result<Plan> {
-    let text = fs::read_to_string(place.root.join("wasm-pack.toml")).context("wasm-pack.toml cannot be read")?;
+    let text = fs::read_to_string(place.root.join("wasm-pack.toml"))
+        .context("wasm-pack.toml cannot be read")?;
     toml::from_str(&text).context("wasm-pack.toml")
 }
 
@@ -66,16 +68,24 @@ pub fn all(place: &Place) -> Result<()> {
     site(place)
 }
 
-/// The wasm modules. Those with threads beside those without, whose target directories differ: for most of its time a build keeps one core
-/// busy, no more.
+/// The wasm modules. Those with threads beside those without, whose target directories differ: for
+/// most of its time a build keeps one core busy, no more.
 pub fn modules(place: &Place) -> Result<()> {
     let plan = plan(place)?;
-    let some =
-        |threads| plan.build.iter().filter(move |variant| variant.threads == threads).try_for_each(|variant| module(place, &plan, variant));
+    let some = |threads| {
+        plan.build
+            .iter()
+            .filter(move |variant| variant.threads == threads)
+            .try_for_each(|variant| module(place, &plan, variant))
+    };
     sh::both(|| some(false), || some(true))?;
     for variant in &plan.build {
         let wasm = wasm_of(place, variant);
-        eprintln!("{}: {:.2} MB", wasm.strip_prefix(&place.root).unwrap_or(&wasm).display(), fs::metadata(&wasm)?.len() as f64 / 1e6);
+        eprintln!(
+            "{}: {:.2} MB",
+            wasm.strip_prefix(&place.root).unwrap_or(&wasm).display(),
+            fs::metadata(&wasm)?.len() as f64 / 1e6
+        );
     }
     Ok(())
 }
@@ -92,23 +102,41 @@ pub fn package(place: &Place) -> Result<()> {
     sh::show(place.command("npm").args(["run", "--silent", "pack"]).current_dir(place.web()))
 }
 
-/// web/dist with the module that every browser runs, and with those of the others that are built already. `downloads` goes on meanwhile.
+/// web/dist with the module that every browser runs, and with those of the others that are built
+/// already. `downloads` goes on meanwhile.
 pub fn demo(place: &Place, downloads: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     let plan = plan(place)?;
     let first = plan.build.first().context("wasm-pack.toml lists no build")?;
     setup::for_browsers()?;
     // The tool that comes after the compiler is compiled where that keeps one core busy only.
-    let compiled = || if is_fresh(place, &plan, first) { Ok(()) } else { compile(place, &plan, first).map(drop) };
-    sh::both(|| sh::both(compiled, || setup::wasm_bindgen(place)), || setup::for_site(place).and_then(|()| downloads()))?;
+    let compiled = || {
+        if is_fresh(place, &plan, first) { Ok(()) } else { compile(place, &plan, first).map(drop) }
+    };
+    sh::both(
+        || sh::both(compiled, || setup::wasm_bindgen(place)),
+        || setup::for_site(place).and_then(|()| downloads()),
+    )?;
     module(place, &plan, first)?;
-    let built: Vec<&str> = plan.build.iter().filter(|variant| is_fresh(place, &plan, variant)).map(|variant| &*variant.name).collect();
+    let built: Vec<&str> = plan
+        .build
+        .iter()
+        .filter(|variant| is_fresh(place, &plan, variant))
+        .map(|variant| &*variant.name)
+        .collect();
     if built.len() < plan.build.len() {
         eprintln!(
-            "The page has the modules that are built: {}. `cargo xtask build` builds all, faster ones with threads among them.",
+            "The page has the modules that are built: {}. `cargo xtask build` builds all, faster \
+                ones with threads among them.",
             built.join(", ")
         );
     }
-    sh::run(place.command("npm").args(["run", "--silent", "bundle"]).env("PHI_MODULES", built.join(",")).current_dir(place.web()))
+    sh::run(
+        place
+            .command("npm")
+            .args(["run", "--silent", "bundle"])
+            .env("PHI_MODULES", built.join(","))
+            .current_dir(place.web()),
+    )
 }
 
 /// One wasm module with its JavaScript and types.
@@ -123,16 +151,21 @@ fn module(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     fs::write(&stamp, "").context("the target directory cannot be written")?;
     let start = SystemTime::now();
     let built = compile(place, plan, variant)?;
-    fs::copy(built.with_extension("d"), &files).context("cargo's list of source files cannot be copied")?;
+    fs::copy(built.with_extension("d"), &files)
+        .context("cargo's list of source files cannot be copied")?;
     let mut bindgen = place.command("wasm-bindgen");
-    sh::run(bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built))?;
+    sh::run(
+        bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built),
+    )?;
     imports::rename(&wasm, &out.join("phi_wasm.js"))?;
     let smaller = out.join("optimised.wasm");
     let wasm_opt = place.web().join("node_modules/.bin/wasm-opt");
     sh::run(place.command(wasm_opt).args(&options).arg(&wasm).arg("--output").arg(&smaller))?;
     fs::rename(&smaller, &wasm).context("the optimised module cannot be moved into place")?;
     // What was edited meanwhile may or may not be in the module.
-    let edited = |file: &PathBuf| fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|time| time >= start);
+    let edited = |file: &PathBuf| {
+        fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|time| time >= start)
+    };
     match digest(place, &recipe(plan, variant), &files) {
         Some(made_from) if !sources(&files).unwrap_or_default().iter().any(edited) => {
             fs::write(&stamp, made_from).context("the target directory cannot be written")
@@ -141,15 +174,19 @@ fn module(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     }
 }
 
-/// Whether a module is as its sources are. Cargo keeps one for all variants that share a target directory, so it cannot tell.
+/// Whether a module is as its sources are. Cargo keeps one for all variants that share a target
+/// directory, so it cannot tell.
 fn is_fresh(place: &Place, plan: &Plan, variant: &Variant) -> bool {
     let [files, stamp] = notes(place, variant);
     let made_from = fs::read_to_string(stamp).ok();
-    wasm_of(place, variant).is_file() && made_from.is_some_and(|made_from| digest(place, &recipe(plan, variant), &files) == Some(made_from))
+    wasm_of(place, variant).is_file()
+        && made_from.is_some_and(|made_from| {
+            digest(place, &recipe(plan, variant), &files) == Some(made_from)
+        })
 }
 
-/// Where it is noted which files a module was made from, and the digest of them: beside the modules, since checkouts may share a target
-/// directory.
+/// Where it is noted which files a module was made from, and the digest of them: beside the
+/// modules, since checkouts may share a target directory.
 fn notes(place: &Place, variant: &Variant) -> [PathBuf; 2] {
     ["d", "made-from"].map(|kind| place.root.join(format!("pkg/.{}.{kind}", variant.name)))
 }
@@ -159,7 +196,8 @@ fn recipe(plan: &Plan, variant: &Variant) -> String {
     format!("{variant:?} {:?} {:?} {THREADS:?}", plan.rustflags, plan.wasm_opt)
 }
 
-/// Of all that a variant is made from: the recipe, the compiler, the libraries, and the source files that cargo listed. `None` when one is gone.
+/// Of all that a variant is made from: the recipe, the compiler, the libraries, and the source
+/// files that cargo listed. `None` when one is gone.
 fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
     let mut hasher = Sha256::new();
     hasher.update(recipe);
@@ -174,7 +212,8 @@ fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
     Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The files in cargo's list: `module: file file …`, with a backslash before a space that belongs to a name.
+/// The files in cargo's list: `module: file file …`, with a backslash before a space that belongs
+/// to a name.
 fn sources(list: &Path) -> Option<Vec<PathBuf>> {
     let list = fs::read_to_string(list).ok()?.replace("\\ ", "\0");
     let (_, files) = list.lines().next()?.split_once(": ")?;
@@ -184,14 +223,32 @@ fn sources(list: &Path) -> Option<Vec<PathBuf>> {
 /// What cargo makes of a variant.
 fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
     let mut cargo = place.command("cargo");
-    cargo.args(["rustc", "--profile=browser", "--lib", "--crate-type=cdylib", "--target=wasm32-unknown-unknown"]);
-    let flags = [&plan.rustflags[..], &[format!("-Ctarget-feature={}", variant.target_features)], &unnamed(place)?].concat();
-    cargo.args(["--no-default-features", "--features=gpu,web"]).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    cargo.args([
+        "rustc",
+        "--profile=browser",
+        "--lib",
+        "--crate-type=cdylib",
+        "--target=wasm32-unknown-unknown",
+    ]);
+    let flags = [
+        &plan.rustflags[..],
+        &[format!("-Ctarget-feature={}", variant.target_features)],
+        &unnamed(place)?,
+    ]
+    .concat();
+    cargo
+        .args(["--no-default-features", "--features=gpu,web"])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     let mut target = place.target.clone();
     if variant.threads {
-        // A directory of its own: build scripts that look for RUSTC_BOOTSTRAP would make cargo compile everything anew at each change.
+        // A directory of its own: build scripts that look for RUSTC_BOOTSTRAP would make cargo
+        // compile everything anew at each change.
         target = target.join("threads");
-        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort").arg("--target-dir").arg(&target);
+        cargo
+            .env("RUSTC_BOOTSTRAP", "1")
+            .arg("-Zbuild-std=std,panic_abort")
+            .arg("--target-dir")
+            .arg(&target);
     }
     cargo.arg("--");
     if !variant.own_target_features.is_empty() {
@@ -207,9 +264,14 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
 /// Flags that keep this machine's folders out of the names of source files, which panics tell.
 pub fn unnamed(place: &Place) -> Result<[String; 2]> {
     let sysroot = sh::output(place.command("rustc").args(["--print=sysroot"]))?;
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
     let registry = cargo_home.context("there is no home directory")?.join("registry/src");
-    Ok([format!("--remap-path-prefix={}=rust", sysroot.trim()), format!("--remap-path-prefix={}=crates", registry.display())])
+    Ok([
+        format!("--remap-path-prefix={}=rust", sysroot.trim()),
+        format!("--remap-path-prefix={}=crates", registry.display()),
+    ])
 }
 
 fn wasm_of(place: &Place, variant: &Variant) -> PathBuf {
@@ -218,7 +280,9 @@ fn wasm_of(place: &Place, variant: &Variant) -> PathBuf {
 
 fn size_of_tree(folder: &Path) -> Result<u64> {
     let mut size = 0;
-    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+    for item in
+        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+    {
         let item = item?;
         let about = item.metadata()?;
         size += if about.is_dir() { size_of_tree(&item.path())? } else { about.len() };

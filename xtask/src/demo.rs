@@ -10,7 +10,13 @@ use crate::{build, setup, sh};
 /// Serves until it is ended.
 pub fn serve(place: &Place, port: u16) -> Result<()> {
     build::demo(place, || setup::model::fetch(place))?;
-    sh::show(place.command("node").arg("web/tools/serve.mjs").arg(&place.cache).args(["--port", &port.to_string()]))
+    sh::show(
+        place
+            .command("node")
+            .arg("web/tools/serve.mjs")
+            .arg(&place.cache)
+            .args(["--port", &port.to_string()]),
+    )
 }
 
 /// Prints what the page in headless Chromium answers.

@@ -1,5 +1,6 @@
-//! A target directory that checkouts share: `CARGO_TARGET_DIR` in the cache. Compiled libraries in it serve every checkout; what was compiled
-//! of the project's own code serves only the one that it lies in, and would pile up.
+//! A target directory that checkouts share: `CARGO_TARGET_DIR` in the cache. Compiled libraries in
+//! it serve every checkout; what was compiled of the project's own code serves only the one that it
+//! lies in, and would pile up.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +16,14 @@ const DEPTH: usize = 3;
 /// Folders of a profile.
 const KINDS: [&str; 4] = ["deps", ".fingerprint", "build", "incremental"];
 
-/// Takes everything but libraries out of a target directory in the cache; leaves any other as it is.
+/// Takes everything but libraries out of a target directory in the cache; leaves any other as it
+/// is.
 pub fn keep_only(place: &Place) -> Result<()> {
-    if place.target.starts_with(&place.cache) { sweep(&place.target, DEPTH, &own_targets(place)?) } else { Ok(()) }
+    if place.target.starts_with(&place.cache) {
+        sweep(&place.target, DEPTH, &own_targets(place)?)
+    } else {
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,15 +45,20 @@ struct Target {
 
 /// What cargo makes of this workspace's own code, by the names of packages and their parts.
 fn own_targets(place: &Place) -> Result<Vec<String>> {
-    let metadata = sh::output(place.command("cargo").args(["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
-    let names =
-        metadata.packages.into_iter().flat_map(|Package { name, targets }| targets.into_iter().map(|target| target.name).chain([name]));
+    let metadata =
+        sh::output(place.command("cargo").args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: Metadata =
+        serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
+    let names = metadata.packages.into_iter().flat_map(|Package { name, targets }| {
+        targets.into_iter().map(|target| target.name).chain([name])
+    });
     Ok(names.map(|name| name.replace('-', "_")).collect())
 }
 
 fn sweep(folder: &Path, depth: usize, own: &[String]) -> Result<()> {
-    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+    for item in
+        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+    {
         let path = item?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !path.is_dir() {
@@ -64,10 +75,13 @@ fn sweep(folder: &Path, depth: usize, own: &[String]) -> Result<()> {
 
 /// Removes what cargo named after one of these targets.
 fn remove(folder: &Path, own: &[String]) -> Result<()> {
-    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+    for item in
+        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+    {
         let path = item?.path();
         if is_own(&path.file_name().unwrap_or_default().to_string_lossy(), own) {
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }

@@ -1,4 +1,5 @@
-//! The project's chores: `cargo xtask setup | build | demo | test | release | bench`. Each does the set-up that it needs by itself.
+//! The project's chores: `cargo xtask setup | build | demo | test | release | bench`. Each does the
+//! set-up that it needs by itself.
 
 mod audit;
 mod bench;
@@ -44,9 +45,11 @@ enum Chore {
     },
     /// Runs every check and every test, or those that are named, and tells what they took
     Test(test::Options),
-    /// Writes dist/: the npm package, the app for static hosts, the command for Linux and the WASI module, with licences, checksums and notes
+    /// Writes dist/: the npm package, the app for static hosts, the command for Linux and the WASI
+    /// module, with licences, checksums and notes
     Release,
-    /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime, beside its peers and an earlier commit
+    /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime,
+    /// beside its peers and an earlier commit
     Bench(bench::Options),
 }
 
@@ -65,7 +68,9 @@ fn perform(chore: Chore) -> Result<()> {
     match chore {
         Chore::Setup => setup::everything(&place),
         Chore::Build => build::all(&place),
-        Chore::Demo { ask: Some(question), backend, screenshot, .. } => demo::ask(&place, &question, &backend, screenshot.as_deref()),
+        Chore::Demo { ask: Some(question), backend, screenshot, .. } => {
+            demo::ask(&place, &question, &backend, screenshot.as_deref())
+        }
         Chore::Demo { port, .. } => demo::serve(&place, port),
         Chore::Test(options) => test::all(&place, &options),
         Chore::Release => release::make(&place),

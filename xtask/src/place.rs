@@ -19,7 +19,8 @@ pub struct Place {
     pub root: PathBuf,
     /// Cargo's target directory.
     pub target: PathBuf,
-    /// What outlives a checkout: tools and the demo model. `PHI_WASM_CACHE`, or `~/.cache/phi-wasm`.
+    /// What outlives a checkout: tools and the demo model. `PHI_WASM_CACHE`, or
+    /// `~/.cache/phi-wasm`.
     pub cache: PathBuf,
     /// The wasm-bindgen of Cargo.lock: the command must be of exactly this version.
     pub wasm_bindgen_version: String,
@@ -43,18 +44,30 @@ struct Locked {
 
 impl Place {
     pub fn find() -> Result<Place> {
-        let manifest = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest.parent().context("the xtask folder has no parent")?.to_path_buf();
-        let metadata = sh::output(Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]).current_dir(&root))?;
-        let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
+        let metadata = sh::output(
+            Command::new("cargo")
+                .args(["metadata", "--no-deps", "--format-version=1"])
+                .current_dir(&root),
+        )?;
+        let metadata: Metadata =
+            serde_json::from_str(&metadata).context("cargo metadata gave something unexpected")?;
         let wasm_bindgen_version = locked_version(&root, "wasm-bindgen")?;
         Ok(Place { wasm_bindgen_version, root, target: metadata.target_directory, cache: cache()? })
     }
 
     /// Another checkout, with the same cache and a target directory of its own.
     pub fn elsewhere(&self, root: PathBuf) -> Result<Place> {
-        let wasm_bindgen_version = locked_version(&root, "wasm-bindgen").with_context(|| format!("in {}", root.display()))?;
-        Ok(Place { target: root.join("target"), root, cache: self.cache.clone(), wasm_bindgen_version })
+        let wasm_bindgen_version = locked_version(&root, "wasm-bindgen")
+            .with_context(|| format!("in {}", root.display()))?;
+        Ok(Place {
+            target: root.join("target"),
+            root,
+            cache: self.cache.clone(),
+            wasm_bindgen_version,
+        })
     }
 
     pub fn web(&self) -> PathBuf {
@@ -91,11 +104,15 @@ impl Place {
     /// A command in the root, with our tools before everybody's.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let path = env::var_os("PATH").unwrap_or_default();
-        let ours = [self.wasm_bindgen(), self.wasm_pack()].into_iter().chain(env::split_paths(&path));
+        let ours =
+            [self.wasm_bindgen(), self.wasm_pack()].into_iter().chain(env::split_paths(&path));
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", env::join_paths(ours).unwrap_or(path));
         // Mesa's drivers complain in a line for each device where nobody is logged in.
-        command.env("XDG_RUNTIME_DIR", env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(|| env::temp_dir().into()));
+        command.env(
+            "XDG_RUNTIME_DIR",
+            env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(|| env::temp_dir().into()),
+        );
         command
     }
 
@@ -111,10 +128,15 @@ fn cache() -> Result<PathBuf> {
     let given = env::var_os("PHI_WASM_CACHE").map(PathBuf::from);
     let cache = match given {
         Some(cache) => cache,
-        None => env::home_dir().context("no home directory for the cache: name a folder in PHI_WASM_CACHE")?.join(".cache/phi-wasm"),
+        None => env::home_dir()
+            .context("no home directory for the cache: name a folder in PHI_WASM_CACHE")?
+            .join(".cache/phi-wasm"),
     };
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache folder {}", cache.display()))?;
-    cache.canonicalize().with_context(|| format!("cannot open the cache folder {}", cache.display()))
+    fs::create_dir_all(&cache)
+        .with_context(|| format!("cannot make the cache folder {}", cache.display()))?;
+    cache
+        .canonicalize()
+        .with_context(|| format!("cannot open the cache folder {}", cache.display()))
 }
 
 fn locked_version(root: &Path, name: &str) -> Result<String> {

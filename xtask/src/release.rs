@@ -1,4 +1,5 @@
-//! `dist/`: what people get who have no Rust. It is made beside its place and moved there when it is whole.
+//! `dist/`: what people get who have no Rust. It is made beside its place and moved there when it
+//! is whole.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,10 @@ const WASI: Build = Build {
     file: "phi.wasm",
     readme: include_str!("../release/wasi.md"),
 };
-/// What is in the app's service worker: the bundler writes the licences of the other scripts, and not of that one.
-const SERVICE_WORKER: [&str; 4] = ["workbox-core", "workbox-precaching", "workbox-routing", "workbox-strategies"];
+/// What is in the app's service worker: the bundler writes the licences of the other scripts, and
+/// not of that one.
+const SERVICE_WORKER: [&str; 4] =
+    ["workbox-core", "workbox-precaching", "workbox-routing", "workbox-strategies"];
 const NOTES: &str = include_str!("../release/notes.md");
 
 /// Builds everything and writes dist/.
@@ -66,7 +69,11 @@ pub fn test(place: &Place) -> Result<()> {
     write(place)?;
     let mut node = place.command("node");
     node.args(["--test", "--test-reporter=spec", "tests/release/release.test.mjs"]);
-    sh::show(node.env("PHI_DIST", place.root.join("dist")).env("PHI_SMOLLM2", place.model()).env("PHI_NGINX", nginx))
+    sh::show(
+        node.env("PHI_DIST", place.root.join("dist"))
+            .env("PHI_SMOLLM2", place.model())
+            .env("PHI_NGINX", nginx),
+    )
 }
 
 fn write(place: &Place) -> Result<()> {
@@ -101,7 +108,14 @@ impl Fill<'_> {
     fn app(&self) -> Result<()> {
         let app = self.new.join("app");
         let mut vite = self.place.command(self.place.web().join("node_modules/.bin/vite"));
-        vite.args(["build", "--config=app/vite.config.ts", "--mode=release", "--logLevel=warn", "--outDir"]).arg(&app);
+        vite.args([
+            "build",
+            "--config=app/vite.config.ts",
+            "--mode=release",
+            "--logLevel=warn",
+            "--outDir",
+        ])
+        .arg(&app);
         sh::run(vite.current_dir(self.place.web()))?;
         self.licences(&app, "wasm32-unknown-unknown", "gpu,web", &SERVICE_WORKER)?;
         sh::run(self.place.command("node").arg("web/tools/host-files.mjs").arg(&app))?;
@@ -112,7 +126,8 @@ impl Fill<'_> {
     /// The tarball of the npm package.
     fn package(&self) -> Result<()> {
         let name = format!("phi-wasm-{}.tgz", self.version);
-        fs::copy(self.place.root.join("pkg").join(&name), self.new.join(&name)).with_context(|| format!("pkg/{name} cannot be copied"))?;
+        fs::copy(self.place.root.join("pkg").join(&name), self.new.join(&name))
+            .with_context(|| format!("pkg/{name} cannot be copied"))?;
         Ok(())
     }
 
@@ -122,22 +137,39 @@ impl Fill<'_> {
         let name = format!("phi-{}-{kind}", self.version);
         let folder = self.new.join(&name);
         fs::create_dir(&folder)?;
-        fs::copy(&program, folder.join(build.file)).with_context(|| format!("{} cannot be copied", program.display()))?;
+        fs::copy(&program, folder.join(build.file))
+            .with_context(|| format!("{} cannot be copied", program.display()))?;
         self.text(&format!("{name}/README.md"), build.readme)?;
         self.licences(&folder, build.target, build.features, &[])?;
         self.archive(&name, &[&name], "--remove-files")
     }
 
-    fn licences(&self, folder: &Path, target: &str, features: &str, modules: &[&str]) -> Result<()> {
-        sh::run(self.place.command("node").arg("web/tools/licences.mjs").arg(folder).args([target, features]).args(modules))
+    fn licences(
+        &self,
+        folder: &Path,
+        target: &str,
+        features: &str,
+        modules: &[&str],
+    ) -> Result<()> {
+        sh::run(
+            self.place
+                .command("node")
+                .arg("web/tools/licences.mjs")
+                .arg(folder)
+                .args([target, features])
+                .args(modules),
+        )
     }
 
     fn text(&self, file: &str, template: &str) -> Result<()> {
-        let text = template.replace("{version}", self.version).replace("{glibc}", &format!("{}.{}", GLIBC.0, GLIBC.1));
+        let text = template
+            .replace("{version}", self.version)
+            .replace("{glibc}", &format!("{}.{}", GLIBC.0, GLIBC.1));
         fs::write(self.new.join(file), text).with_context(|| format!("{file} cannot be written"))
     }
 
-    /// The same bytes for the same files, whoever packs them and when: npm dates what it packs so, too.
+    /// The same bytes for the same files, whoever packs them and when: npm dates what it packs so,
+    /// too.
     fn archive(&self, name: &str, files: &[&str], option: &str) -> Result<()> {
         let mut tar = Command::new("tar");
         tar.args([
@@ -149,7 +181,13 @@ impl Fill<'_> {
             "--mtime=1985-10-26 08:15:00Z",
             option,
         ]);
-        tar.args(["--use-compress-program=gzip -9n", "--create", "--file", &format!("{name}.tar.gz")]).args(files);
+        tar.args([
+            "--use-compress-program=gzip -9n",
+            "--create",
+            "--file",
+            &format!("{name}.tar.gz"),
+        ])
+        .args(files);
         sh::run(tar.current_dir(self.new))
     }
 }
@@ -163,12 +201,22 @@ fn compile(place: &Place, build: &Build) -> Result<PathBuf> {
     cargo.arg(if build.glibc.is_some() { "zigbuild" } else { "build" });
     cargo.args(["--release", "--locked", "--bin=phi", "--no-default-features"]);
     cargo.args([format!("--features={}", build.features), format!("--target={target}")]);
-    let rustflags = build.rustflags.iter().map(ToString::to_string).chain(build::unnamed(place)?).collect::<Vec<_>>();
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags.join("\x1f")).env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    let rustflags = build
+        .rustflags
+        .iter()
+        .map(ToString::to_string)
+        .chain(build::unnamed(place)?)
+        .collect::<Vec<_>>();
+    cargo
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags.join("\x1f"))
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
     sh::run(&mut cargo)?;
     let program = place.target.join(build.target).join("release").join(build.file);
     if let Some(oldest) = build.glibc {
-        check_glibc(&fs::read(&program).with_context(|| format!("{} cannot be read", program.display()))?, oldest)?;
+        check_glibc(
+            &fs::read(&program).with_context(|| format!("{} cannot be read", program.display()))?,
+            oldest,
+        )?;
     }
     Ok(program)
 }
@@ -179,9 +227,12 @@ fn zigbuild(place: &Place) -> Command {
     command
 }
 
-/// Fails where a program needs a newer glibc. The versions of symbols that it asks for stand in it as texts.
+/// Fails where a program needs a newer glibc. The versions of symbols that it asks for stand in it
+/// as texts.
 fn check_glibc(program: &[u8], oldest: (u32, u32)) -> Result<()> {
-    let texts = program.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()?.strip_prefix("GLIBC_"));
+    let texts = program
+        .split(|byte| *byte == 0)
+        .filter_map(|text| std::str::from_utf8(text).ok()?.strip_prefix("GLIBC_"));
     let versions = texts.filter_map(|version| {
         let (major, minor) = version.split_once('.')?;
         Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
@@ -199,7 +250,8 @@ fn check_glibc(program: &[u8], oldest: (u32, u32)) -> Result<()> {
 }
 
 fn version(place: &Place) -> Result<String> {
-    let text = fs::read_to_string(place.root.join("Cargo.toml")).context("Cargo.toml cannot be read")?;
+    let text =
+        fs::read_to_string(place.root.join("Cargo.toml")).context("Cargo.toml cannot be read")?;
     let manifest: toml::Table = toml::from_str(&text).context("Cargo.toml")?;
     let version = manifest.get("package").and_then(|package| package.get("version")?.as_str());
     Ok(version.context("Cargo.toml names no version")?.to_owned())
@@ -207,12 +259,13 @@ fn version(place: &Place) -> Result<String> {
 
 /// What CHANGELOG.md says of a version, or of what comes next where that has no section yet.
 fn news(place: &Place, version: &str) -> Result<String> {
-    let text =
-        fs::read_to_string(place.root.join("CHANGELOG.md")).context("CHANGELOG.md cannot be read: a release's notes are taken from it")?;
+    let text = fs::read_to_string(place.root.join("CHANGELOG.md"))
+        .context("CHANGELOG.md cannot be read: a release's notes are taken from it")?;
     for name in [version, "Unreleased"] {
         let mut sections = text.split("\n## ");
-        if let Some((_, news)) =
-            sections.find(|section| section.starts_with(&format!("[{name}]"))).and_then(|section| section.split_once('\n'))
+        if let Some((_, news)) = sections
+            .find(|section| section.starts_with(&format!("[{name}]")))
+            .and_then(|section| section.split_once('\n'))
         {
             // Below the last one are the addresses of all versions.
             return Ok(news.split("\n[").next().unwrap_or(news).trim().to_owned());
@@ -236,7 +289,9 @@ fn checksums(folder: &Path) -> Result<String> {
 }
 
 fn list(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
-    for item in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+    for item in
+        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+    {
         let path = item?.path();
         if path.is_dir() { list(&path, into)? } else { into.push(path) }
     }
@@ -245,7 +300,8 @@ fn list(folder: &Path, into: &mut Vec<PathBuf>) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("{} cannot be removed", folder.display()))?;
     }
     Ok(())
 }
@@ -265,7 +321,12 @@ mod tests {
             (b"a program that is linked statically", false),
         ];
         for (program, passes) in rows {
-            assert_eq!(check_glibc(program, (2, 28)).is_ok(), passes, "{}", String::from_utf8_lossy(program));
+            assert_eq!(
+                check_glibc(program, (2, 28)).is_ok(),
+                passes,
+                "{}",
+                String::from_utf8_lossy(program)
+            );
         }
     }
 }

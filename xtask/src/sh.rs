@@ -9,8 +9,12 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-/// Does one thing beside another, both to their end: each leaves a core idle for long. An error is the first one's, if both fail.
-pub fn both(one: impl FnOnce() -> Result<()>, other: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+/// Does one thing beside another, both to their end: each leaves a core idle for long. An error is
+/// the first one's, if both fail.
+pub fn both(
+    one: impl FnOnce() -> Result<()>,
+    other: impl FnOnce() -> Result<()> + Send,
+) -> Result<()> {
     thread::scope(|scope| {
         let other = scope.spawn(other);
         let outcome = one();
@@ -27,7 +31,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn show(command: &mut Command) -> Result<()> {
     let line = line(command);
     eprintln!("$ {line}");
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{line}`"))?;
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -37,11 +42,17 @@ pub fn show(command: &mut Command) -> Result<()> {
 /// What a command prints on stdout; an error holds what it prints on stderr.
 pub fn output(command: &mut Command) -> Result<String> {
     let line = line(command);
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
     if !output.status.success() {
-        bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "`{line}` failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed something that is no text"))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{line}` printed something that is no text"))
 }
 
 /// Whether a command runs and succeeds, in silence.
@@ -53,7 +64,10 @@ pub fn succeeds(command: &mut Command) -> bool {
 pub fn find(programs: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    programs.iter().flat_map(|program| folders.iter().map(move |folder| folder.join(program))).find(|file| file.is_file())
+    programs
+        .iter()
+        .flat_map(|program| folders.iter().map(move |folder| folder.join(program)))
+        .find(|file| file.is_file())
 }
 
 fn line(command: &Command) -> String {

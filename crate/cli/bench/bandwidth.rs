@@ -1,4 +1,5 @@
-//! How fast this machine reads memory: the ceiling of decoding, which reads every weight for every token.
+//! How fast this machine reads memory: the ceiling of decoding, which reads every weight for every
+//! token.
 
 use std::hint::black_box;
 use std::thread;
@@ -18,7 +19,9 @@ pub fn measure(threads: usize) -> f64 {
         let start = Instant::now();
         match shares[..] {
             [all] => drop(black_box(sum(all))),
-            _ => thread::scope(|scope| shares.iter().for_each(|share| drop(scope.spawn(|| black_box(sum(share)))))),
+            _ => thread::scope(|scope| {
+                shares.iter().for_each(|share| drop(scope.spawn(|| black_box(sum(share)))))
+            }),
         }
         BYTES as f64 / start.elapsed().as_secs_f64()
     };

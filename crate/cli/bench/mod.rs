@@ -34,7 +34,8 @@ pub struct Bench {
     /// Tokens to generate.
     #[arg(long = "gen", value_name = "N", default_value_t = 48, allow_hyphen_values = true, value_parser = parse_count)]
     generate: usize,
-    /// Time each kernel of the GPU, which makes the whole slower, and hold it against what the device does at best.
+    /// Time each kernel of the GPU, which makes the whole slower, and hold it against what the
+    /// device does at best.
     #[arg(long)]
     profile: bool,
     /// Print the figures as one line of JSON; a profile's table then goes to stderr.
@@ -58,7 +59,10 @@ struct What {
 
 fn parse_shape(name: &str) -> std::result::Result<Shape, String> {
     let known = Shape::ALL.map(|shape| shape.name).join(", ");
-    Shape::ALL.into_iter().find(|shape| shape.name == name).ok_or_else(|| format!("there are {known}"))
+    Shape::ALL
+        .into_iter()
+        .find(|shape| shape.name == name)
+        .ok_or_else(|| format!("there are {known}"))
 }
 
 impl Bench {
@@ -66,7 +70,10 @@ impl Bench {
     pub async fn run(self) -> Result<()> {
         let compute = ComputeArgs { profile: self.profile, ..self.compute.clone() };
         if compute.profile && compute.backend != Choice::Gpu {
-            return Err(Error::new(Code::BadOption, "--profile times the kernels of the GPU; add --backend gpu"));
+            return Err(Error::new(
+                Code::BadOption,
+                "--profile times the kernels of the GPU; add --backend gpu",
+            ));
         }
         let model = match (&self.what.model, &self.what.shape) {
             (_, Some(shape)) => synthetic::ensure(shape, self.cache.as_deref())?,
@@ -115,7 +122,8 @@ impl Task for Timing {
         let options = EngineOptions { format: load.format, ctx_len: load.ctx_len, kv: load.kv };
         let bar = progress::bytes("loading");
         bar.set_length(checkpoint.weight_bytes());
-        let mut engine = Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
+        let mut engine =
+            Engine::load(&checkpoint, backend, &options, &mut |bytes| bar.inc(bytes)).await?;
         bar.finish_and_clear();
         cache::keep_tuned(&engine);
         drop(checkpoint);
@@ -126,8 +134,11 @@ impl Task for Timing {
         let threads = threads(args.compute.threads);
         let file = args.model.file_stem().unwrap_or_default().to_string_lossy();
         let (on_cpu, variant) = described(&figures.device);
-        let read_bandwidth =
-            if on_cpu { Some(bandwidth::measure(threads)) } else { figures.profile.as_ref().map(|profile| profile.peaks.bandwidth) };
+        let read_bandwidth = if on_cpu {
+            Some(bandwidth::measure(threads))
+        } else {
+            figures.profile.as_ref().map(|profile| profile.peaks.bandwidth)
+        };
         let record = Record {
             engine: "phi-wasm",
             version: env!("CARGO_PKG_VERSION"),
@@ -137,7 +148,8 @@ impl Task for Timing {
             threads,
             model: what.shape.as_ref().map_or(&file, |shape| shape.name),
             file: &args.model,
-            bandwidth_share: read_bandwidth.map(|most| figures.decode_tps * figures.bytes_per_token as f64 / most),
+            bandwidth_share: read_bandwidth
+                .map(|most| figures.decode_tps * figures.bytes_per_token as f64 / most),
             load_ms,
             read_bandwidth,
             figures: &figures,
@@ -156,11 +168,16 @@ impl Task for Timing {
 
 /// What `--threads` means here.
 fn threads(asked: usize) -> usize {
-    let all = if cfg!(target_family = "wasm") { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let all = if cfg!(target_family = "wasm") {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    };
     if asked == 0 { all } else { asked }
 }
 
-/// Whether the CPU computed, and with which instructions: `CPU, AVX2, 2 threads`. A GPU is its own variant.
+/// Whether the CPU computed, and with which instructions: `CPU, AVX2, 2 threads`. A GPU is its own
+/// variant.
 fn described(device: &str) -> (bool, String) {
     match device.strip_prefix("CPU, ").and_then(|rest| rest.split(',').next()) {
         Some(instructions) => (true, instructions.to_lowercase()),
@@ -170,11 +187,17 @@ fn described(device: &str) -> (bool, String) {
 
 /// What runs us. A WASI module cannot know, but whoever starts it can say.
 fn host() -> String {
-    if cfg!(target_os = "wasi") { std::env::var("PHI_HOST").unwrap_or_else(|_| "wasi".to_owned()) } else { "native".to_owned() }
+    if cfg!(target_os = "wasi") {
+        std::env::var("PHI_HOST").unwrap_or_else(|_| "wasi".to_owned())
+    } else {
+        "native".to_owned()
+    }
 }
 
 fn of_the_bandwidth(record: &Record<'_>) -> String {
-    let (Some(share), Some(most)) = (record.bandwidth_share, record.read_bandwidth) else { return String::new() };
+    let (Some(share), Some(most)) = (record.bandwidth_share, record.read_bandwidth) else {
+        return String::new();
+    };
     let reader = match (record.backend, record.threads) {
         ("gpu", _) => "the GPU reads".to_owned(),
         (_, 1) => "this machine reads with 1 thread".to_owned(),
@@ -185,11 +208,20 @@ fn of_the_bandwidth(record: &Record<'_>) -> String {
 
 fn print(record: &Record<'_>) -> Result<()> {
     let figures = record.figures;
-    let (read, generated) = (HumanCount(figures.prompt_tokens as u64), HumanCount(figures.generated_tokens as u64));
-    let peak = figures.peak_bytes.map_or("unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
+    let (read, generated) =
+        (HumanCount(figures.prompt_tokens as u64), HumanCount(figures.generated_tokens as u64));
+    let peak =
+        figures.peak_bytes.map_or("unknown".to_owned(), |bytes| HumanBytes(bytes).to_string());
     output::line(format_args!("{} on {} ({})", record.model, figures.device, record.host))?;
     output::line(format_args!("prefill  {:8.2} tok/s over {read} tokens", figures.prefill_tps))?;
-    output::line(format_args!("decode   {:8.2} tok/s over {generated} tokens", figures.decode_tps))?;
-    output::line(format_args!("reads    {} a token{}", HumanBytes(figures.bytes_per_token), of_the_bandwidth(record)))?;
+    output::line(format_args!(
+        "decode   {:8.2} tok/s over {generated} tokens",
+        figures.decode_tps
+    ))?;
+    output::line(format_args!(
+        "reads    {} a token{}",
+        HumanBytes(figures.bytes_per_token),
+        of_the_bandwidth(record)
+    ))?;
     output::line(format_args!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3))
 }

@@ -1,8 +1,9 @@
 //! Dots of whole numbers: codes of 4 or 8 bits times activations of 15 bits, exactly.
 //!
-//! A line of nibbles holds 8 columns of four rows, and a line of bytes 4 (see [`crate::layout`]). A [`Dots`] multiplies one line
-//! of nibbles or two of bytes with the activations of these columns, which are the same for all rows. The sums of a group are whole
-//! numbers below 2²⁴, however they are grouped, so that every implementation gives the same.
+//! A line of nibbles holds 8 columns of four rows, and a line of bytes 4 (see [`crate::layout`]). A
+//! [`Dots`] multiplies one line of nibbles or two of bytes with the activations of these columns,
+//! which are the same for all rows. The sums of a group are whole numbers below 2²⁴, however they
+//! are grouped, so that every implementation gives the same.
 
 pub mod portable;
 
@@ -11,7 +12,8 @@ pub mod neon;
 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
 pub mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[cfg_attr(target_feature = "relaxed-simd", allow(dead_code))] // Of it, relaxed SIMD takes only the dots of bytes.
+#[cfg_attr(target_feature = "relaxed-simd", allow(dead_code))]
+// Of it, relaxed SIMD takes only the dots of bytes.
 pub mod simd128;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
@@ -21,13 +23,15 @@ mod tests;
 
 use super::lanes::Lanes;
 
-/// The largest magnitude of an activation: 127 in the upper byte, and nothing in the seven bits below.
+/// The largest magnitude of an activation: 127 in the upper byte, and nothing in the seven bits
+/// below.
 pub const LARGEST: i16 = 127 << 7;
 
 /// Exact products of codes and whole-numbered activations.
 ///
 /// # Safety
-/// Of every method: the CPU has the instructions, and pointers lead to two times four columns' activations.
+/// Of every method: the CPU has the instructions, and pointers lead to two times four columns'
+/// activations.
 pub trait Dots: Copy {
     /// The vectors that lines are loaded as and that sums end in.
     type Lanes: Lanes;
@@ -41,11 +45,17 @@ pub trait Dots: Copy {
 
     /// Nothing yet.
     unsafe fn none() -> Self::Sums;
-    /// `sums` and the products of a line's low nibbles with the first four of the spread activations, of its high ones with the others.
-    unsafe fn dot(sums: Self::Sums, line: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::Sums;
+    /// `sums` and the products of a line's low nibbles with the first four of the spread
+    /// activations, of its high ones with the others.
+    unsafe fn dot(sums: Self::Sums, line: <Self::Lanes as Lanes>::Bits, x: *const u8)
+    -> Self::Sums;
     /// The same where each quad is another line, with its own activations: the next 16 bytes.
     #[inline(always)]
-    unsafe fn dot_lines(sums: Self::Sums, lines: <Self::Lanes as Lanes>::Bits, x: *const u8) -> Self::Sums {
+    unsafe fn dot_lines(
+        sums: Self::Sums,
+        lines: <Self::Lanes as Lanes>::Bits,
+        x: *const u8,
+    ) -> Self::Sums {
         // SAFETY: the caller's. A vector of one quad has one line.
         unsafe { Self::dot(sums, lines, x) }
     }
@@ -54,11 +64,20 @@ pub trait Dots: Copy {
 
     /// Nothing yet.
     unsafe fn no_bytes() -> Self::ByteSums;
-    /// `sums` and the products of two lines of signed bytes with four activations each, as they are.
-    unsafe fn dot_bytes(sums: Self::ByteSums, lines: [<Self::Lanes as Lanes>::Bits; 2], x: *const u8) -> Self::ByteSums;
+    /// `sums` and the products of two lines of signed bytes with four activations each, as they
+    /// are.
+    unsafe fn dot_bytes(
+        sums: Self::ByteSums,
+        lines: [<Self::Lanes as Lanes>::Bits; 2],
+        x: *const u8,
+    ) -> Self::ByteSums;
     /// The same where each quad is another line, with its own activations: the next 16 bytes.
     #[inline(always)]
-    unsafe fn dot_lines_of_bytes(sums: Self::ByteSums, lines: [<Self::Lanes as Lanes>::Bits; 2], x: *const u8) -> Self::ByteSums {
+    unsafe fn dot_lines_of_bytes(
+        sums: Self::ByteSums,
+        lines: [<Self::Lanes as Lanes>::Bits; 2],
+        x: *const u8,
+    ) -> Self::ByteSums {
         // SAFETY: the caller's. A vector of one quad has one line.
         unsafe { Self::dot_bytes(sums, lines, x) }
     }
@@ -66,14 +85,18 @@ pub trait Dots: Copy {
     unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
 }
 
-/// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper + lower`.
+/// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper +
+/// lower`.
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))] // Their vectors multiply 16 bits.
 fn in_bytes(four: [i16; 4]) -> [u8; 8] {
     let upper = four.map(|x| (x + 64) >> 7);
-    std::array::from_fn(|i| if i < 4 { upper[i] as u8 } else { (four[i - 4] - 128 * upper[i - 4]) as u8 })
+    std::array::from_fn(|i| {
+        if i < 4 { upper[i] as u8 } else { (four[i - 4] - 128 * upper[i - 4]) as u8 }
+    })
 }
 
-/// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come apart.
+/// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come
+/// apart.
 #[cfg_attr(any(target_arch = "x86_64", target_feature = "relaxed-simd"), allow(dead_code))] // Their vectors multiply bytes.
 fn even_and_odd([a, b, c, d]: [i16; 4]) -> [u8; 8] {
     bytemuck::cast([a, c, b, d])

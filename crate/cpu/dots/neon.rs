@@ -10,11 +10,14 @@ use crate::cpu::lanes::neon::Neon;
 #[derive(Clone, Copy)]
 pub struct NeonDots;
 
-/// `sums` and the products of 16-bit numbers: two sums for each of the upper two rows, two for each of the others.
+/// `sums` and the products of 16-bit numbers: two sums for each of the upper two rows, two for each
+/// of the others.
 #[inline(always)]
 unsafe fn products(sums: [int32x4_t; 2], rows: int16x8_t, x: int16x8_t) -> [int32x4_t; 2] {
     // SAFETY: the caller's.
-    unsafe { [vmlal_s16(sums[0], vget_low_s16(rows), vget_low_s16(x)), vmlal_high_s16(sums[1], rows, x)] }
+    unsafe {
+        [vmlal_s16(sums[0], vget_low_s16(rows), vget_low_s16(x)), vmlal_high_s16(sums[1], rows, x)]
+    }
 }
 
 impl Dots for NeonDots {
@@ -43,7 +46,8 @@ impl Dots for NeonDots {
             let add = |sums: [int32x4_t; 2], line, x: *const u8| {
                 let (bytes, x) = (vreinterpretq_s8_u32(line), vreinterpretq_s16_s64(vdupq_n_s64(x.cast::<i64>().read_unaligned())));
                 let (upper, lower) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
-                // A row's four products lie together: neighbours are added twice over, here and in the end.
+                // A row's four products lie together: neighbours are added twice over, here and in
+                // the end.
                 let dot = |sums, rows: int16x8_t| vaddq_s32(sums, vpaddq_s32(vmull_s16(vget_low_s16(rows), vget_low_s16(x)), vmull_high_s16(rows, x)));
                 [dot(sums[0], upper), dot(sums[1], lower)]
             };

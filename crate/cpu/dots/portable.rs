@@ -10,7 +10,9 @@ pub struct PortableDots;
 
 /// Four rows' products with four activations.
 fn products<T: Copy + Into<i32>>(sums: [i32; 4], rows: [[T; 4]; 4], x: [i16; 4]) -> [i32; 4] {
-    std::array::from_fn(|row| sums[row] + (0..4).map(|i| rows[row][i].into() * i32::from(x[i])).sum::<i32>())
+    std::array::from_fn(|row| {
+        sums[row] + (0..4).map(|i| rows[row][i].into() * i32::from(x[i])).sum::<i32>()
+    })
 }
 
 fn floats(sums: [i32; 4]) -> Portable {

@@ -1,7 +1,8 @@
-//! WebAssembly's relaxed SIMD: products of bytes. Nibbles fit the seven bits that make its dots exact on every CPU.
+//! WebAssembly's relaxed SIMD: products of bytes. Nibbles fit the seven bits that make its dots
+//! exact on every CPU.
 //!
-//! There are two of them. Phones and newer PCs multiply and add up four bytes in one instruction; where that takes three, sums of two
-//! products in 16 bits are the shorter way.
+//! There are two of them. Phones and newer PCs multiply and add up four bytes in one instruction;
+//! where that takes three, sums of two products in 16 bits are the shorter way.
 
 use std::arch::wasm32::*;
 
@@ -10,8 +11,8 @@ use super::simd128::{self, ByteSums, word};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::simd128::Simd128;
 
-/// Whether this CPU has dots of four bytes. Without them an x86 takes two steps, and the first one's sums of 255 * 127 * 2, which are
-/// beyond the seven bits, show that they are cut to 16 bits.
+/// Whether this CPU has dots of four bytes. Without them an x86 takes two steps, and the first
+/// one's sums of 255 * 127 * 2, which are beyond the seven bits, show that they are cut to 16 bits.
 pub fn fours_are_native() -> bool {
     let dots = i32x4_relaxed_dot_i8x16_i7x16_add(i8x16_splat(127), i8x16_splat(-1), i32x4_splat(0));
     i32x4_extract_lane::<0>(dots) != 2 * i32::from(i16::MAX)
@@ -62,7 +63,8 @@ pub struct Pairs;
 
 impl Dots for Pairs {
     type Lanes = Simd128;
-    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
+    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each
+    /// row, at most 8 * 2 * 15 * 127.
     type Sums = [v128; 2];
     type ByteSums = ByteSums;
 

@@ -10,14 +10,15 @@ use crate::cpu::lanes::simd128::Simd128;
 #[derive(Clone, Copy)]
 pub struct Simd128Dots;
 
-/// Sums of products with nibbles: of those at the bottom of their words, of those four bits up, which count 16 times as much, and of those
-/// eight bits up.
+/// Sums of products with nibbles: of those at the bottom of their words, of those four bits up,
+/// which count 16 times as much, and of those eight bits up.
 pub type Sums = [v128; 3];
 
 /// Sums of a line of bytes: two for each of the upper two rows, two for each of the others.
 pub type ByteSums = [v128; 2];
 
-/// The word `I` everywhere. Engines keep one vector of four words more readily than four vectors of one.
+/// The word `I` everywhere. Engines keep one vector of four words more readily than four vectors of
+/// one.
 #[inline(always)]
 pub fn word<const I: usize>(x: v128) -> v128 {
     i32x4_shuffle::<I, I, I, I>(x, x)
@@ -28,12 +29,19 @@ pub fn word<const I: usize>(x: v128) -> v128 {
 pub unsafe fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums {
     // SAFETY: the caller's.
     let x = unsafe { v128_load(x.cast()) };
-    add_bytes(add_bytes(sums, lines[0], i64x2_shuffle::<0, 0>(x, x)), lines[1], i64x2_shuffle::<1, 1>(x, x))
+    add_bytes(
+        add_bytes(sums, lines[0], i64x2_shuffle::<0, 0>(x, x)),
+        lines[1],
+        i64x2_shuffle::<1, 1>(x, x),
+    )
 }
 
 #[inline(always)]
 fn add_bytes(sums: ByteSums, line: v128, x: v128) -> ByteSums {
-    let products = [i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x), i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x)];
+    let products = [
+        i32x4_dot_i16x8(i16x8_extend_low_i8x16(line), x),
+        i32x4_dot_i16x8(i16x8_extend_high_i8x16(line), x),
+    ];
     [i32x4_add(sums[0], products[0]), i32x4_add(sums[1], products[1])]
 }
 
@@ -63,7 +71,8 @@ impl Dots for Simd128Dots {
             let odd = i32x4_dot_i16x8(u16x8_shr(line, 12), word::<3>(x));
             [i32x4_add(i32x4_add(sums[0], low), i32x4_add(even, odd)), sums[1], sums[2]]
         };
-        // For one token nothing shares the work of shifting nibbles down: two of four stay where they are, and their sums are shifted.
+        // For one token nothing shares the work of shifting nibbles down: two of four stay where
+        // they are, and their sums are shifted.
         fn dot_lines(sums: Sums, line: v128, x: *const u8) -> Sums = {
             let x = v128_load(x.cast());
             let bottom = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x000f)), word::<0>(x));

@@ -19,7 +19,10 @@ macro_rules! on_all {
 mod arch {
     macro_rules! on_all {
         ($test:ident) => {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+            {
                 $test::<$crate::cpu::dots::x86::Avx2Dots>();
             }
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
@@ -30,7 +33,11 @@ mod arch {
     pub(super) use on_all;
 }
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+#[cfg(all(
+    target_arch = "wasm32",
+    target_feature = "simd128",
+    not(target_feature = "relaxed-simd")
+))]
 mod arch {
     macro_rules! on_all {
         ($test:ident) => {
@@ -62,7 +69,11 @@ mod arch {
     pub(super) use on_all;
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+)))]
 mod arch {
     macro_rules! on_all {
         ($test:ident) => {};
@@ -84,21 +95,38 @@ unsafe fn dots<D: Dots>() {
         noise >> 16
     };
     for round in 0..100 {
-        let lines: Vec<Vec<u8>> =
-            (0..8).map(|_| (0..4 * D::Lanes::WIDTH).map(|_| if round < 2 { 0xff } else { next() as u8 }).collect()).collect();
+        let lines: Vec<Vec<u8>> = (0..8)
+            .map(|_| {
+                (0..4 * D::Lanes::WIDTH)
+                    .map(|_| if round < 2 { 0xff } else { next() as u8 })
+                    .collect()
+            })
+            .collect();
         let mut number = || (next() % (2 * LARGEST as u32 + 1)) as i16 - LARGEST;
-        let x: Vec<[i16; 4]> =
-            (0..8).map(|_| std::array::from_fn(|_| [LARGEST, -LARGEST].get(round).copied().unwrap_or_else(&mut number))).collect();
+        let x: Vec<[i16; 4]> = (0..8)
+            .map(|_| {
+                std::array::from_fn(|_| {
+                    [LARGEST, -LARGEST].get(round).copied().unwrap_or_else(&mut number)
+                })
+            })
+            .collect();
         let expected = |code: &dyn Fn(u8) -> i32| -> Vec<f32> {
             let product = |row: usize| {
-                (0..8).flat_map(|l| (0..4).map(move |i| (l, i))).map(|(l, i)| code(lines[l][4 * row + i]) * i32::from(x[l][i])).sum::<i32>()
+                (0..8)
+                    .flat_map(|l| (0..4).map(move |i| (l, i)))
+                    .map(|(l, i)| code(lines[l][4 * row + i]) * i32::from(x[l][i]))
+                    .sum::<i32>()
             };
             (0..D::Lanes::WIDTH).map(|row| product(row) as f32).collect()
         };
         unsafe {
-            let (mut low, mut high, mut both, mut bytes) = (D::none(), D::none(), D::none(), D::no_bytes());
+            let (mut low, mut high, mut both, mut bytes) =
+                (D::none(), D::none(), D::none(), D::no_bytes());
             for (pair, x) in lines.chunks_exact(2).zip(x.chunks_exact(2)) {
-                let bits = [D::Lanes::load_quads(pair[0].as_ptr(), 16), D::Lanes::load_quads(pair[1].as_ptr(), 16)];
+                let bits = [
+                    D::Lanes::load_quads(pair[0].as_ptr(), 16),
+                    D::Lanes::load_quads(pair[1].as_ptr(), 16),
+                ];
                 for (bits, &x) in bits.into_iter().zip(x) {
                     let (x, nothing) = (D::spread(x), D::spread([0; 4]));
                     low = D::dot(low, bits, [x, nothing].as_ptr().cast());
@@ -114,9 +142,16 @@ unsafe fn dots<D: Dots>() {
                 (byte & 15) * i32::from(x[pair][i]) + (byte >> 4) * i32::from(x[pair + 1][i])
             };
             let of_row = |row| {
-                (0..8).step_by(2).flat_map(|pair| (0..4).map(move |i| (pair, i))).map(|(pair, i)| halves(row, pair, i)).sum::<i32>() as f32
+                (0..8)
+                    .step_by(2)
+                    .flat_map(|pair| (0..4).map(move |i| (pair, i)))
+                    .map(|(pair, i)| halves(row, pair, i))
+                    .sum::<i32>() as f32
             };
-            assert_eq!(lanes(D::total(both, 0)), (0..D::Lanes::WIDTH).map(of_row).collect::<Vec<_>>());
+            assert_eq!(
+                lanes(D::total(both, 0)),
+                (0..D::Lanes::WIDTH).map(of_row).collect::<Vec<_>>()
+            );
             let sum: i32 = x.iter().flatten().map(|&x| i32::from(x)).sum();
             assert_eq!(lanes(D::total(low, -8 * sum)), expected(&|byte| i32::from(byte & 15) - 8));
             assert_eq!(lanes(D::total_of_bytes(bytes)), expected(&|byte| i32::from(byte as i8)));
@@ -126,20 +161,32 @@ unsafe fn dots<D: Dots>() {
 
 /// Lines of one quad, each with its own activations, against one by one.
 unsafe fn lines<D: Dots>() {
-    let noise: Vec<u8> = (0..12 * D::Lanes::WIDTH as u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..12 * D::Lanes::WIDTH as u32)
+        .map(|i| (i.wrapping_mul(0x9e37_79b9) >> 13) as u8)
+        .collect();
     let (codes, others) = noise.split_at(4 * D::Lanes::WIDTH);
-    let numbers: Vec<[i16; 4]> =
-        (0..D::Lanes::WIDTH as i16 / 2).map(|i| std::array::from_fn(|j| (i * 977 + j as i16 * 3001) % LARGEST - 500)).collect();
+    let numbers: Vec<[i16; 4]> = (0..D::Lanes::WIDTH as i16 / 2)
+        .map(|i| std::array::from_fn(|j| (i * 977 + j as i16 * 3001) % LARGEST - 500))
+        .collect();
     let spread: Vec<[u8; 8]> = numbers.iter().map(|&four| D::spread(four)).collect();
     unsafe {
         let load = |codes: &[u8]| D::Lanes::load_quads(codes.as_ptr(), 16);
         let dots = lanes(D::total(D::dot_lines(D::none(), load(codes), spread.as_ptr().cast()), 7));
-        let bytes = lanes(D::total_of_bytes(D::dot_lines_of_bytes(D::no_bytes(), [load(codes), load(others)], numbers.as_ptr().cast())));
+        let bytes = lanes(D::total_of_bytes(D::dot_lines_of_bytes(
+            D::no_bytes(),
+            [load(codes), load(others)],
+            numbers.as_ptr().cast(),
+        )));
         for line in 0..D::Lanes::WIDTH / 4 {
             let same = |codes: &[u8]| D::Lanes::load_quads(codes[16 * line..].as_ptr(), 0);
-            let dot = D::total(D::dot(D::none(), same(codes), spread[2 * line..].as_ptr().cast()), 7);
+            let dot =
+                D::total(D::dot(D::none(), same(codes), spread[2 * line..].as_ptr().cast()), 7);
             assert_eq!(dots[4 * line..][..4], lanes(dot)[..4], "line {line}");
-            let dot = D::total_of_bytes(D::dot_bytes(D::no_bytes(), [same(codes), same(others)], numbers[2 * line..].as_ptr().cast()));
+            let dot = D::total_of_bytes(D::dot_bytes(
+                D::no_bytes(),
+                [same(codes), same(others)],
+                numbers[2 * line..].as_ptr().cast(),
+            ));
             assert_eq!(bytes[4 * line..][..4], lanes(dot)[..4], "line {line} of bytes");
         }
     }

@@ -13,17 +13,24 @@ unsafe fn pair(x: *const u8) -> __m256i {
     unsafe { _mm256_set1_epi64x(x.cast::<i64>().read_unaligned()) }
 }
 
-// Functions, for a closure has none of its function's instructions unless it is inlined, and nothing makes it.
+// Functions, for a closure has none of its function's instructions unless it is inlined, and
+// nothing makes it.
 
-/// `sums` and the products of a line of two quads' nibbles with their activations: upper and lower bytes beside low nibbles, and beside high ones.
+/// `sums` and the products of a line of two quads' nibbles with their activations: upper and lower
+/// bytes beside low nibbles, and beside high ones.
 #[inline(always)]
 unsafe fn add_nibbles_256(sums: [__m256i; 2], line: __m256i, x: __m256i) -> [__m256i; 2] {
     // SAFETY: the caller's.
     unsafe {
         let nibble = _mm256_set1_epi8(15);
-        let (low, high) = (_mm256_and_si256(line, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble));
-        let upper = _mm256_add_epi16(sums[0], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x00>(x)));
-        let lower = _mm256_add_epi16(sums[1], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x55>(x)));
+        let (low, high) = (
+            _mm256_and_si256(line, nibble),
+            _mm256_and_si256(_mm256_srli_epi16::<4>(line), nibble),
+        );
+        let upper =
+            _mm256_add_epi16(sums[0], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x00>(x)));
+        let lower =
+            _mm256_add_epi16(sums[1], _mm256_maddubs_epi16(low, _mm256_shuffle_epi32::<0x55>(x)));
         [
             _mm256_add_epi16(upper, _mm256_maddubs_epi16(high, _mm256_shuffle_epi32::<0xaa>(x))),
             _mm256_add_epi16(lower, _mm256_maddubs_epi16(high, _mm256_shuffle_epi32::<0xff>(x))),
@@ -37,7 +44,10 @@ unsafe fn add_nibbles_512(sums: [__m512i; 2], line: __m512i, x: __m512i) -> [__m
     // SAFETY: the caller's.
     unsafe {
         let nibble = _mm512_set1_epi32(0x0f0f_0f0f);
-        let (low, high) = (_mm512_and_si512(line, nibble), _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble));
+        let (low, high) = (
+            _mm512_and_si512(line, nibble),
+            _mm512_and_si512(_mm512_srli_epi32::<4>(line), nibble),
+        );
         let upper = _mm512_dpbusd_epi32(sums[0], low, _mm512_shuffle_epi32::<0x00>(x));
         let lower = _mm512_dpbusd_epi32(sums[1], low, _mm512_shuffle_epi32::<0x55>(x));
         [
@@ -53,7 +63,8 @@ unsafe fn add_bytes_256(sums: [__m256i; 2], line: __m256i, x: [__m256i; 2]) -> [
     // SAFETY: the caller's.
     unsafe {
         let first = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(line)), x[0]);
-        let second = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(line)), x[1]);
+        let second =
+            _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(line)), x[1]);
         [_mm256_add_epi32(sums[0], first), _mm256_add_epi32(sums[1], second)]
     }
 }
@@ -75,7 +86,8 @@ pub struct Avx2Dots;
 
 impl Dots for Avx2Dots {
     type Lanes = Avx2;
-    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each row, at most 8 * 2 * 15 * 127.
+    /// With the activations' upper bytes and with their lower ones: two sums of 16 bits for each
+    /// row, at most 8 * 2 * 15 * 127.
     type Sums = [__m256i; 2];
     /// Two for each row, of either quad.
     type ByteSums = [__m256i; 2];

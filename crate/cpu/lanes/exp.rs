@@ -2,7 +2,8 @@
 
 use super::Lanes;
 
-/// e to the power of each lane, within 2 units in the last place; below the normal numbers it loses bits gradually, as they do.
+/// e to the power of each lane, within 2 units in the last place; below the normal numbers it loses
+/// bits gradually, as they do.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`.

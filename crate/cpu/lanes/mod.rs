@@ -1,8 +1,10 @@
-//! The vector that the kernels are written over: a handful of one-line methods, once for every instruction set.
+//! The vector that the kernels are written over: a handful of one-line methods, once for every
+//! instruction set.
 //!
-//! Weights are interleaved four rows to a 16-byte line (see [`crate::layout`]), so a vector is thought of as *quads* of four
-//! lanes: a lane is a row, and a vector of 8 or 16 lanes holds a line of two or four neighbouring quads of rows, or as many neighbouring
-//! lines of one quad. [`portable`] is always compiled: it is what the others are tested against.
+//! Weights are interleaved four rows to a 16-byte line (see [`crate::layout`]), so a vector is
+//! thought of as *quads* of four lanes: a lane is a row, and a vector of 8 or 16 lanes holds a line
+//! of two or four neighbouring quads of rows, or as many neighbouring lines of one quad.
+//! [`portable`] is always compiled: it is what the others are tested against.
 
 pub mod exp;
 pub mod portable;
@@ -20,7 +22,8 @@ mod tests;
 /// `WIDTH` floats.
 ///
 /// # Safety
-/// Of every method: the CPU has the instructions, and pointers lead to as many elements as are named. No alignment is asked for.
+/// Of every method: the CPU has the instructions, and pointers lead to as many elements as are
+/// named. No alignment is asked for.
 pub trait Lanes: Copy {
     /// How many floats, a multiple of 4.
     const WIDTH: usize;
@@ -78,7 +81,8 @@ macro_rules! methods {
         #[inline(always)]
         #[allow(unused_unsafe)] // Some instruction sets have safe intrinsics.
         unsafe fn $name($($args)*) $(-> $ret)? {
-            // SAFETY: the trait's contract: the CPU has the instructions, pointers lead to as many elements as are named.
+            // SAFETY: the trait's contract: the CPU has the instructions, pointers lead to as many
+            // elements as are named.
             unsafe { $body }
         }
     )*};

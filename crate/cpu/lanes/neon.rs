@@ -15,9 +15,13 @@ unsafe fn widen(half: uint32x4_t) -> float32x4_t {
     unsafe {
         let magnitude = vandq_u32(half, vdupq_n_u32(0x7fff));
         // Moved into place the exponent is 112 too small, subnormal halves included.
-        let number = vmulq_f32(vreinterpretq_f32_u32(vshlq_n_u32::<13>(magnitude)), vdupq_n_f32(f32::from_bits((127 + 112) << 23)));
+        let number = vmulq_f32(
+            vreinterpretq_f32_u32(vshlq_n_u32::<13>(magnitude)),
+            vdupq_n_f32(f32::from_bits((127 + 112) << 23)),
+        );
         // Infinities and NaNs keep the largest exponent.
-        let special = vandq_u32(vcgtq_u32(magnitude, vdupq_n_u32(0x7bff)), vdupq_n_u32(0x7f80_0000));
+        let special =
+            vandq_u32(vcgtq_u32(magnitude, vdupq_n_u32(0x7bff)), vdupq_n_u32(0x7f80_0000));
         let sign = vshlq_n_u32::<16>(vbicq_u32(half, vdupq_n_u32(0x7fff)));
         vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(number), vorrq_u32(special, sign)))
     }

@@ -13,7 +13,8 @@ pub struct Simd128(v128);
 fn widen(half: v128) -> v128 {
     let magnitude = v128_and(half, u32x4_splat(0x7fff));
     // Moved into place the exponent is 112 too small, subnormal halves included.
-    let number = f32x4_mul(u32x4_shl(magnitude, 13), f32x4_splat(f32::from_bits((127 + 112) << 23)));
+    let number =
+        f32x4_mul(u32x4_shl(magnitude, 13), f32x4_splat(f32::from_bits((127 + 112) << 23)));
     // Infinities and NaNs keep the largest exponent.
     let special = v128_and(u32x4_gt(magnitude, u32x4_splat(0x7bff)), u32x4_splat(0x7f80_0000));
     let sign = u32x4_shl(v128_andnot(half, u32x4_splat(0x7fff)), 16);

@@ -25,7 +25,9 @@ unsafe fn array(v: __m128) -> [f32; 4] {
 #[inline(always)]
 unsafe fn two_quads(from: *const u8, stride: usize) -> __m256i {
     // SAFETY: the caller's.
-    unsafe { _mm256_set_m128i(_mm_loadu_si128(from.add(stride).cast()), _mm_loadu_si128(from.cast())) }
+    unsafe {
+        _mm256_set_m128i(_mm_loadu_si128(from.add(stride).cast()), _mm_loadu_si128(from.cast()))
+    }
 }
 
 /// A float from each of two places, four times.
@@ -39,7 +41,9 @@ unsafe fn two_quads_of(from: *const f32, stride: usize) -> __m256 {
 #[inline(always)]
 unsafe fn two_quads_of_halves(from: *const u16, stride: usize) -> __m128i {
     // SAFETY: the caller's.
-    unsafe { _mm_unpacklo_epi64(_mm_loadl_epi64(from.cast()), _mm_loadl_epi64(from.add(stride).cast())) }
+    unsafe {
+        _mm_unpacklo_epi64(_mm_loadl_epi64(from.cast()), _mm_loadl_epi64(from.add(stride).cast()))
+    }
 }
 
 impl Avx2 {
@@ -94,7 +98,8 @@ impl Lanes for Avx2 {
         fn halves(bits: __m256i) -> [Self; 2] = {
             let a = _mm256_cvtph_ps(_mm256_castsi256_si128(bits));
             let b = _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(bits));
-            // The even elements of a and b lie as [a a b b | a a b b]; the middle pairs change places.
+            // The even elements of a and b lie as [a a b b | a a b b]; the middle pairs change
+            // places.
             let order = |v| Avx2(_mm256_castsi256_ps(_mm256_permute4x64_epi64::<0xd8>(_mm256_castps_si256(v))));
             [order(_mm256_shuffle_ps::<0x88>(a, b)), order(_mm256_shuffle_ps::<0xdd>(a, b))]
         };

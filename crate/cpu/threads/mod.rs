@@ -1,10 +1,14 @@
-//! The threads that share an op's tasks. Who they are differs by host; how they work together does not: [`team`].
+//! The threads that share an op's tasks. Who they are differs by host; how they work together does
+//! not: [`team`].
 
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 #[cfg_attr(all(target_family = "wasm", target_feature = "atomics"), path = "workers.rs")]
 #[cfg_attr(all(target_family = "wasm", not(target_feature = "atomics")), path = "none.rs")]
 mod helpers;
-#[cfg_attr(all(target_family = "wasm", not(target_feature = "atomics")), expect(dead_code, reason = "nobody comes to help"))]
+#[cfg_attr(
+    all(target_family = "wasm", not(target_feature = "atomics")),
+    expect(dead_code, reason = "nobody comes to help")
+)]
 mod team;
 #[cfg(test)]
 mod tests;

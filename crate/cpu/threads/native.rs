@@ -6,7 +6,8 @@ use std::thread::{self, JoinHandle};
 use super::team::Team;
 use crate::error::{Code, Result, fail, in_words};
 
-/// How often a waiting thread looks before it sleeps: some tens of microseconds, which bridges the gap between two ops.
+/// How often a waiting thread looks before it sleeps: some tens of microseconds, which bridges the
+/// gap between two ops.
 pub const SPINS: u32 = 1000;
 
 /// As many as wanted, or as the machine has.
@@ -26,7 +27,10 @@ impl Helpers {
         let mut helpers = Helpers { team: Arc::clone(team), threads: Vec::new() };
         for seat in 0..team.helpers() {
             let team = Arc::clone(team);
-            match thread::Builder::new().name(format!("cpu {}", seat + 1)).spawn(move || team.help(seat)) {
+            match thread::Builder::new()
+                .name(format!("cpu {}", seat + 1))
+                .spawn(move || team.help(seat))
+            {
                 Ok(thread) => helpers.threads.push(thread),
                 Err(error) => {
                     fail!(Code::OutOfMemory, "{} threads could not be started: {}", helpers.team.helpers() + 1, in_words(error); "ask for fewer")

@@ -11,7 +11,10 @@ pub const SPINS: u32 = 0;
 /// 0 and 1 both ask for the one thread that there is.
 pub fn count(wanted: usize) -> Result<usize> {
     if wanted > 1 {
-        fail!(Code::BadOption, "{wanted} threads were asked for, but this build has only one; leave the number out");
+        fail!(
+            Code::BadOption,
+            "{wanted} threads were asked for, but this build has only one; leave the number out"
+        );
     }
     Ok(1)
 }

@@ -1,8 +1,10 @@
-//! A leader and its helpers. Between two ops they meet without a lock and without allocating; who waits long sleeps.
+//! A leader and its helpers. Between two ops they meet without a lock and without allocating; who
+//! waits long sleeps.
 //!
-//! A *job* is a closure and a number of tasks. The one rule that keeps it sound: only who has counted `untaken` down may read the job,
-//! and the leader does not go on before all tasks that were counted down are also counted in `unfinished`. So a helper that wakes late
-//! finds either nothing to count down, or a task of the present job; it never calls a closure that is gone.
+//! A *job* is a closure and a number of tasks. The one rule that keeps it sound: only who has
+//! counted `untaken` down may read the job, and the leader does not go on before all tasks that
+//! were counted down are also counted in `unfinished`. So a helper that wakes late finds either
+//! nothing to count down, or a task of the present job; it never calls a closure that is gone.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -32,7 +34,8 @@ pub struct Team {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: `job` is read only by who has taken a task of it, and written only while there is none: see `each`.
+// SAFETY: `job` is read only by who has taken a task of it, and written only while there is none:
+// see `each`.
 unsafe impl Sync for Team {}
 // SAFETY: what `job` points to is never touched outside of `each`, and is `Sync`.
 unsafe impl Send for Team {}
@@ -60,7 +63,11 @@ impl Team {
         Team {
             untaken: Line::default(),
             unfinished: Line::default(),
-            job: UnsafeCell::new(Job { tasks: 0, closure: std::ptr::null(), call: call::<fn(usize)> }),
+            job: UnsafeCell::new(Job {
+                tasks: 0,
+                closure: std::ptr::null(),
+                call: call::<fn(usize)>,
+            }),
             busy: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             leader: Line::default(),
@@ -75,14 +82,18 @@ impl Team {
         self.helpers.len()
     }
 
-    /// Runs the tasks `0 .. tasks`, each once, the first ones first, and waits for all. A task's panic comes out here, after the others have ended.
+    /// Runs the tasks `0 .. tasks`, each once, the first ones first, and waits for all. A task's
+    /// panic comes out here, after the others have ended.
     pub fn each<F: Fn(usize) + Sync>(&self, tasks: usize, task: F) {
         // A job inside a job, or beside one, is its caller's own affair.
         if self.helpers.is_empty() || tasks < 2 || self.busy.swap(true, Acquire) {
             return (0..tasks).for_each(task);
         }
-        // SAFETY: `busy` was free, so all tasks of the last job were taken and have been reported: nobody reads `job` until `untaken` is raised.
-        unsafe { *self.job.get() = Job { tasks, closure: (&raw const task).cast(), call: call::<F> } };
+        // SAFETY: `busy` was free, so all tasks of the last job were taken and have been reported:
+        // nobody reads `job` until `untaken` is raised.
+        unsafe {
+            *self.job.get() = Job { tasks, closure: (&raw const task).cast(), call: call::<F> }
+        };
         self.unfinished.0.store(tasks, Relaxed);
         self.untaken.0.store(tasks, SeqCst);
         for helper in self.helpers.iter().take(tasks - 1) {
@@ -90,7 +101,10 @@ impl Team {
         }
         self.work();
         self.wait();
-        let panic = self.panicked.swap(false, Relaxed).then(|| self.panic.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let panic = self
+            .panicked
+            .swap(false, Relaxed)
+            .then(|| self.panic.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.busy.store(false, Release);
         if let Some(Some(panic)) = panic {
             resume_unwind(panic);
@@ -119,11 +133,16 @@ impl Team {
     /// Does tasks while there are any.
     fn work(&self) {
         let mut done = 0;
-        while let Ok(left) = self.untaken.0.fetch_update(Acquire, Relaxed, |left| left.checked_sub(1)) {
+        while let Ok(left) =
+            self.untaken.0.fetch_update(Acquire, Relaxed, |left| left.checked_sub(1))
+        {
             // SAFETY: a task of the job is ours, and not reported: the job stays.
             let Job { tasks, closure, call } = unsafe { *self.job.get() };
-            // SAFETY: `each` keeps the closure, which is of this type, until all tasks are reported.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| unsafe { call(closure, tasks - left) })) {
+            // SAFETY: `each` keeps the closure, which is of this type, until all tasks are
+            // reported.
+            if let Err(panic) =
+                catch_unwind(AssertUnwindSafe(|| unsafe { call(closure, tasks - left) }))
+            {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
                 self.panicked.store(true, Relaxed);
             }
@@ -158,8 +177,9 @@ fn spin_until(came: impl Fn() -> bool) -> bool {
 
 /// Where a thread sleeps until it is woken.
 ///
-/// Who sleeps says so and then looks once more; who wakes first changes what the sleeper looks at, and then reads whether anyone sleeps.
-/// Both in one order (`SeqCst`), so that at least one sees the other.
+/// Who sleeps says so and then looks once more; who wakes first changes what the sleeper looks at,
+/// and then reads whether anyone sleeps. Both in one order (`SeqCst`), so that at least one sees
+/// the other.
 #[derive(Default)]
 struct Seat {
     asleep: AtomicBool,
@@ -192,7 +212,8 @@ impl Seat {
     }
 }
 
-/// On cache lines of its own: threads that wait for one thing do not slow down those who change another.
+/// On cache lines of its own: threads that wait for one thing do not slow down those who change
+/// another.
 #[derive(Default)]
 #[repr(align(128))]
 struct Line<T>(T);

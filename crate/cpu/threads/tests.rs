@@ -34,7 +34,8 @@ fn every_task_is_done_once() {
     }
 }
 
-/// A closure that is called after its `each` has returned would add to a sum that is no longer counted, or crash.
+/// A closure that is called after its `each` has returned would add to a sum that is no longer
+/// counted, or crash.
 #[test]
 fn many_small_jobs_lose_nothing_and_leave_nothing() {
     for count in COUNTS {
@@ -44,7 +45,11 @@ fn many_small_jobs_lose_nothing_and_leave_nothing() {
             threads.each(tasks, |task| {
                 sum.fetch_add(job + task, Relaxed);
             });
-            assert_eq!(sum.into_inner(), tasks * job + tasks * tasks.saturating_sub(1) / 2, "job {job} on {count} threads");
+            assert_eq!(
+                sum.into_inner(),
+                tasks * job + tasks * tasks.saturating_sub(1) / 2,
+                "job {job} on {count} threads"
+            );
         }
     }
 }
@@ -90,7 +95,10 @@ fn a_panic_comes_out_and_the_team_goes_on() {
             };
             let panic = catch_unwind(AssertUnwindSafe(job)).unwrap_err();
             assert_eq!(panic.downcast_ref::<String>(), Some(&format!("task {bad} fails")));
-            assert!(count == 1 || done.into_inner() == 63, "the other tasks are done before the panic goes on");
+            assert!(
+                count == 1 || done.into_inner() == 63,
+                "the other tasks are done before the panic goes on"
+            );
             assert_eq!(runs(&threads, 10), [1; 10]);
         }
         let all = catch_unwind(AssertUnwindSafe(|| threads.each(10, |_| panic!("each"))));

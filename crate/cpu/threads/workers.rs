@@ -1,11 +1,13 @@
-//! Helpers are workers that JavaScript has started. Each enlists here once and then serves one team after another.
+//! Helpers are workers that JavaScript has started. Each enlists here once and then serves one team
+//! after another.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::team::Team;
 use crate::error::{Code, Result, fail};
 
-/// How often a waiting thread looks before it sleeps: some tens of microseconds. WebAssembly has no instruction to pause between looks.
+/// How often a waiting thread looks before it sleeps: some tens of microseconds. WebAssembly has no
+/// instruction to pause between looks.
 pub const SPINS: u32 = 20_000;
 
 /// Where helpers and teams meet.
@@ -40,7 +42,10 @@ pub fn help(ready: impl FnOnce()) -> ! {
 pub fn count(wanted: usize) -> Result<usize> {
     let there = hall().free + 1;
     if wanted > there {
-        fail!(Code::BadOption, "{wanted} threads were asked for, but only {there} have been started; ask for fewer");
+        fail!(
+            Code::BadOption,
+            "{wanted} threads were asked for, but only {there} have been started; ask for fewer"
+        );
     }
     Ok(if wanted > 0 { wanted } else { there })
 }
@@ -55,7 +60,11 @@ impl Helpers {
     pub fn start(team: &Arc<Team>) -> Result<Helpers> {
         let mut hall = hall();
         let Some(free) = hall.free.checked_sub(team.helpers()) else {
-            fail!(Code::Internal, "{} threads were counted, but another team has taken them; load again", team.helpers() + 1);
+            fail!(
+                Code::Internal,
+                "{} threads were counted, but another team has taken them; load again",
+                team.helpers() + 1
+            );
         };
         hall.free = free;
         hall.seats.extend((0..team.helpers()).map(|seat| (Arc::clone(team), seat)));

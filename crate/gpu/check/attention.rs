@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::op::{self, Heads, KvKind, KvPart, Op, Start};
 
-/// More positions than a workgroup takes at once, so that some run has several blocks and several runs are merged.
+/// More positions than a workgroup takes at once, so that some run has several blocks and several
+/// runs are merged.
 const POSITION: usize = 600;
 /// What other sequences have before this one's.
 const FIRST: usize = 5;
@@ -35,21 +36,49 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
     let positions = FIRST + POSITION + tokens + 2;
     let size = HEADS.n_kv_heads as usize * positions * DIM;
-    let noise = |salt: u32| -> Vec<f16> { (0..size).map(|i| f16::from_f32(pseudo(i, salt))).collect() };
+    let noise =
+        |salt: u32| -> Vec<f16> { (0..size).map(|i| f16::from_f32(pseudo(i, salt))).collect() };
     let mut cached = Cached { keys: noise(23), values: noise(29), positions };
-    let fused: Vec<f32> = (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
+    let fused: Vec<f32> =
+        (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
 
     let start = Start { position: POSITION as u32, first: FIRST as u32 };
-    let buffers = [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::bytes_of(&start)];
+    let buffers =
+        [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::bytes_of(&start)];
     let [qkv, angles, step] = buffers.map(|bytes| upload(gpu, bytes));
     let (qkv, angles, step) = (qkv?, angles?, step?);
-    let (keys, values) = (upload(gpu, bytemuck::cast_slice(&cached.keys))?, upload(gpu, bytemuck::cast_slice(&cached.values))?);
+    let (keys, values) = (
+        upload(gpu, bytemuck::cast_slice(&cached.keys))?,
+        upload(gpu, bytemuck::cast_slice(&cached.values))?,
+    );
     let out = upload(gpu, &vec![0; 4 * tokens * HEADS.q_width() as usize])?;
-    let cache = KvPart { keys, values, first_head: 0, heads: HEADS.n_kv_heads, positions: positions as u32, kind: KvKind::F16 };
+    let cache = KvPart {
+        keys,
+        values,
+        first_head: 0,
+        heads: HEADS.n_kv_heads,
+        positions: positions as u32,
+        kind: KvKind::F16,
+    };
     let rows = tokens as u32;
-    let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads: HEADS, rotary_dim: ROTARY as u32, rows });
-    run(gpu, &[rope, Op::Attend(op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows })]).await?;
+    let rope = Op::Rope(op::Rope {
+        qkv,
+        angles,
+        step,
+        cache,
+        heads: HEADS,
+        rotary_dim: ROTARY as u32,
+        rows,
+    });
+    run(
+        gpu,
+        &[
+            rope,
+            Op::Attend(op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }),
+        ],
+    )
+    .await?;
     let found = floats(gpu, out, tokens * HEADS.q_width() as usize).await?;
 
     for (token, row) in fused.chunks(HEADS.qkv_width() as usize).enumerate() {
@@ -58,7 +87,9 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
     for (token, row) in fused.chunks(HEADS.qkv_width() as usize).enumerate() {
         for head in 0..HEADS.n_heads as usize {
             let right = cached.attended(head, token, &rotated(&row[head * DIM..][..DIM], token));
-            for (&found, right) in found[token * HEADS.q_width() as usize + head * DIM..].iter().zip(right) {
+            for (&found, right) in
+                found[token * HEADS.q_width() as usize + head * DIM..].iter().zip(right)
+            {
                 // Values are below 2, and a key may round the other way.
                 close(gpu, "attention", found, right, 2e-3)?;
             }
@@ -71,7 +102,10 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
 /// A token's cosines, then its sines.
 fn turns(token: usize) -> Vec<f32> {
     let angle = |pair: usize| (pair + token) as f32;
-    (0..ROTARY / 2).map(|pair| angle(pair).cos()).chain((0..ROTARY / 2).map(|pair| angle(pair).sin())).collect()
+    (0..ROTARY / 2)
+        .map(|pair| angle(pair).cos())
+        .chain((0..ROTARY / 2).map(|pair| angle(pair).sin()))
+        .collect()
 }
 
 /// A head with its first elements turned.
@@ -94,21 +128,33 @@ impl Cached {
             let value = &row[(queries + heads + head) * DIM..][..DIM];
             let at = (head * self.positions + FIRST + POSITION + token) * DIM;
             for i in 0..DIM {
-                (self.keys[at + i], self.values[at + i]) = (f16::from_f32(key[i]), f16::from_f32(value[i]));
+                (self.keys[at + i], self.values[at + i]) =
+                    (f16::from_f32(key[i]), f16::from_f32(value[i]));
             }
         }
     }
 
     /// The mean of the values up to the token's position, weighed by how the keys match.
     fn attended(&self, head: usize, token: usize, query: &[f32]) -> Vec<f32> {
-        let first = head / (HEADS.n_heads / HEADS.n_kv_heads) as usize * self.positions * DIM + FIRST * DIM;
+        let first =
+            head / (HEADS.n_heads / HEADS.n_kv_heads) as usize * self.positions * DIM + FIRST * DIM;
         let (keys, values) = (&self.keys[first..], &self.values[first..]);
-        let score = |p: usize| query.iter().zip(&keys[p * DIM..]).map(|(q, k)| q * k.to_f32()).sum::<f32>() / (DIM as f32).sqrt();
+        let score = |p: usize| {
+            query.iter().zip(&keys[p * DIM..]).map(|(q, k)| q * k.to_f32()).sum::<f32>()
+                / (DIM as f32).sqrt()
+        };
         let scores: Vec<f32> = (0..=POSITION + token).map(score).collect();
         let largest = scores.iter().copied().fold(f32::MIN, f32::max);
         let shares: Vec<f32> = scores.iter().map(|score| (score - largest).exp()).collect();
         let total: f32 = shares.iter().sum();
-        let element = |i: usize| shares.iter().enumerate().map(|(p, share)| share * values[p * DIM + i].to_f32()).sum::<f32>() / total;
+        let element = |i: usize| {
+            shares
+                .iter()
+                .enumerate()
+                .map(|(p, share)| share * values[p * DIM + i].to_f32())
+                .sum::<f32>()
+                / total
+        };
         (0..DIM).map(element).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Questions with known answers, asked before a device is relied upon: drivers have given zeros for too much workgroup memory,
-//! and noise.
+//! Questions with known answers, asked before a device is relied upon: drivers have given zeros for
+//! too much workgroup memory, and noise.
 
 mod attention;
 mod decoding;
@@ -27,8 +27,11 @@ async fn run(gpu: &mut Gpu, ops: &[Op]) -> Result<()> {
 }
 
 fn wrong(gpu: &Gpu, what: &str, found: f32, right: f32) -> Error {
-    Error::new(Code::GpuFailed, format!("{} computes wrongly: {found} instead of {right} for {what}", gpu.describe()))
-        .advise("run on the CPU")
+    Error::new(
+        Code::GpuFailed,
+        format!("{} computes wrongly: {found} instead of {right} for {what}", gpu.describe()),
+    )
+    .advise("run on the CPU")
 }
 
 /// Numbers in -1..1 without a pattern that a wrong index could hide in.
@@ -65,12 +68,24 @@ mod tests {
         const EITHER: [Choice; 2] = [Choice::Off, Choice::On];
         // Any two settings meet; where there is time for it, any three.
         let all_three = std::env::var_os("PHI_LONG").is_some();
-        for (f16, subgroups) in EITHER.into_iter().flat_map(|f16| EITHER.map(|subgroups| (f16, subgroups))) {
+        for (f16, subgroups) in
+            EITHER.into_iter().flat_map(|f16| EITHER.map(|subgroups| (f16, subgroups)))
+        {
             let sizes = [(None, Choice::On), (Some(37), Choice::Off), (Some(256), Choice::On)];
-            let meeting = sizes.into_iter().enumerate().filter(|(size, _)| all_three || (f16 == subgroups) == (size % 2 == 0));
+            let meeting = sizes
+                .into_iter()
+                .enumerate()
+                .filter(|(size, _)| all_three || (f16 == subgroups) == (size % 2 == 0));
             for (_, (workgroup, dots)) in meeting {
                 // What is insisted on leaves one variant, whose wrong answer would be the outcome.
-                pollster::block_on(Gpu::new(GpuOptions { f16, dots, subgroups, workgroup, ..GpuOptions::default() })).unwrap();
+                pollster::block_on(Gpu::new(GpuOptions {
+                    f16,
+                    dots,
+                    subgroups,
+                    workgroup,
+                    ..GpuOptions::default()
+                }))
+                .unwrap();
             }
         }
     }

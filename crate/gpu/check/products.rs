@@ -41,7 +41,13 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
         for tokens in TOKENS {
             let out = gpu.alloc("known-answer check", (tokens * ROWS * 4) as u64)?;
             outs.push(out);
-            ops.push(Op::Matmul(op::Matmul { w: w.clone().into(), x: input, out, rows: tokens as u32, add: false }));
+            ops.push(Op::Matmul(op::Matmul {
+                w: w.clone().into(),
+                x: input,
+                out,
+                rows: tokens as u32,
+                add: false,
+            }));
         }
         run(gpu, &ops).await?;
         for (tokens, out) in TOKENS.into_iter().zip(outs) {
@@ -58,7 +64,8 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 
 fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
     let (tuning, tokens) = (gpu.tuning(), found.len() / ROWS);
-    let is_rounded = panel.kind.has_scales() && if tokens > tuning.few_tokens as usize { tuning.dots } else { tuning.few_dots };
+    let is_rounded = panel.kind.has_scales()
+        && if tokens > tuning.few_tokens as usize { tuning.dots } else { tuning.few_dots };
     let allowed = tolerance(tuning.real.with(panel.kind));
     for (i, &found) in found.iter().enumerate() {
         let (token, row) = (i / ROWS, i % ROWS);
@@ -76,12 +83,13 @@ fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// What a product moves by at most when each of its inputs becomes the nearest of 16256 steps, up to the largest of its group; of a line of
-/// it the largest is no larger.
+/// What a product moves by at most when each of its inputs becomes the nearest of 16256 steps, up
+/// to the largest of its group; of a line of it the largest is no larger.
 pub(super) fn rounding(weights: &[f32], inputs: &[f32]) -> f32 {
     let of_group = |(weights, inputs): (&[f32], &[f32])| {
         let largest = inputs.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        // A little more than half a step: which of two steps is nearer may depend on how a device divides.
+        // A little more than half a step: which of two steps is nearer may depend on how a device
+        // divides.
         0.51 / 16256.0 * largest * weights.iter().map(|w| w.abs()).sum::<f32>()
     };
     weights.chunks(GROUP).zip(inputs.chunks(GROUP)).map(of_group).sum()
@@ -101,8 +109,16 @@ pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
                 let code = ((pseudo(at * GROUP + i, 5) + 1.0) * 128.0) as u8;
                 if kind == Kind::Q8 { code } else { code >> 4 }
             });
-            let min = if kind.has_mins() { f16::from_f32(-0.25 + 0.1 * pseudo(at, 11)) } else { f16::ZERO };
-            panel.set_group(row, group, &Group { codes, scale: f16::from_f32(0.03 + 0.01 * pseudo(at, 13)), min });
+            let min = if kind.has_mins() {
+                f16::from_f32(-0.25 + 0.1 * pseudo(at, 11))
+            } else {
+                f16::ZERO
+            };
+            panel.set_group(
+                row,
+                group,
+                &Group { codes, scale: f16::from_f32(0.03 + 0.01 * pseudo(at, 13)), min },
+            );
         }
     }
     panel
@@ -110,10 +126,23 @@ pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
 
 pub(super) fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
     let codes = upload(gpu, &panel.codes)?;
-    let scales = if panel.kind.has_scales() { Some(upload(gpu, bytemuck::cast_slice(&panel.scales))?) } else { None };
-    let mins = if panel.kind.has_mins() { Some(upload(gpu, bytemuck::cast_slice(&panel.mins))?) } else { None };
+    let scales = if panel.kind.has_scales() {
+        Some(upload(gpu, bytemuck::cast_slice(&panel.scales))?)
+    } else {
+        None
+    };
+    let mins = if panel.kind.has_mins() {
+        Some(upload(gpu, bytemuck::cast_slice(&panel.mins))?)
+    } else {
+        None
+    };
     let part = Part { first_row: 0, rows: panel.rows as u32, codes, scales, mins };
-    Ok(Matrix { kind: panel.kind, rows: panel.rows as u32, cols: panel.cols as u32, parts: vec![part] })
+    Ok(Matrix {
+        kind: panel.kind,
+        rows: panel.rows as u32,
+        cols: panel.cols as u32,
+        parts: vec![part],
+    })
 }
 
 pub(super) fn free(gpu: &mut Gpu, w: &Matrix) {
@@ -135,13 +164,18 @@ mod tests {
         for kind in Kind::ALL {
             let panel = example(kind, ROWS, COLS);
             let x: Vec<f32> = (0..COLS).map(|i| pseudo(i, 7)).collect();
-            let right: Vec<f32> = (0..ROWS).map(|row| panel.row(row).iter().zip(&x).map(|(w, x)| w * x).sum()).collect();
+            let right: Vec<f32> = (0..ROWS)
+                .map(|row| panel.row(row).iter().zip(&x).map(|(w, x)| w * x).sum())
+                .collect();
             compare(&gpu, &panel, &x, &right).unwrap();
             for wrong in [0.0, f32::NAN, right[ROWS - 1] * 1.01] {
                 let mut answers = right.clone();
                 answers[ROWS - 1] = wrong;
                 let error = compare(&gpu, &panel, &x, &answers).unwrap_err();
-                assert!(error.code == Code::GpuFailed && error.message.contains("computes wrongly"), "{error}");
+                assert!(
+                    error.code == Code::GpuFailed && error.message.contains("computes wrongly"),
+                    "{error}"
+                );
             }
         }
     }

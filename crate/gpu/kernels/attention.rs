@@ -44,18 +44,34 @@ pub(super) fn head_norm(tuning: &Tuning, op: &op::HeadNorm) -> Dispatch {
     Dispatch {
         shader: Shader::HeadNorm(tuning.reduce),
         constants: vec![("WG", tuning.workgroup)],
-        params: bytes_of(&HeadNorm { n_heads, n_kv_heads, width4: head_dim / 4, eps: f32::from_bits(eps_bits) }).to_vec(),
+        params: bytes_of(&HeadNorm {
+            n_heads,
+            n_kv_heads,
+            width4: head_dim / 4,
+            eps: f32::from_bits(eps_bits),
+        })
+        .to_vec(),
         buffers: vec![(1, q_weight), (2, k_weight), (3, qkv)],
         groups: [normed, rows, 1],
-        work: Work::floats(format!("{rows} × {normed} heads of {head_dim}"), 2 * (rows * normed + 1) * head_dim),
+        work: Work::floats(
+            format!("{rows} × {normed} heads of {head_dim}"),
+            2 * (rows * normed + 1) * head_dim,
+        ),
     }
 }
 
 pub(super) fn rope(tuning: &Tuning, op: &op::Rope) -> Dispatch {
     let op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } = *op;
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
-    let params =
-        Rope { n_heads, n_kv_heads, head_dim, rotary_dim, first_head: cache.first_head, heads: cache.heads, positions: cache.positions };
+    let params = Rope {
+        n_heads,
+        n_kv_heads,
+        head_dim,
+        rotary_dim,
+        first_head: cache.first_head,
+        heads: cache.heads,
+        positions: cache.positions,
+    };
     let pairs = n_heads / n_kv_heads * cache.heads * (rotary_dim / 2);
     let fours = 2 * cache.heads * (head_dim / 4);
     Dispatch {
@@ -73,10 +89,19 @@ pub(super) fn attend(tuning: &Tuning, op: &op::Attend) -> Result<Dispatch> {
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
     if fours > MOST_FOURS {
-        fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup holds"; "run on the CPU");
+        fail!(Code::GpuFailed, "attention heads {head_dim} wide are more than a GPU workgroup \
+            holds"; "run on the CPU");
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let params = Attend { n_heads, n_kv_heads, first_head: cache.first_head, positions: cache.positions, window, scale, rows };
+    let params = Attend {
+        n_heads,
+        n_kv_heads,
+        first_head: cache.first_head,
+        positions: cache.positions,
+        window,
+        scale,
+        rows,
+    };
     let queries = n_heads / n_kv_heads * rows;
     let teams = tuning.query_teams.min(ATTENDING / fours).min(queries.div_ceil(TEAM_QUERIES));
     Ok(Dispatch {
@@ -90,7 +115,12 @@ pub(super) fn attend(tuning: &Tuning, op: &op::Attend) -> Result<Dispatch> {
 }
 
 /// Rope and attention of one token.
-pub(super) fn attend_token(tuning: &Tuning, rope: &op::Rope, window: u32, partials: Buf) -> Dispatch {
+pub(super) fn attend_token(
+    tuning: &Tuning,
+    rope: &op::Rope,
+    window: u32,
+    partials: Buf,
+) -> Dispatch {
     let op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: _ } = *rope;
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
@@ -104,22 +134,44 @@ pub(super) fn attend_token(tuning: &Tuning, rope: &op::Rope, window: u32, partia
         scale: 1.0 / (head_dim as f32).sqrt(),
     };
     Dispatch {
-        shader: Shader::AttendToken(cache.kind, tuning.reduce, queries_at_once(n_heads / n_kv_heads)),
-        constants: vec![("WG", tuning.workgroup.max(fours)), ("FOURS", fours), ("SPLITS", tuning.splits)],
+        shader: Shader::AttendToken(
+            cache.kind,
+            tuning.reduce,
+            queries_at_once(n_heads / n_kv_heads),
+        ),
+        constants: vec![
+            ("WG", tuning.workgroup.max(fours)),
+            ("FOURS", fours),
+            ("SPLITS", tuning.splits),
+        ],
         params: bytes_of(&params).to_vec(),
-        buffers: vec![(1, angles), (2, step), (3, qkv), (4, cache.keys), (5, cache.values), (6, partials)],
+        buffers: vec![
+            (1, angles),
+            (2, step),
+            (3, qkv),
+            (4, cache.keys),
+            (5, cache.values),
+            (6, partials),
+        ],
         groups: [cache.heads, tuning.splits, 1],
         work: Work::attention(step, cache, heads, window, 1),
     }
 }
 
-/// Of a KV head's queries as many as are attended with together, so that all such bundles are about as large.
+/// Of a KV head's queries as many as are attended with together, so that all such bundles are about
+/// as large.
 fn queries_at_once(queries: u32) -> u32 {
     queries.div_ceil(queries.div_ceil(MOST_QUERIES))
 }
 
 /// What the runs of one token's attention found, made one.
-pub(super) fn merge(tuning: &Tuning, partials: Buf, out: Buf, cache: KvPart, heads: Heads) -> Dispatch {
+pub(super) fn merge(
+    tuning: &Tuning,
+    partials: Buf,
+    out: Buf,
+    cache: KvPart,
+    heads: Heads,
+) -> Dispatch {
     let queries = heads.n_heads / heads.n_kv_heads;
     Dispatch {
         shader: Shader::Merge,

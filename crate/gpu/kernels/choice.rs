@@ -21,8 +21,8 @@ const RUNS: u32 = 64;
 /// Runs of logits that are weighed apart from each other.
 const SAMPLE_RUNS: u32 = 256;
 
-/// Invocations of the one workgroup that draws: as many as may be. Programs on the CPU end loops after 65535 rounds, and the candidates of a
-/// whole vocabulary must be far fewer for each.
+/// Invocations of the one workgroup that draws: as many as may be. Programs on the CPU end loops
+/// after 65535 rounds, and the candidates of a whole vocabulary must be far fewer for each.
 const SAMPLING: u32 = 256;
 
 /// Bytes that the runs of a search for the largest logit need for what they found.
@@ -38,7 +38,10 @@ pub(super) fn argmax(tuning: &Tuning, op: &op::Argmax, partials: Buf) -> Vec<Dis
         params: bytes_of(&Argmax { width }).to_vec(),
         buffers,
         groups: [workgroups, 1, 1],
-        work: Work::floats(width.to_string(), if shader == Shader::Argmax { width + width / 32 } else { 2 * RUNS }),
+        work: Work::floats(
+            width.to_string(),
+            if shader == Shader::Argmax { width + width / 32 } else { 2 * RUNS },
+        ),
     };
     vec![
         dispatch(Shader::Argmax, vec![(1, x), (2, allowed), (3, partials)], RUNS),
@@ -59,7 +62,13 @@ pub(super) fn sample(tuning: &Tuning, op: &op::Sample, runs: Buf) -> Vec<Dispatc
     let prepared = vec![(1, params), (2, allowed), (3, seen), (4, bias), (5, logits), (6, runs)];
     let sampled = vec![(1, params), (2, logits), (3, runs), (4, seen), (5, candidates), (6, out)];
     vec![
-        dispatch(Shader::SamplePrepare(tuning.reduce), tuning.workgroup, prepared, SAMPLE_RUNS, 4 * width + width / 32),
+        dispatch(
+            Shader::SamplePrepare(tuning.reduce),
+            tuning.workgroup,
+            prepared,
+            SAMPLE_RUNS,
+            4 * width + width / 32,
+        ),
         dispatch(Shader::Sample(tuning.reduce), SAMPLING, sampled, 1, width),
     ]
 }

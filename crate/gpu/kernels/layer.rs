@@ -42,7 +42,8 @@ pub(super) fn norm(tuning: &Tuning, op: &op::Norm) -> Vec<Dispatch> {
     vec![Dispatch {
         shader: Shader::Norm(tuning.reduce),
         constants: vec![("WG", tuning.workgroup)],
-        params: bytes_of(&Norm { first_row, width4: width / 4, eps: f32::from_bits(eps_bits) }).to_vec(),
+        params: bytes_of(&Norm { first_row, width4: width / 4, eps: f32::from_bits(eps_bits) })
+            .to_vec(),
         buffers: vec![(1, x), (2, weight), (3, out)],
         groups: [rows, 1, 1],
         work: Work::floats(format!("{rows} × {width}"), (2 * rows + 1) * width),
@@ -114,31 +115,65 @@ impl From<&op::Matmul> for Few {
 
 impl From<&op::Norm> for Few {
     fn from(op: &op::Norm) -> Few {
-        Few { x: op.x, x_row: op.first_row, norm: Some((op.weight, f32::from_bits(op.eps_bits))), rows: op.rows }
+        Few {
+            x: op.x,
+            x_row: op.first_row,
+            norm: Some((op.weight, f32::from_bits(op.eps_bits))),
+            rows: op.rows,
+        }
     }
 }
 
 fn matvec(tuning: &Tuning, op: &op::Matmul, part: &Part, input: &Few) -> Dispatch {
     let op::Matmul { w, out, add, .. } = op;
-    let params =
-        Matvec { rows: w.rows, first_row: part.first_row, part_rows: part.rows, add: (*add).into(), x_row: input.x_row, eps: input.eps() };
+    let params = Matvec {
+        rows: w.rows,
+        first_row: part.first_row,
+        part_rows: part.rows,
+        add: (*add).into(),
+        x_row: input.x_row,
+        eps: input.eps(),
+    };
     let block = tuning.block(input.rows);
     Dispatch {
-        shader: Shader::Matvec(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, input.form(), block),
+        shader: Shader::Matvec(
+            w.kind,
+            tuning.products(w.kind, input.rows),
+            tuning.reduce,
+            input.form(),
+            block,
+        ),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, *out),
         groups: grid_of_quads(part.rows, block),
-        work: Work::product(w, part, input.rows, input.floats(w) + input.rows * outputs(part, *add)),
+        work: Work::product(
+            w,
+            part,
+            input.rows,
+            input.floats(w) + input.rows * outputs(part, *add),
+        ),
     }
 }
 
 /// The product with gate and up, and what makes these one.
-pub(super) fn gated(tuning: &Tuning, op: &op::Matmul, part: &Part, input: &Few, out: Buf) -> Dispatch {
+pub(super) fn gated(
+    tuning: &Tuning,
+    op: &op::Matmul,
+    part: &Part,
+    input: &Few,
+    out: Buf,
+) -> Dispatch {
     let (w, block) = (&op.w, tuning.block(input.rows));
     let params = Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
     Dispatch {
-        shader: Shader::Gated(w.kind, tuning.products(w.kind, input.rows), tuning.reduce, input.form(), block),
+        shader: Shader::Gated(
+            w.kind,
+            tuning.products(w.kind, input.rows),
+            tuning.reduce,
+            input.form(),
+            block,
+        ),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: input.bindings(part, out),
@@ -161,7 +196,13 @@ fn grid_of_quads(rows: u32, block: Block) -> [u32; 3] {
 fn tiled(tuning: &Tuning, op: &op::Matmul, part: &Part) -> Dispatch {
     let op::Matmul { w, x, out, rows, add } = op;
     let rows = *rows;
-    let params = Matmul { rows: w.rows, first_row: part.first_row, part_rows: part.rows, tokens: rows, add: (*add).into() };
+    let params = Matmul {
+        rows: w.rows,
+        first_row: part.first_row,
+        part_rows: part.rows,
+        tokens: rows,
+        add: (*add).into(),
+    };
     let (quads, teams) = tuning.tile;
     Dispatch {
         shader: Shader::Matmul(w.kind, tuning.products(w.kind, rows)),

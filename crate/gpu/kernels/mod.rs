@@ -1,5 +1,5 @@
-//! From ops to dispatches: which shader computes an op, with which constants and parameters, over which buffers, how many
-//! workgroups of it. Nothing here touches a device.
+//! From ops to dispatches: which shader computes an op, with which constants and parameters, over
+//! which buffers, how many workgroups of it. Nothing here touches a device.
 
 mod attention;
 mod choice;
@@ -34,17 +34,21 @@ pub struct Tuning {
     pub reduce: Reduce,
     /// Invocations of a workgroup, 1 to 256. Attention takes more where a head needs them.
     pub workgroup: u32,
-    /// Quads of rows, and teams of eight tokens, in a tile of a matmul; their product is its workgroup.
+    /// Quads of rows, and teams of eight tokens, in a tile of a matmul; their product is its
+    /// workgroup.
     pub tile: (u32, u32),
     /// Teams of eight queries in a tile of attention; fewer where heads are wide.
     pub query_teams: u32,
-    /// Quads of rows of a workgroup that multiplies one token, at most [`super::shaders::MOST_QUADS`].
+    /// Quads of rows of a workgroup that multiplies one token, at most
+    /// [`super::shaders::MOST_QUADS`].
     pub quads: u32,
-    /// Up to so many tokens go through the kernels for few of them, at most [`super::shaders::MOST_TOKENS`].
+    /// Up to so many tokens go through the kernels for few of them, at most
+    /// [`super::shaders::MOST_TOKENS`].
     pub few_tokens: u32,
     /// Workgroups among which one token's attention to a KV head is divided.
     pub splits: u32,
-    /// Whether norms are kernels of their own. Each workgroup of the product after it computes a norm anew else.
+    /// Whether norms are kernels of their own. Each workgroup of the product after it computes a
+    /// norm anew else.
     pub norms_apart: bool,
 }
 
@@ -57,7 +61,11 @@ impl Tuning {
     /// What so many tokens are multiplied in, with weights of a kind.
     fn products(&self, kind: Kind, tokens: u32) -> Products {
         let dots = if tokens <= self.few_tokens { self.few_dots } else { self.dots };
-        if dots && kind.has_scales() { Products::Dots } else { Products::Floats(self.real.with(kind)) }
+        if dots && kind.has_scales() {
+            Products::Dots
+        } else {
+            Products::Floats(self.real.with(kind))
+        }
     }
 }
 
@@ -76,7 +84,8 @@ pub(super) struct Dispatch {
     pub work: Work,
 }
 
-/// The dispatches of a list of ops, in order. What one op writes and only the next one reads may never be written.
+/// The dispatches of a list of ops, in order. What one op writes and only the next one reads may
+/// never be written.
 ///
 /// `partials` has [`partial_bytes`] of these ops.
 ///
@@ -96,7 +105,8 @@ pub(super) fn lower(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Resul
     for dispatch in &dispatches {
         if dispatch.groups.iter().any(|&side| side > MAX_SIDE) {
             let (name, [x, y, z]) = (dispatch.shader.name(), dispatch.groups);
-            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes at once"; "use smaller chunks of tokens");
+            fail!(Code::GpuFailed, "{name}: {x} × {y} × {z} workgroups are more than a GPU takes \
+                at once"; "use smaller chunks of tokens");
         }
     }
     Ok(dispatches)
@@ -113,8 +123,8 @@ pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
     ops.iter().map(of_op).max().unwrap_or(0)
 }
 
-/// The first ops in one or two kernels, and how many ops these are, where there is something better than one after the other, and nobody
-/// later reads what would not be written.
+/// The first ops in one or two kernels, and how many ops these are, where there is something better
+/// than one after the other, and nobody later reads what would not be written.
 fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Dispatch>, usize)> {
     match ops {
         [Op::Norm(norm), Op::Matmul(matmul), after @ ..]
@@ -125,7 +135,9 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
         {
             let input = norm.into();
             match gated(matmul, after) {
-                Some((part, swiglu)) => Some((vec![layer::gated(tuning, matmul, part, &input, swiglu.out)], 3)),
+                Some((part, swiglu)) => {
+                    Some((vec![layer::gated(tuning, matmul, part, &input, swiglu.out)], 3))
+                }
                 None => Some((layer::few_matmul(tuning, matmul, &input), 2)),
             }
         }
@@ -138,17 +150,23 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
                 && attend.qkv == rope.qkv
                 && attend.cache == rope.cache
                 && rope.heads.head_dim <= 4 * attention::MOST_FOURS
-                && !is_read(after, rope.qkv, rope.heads.qkv_width(), |op| is_on_other_heads(op, rope.cache)) =>
+                && !is_read(after, rope.qkv, rope.heads.qkv_width(), |op| {
+                    is_on_other_heads(op, rope.cache)
+                }) =>
         {
             let partials = partials?;
             let token = attention::attend_token(tuning, rope, attend.window, partials);
-            Some((vec![token, attention::merge(tuning, partials, attend.out, rope.cache, rope.heads)], 2))
+            Some((
+                vec![token, attention::merge(tuning, partials, attend.out, rope.cache, rope.heads)],
+                2,
+            ))
         }
         _ => None,
     }
 }
 
-/// The one part of gate and up, and what makes them one, where that comes next and nobody else reads them.
+/// The one part of gate and up, and what makes them one, where that comes next and nobody else
+/// reads them.
 fn gated<'a>(matmul: &'a op::Matmul, after: &'a [Op]) -> Option<(&'a Part, &'a op::Swiglu)> {
     match (&matmul.w.parts[..], after) {
         ([part], [Op::Swiglu(swiglu), after @ ..])
@@ -166,7 +184,9 @@ fn gated<'a>(matmul: &'a op::Matmul, after: &'a [Op]) -> Option<(&'a Part, &'a o
 fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatch>> {
     let runs = || match partials {
         Some(partials) => Ok(partials),
-        None => fail!(Code::Internal, "{}: there is no buffer for what it finds in its runs", op.name()),
+        None => {
+            fail!(Code::Internal, "{}: there is no buffer for what it finds in its runs", op.name())
+        }
     };
     Ok(match op {
         Op::Embed(op) => layer::embed(tuning, op),

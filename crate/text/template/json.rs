@@ -1,4 +1,5 @@
-//! `tojson` as Hugging Face's environment has it: Python's `json.dumps`, with its spaces and its options.
+//! `tojson` as Hugging Face's environment has it: Python's `json.dumps`, with its spaces and its
+//! options.
 
 use std::fmt::Write;
 
@@ -25,8 +26,13 @@ struct Style {
     sorted: bool,
 }
 
-/// `tojson(value, ensure_ascii=false, indent=none, separators=none, sort_keys=false)`, of texts with this mark in them.
-pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>, mark: Option<char>) -> Result<String> {
+/// `tojson(value, ensure_ascii=false, indent=none, separators=none, sort_keys=false)`, of texts
+/// with this mark in them.
+pub(super) fn tojson(
+    state: &State,
+    args: Rest<ValueOrKwargs>,
+    mark: Option<char>,
+) -> Result<String> {
     let args = args.into_values();
     let (args, named): (&[Value], Kwargs) = from_args(&args)?;
     let argument = |place: usize, name: &str| -> Result<Option<Value>> {
@@ -44,11 +50,13 @@ pub(super) fn tojson(state: &State, args: Rest<ValueOrKwargs>, mark: Option<char
     let sorted = flag(argument(4, "sort_keys")?);
     named.assert_all_used()?;
     let between_items = if indent.is_some() { "," } else { ", " };
-    let (between_items, after_key) = separators.unwrap_or_else(|| (between_items.to_owned(), ": ".to_owned()));
+    let (between_items, after_key) =
+        separators.unwrap_or_else(|| (between_items.to_owned(), ": ".to_owned()));
     charge(state, [value])?;
     let json = serde_json::to_value(value).map_err(|e| invalid(&e.to_string()))?;
     let mut out = String::new();
-    Style { indent, between_items, after_key, ascii, mark, sorted }.value(state, &mut out, &json, 0)?;
+    Style { indent, between_items, after_key, ascii, mark, sorted }
+        .value(state, &mut out, &json, 0)?;
     Ok(out)
 }
 
@@ -60,7 +68,8 @@ fn indentation(value: Value) -> Result<String> {
     match value.as_str() {
         Some(text) => Ok(text.chars().take(WIDEST).collect()),
         None => {
-            let width = value.as_i64().ok_or_else(|| invalid("indent is neither a number nor a text"))?;
+            let width =
+                value.as_i64().ok_or_else(|| invalid("indent is neither a number nor a text"))?;
             Ok(" ".repeat(usize::try_from(width).unwrap_or(0).min(WIDEST)))
         }
     }
@@ -86,18 +95,27 @@ impl Style {
                 None => out.push_str(&number.to_string()),
             },
             Json::Array(items) => {
-                return self.many(state, out, ('[', ']'), items.iter(), level, |out, item| self.value(state, out, item, level + 1));
+                return self.many(state, out, ('[', ']'), items.iter(), level, |out, item| {
+                    self.value(state, out, item, level + 1)
+                });
             }
             Json::Object(fields) => {
                 let mut fields: Vec<_> = fields.iter().collect();
                 if self.sorted {
                     fields.sort_by_key(|(name, _)| *name);
                 }
-                return self.many(state, out, ('{', '}'), fields.into_iter(), level, |out, (name, value)| {
-                    self.text(out, name);
-                    out.push_str(&self.after_key);
-                    self.value(state, out, value, level + 1)
-                });
+                return self.many(
+                    state,
+                    out,
+                    ('{', '}'),
+                    fields.into_iter(),
+                    level,
+                    |out, (name, value)| {
+                        self.text(out, name);
+                        out.push_str(&self.after_key);
+                        self.value(state, out, value, level + 1)
+                    },
+                );
             }
             Json::Null | Json::Bool(_) => out.push_str(&json.to_string()),
         }
@@ -116,7 +134,9 @@ impl Style {
         // What stands between values may be longer than they are.
         let indented = self.indent.as_ref().map_or(0, |indent| indent.len() * (level + 1));
         let between = self.between_items.len() + self.after_key.len() + indented;
-        state.consume_fuel(((items.len() + 1) as u64).saturating_mul(between as u64 / BYTES_PER_FUEL))?;
+        state.consume_fuel(
+            ((items.len() + 1) as u64).saturating_mul(between as u64 / BYTES_PER_FUEL),
+        )?;
         let is_empty = items.len() == 0;
         out.push(open);
         for (i, item) in items.enumerate() {

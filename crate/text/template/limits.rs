@@ -1,7 +1,8 @@
 //! What a template may be, looked at before it is compiled.
 //!
-//! The compiler goes into what is nested by calling itself, and so do we: a template that is nested deeply enough takes more stack
-//! than there is. What it may do when it runs is bounded by its fuel.
+//! The compiler goes into what is nested by calling itself, and so do we: a template that is nested
+//! deeply enough takes more stack than there is. What it may do when it runs is bounded by its
+//! fuel.
 
 use minijinja::{State, Value};
 
@@ -10,7 +11,8 @@ use crate::error::{Code, Error, fail};
 
 /// Bytes; the longest in use have twenty thousand.
 const LONGEST: usize = 256 * 1024;
-/// Words and signs that hang on one another in an expression; half as many are operations. Templates in use have fifty.
+/// Words and signs that hang on one another in an expression; half as many are operations.
+/// Templates in use have fifty.
 const LONGEST_CHAIN: usize = 200;
 /// Each is nested in the one before it. Templates in use have twenty-two.
 const MOST_ELIFS: usize = 100;
@@ -29,36 +31,52 @@ pub(super) const BYTES_PER_FUEL: u64 = 64;
 /// [`Code::BadTemplate`], which says what is too much.
 pub(super) fn check(source: &str) -> Result<(), Error> {
     if source.len() > LONGEST {
-        fail!(Code::BadTemplate, "the chat template has {} bytes, and {LONGEST} are the most that we read", source.len());
+        fail!(
+            Code::BadTemplate,
+            "the chat template has {} bytes, and {LONGEST} are the most that we read",
+            source.len()
+        );
     }
     let (mut elifs, mut macros) = (0, 0_usize);
     for code in constructs(source) {
         if chain(code) > LONGEST_CHAIN {
-            let line = source[..code.as_ptr() as usize - source.as_ptr() as usize].lines().count().max(1);
-            fail!(Code::BadTemplate, "the chat template is nested too deeply in line {line}; use another template, or none");
+            let line =
+                source[..code.as_ptr() as usize - source.as_ptr() as usize].lines().count().max(1);
+            fail!(
+                Code::BadTemplate,
+                "the chat template is nested too deeply in line {line}; use another template, or \
+                    none"
+            );
         }
         let is_before = |c: char| c.is_whitespace() || "{%-+".contains(c);
         let statement = code.trim_start_matches(is_before);
         elifs += usize::from(statement.starts_with("elif"));
         match () {
             () if statement.starts_with("macro") || statement.starts_with("call") => macros += 1,
-            () if statement.starts_with("endmacro") || statement.starts_with("endcall") => macros = macros.saturating_sub(1),
+            () if statement.starts_with("endmacro") || statement.starts_with("endcall") => {
+                macros = macros.saturating_sub(1)
+            }
             () => {}
         }
         if macros > DEEPEST_MACROS {
             fail!(
                 Code::BadTemplate,
-                "the chat template has more than {DEEPEST_MACROS} macros within one another; use another template, or none"
+                "the chat template has more than {DEEPEST_MACROS} macros within one another; use \
+                    another template, or none"
             );
         }
     }
     if elifs > MOST_ELIFS {
-        fail!(Code::BadTemplate, "the chat template has {elifs} elif, and {MOST_ELIFS} are the most that we read");
+        fail!(
+            Code::BadTemplate,
+            "the chat template has {elifs} elif, and {MOST_ELIFS} are the most that we read"
+        );
     }
     Ok(())
 }
 
-/// How many words and signs of an expression hang on one another, at the most: what is between commas does not.
+/// How many words and signs of an expression hang on one another, at the most: what is between
+/// commas does not.
 fn chain(code: &str) -> usize {
     // Of each bracket that is open, the length of the chain before it, and the longest within it.
     let mut open = vec![(0, 0)];
@@ -94,20 +112,29 @@ fn chain(code: &str) -> usize {
     open.into_iter().map(|(_, longest)| longest).max().unwrap_or(0)
 }
 
-/// Has values pay for each part that writing them goes through: one that holds another many times, which holds a third many times, is
-/// small in memory and endless on paper.
-pub(super) fn charge<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+/// Has values pay for each part that writing them goes through: one that holds another many times,
+/// which holds a third many times, is small in memory and endless on paper.
+pub(super) fn charge<'a>(
+    state: &State,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), minijinja::Error> {
     // As minijinja counts: a byte that is written costs a quarter of what an instruction does.
     Meter { state, part: 4 * BYTES_PER_FUEL, byte: BYTES_PER_FUEL / 4, units: 0 }.all(values)
 }
 
 /// The same of holding them in another, which takes none of their bytes.
-pub(super) fn hold<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+pub(super) fn hold<'a>(
+    state: &State,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), minijinja::Error> {
     Meter { state, part: BYTES_PER_FUEL / 8, byte: 0, units: 0 }.all(values)
 }
 
 /// The same of looking at them, to compare them, say.
-pub(super) fn pay<'a>(state: &State, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+pub(super) fn pay<'a>(
+    state: &State,
+    values: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), minijinja::Error> {
     Meter { state, part: BYTES_PER_FUEL / 8, byte: 1, units: 0 }.all(values)
 }
 
@@ -123,7 +150,10 @@ struct Meter<'s, 't, 'e> {
 }
 
 impl Meter<'_, '_, '_> {
-    fn all<'a>(mut self, values: impl IntoIterator<Item = &'a Value>) -> Result<(), minijinja::Error> {
+    fn all<'a>(
+        mut self,
+        values: impl IntoIterator<Item = &'a Value>,
+    ) -> Result<(), minijinja::Error> {
         values.into_iter().try_for_each(|value| self.within(value, 0))?;
         self.state.consume_fuel(self.units / BYTES_PER_FUEL)
     }
@@ -170,16 +200,30 @@ pub(super) fn afford(state: &State, bytes: u64) -> Result<(), minijinja::Error> 
 }
 
 /// Has a text pay for how often its bytes are looked at.
-pub(super) fn charge_reading(state: &State, text: &str, times: usize) -> Result<(), minijinja::Error> {
+pub(super) fn charge_reading(
+    state: &State,
+    text: &str,
+    times: usize,
+) -> Result<(), minijinja::Error> {
     state.consume_fuel((text.len() as u64).saturating_mul(times as u64) / BYTES_PER_FUEL)
 }
 
-/// Has a format pay for what it may become: each of its fields may be as long as all values, and is as wide as it says.
-pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[Value]) -> Result<(), minijinja::Error> {
+/// Has a format pay for what it may become: each of its fields may be as long as all values, and is
+/// as wide as it says.
+pub(super) fn charge_format(
+    state: &State,
+    format: &str,
+    begin: char,
+    values: &[Value],
+) -> Result<(), minijinja::Error> {
     let fields = || format.split(begin).skip(1);
-    let widths = fields().flat_map(|field| options(field, begin).split(|c: char| !c.is_ascii_digit()));
-    let widths = widths.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(u64::MAX));
-    let (sum, widest) = widths.fold((0, 0), |(sum, widest): (u64, u64), width| (sum.saturating_add(width), width.max(widest)));
+    let widths =
+        fields().flat_map(|field| options(field, begin).split(|c: char| !c.is_ascii_digit()));
+    let widths =
+        widths.filter(|digits| !digits.is_empty()).map(|digits| digits.parse().unwrap_or(u64::MAX));
+    let (sum, widest) = widths.fold((0, 0), |(sum, widest): (u64, u64), width| {
+        (sum.saturating_add(width), width.max(widest))
+    });
     state.consume_fuel(sum / BYTES_PER_FUEL)?;
     if widest > WIDEST {
         return Err(super::python::invalid("a format asks for more than 10000 places"));
@@ -197,7 +241,11 @@ pub(super) fn charge_format(state: &State, format: &str, begin: char, values: &[
 
 /// What a field says of how it is written, or more: `{name:>8}` and `%(name)8s`.
 fn options(field: &str, begin: char) -> &str {
-    let end_of_name = if begin == '{' { field.find(':') } else { field.starts_with('(').then(|| field.find(')')).flatten() };
+    let end_of_name = if begin == '{' {
+        field.find(':')
+    } else {
+        field.starts_with('(').then(|| field.find(')')).flatten()
+    };
     let said = end_of_name.map_or(field, |end| &field[end..]);
     match begin {
         // A name in brackets may have any sign in it.
@@ -214,7 +262,12 @@ mod tests {
 
     #[test]
     fn chains_are_counted() {
-        let rows = [("{{ a }}", 5), ("{{ [a, b, c, d] }}", 7), ("{{ (a, 'b + c') + d }}", 9), ("{{ not not x }}", 7)];
+        let rows = [
+            ("{{ a }}", 5),
+            ("{{ [a, b, c, d] }}", 7),
+            ("{{ (a, 'b + c') + d }}", 9),
+            ("{{ not not x }}", 7),
+        ];
         for (code, length) in rows {
             assert_eq!(chain(code), length, "{code}");
         }

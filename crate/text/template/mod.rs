@@ -1,8 +1,9 @@
 //! A conversation as the one string that the model was trained to see.
 //!
-//! Models bring their template as Jinja, written for Hugging Face's environment: blocks are trimmed, values have Python's
-//! methods, `raise_exception` refuses, and `tojson` writes what Python's `json.dumps` does. The text that comes out
-//! has its control tokens written in it, BOS too: encode it without adding any.
+//! Models bring their template as Jinja, written for Hugging Face's environment: blocks are
+//! trimmed, values have Python's methods, `raise_exception` refuses, and `tojson` writes what
+//! Python's `json.dumps` does. The text that comes out has its control tokens written in it, BOS
+//! too: encode it without adding any.
 
 mod json;
 mod limits;
@@ -41,11 +42,13 @@ pub enum BuiltIn {
 }
 
 const PHI4: &str = concat!(
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}",
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + \
+        '<|end|>' }}{% endfor %}",
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
 );
 const PHI3: &str = concat!(
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + '<|end|>\n' }}{% endfor %}",
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + \
+        '<|end|>\n' }}{% endfor %}",
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
 );
 
@@ -63,11 +66,13 @@ impl BuiltIn {
     }
 }
 
-/// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template that loops for ever, or doubles a text
-/// for ever, ends here, with 64 MB. Half of that again may be there before it is paid for, and in a browser, whose modules give no memory
-/// back, a text that grows leaves its shorter forms behind: 150 MB.
+/// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template
+/// that loops for ever, or doubles a text for ever, ends here, with 64 MB. Half of that again may
+/// be there before it is paid for, and in a browser, whose modules give no memory back, a text that
+/// grows leaves its shorter forms behind: 150 MB.
 const FUEL: u64 = 1_000_000;
-/// As many more for each message or tool and each other one, of so many: some templates look at all of them for each.
+/// As many more for each message or tool and each other one, of so many: some templates look at all
+/// of them for each.
 const FUEL_OF_PAIRS: u64 = 50;
 const MOST_IN_PAIRS: u64 = 1024;
 
@@ -86,7 +91,10 @@ pub struct Moment {
 impl Moment {
     /// The present one, here.
     fn now() -> Moment {
-        Moment { seconds: (clock::milliseconds_since_1970() / 1e3) as i64, offset: clock::seconds_ahead_of_utc() }
+        Moment {
+            seconds: (clock::milliseconds_since_1970() / 1e3) as i64,
+            offset: clock::seconds_ahead_of_utc(),
+        }
     }
 }
 
@@ -109,13 +117,15 @@ pub struct ChatTemplate {
     /// As minijinja takes it.
     source: String,
     syntax: SyntaxConfig,
-    /// Control tokens by the names that templates have for them, such as `bos_token`, as they are written.
+    /// Control tokens by the names that templates have for them, such as `bos_token`, as they are
+    /// written.
     tokens: Vec<(String, String)>,
     spellings: Spellings,
 }
 
 impl ChatTemplate {
-    /// Compiles Jinja `source`. `tokens` are the variables that name control tokens, such as `bos_token`, and how these are written.
+    /// Compiles Jinja `source`. `tokens` are the variables that name control tokens, such as
+    /// `bos_token`, and how these are written.
     ///
     /// # Errors
     /// [`Code::BadTemplate`], with the line that does not compile, or what is too much of it.
@@ -124,7 +134,9 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", |state: &State, format: &str| strftime(state, Moment::now(), format));
+        environment.add_function("strftime_now", |state: &State, format: &str| {
+            strftime(state, Moment::now(), format)
+        });
         environment.set_formatter(|out, state, value| {
             if value.as_object().is_some() {
                 limits::charge(state, [value])?;
@@ -132,15 +144,26 @@ impl ChatTemplate {
             minijinja::escape_formatter(out, state, value)
         });
         prices::add_to(&mut environment);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| does_not_compile(&e))?;
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|e| does_not_compile(&e))?;
         let source = source::for_minijinja(source);
         Program::new(NAME, &source, &syntax).map_err(|e| does_not_compile(&e))?;
-        let spellings = Spellings::new(tokens.iter().map(|(_, written)| (*written).to_owned()).collect(), Vec::new());
-        let tokens = tokens.iter().map(|(name, written)| ((*name).to_owned(), (*written).to_owned())).collect();
+        let spellings = Spellings::new(
+            tokens.iter().map(|(_, written)| (*written).to_owned()).collect(),
+            Vec::new(),
+        );
+        let tokens = tokens
+            .iter()
+            .map(|(name, written)| ((*name).to_owned(), (*written).to_owned()))
+            .collect();
         Ok(ChatTemplate { environment, source, syntax, tokens, spellings })
     }
 
-    /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that its vocabulary speaks for.
+    /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that
+    /// its vocabulary speaks for.
     ///
     /// # Errors
     /// [`Code::BadTemplate`], if it does not compile, or there is neither.
@@ -152,7 +175,8 @@ impl ChatTemplate {
             (None, None) => {
                 fail!(
                     Code::BadTemplate,
-                    "this model has no chat template, and its vocabulary is none that we know one for; prompt it without a template"
+                    "this model has no chat template, and its vocabulary is none that we know one \
+                        for; prompt it without a template"
                 )
             }
         };
@@ -162,24 +186,31 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// The default template in a parsed `tokenizer_config.json`, which may hold one, or several with names.
+    /// The default template in a parsed `tokenizer_config.json`, which may hold one, or several
+    /// with names.
     pub fn source_in(tokenizer_config: &Json) -> Option<&str> {
         let template = &tokenizer_config["chat_template"];
-        let named = template.as_array().and_then(|all| all.iter().find(|one| one["name"] == "default").or(all.first()));
+        let named = template
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["name"] == "default").or(all.first()));
         template.as_str().or_else(|| named?["template"].as_str())
     }
 
     /// Has `strftime_now` tell this moment instead of the present one.
     pub fn with_time(mut self, moment: Moment) -> ChatTemplate {
-        self.environment.add_function("strftime_now", move |state: &State, format: &str| strftime(state, moment, format));
+        self.environment.add_function("strftime_now", move |state: &State, format: &str| {
+            strftime(state, moment, format)
+        });
         self
     }
 
-    /// The conversation as the model is to read it. `tools` are described as the template's authors expect it, mostly in OpenAI's shape.
+    /// The conversation as the model is to read it. `tools` are described as the template's authors
+    /// expect it, mostly in OpenAI's shape.
     ///
     /// # Errors
-    /// [`Code::BadTemplate`]: the template refuses the messages, cannot be run, or knows nothing of tools where there are some;
-    /// [`Code::BadOption`], when an answer is to be continued and the last message is not the assistant's.
+    /// [`Code::BadTemplate`]: the template refuses the messages, cannot be run, or knows nothing of
+    /// tools where there are some; [`Code::BadOption`], when an answer is to be continued and the
+    /// last message is not the assistant's.
     pub fn render(&self, messages: &[Message], tools: &[Json], ending: Ending) -> Result<Prompt> {
         self.check_tools(messages, tools)?;
         // Looking for them takes time by the length of the conversation, and most have no need.
@@ -190,19 +221,35 @@ impl ChatTemplate {
             unused[0]
         });
         if is_without.get() {
-            fail!(Code::BadTemplate, "the messages have each character from U+E000 to U+F8FF, one of which must be free; leave some out");
+            fail!(
+                Code::BadTemplate,
+                "the messages have each character from U+E000 to U+F8FF, one of which must be \
+                    free; leave some out"
+            );
         }
         let marked = match ending {
-            Ending::Continued => self.continued(marked, tools, mark, unused[1].unwrap_or('\u{f8ff}'))?,
+            Ending::Continued => {
+                self.continued(marked, tools, mark, unused[1].unwrap_or('\u{f8ff}'))?
+            }
             _ => self.run(&marked, tools, mark, ending == Ending::Answer)?,
         };
         Ok(Prompt { marked, mark, is_rendered: true })
     }
 
-    fn run(&self, messages: &[Message], tools: &[Json], mark: Option<char>, add_generation_prompt: bool) -> Result<String> {
+    fn run(
+        &self,
+        messages: &[Message],
+        tools: &[Json],
+        mark: Option<char>,
+        add_generation_prompt: bool,
+    ) -> Result<String> {
         let count = ((messages.len() + tools.len()) as u64).min(MOST_IN_PAIRS);
         let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
-        let tokens: BTreeMap<_, Value> = self.tokens.iter().map(|(name, written)| (name.as_str(), written.as_str().into())).collect();
+        let tokens: BTreeMap<_, Value> = self
+            .tokens
+            .iter()
+            .map(|(name, written)| (name.as_str(), written.as_str().into()))
+            .collect();
         let context = context! {
             messages => Value::from(Serde(messages)),
             tools => tools,
@@ -210,26 +257,51 @@ impl ChatTemplate {
             add_generation_prompt => add_generation_prompt,
             ..Value::from(tokens)
         };
-        let program = Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
+        let program =
+            Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
         let mut environment = self.environment.clone();
-        environment.add_filter("tojson", move |state: &State, args: Rest<ValueOrKwargs>| json::tojson(state, args, mark));
-        environment.set_fuel(Some(FUEL.saturating_add(count.saturating_mul(count).saturating_mul(FUEL_OF_PAIRS))));
+        environment.add_filter("tojson", move |state: &State, args: Rest<ValueOrKwargs>| {
+            json::tojson(state, args, mark)
+        });
+        environment.set_fuel(Some(
+            FUEL.saturating_add(count.saturating_mul(count).saturating_mul(FUEL_OF_PAIRS)),
+        ));
         program.render(&environment, context).map_err(|e| match refusal(&e) {
-            Some(message) => Error::new(Code::BadTemplate, format!("the chat template refuses these messages: {message}")),
-            None => Error::new(Code::BadTemplate, format!("the chat template fails: {e}; use another template, or none")),
+            Some(message) => Error::new(
+                Code::BadTemplate,
+                format!("the chat template refuses these messages: {message}"),
+            ),
+            None => Error::new(
+                Code::BadTemplate,
+                format!("the chat template fails: {e}; use another template, or none"),
+            ),
         })
     }
 
-    /// The conversation up to the last message's last word: what the template writes before a mark at its end.
-    fn continued(&self, mut messages: Vec<Message>, tools: &[Json], mark: Option<char>, end: char) -> Result<String> {
+    /// The conversation up to the last message's last word: what the template writes before a mark
+    /// at its end.
+    fn continued(
+        &self,
+        mut messages: Vec<Message>,
+        tools: &[Json],
+        mark: Option<char>,
+        end: char,
+    ) -> Result<String> {
         let Some(begun) = messages.pop().filter(|last| last.role() == "assistant") else {
-            fail!(Code::BadOption, "the last message is not the assistant's, so there is no answer to go on with; ask without that");
+            fail!(
+                Code::BadOption,
+                "the last message is not the assistant's, so there is no answer to go on with; \
+                    ask without that"
+            );
         };
         // The space shows whether the template trims what is said.
         messages.push(begun.with_end(&format!("{end} ")));
         let mut rendered = self.run(&messages, tools, mark, false)?;
         let Some(at) = rendered.rfind(end) else {
-            fail!(Code::BadTemplate, "the chat template leaves out the answer that is to be continued; ask without that");
+            fail!(
+                Code::BadTemplate,
+                "the chat template leaves out the answer that is to be continued; ask without that"
+            );
         };
         let is_trimmed = !rendered[at + end.len_utf8()..].starts_with(' ');
         rendered.truncate(at);
@@ -240,9 +312,14 @@ impl ChatTemplate {
     }
 
     /// The messages with the spellings of tokens marked, and the mark where there were any.
-    fn marked(&self, messages: &[Message], mark: &dyn Fn() -> Option<char>) -> (Vec<Message>, Option<char>) {
+    fn marked(
+        &self,
+        messages: &[Message],
+        mark: &dyn Fn() -> Option<char>,
+    ) -> (Vec<Message>, Option<char>) {
         let is_marked = Cell::new(false);
-        let mark_in = |text: &str, by_others: bool| match self.spellings.mark(text, by_others, mark) {
+        let mark_in = |text: &str, by_others: bool| match self.spellings.mark(text, by_others, mark)
+        {
             Some(marked) => {
                 is_marked.set(true);
                 marked
@@ -264,7 +341,9 @@ impl ChatTemplate {
     /// Two characters of the private use area that neither the template nor a message has.
     fn unused_characters(&self, messages: &[Message]) -> [Option<char>; 2] {
         let written = serde_json::to_string(messages).unwrap_or_default();
-        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| !written.contains(c) && !self.source.contains(c) && !self.spellings.have(c));
+        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| {
+            !written.contains(c) && !self.source.contains(c) && !self.spellings.have(c)
+        });
         [unused.next(), unused.next()]
     }
 
@@ -272,23 +351,35 @@ impl ChatTemplate {
     fn check_tools(&self, messages: &[Message], tools: &[Json]) -> Result<()> {
         let knows = |word: &str| self.source.contains(word);
         if !tools.is_empty() && !knows("tools") {
-            fail!(Code::BadTemplate, "this model's chat template knows nothing of tools; describe them in a system message");
+            fail!(
+                Code::BadTemplate,
+                "this model's chat template knows nothing of tools; describe them in a system \
+                    message"
+            );
         }
         if messages.iter().any(Message::calls_tools) && !knows("tool_calls") {
-            fail!(Code::BadTemplate, "this model's chat template knows nothing of tool_calls; write the call into the message's content");
+            fail!(
+                Code::BadTemplate,
+                "this model's chat template knows nothing of tool_calls; write the call into the \
+                    message's content"
+            );
         }
         Ok(())
     }
 }
 
 fn does_not_compile(error: &minijinja::Error) -> Error {
-    Error::new(Code::BadTemplate, format!("the chat template does not compile: {error}; use another template, or none"))
+    Error::new(
+        Code::BadTemplate,
+        format!("the chat template does not compile: {error}; use another template, or none"),
+    )
 }
 
 /// Characters of a refusal that are told.
 const LONGEST_REFUSAL: usize = 1000;
 
-/// What `raise_exception` starts its message with, so that it can be told from minijinja's own errors.
+/// What `raise_exception` starts its message with, so that it can be told from minijinja's own
+/// errors.
 const REFUSAL: &str = "raise_exception: ";
 
 fn raise_exception(message: &str) -> std::result::Result<Value, minijinja::Error> {
@@ -300,12 +391,24 @@ fn refusal(error: &minijinja::Error) -> Option<&str> {
     error.detail()?.strip_prefix(REFUSAL)
 }
 
-fn strftime(state: &State, moment: Moment, format: &str) -> std::result::Result<String, minijinja::Error> {
+fn strftime(
+    state: &State,
+    moment: Moment,
+    format: &str,
+) -> std::result::Result<String, minijinja::Error> {
     // Each sign of it may be a whole date.
     state.consume_fuel(format.len() as u64)?;
-    let zoned = |offset| jiff::Timestamp::from_second(moment.seconds).map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)));
+    let zoned = |offset| {
+        jiff::Timestamp::from_second(moment.seconds)
+            .map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)))
+    };
     jiff::tz::Offset::from_seconds(moment.offset)
         .and_then(zoned)
         .and_then(|now| jiff::fmt::strtime::format(format, &now))
-        .map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now({format:?}): {e}")))
+        .map_err(|e| {
+            minijinja::Error::new(
+                ErrorKind::InvalidOperation,
+                format!("strftime_now({format:?}): {e}"),
+            )
+        })
 }

@@ -1,4 +1,5 @@
-//! Operators, which have the values that they go through paid for: what stands in for minijinja's own.
+//! Operators, which have the values that they go through paid for: what stands in for minijinja's
+//! own.
 
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Environment, Error, State, Value};
@@ -8,7 +9,11 @@ use super::python::invalid;
 
 type Result<T> = std::result::Result<T, Error>;
 
-pub(super) fn compares(environment: &mut Environment<'static>, name: &'static str, compare: fn(&Value, &Value) -> bool) {
+pub(super) fn compares(
+    environment: &mut Environment<'static>,
+    name: &'static str,
+    compare: fn(&Value, &Value) -> bool,
+) {
     environment.add_function(name, move |state: &State, a: &Value, b: &Value| {
         match (a.as_str(), b.as_str()) {
             (Some(a), Some(b)) => charge_reading(state, if a.len() < b.len() { a } else { b }, 1)?,
@@ -22,7 +27,9 @@ pub(super) fn is_in(state: &State, value: &Value, all: &Value) -> Result<bool> {
     pay(state, [value, all])?;
     check_key(value)?;
     match (all.as_str(), all.kind()) {
-        (Some(text), _) => Ok(value.as_str().map_or_else(|| text.contains(&value.to_string()), |part| text.contains(part))),
+        (Some(text), _) => Ok(value
+            .as_str()
+            .map_or_else(|| text.contains(&value.to_string()), |part| text.contains(part))),
         (_, ValueKind::Undefined) => Ok(false),
         (_, ValueKind::Map) => Ok(!all.get_item(value)?.is_undefined()),
         (_, ValueKind::Seq | ValueKind::Iterable) => Ok(all.try_iter()?.any(|item| item == *value)),
@@ -32,7 +39,10 @@ pub(super) fn is_in(state: &State, value: &Value, all: &Value) -> Result<bool> {
 
 pub(super) fn concat(state: &State, a: &Value, b: &Value) -> Result<String> {
     charge(state, [a, b].into_iter().filter(|part| part.as_str().is_none()))?;
-    afford(state, [a, b].iter().filter_map(|part| part.as_str()).map(|text| text.len() as u64).sum())?;
+    afford(
+        state,
+        [a, b].iter().filter_map(|part| part.as_str()).map(|text| text.len() as u64).sum(),
+    )?;
     Ok(format!("{a}{b}"))
 }
 
@@ -53,15 +63,23 @@ pub(super) fn times(state: &State, a: &Value, b: &Value) -> Result<Value> {
     let is_one = |value: &Value| value.as_str().is_some() || is_list(value);
     let (value, count) = if is_one(b) { (b, a) } else { (a, b) };
     if is_one(value) {
-        let count = whole(count).ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
+        let count = whole(count)
+            .ok_or_else(|| invalid("texts and lists are repeated a whole number of times"))?;
         return repeated(state, value, usize::try_from(count.max(0)).unwrap_or(usize::MAX));
     }
     calculated("*", [a, b], i128::checked_mul, |a, b| a * b)
 }
 
-fn calculated(name: &str, [a, b]: [&Value; 2], of_whole: fn(i128, i128) -> Option<i128>, of_real: fn(f64, f64) -> f64) -> Result<Value> {
+fn calculated(
+    name: &str,
+    [a, b]: [&Value; 2],
+    of_whole: fn(i128, i128) -> Option<i128>,
+    of_real: fn(f64, f64) -> f64,
+) -> Result<Value> {
     if let (Some(a), Some(b)) = (whole(a), whole(b)) {
-        return of_whole(a, b).map(Value::from).ok_or_else(|| invalid(&format!("a {name} b is too large")));
+        return of_whole(a, b)
+            .map(Value::from)
+            .ok_or_else(|| invalid(&format!("a {name} b is too large")));
     }
     let real = |value: &Value| f64::try_from(value.clone()).ok();
     match (real(a), real(b)) {
@@ -96,7 +114,13 @@ fn repeated(state: &State, value: &Value, count: usize) -> Result<Value> {
 }
 
 /// `value[start:stop:step]`, as Python has it.
-pub(super) fn slice(state: &State, value: &Value, start: Option<i64>, stop: Option<i64>, step: Option<i64>) -> Result<Value> {
+pub(super) fn slice(
+    state: &State,
+    value: &Value,
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: Option<i64>,
+) -> Result<Value> {
     let step = step.unwrap_or(1);
     if step == 0 {
         return Err(invalid("nothing can be sliced in steps of 0"));
@@ -109,7 +133,13 @@ pub(super) fn slice(state: &State, value: &Value, start: Option<i64>, stop: Opti
         return Ok(match step {
             1 => text.chars().skip(first).take(count).collect::<String>(),
             2.. => text.chars().skip(first).step_by(every).take(count).collect(),
-            _ => text.chars().rev().skip(length.saturating_sub(first + 1)).step_by(every).take(count).collect(),
+            _ => text
+                .chars()
+                .rev()
+                .skip(length.saturating_sub(first + 1))
+                .step_by(every)
+                .take(count)
+                .collect(),
         }
         .into());
     }
@@ -118,7 +148,12 @@ pub(super) fn slice(state: &State, value: &Value, start: Option<i64>, stop: Opti
         _ if is_list(value) => {
             let items = collect(state, value)?;
             let (first, count) = places(items.len(), start, stop, step);
-            Ok(alike(value, (0..count as i64).map(|nth| items[(first as i64 + nth * step) as usize].clone()).collect()))
+            Ok(alike(
+                value,
+                (0..count as i64)
+                    .map(|nth| items[(first as i64 + nth * step) as usize].clone())
+                    .collect(),
+            ))
         }
         kind => Err(invalid(&format!("a value of type {kind} cannot be sliced"))),
     }
@@ -133,7 +168,9 @@ fn alike(value: &Value, items: Vec<Value>) -> Value {
 fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> (usize, usize) {
     let length = length as i64;
     let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let place = |place: i64| if place < 0 { place.saturating_add(length).max(lowest) } else { place.min(highest) };
+    let place = |place: i64| {
+        if place < 0 { place.saturating_add(length).max(lowest) } else { place.min(highest) }
+    };
     let (from, to) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
     let (start, stop) = (start.map_or(from, place), stop.map_or(to, place));
     let span = if step > 0 { stop - start } else { start - stop };
@@ -157,7 +194,10 @@ pub(super) fn item(state: &State, value: &Value, key: &Value) -> Result<Value> {
 
 /// Refuses large numbers as keys, since all of them share a few places.
 pub(super) fn check_key(key: &Value) -> Result<()> {
-    match key.is_number() && i64::try_from(key.clone()).is_err() && i128::try_from(key.clone()).is_ok() {
+    match key.is_number()
+        && i64::try_from(key.clone()).is_err()
+        && i128::try_from(key.clone()).is_ok()
+    {
         true => Err(invalid("a key is a number of more than 64 bits")),
         false => Ok(()),
     }
@@ -179,7 +219,11 @@ mod tests {
             ((0, None, None, -1), (0, 0)),
         ];
         for ((length, start, stop, step), expected) in rows {
-            assert_eq!(places(length, start, stop, step), expected, "{length} {start:?} {stop:?} {step}");
+            assert_eq!(
+                places(length, start, stop, step),
+                expected,
+                "{length} {start:?} {stop:?} {step}"
+            );
         }
     }
 }

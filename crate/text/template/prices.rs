@@ -1,19 +1,25 @@
-//! What minijinja does for the price of one instruction, however much that is, and what it costs here.
+//! What minijinja does for the price of one instruction, however much that is, and what it costs
+//! here.
 //!
-//! Templates are compiled by minijinja's own parser and compiler. Then those instructions that go through values, or put values into one
-//! another, give way to calls of functions, filters and tests that have the values paid for: they take as much from the stack, and their
-//! names are none that a template could write. So no value is nested deeply, shares parts with itself more often than it paid for, or is
-//! made anew each time that somebody goes through it.
+//! Templates are compiled by minijinja's own parser and compiler. Then those instructions that go
+//! through values, or put values into one another, give way to calls of functions, filters and
+//! tests that have the values paid for: they take as much from the stack, and their names are none
+//! that a template could write. So no value is nested deeply, shares parts with itself more often
+//! than it paid for, or is made anew each time that somebody goes through it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::machinery::{CodeGenerator, Instruction, Instructions, eval, make_string_output, parse};
+use minijinja::machinery::{
+    CodeGenerator, Instruction, Instructions, eval, make_string_output, parse,
+};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, State, Value, functions};
 
 use super::limits::{charge_reading, collect, hold, pay};
-use super::operators::{check_key, compares, concat, is_in, is_list, is_tuple, item, plus, slice, times};
+use super::operators::{
+    check_key, compares, concat, is_in, is_list, is_tuple, item, plus, slice, times,
+};
 use super::python::invalid;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -21,7 +27,8 @@ type Result<T> = std::result::Result<T, Error>;
 /// What a namespace costs: as many as there can be may hold one another.
 const NAMESPACE: u64 = 1000;
 
-/// Filters that go through what they are given; what is behind the first sign is the name in templates.
+/// Filters that go through what they are given; what is behind the first sign is the name in
+/// templates.
 const FILTERS: [&str; 30] = [
     "|attr",
     "|batch",
@@ -92,24 +99,43 @@ impl<'a> Program<'a> {
     ///
     /// # Errors
     /// What the parser says, and what we do not read.
-    pub(super) fn new(name: &'a str, source: &'a str, syntax: &SyntaxConfig) -> Result<Program<'a>> {
+    pub(super) fn new(
+        name: &'a str,
+        source: &'a str,
+        syntax: &SyntaxConfig,
+    ) -> Result<Program<'a>> {
         let parsed = parse(source, name, syntax.clone())?;
         let mut generator = CodeGenerator::new(name, source);
         generator.compile_stmt(&parsed);
         let (instructions, blocks) = generator.finish();
-        let blocks = blocks.into_iter().map(|(name, block)| Ok((name, with_prices(&block)?))).collect::<Result<_>>()?;
+        let blocks = blocks
+            .into_iter()
+            .map(|(name, block)| Ok((name, with_prices(&block)?)))
+            .collect::<Result<_>>()?;
         Ok(Program { instructions: with_prices(&instructions)?, blocks })
     }
 
     /// The text that comes of it.
-    pub(super) fn render<'env: 'a>(&'a self, environment: &'a Environment<'env>, context: Value) -> Result<String> {
+    pub(super) fn render<'env: 'a>(
+        &'a self,
+        environment: &'a Environment<'env>,
+        context: Value,
+    ) -> Result<String> {
         let mut text = String::new();
-        eval(environment, &self.instructions, context, &self.blocks, &mut make_string_output(&mut text), AutoEscape::None)?;
+        eval(
+            environment,
+            &self.instructions,
+            context,
+            &self.blocks,
+            &mut make_string_output(&mut text),
+            AutoEscape::None,
+        )?;
         Ok(text)
     }
 }
 
-/// The instructions as they are run: calls stand in for those that have to be paid for, or come before them.
+/// The instructions as they are run: calls stand in for those that have to be paid for, or come
+/// before them.
 ///
 /// # Errors
 /// That something is not read here.
@@ -126,7 +152,9 @@ fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
         let line = given.get_line(at).unwrap_or(0) as u16;
         let priced = priced(instruction).unwrap_or_else(|| instruction.clone());
         let first = match priced {
-            Instruction::PushLoop(_) => Some(all.add_with_line(Instruction::CallFunction("for ", Some(1)), line)),
+            Instruction::PushLoop(_) => {
+                Some(all.add_with_line(Instruction::CallFunction("for ", Some(1)), line))
+            }
             _ => None,
         };
         let own = all.add_with_line(priced, line);
@@ -142,7 +170,9 @@ fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
 }
 
 /// The instructions, each with its place.
-fn numbered<'i, 'a>(instructions: &'i Instructions<'a>) -> impl Iterator<Item = (u32, &'i Instruction<'a>)> {
+fn numbered<'i, 'a>(
+    instructions: &'i Instructions<'a>,
+) -> impl Iterator<Item = (u32, &'i Instruction<'a>)> {
     (0..).map_while(|at| Some((at, instructions.get(at)?)))
 }
 
@@ -159,11 +189,14 @@ fn target<'i>(instruction: &'i mut Instruction<'_>) -> Option<&'i mut u32> {
     }
 }
 
-/// What no template in use has, and what would go through values unpaid, or ask for other templates.
+/// What no template in use has, and what would go through values unpaid, or ask for other
+/// templates.
 fn unread(instruction: &Instruction) -> Option<&'static str> {
     Some(match instruction {
         Instruction::CompareAndPreserve(_) => "values that are compared in a chain, a < b < c",
-        Instruction::Include(_) | Instruction::LoadBlocks | Instruction::ExportLocals => "another template in it",
+        Instruction::Include(_) | Instruction::LoadBlocks | Instruction::ExportLocals => {
+            "another template in it"
+        }
         Instruction::CallBlock(_) | Instruction::FastSuper => "a block with a name",
         Instruction::MergeKwargs(_) => "arguments out of a mapping, **names",
         Instruction::PushLoop(flags) if flags & RECURSIVE != 0 => "a recursive loop",
@@ -174,25 +207,39 @@ fn unread(instruction: &Instruction) -> Option<&'static str> {
 /// The flag of a loop that may be called in itself.
 const RECURSIVE: u8 = 2;
 
-/// Refuses namespaces of more names than anybody gives them, since to ask whether one is empty goes through all; and loops in
-/// values: one that goes through a list with the loop before it, and so on, is freed by calls within calls.
+/// Refuses namespaces of more names than anybody gives them, since to ask whether one is empty goes
+/// through all; and loops in values: one that goes through a list with the loop before it, and so
+/// on, is freed by calls within calls.
 fn check_names(instructions: &Instructions) -> Result<()> {
     let mut loops = BTreeSet::from(["loop"]);
     let mut set = BTreeSet::new();
     for (at, instruction) in numbered(instructions) {
         match (instruction, instructions.get(at + 1)) {
             (Instruction::SetAttr(name), _) => _ = set.insert(*name),
-            (Instruction::Lookup(name), Some(Instruction::StoreLocal(other))) if loops.contains(name) => _ = loops.insert(other),
+            (Instruction::Lookup(name), Some(Instruction::StoreLocal(other)))
+                if loops.contains(name) =>
+            {
+                _ = loops.insert(other)
+            }
             _ => {}
         }
     }
     if set.len() > MOST_NAMES {
-        return Err(invalid(&format!("namespaces have {} names, and {MOST_NAMES} are the most that we read", set.len())));
+        return Err(invalid(&format!(
+            "namespaces have {} names, and {MOST_NAMES} are the most that we read",
+            set.len()
+        )));
     }
-    let is_read = |next: Option<&Instruction>| matches!(next, Some(Instruction::GetAttr(_) | Instruction::StoreLocal(_)));
+    let is_read = |next: Option<&Instruction>| {
+        matches!(next, Some(Instruction::GetAttr(_) | Instruction::StoreLocal(_)))
+    };
     let is_value = |at, name| loops.contains(name) && !is_read(instructions.get(at + 1));
-    match numbered(instructions).any(|(at, instruction)| matches!(instruction, Instruction::Lookup(name) if is_value(at, name))) {
-        true => Err(invalid("it has a loop among its values, loop.cycle or loop.changed, which we do not read")),
+    match numbered(instructions).any(
+        |(at, instruction)| matches!(instruction, Instruction::Lookup(name) if is_value(at, name)),
+    ) {
+        true => Err(invalid(
+            "it has a loop among its values, loop.cycle or loop.changed, which we do not read",
+        )),
         false => Ok(()),
     }
 }
@@ -200,15 +247,22 @@ fn check_names(instructions: &Instructions) -> Result<()> {
 /// Names of namespaces. Templates in use have eleven.
 const MOST_NAMES: usize = 200;
 
-/// Refuses jumps out of something that is open: minijinja leaves it open when a loop goes on, or ends, in the middle of it.
+/// Refuses jumps out of something that is open: minijinja leaves it open when a loop goes on, or
+/// ends, in the middle of it.
 fn check_jumps(instructions: &Instructions) -> Result<()> {
     let mut open = 0_i32;
     let mut depths = Vec::new();
     for (_, instruction) in numbered(instructions) {
         depths.push(open);
         open += match instruction {
-            Instruction::PushWith | Instruction::PushLoop(_) | Instruction::BeginCapture(_) | Instruction::PushAutoEscape => 1,
-            Instruction::PopFrame | Instruction::PopLoopFrame | Instruction::EndCapture | Instruction::PopAutoEscape => -1,
+            Instruction::PushWith
+            | Instruction::PushLoop(_)
+            | Instruction::BeginCapture(_)
+            | Instruction::PushAutoEscape => 1,
+            Instruction::PopFrame
+            | Instruction::PopLoopFrame
+            | Instruction::EndCapture
+            | Instruction::PopAutoEscape => -1,
             _ => 0,
         };
     }
@@ -216,7 +270,10 @@ fn check_jumps(instructions: &Instructions) -> Result<()> {
         if let Some(Instruction::Jump(to)) = instructions.get(at as u32)
             && depths.get(*to as usize).is_some_and(|there| there != depth)
         {
-            return Err(invalid("a loop goes on, or ends, in the middle of with, generation, set or filter, which we do not read"));
+            return Err(invalid(
+                "a loop goes on, or ends, in the middle of with, generation, set or filter, which \
+                    we do not read",
+            ));
         }
     }
     Ok(())
@@ -224,8 +281,12 @@ fn check_jumps(instructions: &Instructions) -> Result<()> {
 
 /// What stands in for an instruction.
 fn priced<'a>(instruction: &Instruction<'a>) -> Option<Instruction<'a>> {
-    let call = |name, count: usize| u16::try_from(count).ok().map(|count| Instruction::CallFunction(name, Some(count)));
-    let built = |name, count: Option<usize>| count.map_or(Some(Instruction::CallFunction(name, None)), |count| call(name, count));
+    let call = |name, count: usize| {
+        u16::try_from(count).ok().map(|count| Instruction::CallFunction(name, Some(count)))
+    };
+    let built = |name, count: Option<usize>| {
+        count.map_or(Some(Instruction::CallFunction(name, None)), |count| call(name, count))
+    };
     match *instruction {
         Instruction::Eq => call("==", 2),
         Instruction::Ne => call("!=", 2),
@@ -246,7 +307,9 @@ fn priced<'a>(instruction: &Instruction<'a>) -> Option<Instruction<'a>> {
             let name = named(&FILTERS, name).or_else(|| named(&FILTERS_OF_ITEMS, name));
             name.map(|name| Instruction::ApplyFilter(name, count, local))
         }
-        Instruction::PerformTest(name, count, local) => named(&TESTS, name).map(|name| Instruction::PerformTest(name, count, local)),
+        Instruction::PerformTest(name, count, local) => {
+            named(&TESTS, name).map(|name| Instruction::PerformTest(name, count, local))
+        }
         _ => None,
     }
 }
@@ -274,7 +337,8 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("*", times);
     environment.add_function("[:]", slice);
     environment.add_function("[", item);
-    // It writes all that a template has, without an end where something holds itself; the reference does not have it either.
+    // It writes all that a template has, without an end where something holds itself; the reference
+    // does not have it either.
     environment.remove_global("debug");
     environment.add_function("{}", |state: &State, parts: Rest<Value>| {
         for key in parts.iter().step_by(2) {
@@ -284,11 +348,19 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
             }
             check_key(key)?;
         }
-        held(state, Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
+        held(
+            state,
+            Value::from_pairs(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))),
+        )
     });
-    environment.add_function("[]", |state: &State, parts: Rest<Value>| held(state, Value::from(parts.0)));
-    environment.add_function("()", |state: &State, parts: Rest<Value>| held(state, Value::from(Tuple::from(parts.0))));
-    environment.add_function("dict", |state: &State, value: Option<Value>, named: Kwargs| held(state, functions::dict(value, named)?));
+    environment
+        .add_function("[]", |state: &State, parts: Rest<Value>| held(state, Value::from(parts.0)));
+    environment.add_function("()", |state: &State, parts: Rest<Value>| {
+        held(state, Value::from(Tuple::from(parts.0)))
+    });
+    environment.add_function("dict", |state: &State, value: Option<Value>, named: Kwargs| {
+        held(state, functions::dict(value, named)?)
+    });
     environment.add_function("namespace", |state: &State, values: Option<ValueOrKwargs>| {
         state.consume_fuel(NAMESPACE)?;
         hold(state, values.as_deref())?;
@@ -327,7 +399,8 @@ fn held(state: &State, value: Value) -> Result<Value> {
     Ok(value)
 }
 
-/// What a filter makes. What it would make anew each time that somebody asks, it makes now: that may hold another such, and that a third.
+/// What a filter makes. What it would make anew each time that somebody asks, it makes now: that
+/// may hold another such, and that a third.
 fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
     let value = state.apply_filter(name, args)?;
     let is_made = is_tuple(&value) || value.downcast_object_ref::<Vec<Value>>().is_some();
@@ -335,7 +408,8 @@ fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
         return collect(state, &value).map(Value::from);
     }
     if value.kind() == ValueKind::Map && name == "chain" {
-        let pairs = collect(state, &value)?.into_iter().map(|key| Ok((key.clone(), value.get_item(&key)?)));
+        let pairs =
+            collect(state, &value)?.into_iter().map(|key| Ok((key.clone(), value.get_item(&key)?)));
         return Ok(Value::from_pairs(pairs.collect::<Result<Vec<_>>>()?));
     }
     Ok(value)
@@ -343,37 +417,63 @@ fn filtered(state: &mut State, name: &str, args: &[Value]) -> Result<Value> {
 
 /// What is neither made of others nor long to look at.
 fn is_scalar(value: &Value) -> bool {
-    matches!(value.kind(), ValueKind::Undefined | ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String)
+    matches!(
+        value.kind(),
+        ValueKind::Undefined
+            | ValueKind::None
+            | ValueKind::Bool
+            | ValueKind::Number
+            | ValueKind::String
+    )
 }
 
-/// Refuses what takes more than what was paid for: sums of texts and lists are made anew with each item.
+/// Refuses what takes more than what was paid for: sums of texts and lists are made anew with each
+/// item.
 fn check_arguments(name: &str, args: &[Value]) -> Result<()> {
     /// Places before or after the point.
     const MOST_PLACES: i64 = 100;
     let Some((value, others)) = args.split_first() else { return Ok(()) };
     match name {
-        "|sum" if !others.is_empty() || !value.try_iter()?.all(|item| item.kind() == ValueKind::Number) => {
+        "|sum"
+            if !others.is_empty()
+                || !value.try_iter()?.all(|item| item.kind() == ValueKind::Number) =>
+        {
             Err(invalid("sum adds up numbers, and nothing else, here"))
         }
-        "|round" if others.iter().any(|places| places.as_i64().is_some_and(|places| places.abs() > MOST_PLACES)) => {
+        "|round"
+            if others
+                .iter()
+                .any(|places| places.as_i64().is_some_and(|places| places.abs() > MOST_PLACES)) =>
+        {
             Err(invalid("a number is rounded to 100 places at the most"))
         }
         _ => Ok(()),
     }
 }
 
-/// Where items are asked for an attribute, or whether something is so of them, that costs what is asked for; otherwise what all items are.
+/// Where items are asked for an attribute, or whether something is so of them, that costs what is
+/// asked for; otherwise what all items are.
 fn pay_for_items(state: &State, name: &str, args: &[Value]) -> Result<()> {
     let Some((items, others)) = args.split_first() else { return Ok(()) };
     // Tests that read a text, and places in a list, which may have to be counted out.
     let is_long = |text: &str| {
-        matches!(text, "lower" | "upper" | "in" | "startingwith" | "endingwith") || text.split('.').any(|part| part.parse::<u64>().is_ok())
+        matches!(text, "lower" | "upper" | "in" | "startingwith" | "endingwith")
+            || text.split('.').any(|part| part.parse::<u64>().is_ok())
     };
-    let is_short = |other: &Value| is_scalar(other) && !other.as_str().is_some_and(is_long) && !(name == "|map" || other.is_number());
+    let is_short = |other: &Value| {
+        is_scalar(other)
+            && !other.as_str().is_some_and(is_long)
+            && !(name == "|map" || other.is_number())
+    };
     let is_name = |named: &Value| {
         let attribute = named.get_attr("attribute").unwrap_or_default();
-        named.is_kwargs() && (attribute.is_undefined() || attribute.as_str().is_some_and(|name| !is_long(name)))
+        named.is_kwargs()
+            && (attribute.is_undefined() || attribute.as_str().is_some_and(|name| !is_long(name)))
     };
     let is_glance = others.iter().all(|other| is_short(other) || is_name(other));
-    if is_glance { (0..items.len().unwrap_or(0)).try_for_each(|_| pay(state, others)) } else { pay(state, args) }
+    if is_glance {
+        (0..items.len().unwrap_or(0)).try_for_each(|_| pay(state, others))
+    } else {
+        pay(state, args)
+    }
 }

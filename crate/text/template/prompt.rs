@@ -1,13 +1,15 @@
 //! A rendered conversation, in which people's words cannot become control tokens.
 //!
-//! A template writes control tokens as text, and the tokenizer finds them there. What a message says may be spelt like one:
-//! such spellings are marked before the template is rendered, by a character of the private use area that nobody wrote,
-//! so that the tokenizer finds the template's own alone; between these the marks are taken out again.
+//! A template writes control tokens as text, and the tokenizer finds them there. What a message
+//! says may be spelt like one: such spellings are marked before the template is rendered, by a
+//! character of the private use area that nobody wrote, so that the tokenizer finds the template's
+//! own alone; between these the marks are taken out again.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// A rendered conversation, to be encoded by [`Tokenizer::encode_prompt`](crate::text::Tokenizer::encode_prompt).
+/// A rendered conversation, to be encoded by
+/// [`Tokenizer::encode_prompt`](crate::text::Tokenizer::encode_prompt).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     pub(in crate::text) marked: String,
@@ -44,7 +46,8 @@ struct Spelling {
 }
 
 impl Spellings {
-    /// Those of control tokens, and those of tokens that are text, too: what a template looks for in what the model said.
+    /// Those of control tokens, and those of tokens that are text, too: what a template looks for
+    /// in what the model said.
     pub fn new(special: Vec<String>, plain: Vec<String>) -> Spellings {
         let mut all: HashMap<char, Vec<Spelling>> = HashMap::new();
         for (texts, is_special) in [(special, true), (plain, false)] {
@@ -57,16 +60,27 @@ impl Spellings {
         Spellings { all }
     }
 
-    /// A text with a mark in each spelling, after its first character, also where the text ends within one: the template may put
-    /// two texts side by side, without the white space at the end. In what `others` say than the model and whoever made the program,
-    /// spellings of plain tokens count, too, and those of control tokens that the template could make by taking something out of the
-    /// text, or by changing its case. `None` where there is none, for which nobody has to find a mark.
-    pub fn mark(&self, text: &str, by_others: bool, mark: &dyn Fn() -> Option<char>) -> Option<String> {
+    /// A text with a mark in each spelling, after its first character, also where the text ends
+    /// within one: the template may put two texts side by side, without the white space at the end.
+    /// In what `others` say than the model and whoever made the program, spellings of plain tokens
+    /// count, too, and those of control tokens that the template could make by taking something out
+    /// of the text, or by changing its case. `None` where there is none, for which nobody has to
+    /// find a mark.
+    pub fn mark(
+        &self,
+        text: &str,
+        by_others: bool,
+        mark: &dyn Fn() -> Option<char>,
+    ) -> Option<String> {
         let last = if by_others { self.last_scattered(text) } else { HashMap::new() };
         let begins = |at: usize, first: char| {
             let rest = &text[at..];
-            let is_spelt = |s: &Spelling| (s.is_special || by_others) && (rest.starts_with(&s.text) || s.text.starts_with(rest.trim_end()));
-            last.get(&first).is_some_and(|&last| at <= last) || self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
+            let is_spelt = |s: &Spelling| {
+                (s.is_special || by_others)
+                    && (rest.starts_with(&s.text) || s.text.starts_with(rest.trim_end()))
+            };
+            last.get(&first).is_some_and(|&last| at <= last)
+                || self.all.get(&first).is_some_and(|those| those.iter().any(is_spelt))
         };
         let mut marked = String::new();
         let mut copied = 0;
@@ -80,16 +94,23 @@ impl Spellings {
         (copied > 0).then_some(marked)
     }
 
-    /// By the signs that control tokens begin with, the last place of each from which all characters of a token follow, in order and
-    /// in any case, whatever is between them.
+    /// By the signs that control tokens begin with, the last place of each from which all
+    /// characters of a token follow, in order and in any case, whatever is between them.
     fn last_scattered(&self, text: &str) -> HashMap<char, usize> {
-        let signs = self.all.iter().filter(|(first, _)| !first.is_alphanumeric() && text.contains(**first));
+        let signs =
+            self.all.iter().filter(|(first, _)| !first.is_alphanumeric() && text.contains(**first));
         let mut there = None;
         let mut last = HashMap::new();
         for (first, spellings) in signs {
-            let there = there.get_or_insert_with(|| text.chars().map(|c| c.to_ascii_lowercase()).collect::<HashSet<_>>());
-            let could = |s: &&Spelling| s.is_special && s.text.chars().all(|c| there.contains(&c.to_ascii_lowercase()));
-            if let Some(at) = spellings.iter().filter(could).filter_map(|s| scattered(text, &s.text)).max() {
+            let there = there.get_or_insert_with(|| {
+                text.chars().map(|c| c.to_ascii_lowercase()).collect::<HashSet<_>>()
+            });
+            let could = |s: &&Spelling| {
+                s.is_special && s.text.chars().all(|c| there.contains(&c.to_ascii_lowercase()))
+            };
+            if let Some(at) =
+                spellings.iter().filter(could).filter_map(|s| scattered(text, &s.text)).max()
+            {
                 last.insert(*first, at);
             }
         }
@@ -98,7 +119,9 @@ impl Spellings {
 
     /// Whether a control token of more than one character is spelt in a name.
     pub fn are_in(&self, name: &str) -> bool {
-        let is_in = |s: &Spelling| s.is_special && s.text.chars().nth(1).is_some() && name.contains(&s.text);
+        let is_in = |s: &Spelling| {
+            s.is_special && s.text.chars().nth(1).is_some() && name.contains(&s.text)
+        };
         self.all.values().flatten().any(is_in)
     }
 
@@ -135,7 +158,10 @@ mod tests {
         assert_eq!(spellings.mark("a<|end|>b", false, &mark).as_deref(), Some("a<\u{e000}|end|>b"));
         assert_eq!(spellings.mark("<tool>", true, &mark).as_deref(), Some("<\u{e000}tool>"));
         // What a template may make of a text.
-        assert_eq!(spellings.mark("<b> <|E.N.D|> <b>", true, &mark).as_deref(), Some("<\u{e000}b> <\u{e000}|E.N.D|> <b>"));
+        assert_eq!(
+            spellings.mark("<b> <|E.N.D|> <b>", true, &mark).as_deref(),
+            Some("<\u{e000}b> <\u{e000}|E.N.D|> <b>")
+        );
         // What a template may trim, and put another text beside.
         assert_eq!(spellings.mark("a<|en \n", false, &mark).as_deref(), Some("a<\u{e000}|en \n"));
         assert_eq!(spellings.mark("a<|end|>b", false, &|| None), None);

@@ -1,4 +1,5 @@
-//! What Python's values can do in Hugging Face's environment and minijinja's cannot: methods, tests and `%`.
+//! What Python's values can do in Hugging Face's environment and minijinja's cannot: methods, tests
+//! and `%`.
 
 use std::borrow::Cow;
 
@@ -19,18 +20,27 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_test("iterable", is_iterable);
     environment.add_test("sequence", is_sequence);
     environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
-    environment.add_filter("wordcount", |text: &str| text.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).count());
-    environment.add_function(PERCENT, percent);
-    environment.add_filter("format", |state: &mut State, text: &Value, values: Rest<ValueOrKwargs>| {
-        let each: Vec<Value> = values.iter().map(|value| (**value).clone()).collect();
-        charge_format(state, text.as_str().unwrap_or_default(), '%', &each)?;
-        filters::format(state, text, values)
+    environment.add_filter("wordcount", |text: &str| {
+        text.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).count()
     });
+    environment.add_function(PERCENT, percent);
+    environment.add_filter(
+        "format",
+        |state: &mut State, text: &Value, values: Rest<ValueOrKwargs>| {
+            let each: Vec<Value> = values.iter().map(|value| (**value).clone()).collect();
+            charge_format(state, text.as_str().unwrap_or_default(), '%', &each)?;
+            filters::format(state, text, values)
+        },
+    );
     environment.add_filter("trim", trim);
 }
 
 fn trim(state: &State, text: StringInput<'_>, characters: Option<Cow<'_, str>>) -> Result<Value> {
-    charge_reading(state, text.as_str(), characters.as_ref().map_or(0, |characters| characters.len()))?;
+    charge_reading(
+        state,
+        text.as_str(),
+        characters.as_ref().map_or(0, |characters| characters.len()),
+    )?;
     Ok(filters::trim(text, characters))
 }
 
@@ -38,15 +48,19 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Nothing is no collection, though minijinja goes through it; what is not defined is an empty one, as in Jinja. To go through a text
-/// would count its letters.
+/// Nothing is no collection, though minijinja goes through it; what is not defined is an empty one,
+/// as in Jinja. To go through a text would count its letters.
 fn is_iterable(value: &Value) -> bool {
     value.as_str().is_some() || (!value.is_none() && value.try_iter().is_ok())
 }
 
 /// Jinja asks for a length and for items by key, which texts and mappings have, too.
 fn is_sequence(value: &Value) -> bool {
-    value.is_undefined() || matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Bytes)
+    value.is_undefined()
+        || matches!(
+            value.kind(),
+            ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Bytes
+        )
 }
 
 /// `text % values`; values are a tuple, or one that is none.
@@ -90,7 +104,9 @@ fn sequence_method(value: &Value, name: &str, args: &[Value]) -> Result<Option<V
         "index" => {
             let (item,): (&Value,) = from_args(args)?;
             let place = value.try_iter()?.position(|other| other == *item);
-            place.map(|place| Some(place.into())).ok_or_else(|| invalid("the value is not in the list"))
+            place
+                .map(|place| Some(place.into()))
+                .ok_or_else(|| invalid("the value is not in the list"))
         }
         _ => Ok(None),
     }
@@ -127,7 +143,11 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>> 
         "swapcase" => {
             let mut swapped = String::with_capacity(text.len());
             for c in text.chars() {
-                if c.is_uppercase() { swapped.extend(c.to_lowercase()) } else { swapped.extend(c.to_uppercase()) }
+                if c.is_uppercase() {
+                    swapped.extend(c.to_lowercase())
+                } else {
+                    swapped.extend(c.to_uppercase())
+                }
             }
             swapped.into()
         }
@@ -148,7 +168,8 @@ fn is_space(c: char) -> bool {
 
 fn strip<'a>(text: &'a str, name: &str, args: &[Value]) -> Result<&'a str> {
     let (characters,): (Option<&str>,) = from_args(args)?;
-    let goes = |c: char| characters.map_or_else(|| is_space(c), |characters| characters.contains(c));
+    let goes =
+        |c: char| characters.map_or_else(|| is_space(c), |characters| characters.contains(c));
     let text = if name == "rstrip" { text } else { text.trim_start_matches(goes) };
     Ok(if name == "lstrip" { text } else { text.trim_end_matches(goes) })
 }
@@ -159,18 +180,28 @@ fn split(text: &str, args: &[Value], from_end: bool) -> Result<Value> {
     let (args, named): (&[Value], Kwargs) = from_args(&args)?;
     let (by_place, most_by_place): (Option<&str>, Option<i64>) = from_args(args)?;
     let by = by_place.map_or_else(|| named.get::<Option<&str>>("sep"), |by| Ok(Some(by)))?;
-    let most = most_by_place.map_or_else(|| named.get::<Option<i64>>("maxsplit"), |most| Ok(Some(most)))?;
+    let most = most_by_place
+        .map_or_else(|| named.get::<Option<i64>>("maxsplit"), |most| Ok(Some(most)))?;
     named.assert_all_used()?;
-    let pieces = most.and_then(|most| usize::try_from(most).ok()).map_or(usize::MAX, |most| most.saturating_add(1));
+    let pieces = most
+        .and_then(|most| usize::try_from(most).ok())
+        .map_or(usize::MAX, |most| most.saturating_add(1));
     Ok(match (by, from_end) {
         (Some(""), _) => return Err(invalid("a text cannot be split by nothing")),
         (Some(by), false) => text.splitn(pieces, by).map(Value::from).collect(),
-        (Some(by), true) => text.rsplitn(pieces, by).map(Value::from).collect::<Vec<_>>().into_iter().rev().collect(),
+        (Some(by), true) => text
+            .rsplitn(pieces, by)
+            .map(Value::from)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect(),
         (None, _) => words(text, pieces, from_end).into_iter().map(Value::from).collect(),
     })
 }
 
-/// The words between white space, the last of `most` with all that follows; from the end, the first with all before it.
+/// The words between white space, the last of `most` with all that follows; from the end, the first
+/// with all before it.
 fn words(text: &str, most: usize, from_end: bool) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text.trim_matches(is_space);
@@ -201,7 +232,9 @@ fn partition(text: &str, name: &str, args: &[Value]) -> Result<Value> {
         return Err(invalid("a text cannot be split by nothing"));
     }
     let three = match name {
-        "partition" => text.split_once(by).map_or([text, "", ""], |(before, after)| [before, by, after]),
+        "partition" => {
+            text.split_once(by).map_or([text, "", ""], |(before, after)| [before, by, after])
+        }
         _ => text.rsplit_once(by).map_or(["", "", text], |(before, after)| [before, by, after]),
     };
     Ok(Value::from(Tuple::from(three.map(Value::from))))
@@ -216,7 +249,8 @@ fn justified(text: &str, name: &str, args: &[Value]) -> Result<String> {
         "ljust" => format!("{text}{padding}"),
         "rjust" => format!("{padding}{text}"),
         _ => {
-            // Where both sides cannot be equal, Python has the wider one left of texts in odd widths.
+            // Where both sides cannot be equal, Python has the wider one left of texts in odd
+            // widths.
             let left = missing / 2 + (missing & width & 1);
             let (left, right) = padding.split_at(left * fill.len_utf8());
             format!("{left}{text}{right}")

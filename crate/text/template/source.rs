@@ -1,8 +1,9 @@
-//! What Hugging Face's environment reads in a template and minijinja does not, in minijinja's words.
+//! What Hugging Face's environment reads in a template and minijinja does not, in minijinja's
+//! words.
 
-/// A template's text as minijinja takes it: every line end is LF, as Jinja makes them; the marks of training masks,
-/// `{% generation %}` and `{% endgeneration %}`, print nothing and keep what is between them; `'…' % values` is a call of
-/// the function [`PERCENT`].
+/// A template's text as minijinja takes it: every line end is LF, as Jinja makes them; the marks of
+/// training masks, `{% generation %}` and `{% endgeneration %}`, print nothing and keep what is
+/// between them; `'…' % values` is a call of the function [`PERCENT`].
 pub(super) fn for_minijinja(source: &str) -> String {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let mut out = String::with_capacity(source.len());
@@ -14,7 +15,9 @@ pub(super) fn for_minijinja(source: &str) -> String {
         let (construct, after) = from_brace.split_at(length);
         match statement(construct) {
             Some("generation") => out.push_str(&construct.replacen("generation", "with", 1)),
-            Some("endgeneration") => out.push_str(&construct.replacen("endgeneration", "endwith", 1)),
+            Some("endgeneration") => {
+                out.push_str(&construct.replacen("endgeneration", "endwith", 1))
+            }
             Some("raw") => {
                 let end = end_of_raw(after);
                 out.push_str(construct);
@@ -48,14 +51,16 @@ pub(super) fn constructs(source: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The function that formats as Python's `%` does: the text, then what is to the right of the operator.
+/// The function that formats as Python's `%` does: the text, then what is to the right of the
+/// operator.
 pub(super) const PERCENT: &str = "__percent";
 
 fn is_code(construct: &str) -> bool {
     construct.starts_with("{{") || construct.starts_with("{%")
 }
 
-/// Bytes of the comment, statement or expression that a text begins with; of the brace alone where it begins none.
+/// Bytes of the comment, statement or expression that a text begins with; of the brace alone where
+/// it begins none.
 fn construct(text: &str) -> usize {
     if text.starts_with("{#") {
         text.find("#}").map_or(text.len(), |end| end + 2)
@@ -123,10 +128,12 @@ fn end_of_raw(text: &str) -> usize {
 /// Whether this ends a raw block. Nothing of a longer statement is read twice.
 fn is_endraw(inner: &str) -> bool {
     let word = inner.trim_start_matches(['-', '+']).trim_start();
-    word.strip_prefix("endraw").is_some_and(|after| after.trim_start().trim_start_matches(['-', '+']).is_empty())
+    word.strip_prefix("endraw")
+        .is_some_and(|after| after.trim_start().trim_start_matches(['-', '+']).is_empty())
 }
 
-/// `'…' % x` as a call. Only what is spelt in the template is known to be a text; of numbers `%` stays the remainder.
+/// `'…' % x` as a call. Only what is spelt in the template is known to be a text; of numbers `%`
+/// stays the remainder.
 fn percent_as_call(construct: &str) -> String {
     let mut out = String::with_capacity(construct.len());
     let mut at = 0;
@@ -159,7 +166,8 @@ fn percent_as_call(construct: &str) -> String {
     out
 }
 
-/// Bytes of the operand that `text` begins with: a name, a number, a text or brackets, with what is asked of it.
+/// Bytes of the operand that `text` begins with: a name, a number, a text or brackets, with what is
+/// asked of it.
 fn operand(text: &str) -> usize {
     let mut at = text.len() - text.trim_start_matches(['-', '+']).len();
     while at < text.len() {

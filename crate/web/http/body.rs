@@ -3,7 +3,9 @@
 use js_sys::{Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, ReadableStream, Request, RequestCache, RequestInit, Response};
+use web_sys::{
+    AbortController, Headers, ReadableStream, Request, RequestCache, RequestInit, Response,
+};
 
 use super::WINDOW;
 use crate::error::{Code, Error, Result};
@@ -74,19 +76,32 @@ impl Body {
         let range = header(&headers, "content-range").and_then(|text| ContentRange::parse(&text));
         let (end, total) = match (response.status(), range) {
             (206, Some(range)) if range.first == start => (range.last + 1, range.total),
-            // From another origin the range may be hidden; without an end, the length says the same.
+            // From another origin the range may be hidden; without an end, the length says the
+            // same.
             (206, None) => match length {
                 Some(length) => (start + length, end.is_none().then_some(start + length)),
                 None => return Err(Failure::Final(senseless(address, "a part of unknown length"))),
             },
-            (206, Some(_)) => return Err(Failure::Final(senseless(address, "another part than the one asked for"))),
+            (206, Some(_)) => {
+                return Err(Failure::Final(senseless(
+                    address,
+                    "another part than the one asked for",
+                )));
+            }
             (200, _) if start == 0 => (length.unwrap_or(u64::MAX), length),
             // An empty file has no first byte to ask for.
             (416, _) if start == 0 => (0, Some(0)),
-            (200, _) => return Err(Failure::Final(senseless(address, "the whole file (it ignores Range requests, which loading needs)"))),
+            (200, _) => {
+                return Err(Failure::Final(senseless(
+                    address,
+                    "the whole file (it ignores Range requests, which loading needs)",
+                )));
+            }
             (status, _) => return Err(refusal(address, status)),
         };
-        let Some(stream) = response.body() else { return Err(Failure::Final(senseless(address, "no body"))) };
+        let Some(stream) = response.body() else {
+            return Err(Failure::Final(senseless(address, "no body")));
+        };
         Ok(Body {
             file: file.to_owned(),
             address: address.to_owned(),
@@ -104,9 +119,11 @@ impl Body {
     /// An error when it is of another state of the file.
     pub fn agree(&self, state: &State) -> Attempt<()> {
         let other_size = self.total.is_some_and(|total| total != state.size);
-        let other_tag = self.tag.as_ref().zip(state.tag.as_ref()).is_some_and(|(one, other)| one != other);
+        let other_tag =
+            self.tag.as_ref().zip(state.tag.as_ref()).is_some_and(|(one, other)| one != other);
         if other_size || other_tag {
-            let message = format!("{} changed on the server while it was read; load again", self.address);
+            let message =
+                format!("{} changed on the server while it was read; load again", self.address);
             return Err(Failure::Final(Error::new(Code::Network, message)));
         }
         Ok(())
@@ -144,7 +161,8 @@ impl Body {
         self.position += u64::from(bytes);
     }
 
-    /// What arrives next, in place of what came before; an error when the connection ends before the response does, or nothing comes.
+    /// What arrives next, in place of what came before; an error when the connection ends before
+    /// the response does, or nothing comes.
     pub async fn next_piece(&mut self) -> Result<Uint8Array> {
         let patience = js::Timer::start(&self.abort, PATIENCE);
         let piece = match self.pieces.call0(&JsValue::UNDEFINED) {
@@ -154,7 +172,11 @@ impl Body {
         drop(patience);
         let room = self.end - self.position;
         let cut = |_| {
-            let message = format!("the connection was cut with {room} bytes of {} to come; check the network and load again", self.address);
+            let message = format!(
+                "the connection was cut with {room} bytes of {} to come; check the network and \
+                    load again",
+                self.address
+            );
             Error::new(Code::Network, message)
         };
         let piece = piece.map_err(|thrown| js::failure(&thrown, cut))?;
@@ -167,20 +189,33 @@ impl Body {
 }
 
 /// Sends one request and waits for its headers.
-async fn request(address: &str, start: u64, end: Option<u64>, abort: &AbortController) -> Attempt<Response> {
+async fn request(
+    address: &str,
+    start: u64,
+    end: Option<u64>,
+    abort: &AbortController,
+) -> Attempt<Response> {
     let init = RequestInit::new();
-    // Browsers keep partial answers badly: Firefox refuses large entries, Chrome has mixed ranges up.
+    // Browsers keep partial answers badly: Firefox refuses large entries, Chrome has mixed ranges
+    // up.
     init.set_cache(RequestCache::NoStore);
     init.set_signal(Some(&abort.signal()));
-    let request = Request::new_with_str_and_init(address, &init).map_err(|e| broken(address, &e))?;
+    let request =
+        Request::new_with_str_and_init(address, &init).map_err(|e| broken(address, &e))?;
     let last = end.map(|end| (end - 1).to_string()).unwrap_or_default();
-    request.headers().set("range", &format!("bytes={start}-{last}")).map_err(|e| broken(address, &e))?;
+    request
+        .headers()
+        .set("range", &format!("bytes={start}-{last}"))
+        .map_err(|e| broken(address, &e))?;
     let patience = js::Timer::start(abort, PATIENCE);
     let answer = JsFuture::from(js::fetch(&request)).await;
     drop(patience);
     answer.map(JsCast::unchecked_into).map_err(|error| {
         let why = js::message_of(&error);
-        Failure::Passing(Error::new(Code::Network, format!("{address} cannot be reached ({why}); check the address and the network")))
+        Failure::Passing(Error::new(
+            Code::Network,
+            format!("{address} cannot be reached ({why}); check the address and the network"),
+        ))
     })
 }
 
@@ -195,7 +230,11 @@ impl ContentRange {
     fn parse(text: &str) -> Option<ContentRange> {
         let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
-        Some(ContentRange { first: first.parse().ok()?, last: last.parse().ok()?, total: total.parse().ok() })
+        Some(ContentRange {
+            first: first.parse().ok()?,
+            last: last.parse().ok()?,
+            total: total.parse().ok(),
+        })
     }
 }
 
@@ -204,23 +243,38 @@ fn header(headers: &Headers, name: &str) -> Option<String> {
 }
 
 pub fn not_found(address: &str, status: u16) -> Error {
-    Error::new(Code::NotFound, format!("{address} is not there: the server answers {status}; check the address"))
+    Error::new(
+        Code::NotFound,
+        format!("{address} is not there: the server answers {status}; check the address"),
+    )
 }
 
 fn refusal(address: &str, status: u16) -> Failure {
-    let said = |what| Error::new(Code::Network, format!("{address}: the server answers {status}; {what}"));
+    let said =
+        |what| Error::new(Code::Network, format!("{address}: the server answers {status}; {what}"));
     match status {
         404 | 410 => Failure::Final(not_found(address, status)),
-        401 | 403 => Failure::Final(said("it does not give this file to everyone: say who asks, by `token` or `headers`")),
+        401 | 403 => Failure::Final(said(
+            "it does not give this file to everyone: say who asks, by `token` or `headers`",
+        )),
         408 | 429 | 500.. => Failure::Passing(said("try again later")),
         _ => Failure::Final(said("check the address")),
     }
 }
 
 pub fn senseless(address: &str, what: &str) -> Error {
-    Error::new(Code::Network, format!("{address}: the server sent {what}; put the model on another server or pick its file from disk"))
+    Error::new(
+        Code::Network,
+        format!(
+            "{address}: the server sent {what}; put the model on another server or pick its file \
+                from disk"
+        ),
+    )
 }
 
 fn broken(address: &str, error: &JsValue) -> Failure {
-    Failure::Final(Error::new(Code::Network, format!("{address} cannot be asked for ({})", js::message_of(error))))
+    Failure::Final(Error::new(
+        Code::Network,
+        format!("{address} cannot be asked for ({})", js::message_of(error)),
+    ))
 }

@@ -1,8 +1,10 @@
 //! A model on a server, read by ranges.
 //!
-//! Bytes that are asked for one after another come out of one response as they arrive. A few responses stay open, since loaders
-//! read a tensor's planes in turn. One that breaks off is taken up again where it ended, so a cut connection costs no byte twice.
-//! Once a file is read on and on, the next few blocks of it are fetched beside each other: one connection rarely has all of the line.
+//! Bytes that are asked for one after another come out of one response as they arrive. A few
+//! responses stay open, since loaders read a tensor's planes in turn. One that breaks off is taken
+//! up again where it ended, so a cut connection costs no byte twice. Once a file is read on and on,
+//! the next few blocks of it are fetched beside each other: one connection rarely has all of the
+//! line.
 
 mod body;
 mod run;
@@ -22,8 +24,8 @@ use crate::weights::source::{self, Source};
 const RETRIES: u32 = 3;
 /// The pause before the first new try; each later one is twice as long.
 const FIRST_PAUSE: i32 = 400;
-/// The least that a response is asked for, and the most. Each response that is read to its end doubles the next; after the largest,
-/// blocks of that size come.
+/// The least that a response is asked for, and the most. Each response that is read to its end
+/// doubles the next; after the largest, blocks of that size come.
 const WINDOW: (u64, u64) = (1 << 20, 2 << 20);
 /// Files, or places in one, that are read on and on at the same time.
 const RUNS: usize = 2;
@@ -43,14 +45,17 @@ pub struct HttpSource {
 }
 
 impl HttpSource {
-    /// An address that ends in a file's name stands for that file, any other for a directory. Relative ones count from the
-    /// script's own.
+    /// An address that ends in a file's name stands for that file, any other for a directory.
+    /// Relative ones count from the script's own.
     ///
     /// # Errors
     /// `bad-option` when it is no address.
     pub fn new(address: &str) -> Result<HttpSource> {
         let parsed = Url::new_with_base(address, &js::script_address()).map_err(|_| {
-            Error::new(Code::BadOption, format!("{address} is not a web address: give one such as https://host/model.gguf"))
+            Error::new(
+                Code::BadOption,
+                format!("{address} is not a web address: give one such as https://host/model.gguf"),
+            )
         })?;
         let path = parsed.pathname();
         let last = path.rsplit('/').next().unwrap_or_default();
@@ -58,7 +63,13 @@ impl HttpSource {
         if entry.is_none() && !path.ends_with('/') {
             parsed.set_pathname(&format!("{path}/"));
         }
-        Ok(HttpSource { address: parsed, entry, states: RefCell::default(), open: RefCell::default(), runs: RefCell::default() })
+        Ok(HttpSource {
+            address: parsed,
+            entry,
+            states: RefCell::default(),
+            open: RefCell::default(),
+            runs: RefCell::default(),
+        })
     }
 
     /// The address of one of the files. Only the named one keeps the query.
@@ -67,11 +78,16 @@ impl HttpSource {
             return Ok(self.address.href());
         }
         let joined = Url::new_with_base(file, &self.address.href());
-        joined.map(|url| url.href()).map_err(|_| Error::new(Code::Malformed, format!("{file} is not a file name that an address can hold")))
+        joined.map(|url| url.href()).map_err(|_| {
+            Error::new(
+                Code::Malformed,
+                format!("{file} is not a file name that an address can hold"),
+            )
+        })
     }
 
-    /// What the server says about a file: its first response. It has an end, for browsers take in what nobody reads; only where that hides
-    /// how long the file is, it has none.
+    /// What the server says about a file: its first response. It has an end, for browsers take in
+    /// what nobody reads; only where that hides how long the file is, it has none.
     async fn ask(&self, file: &str) -> Result<Body> {
         let address = self.address_of(file)?;
         let (mut failures, mut end) = (0, Some(WINDOW.0));
@@ -86,11 +102,12 @@ impl HttpSource {
 
     /// A response that can serve `at`: one that is open, or a new one.
     async fn body_at(&self, file: &str, at: u64, needed: u64, state: &State) -> Attempt<Body> {
-        let window = match self.take(|body| body.file == file && (body.reaches(at) || body.ends_at(at))) {
-            Some(body) if body.reaches(at) => return Ok(body),
-            Some(ended) => (ended.window * 2).min(WINDOW.1),
-            None => WINDOW.0,
-        };
+        let window =
+            match self.take(|body| body.file == file && (body.reaches(at) || body.ends_at(at))) {
+                Some(body) if body.reaches(at) => return Ok(body),
+                Some(ended) => (ended.window * 2).min(WINDOW.1),
+                None => WINDOW.0,
+            };
         let end = at.saturating_add(needed.max(window)).min(state.size);
         let address = self.address_of(file).map_err(Failure::Final)?;
         let mut body = Body::open(file, &address, at, Some(end)).await?;
@@ -100,7 +117,13 @@ impl HttpSource {
     }
 
     /// Copies what comes next from `at` on: at least a byte.
-    async fn read_some(&self, file: &str, at: u64, state: &State, into: &mut [u8]) -> Attempt<usize> {
+    async fn read_some(
+        &self,
+        file: &str,
+        at: u64,
+        state: &State,
+        into: &mut [u8],
+    ) -> Attempt<usize> {
         if let Some(mut run) = self.run_at(file, at, state) {
             let bytes = run.read(at, into).await?;
             self.runs.borrow_mut().push(run);
@@ -137,14 +160,20 @@ impl HttpSource {
         let state = match self.ask(file).await {
             Ok(body) => {
                 let Some(size) = body.total else {
-                    fail!(Code::Network, "the server does not say how long {} is; serve it as a plain file", self.address_of(file)?);
+                    fail!(
+                        Code::Network,
+                        "the server does not say how long {} is; serve it as a plain file",
+                        self.address_of(file)?
+                    );
                 };
                 let state = State { size, tag: body.tag.clone() };
                 self.keep(body);
                 Some(state)
             }
             // Whether other files are there is a question; the named one must be.
-            Err(error) if error.code == Code::NotFound && self.entry.as_deref() != Some(file) => None,
+            Err(error) if error.code == Code::NotFound && self.entry.as_deref() != Some(file) => {
+                None
+            }
             Err(error) => return Err(error),
         };
         self.states.borrow_mut().insert(file.to_owned(), state.clone());
@@ -218,5 +247,7 @@ async fn retry(failures: &mut u32, failure: Failure) -> Result<()> {
 }
 
 fn is_model_file(name: &str) -> bool {
-    [".gguf", ".safetensors", ".json"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
+    [".gguf", ".safetensors", ".json"]
+        .iter()
+        .any(|ending| name.to_ascii_lowercase().ends_with(ending))
 }

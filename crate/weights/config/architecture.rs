@@ -33,7 +33,8 @@ pub(in crate::weights) enum Window {
     Never,
     /// When there is a `sliding_window`.
     Configured,
-    /// With `use_sliding_window`, from layer `max_window_layers` on, or where `layer_types` says so. GGUF files know nothing of it.
+    /// With `use_sliding_window`, from layer `max_window_layers` on, or where `layer_types` says
+    /// so. GGUF files know nothing of it.
     Switched,
 }
 
@@ -50,11 +51,13 @@ pub(in crate::weights) struct Traits {
     pub head_norms: bool,
     /// Whether its files hold queries, keys and values in one tensor, and gate and up in another.
     pub fused: bool,
-    /// Whether GGUF files have the rows of each query and key head interleaved, first and second halves by turns.
+    /// Whether GGUF files have the rows of each query and key head interleaved, first and second
+    /// halves by turns.
     pub interleaved: bool,
     /// `max_position_embeddings` of a configuration without one.
     pub default_context: u32,
-    /// `original_max_position_embeddings` of a configuration without one; `None` for the context's length.
+    /// `original_max_position_embeddings` of a configuration without one; `None` for the context's
+    /// length.
     pub default_original: Option<u32>,
     /// `head_dim` of a configuration without one; `None` for what `hidden_size` gives each head.
     pub default_head_dim: Option<u32>,
@@ -120,7 +123,8 @@ static QWEN3: Traits = Traits {
 
 impl Architecture {
     /// All of them.
-    pub const ALL: [Architecture; 4] = [Architecture::Phi3, Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
+    pub const ALL: [Architecture; 4] =
+        [Architecture::Phi3, Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
 
     pub(in crate::weights) fn traits(self) -> &'static Traits {
         match self {

@@ -8,12 +8,12 @@ use super::{Architecture, AttentionBias, Biases, Config, Rope, Window, longrope_
 use crate::error::{Code, Result, fail};
 
 impl Config {
-    /// Reads a `config.json`, with RoPE in either spelling: `rope_scaling` or `rope_parameters`. What a field means and what
-    /// stands for one that is missing is as in transformers.
+    /// Reads a `config.json`, with RoPE in either spelling: `rope_scaling` or `rope_parameters`.
+    /// What a field means and what stands for one that is missing is as in transformers.
     ///
     /// # Errors
-    /// `unsupported-architecture` for a computation that is not ours, `bad-config` with the field's name for numbers that do
-    /// not fit.
+    /// `unsupported-architecture` for a computation that is not ours, `bad-config` with the field's
+    /// name for numbers that do not fit.
     pub fn parse(json: &Value) -> Result<Config> {
         let Some(map) = json.as_object() else {
             fail!(Code::BadConfig, "not an object, and so no configuration");
@@ -30,7 +30,11 @@ impl Config {
         let head_dim = match fields.u32("head_dim")?.or(architecture.traits().default_head_dim) {
             Some(head_dim) => head_dim,
             None if num_attention_heads == 0 || hidden_size % num_attention_heads != 0 => {
-                fail!(Code::BadConfig, "hidden_size is {hidden_size}; num_attention_heads, {num_attention_heads}, does not divide it");
+                fail!(
+                    Code::BadConfig,
+                    "hidden_size is {hidden_size}; num_attention_heads, {num_attention_heads}, \
+                        does not divide it"
+                );
             }
             None => hidden_size / num_attention_heads,
         };
@@ -39,7 +43,10 @@ impl Config {
             None => fields.f64("partial_rotary_factor")?.unwrap_or(1.0),
         };
         if !(0.0..=1.0).contains(&partial) {
-            fail!(Code::BadConfig, "partial_rotary_factor is {partial}; it must be between 0 and 1");
+            fail!(
+                Code::BadConfig,
+                "partial_rotary_factor is {partial}; it must be between 0 and 1"
+            );
         }
         let theta = match rope_fields.f64("rope_theta")? {
             Some(theta) => theta,
@@ -55,7 +62,8 @@ impl Config {
             num_key_value_heads: fields.u32("num_key_value_heads")?.unwrap_or(num_attention_heads),
             head_dim,
             vocab_size: fields.need("vocab_size")?,
-            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(architecture.traits().default_eps) as f32,
+            rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(architecture.traits().default_eps)
+                as f32,
             rope_theta: theta as f32,
             rotary_dim: (f64::from(head_dim) * partial) as u32,
             rope: rope(&rope_fields, max, original)?,
@@ -64,7 +72,10 @@ impl Config {
             sliding_window,
             max_window_layers,
             tie_word_embeddings: fields.bool("tie_word_embeddings")?.unwrap_or(false),
-            attention_bias: architecture.traits().biases.of(AttentionBias { qkv: attention_bias, o: attention_bias }),
+            attention_bias: architecture
+                .traits()
+                .biases
+                .of(AttentionBias { qkv: attention_bias, o: attention_bias }),
             bos_token_id: fields.typed("bos_token_id", "a token id", token_id)?.flatten(),
             eos_token_ids: token_ids(map.get("eos_token_id"))?,
         }
@@ -91,7 +102,8 @@ impl Config {
             "original_max_position_embeddings": self.original_max_position_embeddings,
             "sliding_window": self.sliding_window,
             "tie_word_embeddings": self.tie_word_embeddings,
-            // Where a checkpoint has no bias of one of the two, it is zero: there is one word for both.
+            // Where a checkpoint has no bias of one of the two, it is zero: there is one word for
+            // both.
             "attention_bias": self.attention_bias != AttentionBias::default(),
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_ids,
@@ -116,7 +128,9 @@ impl Config {
                 "high_freq_factor": number(*high_freq_factor),
                 "original_max_position_embeddings": self.original_max_position_embeddings,
             }),
-            Rope::Linear { factor } => json!({ "rope_type": "linear", "type": "linear", "factor": number(*factor) }),
+            Rope::Linear { factor } => {
+                json!({ "rope_type": "linear", "type": "linear", "factor": number(*factor) })
+            }
         };
         json
     }
@@ -158,15 +172,18 @@ fn token_id(value: &Value) -> Option<Option<u32>> {
     }
 }
 
-/// The computation, by both names that a configuration has for it: transformers goes by `model_type`, others by `architectures`.
+/// The computation, by both names that a configuration has for it: transformers goes by
+/// `model_type`, others by `architectures`.
 fn architecture(fields: &Fields) -> Result<Architecture> {
     let known = Architecture::ALL;
-    let classes =
-        fields.typed("architectures", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
+    let classes = fields.typed("architectures", "a list of texts", |list| {
+        list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>()
+    })?;
     let class = classes.and_then(|classes| classes.first().copied());
     let model_type = fields.str("model_type")?;
     // The first conversions of Llama wrote LLaMAForCausalLM.
-    let by_class = class.map(|name| known.into_iter().find(|one| one.class().eq_ignore_ascii_case(name)));
+    let by_class =
+        class.map(|name| known.into_iter().find(|one| one.class().eq_ignore_ascii_case(name)));
     let by_type = model_type.map(|name| known.into_iter().find(|one| one.model_type() == name));
     match (by_class, by_type) {
         (Some(Some(found)), None) | (None, Some(Some(found))) => Ok(found),
@@ -175,7 +192,8 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
             let (class, other) = (found.class(), model_type.unwrap_or_default());
             fail!(
                 Code::BadConfig,
-                "model_type is {other}, which is no {class}, as architectures has it; take config.json from where the model comes from"
+                "model_type is {other}, which is no {class}, as architectures has it; take \
+                    config.json from where the model comes from"
             )
         }
         (None, None) => fail!(Code::BadConfig, "there is neither architectures nor model_type"),
@@ -189,12 +207,19 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
 
 /// Fields that would make the computation another one than ours.
 fn refuse_other_computations(architecture: Architecture, fields: &Fields) -> Result<()> {
-    if architecture.traits().biases == Biases::Never && fields.bool("attention_bias")? == Some(true) {
+    if architecture.traits().biases == Biases::Never && fields.bool("attention_bias")? == Some(true)
+    {
         let name = architecture.model_type();
-        fail!(Code::UnsupportedArchitecture, "attention_bias is true; we run models of {name} without biases");
+        fail!(
+            Code::UnsupportedArchitecture,
+            "attention_bias is true; we run models of {name} without biases"
+        );
     }
     if fields.bool("mlp_bias")? == Some(true) {
-        fail!(Code::UnsupportedArchitecture, "mlp_bias is true; we run models without biases in their MLPs");
+        fail!(
+            Code::UnsupportedArchitecture,
+            "mlp_bias is true; we run models without biases in their MLPs"
+        );
     }
     let act = fields.str("hidden_act")?.unwrap_or("silu");
     // Both are names of one function.
@@ -204,13 +229,15 @@ fn refuse_other_computations(architecture: Architecture, fields: &Fields) -> Res
     if fields.object("quantization_config")?.is_some() {
         fail!(
             Code::UnsupportedTensor,
-            "quantization_config: the weights are packed in a way that we don't read; use the unquantised model or a GGUF"
+            "quantization_config: the weights are packed in a way that we don't read; use the \
+                unquantised model or a GGUF"
         );
     }
     Ok(())
 }
 
-/// The object that describes RoPE, empty when there is none. As in transformers, the old name wins, unless it says nothing.
+/// The object that describes RoPE, empty when there is none. As in transformers, the old name wins,
+/// unless it says nothing.
 fn rope_object<'a>(fields: &Fields<'a>) -> Result<&'a Map<String, Value>> {
     static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     let old = fields.object("rope_scaling")?.filter(|old| !old.is_empty());
@@ -244,7 +271,11 @@ fn window(architecture: Architecture, fields: &Fields) -> Result<(Option<u32>, u
                 None => fields.u32("max_window_layers")?.unwrap_or(28),
             };
             // transformers has 4096 for one that is missing, and none for null.
-            let window = if fields.0.contains_key("sliding_window") { fields.u32("sliding_window")? } else { Some(4096) };
+            let window = if fields.0.contains_key("sliding_window") {
+                fields.u32("sliding_window")?
+            } else {
+                Some(4096)
+            };
             Ok(match window {
                 Some(window) if first < layers => (Some(window), first),
                 _ => (None, 0),
@@ -255,14 +286,16 @@ fn window(architecture: Architecture, fields: &Fields) -> Result<(Option<u32>, u
 
 /// How many layers come before those with a window, by `layer_types`.
 fn full_layers(fields: &Fields) -> Result<Option<u32>> {
-    let types =
-        fields.typed("layer_types", "a list of texts", |list| list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>())?;
+    let types = fields.typed("layer_types", "a list of texts", |list| {
+        list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>()
+    })?;
     let Some(types) = types else { return Ok(None) };
     let full = types.iter().take_while(|of| **of == "full_attention").count();
     if let Some(other) = types[full..].iter().find(|of| **of != "sliding_attention") {
         fail!(
             Code::UnsupportedArchitecture,
-            "layer_types has {other} after layer {full}; we run full_attention, and sliding_attention after it"
+            "layer_types has {other} after layer {full}; we run full_attention, and \
+                sliding_attention after it"
         );
     }
     Ok(Some(full as u32))
@@ -275,7 +308,10 @@ fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
         "longrope" | "su" => {
             // Other, older scalings of the same name multiply with numbers of their own.
             if fields.0.contains_key("short_mscale") || fields.0.contains_key("long_mscale") {
-                fail!(Code::UnsupportedArchitecture, "short_mscale and long_mscale are a kind of RoPE that we don't run");
+                fail!(
+                    Code::UnsupportedArchitecture,
+                    "short_mscale and long_mscale are a kind of RoPE that we don't run"
+                );
             }
             let factor = fields.f64("factor")?.unwrap_or(f64::from(max) / f64::from(original));
             let attention = match fields.f64("attention_factor")? {
@@ -294,7 +330,10 @@ fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
             high_freq_factor: fields.need_f32("high_freq_factor")?,
         }),
         "linear" => Ok(Rope::Linear { factor: fields.need_f32("factor")? }),
-        other => fail!(Code::UnsupportedArchitecture, "rope_type is {other}; we run default, longrope, llama3 and linear"),
+        other => fail!(
+            Code::UnsupportedArchitecture,
+            "rope_type is {other}; we run default, longrope, llama3 and linear"
+        ),
     }
 }
 
@@ -306,7 +345,12 @@ impl<'a> Fields<'a> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    fn typed<T>(&self, name: &str, what: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>> {
+    fn typed<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let Some(value) = read(value) else {
             fail!(Code::BadConfig, "{name} must be {what}");
@@ -315,7 +359,9 @@ impl<'a> Fields<'a> {
     }
 
     fn u32(&self, name: &str) -> Result<Option<u32>> {
-        self.typed(name, "a whole number below 2^32", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
+        self.typed(name, "a whole number below 2^32", |value| {
+            value.as_u64().and_then(|n| u32::try_from(n).ok())
+        })
     }
 
     fn need(&self, name: &str) -> Result<u32> {
@@ -338,7 +384,11 @@ impl<'a> Fields<'a> {
 
     fn floats(&self, name: &str) -> Result<Vec<f32>> {
         let list = self.typed(name, "a list of numbers", |value| {
-            value.as_array()?.iter().map(|n| n.as_f64().map(|n| n as f32)).collect::<Option<Vec<f32>>>()
+            value
+                .as_array()?
+                .iter()
+                .map(|n| n.as_f64().map(|n| n as f32))
+                .collect::<Option<Vec<f32>>>()
         })?;
         let Some(list) = list else {
             fail!(Code::BadConfig, "{name} is missing");

@@ -14,7 +14,8 @@ use crate::op::Heads;
 
 use crate::layout::{GROUP, QUAD};
 
-/// How the rotary frequencies `1 / theta^(2i / rotary_dim)` are changed, with i below `rotary_dim / 2`.
+/// How the rotary frequencies `1 / theta^(2i / rotary_dim)` are changed, with i below `rotary_dim /
+/// 2`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rope {
     /// Not at all.
@@ -29,7 +30,8 @@ pub enum Rope {
         /// What cosines and sines are multiplied with, at every length.
         attention_factor: f32,
     },
-    /// Llama 3.1's: low frequencies are divided by `factor`, high ones kept, those between interpolated.
+    /// Llama 3.1's: low frequencies are divided by `factor`, high ones kept, those between
+    /// interpolated.
     Llama3 {
         /// What low frequencies are divided by.
         factor: f32,
@@ -102,7 +104,11 @@ pub struct Config {
 impl Config {
     /// How a row of the fused projections is divided.
     pub fn heads(&self) -> Heads {
-        Heads { n_heads: self.num_attention_heads, n_kv_heads: self.num_key_value_heads, head_dim: self.head_dim }
+        Heads {
+            n_heads: self.num_attention_heads,
+            n_kv_heads: self.num_key_value_heads,
+            head_dim: self.head_dim,
+        }
     }
 
     /// Whether queries and keys are normed, head by head.
@@ -149,12 +155,23 @@ impl Config {
             ("num_attention_heads", self.num_attention_heads, self.num_key_value_heads),
         ] {
             if !value.is_multiple_of(multiple) {
-                let why = if multiple == self.num_key_value_heads { " (num_key_value_heads)" } else { "" };
-                fail!(Code::BadConfig, "{what} is {value}; it must be a multiple of {multiple}{why}");
+                let why = if multiple == self.num_key_value_heads {
+                    " (num_key_value_heads)"
+                } else {
+                    ""
+                };
+                fail!(
+                    Code::BadConfig,
+                    "{what} is {value}; it must be a multiple of {multiple}{why}"
+                );
             }
         }
         if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0 && self.rms_norm_eps < 1.0) {
-            fail!(Code::BadConfig, "rms_norm_eps is {}; it must be small and not negative", self.rms_norm_eps);
+            fail!(
+                Code::BadConfig,
+                "rms_norm_eps is {}; it must be small and not negative",
+                self.rms_norm_eps
+            );
         }
         Ok(())
     }
@@ -162,18 +179,25 @@ impl Config {
     fn check_rope(&self) -> Result<()> {
         if !self.rotary_dim.is_multiple_of(2) || self.rotary_dim > self.head_dim {
             let (rotary, head) = (self.rotary_dim, self.head_dim);
-            fail!(Code::BadConfig, "partial_rotary_factor makes {rotary} of {head} elements rotate; it must be an even part of a head");
+            fail!(
+                Code::BadConfig,
+                "partial_rotary_factor makes {rotary} of {head} elements rotate; it must be an \
+                    even part of a head"
+            );
         }
         positive("rope_theta", self.rope_theta)?;
         match &self.rope {
             Rope::Plain => Ok(()),
             Rope::LongRope { short_factor, long_factor, attention_factor } => {
                 let pairs = self.rotary_dim as usize / 2;
-                for (field, factors) in [("short_factor", short_factor), ("long_factor", long_factor)] {
+                for (field, factors) in
+                    [("short_factor", short_factor), ("long_factor", long_factor)]
+                {
                     if factors.len() != pairs {
                         fail!(
                             Code::BadConfig,
-                            "{field} has {} numbers; it must have {pairs}, half of the elements that rotate",
+                            "{field} has {} numbers; it must have {pairs}, half of the elements \
+                                that rotate",
                             factors.len()
                         );
                     }
@@ -186,7 +210,11 @@ impl Config {
                 positive("low_freq_factor", *low_freq_factor)?;
                 positive("high_freq_factor", *high_freq_factor)?;
                 if high_freq_factor <= low_freq_factor {
-                    fail!(Code::BadConfig, "high_freq_factor is {high_freq_factor}; it must be above low_freq_factor, {low_freq_factor}");
+                    fail!(
+                        Code::BadConfig,
+                        "high_freq_factor is {high_freq_factor}; it must be above \
+                            low_freq_factor, {low_freq_factor}"
+                    );
                 }
                 Ok(())
             }
@@ -202,7 +230,8 @@ fn positive(field: &str, value: f32) -> Result<()> {
     Ok(())
 }
 
-/// What LongRoPE multiplies cosines and sines with where the files do not say: `sqrt(1 + ln(factor) / ln(original))`.
+/// What LongRoPE multiplies cosines and sines with where the files do not say: `sqrt(1 + ln(factor)
+/// / ln(original))`.
 fn longrope_attention_factor(factor: f64, original: u32) -> f32 {
     if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / f64::from(original).ln()).sqrt() as f32 }
 }

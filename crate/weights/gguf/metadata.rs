@@ -91,7 +91,9 @@ impl Wanted {
             Wanted::Text => metadata.text(key).is_some(),
             Wanted::Texts => metadata.texts(key).is_some(),
             Wanted::Whole => metadata.unsigned(key).is_some(),
-            Wanted::Id => matches!(metadata.0.get(key), Some(Value::Unsigned(_) | Value::Signed(_))),
+            Wanted::Id => {
+                matches!(metadata.0.get(key), Some(Value::Unsigned(_) | Value::Signed(_)))
+            }
             Wanted::Flag => metadata.bool(key).is_some(),
             // Where nobody needs scores, some files fill them with integers.
             Wanted::Floats => metadata.floats(key).is_some() || metadata.integers(key).is_some(),
@@ -115,7 +117,9 @@ impl Wanted {
 impl Metadata {
     /// The first key that holds something else than it must, and what it must hold.
     pub(super) fn misfit(&self) -> Option<(&'static str, &'static str)> {
-        let misfit = WANTED.iter().find(|(key, wanted)| self.0.contains_key(*key) && !wanted.fits(self, key));
+        let misfit = WANTED
+            .iter()
+            .find(|(key, wanted)| self.0.contains_key(*key) && !wanted.fits(self, key));
         misfit.map(|(key, wanted)| (*key, wanted.name()))
     }
 
@@ -156,7 +160,9 @@ impl Metadata {
     /// A list of floats, such as `tokenizer.ggml.scores`.
     pub fn floats(&self, key: &str) -> Option<Vec<f32>> {
         let Some(Value::Numbers(list)) = self.0.get(key) else { return None };
-        list.values().map(|value| if let Value::Float(value) = value { Some(value as f32) } else { None }).collect()
+        list.values()
+            .map(|value| if let Value::Float(value) = value { Some(value as f32) } else { None })
+            .collect()
     }
 
     /// A list of integers, such as `tokenizer.ggml.token_type`.

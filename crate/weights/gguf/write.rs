@@ -1,4 +1,5 @@
-//! Writing GGUF headers: metadata and where the tensors lie. The tensors' bytes follow, each from a multiple of [`ALIGNMENT`].
+//! Writing GGUF headers: metadata and where the tensors lie. The tensors' bytes follow, each from a
+//! multiple of [`ALIGNMENT`].
 
 use super::{DEFAULT_ALIGNMENT, MAGIC};
 
@@ -43,7 +44,11 @@ pub struct Tensor<'a> {
 }
 
 /// The header of a file, padded to where the first tensor begins. The tensors lie in this order.
-pub fn header<'a>(version: u32, meta: &[(&str, Meta)], tensors: impl ExactSizeIterator<Item = Tensor<'a>>) -> Vec<u8> {
+pub fn header<'a>(
+    version: u32,
+    meta: &[(&str, Meta)],
+    tensors: impl ExactSizeIterator<Item = Tensor<'a>>,
+) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend(version.to_le_bytes());
     out.extend((tensors.len() as u64).to_le_bytes());

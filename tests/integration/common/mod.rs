@@ -1,4 +1,5 @@
-//! What integration tests share: one way to write a test that runs natively, under WASI and in a browser; models; backends.
+//! What integration tests share: one way to write a test that runs natively, under WASI and in a
+//! browser; models; backends.
 
 pub mod backends;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]

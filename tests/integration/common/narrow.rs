@@ -7,7 +7,8 @@ use phi_wasm::backend::{Backend, Limits};
 use phi_wasm::op::{Buf, Op};
 use phi_wasm::{Code, Error, Result};
 
-/// A backend that has room for so many bytes, takes so many tokens at once, and pauses before each list that it runs.
+/// A backend that has room for so many bytes, takes so many tokens at once, and pauses before each
+/// list that it runs.
 pub struct Narrow<B> {
     pub backend: B,
     pub room: u64,
@@ -31,7 +32,8 @@ impl<B: Backend> Backend for Narrow<B> {
         Limits { chunk: self.chunk, ..self.backend.limits() }
     }
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
-        let no_room = || Error::new(Code::OutOfMemory, format!("{what}: no room for {bytes} bytes"));
+        let no_room =
+            || Error::new(Code::OutOfMemory, format!("{what}: no room for {bytes} bytes"));
         self.room = self.room.checked_sub(bytes).ok_or_else(no_room)?;
         self.backend.alloc(what, bytes)
     }

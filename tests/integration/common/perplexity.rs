@@ -4,7 +4,11 @@ use phi_wasm::backend::Backend;
 use phi_wasm::engine::{Engine, Sequence};
 
 /// Perplexity over all tokens but the first, and the logits after the last.
-pub async fn perplexity<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, tokens: &[u32]) -> (f64, Vec<f32>) {
+pub async fn perplexity<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    tokens: &[u32],
+) -> (f64, Vec<f32>) {
     engine.plan(sequence, tokens).unwrap();
     let (mut nll, mut last) = (0.0, Vec::new());
     while sequence.pending() > 0 {
@@ -25,5 +29,6 @@ pub async fn perplexity<B: Backend>(engine: &mut Engine<B>, sequence: &mut Seque
 
 fn log_softmax(logits: &[f32], target: usize) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    f64::from(logits[target] - max) - logits.iter().map(|&l| f64::from(l - max).exp()).sum::<f64>().ln()
+    f64::from(logits[target] - max)
+        - logits.iter().map(|&l| f64::from(l - max).exp()).sum::<f64>().ln()
 }

@@ -9,11 +9,17 @@ pub struct Golden(SafeTensors<'static>);
 
 impl Golden {
     pub fn tiny_phi() -> Golden {
-        Golden(SafeTensors::deserialize(include_bytes!("../../golden/tiny-phi/golden.safetensors")).unwrap())
+        Golden(
+            SafeTensors::deserialize(include_bytes!("../../golden/tiny-phi/golden.safetensors"))
+                .unwrap(),
+        )
     }
 
     pub fn ids(&self, name: &str) -> Vec<u32> {
-        self.bytes(name, Dtype::I32).chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap()) as u32).collect()
+        self.bytes(name, Dtype::I32)
+            .chunks_exact(4)
+            .map(|b| i32::from_le_bytes(b.try_into().unwrap()) as u32)
+            .collect()
     }
 
     /// The bytes of a tensor of a known type.
@@ -29,7 +35,10 @@ const WEIGHTS: &[u8] = include_bytes!("../../golden/tiny-phi/model.safetensors")
 
 /// The small random model, in memory.
 pub fn tiny_phi() -> MemorySource {
-    MemorySource::directory([("config.json", CONFIG.to_vec()), ("model.safetensors", WEIGHTS.to_vec())])
+    MemorySource::directory([
+        ("config.json", CONFIG.to_vec()),
+        ("model.safetensors", WEIGHTS.to_vec()),
+    ])
 }
 
 /// The same with words: an ASCII character is a token, and all others are made up.
@@ -38,15 +47,29 @@ pub fn tiny_chat() -> MemorySource {
     use phi_wasm::text::{Tokenizer, Vocabulary};
 
     const SPECIAL: [&str; 3] = ["<|pad|>", "<|s|>", "<|e|>"];
-    // Byte-level vocabularies write what cannot be seen as characters from U+0100 on: a space is U+0120.
-    let ascii = (0..127).map(|byte| char::from_u32(if byte <= 32 { 256 + byte } else { byte }).unwrap().to_string());
+    // Byte-level vocabularies write what cannot be seen as characters from U+0100 on: a space is
+    // U+0120.
+    let ascii = (0..127).map(|byte| {
+        char::from_u32(if byte <= 32 { 256 + byte } else { byte }).unwrap().to_string()
+    });
     let words = (130..384).map(|id| format!("\u{120}word{id}"));
-    let tokens: Vec<String> = SPECIAL.map(str::to_owned).into_iter().chain(ascii).chain(words).collect();
+    let tokens: Vec<String> =
+        SPECIAL.map(str::to_owned).into_iter().chain(ascii).chain(words).collect();
     let token_types = (0..tokens.len()).map(|id| if id < SPECIAL.len() { 3 } else { 1 }).collect();
-    let vocabulary = Vocabulary { model: "gpt2".into(), pre: "gpt-2".into(), tokens, token_types, ..Vocabulary::default() };
-    let template = r#"{"chat_template": "{% for message in messages %}{{ message.content }}\n{% endfor %}"}"#;
+    let vocabulary = Vocabulary {
+        model: "gpt2".into(),
+        pre: "gpt-2".into(),
+        tokens,
+        token_types,
+        ..Vocabulary::default()
+    };
+    let template =
+        r#"{"chat_template": "{% for message in messages %}{{ message.content }}\n{% endfor %}"}"#;
     let mut source = tiny_phi();
-    source.files.insert("tokenizer.json".into(), Tokenizer::from_vocabulary(vocabulary).unwrap().to_json().unwrap());
+    source.files.insert(
+        "tokenizer.json".into(),
+        Tokenizer::from_vocabulary(vocabulary).unwrap().to_json().unwrap(),
+    );
     source.files.insert("tokenizer_config.json".into(), template.into());
     source
 }

@@ -23,14 +23,21 @@ impl<S> Watched<S> {
     /// One whose line is not cut.
     pub fn new(source: S) -> Watched<S> {
         let (left, breaks_after) = (Rc::new(Cell::new(u32::MAX)), Rc::new(Cell::new(u64::MAX)));
-        Watched { source: Rc::new(source), read: Rc::default(), largest: Rc::default(), left, breaks_after }
+        Watched {
+            source: Rc::new(source),
+            read: Rc::default(),
+            largest: Rc::default(),
+            left,
+            breaks_after,
+        }
     }
 }
 
 impl<S> Clone for Watched<S> {
     fn clone(&self) -> Watched<S> {
         let Watched { source, read, largest, left, breaks_after } = self;
-        let (source, left, breaks_after) = (Rc::clone(source), Rc::clone(left), Rc::clone(breaks_after));
+        let (source, left, breaks_after) =
+            (Rc::clone(source), Rc::clone(left), Rc::clone(breaks_after));
         Watched { source, read: Rc::clone(read), largest: Rc::clone(largest), left, breaks_after }
     }
 }

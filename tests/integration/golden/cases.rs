@@ -1,4 +1,5 @@
-//! Small models as people's tools leave them, each with the logits that a reference computes: `tests/golden/cases`.
+//! Small models as people's tools leave them, each with the logits that a reference computes:
+//! `tests/golden/cases`.
 
 use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::source::MemorySource;
@@ -15,13 +16,18 @@ macro_rules! case {
     };
 }
 
-/// The case, its files, the one of them that is the model where it is no directory, and the reference's logits.
-type Row = (&'static str, &'static [(&'static str, &'static [u8])], Option<&'static str>, &'static [u8]);
+/// The case, its files, the one of them that is the model where it is no directory, and the
+/// reference's logits.
+type Row =
+    (&'static str, &'static [(&'static str, &'static [u8])], Option<&'static str>, &'static [u8]);
 
 const CASES: &[Row] = &[
     (
         "a tied configuration with a head of its own",
-        &[("config.json", case!("tied-with-own-head/config.json")), ("model.safetensors", case!("tied-with-own-head/model.safetensors"))],
+        &[
+            ("config.json", case!("tied-with-own-head/config.json")),
+            ("model.safetensors", case!("tied-with-own-head/model.safetensors")),
+        ],
         None,
         case!("tied-with-own-head/expected.json"),
     ),
@@ -30,8 +36,14 @@ const CASES: &[Row] = &[
         &[
             ("config.json", case!("shards-overlap/config.json")),
             ("model.safetensors.index.json", case!("shards-overlap/model.safetensors.index.json")),
-            ("model-00001-of-00002.safetensors", case!("shards-overlap/model-00001-of-00002.safetensors")),
-            ("model-00002-of-00002.safetensors", case!("shards-overlap/model-00002-of-00002.safetensors")),
+            (
+                "model-00001-of-00002.safetensors",
+                case!("shards-overlap/model-00001-of-00002.safetensors"),
+            ),
+            (
+                "model-00002-of-00002.safetensors",
+                case!("shards-overlap/model-00002-of-00002.safetensors"),
+            ),
         ],
         None,
         case!("shards-overlap/expected.json"),
@@ -47,7 +59,10 @@ const CASES: &[Row] = &[
     ),
     (
         "silu by its other name",
-        &[("config.json", case!("config-defaults/swish.json")), ("model.safetensors", case!("config-defaults/model.safetensors"))],
+        &[
+            ("config.json", case!("config-defaults/swish.json")),
+            ("model.safetensors", case!("config-defaults/model.safetensors")),
+        ],
         None,
         case!("config-defaults/expected.json"),
     ),
@@ -71,34 +86,60 @@ const CASES: &[Row] = &[
     ),
     (
         "Qwen2",
-        &[("config.json", case!("qwen2/config.json")), ("model.safetensors", case!("qwen2/model.safetensors"))],
+        &[
+            ("config.json", case!("qwen2/config.json")),
+            ("model.safetensors", case!("qwen2/model.safetensors")),
+        ],
         None,
         case!("qwen2/expected.json"),
     ),
     (
         "Qwen2 with a window in its second layer",
-        &[("config.json", case!("qwen2/window.json")), ("model.safetensors", case!("qwen2/model.safetensors"))],
+        &[
+            ("config.json", case!("qwen2/window.json")),
+            ("model.safetensors", case!("qwen2/model.safetensors")),
+        ],
         None,
         case!("qwen2/window-expected.json"),
     ),
     (
         "Qwen3",
-        &[("config.json", case!("qwen3/config.json")), ("model.safetensors", case!("qwen3/model.safetensors"))],
+        &[
+            ("config.json", case!("qwen3/config.json")),
+            ("model.safetensors", case!("qwen3/model.safetensors")),
+        ],
         None,
         case!("qwen3/expected.json"),
     ),
     (
         "Qwen3 with a window in its second layer",
-        &[("config.json", case!("qwen3/window.json")), ("model.safetensors", case!("qwen3/model.safetensors"))],
+        &[
+            ("config.json", case!("qwen3/window.json")),
+            ("model.safetensors", case!("qwen3/model.safetensors")),
+        ],
         None,
         case!("qwen3/window-expected.json"),
     ),
-    ("Qwen3 as a GGUF", &[("model.gguf", case!("qwen3/model.gguf"))], Some("model.gguf"), case!("qwen3/expected.json")),
-    ("Qwen2 as a GGUF", &[("model.gguf", case!("qwen2/model.gguf"))], Some("model.gguf"), case!("qwen2/expected.json")),
+    (
+        "Qwen3 as a GGUF",
+        &[("model.gguf", case!("qwen3/model.gguf"))],
+        Some("model.gguf"),
+        case!("qwen3/expected.json"),
+    ),
+    (
+        "Qwen2 as a GGUF",
+        &[("model.gguf", case!("qwen2/model.gguf"))],
+        Some("model.gguf"),
+        case!("qwen2/expected.json"),
+    ),
 ];
 
 /// Loads a case and compares. Gives the backend back.
-async fn logits_are_the_references<B: Backend>(backend: B, (what, files, entry, expected): &Row, tolerance: f32) -> B {
+async fn logits_are_the_references<B: Backend>(
+    backend: B,
+    (what, files, entry, expected): &Row,
+    tolerance: f32,
+) -> B {
     let files = files.iter().map(|(name, bytes)| (*name, bytes.to_vec()));
     let source = MemorySource { entry: entry.map(str::to_owned), ..MemorySource::directory(files) };
     let expected: Value = serde_json::from_slice(expected).unwrap();
@@ -107,7 +148,10 @@ async fn logits_are_the_references<B: Backend>(backend: B, (what, files, entry, 
     let mut sequence = engine.sequence(None).unwrap();
     let logits = all_logits(&mut engine, &mut sequence, &ids).await;
     let rows: Vec<&[f32]> = logits.chunks(logits.len() / ids.len()).collect();
-    let likeliest: Vec<usize> = rows.iter().map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()).collect();
+    let likeliest: Vec<usize> = rows
+        .iter()
+        .map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap())
+        .collect();
     assert_eq!(serde_json::to_value(likeliest).unwrap(), expected["argmax"], "{what}");
     let last: Vec<f32> = serde_json::from_value(expected["last_logits"].clone()).unwrap();
     let difference = largest_difference(rows[rows.len() - 1], &last);

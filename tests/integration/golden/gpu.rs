@@ -7,17 +7,21 @@ use phi_wasm::text::{Sampler, Sampling};
 
 use super::*;
 
-/// Logits of the unquantised model in f32 WGSL, whose `exp`, `cos` and division are allowed a few units in the last place more.
+/// Logits of the unquantised model in f32 WGSL, whose `exp`, `cos` and division are allowed a few
+/// units in the last place more.
 const GPU: f32 = 2e-3;
-/// Packed weights against the same values unquantised, where activations stay as they are: only the order of sums differs.
+/// Packed weights against the same values unquantised, where activations stay as they are: only the
+/// order of sums differs.
 const DEQUANTISED: f32 = 1e-3;
-/// Logits and hidden states where products are computed in half precision. That rounds inputs, products and sums of four to 11 bits:
-/// by up to 2^-8 = 0.004 each where they lie between 8 and 16, as the largest hidden states do. Through three layers it comes to
-/// 0.036 (0.024 for logits, 0.028 with packed weights), where the same weights in single precision stay within 0.00003. Nearly three
-/// times what it comes to.
+/// Logits and hidden states where products are computed in half precision. That rounds inputs,
+/// products and sums of four to 11 bits: by up to 2^-8 = 0.004 each where they lie between 8 and
+/// 16, as the largest hidden states do. Through three layers it comes to 0.036 (0.024 for logits,
+/// 0.028 with packed weights), where the same weights in single precision stay within 0.00003.
+/// Nearly three times what it comes to.
 const HALVES: f32 = 0.1;
 
-/// Decoding on a device: so many kernels a layer, in one pass and one submission, little that crosses, and nothing made anew. Gives the device back.
+/// Decoding on a device: so many kernels a layer, in one pass and one submission, little that
+/// crosses, and nothing made anew. Gives the device back.
 async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool, kernels: u64) -> B {
     const TOKENS: u64 = 8;
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
@@ -26,7 +30,12 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool, 
     assert!(begin_sampling(&mut engine, &mut sequence, &Sampler::new(&sampling(), [], 0).unwrap()));
     let mut warm = None;
     for token in 0..2 + TOKENS {
-        let next = if drawn { engine.sample(&mut sequence).await } else { engine.greedy(&mut sequence).await }.unwrap();
+        let next = if drawn {
+            engine.sample(&mut sequence).await
+        } else {
+            engine.greedy(&mut sequence).await
+        }
+        .unwrap();
         engine.push(&mut sequence, next).unwrap();
         // The first comes out of the prefill, and the second makes what all others need.
         if token == 1 {
@@ -35,26 +44,52 @@ async fn a_token_asks_little_of_the_device<B: Backend>(backend: B, drawn: bool, 
     }
     let (warm, now) = (warm.unwrap(), engine.counters().unwrap());
     let layers = u64::from(engine.config().num_hidden_layers);
-    assert!(now.dispatches - warm.dispatches <= TOKENS * (kernels * layers + 8), "{warm:?}, then {now:?}");
+    assert!(
+        now.dispatches - warm.dispatches <= TOKENS * (kernels * layers + 8),
+        "{warm:?}, then {now:?}"
+    );
     assert_eq!((now.submits - warm.submits, now.passes - warm.passes), (TOKENS, TOKENS));
-    assert!(now.uploaded - warm.uploaded <= TOKENS * 1024 && now.read_back - warm.read_back <= TOKENS * 16, "{warm:?}, then {now:?}");
+    assert!(
+        now.uploaded - warm.uploaded <= TOKENS * 1024
+            && now.read_back - warm.read_back <= TOKENS * 16,
+        "{warm:?}, then {now:?}"
+    );
     assert_eq!(now.created, warm.created);
     engine.into_backend()
 }
 
 fn sampling() -> Sampling {
-    let penalties = Sampling { repetition_penalty: 1.2, presence_penalty: 0.1, frequency_penalty: 0.2, ..Sampling::default() };
-    Sampling { temperature: 1.5, top_k: 60, top_p: 0.9, min_p: 0.01, logit_bias: [(9, 1.0)].into(), seed: Some(3), ..penalties }
+    let penalties = Sampling {
+        repetition_penalty: 1.2,
+        presence_penalty: 0.1,
+        frequency_penalty: 0.2,
+        ..Sampling::default()
+    };
+    Sampling {
+        temperature: 1.5,
+        top_k: 60,
+        top_p: 0.9,
+        min_p: 0.01,
+        logit_bias: [(9, 1.0)].into(),
+        seed: Some(3),
+        ..penalties
+    }
 }
 
-fn begin_sampling<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, sampler: &Sampler) -> bool {
+fn begin_sampling<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    sampler: &Sampler,
+) -> bool {
     let sampling = sampler.sampling();
     let (params, bias, seen) = (sampler_params(sampling), &sampling.logit_bias, sampler.seen());
-    let options = SampleOptions { params, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
+    let options =
+        SampleOptions { params, bias, seen, seed: sampler.seed(), place: sampler.chosen() };
     engine.begin_sampling(sequence, options).unwrap()
 }
 
-/// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are those that the sampler draws from the logits.
+/// Drawn where the logits are, with steps begun ahead and with steps that are left, tokens are
+/// those that the sampler draws from the logits.
 async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
     let mut engine = load(tiny_phi(), backend, Bits::Four).await;
     let mut sequence = engine.sequence(None).unwrap();
@@ -66,7 +101,8 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
         engine.plan(&mut sequence, &prompt).unwrap();
         assert!(begin_sampling(&mut engine, &mut sequence, &sampler));
         for _ in 0..20 {
-            let logits = if looked_at { Some(engine.logits(&mut sequence).await.unwrap()) } else { None };
+            let logits =
+                if looked_at { Some(engine.logits(&mut sequence).await.unwrap()) } else { None };
             let token = engine.sample(&mut sequence).await.unwrap();
             if let Some(mut logits) = logits {
                 assert_eq!(token, sampler.sample(&mut logits));
@@ -87,7 +123,8 @@ async_test! {
         // It is open, and they are small.
         cases::all(gpu, GPU).await;
     }
-    #[cfg_attr(target_family = "wasm", ignore = "as natively, and opening a GPU that the CPU plays takes long there")]
+    #[cfg_attr(target_family = "wasm", ignore = "as natively, and opening a GPU that the CPU \
+        plays takes long there")]
     async fn norms_apart() {
         let options = phi_wasm::gpu::GpuOptions { norms_apart: true, ..Default::default() };
         let gpu = a_token_asks_little_of_the_device(phi_wasm::gpu::Gpu::new(options).await.unwrap(), false, 8).await;
@@ -105,7 +142,10 @@ async_test! {
 on_backend!(in_floats, backends::gpu(Choice::Off, Choice::Auto), Bits::ThirtyTwo, GPU, ROUNDED);
 // 16 bits, as weights of 32 are never multiplied in halves.
 on_backend!(
-    #[cfg_attr(target_family = "wasm", ignore = "Chromium's software adapter has no f16; in Firefox `cargo xtask test` runs it")]
+    #[cfg_attr(
+        target_family = "wasm",
+        ignore = "Chromium's software adapter has no f16; in Firefox `cargo xtask test` runs it"
+    )]
     in_halves,
     backends::gpu(Choice::On, Choice::Off),
     Bits::Sixteen,

@@ -1,6 +1,8 @@
-//! The engine against what transformers computes in float32: `tests/golden/tiny-phi`, a random Phi-4-mini in small.
+//! The engine against what transformers computes in float32: `tests/golden/tiny-phi`, a random
+//! Phi-4-mini in small.
 //!
-//! The rows at the end run every check on a backend. Tolerances stand at the beginning, of the GPU in `gpu.rs`.
+//! The rows at the end run every check on a backend. Tolerances stand at the beginning, of the GPU
+//! in `gpu.rs`.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +24,8 @@ use crate::common::tiny_phi::{CONFIG, Golden, tiny_phi};
 
 /// Logits of the unquantised model, float kernels on the CPU.
 const CPU: f32 = 1e-4;
-/// Packed weights against the same values unquantised, where activations become whole numbers of 15 bits, each moving by up to 1/32512 of the largest of its 32. Four times what it
-/// comes to.
+/// Packed weights against the same values unquantised, where activations become whole numbers of 15
+/// bits, each moving by up to 1/32512 of the largest of its 32. Four times what it comes to.
 const ROUNDED: f32 = 1e-2;
 
 async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
@@ -33,7 +35,11 @@ async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engin
 }
 
 /// Logits of every position, `[tokens, vocab]`.
-async fn all_logits<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, ids: &[u32]) -> Vec<f32> {
+async fn all_logits<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    ids: &[u32],
+) -> Vec<f32> {
     let mut all = Vec::new();
     engine.plan(sequence, ids).unwrap();
     while sequence.pending() > 0 {
@@ -43,7 +49,8 @@ async fn all_logits<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence,
     all
 }
 
-/// All that is asked of a backend with weights as the reference has them. The model is loaded once: a GPU that the CPU plays takes long to open.
+/// All that is asked of a backend with weights as the reference has them. The model is loaded once:
+/// a GPU that the CPU plays takes long to open.
 async fn answers_are_the_references<B: Backend>(backend: B, bits: Bits, tolerance: f32) {
     let golden = Golden::tiny_phi();
     let mut engine = load(tiny_phi(), backend, bits).await;
@@ -55,20 +62,33 @@ async fn answers_are_the_references<B: Backend>(backend: B, bits: Bits, toleranc
     greedy_text_crosses_the_switch(&mut engine, &mut sequence, &golden).await;
 }
 
-async fn logits_are_the_references<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden, tolerance: f32) {
-    // `long` lies beyond the LongRoPE switch, `edge` ends right at it, and going back to `short` must switch back.
+async fn logits_are_the_references<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    golden: &Golden,
+    tolerance: f32,
+) {
+    // `long` lies beyond the LongRoPE switch, `edge` ends right at it, and going back to `short`
+    // must switch back.
     for case in ["short", "edge", "long", "short"] {
         let ids = golden.ids(&format!("{case}.ids"));
         let logits = all_logits(engine, sequence, &ids).await;
         let difference = largest_difference(&logits, &floats(golden, &format!("{case}.logits")));
         if difference > tolerance || difference.is_nan() {
-            panic!("{case}: logits differ by {difference}; {}", where_it_begins(engine, sequence, golden, case, tolerance).await);
+            panic!(
+                "{case}: logits differ by {difference}; {}",
+                where_it_begins(engine, sequence, golden, case, tolerance).await
+            );
         }
     }
 }
 
 fn floats(golden: &Golden, name: &str) -> Vec<f32> {
-    golden.bytes(name, Dtype::F32).chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    golden
+        .bytes(name, Dtype::F32)
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 /// The first layer whose hidden states differ.
@@ -81,7 +101,8 @@ async fn where_it_begins<B: Backend>(
 ) -> String {
     let states = engine.hidden_states(sequence, &golden.ids(&format!("{case}.ids"))).await.unwrap();
     for (layer, state) in states.iter().enumerate() {
-        let difference = largest_difference(state, &floats(golden, &format!("{case}.hidden.{layer}")));
+        let difference =
+            largest_difference(state, &floats(golden, &format!("{case}.hidden.{layer}")));
         if difference > tolerance || difference.is_nan() {
             return format!("hidden states differ first at {layer}, by {difference}");
         }
@@ -89,16 +110,26 @@ async fn where_it_begins<B: Backend>(
     "the hidden states agree, so it is the head".into()
 }
 
-async fn hidden_states_are_the_references<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden, tolerance: f32) {
+async fn hidden_states_are_the_references<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    golden: &Golden,
+    tolerance: f32,
+) {
     let states = engine.hidden_states(sequence, &golden.ids("long.ids")).await.unwrap();
     assert_eq!(states.len(), 4, "the embeddings and three layers");
     for (layer, state) in states.iter().enumerate() {
-        let difference = largest_difference(state, &floats(golden, &format!("long.hidden.{layer}")));
+        let difference =
+            largest_difference(state, &floats(golden, &format!("long.hidden.{layer}")));
         assert!(difference <= tolerance, "hidden state {layer} differs by {difference}");
     }
 }
 
-async fn greedy_text_crosses_the_switch<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden) {
+async fn greedy_text_crosses_the_switch<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    golden: &Golden,
+) {
     let expected = golden.ids("greedy.ids");
     engine.plan(sequence, &golden.ids("short.ids")).unwrap();
     assert_eq!(greedy(engine, sequence, expected.len(), &[]).await, expected);
@@ -108,7 +139,10 @@ async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: 
     let ids = Golden::tiny_phi().ids("long.ids");
     for bits in [Bits::Four, Bits::Eight] {
         let mut logits = Vec::new();
-        for (source, bits) in [(tiny_phi(), bits), (with_dequantised_weights(tiny_phi(), bits).await, Bits::ThirtyTwo)] {
+        for (source, bits) in [
+            (tiny_phi(), bits),
+            (with_dequantised_weights(tiny_phi(), bits).await, Bits::ThirtyTwo),
+        ] {
             let mut engine = load(source, backend, bits).await;
             let mut sequence = engine.sequence(None).unwrap();
             logits.push(all_logits(&mut engine, &mut sequence, &ids).await);
@@ -119,7 +153,11 @@ async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: 
     }
 }
 
-async fn what_is_cached_changes_nothing<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, golden: &Golden) {
+async fn what_is_cached_changes_nothing<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    golden: &Golden,
+) {
     let ids = golden.ids("edge.ids");
     engine.plan(sequence, &ids).unwrap();
     let fresh = engine.logits(sequence).await.unwrap();
@@ -153,21 +191,36 @@ async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySou
         let values = checkpoint.vector(&name, len).await.unwrap();
         tensors.push((name, vec![len], values));
     }
-    let views = tensors
-        .iter()
-        .map(|(name, shape, values)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).unwrap()));
+    let views = tensors.iter().map(|(name, shape, values)| {
+        (
+            name.clone(),
+            TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).unwrap(),
+        )
+    });
     let file = safetensors::serialize(views, None).unwrap();
     MemorySource::directory([("config.json", CONFIG.to_vec()), ("model.safetensors", file)])
 }
 
-/// Greedy continuation of what the engine has planned: at most `count` ids, ending before one of `stop`.
-async fn greedy<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, count: usize, stop: &[u32]) -> Vec<u32> {
+/// Greedy continuation of what the engine has planned: at most `count` ids, ending before one of
+/// `stop`.
+async fn greedy<B: Backend>(
+    engine: &mut Engine<B>,
+    sequence: &mut Sequence,
+    count: usize,
+    stop: &[u32],
+) -> Vec<u32> {
     let mut answer = Vec::new();
     while answer.len() < count {
         let logits = engine.logits(sequence).await.unwrap();
         // The first of equal logits, as torch's argmax on the CPU.
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a))).unwrap() as u32;
-        assert_eq!(engine.greedy(sequence).await.unwrap(), best, "the choice made where the logits are");
+        let best = (0..logits.len())
+            .max_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(b.cmp(&a)))
+            .unwrap() as u32;
+        assert_eq!(
+            engine.greedy(sequence).await.unwrap(),
+            best,
+            "the choice made where the logits are"
+        );
         answer.push(best);
         if stop.contains(&best) {
             break;
@@ -177,14 +230,26 @@ async fn greedy<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, cou
     answer
 }
 
-/// How tokens are chosen for a sequence: the largest logit's, or by the sampler where the backend draws.
+/// How tokens are chosen for a sequence: the largest logit's, or by the sampler where the backend
+/// draws.
 fn begin<B: Backend>(engine: &mut Engine<B>, (prompt, seed): &Turn) -> Sequence {
     let mut sequence = engine.sequence(Some(128)).unwrap();
     engine.plan(&mut sequence, prompt).unwrap();
     if let Some(seed) = *seed {
-        let sampling = Sampling { temperature: 1.5, repetition_penalty: 1.3, logit_bias: [(9, seed as f32)].into(), ..Sampling::default() };
-        let (params, bias, seen) = (sampler_params(&sampling), &sampling.logit_bias, &prompt.iter().map(|&id| (id, 0)).collect());
-        engine.begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed, place: 0 }).unwrap();
+        let sampling = Sampling {
+            temperature: 1.5,
+            repetition_penalty: 1.3,
+            logit_bias: [(9, seed as f32)].into(),
+            ..Sampling::default()
+        };
+        let (params, bias, seen) = (
+            sampler_params(&sampling),
+            &sampling.logit_bias,
+            &prompt.iter().map(|&id| (id, 0)).collect(),
+        );
+        engine
+            .begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed, place: 0 })
+            .unwrap();
     }
     sequence
 }
@@ -192,8 +257,11 @@ fn begin<B: Backend>(engine: &mut Engine<B>, (prompt, seed): &Turn) -> Sequence 
 /// Whether the backend draws.
 fn draws<B: Backend>(engine: &mut Engine<B>) -> bool {
     let mut sequence = engine.sequence(Some(1)).unwrap();
-    let (params, bias, seen) = (sampler_params(&Sampling::default()), &BTreeMap::new(), &BTreeMap::new());
-    engine.begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed: 0, place: 0 }).unwrap()
+    let (params, bias, seen) =
+        (sampler_params(&Sampling::default()), &BTreeMap::new(), &BTreeMap::new());
+    engine
+        .begin_sampling(&mut sequence, SampleOptions { params, bias, seen, seed: 0, place: 0 })
+        .unwrap()
 }
 
 /// A prompt, and the seed where tokens are drawn.
@@ -204,12 +272,14 @@ async fn step<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, drawn
     if sequence.tokens().len().is_multiple_of(5) {
         engine.logits(sequence).await.unwrap();
     }
-    let token = if drawn { engine.sample(sequence).await } else { engine.greedy(sequence).await }.unwrap();
+    let token =
+        if drawn { engine.sample(sequence).await } else { engine.greedy(sequence).await }.unwrap();
     engine.push(sequence, token).unwrap();
     token
 }
 
-/// Two that take turns at every token say what each says alone, whether tokens are the likeliest or drawn, on either side of the switch.
+/// Two that take turns at every token say what each says alone, whether tokens are the likeliest or
+/// drawn, on either side of the switch.
 async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golden) {
     const TOKENS: usize = 24;
     let draws = draws(engine);
@@ -229,11 +299,19 @@ async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golde
         alone.push(answer);
     }
     let mut untold = begin(engine, &turns[0]);
-    assert_eq!(step(engine, &mut untold, true).await, alone[0][0], "what nobody was told to draw is the largest logit's");
+    assert_eq!(
+        step(engine, &mut untold, true).await,
+        alone[0][0],
+        "what nobody was told to draw is the largest logit's"
+    );
     drop(untold);
     for [a, b] in [[0, 1], [2, 3], [0, 3], [2, 1]] {
         let mut both = [a, b].map(|turn| (turn, begin(engine, &turns[turn]), Vec::new()));
-        assert_eq!(engine.sequence(Some(1)).err().unwrap().code, Code::OutOfMemory, "two have all that there is");
+        assert_eq!(
+            engine.sequence(Some(1)).err().unwrap().code,
+            Code::OutOfMemory,
+            "two have all that there is"
+        );
         for _ in 0..TOKENS {
             for (turn, sequence, answer) in &mut both {
                 answer.push(step(engine, sequence, turns[*turn].1.is_some()).await);
@@ -248,10 +326,14 @@ async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golde
 /// The largest absolute difference; NaN where there is one.
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "different lengths");
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, d| if d.is_nan() || worst.is_nan() { f32::NAN } else { d.max(worst) })
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |worst, d| if d.is_nan() || worst.is_nan() { f32::NAN } else { d.max(worst) })
 }
 
-/// Every check on one backend: against the reference with weights of these bits, which are the model's own, and with packed ones.
+/// Every check on one backend: against the reference with weights of these bits, which are the
+/// model's own, and with packed ones.
 macro_rules! on_backend {
     ($(#[$meta:meta])* $name:ident, $make:expr, $bits:expr, $tolerance:expr, $dequantised:expr) => {
         mod $name {

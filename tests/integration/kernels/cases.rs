@@ -1,7 +1,8 @@
 //! The one table of kernel cases: every backend must pass every row. Adding a case is a line.
 //!
-//! Sizes are mostly no multiples of anything that a kernel may tile by. Outputs begin as noise and end a few elements later than they
-//! need to, so that a kernel that skips an element or writes too far is seen.
+//! Sizes are mostly no multiples of anything that a kernel may tile by. Outputs begin as noise and
+//! end a few elements later than they need to, so that a kernel that skips an element or writes too
+//! far is seen.
 
 use phi_wasm::layout::Kind;
 use phi_wasm::op::{self, Buf, Heads, KvKind, Op};
@@ -17,9 +18,11 @@ pub struct Case {
     pub ops: Vec<Op>,
     /// Buffers that get new contents before the same program runs a second time.
     pub then: Option<Vec<(Buf, Host)>>,
-    /// For lists of ops, whose errors add up: how many times the tolerance is granted, of a buffer's largest magnitude.
+    /// For lists of ops, whose errors add up: how many times the tolerance is granted, of a
+    /// buffer's largest magnitude.
     pub chained: Option<f64>,
-    /// Buffers that only pass something on to the next op, so that a backend may leave them as they are.
+    /// Buffers that only pass something on to the next op, so that a backend may leave them as they
+    /// are.
     pub passing: Vec<Buf>,
 }
 
@@ -37,7 +40,8 @@ pub fn embed() -> Vec<Case> {
             let mut make = Make::new();
             let table = make.matrix(kind, vocab, width, parts);
             // The first and the last row of the vocabulary are asked for too.
-            let ids = make.push(Host::U32((0..rows).map(|row| (row * 31 + vocab - 1) % vocab).collect()));
+            let ids =
+                make.push(Host::U32((0..rows).map(|row| (row * 31 + vocab - 1) % vocab).collect()));
             let out = make.output(rows * width);
             let name = format!("embed {kind:?} {rows} of {vocab}×{width} in {parts} parts");
             cases.push(make.case(name, vec![Op::Embed(op::Embed { table, ids, out, rows })]));
@@ -60,7 +64,8 @@ pub fn norm() -> Vec<Case> {
         let mut make = Make::new();
         let (x, weight) = (make.floats((first_row + rows + 1) * width), make.floats(width));
         let out = make.output(rows * width);
-        let op = Op::Norm(op::Norm { x, weight, out, first_row, rows, width, eps_bits: eps.to_bits() });
+        let op =
+            Op::Norm(op::Norm { x, weight, out, first_row, rows, width, eps_bits: eps.to_bits() });
         make.case(format!("norm {rows} rows from {first_row} of {width}"), vec![op])
     };
     table.map(make_case).into()
@@ -79,9 +84,20 @@ pub fn head_norm() -> Vec<Case> {
     let make_case = |(rows, n_heads, n_kv_heads, head_dim, eps): (u32, u32, u32, u32, f32)| {
         let mut make = Make::new();
         let heads = Heads { n_heads, n_kv_heads, head_dim };
-        let (qkv, q_weight, k_weight) = (make.output(rows * heads.qkv_width()), make.floats(head_dim), make.floats(head_dim));
-        let op = Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits: eps.to_bits() });
-        make.case(format!("head norm {rows} rows of {n_heads}/{n_kv_heads} heads of {head_dim}"), vec![op])
+        let (qkv, q_weight, k_weight) =
+            (make.output(rows * heads.qkv_width()), make.floats(head_dim), make.floats(head_dim));
+        let op = Op::HeadNorm(op::HeadNorm {
+            qkv,
+            q_weight,
+            k_weight,
+            heads,
+            rows,
+            eps_bits: eps.to_bits(),
+        });
+        make.case(
+            format!("head norm {rows} rows of {n_heads}/{n_kv_heads} heads of {head_dim}"),
+            vec![op],
+        )
     };
     table.map(make_case).into()
 }
@@ -125,8 +141,13 @@ fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
             let mut make = Make::new();
             let w = make.matrix(kind, rows, cols, parts);
             let (x, out) = (make.floats(tokens * cols), make.output(tokens * rows));
-            let name = format!("matmul {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts{}", if add { ", added" } else { "" });
-            cases.push(make.case(name, vec![Op::Matmul(op::Matmul { w, x, out, rows: tokens, add })]));
+            let name = format!(
+                "matmul {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts{}",
+                if add { ", added" } else { "" }
+            );
+            cases.push(
+                make.case(name, vec![Op::Matmul(op::Matmul { w, x, out, rows: tokens, add })]),
+            );
         }
     }
     cases
@@ -149,11 +170,17 @@ pub fn rope() -> Vec<Case> {
         for (rows, n_heads, n_kv_heads, head_dim, rotary_dim, pos, parts) in table {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
-            let (qkv, angles, step) = (make.floats(rows * heads.qkv_width()), make.angles(rows * rotary_dim), make.step(pos));
+            let (qkv, angles, step) = (
+                make.floats(rows * heads.qkv_width()),
+                make.angles(rows * rotary_dim),
+                make.step(pos),
+            );
             let caches = make.caches(kind, heads, pos + rows + 3, 0, parts);
-            let op = |cache| Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows });
+            let op =
+                |cache| Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows });
             let name = format!(
-                "rope {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, {parts} parts"
+                "rope {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, \
+                    {rotary_dim} rotate, {parts} parts"
             );
             cases.push(make.case(name, caches.into_iter().map(op).collect()));
         }
@@ -185,11 +212,17 @@ pub fn attend() -> Vec<Case> {
         for (rows, n_heads, n_kv_heads, head_dim, pos, window, parts) in table {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
-            let (qkv, step, out) = (make.floats(rows * heads.qkv_width()), make.step(pos), make.output(rows * heads.q_width()));
+            let (qkv, step, out) = (
+                make.floats(rows * heads.qkv_width()),
+                make.step(pos),
+                make.output(rows * heads.q_width()),
+            );
             let caches = make.caches(kind, heads, pos + rows + 5, pos + rows, parts);
             let op = |cache| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows });
-            let name =
-                format!("attend {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, window {window}, {parts} parts");
+            let name = format!(
+                "attend {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of \
+                    {head_dim}, window {window}, {parts} parts"
+            );
             cases.push(make.case(name, caches.into_iter().map(op).collect()));
         }
     }
@@ -201,9 +234,14 @@ pub fn swiglu() -> Vec<Case> {
         let mut make = Make::new();
         // From far below to far above where exp overflows.
         let (n, mut noise) = (2 * rows * width, Noise(3));
-        let gate_up = make.push(Host::F32((0..n).map(|i| noise.float() * if i % 5 == 0 { 120.0 } else { 8.0 }).collect()));
+        let gate_up = make.push(Host::F32(
+            (0..n).map(|i| noise.float() * if i % 5 == 0 { 120.0 } else { 8.0 }).collect(),
+        ));
         let out = make.output(rows * width);
-        make.case(format!("swiglu {rows}×{width}"), vec![Op::Swiglu(op::Swiglu { gate_up, out, width, rows })])
+        make.case(
+            format!("swiglu {rows}×{width}"),
+            vec![Op::Swiglu(op::Swiglu { gate_up, out, width, rows })],
+        )
     };
     [(1, 32), (1, 1536), (2, 100), (5, 96), (33, 576), (70, 6)].map(make_case).into()
 }
@@ -262,18 +300,37 @@ pub fn normed() -> Vec<Case> {
             let mut make = Make::new();
             let w = make.matrix(kind, rows, cols, parts);
             let (x, weight) = (make.floats((first_row + tokens) * cols), make.floats(cols));
-            let (h, out, gated) = (make.output(tokens * cols), make.output(tokens * rows), make.output(tokens * rows / 2));
+            let (h, out, gated) = (
+                make.output(tokens * cols),
+                make.output(tokens * rows),
+                make.output(tokens * rows / 2),
+            );
             let mut ops = vec![
-                Op::Norm(op::Norm { x, weight, out: h, first_row, rows: tokens, width: cols, eps_bits: 1e-5f32.to_bits() }),
+                Op::Norm(op::Norm {
+                    x,
+                    weight,
+                    out: h,
+                    first_row,
+                    rows: tokens,
+                    width: cols,
+                    eps_bits: 1e-5f32.to_bits(),
+                }),
                 Op::Matmul(op::Matmul { w, x: h, out, rows: tokens, add }),
             ];
             let mut passing = vec![h];
             if swiglu {
-                ops.push(Op::Swiglu(op::Swiglu { gate_up: out, out: gated, width: rows / 2, rows: tokens }));
+                ops.push(Op::Swiglu(op::Swiglu {
+                    gate_up: out,
+                    out: gated,
+                    width: rows / 2,
+                    rows: tokens,
+                }));
                 passing.push(out);
             }
             let then = if swiglu { ", swiglu" } else { "" };
-            let name = format!("norm, matmul{then} {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts");
+            let name = format!(
+                "norm, matmul{then} {kind:?} {tokens}×{cols} by {rows} rows in {parts} parts"
+            );
             // Rounding may go the other way where the norm's last bit differs.
             cases.push(Case { passing, chained: Some(40.0), ..make.case(name, ops) });
         }
@@ -304,18 +361,25 @@ pub fn attend_token() -> Vec<Case> {
         for (n_heads, n_kv_heads, head_dim, rotary_dim, pos, window, parts) in table {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
-            let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+            let (qkv, angles, step) =
+                (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
             let out = make.output(heads.q_width());
             let caches = make.caches(kind, heads, pos + 5, pos, parts);
             let both = |cache| {
-                let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
+                let rope =
+                    Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
                 [rope, Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 })]
             };
             let name = format!(
-                "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, {rotary_dim} rotate, window {window}, {parts} parts"
+                "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, \
+                    {rotary_dim} rotate, window {window}, {parts} parts"
             );
             let case = make.case(name, caches.into_iter().flat_map(both).collect());
-            cases.push(Case { passing: vec![qkv], chained: Some(if kind == KvKind::F16 { 400.0 } else { 20.0 }), ..case });
+            cases.push(Case {
+                passing: vec![qkv],
+                chained: Some(if kind == KvKind::F16 { 400.0 } else { 20.0 }),
+                ..case
+            });
         }
     }
     cases
@@ -329,16 +393,36 @@ pub fn read_again() -> Vec<Case> {
     let make_case = |name: &str, swiglu: bool, of_norm: bool| {
         let mut make = Make::new();
         let (w, other) = (make.matrix(Kind::Q4, ROWS, COLS, 1), make.matrix(Kind::Q4, 20, COLS, 1));
-        let (x, weight, h) = (make.floats(TOKENS * COLS), make.floats(COLS), make.output(TOKENS * COLS));
-        let (out, act, last) = (make.output(TOKENS * ROWS), make.output(TOKENS * ROWS / 2), make.output(TOKENS * 20));
+        let (x, weight, h) =
+            (make.floats(TOKENS * COLS), make.floats(COLS), make.output(TOKENS * COLS));
+        let (out, act, last) =
+            (make.output(TOKENS * ROWS), make.output(TOKENS * ROWS / 2), make.output(TOKENS * 20));
         let gate = Op::Swiglu(op::Swiglu { gate_up: out, out: act, width: ROWS / 2, rows: TOKENS });
         let mut ops = vec![
-            Op::Norm(op::Norm { x, weight, out: h, first_row: 0, rows: TOKENS, width: COLS, eps_bits: 1e-5f32.to_bits() }),
+            Op::Norm(op::Norm {
+                x,
+                weight,
+                out: h,
+                first_row: 0,
+                rows: TOKENS,
+                width: COLS,
+                eps_bits: 1e-5f32.to_bits(),
+            }),
             Op::Matmul(op::Matmul { w, x: h, out, rows: TOKENS, add: false }),
         ];
         ops.extend(swiglu.then_some(gate));
-        ops.push(Op::Matmul(op::Matmul { w: other, x: if of_norm { h } else { out }, out: last, rows: TOKENS, add: false }));
-        Case { chained: Some(40.0), passing: vec![if of_norm { out } else { h }], ..make.case(name.into(), ops) }
+        ops.push(Op::Matmul(op::Matmul {
+            w: other,
+            x: if of_norm { h } else { out },
+            out: last,
+            rows: TOKENS,
+            add: false,
+        }));
+        Case {
+            chained: Some(40.0),
+            passing: vec![if of_norm { out } else { h }],
+            ..make.case(name.into(), ops)
+        }
     };
     vec![
         Case { passing: Vec::new(), ..make_case("norm and two matmuls after it", false, true) },
@@ -353,10 +437,12 @@ fn queries_read_again() -> Case {
     let mut make = Make::new();
     let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
     let (pos, rotary_dim) = (40, 24);
-    let (qkv, angles, step) = (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+    let (qkv, angles, step) =
+        (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
     let (out, again) = (make.output(heads.q_width()), make.output(heads.q_width()));
     let cache = make.caches(KvKind::F32, heads, pos + 5, pos, 1)[0];
-    let attend = |out, window| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 });
+    let attend =
+        |out, window| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 });
     let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
     let ops = vec![rope, attend(out, u32::MAX), attend(again, 7)];
     Case { chained: Some(20.0), ..make.case("rope, attend, and attend once more".into(), ops) }
@@ -380,22 +466,48 @@ pub fn program() -> Vec<Case> {
         let mut make = Make::new();
         let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
         let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());
-        let (ids, step, angles) = (make.push(Host::U32((0..rows).collect())), make.step(0), make.angles(rows * rotary_dim));
-        let (embedding, qkv_proj) = (make.matrix(kind, vocab, hidden, 2), make.matrix(kind, heads.qkv_width(), hidden, 1));
-        let (o_proj, gate_up_proj) = (make.matrix(kind, hidden, heads.q_width(), 1), make.matrix(kind, 2 * inner, hidden, 2));
+        let (ids, step, angles) = (
+            make.push(Host::U32((0..rows).collect())),
+            make.step(0),
+            make.angles(rows * rotary_dim),
+        );
+        let (embedding, qkv_proj) =
+            (make.matrix(kind, vocab, hidden, 2), make.matrix(kind, heads.qkv_width(), hidden, 1));
+        let (o_proj, gate_up_proj) = (
+            make.matrix(kind, hidden, heads.q_width(), 1),
+            make.matrix(kind, 2 * inner, hidden, 2),
+        );
         let (down_proj, weight) = (make.matrix(kind, hidden, inner, 1), make.floats(hidden));
-        let (x, h, qkv) = (make.output(rows * hidden), make.output(rows * hidden), make.output(rows * heads.qkv_width()));
-        let (attended, gate_up, act) = (make.output(rows * heads.q_width()), make.output(2 * rows * inner), make.output(rows * inner));
+        let (x, h, qkv) = (
+            make.output(rows * hidden),
+            make.output(rows * hidden),
+            make.output(rows * heads.qkv_width()),
+        );
+        let (attended, gate_up, act) = (
+            make.output(rows * heads.q_width()),
+            make.output(2 * rows * inner),
+            make.output(rows * inner),
+        );
         let (last, logits) = (make.output(hidden), make.output(vocab));
         let cache = make.caches(kv, heads, 3 * rows, 0, 1)[0];
-        let norm = |out, first_row, rows| Op::Norm(op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits });
+        let norm = |out, first_row, rows| {
+            Op::Norm(op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits })
+        };
         let (q_weight, k_weight) = (make.floats(heads.head_dim), make.floats(heads.head_dim));
         let mut ops = vec![
             Op::Embed(op::Embed { table: embedding.clone(), ids, out: x, rows }),
             norm(h, 0, rows),
             Op::Matmul(op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false }),
             Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }),
-            Op::Attend(op::Attend { qkv, step, cache, out: attended, heads, window: u32::MAX, rows }),
+            Op::Attend(op::Attend {
+                qkv,
+                step,
+                cache,
+                out: attended,
+                heads,
+                window: u32::MAX,
+                rows,
+            }),
             Op::Matmul(op::Matmul { w: o_proj, x: attended, out: x, rows, add: true }),
             norm(h, 0, rows),
             Op::Matmul(op::Matmul { w: gate_up_proj, x: h, out: gate_up, rows, add: false }),
@@ -405,12 +517,18 @@ pub fn program() -> Vec<Case> {
             Op::Matmul(op::Matmul { w: embedding, x: last, out: logits, rows: 1, add: false }),
         ];
         if head_norms {
-            ops.insert(3, Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }));
+            ops.insert(
+                3,
+                Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }),
+            );
         }
         let norms = if head_norms { ", norms of heads" } else { "" };
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);
         case.passing = vec![h, qkv, gate_up, last];
-        case.then = Some(vec![(step, Host::U32(vec![rows, FIRST])), (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect()))]);
+        case.then = Some(vec![
+            (step, Host::U32(vec![rows, FIRST])),
+            (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect())),
+        ]);
         // A cached f16 may round the other way, and all that follows sees it.
         case.chained = Some(if kv == KvKind::F16 { 2000.0 } else { 20.0 });
         cases.push(case);

@@ -14,12 +14,16 @@ use super::runner::Precision;
 use super::{oracle, runner};
 
 /// Given its rounded activations, a product errs as in f32.
-const ROUNDED: Precision = Precision { activations: Activations::Rounded { from: 1, in_lines: false }, ..runner::F32 };
+const ROUNDED: Precision =
+    Precision { activations: Activations::Rounded { from: 1, in_lines: false }, ..runner::F32 };
 
 /// What the table is run on.
 fn all() -> Vec<CpuOptions> {
     let threads: &[usize] = if cfg!(target_family = "wasm") { &[1] } else { &[1, 3] };
-    Simd::available().into_iter().flat_map(|simd| threads.iter().map(move |&threads| CpuOptions { threads, simd })).collect()
+    Simd::available()
+        .into_iter()
+        .flat_map(|simd| threads.iter().map(move |&threads| CpuOptions { threads, simd }))
+        .collect()
 }
 
 async fn check(cases: Vec<Case>) {

@@ -1,4 +1,5 @@
-//! The GPU's kernels in every variant, at several sizes of workgroup. A machine without an adapter fails.
+//! The GPU's kernels in every variant, at several sizes of workgroup. A machine without an adapter
+//! fails.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +12,31 @@ use super::cases::{self, Case};
 use super::oracle::Activations;
 use super::runner::{self, Precision};
 
-/// The largest error where products are computed in f16: an input, a weight, their product and sums of four may each be off by
-/// 2^-11, but errors of many terms cancel, and no case comes within a factor of two.
-const F16: Precision = Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept, together: true };
+/// The largest error where products are computed in f16: an input, a weight, their product and sums
+/// of four may each be off by 2^-11, but errors of many terms cancel, and no case comes within a
+/// factor of two.
+const F16: Precision =
+    Precision { tolerance: 1.0 / 1024.0, activations: Activations::Kept, together: true };
 
-/// Where few are chosen, they are the last with their variant: cases of one op, whose tolerance is the narrowest.
+/// Where few are chosen, they are the last with their variant: cases of one op, whose tolerance is
+/// the narrowest.
 fn all() -> Vec<Case> {
     [by_workgroups(), cases::matmul(), cases::attend()].concat()
 }
 
-/// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have their workgroups' size for themselves.
+/// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have
+/// their workgroups' size for themselves.
 fn by_workgroups() -> Vec<Case> {
     let together = [cases::program(), cases::attend_token(), cases::normed(), cases::read_again()];
-    let single = [cases::embed(), cases::norm(), cases::head_norm(), cases::matvec(), cases::rope(), cases::swiglu(), cases::argmax()];
+    let single = [
+        cases::embed(),
+        cases::norm(),
+        cases::head_norm(),
+        cases::matvec(),
+        cases::rope(),
+        cases::swiglu(),
+        cases::argmax(),
+    ];
     [together.concat(), single.concat()].concat()
 }
 
@@ -32,19 +45,27 @@ fn products() -> Vec<Case> {
     [cases::program(), cases::normed(), cases::matvec(), cases::matmul()].concat()
 }
 
-/// One case in `each`, from `first` on, where all would take long and tell little more; other settings begin at others.
+/// One case in `each`, from `first` on, where all would take long and tell little more; other
+/// settings begin at others.
 fn some(cases: Vec<Case>, first: usize, each: usize) -> Vec<Case> {
     cases.into_iter().skip(first).step_by(each).collect()
 }
 
-/// A variant's name, whichever number of tokens, quads or queries it is made for, unless that is one.
+/// A variant's name, whichever number of tokens, quads or queries it is made for, unless that is
+/// one.
 fn variant(shader: Shader) -> Option<String> {
     let several = |number: u32| number.min(2);
     let sized = |block: Block| Block { quads: several(block.quads), tokens: several(block.tokens) };
     let shader = match shader {
-        Shader::Matvec(kind, products, reduce, input, block) => Shader::Matvec(kind, products, reduce, input, sized(block)),
-        Shader::Gated(kind, products, reduce, input, block) => Shader::Gated(kind, products, reduce, input, sized(block)),
-        Shader::AttendToken(kind, reduce, queries) => Shader::AttendToken(kind, reduce, several(queries)),
+        Shader::Matvec(kind, products, reduce, input, block) => {
+            Shader::Matvec(kind, products, reduce, input, sized(block))
+        }
+        Shader::Gated(kind, products, reduce, input, block) => {
+            Shader::Gated(kind, products, reduce, input, sized(block))
+        }
+        Shader::AttendToken(kind, reduce, queries) => {
+            Shader::AttendToken(kind, reduce, several(queries))
+        }
         other => other,
     };
     Some(format!("{shader:?}"))
@@ -86,7 +107,13 @@ async fn check(gpu: Gpu, cases: Vec<Case>, name: fn(Shader) -> Option<String>) {
     check_some(gpu, cases, name, 0, 1).await;
 }
 
-async fn check_some(mut gpu: Gpu, cases: Vec<Case>, name: fn(Shader) -> Option<String>, first: usize, each: usize) {
+async fn check_some(
+    mut gpu: Gpu,
+    cases: Vec<Case>,
+    name: fn(Shader) -> Option<String>,
+    first: usize,
+    each: usize,
+) {
     let cases = some(platform::chosen(cases, names(&gpu, name)), first, each);
     let precision = precision(gpu.tuning());
     runner::check(&mut gpu, &cases, precision).await;
@@ -97,16 +124,19 @@ fn names(gpu: &Gpu, name: fn(Shader) -> Option<String>) -> impl Fn(&Case) -> Vec
     move |case| gpu.shaders(&case.ops).unwrap().into_iter().filter_map(name).collect()
 }
 
-/// Cases that have all names between them, each with one that those after it in the table have not: the larger ones.
+/// Cases that have all names between them, each with one that those after it in the table have not:
+/// the larger ones.
 pub fn one_a_name(cases: Vec<Case>, names: impl Fn(&Case) -> Vec<String>) -> Vec<Case> {
     let mut seen = BTreeSet::new();
-    let is_new = |case: &Case| names(case).into_iter().fold(false, |new, name| seen.insert(name) | new);
+    let is_new =
+        |case: &Case| names(case).into_iter().fold(false, |new, name| seen.insert(name) | new);
     cases.into_iter().rev().filter(is_new).collect()
 }
 
 /// Given its rounded activations, a product in whole numbers errs as in f32.
 fn precision(tuning: Tuning) -> Precision {
-    let precision = if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
+    let precision =
+        if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
     let rounded = Activations::Rounded { from: tuning.few_tokens + 1, in_lines: tuning.few_dots };
     let activations = if tuning.dots { rounded } else { Activations::Kept };
     Precision { activations, ..precision }
@@ -194,7 +224,8 @@ async_test! {
     }
 }
 
-/// A software GPU in a browser takes minutes for the whole table, which lavapipe has natively. Chromium's has no f16; lavapipe has.
+/// A software GPU in a browser takes minutes for the whole table, which lavapipe has natively.
+/// Chromium's has no f16; lavapipe has.
 #[cfg(target_family = "wasm")]
 pub mod platform {
     pub use super::one_a_name as chosen;
@@ -203,7 +234,8 @@ pub mod platform {
         phi_wasm::web::subgroups::request().await;
     }
 
-    /// Of rows that ask the same of one kernel with other data or sizes: every fourth, the second first.
+    /// Of rows that ask the same of one kernel with other data or sizes: every fourth, the second
+    /// first.
     pub fn few<T>(rows: Vec<T>) -> Vec<T> {
         rows.into_iter().skip(1).step_by(4).collect()
     }

@@ -1,4 +1,5 @@
-//! Memory as the oracle sees it: plain vectors with their element types, numbered as the ops number their buffers.
+//! Memory as the oracle sees it: plain vectors with their element types, numbered as the ops number
+//! their buffers.
 
 use half::f16;
 use phi_wasm::op::Buf;
@@ -61,8 +62,9 @@ impl Host {
     }
 }
 
-/// All buffers, and for each element that an op wrote how large the terms were that it was summed from: what an error is
-/// measured against. An element that nobody wrote has magnitude 0: it must not change at all.
+/// All buffers, and for each element that an op wrote how large the terms were that it was summed
+/// from: what an error is measured against. An element that nobody wrote has magnitude 0: it must
+/// not change at all.
 pub struct Memory {
     pub buffers: Vec<Host>,
     pub magnitudes: Vec<Vec<f64>>,
@@ -70,7 +72,10 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(buffers: &[Host]) -> Memory {
-        Memory { buffers: buffers.to_vec(), magnitudes: buffers.iter().map(|buffer| vec![0.0; buffer.len()]).collect() }
+        Memory {
+            buffers: buffers.to_vec(),
+            magnitudes: buffers.iter().map(|buffer| vec![0.0; buffer.len()]).collect(),
+        }
     }
 
     pub fn get(&self, buf: Buf, i: usize) -> f64 {

@@ -54,9 +54,16 @@ impl Make {
         self.push(Host::U32(vec![pos, FIRST]))
     }
 
-    /// The cache in `parts` parts: noise in the first `filled` positions of a sequence that has room for `ctx_len`, and large numbers that
-    /// nobody may see in the others, and before them.
-    pub fn caches(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, parts: u32) -> Vec<KvPart> {
+    /// The cache in `parts` parts: noise in the first `filled` positions of a sequence that has
+    /// room for `ctx_len`, and large numbers that nobody may see in the others, and before them.
+    pub fn caches(
+        &mut self,
+        kind: KvKind,
+        heads: Heads,
+        ctx_len: u32,
+        filled: u32,
+        parts: u32,
+    ) -> Vec<KvPart> {
         let each = heads.n_kv_heads.div_ceil(parts);
         let part = |first_head: u32| {
             let count = each.min(heads.n_kv_heads - first_head);
@@ -67,9 +74,18 @@ impl Make {
         (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
     }
 
-    fn cache(&mut self, kind: KvKind, heads: Heads, positions: u32, filled: u32, count: u32) -> Buf {
+    fn cache(
+        &mut self,
+        kind: KvKind,
+        heads: Heads,
+        positions: u32,
+        filled: u32,
+        count: u32,
+    ) -> Buf {
         let is_seen = |position: u32| (FIRST..FIRST + filled).contains(&position);
-        let element = |i: u32| if is_seen(i / heads.head_dim % positions) { self.noise.float() } else { 100.0 };
+        let element = |i: u32| {
+            if is_seen(i / heads.head_dim % positions) { self.noise.float() } else { 100.0 }
+        };
         let values: Vec<f32> = (0..count * positions * heads.head_dim).map(element).collect();
         self.push(match kind {
             KvKind::F32 => Host::F32(values),
@@ -120,8 +136,14 @@ impl Noise {
             if kind.has_scales() {
                 for group in 0..cols / GROUP {
                     let codes = std::array::from_fn(|_| self.next() as u8 & mask);
-                    let scale = f16::from_f32(self.float() * size * if kind == Kind::Q8 { 0.02 } else { 0.3 });
-                    let min = f16::from_f32(if kind.has_mins() { self.float() * size * 2.0 } else { 0.0 });
+                    let scale = f16::from_f32(
+                        self.float() * size * if kind == Kind::Q8 { 0.02 } else { 0.3 },
+                    );
+                    let min = f16::from_f32(if kind.has_mins() {
+                        self.float() * size * 2.0
+                    } else {
+                        0.0
+                    });
                     panel.set_group(row, group, &Group { codes, scale, min });
                 }
             } else {

@@ -1,4 +1,5 @@
-//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs` and `layout/mod.rs`.
+//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs` and
+//! `layout/mod.rs`.
 
 use half::f16;
 use phi_wasm::layout::Kind;
@@ -11,8 +12,9 @@ use super::host::{Host, Memory};
 pub enum Activations {
     /// What they are.
     Kept,
-    /// To the nearest of 16256 steps to either side, up to the largest magnitude of those that are rounded together: in each group of 32,
-    /// where there are at least so many tokens; with fewer not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has.
+    /// To the nearest of 16256 steps to either side, up to the largest magnitude of those that are
+    /// rounded together: in each group of 32, where there are at least so many tokens; with fewer
+    /// not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has.
     Rounded { from: u32, in_lines: bool },
 }
 
@@ -20,9 +22,20 @@ pub enum Activations {
 pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
     for op in ops {
         match *op {
-            Op::Embed(op::Embed { ref table, ids, out, rows }) => embed(memory, table, ids, out, rows as usize),
+            Op::Embed(op::Embed { ref table, ids, out, rows }) => {
+                embed(memory, table, ids, out, rows as usize)
+            }
             Op::Norm(op::Norm { x, weight, out, first_row, rows, width, eps_bits }) => {
-                norm(memory, x, weight, out, first_row as usize, rows as usize, width as usize, f32::from_bits(eps_bits).into());
+                norm(
+                    memory,
+                    x,
+                    weight,
+                    out,
+                    first_row as usize,
+                    rows as usize,
+                    width as usize,
+                    f32::from_bits(eps_bits).into(),
+                );
             }
             Op::Matmul(op::Matmul { ref w, x, out, rows, add }) => {
                 let rounded: &[Vec<usize>] = &match activations {
@@ -30,10 +43,25 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                     Activations::Rounded { in_lines: true, .. } => lines(w.kind),
                     _ => Vec::new(),
                 };
-                matmul(memory, w, x, out, rows as usize, add, if w.kind.has_scales() { rounded } else { &[] });
+                matmul(
+                    memory,
+                    w,
+                    x,
+                    out,
+                    rows as usize,
+                    add,
+                    if w.kind.has_scales() { rounded } else { &[] },
+                );
             }
             Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }) => {
-                head_norm(memory, qkv, [q_weight, k_weight], heads, rows as usize, f32::from_bits(eps_bits).into());
+                head_norm(
+                    memory,
+                    qkv,
+                    [q_weight, k_weight],
+                    heads,
+                    rows as usize,
+                    f32::from_bits(eps_bits).into(),
+                );
             }
             Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }) => {
                 rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
@@ -43,13 +71,17 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
             }
             Op::Argmax(op::Argmax { x, allowed, out, width }) => {
                 let is_allowed = |i: usize| memory.get(allowed, i / 32) as u32 >> (i % 32) & 1 == 1;
-                let value = |i: usize| if memory.get(x, i).is_nan() { f64::NEG_INFINITY } else { memory.get(x, i) };
+                let value = |i: usize| {
+                    if memory.get(x, i).is_nan() { f64::NEG_INFINITY } else { memory.get(x, i) }
+                };
                 let places = (0..width as usize).filter(|&i| is_allowed(i));
                 let best = places.reduce(|best, i| if value(i) > value(best) { i } else { best });
                 memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
             }
             Op::Sample(_) => unreachable!("draws have a test of their own"),
-            Op::Swiglu(op::Swiglu { gate_up, out, width, rows }) => swiglu(memory, gate_up, out, width as usize, rows as usize),
+            Op::Swiglu(op::Swiglu { gate_up, out, width, rows }) => {
+                swiglu(memory, gate_up, out, width as usize, rows as usize)
+            }
         }
     }
 }
@@ -64,7 +96,16 @@ fn embed(memory: &mut Memory, table: &Matrix, ids: Buf, out: Buf, rows: usize) {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, rows: usize, width: usize, eps: f64) {
+fn norm(
+    memory: &mut Memory,
+    x: Buf,
+    weight: Buf,
+    out: Buf,
+    first_row: usize,
+    rows: usize,
+    width: usize,
+    eps: f64,
+) {
     for row in 0..rows {
         let from = (first_row + row) * width;
         let mean = (0..width).map(|i| memory.get(x, from + i).powi(2)).sum::<f64>() / width as f64;
@@ -75,7 +116,14 @@ fn norm(memory: &mut Memory, x: Buf, weight: Buf, out: Buf, first_row: usize, ro
     }
 }
 
-fn head_norm(memory: &mut Memory, qkv: Buf, [q_weight, k_weight]: [Buf; 2], heads: Heads, rows: usize, eps: f64) {
+fn head_norm(
+    memory: &mut Memory,
+    qkv: Buf,
+    [q_weight, k_weight]: [Buf; 2],
+    heads: Heads,
+    rows: usize,
+    eps: f64,
+) {
     let (dim, width) = (heads.head_dim as usize, heads.qkv_width() as usize);
     for row in 0..rows {
         for head in 0..(heads.n_heads + heads.n_kv_heads) as usize {
@@ -90,7 +138,15 @@ fn head_norm(memory: &mut Memory, qkv: Buf, [q_weight, k_weight]: [Buf; 2], head
     }
 }
 
-fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: bool, rounded: &[Vec<usize>]) {
+fn matmul(
+    memory: &mut Memory,
+    w: &Matrix,
+    x: Buf,
+    out: Buf,
+    rows: usize,
+    add: bool,
+    rounded: &[Vec<usize>],
+) {
     let w = unpack(memory, w);
     let cols = w[0].len();
     for row in 0..rows {
@@ -107,25 +163,39 @@ fn matmul(memory: &mut Memory, w: &Matrix, x: Buf, out: Buf, rows: usize, add: b
     }
 }
 
-/// The columns of a group that each line of 16 bytes has: of 8-bit codes four, of 4-bit codes four and those 16 after them.
+/// The columns of a group that each line of 16 bytes has: of 8-bit codes four, of 4-bit codes four
+/// and those 16 after them.
 fn lines(kind: Kind) -> Vec<Vec<usize>> {
     match kind {
         Kind::Q8 => (0..8).map(|line| (4 * line..4 * line + 4).collect()).collect(),
-        _ => (0..4).map(|line| (4 * line..4 * line + 4).chain(4 * line + 16..4 * line + 20).collect()).collect(),
+        _ => (0..4)
+            .map(|line| (4 * line..4 * line + 4).chain(4 * line + 16..4 * line + 20).collect())
+            .collect(),
     }
 }
 
-/// Some columns of a group to the nearest steps. Which of two is nearer is a question of f32, as the values are.
+/// Some columns of a group to the nearest steps. Which of two is nearer is a question of f32, as
+/// the values are.
 fn round(group: &mut [f64], columns: &[usize]) {
     let largest = columns.iter().fold(0f32, |most, &i| most.max(group[i].abs() as f32));
     let inverse = if largest > 0.0 { 16256.0 / largest } else { 0.0 };
     for &i in columns {
-        group[i] = f64::from((group[i] as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
+        group[i] =
+            f64::from((group[i] as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;
     }
 }
 
 #[allow(clippy::too_many_arguments)]
-fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, heads: Heads, rotary_dim: usize, rows: usize) {
+fn rope(
+    memory: &mut Memory,
+    qkv: Buf,
+    angles: Buf,
+    step: Buf,
+    cache: KvPart,
+    heads: Heads,
+    rotary_dim: usize,
+    rows: usize,
+) {
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let width = heads.qkv_width() as usize;
@@ -133,7 +203,9 @@ fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, he
     for row in 0..rows {
         for head in first * (n / kv)..(first + count) * (n / kv) {
             for (i, (value, magnitude)) in
-                rotated(memory, qkv, row * width + head * dim, angles, row, rotary_dim, dim).into_iter().enumerate()
+                rotated(memory, qkv, row * width + head * dim, angles, row, rotary_dim, dim)
+                    .into_iter()
+                    .enumerate()
             {
                 if i < rotary_dim {
                     memory.set(qkv, row * width + head * dim + i, value, magnitude);
@@ -144,7 +216,9 @@ fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, he
             let key = row * width + (n + first + head) * dim;
             let value = row * width + (n + kv + first + head) * dim;
             let slot = (head * cache.positions as usize + start + pos + row) * dim;
-            for (i, (rotated, magnitude)) in rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate() {
+            for (i, (rotated, magnitude)) in
+                rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate()
+            {
                 memory.set(cache.keys, slot + i, rotated, magnitude);
                 let v = memory.get(qkv, value + i);
                 memory.set(cache.values, slot + i, v, v.abs());
@@ -154,15 +228,28 @@ fn rope(memory: &mut Memory, qkv: Buf, angles: Buf, step: Buf, cache: KvPart, he
 }
 
 /// The head at `at`, rotated by a row's angles: values, and magnitudes of their terms.
-fn rotated(memory: &Memory, qkv: Buf, at: usize, angles: Buf, row: usize, rotary_dim: usize, dim: usize) -> Vec<(f64, f64)> {
+fn rotated(
+    memory: &Memory,
+    qkv: Buf,
+    at: usize,
+    angles: Buf,
+    row: usize,
+    rotary_dim: usize,
+    dim: usize,
+) -> Vec<(f64, f64)> {
     let half = rotary_dim / 2;
     let element = |i: usize| memory.get(qkv, at + i);
     let pair = |a: f64, b: f64| (a + b, a.abs() + b.abs());
     let rotate = |i: usize| {
-        let (cos, sin) = (|j| memory.get(angles, row * rotary_dim + j), |j| memory.get(angles, row * rotary_dim + half + j));
+        let (cos, sin) = (
+            |j| memory.get(angles, row * rotary_dim + j),
+            |j| memory.get(angles, row * rotary_dim + half + j),
+        );
         match i {
             _ if i < half => pair(element(i) * cos(i), -element(i + half) * sin(i)),
-            _ if i < rotary_dim => pair(element(i) * cos(i - half), element(i - half) * sin(i - half)),
+            _ if i < rotary_dim => {
+                pair(element(i) * cos(i - half), element(i - half) * sin(i - half))
+            }
             _ => pair(element(i), 0.0),
         }
     };
@@ -170,7 +257,16 @@ fn rotated(memory: &Memory, qkv: Buf, at: usize, angles: Buf, row: usize, rotary
 }
 
 #[allow(clippy::too_many_arguments)]
-fn attend(memory: &mut Memory, qkv: Buf, step: Buf, cache: KvPart, out: Buf, heads: Heads, window: usize, rows: usize) {
+fn attend(
+    memory: &mut Memory,
+    qkv: Buf,
+    step: Buf,
+    cache: KvPart,
+    out: Buf,
+    heads: Heads,
+    window: usize,
+    rows: usize,
+) {
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
     let (pos, start) = (memory.get(step, 0) as usize, memory.get(step, 1) as usize);
     for row in 0..rows {
@@ -178,17 +274,27 @@ fn attend(memory: &mut Memory, qkv: Buf, step: Buf, cache: KvPart, out: Buf, hea
         let seen = (last + 1).saturating_sub(window)..=last;
         for head in 0..cache.heads as usize * (n / kv) {
             let query = cache.first_head as usize * (n / kv) + head;
-            let slot = |p: usize, i: usize| (head / (n / kv) * cache.positions as usize + start + p) * dim + i;
+            let slot = |p: usize, i: usize| {
+                (head / (n / kv) * cache.positions as usize + start + p) * dim + i
+            };
             let product = |p: usize, i: usize| {
-                memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i) * memory.get(cache.keys, slot(p, i))
+                memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i)
+                    * memory.get(cache.keys, slot(p, i))
                     / (dim as f64).sqrt()
             };
-            let scores: Vec<f64> = seen.clone().map(|p| (0..dim).map(|i| product(p, i)).sum()).collect();
-            let doubt = seen.clone().map(|p| (0..dim).map(|i| product(p, i).abs()).sum::<f64>()).fold(1.0, f64::max);
+            let scores: Vec<f64> =
+                seen.clone().map(|p| (0..dim).map(|i| product(p, i)).sum()).collect();
+            let doubt = seen
+                .clone()
+                .map(|p| (0..dim).map(|i| product(p, i).abs()).sum::<f64>())
+                .fold(1.0, f64::max);
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let total: f64 = scores.iter().map(|score| (score - top).exp()).sum();
             for i in 0..dim {
-                let term = |p: usize| (scores[p - seen.start()] - top).exp() / total * memory.get(cache.values, slot(p, i));
+                let term = |p: usize| {
+                    (scores[p - seen.start()] - top).exp() / total
+                        * memory.get(cache.values, slot(p, i))
+                };
                 let value = seen.clone().map(term).sum();
                 // An error of a score is a relative error of its weight.
                 let magnitude = seen.clone().map(|p| term(p).abs()).sum::<f64>() * (1.0 + doubt);
@@ -201,7 +307,10 @@ fn attend(memory: &mut Memory, qkv: Buf, step: Buf, cache: KvPart, out: Buf, hea
 fn swiglu(memory: &mut Memory, gate_up: Buf, out: Buf, width: usize, rows: usize) {
     for row in 0..rows {
         for i in 0..width {
-            let (gate, up) = (memory.get(gate_up, 2 * row * width + i), memory.get(gate_up, (2 * row + 1) * width + i));
+            let (gate, up) = (
+                memory.get(gate_up, 2 * row * width + i),
+                memory.get(gate_up, (2 * row + 1) * width + i),
+            );
             let value = gate / (1.0 + (-gate).exp()) * up;
             // WGSL's exp may err by its argument's size.
             memory.set(out, row * width + i, value, value.abs() * (1.0 + gate.abs()));
@@ -220,19 +329,30 @@ pub fn unpack(memory: &Memory, matrix: &Matrix) -> Vec<Vec<f64>> {
         };
         let (codes, scales, mins) = (bytes(Some(part.codes)), bytes(part.scales), bytes(part.mins));
         let cols = matrix.cols as usize;
-        rows.extend(
-            (0..part.rows as usize).map(|row| (0..cols).map(|col| weight(matrix.kind, codes, scales, mins, cols, row, col)).collect()),
-        );
+        rows.extend((0..part.rows as usize).map(|row| {
+            (0..cols).map(|col| weight(matrix.kind, codes, scales, mins, cols, row, col)).collect()
+        }));
     }
     rows
 }
 
 /// One weight, by the table in `layout/mod.rs`.
-fn weight(kind: Kind, codes: &[u8], scales: &[u8], mins: &[u8], cols: usize, row: usize, col: usize) -> f64 {
+fn weight(
+    kind: Kind,
+    codes: &[u8],
+    scales: &[u8],
+    mins: &[u8],
+    cols: usize,
+    row: usize,
+    col: usize,
+) -> f64 {
     let (quad, group) = (row / 4, quad_group(row, cols, col));
     let (c, lines) = (col % 32, kind.codes_per_group() / 16);
-    let line = |l: usize, byte: usize| ((quad * (cols / 32) + col / 32) * lines + l) * 16 + row % 4 * 4 + byte;
-    let half = |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
+    let line = |l: usize, byte: usize| {
+        ((quad * (cols / 32) + col / 32) * lines + l) * 16 + row % 4 * 4 + byte
+    };
+    let half =
+        |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
     let nibble = || f64::from(codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15);
     match kind {
         Kind::Q4 => half(scales, group) * (nibble() - 8.0),

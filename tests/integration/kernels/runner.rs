@@ -15,12 +15,14 @@ pub struct Precision {
     pub tolerance: f64,
     /// What its products see of their activations.
     pub activations: Activations,
-    /// Whether it computes ops together, and so may leave what only passes from one to the next as it was.
+    /// Whether it computes ops together, and so may leave what only passes from one to the next as
+    /// it was.
     pub together: bool,
 }
 
 /// In f32 throughout.
-pub const F32: Precision = Precision { tolerance: 4e-6, activations: Activations::Kept, together: false };
+pub const F32: Precision =
+    Precision { tolerance: 4e-6, activations: Activations::Kept, together: false };
 
 /// Runs every case on the backend; panics with all that failed.
 pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], precision: Precision) {
@@ -31,7 +33,13 @@ pub async fn check<B: Backend>(backend: &mut B, cases: &[Case], precision: Preci
         }
     }
     let total = cases.len();
-    assert!(failures.is_empty(), "{}: {} of {total} cases failed\n{}", backend.describe(), failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{}: {} of {total} cases failed\n{}",
+        backend.describe(),
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Puts a case on the backend: its memory, numbered as there, and its program.
@@ -48,7 +56,11 @@ pub fn load<B: Backend>(backend: &mut B, case: &Case) -> Result<(Vec<Buf>, B::Pr
     Ok((handles, program))
 }
 
-async fn run<B: Backend>(backend: &mut B, case: &Case, precision: Precision) -> std::result::Result<(), String> {
+async fn run<B: Backend>(
+    backend: &mut B,
+    case: &Case,
+    precision: Precision,
+) -> std::result::Result<(), String> {
     let (handles, program) = load(backend, case).map_err(|e| e.to_string())?;
     let mut expected = Memory::new(&case.memory);
     let mut result = Ok(());
@@ -82,12 +94,15 @@ async fn compare<B: Backend>(
         for (i, &magnitude) in expected.magnitudes[buf].iter().enumerate() {
             let (want, got) = (host.number(i), got.number(i));
             // Elements that nobody wrote have magnitude 0 and must be what they were.
-            let error = precision.tolerance * case.chained.map_or(magnitude, |times| times * largest);
+            let error =
+                precision.tolerance * case.chained.map_or(magnitude, |times| times * largest);
             let allowed = if magnitude == 0.0 { 0.0 } else { error + step(host, want) };
             // They may be infinite or NaN, too.
             let same = magnitude == 0.0 && want.to_bits() == got.to_bits();
             if !same && ((want - got).abs() > allowed || want.is_nan() || got.is_nan()) {
-                return Err(format!("buffer {buf} element {i} is {got}, expected {want} ± {allowed:.3e}"));
+                return Err(format!(
+                    "buffer {buf} element {i} is {got}, expected {want} ± {allowed:.3e}"
+                ));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Draws where the logits are, against the sampler that reads them, which has a naive twin of its own in `text`.
+//! Draws where the logits are, against the sampler that reads them, which has a naive twin of its
+//! own in `text`.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,12 @@ fn rows() -> Vec<Sampling> {
         Sampling { temperature: 1.3, top_p: 0.8, min_p: 0.02, ..base.clone() },
         Sampling { repetition_penalty: 1.7, ..base.clone() },
         Sampling { temperature: 0.0, repetition_penalty: 1.3, ..base.clone() },
-        Sampling { temperature: 0.0, presence_penalty: 0.5, frequency_penalty: 0.8, ..base.clone() },
+        Sampling {
+            temperature: 0.0,
+            presence_penalty: 0.5,
+            frequency_penalty: 0.8,
+            ..base.clone()
+        },
         Sampling { logit_bias: [(3, 4.0), (5, f32::NEG_INFINITY), (9, 1.0)].into(), ..base },
     ]
 }
@@ -53,7 +59,8 @@ fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>)
         gpu.write(seen, u64::from(token) * 4, &op::Sample::SEEN.to_le_bytes()).unwrap();
     }
     for (&token, bias) in bias {
-        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * op::Sample::MOST).to_le_bytes()).unwrap();
+        gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * op::Sample::MOST).to_le_bytes())
+            .unwrap();
     }
     op::Sample { logits, allowed, seen, bias: biases, params: how, candidates, out, width }
 }
@@ -77,21 +84,36 @@ async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coars
         gpu.write(
             buffers.params,
             0,
-            bytemuck::bytes_of(&SamplerParams { uniform: random::unit(SEED, step) as f32, ..sampler_params(sampling) }),
+            bytemuck::bytes_of(&SamplerParams {
+                uniform: random::unit(SEED, step) as f32,
+                ..sampler_params(sampling)
+            }),
         )
         .unwrap();
         gpu.run(&program).unwrap();
         let mut drawn = 0u32;
         gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut drawn)).await.unwrap();
-        assert_eq!(drawn, twin.sample(&mut logits), "{sampling:?}: step {step} of {width} logits{}", if coarse { ", coarse" } else { "" });
+        assert_eq!(
+            drawn,
+            twin.sample(&mut logits),
+            "{sampling:?}: step {step} of {width} logits{}",
+            if coarse { ", coarse" } else { "" }
+        );
     }
     let op::Sample { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
-    [logits, allowed, seen, bias, params, candidates, out].into_iter().for_each(|buf: Buf| gpu.free(buf));
+    [logits, allowed, seen, bias, params, candidates, out]
+        .into_iter()
+        .for_each(|buf: Buf| gpu.free(buf));
 }
 
-async fn check_rows(rows: impl IntoIterator<Item = Sampling>, subgroups: Choice, workgroup: Option<u32>) {
+async fn check_rows(
+    rows: impl IntoIterator<Item = Sampling>,
+    subgroups: Choice,
+    workgroup: Option<u32>,
+) {
     platform::make_ready().await;
-    let mut gpu = Gpu::new(GpuOptions { subgroups, workgroup, ..GpuOptions::default() }).await.unwrap();
+    let mut gpu =
+        Gpu::new(GpuOptions { subgroups, workgroup, ..GpuOptions::default() }).await.unwrap();
     for sampling in rows {
         check(&mut gpu, &sampling, 97, 20, false).await;
         check(&mut gpu, &sampling, 97, 20, true).await;
@@ -108,7 +130,8 @@ async_test! {
         check_rows(platform::few(rows()), Choice::On, None).await;
     }
     async fn in_odd_workgroups() {
-        // Each row in one of the two, for all rows run in workgroups of the usual size, with and without subgroups.
+        // Each row in one of the two, for all rows run in workgroups of the usual size, with and
+        // without subgroups.
         check_rows(platform::few(rows()).into_iter().step_by(2), Choice::Off, Some(37)).await;
         check_rows(platform::few(rows()).into_iter().skip(1).step_by(2), Choice::On, Some(64)).await;
     }

@@ -1,4 +1,5 @@
-//! Tests of real models, which `cargo xtask test` fetches and makes. It says in variables where they are.
+//! Tests of real models, which `cargo xtask test` fetches and makes. It says in variables where
+//! they are.
 
 mod cli;
 mod quality;
@@ -7,10 +8,12 @@ mod smollm2;
 
 /// SmolLM2-135M-Instruct, a GGUF file of 4.5 bits a weight.
 fn smollm2() -> String {
-    std::env::var("PHI_SMOLLM2").expect("PHI_SMOLLM2 names no model; `cargo xtask test` fetches it and sets the variable")
+    std::env::var("PHI_SMOLLM2")
+        .expect("PHI_SMOLLM2 names no model; `cargo xtask test` fetches it and sets the variable")
 }
 
 /// The same model in f16, its norms folded and its residual stream rotated.
 fn rotated() -> String {
-    std::env::var("PHI_ROTATED").expect("PHI_ROTATED names no model; `cargo xtask test` makes it and sets the variable")
+    std::env::var("PHI_ROTATED")
+        .expect("PHI_ROTATED names no model; `cargo xtask test` makes it and sets the variable")
 }

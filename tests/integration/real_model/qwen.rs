@@ -1,4 +1,5 @@
-//! A real Qwen: Qwen2.5-Coder-0.5B-Instruct against what transformers answers with the same weights in float32.
+//! A real Qwen: Qwen2.5-Coder-0.5B-Instruct against what transformers answers with the same weights
+//! in float32.
 
 use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu-tests")]
@@ -10,7 +11,8 @@ use serde::Deserialize;
 
 use crate::common::backends;
 
-/// Where the reference's next best token is further behind than this, ours is the same. Rounded activations move logits by less.
+/// Where the reference's next best token is further behind than this, ours is the same. Rounded
+/// activations move logits by less.
 const MARGIN: f32 = 0.1;
 
 /// tests/golden/make/qwen.py writes it.
@@ -24,12 +26,21 @@ struct Golden {
 }
 
 async fn chooses_the_references_tokens<B: Backend>(backend: B) {
-    let golden: Golden = serde_json::from_str(include_str!("../../golden/qwen/answer.json")).unwrap();
-    let path =
-        std::env::var("PHI_QWEN").expect("PHI_QWEN names no model; the step `qwen` of `cargo xtask test` fetches it and sets the variable");
+    let golden: Golden =
+        serde_json::from_str(include_str!("../../golden/qwen/answer.json")).unwrap();
+    let path = std::env::var("PHI_QWEN").expect(
+        "PHI_QWEN names no model; the step `qwen` of `cargo \
+            xtask test` fetches it and sets the variable",
+    );
     let options = LoadOptions { ctx_len: Some(256), ..LoadOptions::default() };
-    let mut session = Session::open(DirSource::open(path).unwrap(), backend, &options, &mut |_| {}).await.unwrap();
-    let prompt = session.template().unwrap().render(&[Message::user(&golden.question)], &[], Ending::Answer).unwrap();
+    let mut session = Session::open(DirSource::open(path).unwrap(), backend, &options, &mut |_| {})
+        .await
+        .unwrap();
+    let prompt = session
+        .template()
+        .unwrap()
+        .render(&[Message::user(&golden.question)], &[], Ending::Answer)
+        .unwrap();
     assert_eq!(session.tokenizer().encode_prompt(&prompt).unwrap(), golden.prompt);
     assert_eq!(session.tokenizer().decode(&golden.answer, false).unwrap(), golden.text);
 
@@ -44,7 +55,11 @@ async fn chooses_the_references_tokens<B: Backend>(backend: B) {
     let led = golden.answer.iter().zip(&golden.margins).zip(&chosen[golden.prompt.len() - 1..]);
     let other = led.enumerate().filter(|(_, ((expected, _), found))| expected != found);
     let other: Vec<_> = other.map(|(at, ((_, &margin), _))| (at, margin)).collect();
-    println!("{} of {} tokens are other ones: {other:?} (place, margin)", other.len(), golden.answer.len());
+    println!(
+        "{} of {} tokens are other ones: {other:?} (place, margin)",
+        other.len(),
+        golden.answer.len()
+    );
     assert!(other.iter().all(|&(_, margin)| margin <= MARGIN), "{other:?}");
 }
 
@@ -62,5 +77,7 @@ fn on_the_cpu() {
 #[test]
 #[ignore = "reads a model that the step `qwen` of `cargo xtask test` fetches"]
 fn on_the_gpu() {
-    pollster::block_on(async { chooses_the_references_tokens(backends::gpu(Choice::Auto, Choice::Auto).await).await });
+    pollster::block_on(async {
+        chooses_the_references_tokens(backends::gpu(Choice::Auto, Choice::Auto).await).await
+    });
 }

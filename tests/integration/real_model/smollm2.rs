@@ -1,4 +1,5 @@
-//! Real weights and real text: SmolLM2-135M-Instruct against what transformers computes with the same weights in float32.
+//! Real weights and real text: SmolLM2-135M-Instruct against what transformers computes with the
+//! same weights in float32.
 
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
@@ -26,25 +27,48 @@ fn golden() -> SafeTensors<'static> {
 }
 
 fn ids(name: &str) -> Vec<u32> {
-    golden().tensor(name).unwrap().data().chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+    golden()
+        .tensor(name)
+        .unwrap()
+        .data()
+        .chunks_exact(4)
+        .map(|b| u32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 fn floats(name: &str) -> Vec<f32> {
-    golden().tensor(name).unwrap().data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    golden()
+        .tensor(name)
+        .unwrap()
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 fn chat(name: &str) -> Vec<Message> {
     match name {
         "chat.capital" => vec![Message::user("What is the capital of France?")],
-        _ => vec![Message::system("You write one short sentence."), Message::user("Write about a fox.")],
+        _ => vec![
+            Message::system("You write one short sentence."),
+            Message::user("Write about a fox."),
+        ],
     }
 }
 
 async fn open<B: Backend>(backend: B) -> Session<B> {
-    Session::open(DirSource::open(super::smollm2()).unwrap(), backend, &LoadOptions::default(), &mut |_| {}).await.unwrap()
+    Session::open(
+        DirSource::open(super::smollm2()).unwrap(),
+        backend,
+        &LoadOptions::default(),
+        &mut |_| {},
+    )
+    .await
+    .unwrap()
 }
 
-/// Which answers, besides the text. What makes them of logits is the same everywhere, and slow backends have only some.
+/// Which answers, besides the text. What makes them of logits is the same everywhere, and slow
+/// backends have only some.
 async fn is_the_reference<B: Backend>(backend: B, chats: &[&str]) {
     let mut session = open(backend).await;
     predicts_the_text(&mut session).await;
@@ -59,10 +83,15 @@ async fn predicts_the_text<B: Backend>(session: &mut Session<B>) {
     let (engine, sequence) = session.engine_and_sequence();
     let (perplexity, last) = perplexity(engine, sequence, &tokens).await;
     let reference = floats("text.nll");
-    let reference = (reference.iter().map(|&x| f64::from(x)).sum::<f64>() / reference.len() as f64).exp();
+    let reference =
+        (reference.iter().map(|&x| f64::from(x)).sum::<f64>() / reference.len() as f64).exp();
     assert!((reference - 23.496).abs() < 0.001, "the golden file's own perplexity is {reference}");
-    assert!((perplexity / reference - 1.0).abs() < PERPLEXITY, "perplexity {perplexity} instead of {reference}");
-    let worst = last.iter().zip(floats("text.last_logits")).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(
+        (perplexity / reference - 1.0).abs() < PERPLEXITY,
+        "perplexity {perplexity} instead of {reference}"
+    );
+    let worst =
+        last.iter().zip(floats("text.last_logits")).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < LOGITS, "the last logits differ by {worst}");
     println!("perplexity {perplexity:.4} ({reference:.4}), last logits differ by {worst:.5}");
 }
@@ -74,7 +103,11 @@ async fn answers<B: Backend>(session: &mut Session<B>, name: &str) {
         expected.pop();
     }
     let prompt = session.template().unwrap().render(&chat(name), &[], Ending::Answer).unwrap();
-    assert_eq!(session.tokenizer().encode_prompt(&prompt).unwrap(), ids(&format!("{name}.prompt")), "{name}'s prompt");
+    assert_eq!(
+        session.tokenizer().encode_prompt(&prompt).unwrap(),
+        ids(&format!("{name}.prompt")),
+        "{name}'s prompt"
+    );
 
     let options = GenerateOptions { max_tokens: 40, ..GenerateOptions::default() };
     let expected_text = session.tokenizer().decode(&expected, true).unwrap();
@@ -94,14 +127,26 @@ async fn goes_on<B: Backend>(session: &mut Session<B>, name: &str, expected: &[u
     let half = expected.len() / 2;
     let (begun, whole) = (text(&expected[..half]), text(expected));
     let messages = [chat(name), vec![Message::assistant(&begun)]].concat();
-    let options = GenerateOptions { max_tokens: expected.len() - half, continue_final: true, ..GenerateOptions::default() };
-    assert_eq!(begun + &said(session, &messages, &options).await.0, whole, "{name}, from its middle");
+    let options = GenerateOptions {
+        max_tokens: expected.len() - half,
+        continue_final: true,
+        ..GenerateOptions::default()
+    };
+    assert_eq!(
+        begun + &said(session, &messages, &options).await.0,
+        whole,
+        "{name}, from its middle"
+    );
     let refused = session.chat(&chat(name), &options).err().unwrap();
     assert_eq!(refused.code, Code::BadOption, "{refused}");
 }
 
 /// A whole answer.
-async fn said<B: Backend>(session: &mut Session<B>, messages: &[Message], options: &GenerateOptions) -> (String, Stats) {
+async fn said<B: Backend>(
+    session: &mut Session<B>,
+    messages: &[Message],
+    options: &GenerateOptions,
+) -> (String, Stats) {
     let mut answer = session.chat(messages, options).unwrap();
     let mut text = String::new();
     let stats = loop {
@@ -129,5 +174,7 @@ fn portable() {
 #[cfg(feature = "gpu-tests")]
 #[test]
 fn gpu() {
-    pollster::block_on(async { is_the_reference(backends::gpu(Choice::Off, Choice::Auto).await, &["chat.capital"]).await });
+    pollster::block_on(async {
+        is_the_reference(backends::gpu(Choice::Off, Choice::Auto).await, &["chat.capital"]).await
+    });
 }

@@ -47,20 +47,33 @@ fn phi4() -> &'static Tokenizer {
 
 fn smollm2() -> &'static Tokenizer {
     static ONE: OnceLock<Tokenizer> = OnceLock::new();
-    ONE.get_or_init(|| Tokenizer::from_vocabulary(serde_json::from_slice(&gunzip(SMOLLM2)).unwrap()).unwrap())
+    ONE.get_or_init(|| {
+        Tokenizer::from_vocabulary(serde_json::from_slice(&gunzip(SMOLLM2)).unwrap()).unwrap()
+    })
 }
 
 fn phi3_like() -> Vocabulary {
-    serde_json::from_value(serde_json::from_str::<Value>(SENTENCEPIECE).unwrap()["vocabulary"].take()).unwrap()
+    serde_json::from_value(
+        serde_json::from_str::<Value>(SENTENCEPIECE).unwrap()["vocabulary"].take(),
+    )
+    .unwrap()
 }
 
 /// A byte-level vocabulary of ASCII and then `extra` tokens, those like `<|this|>` special.
 fn tiny(extra: &[&str], merges: &[&str]) -> Vocabulary {
-    let ascii = (0..127).map(|b: u32| char::from_u32(if b <= 32 { 256 + b } else { b }).unwrap().to_string());
+    let ascii = (0..127)
+        .map(|b: u32| char::from_u32(if b <= 32 { 256 + b } else { b }).unwrap().to_string());
     let tokens: Vec<String> = ascii.chain(extra.iter().map(|&t| t.to_owned())).collect();
     let token_types = tokens.iter().map(|t| if t.starts_with("<|") { 3 } else { 1 }).collect();
     let merges = merges.iter().map(|&m| m.to_owned()).collect();
-    Vocabulary { model: "gpt2".into(), pre: "gpt-2".into(), tokens, token_types, merges, ..Vocabulary::default() }
+    Vocabulary {
+        model: "gpt2".into(),
+        pre: "gpt-2".into(),
+        tokens,
+        token_types,
+        merges,
+        ..Vocabulary::default()
+    }
 }
 
 /// The published SplitMix64: for reproducible noise, and the twin of what the sampler draws with.

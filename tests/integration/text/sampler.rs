@@ -7,9 +7,18 @@ use phi_wasm::text::{Sampler, Sampling};
 
 use super::*;
 
-/// The whole of sampling, written as naively as it can be: sort everything, then keep, then draw by id.
-fn naive(s: &Sampling, never: &[u32], prompt: &[u32], generated: &[u32], logits: &[f32], random: f64) -> u32 {
-    let mut l: Vec<f64> = logits.iter().map(|&x| if x.is_nan() { f64::NEG_INFINITY } else { f64::from(x) }).collect();
+/// The whole of sampling, written as naively as it can be: sort everything, then keep, then draw by
+/// id.
+fn naive(
+    s: &Sampling,
+    never: &[u32],
+    prompt: &[u32],
+    generated: &[u32],
+    logits: &[f32],
+    random: f64,
+) -> u32 {
+    let mut l: Vec<f64> =
+        logits.iter().map(|&x| if x.is_nan() { f64::NEG_INFINITY } else { f64::from(x) }).collect();
     for id in 0..l.len() as u32 {
         let x = &mut l[id as usize];
         *x += f64::from(s.logit_bias.get(&id).copied().unwrap_or(0.0));
@@ -43,8 +52,15 @@ fn naive(s: &Sampling, never: &[u32], prompt: &[u32], generated: &[u32], logits:
     if s.typical_p < 1.0 {
         let total: f64 = kept.iter().map(|&id| weight(id)).sum();
         let surprise = |id: usize| -(weight(id) / total).ln();
-        let entropy: f64 = kept.iter().map(|&id| weight(id) / total).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
-        kept.sort_by(|&a, &b| (surprise(a) - entropy).abs().total_cmp(&(surprise(b) - entropy).abs()));
+        let entropy: f64 = kept
+            .iter()
+            .map(|&id| weight(id) / total)
+            .filter(|&p| p > 0.0)
+            .map(|p| -p * p.ln())
+            .sum();
+        kept.sort_by(|&a, &b| {
+            (surprise(a) - entropy).abs().total_cmp(&(surprise(b) - entropy).abs())
+        });
         let mut sum = 0.0;
         let last = kept.iter().position(|&id| {
             sum += weight(id) / total;
@@ -80,12 +96,30 @@ fn sampling_is_its_naive_twin() {
         ("min-p 1", Sampling { min_p: 1.0, ..base.clone() }),
         ("typical-p", Sampling { typical_p: 0.5, ..base.clone() }),
         ("typical-p 0", Sampling { typical_p: 0.0, ..base.clone() }),
-        ("typical-p after others", Sampling { temperature: 2.0, top_k: 40, min_p: 0.01, typical_p: 0.9, ..base.clone() }),
-        ("all filters", Sampling { temperature: 1.3, top_k: 40, top_p: 0.8, min_p: 0.02, ..base.clone() }),
+        (
+            "typical-p after others",
+            Sampling { temperature: 2.0, top_k: 40, min_p: 0.01, typical_p: 0.9, ..base.clone() },
+        ),
+        (
+            "all filters",
+            Sampling { temperature: 1.3, top_k: 40, top_p: 0.8, min_p: 0.02, ..base.clone() },
+        ),
         ("repetition", Sampling { repetition_penalty: 1.7, ..base.clone() }),
-        ("repetition, greedy", Sampling { temperature: 0.0, repetition_penalty: 1.3, ..base.clone() }),
-        ("presence and frequency", Sampling { presence_penalty: 0.5, frequency_penalty: 0.8, ..base.clone() }),
-        ("bias", Sampling { logit_bias: [(3, 4.0), (5, f32::NEG_INFINITY), (999, 1.0)].into(), ..base.clone() }),
+        (
+            "repetition, greedy",
+            Sampling { temperature: 0.0, repetition_penalty: 1.3, ..base.clone() },
+        ),
+        (
+            "presence and frequency",
+            Sampling { presence_penalty: 0.5, frequency_penalty: 0.8, ..base.clone() },
+        ),
+        (
+            "bias",
+            Sampling {
+                logit_bias: [(3, 4.0), (5, f32::NEG_INFINITY), (999, 1.0)].into(),
+                ..base.clone()
+            },
+        ),
     ];
     for (name, sampling) in rows {
         let (n, never, prompt) = (97, [7, 96, 5000], [1, 2, 3, 1]);
@@ -122,21 +156,37 @@ struct Typical {
 
 #[test]
 fn typical_tokens_are_transformers() {
-    let rows: Vec<Typical> = serde_json::from_str(include_str!("../../golden/typical.json")).unwrap();
+    let rows: Vec<Typical> =
+        serde_json::from_str(include_str!("../../golden/typical.json")).unwrap();
     for Typical { temperature, top_k, top_p, min_p, typical_p, logits, probabilities } in rows {
         let mut drawn = BTreeMap::<u32, f64>::new();
         let draws = 20_000;
-        let sampling = Sampling { temperature, top_k, top_p, min_p, typical_p, seed: Some(1), ..Sampling::default() };
+        let sampling = Sampling {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            typical_p,
+            seed: Some(1),
+            ..Sampling::default()
+        };
         let mut sampler = Sampler::new(&sampling, [], 0).unwrap();
         for _ in 0..draws {
-            *drawn.entry(sampler.sample(&mut logits.clone())).or_default() += 1.0 / f64::from(draws);
+            *drawn.entry(sampler.sample(&mut logits.clone())).or_default() +=
+                1.0 / f64::from(draws);
         }
-        assert!(drawn.keys().all(|id| probabilities.contains_key(id)), "{typical_p}: {drawn:?} of {probabilities:?}");
+        assert!(
+            drawn.keys().all(|id| probabilities.contains_key(id)),
+            "{typical_p}: {drawn:?} of {probabilities:?}"
+        );
         for (id, probability) in &probabilities {
             // Five deviations of what so many draws come to.
             let allowed = 5.0 * (probability / f64::from(draws)).sqrt();
             let share = drawn.get(id).copied().unwrap_or(0.0);
-            assert!((share - probability).abs() <= allowed, "{typical_p}: token {id} at {share} instead of {probability}");
+            assert!(
+                (share - probability).abs() <= allowed,
+                "{typical_p}: token {id} at {share} instead of {probability}"
+            );
         }
     }
 }
@@ -159,8 +209,12 @@ fn odd_logits_do_not_panic() {
             let sampling = Sampling { temperature, top_k, top_p, ..Sampling::default() };
             let mut sampler = Sampler::new(&sampling, [0], 1).unwrap();
             let id = sampler.sample(&mut logits.clone());
-            let tie = temperature > 0.0 && ((name == "ties" && top_k == 0) || name.starts_with("zeros"));
-            assert!(id == expected || (tie && logits[id as usize] == logits[expected as usize]), "{name} at {temperature}: {id}");
+            let tie =
+                temperature > 0.0 && ((name == "ties" && top_k == 0) || name.starts_with("zeros"));
+            assert!(
+                id == expected || (tie && logits[id as usize] == logits[expected as usize]),
+                "{name} at {temperature}: {id}"
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ const COLS: usize = 512;
 /// How far a weight may be from what the file means, given the 32 weights of its group.
 enum Error {
     None,
-    /// The scale and the minimum round to f16, once each: 2^-11 of their sum at code 15, which is at most the group's span and
-    /// twice its minimum.
+    /// The scale and the minimum round to f16, once each: 2^-11 of their sum at code 15, which is
+    /// at most the group's span and twice its minimum.
     HalfScales,
     /// A 253rd of the group's largest weight.
     Rounded,
@@ -65,11 +65,17 @@ fn rows_become_what_the_table_says() {
         }
         assert_eq!(panel.row(0), vec![0.0; COLS], "{name} as {kind:?}");
         for (row, expected) in [1, 3].into_iter().zip(expected.chunks_exact(COLS)) {
-            for (group, (found, expected)) in panel.row(row).chunks_exact(32).zip(expected.chunks_exact(32)).enumerate() {
+            for (group, (found, expected)) in
+                panel.row(row).chunks_exact(32).zip(expected.chunks_exact(32)).enumerate()
+            {
                 let bound = bound(error, expected);
                 for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
                     let off = (found - expected).abs();
-                    assert!(off <= bound, "{name} as {kind:?}, row {row} column {}: {found} for {expected}", group * 32 + column);
+                    assert!(
+                        off <= bound,
+                        "{name} as {kind:?}, row {row} column {}: {found} for {expected}",
+                        group * 32 + column
+                    );
                 }
             }
         }
@@ -97,11 +103,16 @@ fn q4k_rounds_its_scales_and_nothing_else() {
         let found = panel.group(0, group);
         // Two columns with different codes give scale and minimum back.
         let column = (1..32).find(|&i| found.codes[i] != found.codes[0]).unwrap();
-        let [one, other] = [0, column].map(|i| (f32::from(found.codes[i]), expected[group * 32 + i]));
+        let [one, other] =
+            [0, column].map(|i| (f32::from(found.codes[i]), expected[group * 32 + i]));
         let scale = (one.1 - other.1) / (one.0 - other.0);
         let min = one.1 - scale * one.0;
-        let close = |found: f16, exact: f32| (found.to_f32() - exact).abs() <= exact.abs() / 1024.0 + 1e-7;
-        assert!(close(found.scale, scale) && close(found.min, min), "group {group}: {found:?}, {scale}, {min}");
+        let close =
+            |found: f16, exact: f32| (found.to_f32() - exact).abs() <= exact.abs() / 1024.0 + 1e-7;
+        assert!(
+            close(found.scale, scale) && close(found.min, min),
+            "group {group}: {found:?}, {scale}, {min}"
+        );
     }
 }
 
@@ -125,8 +136,13 @@ fn floats_are_quantised_as_asked() {
         pack_row(&Stored::F32, &bytes.data()[..COLS * 4], &mut panel, 0).unwrap();
         for (found, expected) in panel.row(0).chunks_exact(32).zip(expected.chunks_exact(32)) {
             let largest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-            let squares: f32 = found.iter().zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
-            // Rounding errors are spread evenly over a step: their root mean square is a step / sqrt(12).
+            let squares: f32 = found
+                .iter()
+                .zip(expected)
+                .map(|(found, expected)| (found - expected).powi(2))
+                .sum();
+            // Rounding errors are spread evenly over a step: their root mean square is a step /
+            // sqrt(12).
             let step = 2.0 * largest / steps;
             assert!((squares / 32.0).sqrt() < 1.5 * step / 12f32.sqrt(), "{kind:?}");
         }
@@ -161,13 +177,22 @@ fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
         let row = &tensor.data()[..tensor.shape()[1]];
         let (_, block) = stored.block().unwrap();
         for kind in Kind::ALL {
-            assert!(pack_row(stored, row, &mut Panel::new(kind, 1, COLS), 0).is_ok(), "{name} as {kind:?}");
-            for (at, value) in places.iter().flat_map(|&at| [f16::NAN, f16::INFINITY, f16::NEG_INFINITY].map(|value| (at, value))) {
+            assert!(
+                pack_row(stored, row, &mut Panel::new(kind, 1, COLS), 0).is_ok(),
+                "{name} as {kind:?}"
+            );
+            for (at, value) in places.iter().flat_map(|&at| {
+                [f16::NAN, f16::INFINITY, f16::NEG_INFINITY].map(|value| (at, value))
+            }) {
                 let mut row = row.to_vec();
                 let at = row.len() - block + at;
                 row[at..at + 2].copy_from_slice(&value.to_le_bytes());
                 let error = pack_row(stored, &row, &mut Panel::new(kind, 1, COLS), 0).unwrap_err();
-                assert_eq!(error.code, Code::Malformed, "{name} as {kind:?}, {value} at {at}: {error}");
+                assert_eq!(
+                    error.code,
+                    Code::Malformed,
+                    "{name} as {kind:?}, {value} at {at}: {error}"
+                );
             }
         }
     }

@@ -5,16 +5,22 @@ use phi_wasm::weights::{MemorySource, Source};
 use safetensors::Dtype;
 
 use super::make::{
-    Gguf, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Meta, PHI3_GGUF, Stored, code, llama_directory, open, safetensors, unpack,
+    Gguf, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Meta, PHI3_GGUF, Stored, code,
+    llama_directory, open, safetensors, unpack,
 };
 
 #[test]
 fn a_gguf_cut_anywhere_is_truncated() {
     for file in [LLAMA_GGUF, PHI3_GGUF] {
         assert_eq!(code(MemorySource::file("model.gguf", file.to_vec())), None);
-        // The header's every byte, then the data in steps; the last tensor's padding may be missing.
+        // The header's every byte, then the data in steps; the last tensor's padding may be
+        // missing.
         for cut in (0..4000).chain((4000..file.len() - 32).step_by(101)) {
-            assert_eq!(code(MemorySource::file("model.gguf", file[..cut].to_vec())), Some(Code::Truncated), "at {cut}");
+            assert_eq!(
+                code(MemorySource::file("model.gguf", file[..cut].to_vec())),
+                Some(Code::Truncated),
+                "at {cut}"
+            );
         }
     }
 }
@@ -24,14 +30,32 @@ fn a_file_that_was_cut_tells_its_size_and_the_whole_ones() {
     let (file, half) = (LLAMA_GGUF, LLAMA_GGUF.len() / 2);
     let header = Gguf::llama().without("output_norm.weight").bytes();
     for (source, sentence) in [
-        (MemorySource::file("model.gguf", file[..half].to_vec()), format!("has {half} bytes, where {} are promised; ", file.len())),
-        (MemorySource::file("model.gguf", file[..100].to_vec()), "has 100 bytes and ends within its header; ".to_owned()),
-        (MemorySource::file("model.gguf", header[..30].to_vec()), "has 30 bytes and ends within its header; ".to_owned()),
-        (with_weights(&LLAMA_SAFETENSORS[..5000]), format!("has 5000 bytes, where {} are promised; ", LLAMA_SAFETENSORS.len())),
-        (with_weights(&LLAMA_SAFETENSORS[..100]), "has 100 bytes and ends within its header; ".to_owned()),
+        (
+            MemorySource::file("model.gguf", file[..half].to_vec()),
+            format!("has {half} bytes, where {} are promised; ", file.len()),
+        ),
+        (
+            MemorySource::file("model.gguf", file[..100].to_vec()),
+            "has 100 bytes and ends within its header; ".to_owned(),
+        ),
+        (
+            MemorySource::file("model.gguf", header[..30].to_vec()),
+            "has 30 bytes and ends within its header; ".to_owned(),
+        ),
+        (
+            with_weights(&LLAMA_SAFETENSORS[..5000]),
+            format!("has 5000 bytes, where {} are promised; ", LLAMA_SAFETENSORS.len()),
+        ),
+        (
+            with_weights(&LLAMA_SAFETENSORS[..100]),
+            "has 100 bytes and ends within its header; ".to_owned(),
+        ),
     ] {
         let error = open(source).err().unwrap();
-        assert!(error.code == Code::Truncated && error.message.contains(&sentence), "no {sentence} in {error}");
+        assert!(
+            error.code == Code::Truncated && error.message.contains(&sentence),
+            "no {sentence} in {error}"
+        );
     }
 }
 
@@ -49,23 +73,39 @@ fn a_number_that_no_file_can_have_is_no_cut() {
         bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
         MemorySource::file("model.gguf", bytes)
     };
-    let after = |text: &str| header.windows(text.len()).position(|at| at == text.as_bytes()).unwrap() + text.len();
+    let after = |text: &str| {
+        header.windows(text.len()).position(|at| at == text.as_bytes()).unwrap() + text.len()
+    };
     for (named, source) in [
         ("18446744073709551615 tensors, which no model has", impossible(8)),
         ("18446744073709551615 keys, which no model has", impossible(16)),
         ("a header of 18446744073709551615 bytes or more", impossible(24)),
         // After the key come the kinds of the list and of what is in it.
-        ("18446744073709551615 texts in tokenizer.ggml.tokens, which", impossible(after("tokenizer.ggml.tokens") + 8)),
-        ("a header of 18446744073709551615 bytes or more", impossible(after("tokenizer.ggml.token_type") + 8)),
+        (
+            "18446744073709551615 texts in tokenizer.ggml.tokens, which",
+            impossible(after("tokenizer.ggml.tokens") + 8),
+        ),
+        (
+            "a header of 18446744073709551615 bytes or more",
+            impossible(after("tokenizer.ggml.token_type") + 8),
+        ),
         // The name, the number of dimensions, one of them, the type.
-        ("output_norm.weight would end at byte 18446744073709551615", impossible(after("output_norm.weight") + 4 + 8 + 4)),
+        (
+            "output_norm.weight would end at byte 18446744073709551615",
+            impossible(after("output_norm.weight") + 4 + 8 + 4),
+        ),
         (
             "cannot lie in bytes 0 to 9223372036854775804",
-            with_header(r#"{"a": {"dtype": "F32", "shape": [2305843009213693951], "data_offsets": [0, 9223372036854775804]}}"#),
+            with_header(
+                r#"{"a": {"dtype": "F32", "shape": [2305843009213693951], "data_offsets": [0, 9223372036854775804]}}"#,
+            ),
         ),
     ] {
         let error = open(source).err().unwrap();
-        assert!(error.code == Code::Malformed && error.message.contains(named), "no {named} in {error}");
+        assert!(
+            error.code == Code::Malformed && error.message.contains(named),
+            "no {named} in {error}"
+        );
     }
 }
 
@@ -81,7 +121,10 @@ fn what_was_fetched_in_a_models_place_is_told() {
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec();
     let page = b"<!DOCTYPE html><html lang=\"en\"></html>".to_vec();
     for (named, source) in [
-        ("model.gguf in memory: a pointer of Git LFS", MemorySource::file("model.gguf", pointer.clone())),
+        (
+            "model.gguf in memory: a pointer of Git LFS",
+            MemorySource::file("model.gguf", pointer.clone()),
+        ),
         ("model.safetensors in memory: a pointer of Git LFS", with_weights(&pointer)),
         ("model.gguf in memory: a page of the web", MemorySource::file("model.gguf", page.clone())),
         ("model.safetensors in memory: a page of the web", with_weights(&page)),
@@ -89,13 +132,26 @@ fn what_was_fetched_in_a_models_place_is_told() {
             "model.gguf in memory: not a GGUF file, since it does not begin with GGUF; name one",
             MemorySource::file("model.gguf", b"GGML".to_vec()),
         ),
-        ("messages.json in memory: not a GGUF file, since it does not begin with GGUF; name one", beside("messages.json", "[]")),
-        ("adapter.safetensors in memory: not part of a model there; name a directory with config.json", beside("adapter.safetensors", "")),
+        (
+            "messages.json in memory: not a GGUF file, since it does not begin with GGUF; name one",
+            beside("messages.json", "[]"),
+        ),
+        (
+            "adapter.safetensors in memory: not part of a model there; name a directory with \
+                config.json",
+            beside("adapter.safetensors", ""),
+        ),
         ("memory: the directory is empty; put a model into it", MemorySource::default()),
-        ("and no GGUF file; name a model's directory or a GGUF file", MemorySource::directory([("README.md", Vec::new())])),
+        (
+            "and no GGUF file; name a model's directory or a GGUF file",
+            MemorySource::directory([("README.md", Vec::new())]),
+        ),
     ] {
         let error = open(source).err().unwrap();
-        assert!(error.code == Code::NotAModel && error.message.contains(named), "no {named} in {error}");
+        assert!(
+            error.code == Code::NotAModel && error.message.contains(named),
+            "no {named} in {error}"
+        );
     }
     for file in ["config.json", "model.safetensors", "tokenizer_config.json"] {
         assert_eq!(code(beside(file, "{}")), None, "{file}");
@@ -106,10 +162,30 @@ fn what_was_fetched_in_a_models_place_is_told() {
 fn what_was_fetched_in_the_place_of_json_is_told() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     for (file, text, code, told) in [
-        ("config.json", pointer, Code::Malformed, "config.json in memory: a pointer of Git LFS in the file's place; git lfs pull"),
-        ("tokenizer_config.json", "\u{feff}\n<html>", Code::Malformed, "a page of the web in the file's place; download the file"),
-        ("generation_config.json", "{\"a\": tru", Code::Truncated, "the JSON ends after 9 bytes; the file was cut short"),
-        ("config.json", "{\"a\" 1}", Code::Malformed, "no JSON from line 1, column 6 on; the file is damaged, fetch it again"),
+        (
+            "config.json",
+            pointer,
+            Code::Malformed,
+            "config.json in memory: a pointer of Git LFS in the file's place; git lfs pull",
+        ),
+        (
+            "tokenizer_config.json",
+            "\u{feff}\n<html>",
+            Code::Malformed,
+            "a page of the web in the file's place; download the file",
+        ),
+        (
+            "generation_config.json",
+            "{\"a\": tru",
+            Code::Truncated,
+            "the JSON ends after 9 bytes; the file was cut short",
+        ),
+        (
+            "config.json",
+            "{\"a\" 1}",
+            Code::Malformed,
+            "no JSON from line 1, column 6 on; the file is damaged, fetch it again",
+        ),
     ] {
         let mut source = llama_directory();
         source.files.insert(file.to_owned(), text.into());
@@ -142,16 +218,31 @@ fn safetensors_cut_anywhere_are_truncated() {
 fn what_is_no_model_is_called_so() {
     let config = ("config.json", LLAMA_CONFIG.to_vec());
     for (what, expected, source) in [
-        ("text as GGUF", Code::NotAModel, MemorySource::file("model.gguf", b"Once upon a time".to_vec())),
-        ("any file", Code::NotAModel, MemorySource::file("picture.png", vec![0x89, b'P', b'N', b'G', 0, 0, 0, 0])),
+        (
+            "text as GGUF",
+            Code::NotAModel,
+            MemorySource::file("model.gguf", b"Once upon a time".to_vec()),
+        ),
+        (
+            "any file",
+            Code::NotAModel,
+            MemorySource::file("picture.png", vec![0x89, b'P', b'N', b'G', 0, 0, 0, 0]),
+        ),
         ("an empty directory", Code::NotAModel, MemorySource::default()),
         ("no weights", Code::NotAModel, MemorySource::directory([config.clone()])),
         (
             "text as safetensors",
             Code::NotAModel,
-            MemorySource::directory([config.clone(), ("model.safetensors", b"Once upon a time".to_vec())]),
+            MemorySource::directory([
+                config.clone(),
+                ("model.safetensors", b"Once upon a time".to_vec()),
+            ]),
         ),
-        ("zeros as safetensors", Code::NotAModel, MemorySource::directory([config.clone(), ("model.safetensors", vec![0; 64])])),
+        (
+            "zeros as safetensors",
+            Code::NotAModel,
+            MemorySource::directory([config.clone(), ("model.safetensors", vec![0; 64])]),
+        ),
         ("GGUF 1", Code::NotAModel, Gguf { version: 1, ..Gguf::llama() }.file()),
         ("GGUF 4", Code::NotAModel, Gguf { version: 4, ..Gguf::llama() }.file()),
         ("big-endian GGUF", Code::NotAModel, Gguf { version: 3 << 24, ..Gguf::llama() }.file()),
@@ -161,12 +252,20 @@ fn what_is_no_model_is_called_so() {
         (
             "a shard that is missing",
             Code::NotFound,
-            with(&config, "model.safetensors.index.json", r#"{"weight_map": {"a": "b.safetensors"}}"#),
+            with(
+                &config,
+                "model.safetensors.index.json",
+                r#"{"weight_map": {"a": "b.safetensors"}}"#,
+            ),
         ),
         (
             "a shard elsewhere",
             Code::Malformed,
-            with(&config, "model.safetensors.index.json", r#"{"weight_map": {"a": "../b.safetensors"}}"#),
+            with(
+                &config,
+                "model.safetensors.index.json",
+                r#"{"weight_map": {"a": "../b.safetensors"}}"#,
+            ),
         ),
     ] {
         assert_eq!(code(source), Some(expected), "{what}");
@@ -217,10 +316,14 @@ fn every_tensor_is_needed_in_its_shape_and_type() {
         assert_eq!(missing.code, Code::MissingTensor, "{name}: {missing}");
         let wide = open(Gguf::llama().with(name, |tensor| tensor.1[0] = 8).file()).err().unwrap();
         assert_eq!(wide.code, Code::WrongShape, "{name}: {wide}");
-        assert!(wide.message.contains('8') && wide.message.contains("32"), "both shapes are named: {wide}");
+        assert!(
+            wide.message.contains('8') && wide.message.contains("32"),
+            "both shapes are named: {wide}"
+        );
         let (ternary, integers) = (34, 26);
         for kind in [ternary, integers, 9999] {
-            let unknown = open(Gguf::llama().with(name, |tensor| tensor.2 = kind).file()).err().unwrap();
+            let unknown =
+                open(Gguf::llama().with(name, |tensor| tensor.2 = kind).file()).err().unwrap();
             assert_eq!(unknown.code, Code::UnsupportedTensor, "{name}: {unknown}");
             assert!(unknown.message.contains(name.as_str()), "{unknown}");
         }
@@ -233,9 +336,17 @@ fn every_tensor_is_needed_in_its_shape_and_type() {
             source.files.insert("model.safetensors".into(), safetensors(&tensors));
             code(source)
         };
-        assert_eq!(changed(&|tensors| drop(tensors.remove(at))), Some(Code::MissingTensor), "{name}");
+        assert_eq!(
+            changed(&|tensors| drop(tensors.remove(at))),
+            Some(Code::MissingTensor),
+            "{name}"
+        );
         assert_eq!(changed(&|tensors| tensors[at].2.push(1)), Some(Code::WrongShape), "{name}");
-        assert_eq!(changed(&|tensors| tensors[at].1 = Dtype::I16), Some(Code::UnsupportedTensor), "{name}");
+        assert_eq!(
+            changed(&|tensors| tensors[at].1 = Dtype::I16),
+            Some(Code::UnsupportedTensor),
+            "{name}"
+        );
     }
 }
 
@@ -246,7 +357,8 @@ fn headers_that_contradict_themselves_are_malformed() {
         model.tensors.push(model.tensors[0].clone());
         model
     };
-    let odd_row = Gguf::llama().with("output_norm.weight", |tensor| (tensor.1, tensor.2) = (vec![31], 8));
+    let odd_row =
+        Gguf::llama().with("output_norm.weight", |tensor| (tensor.1, tensor.2) = (vec![31], 8));
     let many = Gguf::llama().with("output_norm.weight", |tensor| tensor.1 = vec![1; 5]);
     for (what, model) in [
         ("a tensor that is there twice", twice),
@@ -278,12 +390,19 @@ fn headers_that_contradict_themselves_are_malformed() {
     keys.meta.push(("llama.context_length", Meta::U32(64)));
     let mut overlapping = Gguf::llama().bytes();
     // The header's last tensor, ffn_down, ends with its offset: put it where the one before lies.
-    let end = overlapping.windows(17).position(|at| at == b"blk.0.ffn_down.we").unwrap() + "blk.0.ffn_down.weight".len() + 4 + 16 + 4;
+    let end = overlapping.windows(17).position(|at| at == b"blk.0.ffn_down.we").unwrap()
+        + "blk.0.ffn_down.weight".len()
+        + 4
+        + 16
+        + 4;
     let before = u64::from_le_bytes(overlapping[end..end + 8].try_into().unwrap()) - 32;
     overlapping[end..end + 8].copy_from_slice(&before.to_le_bytes());
     for (named, source) in [
         ("llama.context_length is there twice", keys.file()),
-        ("blk.0.ffn_up.weight and blk.0.ffn_down.weight", MemorySource::file("model.gguf", overlapping)),
+        (
+            "blk.0.ffn_up.weight and blk.0.ffn_down.weight",
+            MemorySource::file("model.gguf", overlapping),
+        ),
     ] {
         let error = open(source).err().unwrap();
         assert_eq!(error.code, Code::Malformed, "{error}");
@@ -297,8 +416,14 @@ fn headers_that_contradict_themselves_are_malformed() {
     for (json, expected) in [
         (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}"#, Code::Malformed),
         (r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}"#, Code::Malformed),
-        (r#"{"a": {"dtype": "F32", "shape": [4294967296, 4294967296], "data_offsets": [0, 4]}}"#, Code::Malformed),
-        (r#"{"a": {"dtype": "I8", "shape": [], "data_offsets": [18446744073709551615, 18446744073709551615]}}"#, Code::Malformed),
+        (
+            r#"{"a": {"dtype": "F32", "shape": [4294967296, 4294967296], "data_offsets": [0, 4]}}"#,
+            Code::Malformed,
+        ),
+        (
+            r#"{"a": {"dtype": "I8", "shape": [], "data_offsets": [18446744073709551615, 18446744073709551615]}}"#,
+            Code::Malformed,
+        ),
         (r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, Code::Malformed),
         (r#"{"a": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}"#, Code::Truncated),
         (r#"{"a": 1}"#, Code::Malformed),
@@ -319,14 +444,31 @@ fn headers_that_contradict_themselves_are_malformed() {
 
 #[test]
 fn parts_must_belong_together() {
-    let part = |number: u16, count: u16| Gguf::llama().meta("split.no", Meta::U16(number)).meta("split.count", Meta::U16(count)).bytes();
+    let part = |number: u16, count: u16| {
+        Gguf::llama()
+            .meta("split.no", Meta::U16(number))
+            .meta("split.count", Meta::U16(count))
+            .bytes()
+    };
     let name = |number: u16| format!("x-{number:05}-of-00002.gguf");
-    let pair = |first, second| MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), first), (name(2), second)]) };
+    let pair = |first, second| MemorySource {
+        entry: Some(name(1)),
+        ..MemorySource::directory([(name(1), first), (name(2), second)])
+    };
     let told = |first, second| open(pair(first, second)).err().unwrap();
     let (twice, tensors) = (told(part(0, 2), part(0, 2)), told(part(0, 2), part(1, 2)));
-    assert!(twice.code == Code::Malformed && twice.message.starts_with("x-00002-of-00002.gguf in memory: its split.no"), "{twice}");
-    assert!(tensors.code == Code::Malformed && tensors.message.contains("twice, once in x-00002-of-00002.gguf in memory"), "{tensors}");
+    assert!(
+        twice.code == Code::Malformed
+            && twice.message.starts_with("x-00002-of-00002.gguf in memory: its split.no"),
+        "{twice}"
+    );
+    assert!(
+        tensors.code == Code::Malformed
+            && tensors.message.contains("twice, once in x-00002-of-00002.gguf in memory"),
+        "{tensors}"
+    );
     assert_eq!(code(pair(part(0, 3), part(1, 3))), Some(Code::Malformed), "parts of another split");
-    let alone = MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), part(0, 2))]) };
+    let alone =
+        MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), part(0, 2))]) };
     assert_eq!(code(alone), Some(Code::NotFound), "a part that is missing");
 }

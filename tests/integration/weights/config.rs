@@ -95,10 +95,18 @@ fn phi4_mini_is_what_its_file_says() {
     let config = Config::parse(&phi4()).unwrap();
     assert_eq!(config.architecture, Architecture::Phi3);
     assert_eq!((config.head_dim, config.rotary_dim), (128, 96));
-    assert_eq!((config.original_max_position_embeddings, config.max_position_embeddings), (4096, 131072));
-    assert_eq!((config.bos_token_id, config.eos_token_ids.as_slice()), (Some(199999), &[199999][..]));
+    assert_eq!(
+        (config.original_max_position_embeddings, config.max_position_embeddings),
+        (4096, 131072)
+    );
+    assert_eq!(
+        (config.bos_token_id, config.eos_token_ids.as_slice()),
+        (Some(199999), &[199999][..])
+    );
     assert_eq!(config.sliding_window, Some(262144));
-    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else { panic!() };
+    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
+        panic!()
+    };
     assert_eq!((short_factor.as_slice(), long_factor[47]), (&[1.0; 48][..], 47.77));
     assert!((f64::from(*attention_factor) - 1.1902380714).abs() < 1e-7);
     let matrices = config.matrices();
@@ -111,11 +119,19 @@ fn phi4_mini_is_what_its_file_says() {
 
 #[test]
 fn spellings_of_the_same_config_parse_to_the_same() {
-    let factors = |more: Value| with(json!({ "short_factor": vec![1.0; 48], "long_factor": LONG.to_vec() }), more);
+    let factors = |more: Value| {
+        with(json!({ "short_factor": vec![1.0; 48], "long_factor": LONG.to_vec() }), more)
+    };
     for (what, changes) in [
-        ("rope_type in rope_scaling", json!({ "rope_scaling": factors(json!({ "rope_type": "longrope" })) })),
+        (
+            "rope_type in rope_scaling",
+            json!({ "rope_scaling": factors(json!({ "rope_type": "longrope" })) }),
+        ),
         ("the old name su", json!({ "rope_scaling": factors(json!({ "type": "su" })) })),
-        ("both names", json!({ "rope_scaling": factors(json!({ "type": "longrope", "rope_type": "longrope" })) })),
+        (
+            "both names",
+            json!({ "rope_scaling": factors(json!({ "type": "longrope", "rope_type": "longrope" })) }),
+        ),
         (
             "rope_parameters with everything inside",
             json!({
@@ -159,9 +175,16 @@ fn spellings_of_the_same_config_parse_to_the_same() {
                 "rope_scaling": factors(json!({ "rope_type": "longrope", "original_max_position_embeddings": 7 })),
             }),
         ),
-        ("defaults left out", json!({ "rope_theta": null, "rms_norm_eps": null, "hidden_act": null, "eos_token_id": [199999] })),
+        (
+            "defaults left out",
+            json!({ "rope_theta": null, "rms_norm_eps": null, "hidden_act": null, "eos_token_id": [199999] }),
+        ),
     ] {
-        assert_eq!(Config::parse(&with(phi4(), changes)).unwrap(), Config::parse(&phi4()).unwrap(), "{what}");
+        assert_eq!(
+            Config::parse(&with(phi4(), changes)).unwrap(),
+            Config::parse(&phi4()).unwrap(),
+            "{what}"
+        );
     }
 }
 
@@ -170,11 +193,21 @@ fn scalings_are_as_in_transformers() {
     let rope = |changes: Value| Config::parse(&with(llama(), changes)).unwrap();
     assert_eq!(rope(json!({})).rope, Rope::Plain);
     assert_eq!(rope(json!({ "rope_scaling": { "rope_type": "default" } })).rope, Rope::Plain);
-    assert_eq!(rope(json!({ "rope_parameters": { "rope_type": "default", "rope_theta": 3.0 } })).rope_theta, 3.0);
-    assert_eq!(rope(json!({ "rope_scaling": { "type": "linear", "factor": 2.5 } })).rope, Rope::Linear { factor: 2.5 });
+    assert_eq!(
+        rope(json!({ "rope_parameters": { "rope_type": "default", "rope_theta": 3.0 } }))
+            .rope_theta,
+        3.0
+    );
+    assert_eq!(
+        rope(json!({ "rope_scaling": { "type": "linear", "factor": 2.5 } })).rope,
+        Rope::Linear { factor: 2.5 }
+    );
     let llama3 = json!({ "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192 });
     let config = rope(json!({ "rope_scaling": llama3 }));
-    assert_eq!(config.rope, Rope::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0 });
+    assert_eq!(
+        config.rope,
+        Rope::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0 }
+    );
     assert_eq!((config.original_max_position_embeddings, config.rotary_dim), (8192, 64));
     let attention = |changes: Value| match Config::parse(&with(phi4(), changes)).unwrap().rope {
         Rope::LongRope { attention_factor, .. } => attention_factor,
@@ -196,9 +229,17 @@ fn phi3_minis_and_llamas_parse() {
     );
     let config = Config::parse(&phi3).unwrap();
     assert_eq!((config.num_key_value_heads, config.head_dim, config.rotary_dim), (32, 96, 96));
-    assert_eq!((config.rope, config.sliding_window, config.tie_word_embeddings), (Rope::Plain, Some(2047), false));
-    let config = Config::parse(&with(llama(), json!({ "rms_norm_eps": null, "sliding_window": 9 }))).unwrap();
-    assert_eq!((config.architecture, config.rms_norm_eps, config.sliding_window), (Architecture::Llama, 1e-6, None));
+    assert_eq!(
+        (config.rope, config.sliding_window, config.tie_word_embeddings),
+        (Rope::Plain, Some(2047), false)
+    );
+    let config =
+        Config::parse(&with(llama(), json!({ "rms_norm_eps": null, "sliding_window": 9 })))
+            .unwrap();
+    assert_eq!(
+        (config.architecture, config.rms_norm_eps, config.sliding_window),
+        (Architecture::Llama, 1e-6, None)
+    );
     assert_eq!(config.eos_token_ids, [128001, 128008, 128009]);
 }
 
@@ -209,7 +250,10 @@ fn what_is_left_out_is_as_in_transformers() {
     assert_eq!(parse(llama(), short.clone()).max_position_embeddings, 2048);
     assert_eq!(parse(phi4(), short).max_position_embeddings, 4096);
     assert_eq!(parse(llama(), json!({ "hidden_act": "swish" })), parse(llama(), json!({})));
-    assert_eq!(parse(llama(), json!({ "architectures": ["LLaMAForCausalLM"], "model_type": "llama" })), parse(llama(), json!({})));
+    assert_eq!(
+        parse(llama(), json!({ "architectures": ["LLaMAForCausalLM"], "model_type": "llama" })),
+        parse(llama(), json!({}))
+    );
     // -1 stands for no token.
     for (eos, ids) in [(json!(-1), &[][..]), (json!([7, -1]), &[7])] {
         let config = parse(llama(), json!({ "eos_token_id": eos, "bos_token_id": -1 }));
@@ -224,9 +268,14 @@ fn what_is_left_out_is_as_in_transformers() {
 
 #[test]
 fn what_is_written_parses_to_the_same() {
-    let odd =
-        with(phi4(), json!({ "num_attention_heads": 32, "partial_rotary_factor": 0.55, "sliding_window": null, "rope_scaling": null }));
-    let linear = with(llama(), json!({ "rope_scaling": { "type": "linear", "factor": 2.7 }, "rms_norm_eps": 1e-6, "bos_token_id": null }));
+    let odd = with(
+        phi4(),
+        json!({ "num_attention_heads": 32, "partial_rotary_factor": 0.55, "sliding_window": null, "rope_scaling": null }),
+    );
+    let linear = with(
+        llama(),
+        json!({ "rope_scaling": { "type": "linear", "factor": 2.7 }, "rms_norm_eps": 1e-6, "bos_token_id": null }),
+    );
     let llama3 = json!({ "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192 });
     for json in [phi4(), llama(), odd, linear, with(llama(), json!({ "rope_scaling": llama3 }))] {
         let config = Config::parse(&json).unwrap();
@@ -236,8 +285,17 @@ fn what_is_written_parses_to_the_same() {
     for rotary_dim in (0..=1024).step_by(2) {
         for head_dim in [64, 80, 96, 128, 1024] {
             if rotary_dim <= head_dim {
-                let config = Config { head_dim, rotary_dim, rope: Rope::Plain, ..Config::parse(&phi4()).unwrap() };
-                assert_eq!(Config::parse(&config.to_json()).unwrap().rotary_dim, rotary_dim, "of {head_dim}");
+                let config = Config {
+                    head_dim,
+                    rotary_dim,
+                    rope: Rope::Plain,
+                    ..Config::parse(&phi4()).unwrap()
+                };
+                assert_eq!(
+                    Config::parse(&config.to_json()).unwrap().rotary_dim,
+                    rotary_dim,
+                    "of {head_dim}"
+                );
             }
         }
     }
@@ -246,7 +304,8 @@ fn what_is_written_parses_to_the_same() {
 #[test]
 fn numbers_that_do_not_fit_are_named() {
     use Code::{BadConfig, UnsupportedArchitecture, UnsupportedTensor};
-    let rope = |changes: Value| json!({ "rope_scaling": with(phi4()["rope_scaling"].clone(), changes) });
+    let rope =
+        |changes: Value| json!({ "rope_scaling": with(phi4()["rope_scaling"].clone(), changes) });
     for (code, named, changes) in [
         (BadConfig, "hidden_size", json!({ "hidden_size": null })),
         (BadConfig, "hidden_size", json!({ "hidden_size": "3072" })),
@@ -270,7 +329,11 @@ fn numbers_that_do_not_fit_are_named() {
         (BadConfig, "partial_rotary_factor", json!({ "partial_rotary_factor": 1.5 })),
         (BadConfig, "partial_rotary_factor", json!({ "partial_rotary_factor": 0.76 })),
         (BadConfig, "max_position_embeddings", json!({ "max_position_embeddings": 0 })),
-        (BadConfig, "original_max_position_embeddings", json!({ "original_max_position_embeddings": 0 })),
+        (
+            BadConfig,
+            "original_max_position_embeddings",
+            json!({ "original_max_position_embeddings": 0 }),
+        ),
         (BadConfig, "attention_factor", json!({ "original_max_position_embeddings": 1 })),
         (BadConfig, "sliding_window", json!({ "sliding_window": 0 })),
         (BadConfig, "eos_token_id", json!({ "eos_token_id": "</s>" })),
@@ -292,11 +355,23 @@ fn numbers_that_do_not_fit_are_named() {
         (BadConfig, "architectures", json!({ "architectures": null, "model_type": null })),
         (UnsupportedArchitecture, "yarn", rope(json!({ "type": "yarn" }))),
         (UnsupportedArchitecture, "short_mscale", rope(json!({ "short_mscale": 1.1 }))),
-        (UnsupportedArchitecture, "Phi4MMForCausalLM", json!({ "architectures": ["Phi4MMForCausalLM"] })),
-        (UnsupportedArchitecture, "mistral", json!({ "architectures": null, "model_type": "mistral" })),
+        (
+            UnsupportedArchitecture,
+            "Phi4MMForCausalLM",
+            json!({ "architectures": ["Phi4MMForCausalLM"] }),
+        ),
+        (
+            UnsupportedArchitecture,
+            "mistral",
+            json!({ "architectures": null, "model_type": "mistral" }),
+        ),
         (UnsupportedArchitecture, "attention_bias", json!({ "attention_bias": true })),
         (UnsupportedArchitecture, "hidden_act", json!({ "hidden_act": "gelu" })),
-        (UnsupportedTensor, "quantization_config", json!({ "quantization_config": { "quant_method": "awq" } })),
+        (
+            UnsupportedTensor,
+            "quantization_config",
+            json!({ "quantization_config": { "quant_method": "awq" } }),
+        ),
     ] {
         let error = Config::parse(&with(phi4(), changes.clone())).unwrap_err();
         assert_eq!(error.code, code, "{changes}: {error}");
@@ -304,11 +379,18 @@ fn numbers_that_do_not_fit_are_named() {
     }
     assert_eq!(Config::parse(&json!([1])).unwrap_err().code, BadConfig);
     // In a model's files the mistake has a place.
-    for (file, json) in [("config.json", "[1]"), ("config.json", "{}"), ("generation_config.json", r#"{"eos_token_id": "a"}"#)] {
+    for (file, json) in [
+        ("config.json", "[1]"),
+        ("config.json", "{}"),
+        ("generation_config.json", r#"{"eos_token_id": "a"}"#),
+    ] {
         let mut source = llama_directory();
         source.files.insert(file.to_owned(), json.into());
         let error = open(source).err().unwrap();
-        assert!(error.code == BadConfig && error.message.starts_with(&format!("{file} in memory: ")), "{error}");
+        assert!(
+            error.code == BadConfig && error.message.starts_with(&format!("{file} in memory: ")),
+            "{error}"
+        );
     }
     let mut source = llama_directory();
     source.files.insert("config.json".to_owned(), ["\u{feff}".as_bytes(), LLAMA_CONFIG].concat());
@@ -320,47 +402,143 @@ fn gguf_metadata_are_checked_like_any_config() {
     use Code::{BadConfig, UnsupportedArchitecture};
     assert_eq!(code(Gguf::llama().file()), None);
     for (code, named, model) in [
-        (UnsupportedArchitecture, "gemma3", Gguf::llama().meta("general.architecture", Meta::Text("gemma3"))),
+        (
+            UnsupportedArchitecture,
+            "gemma3",
+            Gguf::llama().meta("general.architecture", Meta::Text("gemma3")),
+        ),
         (UnsupportedArchitecture, "missing", Gguf::llama().without("general.architecture")),
-        (UnsupportedArchitecture, "expert_count", Gguf::llama().meta("llama.expert_count", Meta::U32(8))),
-        (UnsupportedArchitecture, "yarn", Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("yarn"))),
-        (UnsupportedArchitecture, "layer", Gguf::llama().meta("llama.feed_forward_length", Meta::I32s(vec![32, 64]))),
-        (UnsupportedArchitecture, "value_length", Gguf::llama().meta("llama.attention.value_length", Meta::U32(8))),
+        (
+            UnsupportedArchitecture,
+            "expert_count",
+            Gguf::llama().meta("llama.expert_count", Meta::U32(8)),
+        ),
+        (
+            UnsupportedArchitecture,
+            "yarn",
+            Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("yarn")),
+        ),
+        (
+            UnsupportedArchitecture,
+            "layer",
+            Gguf::llama().meta("llama.feed_forward_length", Meta::I32s(vec![32, 64])),
+        ),
+        (
+            UnsupportedArchitecture,
+            "value_length",
+            Gguf::llama().meta("llama.attention.value_length", Meta::U32(8)),
+        ),
         (BadConfig, "block_count", Gguf::llama().without("llama.block_count")),
         (BadConfig, "block_count", Gguf::llama().meta("llama.block_count", Meta::F32(1.0))),
-        (BadConfig, "embedding_length", Gguf::llama().meta("llama.attention.head_count", Meta::U32(3))),
-        (BadConfig, "embedding_length", Gguf::llama().meta("llama.attention.head_count", Meta::U32(0))),
-        (BadConfig, "num_key_value_heads", Gguf::llama().meta("llama.attention.head_count_kv", Meta::I32s(vec![0]))),
-        (BadConfig, "rms_norm_eps", Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::F32(f32::NAN))),
-        (BadConfig, "layer_norm_rms_epsilon", Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::Text("1e-5"))),
+        (
+            BadConfig,
+            "embedding_length",
+            Gguf::llama().meta("llama.attention.head_count", Meta::U32(3)),
+        ),
+        (
+            BadConfig,
+            "embedding_length",
+            Gguf::llama().meta("llama.attention.head_count", Meta::U32(0)),
+        ),
+        (
+            BadConfig,
+            "num_key_value_heads",
+            Gguf::llama().meta("llama.attention.head_count_kv", Meta::I32s(vec![0])),
+        ),
+        (
+            BadConfig,
+            "rms_norm_eps",
+            Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::F32(f32::NAN)),
+        ),
+        (
+            BadConfig,
+            "layer_norm_rms_epsilon",
+            Gguf::llama().meta("llama.attention.layer_norm_rms_epsilon", Meta::Text("1e-5")),
+        ),
         (BadConfig, "rope.freq_base", Gguf::llama().meta("llama.rope.freq_base", Meta::Bool(true))),
-        (BadConfig, "rope.scaling.type", Gguf::llama().meta("llama.rope.scaling.type", Meta::U32(1))),
-        (BadConfig, "rope.scaling.factor", Gguf::llama().meta("llama.rope.scaling.factor", Meta::Text("4"))),
-        (BadConfig, "vocab_size is 5, but token_embd.weight has 4 rows", Gguf::llama().meta("llama.vocab_size", Meta::U32(5))),
-        (BadConfig, "tokens has 5, but", Gguf::llama().meta("tokenizer.ggml.tokens", Meta::Texts(vec!["a".into(); 5]))),
-        (BadConfig, "rope_theta", Gguf::llama().meta("llama.rope.freq_base", Meta::F32(f32::INFINITY))),
+        (
+            BadConfig,
+            "rope.scaling.type",
+            Gguf::llama().meta("llama.rope.scaling.type", Meta::U32(1)),
+        ),
+        (
+            BadConfig,
+            "rope.scaling.factor",
+            Gguf::llama().meta("llama.rope.scaling.factor", Meta::Text("4")),
+        ),
+        (
+            BadConfig,
+            "vocab_size is 5, but token_embd.weight has 4 rows",
+            Gguf::llama().meta("llama.vocab_size", Meta::U32(5)),
+        ),
+        (
+            BadConfig,
+            "tokens has 5, but",
+            Gguf::llama().meta("tokenizer.ggml.tokens", Meta::Texts(vec!["a".into(); 5])),
+        ),
+        (
+            BadConfig,
+            "rope_theta",
+            Gguf::llama().meta("llama.rope.freq_base", Meta::F32(f32::INFINITY)),
+        ),
     ] {
         let error = open(model.file()).err().unwrap();
         assert_eq!(error.code, code, "{error}");
-        assert!(error.message.starts_with("model.gguf in memory: ") && error.message.contains(named), "{error}");
+        assert!(
+            error.message.starts_with("model.gguf in memory: ") && error.message.contains(named),
+            "{error}"
+        );
     }
     let factor = || Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(4.0));
     for (what, model, rope) in [
-        ("linear", factor().meta("llama.rope.scaling.type", Meta::Text("linear")), Rope::Linear { factor: 4.0 }),
+        (
+            "linear",
+            factor().meta("llama.rope.scaling.type", Meta::Text("linear")),
+            Rope::Linear { factor: 4.0 },
+        ),
         ("no type", factor(), Rope::Linear { factor: 4.0 }),
-        ("the old key", Gguf::llama().meta("llama.rope.scale_linear", Meta::F32(4.0)), Rope::Linear { factor: 4.0 }),
+        (
+            "the old key",
+            Gguf::llama().meta("llama.rope.scale_linear", Meta::F32(4.0)),
+            Rope::Linear { factor: 4.0 },
+        ),
         ("none", factor().meta("llama.rope.scaling.type", Meta::Text("none")), Rope::Plain),
-        ("no factor", Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("linear")), Rope::Plain),
-        ("0 for none", Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(0.0)), Rope::Plain),
+        (
+            "no factor",
+            Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("linear")),
+            Rope::Plain,
+        ),
+        (
+            "0 for none",
+            Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(0.0)),
+            Rope::Plain,
+        ),
     ] {
         assert_eq!(open(model.file()).unwrap().config.rope, rope, "{what}");
     }
-    assert_eq!(open(Gguf::llama().meta("llama.feed_forward_length", Meta::I32s(vec![32])).file()).unwrap().config.intermediate_size, 32);
+    assert_eq!(
+        open(Gguf::llama().meta("llama.feed_forward_length", Meta::I32s(vec![32])).file())
+            .unwrap()
+            .config
+            .intermediate_size,
+        32
+    );
     let mut factors = Gguf::llama();
-    factors.tensors.push(("rope_freqs.weight".into(), vec![8], 0, [2.0f32; 8].map(f32::to_le_bytes).concat()));
-    let same = Rope::LongRope { short_factor: vec![2.0; 8], long_factor: vec![2.0; 8], attention_factor: 1.0 };
+    factors.tensors.push((
+        "rope_freqs.weight".into(),
+        vec![8],
+        0,
+        [2.0f32; 8].map(f32::to_le_bytes).concat(),
+    ));
+    let same = Rope::LongRope {
+        short_factor: vec![2.0; 8],
+        long_factor: vec![2.0; 8],
+        attention_factor: 1.0,
+    };
     assert_eq!(open(factors.file()).unwrap().config.rope, same);
     let both = factors.meta("llama.rope.scaling.factor", Meta::F32(4.0));
-    let Rope::LongRope { short_factor, .. } = open(both.file()).unwrap().config.rope else { panic!() };
+    let Rope::LongRope { short_factor, .. } = open(both.file()).unwrap().config.rope else {
+        panic!()
+    };
     assert_eq!(short_factor, [8.0; 8], "frequencies of their own are scaled, too");
 }

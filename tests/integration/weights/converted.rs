@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use phi_wasm::error::{Code, Result};
 use phi_wasm::layout::{Kind, QUAD};
-use phi_wasm::weights::store::{FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name};
+use phi_wasm::weights::store::{
+    FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name,
+};
 use phi_wasm::weights::{Bits, MemorySource, WeightFormat};
 use pollster::block_on;
 use safetensors::Dtype;
@@ -19,10 +21,20 @@ fn converted(kind: Kind) -> MemorySource {
     for (name, shape) in model.config.matrices() {
         let panel = whole(&model, &name, shape, kind).unwrap();
         let (quads, groups) = (shape[0].div_ceil(QUAD), shape[1] / 32);
-        tensors.push((plane_name(&name, "codes"), Dtype::U8, vec![quads, groups, kind.codes_per_group()], panel.codes));
+        tensors.push((
+            plane_name(&name, "codes"),
+            Dtype::U8,
+            vec![quads, groups, kind.codes_per_group()],
+            panel.codes,
+        ));
         for (plane, halves) in [("scales", panel.scales), ("mins", panel.mins)] {
             if !halves.is_empty() {
-                tensors.push((plane_name(&name, plane), Dtype::F16, vec![quads, groups, QUAD], bytemuck::cast_slice(&halves).to_vec()));
+                tensors.push((
+                    plane_name(&name, plane),
+                    Dtype::F16,
+                    vec![quads, groups, QUAD],
+                    bytemuck::cast_slice(&halves).to_vec(),
+                ));
             }
         }
         matrices.insert(name, MatrixEntry { kind, rows: shape[0], cols: shape[1] });
@@ -37,13 +49,22 @@ fn converted(kind: Kind) -> MemorySource {
         ("tokenizer.json", b"{}".to_vec()),
         ("model.safetensors", safetensors(&tensors)),
     ]);
-    let manifest = Manifest { format: FORMAT.into(), version: VERSION, chunk: 1000, matrices, files: entries(&source, 1000) };
+    let manifest = Manifest {
+        format: FORMAT.into(),
+        version: VERSION,
+        chunk: 1000,
+        matrices,
+        files: entries(&source, 1000),
+    };
     set_manifest(&mut source, &manifest);
     source
 }
 
 fn entries(source: &MemorySource, chunk: usize) -> BTreeMap<String, FileEntry> {
-    let entry = |bytes: &Vec<u8>| FileEntry { size: bytes.len() as u64, sha256: bytes.chunks(chunk).map(chunk_hash).collect() };
+    let entry = |bytes: &Vec<u8>| FileEntry {
+        size: bytes.len() as u64,
+        sha256: bytes.chunks(chunk).map(chunk_hash).collect(),
+    };
     source.files.iter().map(|(name, bytes)| (name.clone(), entry(bytes))).collect()
 }
 
@@ -73,10 +94,16 @@ fn what_was_converted_reads_the_same() {
             assert_eq!(whole(&model, &name, shape, Bits::ThirtyTwo).unwrap(), expected, "{name}");
             assert_eq!(whole(&model, &name, shape, Bits::Four).unwrap(), expected, "{name}");
             let exact = whole(&model, &name, shape, WeightFormat::EXACT).unwrap();
-            assert!((0..shape[0]).all(|row| exact.row(row) == expected.row(row)), "{name} as {kind:?}");
+            assert!(
+                (0..shape[0]).all(|row| exact.row(row) == expected.row(row)),
+                "{name} as {kind:?}"
+            );
         }
         for (name, len) in model.config.vectors() {
-            assert_eq!(block_on(model.vector(&name, len)).unwrap(), block_on(original.vector(&name, len)).unwrap());
+            assert_eq!(
+                block_on(model.vector(&name, len)).unwrap(),
+                block_on(original.vector(&name, len)).unwrap()
+            );
         }
     }
 }
@@ -88,7 +115,8 @@ fn each_chunk_is_fetched_about_once() {
     let opened = watched.read.get();
     everything(&model).unwrap();
     let fetched = watched.read.get() - opened;
-    // Chunks are as small as the tensors here, so that some are fetched again for what follows; in a real file few are.
+    // Chunks are as small as the tensors here, so that some are fetched again for what follows; in
+    // a real file few are.
     let size = watched.source.files["model.safetensors"].len() as u64;
     assert!(fetched >= size && fetched < size * 14 / 10, "{fetched} of {size}");
     assert!(watched.largest.get() <= watched.source.files[MANIFEST].len());
@@ -104,7 +132,11 @@ fn a_changed_byte_is_found_wherever_it_is() {
             source.files.get_mut(file).unwrap()[at] ^= 0x10;
             let error = read(source).unwrap_err();
             assert_eq!(error.code, Code::Corrupt, "{file} at {at}: {error}");
-            assert!(error.message.contains(file) && error.message.contains(&format!("chunk {}", at / 1000 + 1)), "{error}");
+            assert!(
+                error.message.contains(file)
+                    && error.message.contains(&format!("chunk {}", at / 1000 + 1)),
+                "{error}"
+            );
         }
     }
 }
@@ -147,16 +179,36 @@ fn a_manifest_that_contradicts_itself_is_refused() {
         ("no chunks", Code::Malformed, change(&|m| m.chunk = 0)),
         ("vast chunks", Code::Malformed, change(&|m| m.chunk = 1 << 40)),
         ("other chunks", Code::Malformed, change(&|m| m.chunk = 100)),
-        ("a hash too few", Code::Malformed, change(&|m| drop(m.files.get_mut("model.safetensors").unwrap().sha256.pop()))),
+        (
+            "a hash too few",
+            Code::Malformed,
+            change(&|m| drop(m.files.get_mut("model.safetensors").unwrap().sha256.pop())),
+        ),
         ("odd columns", Code::Malformed, change(&|m| m.matrices.get_mut(name).unwrap().cols = 33)),
-        ("a matrix too few", Code::MissingTensor, change(&|m| m.matrices.retain(|other, _| other != name))),
+        (
+            "a matrix too few",
+            Code::MissingTensor,
+            change(&|m| m.matrices.retain(|other, _| other != name)),
+        ),
         ("other rows", Code::WrongShape, change(&|m| m.matrices.get_mut(name).unwrap().rows = 28)),
-        ("a kind of another size", Code::WrongShape, change(&|m| m.matrices.get_mut(name).unwrap().kind = Kind::Q8)),
-        ("a kind with more planes", Code::MissingTensor, change(&|m| m.matrices.get_mut(name).unwrap().kind = Kind::Q4Min)),
+        (
+            "a kind of another size",
+            Code::WrongShape,
+            change(&|m| m.matrices.get_mut(name).unwrap().kind = Kind::Q8),
+        ),
+        (
+            "a kind with more planes",
+            Code::MissingTensor,
+            change(&|m| m.matrices.get_mut(name).unwrap().kind = Kind::Q4Min),
+        ),
         ("no configuration", Code::NotAModel, change(&|m| drop(m.files.remove("config.json")))),
     ] {
         assert_eq!(found.code, expected, "{what}");
-        assert!(expected != Code::Malformed || found.message.starts_with(&format!("{MANIFEST} in memory: ")), "{found}");
+        assert!(
+            expected != Code::Malformed
+                || found.message.starts_with(&format!("{MANIFEST} in memory: ")),
+            "{found}"
+        );
     }
 }
 
@@ -164,7 +216,8 @@ fn a_manifest_that_contradicts_itself_is_refused() {
 fn a_number_that_is_none_is_found_in_a_converted_model_too() {
     let (name, shape) = ("model.layers.1.mlp.down_proj.weight", [32, 64]);
     for (kind, plane, at) in [
-        // The fourth number of a quad's first group of columns is its fourth row's: here that of row 7.
+        // The fourth number of a quad's first group of columns is its fourth row's: here that of
+        // row 7.
         (Kind::Q4, "scales", 2 * (4 * 2 + 3)),
         (Kind::Q8, "scales", 2 * (4 * 2 + 3)),
         (Kind::Q4Min, "mins", 2 * (4 * 2 + 3)),
@@ -174,7 +227,8 @@ fn a_number_that_is_none_is_found_in_a_converted_model_too() {
     ] {
         let mut source = converted(kind);
         let model = open(source.clone()).unwrap();
-        let tensor = model.tensors().find(|tensor| tensor.name == plane_name(name, plane)).unwrap().clone();
+        let tensor =
+            model.tensors().find(|tensor| tensor.name == plane_name(name, plane)).unwrap().clone();
         assert_eq!(whole(&model, name, shape, kind).map(|panel| panel.kind).unwrap(), kind);
         let bytes = source.files.get_mut("model.safetensors").unwrap();
         // The upper half of an f32 infinity is no number in f16 either.
@@ -185,6 +239,9 @@ fn a_number_that_is_none_is_found_in_a_converted_model_too() {
         set_manifest(&mut source, &Manifest { files, ..manifest });
         let error = read(source).unwrap_err();
         assert_eq!(error.code, Code::Malformed, "{kind:?}: {error}");
-        assert!(error.message.contains(name) && error.message.contains("row 7"), "{kind:?}: {error}");
+        assert!(
+            error.message.contains(name) && error.message.contains("row 7"),
+            "{kind:?}: {error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The architectures beside Phi-3 and Llama: what their files must have, and how their configurations are read.
+//! The architectures beside Phi-3 and Llama: what their files must have, and how their
+//! configurations are read.
 
 use phi_wasm::error::Code;
 use phi_wasm::weights::{Config, MemorySource};
@@ -39,7 +40,11 @@ fn each_tensor_must_be_there_in_its_shape() {
             others.remove(at);
             let error = open(directory(config, safetensors(&others))).err().unwrap();
             assert_eq!(error.code, Code::MissingTensor, "{error}");
-            assert!(error.message.contains(&format!("{name} ")) || error.message.contains(&format!("{name},")), "{name}: {error}");
+            assert!(
+                error.message.contains(&format!("{name} "))
+                    || error.message.contains(&format!("{name},")),
+                "{name}: {error}"
+            );
             let mut bent = all.clone();
             bent[at].2.insert(0, 1);
             let error = open(directory(config, safetensors(&bent))).err().unwrap();
@@ -54,14 +59,23 @@ fn each_tensor_of_a_gguf_must_be_there() {
     for (.., gguf) in FAMILIES {
         let model = open(MemorySource::file("model.gguf", gguf.to_vec())).unwrap();
         // Without a head of its own a model takes the embedding.
-        for name in model.tensors().map(|tensor| tensor.name.clone()).filter(|name| name != "output.weight") {
+        for name in
+            model.tensors().map(|tensor| tensor.name.clone()).filter(|name| name != "output.weight")
+        {
             let mut renamed = gguf.to_vec();
             let at = gguf.windows(name.len()).position(|bytes| bytes == name.as_bytes()).unwrap();
             renamed[at + name.len() - 1] = b'_';
             let error = open(MemorySource::file("model.gguf", renamed)).err().unwrap();
             // The embedding's rows are the vocabulary's size, too.
-            assert_eq!(error.code, if name == "token_embd.weight" { Code::BadConfig } else { Code::MissingTensor }, "{error}");
-            assert!(name == "token_embd.weight" || error.message.contains(&name), "{name}: {error}");
+            assert_eq!(
+                error.code,
+                if name == "token_embd.weight" { Code::BadConfig } else { Code::MissingTensor },
+                "{error}"
+            );
+            assert!(
+                name == "token_embd.weight" || error.message.contains(&name),
+                "{name}: {error}"
+            );
         }
     }
 }
@@ -86,11 +100,17 @@ fn qwen_has_a_window_only_where_it_is_switched_on() {
     for (config, ..) in FAMILIES {
         for (changes, window, first) in &rows {
             let config = Config::parse(&with(config, changes.clone())).unwrap();
-            assert_eq!((config.sliding_window, config.max_window_layers), (*window, *first), "{changes}");
+            assert_eq!(
+                (config.sliding_window, config.max_window_layers),
+                (*window, *first),
+                "{changes}"
+            );
             assert_eq!(config.window(1), *window, "{changes}");
             assert_eq!(Config::parse(&config.to_json()).unwrap(), config, "{changes}");
         }
-        for unknown in [["sliding_attention", "full_attention"], ["full_attention", "chunked_attention"]] {
+        for unknown in
+            [["sliding_attention", "full_attention"], ["full_attention", "chunked_attention"]]
+        {
             let error = Config::parse(&with(config, types(unknown))).unwrap_err();
             assert_eq!(error.code, Code::UnsupportedArchitecture);
             assert!(error.message.contains("layer_types has"), "{error}");

@@ -24,7 +24,10 @@ pub const BLOCKS: &[u8] = include_bytes!("../../golden/weights/blocks.safetensor
 
 /// The golden Llama as a Hugging Face directory.
 pub fn llama_directory() -> MemorySource {
-    MemorySource::directory([("config.json", LLAMA_CONFIG.to_vec()), ("model.safetensors", LLAMA_SAFETENSORS.to_vec())])
+    MemorySource::directory([
+        ("config.json", LLAMA_CONFIG.to_vec()),
+        ("model.safetensors", LLAMA_SAFETENSORS.to_vec()),
+    ])
 }
 
 pub fn open<S: Source>(source: S) -> Result<Checkpoint<S>> {
@@ -37,7 +40,12 @@ pub fn code<S: Source>(source: S) -> Option<Code> {
 }
 
 /// All rows of a matrix as one panel, checked to arrive in order, in whole quads.
-pub fn whole<S: Source>(model: &Checkpoint<S>, name: &str, shape: [usize; 2], format: impl Into<WeightFormat>) -> Result<Panel> {
+pub fn whole<S: Source>(
+    model: &Checkpoint<S>,
+    name: &str,
+    shape: [usize; 2],
+    format: impl Into<WeightFormat>,
+) -> Result<Panel> {
     let format = format.into();
     let mut all = Panel::new(model.kind_of(name, shape, format)?, shape[0], shape[1]);
     let (mut next, mut codes, mut scales) = (0, 0, 0);
@@ -77,7 +85,11 @@ pub fn everything<S: Source>(model: &Checkpoint<S>) -> Result<BTreeMap<String, V
 pub fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::F32);
-    tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    tensor
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
 }
 
 /// A tensor of a safetensors file: name, type, shape, bytes.
@@ -85,14 +97,20 @@ pub type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 
 /// A safetensors file.
 pub fn safetensors(tensors: &[Stored]) -> Vec<u8> {
-    let views = tensors.iter().map(|(name, dtype, shape, data)| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
     serialize(views, None).unwrap()
 }
 
 /// The tensors of a safetensors file, to be changed and written again.
 pub fn unpack(bytes: &[u8]) -> Vec<Stored> {
     let file = SafeTensors::deserialize(bytes).unwrap();
-    let mut all: Vec<_> = file.tensors().into_iter().map(|(name, t)| (name, t.dtype(), t.shape().to_vec(), t.data().to_vec())).collect();
+    let mut all: Vec<_> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, t)| (name, t.dtype(), t.shape().to_vec(), t.data().to_vec()))
+        .collect();
     all.sort_by(|one, other| one.0.cmp(&other.0));
     all
 }
@@ -119,20 +137,29 @@ impl Gguf {
             ("llama.feed_forward_length", Meta::U32(32)),
             ("llama.attention.head_count", Meta::U32(2)),
             ("llama.attention.layer_norm_rms_epsilon", Meta::F32(1e-6)),
-            ("tokenizer.ggml.tokens", Meta::Texts(vec!["a".into(), "b".into(), "c".into(), "<|end|>".into()])),
+            (
+                "tokenizer.ggml.tokens",
+                Meta::Texts(vec!["a".into(), "b".into(), "c".into(), "<|end|>".into()]),
+            ),
             ("tokenizer.ggml.token_type", Meta::I32s(vec![1, 1, 1, 3])),
             ("tokenizer.ggml.eos_token_id", Meta::U32(2)),
         ];
         let mut tensors = Vec::new();
         let mut add = |name: &str, dims: &[u64]| {
-            tensors.push((name.to_owned(), dims.to_vec(), 0, vec![0; 4 * dims.iter().product::<u64>() as usize]))
+            tensors.push((
+                name.to_owned(),
+                dims.to_vec(),
+                0,
+                vec![0; 4 * dims.iter().product::<u64>() as usize],
+            ))
         };
         add("token_embd.weight", &[32, 4]);
         add("output_norm.weight", &[32]);
         for name in ["attn_norm", "ffn_norm"] {
             add(&format!("blk.0.{name}.weight"), &[32]);
         }
-        for name in ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"] {
+        for name in ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
+        {
             add(&format!("blk.0.{name}.weight"), &[32, 32]);
         }
         Gguf { version: 3, meta, tensors }
@@ -163,7 +190,12 @@ impl Gguf {
 
     pub fn bytes(&self) -> Vec<u8> {
         let tensors = self.tensors.iter();
-        let tensors = tensors.map(|(name, dims, stored, data)| write::Tensor { name, dims, stored: *stored, bytes: data.len() as u64 });
+        let tensors = tensors.map(|(name, dims, stored, data)| write::Tensor {
+            name,
+            dims,
+            stored: *stored,
+            bytes: data.len() as u64,
+        });
         let mut out = write::header(self.version, &self.meta, tensors);
         for (_, _, _, data) in &self.tensors {
             out.resize(out.len().next_multiple_of(32), 0);
@@ -178,7 +210,9 @@ pub fn random_gguf() -> Gguf {
     let mut dice = Dice(1);
     let mut model = Gguf::llama();
     for (_, _, _, data) in &mut model.tensors {
-        data.chunks_exact_mut(4).for_each(|bytes| bytes.copy_from_slice(&(f32::from(dice.byte()) / 256.0 - 0.5).to_le_bytes()));
+        data.chunks_exact_mut(4).for_each(|bytes| {
+            bytes.copy_from_slice(&(f32::from(dice.byte()) / 256.0 - 0.5).to_le_bytes())
+        });
     }
     model
 }
@@ -215,7 +249,10 @@ impl Backend for Memory {
     }
 
     fn alloc(&mut self, what: &str, bytes: u64) -> Result<Buf> {
-        assert!(bytes > 0 && bytes.is_multiple_of(4) && bytes <= self.max_buffer, "{what}: {bytes} bytes");
+        assert!(
+            bytes > 0 && bytes.is_multiple_of(4) && bytes <= self.max_buffer,
+            "{what}: {bytes} bytes"
+        );
         match &mut self.allocations_left {
             Some(0) => return Err(Error::new(Code::OutOfMemory, what)),
             Some(left) => *left -= 1,
@@ -232,7 +269,8 @@ impl Backend for Memory {
 
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
         assert!(offset.is_multiple_of(4) && bytes.len().is_multiple_of(4));
-        self.buffers.get_mut(&buf.0).unwrap()[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        self.buffers.get_mut(&buf.0).unwrap()[offset as usize..][..bytes.len()]
+            .copy_from_slice(bytes);
         Ok(())
     }
 

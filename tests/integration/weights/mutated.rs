@@ -1,4 +1,5 @@
-//! Headers that were changed at random: an error or a model, but never a panic, a hang or a vast allocation.
+//! Headers that were changed at random: an error or a model, but never a panic, a hang or a vast
+//! allocation.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,7 +10,9 @@ use phi_wasm::weights::{Bits, MemorySource};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::make::{LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, PHI3_GGUF, llama_directory, open, whole};
+use super::make::{
+    LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, PHI3_GGUF, llama_directory, open, whole,
+};
 
 /// The system's allocator, which remembers the largest request of each thread.
 struct Watching;
@@ -44,7 +47,8 @@ fn note(size: usize) {
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
 }
 
-/// Opens a source and reads all of its weights, within an allocation of a few times the size of its files.
+/// Opens a source and reads all of its weights, within an allocation of a few times the size of its
+/// files.
 fn survives(source: MemorySource) {
     let size: usize = source.files.values().map(Vec::len).sum();
     LARGEST.set(0);
@@ -53,8 +57,13 @@ fn survives(source: MemorySource) {
             let _ = whole(&model, &name, shape, Bits::Four);
         }
     }
-    // A list of strings takes three times its bytes, and grows by doubling; weights of 4 bits unpack to floats of 32.
-    assert!(LARGEST.get() <= 8 * size + (64 << 10), "{} bytes at once for {size} bytes of files", LARGEST.get());
+    // A list of strings takes three times its bytes, and grows by doubling; weights of 4 bits
+    // unpack to floats of 32.
+    assert!(
+        LARGEST.get() <= 8 * size + (64 << 10),
+        "{} bytes at once for {size} bytes of files",
+        LARGEST.get()
+    );
 }
 
 /// One change: where (as a part of the header), and what to.
@@ -70,7 +79,15 @@ enum Change {
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let at = 0.0..1.0f64;
-    let long = prop_oneof![Just(0), Just(u64::MAX), Just(1 << 31), Just(1 << 40), Just(i64::MAX as u64), 0..4096u64, any::<u64>()];
+    let long = prop_oneof![
+        Just(0),
+        Just(u64::MAX),
+        Just(1 << 31),
+        Just(1 << 40),
+        Just(i64::MAX as u64),
+        0..4096u64,
+        any::<u64>()
+    ];
     let one = prop_oneof![
         (at.clone(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
         (at.clone(), 0..8u32).prop_map(|(at, bit)| Change::Flip(at, bit)),
@@ -94,8 +111,12 @@ fn apply(file: &[u8], header: usize, changes: &[Change]) -> Vec<u8> {
         let at = (at * header.min(file.len()) as f64) as usize;
         match *change {
             Change::Byte(_, byte) => file.iter_mut().skip(at).take(1).for_each(|old| *old = byte),
-            Change::Flip(_, bit) => file.iter_mut().skip(at).take(1).for_each(|old| *old ^= 1 << bit),
-            Change::Long(_, long) => file.iter_mut().skip(at).zip(long.to_le_bytes()).for_each(|(old, new)| *old = new),
+            Change::Flip(_, bit) => {
+                file.iter_mut().skip(at).take(1).for_each(|old| *old ^= 1 << bit)
+            }
+            Change::Long(_, long) => {
+                file.iter_mut().skip(at).zip(long.to_le_bytes()).for_each(|(old, new)| *old = new)
+            }
             Change::Cut(_) => file.truncate(at),
             Change::Remove(_, count) => drop(file.drain(at..(at + count).min(file.len()))),
             Change::Repeat(_, count) => {

@@ -10,13 +10,16 @@ use phi_wasm::op::Matrix;
 use phi_wasm::weights::config::Rope;
 use phi_wasm::weights::gguf::write;
 use phi_wasm::weights::spec::{EMBED_TOKENS, LM_HEAD};
-use phi_wasm::weights::{Bits, Checkpoint, DirSource, MemorySource, Source, TextFiles, WeightFormat};
+use phi_wasm::weights::{
+    Bits, Checkpoint, DirSource, MemorySource, Source, TextFiles, WeightFormat,
+};
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
 
 use super::make::{
-    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF, PHI3_VALUES, TINY_PHI, everything,
-    floats, llama_directory, open, random_gguf, safetensors, unpack, whole,
+    Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF,
+    PHI3_VALUES, TINY_PHI, everything, floats, llama_directory, open, random_gguf, safetensors,
+    unpack, whole,
 };
 use crate::common::watched::Watched;
 
@@ -28,7 +31,10 @@ fn a_llama_is_the_same_from_safetensors_and_from_gguf() {
     assert_eq!(one.stop_tokens, other.stop_tokens);
     // GGUF holds q and k in another order, which the package that wrote the file is the judge of.
     assert_eq!(everything(&one).unwrap(), everything(&other).unwrap());
-    assert_eq!(one.parameters(), everything(&one).unwrap().values().map(|values| values.len() as u64).sum::<u64>());
+    assert_eq!(
+        one.parameters(),
+        everything(&one).unwrap().values().map(|values| values.len() as u64).sum::<u64>()
+    );
 }
 
 #[test]
@@ -39,11 +45,18 @@ fn fused_projections_are_the_parts_in_order() {
     let halves = |name: &str| -> Vec<f32> {
         let tensor = stored.tensor(&format!("model.layers.1.{name}.weight")).unwrap();
         assert_eq!(tensor.dtype(), Dtype::F16);
-        tensor.data().chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32()).collect()
+        tensor
+            .data()
+            .chunks_exact(2)
+            .map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32())
+            .collect()
     };
     let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].map(halves).concat();
     assert_eq!(fused["model.layers.1.self_attn.qkv_proj.weight"], qkv);
-    assert_eq!(fused["model.layers.1.mlp.gate_up_proj.weight"], ["mlp.gate_proj", "mlp.up_proj"].map(halves).concat());
+    assert_eq!(
+        fused["model.layers.1.mlp.gate_up_proj.weight"],
+        ["mlp.gate_proj", "mlp.up_proj"].map(halves).concat()
+    );
 }
 
 #[test]
@@ -58,20 +71,32 @@ fn a_quantised_phi3_gguf_keeps_its_values() {
             assert_eq!(found, expected, "{name} as {:?}", panel.kind);
         }
     }
-    let kinds = |name: &str, shape| model.kind_of(&format!("model.layers.0.{name}.weight"), shape, Bits::Four).unwrap();
+    let kinds = |name: &str, shape| {
+        model.kind_of(&format!("model.layers.0.{name}.weight"), shape, Bits::Four).unwrap()
+    };
     assert_eq!(kinds("self_attn.qkv_proj", [64, 32]), Kind::Q4);
     assert_eq!(kinds("self_attn.o_proj", [32, 32]), Kind::Q4Min);
     assert_eq!(kinds("mlp.gate_up_proj", [128, 32]), Kind::Q8);
-    assert_eq!(block_on(model.vector("model.layers.1.post_attention_layernorm.weight", 32)).unwrap(), [3.0; 32]);
+    assert_eq!(
+        block_on(model.vector("model.layers.1.post_attention_layernorm.weight", 32)).unwrap(),
+        [3.0; 32]
+    );
 
     let config = &model.config;
-    assert_eq!((config.rotary_dim, config.original_max_position_embeddings, config.sliding_window), (12, 64, None));
+    assert_eq!(
+        (config.rotary_dim, config.original_max_position_embeddings, config.sliding_window),
+        (12, 64, None)
+    );
     assert!(config.tie_word_embeddings);
     assert_eq!(model.stop_tokens, [40, 39], "the one that the metadata name, and <|end|>");
-    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else { panic!("{:?}", config.rope) };
+    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
+        panic!("{:?}", config.rope)
+    };
     assert_eq!((short_factor[0], short_factor[5], long_factor[5]), (1.0, 1.5, 32.0));
     assert!((attention_factor - 1.5f32.sqrt()).abs() < 1e-6);
-    let TextFiles::Gguf(metadata) = &model.files else { panic!("metadata are kept for the tokenizer") };
+    let TextFiles::Gguf(metadata) = &model.files else {
+        panic!("metadata are kept for the tokenizer")
+    };
     assert_eq!(metadata.texts("tokenizer.ggml.tokens").unwrap().len(), 41);
     assert_eq!(metadata.integers("tokenizer.ggml.token_type").unwrap()[38..], [1, 3, 3]);
 }
@@ -80,7 +105,10 @@ fn a_quantised_phi3_gguf_keeps_its_values() {
 fn a_tied_head_is_the_embedding() {
     let model = open(MemorySource::file("phi3.gguf", PHI3_GGUF.to_vec())).unwrap();
     let shape = [41, 32];
-    assert_eq!(whole(&model, LM_HEAD, shape, Bits::Four).unwrap(), whole(&model, EMBED_TOKENS, shape, Bits::Four).unwrap());
+    assert_eq!(
+        whole(&model, LM_HEAD, shape, Bits::Four).unwrap(),
+        whole(&model, EMBED_TOKENS, shape, Bits::Four).unwrap()
+    );
     assert!(model.config.matrices().iter().all(|(name, _)| name != LM_HEAD));
 }
 
@@ -90,12 +118,21 @@ fn unquantised_weights_are_held_as_asked() {
     assert_eq!(model.stop_tokens, [2]);
     let exact = everything(&model).unwrap();
     for (name, shape) in model.config.matrices() {
-        for (bits, worst) in [(Bits::ThirtyTwo, 0.0), (Bits::Sixteen, 1e-3), (Bits::Eight, 0.01), (Bits::Five, 0.14), (Bits::Four, 0.14)] {
+        for (bits, worst) in [
+            (Bits::ThirtyTwo, 0.0),
+            (Bits::Sixteen, 1e-3),
+            (Bits::Eight, 0.01),
+            (Bits::Five, 0.14),
+            (Bits::Four, 0.14),
+        ] {
             let panel = whole(&model, &name, shape, bits).unwrap();
             assert_eq!(panel.kind, model.kind_of(&name, shape, bits).unwrap());
-            let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>();
+            let squares = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|x| f64::from(x).powi(2)).sum::<f64>()
+            };
             let found: Vec<f32> = (0..shape[0]).flat_map(|row| panel.row(row)).collect();
-            let off = squares(&mut found.iter().zip(&exact[&name]).map(|(found, exact)| found - exact));
+            let off =
+                squares(&mut found.iter().zip(&exact[&name]).map(|(found, exact)| found - exact));
             let relative = (off / squares(&mut exact[&name].iter().copied())).sqrt();
             assert!(relative <= worst, "{name} in {} bits: {relative}", bits.number());
         }
@@ -106,7 +143,11 @@ fn unquantised_weights_are_held_as_asked() {
 fn split(model: &Gguf, count: usize) -> Vec<(String, Vec<u8>)> {
     let part = |number: usize| {
         let tensors = model.tensors.iter().skip(number).step_by(count).cloned().collect();
-        let mut part = Gguf { version: 3, meta: if number == 0 { model.meta.clone() } else { Vec::new() }, tensors };
+        let mut part = Gguf {
+            version: 3,
+            meta: if number == 0 { model.meta.clone() } else { Vec::new() },
+            tensors,
+        };
         part.meta.push(("split.no", Meta::U16(number as u16)));
         part.meta.push(("split.count", Meta::U16(count as u16)));
         part.meta.push(("split.tensors.count", Meta::U32(model.tensors.len() as u32)));
@@ -132,7 +173,10 @@ fn split_files_are_one_model_whichever_part_is_named() {
 fn both_versions_of_gguf_read_the_same() {
     let mut old = random_gguf();
     old.version = 2;
-    assert_eq!(everything(&open(old.file()).unwrap()).unwrap(), everything(&open(random_gguf().file()).unwrap()).unwrap());
+    assert_eq!(
+        everything(&open(old.file()).unwrap()).unwrap(),
+        everything(&open(random_gguf().file()).unwrap()).unwrap()
+    );
 }
 
 #[test]
@@ -140,7 +184,10 @@ fn shards_are_one_model() {
     let tensors = unpack(LLAMA_SAFETENSORS);
     let (first, second) = tensors.split_at(tensors.len() / 2);
     let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
-    let map = first.iter().map(|tensor| (&tensor.0, names[0])).chain(second.iter().map(|tensor| (&tensor.0, names[1])));
+    let map = first
+        .iter()
+        .map(|tensor| (&tensor.0, names[0]))
+        .chain(second.iter().map(|tensor| (&tensor.0, names[1])));
     let index = serde_json::json!({ "metadata": {}, "weight_map": serde_json::Map::from_iter(map.map(|(k, v)| (k.clone(), v.into()))) });
     let mut source = MemorySource::directory([
         ("config.json", LLAMA_CONFIG.to_vec()),
@@ -151,35 +198,58 @@ fn shards_are_one_model() {
     let expected = everything(&open(llama_directory()).unwrap()).unwrap();
     assert_eq!(everything(&open(source.clone()).unwrap()).unwrap(), expected);
     source.entry = Some(names[1].to_owned());
-    assert_eq!(everything(&open(source).unwrap()).unwrap(), expected, "any file of a directory stands for it");
+    assert_eq!(
+        everything(&open(source).unwrap()).unwrap(),
+        expected,
+        "any file of a directory stands for it"
+    );
 }
 
 #[test]
 fn fused_parts_of_several_types_take_the_widest() {
     // type's number in GGUF, bytes of a block
-    let types = [(0, 128, None), (2, 18, Some(Kind::Q4)), (3, 20, Some(Kind::Q4Min)), (8, 34, Some(Kind::Q8))];
+    let types = [
+        (0, 128, None),
+        (2, 18, Some(Kind::Q4)),
+        (3, 20, Some(Kind::Q4Min)),
+        (8, 34, Some(Kind::Q8)),
+    ];
     for (q, q_bytes, q_kind) in types {
         for (v, v_bytes, v_kind) in types {
             let random = |bytes: usize| {
                 let mut dice = Dice(9);
                 let mut data: Vec<u8> = (0..32 * bytes).map(|_| dice.byte()).collect();
-                // Scales and minima of a sensible size, in every block; the floats become small too.
+                // Scales and minima of a sensible size, in every block; the floats become small
+                // too.
                 data.chunks_exact_mut(2).for_each(|pair| pair[1] &= 0x2f);
                 data
             };
-            let change = |kind: u32, bytes: usize| move |tensor: &mut GgufTensor| (tensor.2, tensor.3) = (kind, random(bytes));
-            let model = Gguf::llama().with("blk.0.attn_q.weight", change(q, q_bytes)).with("blk.0.attn_v.weight", change(v, v_bytes));
+            let change = |kind: u32, bytes: usize| {
+                move |tensor: &mut GgufTensor| (tensor.2, tensor.3) = (kind, random(bytes))
+            };
+            let model = Gguf::llama()
+                .with("blk.0.attn_q.weight", change(q, q_bytes))
+                .with("blk.0.attn_v.weight", change(v, v_bytes));
             let model = model.with("blk.0.attn_k.weight", change(q, q_bytes));
             let model = open(model.file()).unwrap();
             let (name, shape) = ("model.layers.0.self_attn.qkv_proj.weight", [96, 32]);
             let panel = whole(&model, name, shape, Bits::Four).unwrap();
-            let widest = [q_kind, v_kind].map(|kind| kind.unwrap_or(Kind::Q4)).into_iter().max_by(|a, b| a.bits().total_cmp(&b.bits()));
+            let widest = [q_kind, v_kind]
+                .map(|kind| kind.unwrap_or(Kind::Q4))
+                .into_iter()
+                .max_by(|a, b| a.bits().total_cmp(&b.bits()));
             assert_eq!(Some(panel.kind), widest);
             if [q, v].contains(&0) || (panel.kind == Kind::Q8 && [q, v].contains(&3)) {
                 continue; // Not exact, and measured elsewhere.
             }
-            assert_eq!(panel.row(0), whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(0));
-            assert_eq!(panel.row(95), whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(95));
+            assert_eq!(
+                panel.row(0),
+                whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(0)
+            );
+            assert_eq!(
+                panel.row(95),
+                whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(95)
+            );
         }
     }
 }
@@ -193,8 +263,10 @@ fn joined(backend: &Memory, matrix: &Matrix) -> [Vec<u8>; 3] {
         assert!(part.first_row.is_multiple_of(4));
         next += part.rows;
         let bytes = planes(matrix.kind, part.rows as usize, matrix.cols as usize);
-        for ((all, buf), bytes) in
-            all.iter_mut().zip([Some(part.codes), part.scales, part.mins]).zip([bytes.codes, bytes.scales, bytes.mins])
+        for ((all, buf), bytes) in all
+            .iter_mut()
+            .zip([Some(part.codes), part.scales, part.mins])
+            .zip([bytes.codes, bytes.scales, bytes.mins])
         {
             assert_eq!(buf.is_some(), bytes > 0);
             if let Some(buf) = buf {
@@ -217,10 +289,21 @@ fn matrices_are_split_into_buffers_that_the_device_allows() {
             for max_buffer in [u64::MAX, 50 * quad + 8, quad] {
                 let mut backend = Memory { max_buffer, ..Memory::default() };
                 let mut read = 0;
-                let matrix = block_on(model.matrix(&mut backend, &name, shape, bits, &mut |bytes| read += bytes)).unwrap();
-                assert_eq!((matrix.kind, matrix.rows as usize, matrix.cols as usize), (panel.kind, shape[0], shape[1]));
+                let matrix =
+                    block_on(
+                        model.matrix(&mut backend, &name, shape, bits, &mut |bytes| read += bytes),
+                    )
+                    .unwrap();
+                assert_eq!(
+                    (matrix.kind, matrix.rows as usize, matrix.cols as usize),
+                    (panel.kind, shape[0], shape[1])
+                );
                 let halves = |plane: &[half::f16]| bytemuck::cast_slice::<_, u8>(plane).to_vec();
-                assert_eq!(joined(&backend, &matrix), [panel.codes.clone(), halves(&panel.scales), halves(&panel.mins)], "{name}");
+                assert_eq!(
+                    joined(&backend, &matrix),
+                    [panel.codes.clone(), halves(&panel.scales), halves(&panel.mins)],
+                    "{name}"
+                );
                 assert_eq!(read, 2 * (shape[0] * shape[1]) as u64, "bf16 is two bytes a weight");
             }
         }
@@ -232,10 +315,16 @@ fn load<S: Source>(model: &Checkpoint<S>, backend: &mut Memory) -> Result<u64> {
     let heard = Cell::new(0);
     let mut loaded = Vec::new();
     for (name, shape) in model.config.matrices() {
-        match block_on(model.matrix(backend, &name, shape, Bits::Five, &mut |bytes| heard.set(heard.get() + bytes))) {
+        match block_on(
+            model.matrix(backend, &name, shape, Bits::Five, &mut |bytes| {
+                heard.set(heard.get() + bytes)
+            }),
+        ) {
             Ok(matrix) => loaded.push(matrix),
             Err(error) => {
-                loaded.iter().for_each(|matrix| phi_wasm::weights::checkpoint::free(backend, matrix));
+                loaded
+                    .iter()
+                    .for_each(|matrix| phi_wasm::weights::checkpoint::free(backend, matrix));
                 return Err(error);
             }
         }
@@ -254,7 +343,8 @@ fn what_fails_half_way_leaves_nothing_behind() {
     let allocations = backend.buffers.len() as u32;
     assert!(allocations > 30);
     for allowed in 0..allocations {
-        let mut backend = Memory { max_buffer: 1000, allocations_left: Some(allowed), ..Memory::default() };
+        let mut backend =
+            Memory { max_buffer: 1000, allocations_left: Some(allowed), ..Memory::default() };
         assert_eq!(load(&model, &mut backend).unwrap_err().code, Code::OutOfMemory);
         assert!(backend.buffers.is_empty(), "after {allowed} allocations");
     }
@@ -266,7 +356,11 @@ fn what_fails_half_way_leaves_nothing_behind() {
     }
     watched.breaks_after.set(u64::MAX);
     let mut backend = Memory { max_buffer: 64, ..Memory::default() };
-    assert_eq!(load(&model, &mut backend).unwrap_err().code, Code::OutOfMemory, "a device with no room for a quad");
+    assert_eq!(
+        load(&model, &mut backend).unwrap_err().code,
+        Code::OutOfMemory,
+        "a device with no room for a quad"
+    );
 }
 
 /// A model of 64 MB that takes no room: its weights are zeros that nobody holds.
@@ -293,11 +387,14 @@ impl Source for Large {
 
 #[test]
 fn large_matrices_stream() {
-    let mut header = Gguf::llama().without("tokenizer.ggml.tokens").meta("llama.embedding_length", Meta::U32(1024));
+    let mut header = Gguf::llama()
+        .without("tokenizer.ggml.tokens")
+        .meta("llama.embedding_length", Meta::U32(1024));
     for (name, dims, _, data) in &mut header.tensors {
         data.clear();
         dims[0] = 1024;
-        let output = dims.len() == 2 && ["attn_output", "ffn_down"].iter().any(|one| name.contains(one));
+        let output =
+            dims.len() == 2 && ["attn_output", "ffn_down"].iter().any(|one| name.contains(one));
         if output {
             *dims = vec![if name.contains("ffn") { 32 } else { 1024 }, 1024];
         } else if let (Some(rows), true) = (dims.get_mut(1), name.contains("attn_")) {
@@ -308,7 +405,12 @@ fn large_matrices_stream() {
     }
     let length = |dims: &[u64]| 4 * dims.iter().product::<u64>();
     let tensors = header.tensors.iter();
-    let tensors = tensors.map(|(name, dims, stored, _)| write::Tensor { name, dims, stored: *stored, bytes: length(dims) });
+    let tensors = tensors.map(|(name, dims, stored, _)| write::Tensor {
+        name,
+        dims,
+        stored: *stored,
+        bytes: length(dims),
+    });
     let watched = Watched::new(Large(write::header(header.version, &header.meta, tensors)));
     let model = open(watched.clone()).unwrap();
     let mut panels = 0;
@@ -343,9 +445,16 @@ fn models_are_found_where_they_are() {
     fs::write(at("two.gguf"), random_gguf().bytes()).unwrap();
     assert_eq!(code(&dir), Some(Code::NotAModel), "one of two must be named");
     fs::write(at("model.safetensors"), LLAMA_SAFETENSORS).unwrap();
-    assert_eq!(open(DirSource::open(&dir).unwrap()).unwrap().parameters(), open(llama_directory()).unwrap().parameters());
+    assert_eq!(
+        open(DirSource::open(&dir).unwrap()).unwrap().parameters(),
+        open(llama_directory()).unwrap().parameters()
+    );
     fs::remove_file(at("config.json")).unwrap();
-    assert_eq!(code(&at("model.safetensors")), Some(Code::NotAModel), "weights without a configuration");
+    assert_eq!(
+        code(&at("model.safetensors")),
+        Some(Code::NotAModel),
+        "weights without a configuration"
+    );
 }
 
 #[test]
@@ -361,7 +470,15 @@ fn files_for_words_are_handed_on() {
     }
     let model = open(source).unwrap();
     assert_eq!(model.stop_tokens, [7, 9], "generation_config.json goes first");
-    let TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, generation_config } = model.files else { panic!() };
+    let TextFiles::HuggingFace {
+        tokenizer_json,
+        tokenizer_config,
+        chat_template,
+        generation_config,
+    } = model.files
+    else {
+        panic!()
+    };
     assert!(tokenizer_json.is_some() && generation_config.is_some());
     assert_eq!(tokenizer_config.unwrap()["add_bos_token"], true);
     assert_eq!(chat_template.unwrap(), "{{ messages }}");
@@ -380,13 +497,21 @@ fn a_map_of_special_tokens_rules_a_configuration_that_lists_no_added_ones() {
         ] {
             source.files.insert(name.to_owned(), text.into());
         }
-        let TextFiles::HuggingFace { tokenizer_config, .. } = open(source).unwrap().files else { panic!() };
+        let TextFiles::HuggingFace { tokenizer_config, .. } = open(source).unwrap().files else {
+            panic!()
+        };
         let config = tokenizer_config.unwrap();
-        (config["eos_token"].as_str().map(str::to_owned), config["pad_token"].as_str().map(str::to_owned))
+        (
+            config["eos_token"].as_str().map(str::to_owned),
+            config["pad_token"].as_str().map(str::to_owned),
+        )
     };
     let (end, padding) = (Some("<|end|>".to_owned()), Some("<pad>".to_owned()));
     assert_eq!(named(r#"{"eos_token": "</s>"}"#), (end, padding));
-    assert_eq!(named(r#"{"eos_token": "</s>", "added_tokens_decoder": {}}"#), (Some("</s>".to_owned()), None));
+    assert_eq!(
+        named(r#"{"eos_token": "</s>", "added_tokens_decoder": {}}"#),
+        (Some("</s>".to_owned()), None)
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! This checkout beside an earlier commit: both are measured in turn, so that each ratio is of two measurements that follow one another.
+//! This checkout beside an earlier commit: both are measured in turn, so that each ratio is of two
+//! measurements that follow one another.
 
 use std::path::PathBuf;
 
@@ -35,15 +36,19 @@ pub struct Ratio {
 /// Of which more is better.
 type Speed = fn(&Record) -> f64;
 
-const FIGURES: [(&str, Speed); 3] =
-    [("prefill", |record| record.prefill_tps), ("decode", |record| record.decode_tps), ("load", |record| 1e3 / record.load_ms)];
+const FIGURES: [(&str, Speed); 3] = [
+    ("prefill", |record| record.prefill_tps),
+    ("decode", |record| record.decode_tps),
+    ("load", |record| 1e3 / record.load_ms),
+];
 
 /// One of the two builds.
 struct Build<'a> {
     place: &'a Place,
     /// Said beside its measurements.
     name: String,
-    /// What it calls the model: each finds, or writes, a synthetic one by the version that it knows.
+    /// What it calls the model: each finds, or writes, a synthetic one by the version that it
+    /// knows.
     file: PathBuf,
 }
 
@@ -63,16 +68,29 @@ pub fn all(place: &Place, options: &Options, name: &str) -> Result<()> {
         return lines(&comparisons);
     }
     println!("{}\n", machine.sentence());
-    println!("How many times as fast as {} ({}) this checkout is, by pairs of measurements:\n", commit.short(), commit.subject);
+    println!(
+        "How many times as fast as {} ({}) this checkout is, by pairs of measurements:\n",
+        commit.short(),
+        commit.subject
+    );
     print!("{}", table(&commit, &comparisons));
     Ok(())
 }
 
 /// What fails is said and left out.
-fn measure(place: &Place, options: &Options, everybody: &[Who], commit: &Commit, earlier: &Place) -> Vec<Comparison> {
+fn measure(
+    place: &Place,
+    options: &Options,
+    everybody: &[Who],
+    commit: &Commit,
+    earlier: &Place,
+) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
     for model in options.models() {
-        let builds = match warm_up(model, [(place, " here".to_owned()), (earlier, format!(" at {}", commit.short()))]) {
+        let builds = match warm_up(
+            model,
+            [(place, " here".to_owned()), (earlier, format!(" at {}", commit.short()))],
+        ) {
             Ok(builds) => builds,
             Err(error) => {
                 eprintln!("{} not measured: {error:#}", model.name);
@@ -82,8 +100,13 @@ fn measure(place: &Place, options: &Options, everybody: &[Who], commit: &Commit,
         let repeat = options.repeat.unwrap_or(model.repeat);
         for who in everybody.iter().filter(|who| is_in_both(who, &builds)) {
             for threads in options.threads_of(who) {
-                let one = |build: &Build| Run { who, model, threads, file: Some(&build.file) }.once(build.place, &build.name);
-                match alternate(repeat, &builds, one).and_then(|pairs| Comparison::new(commit, pairs)) {
+                let one = |build: &Build| {
+                    Run { who, model, threads, file: Some(&build.file) }
+                        .once(build.place, &build.name)
+                };
+                match alternate(repeat, &builds, one)
+                    .and_then(|pairs| Comparison::new(commit, pairs))
+                {
                     Ok(comparison) => comparisons.push(comparison),
                     Err(error) => eprintln!("not measured: {error:#}"),
                 }
@@ -94,11 +117,13 @@ fn measure(place: &Place, options: &Options, everybody: &[Who], commit: &Commit,
     comparisons
 }
 
-/// Has each build load the model once: whoever came first would otherwise write a synthetic one, and read the disk, for the other.
+/// Has each build load the model once: whoever came first would otherwise write a synthetic one,
+/// and read the disk, for the other.
 fn warm_up<'a>(model: &Model, [ours, earlier]: [(&'a Place, String); 2]) -> Result<[Build<'a>; 2]> {
     let shortest = Model { prompt: 1, generate: 1, ..*model };
     let load = |(place, name): (&'a Place, String)| -> Result<Build<'a>> {
-        let record = Run { who: &Who::Native, model: &shortest, threads: 1, file: None }.once(place, &format!("{name}, to warm up"))?;
+        let record = Run { who: &Who::Native, model: &shortest, threads: 1, file: None }
+            .once(place, &format!("{name}, to warm up"))?;
         Ok(Build { place, name, file: PathBuf::from(record.file) })
     };
     Ok([load(ours)?, load(earlier)?])
@@ -114,16 +139,23 @@ fn is_in_both(who: &Who, [_, earlier]: &[Build<'_>; 2]) -> bool {
     there
 }
 
-/// Ours, the earlier one, ours, the earlier one …: what changes about the machine meanwhile changes both of a pair.
-fn alternate<S, T>(times: usize, [ours, earlier]: &[S; 2], mut measure: impl FnMut(&S) -> Result<T>) -> Result<Vec<[T; 2]>> {
+/// Ours, the earlier one, ours, the earlier one …: what changes about the machine meanwhile changes
+/// both of a pair.
+fn alternate<S, T>(
+    times: usize,
+    [ours, earlier]: &[S; 2],
+    mut measure: impl FnMut(&S) -> Result<T>,
+) -> Result<Vec<[T; 2]>> {
     (0..times.max(1)).map(|_| Ok([measure(ours)?, measure(earlier)?])).collect()
 }
 
 /// As among other records, ours and the earlier ones each by themselves.
 fn complete(comparisons: &mut [Comparison]) {
-    let sides: [fn(&mut Comparison) -> &mut Record; 2] = [|one| &mut one.ours, |one| &mut one.earlier];
+    let sides: [fn(&mut Comparison) -> &mut Record; 2] =
+        [|one| &mut one.ours, |one| &mut one.earlier];
     for side in sides {
-        let mut records: Vec<Record> = comparisons.iter_mut().map(|one| side(one).clone()).collect();
+        let mut records: Vec<Record> =
+            comparisons.iter_mut().map(|one| side(one).clone()).collect();
         record::complete(&mut records);
         comparisons.iter_mut().zip(records).for_each(|(one, record)| *side(one) = record);
     }
@@ -131,7 +163,10 @@ fn complete(comparisons: &mut [Comparison]) {
 
 impl Comparison {
     fn new(commit: &Commit, pairs: Vec<[Record; 2]>) -> Result<Comparison> {
-        let ratios = FIGURES.into_iter().filter_map(|(figure, of)| Ratio::new(figure, ratios(&pairs, of))).collect();
+        let ratios = FIGURES
+            .into_iter()
+            .filter_map(|(figure, of)| Ratio::new(figure, ratios(&pairs, of)))
+            .collect();
         let (ours, earlier) = pairs.into_iter().map(|[ours, earlier]| (ours, earlier)).unzip();
         let nothing = "nothing was measured";
         Ok(Comparison {
@@ -145,7 +180,11 @@ impl Comparison {
 
 /// Pair by pair. A figure that a build does not tell is 0, and has no ratio.
 fn ratios(pairs: &[[Record; 2]], of: Speed) -> Vec<f64> {
-    pairs.iter().map(|[ours, earlier]| of(ours) / of(earlier)).filter(|ratio| ratio.is_normal()).collect()
+    pairs
+        .iter()
+        .map(|[ours, earlier]| of(ours) / of(earlier))
+        .filter(|ratio| ratio.is_normal())
+        .collect()
 }
 
 impl Ratio {
@@ -158,7 +197,8 @@ impl Ratio {
 
 /// Every figure of both builds and its ratio.
 fn table(commit: &Commit, comparisons: &[Comparison]) -> String {
-    let headings = ["model", "engine", "figure", "here", commit.short(), "min", "median", "max", "pairs"];
+    let headings =
+        ["model", "engine", "figure", "here", commit.short(), "min", "median", "max", "pairs"];
     let mut rows = vec![headings.map(str::to_owned)];
     rows.extend(comparisons.iter().flat_map(|one| one.ratios.iter().map(|ratio| row(one, ratio))));
     report::aligned(&rows, 3)
@@ -170,7 +210,8 @@ fn row(one: &Comparison, ratio: &Ratio) -> [String; 9] {
         "decode" => format!("{:.2} tok/s", record.decode_tps),
         _ => format!("{:.2} s", record.load_ms / 1e3),
     };
-    let [min, middle, max] = [ratio.min, ratio.median, ratio.max].map(|ratio| format!("{ratio:.3}"));
+    let [min, middle, max] =
+        [ratio.min, ratio.median, ratio.max].map(|ratio| format!("{ratio:.3}"));
     [
         one.ours.model.clone(),
         one.ours.title(),
@@ -194,7 +235,9 @@ mod tests {
 
     #[test]
     fn builds_take_turns_and_each_pair_is_of_neighbours() -> Result<()> {
-        for (times, pairs) in [(0, vec![[1, 2]]), (1, vec![[1, 2]]), (3, vec![[1, 2], [3, 4], [5, 6]])] {
+        for (times, pairs) in
+            [(0, vec![[1, 2]]), (1, vec![[1, 2]]), (3, vec![[1, 2], [3, 4], [5, 6]])]
+        {
             let (mut turns, mut order) = (0, String::new());
             let measured = alternate(times, &["A", "B"], |build| {
                 order += build;
@@ -203,21 +246,46 @@ mod tests {
             })?;
             assert_eq!((measured, order), (pairs, "AB".repeat(times.max(1))));
         }
-        assert!(alternate(3, &[1, 2], |&build| if build == 2 { anyhow::bail!("no figures") } else { Ok(()) }).is_err());
+        assert!(
+            alternate(3, &[1, 2], |&build| if build == 2 {
+                anyhow::bail!("no figures")
+            } else {
+                Ok(())
+            })
+            .is_err()
+        );
         Ok(())
     }
 
     #[test]
     fn ratios_are_pair_by_pair_and_more_is_faster() {
-        let pairs = [[record(20.0, 6.0, 50.0), record(10.0, 2.0, 100.0)], [record(60.0, 2.0, 300.0), record(20.0, 4.0, 100.0)]];
+        let pairs = [
+            [record(20.0, 6.0, 50.0), record(10.0, 2.0, 100.0)],
+            [record(60.0, 2.0, 300.0), record(20.0, 4.0, 100.0)],
+        ];
         let all = FIGURES.map(|(figure, of)| Ratio::new(figure, ratios(&pairs, of)));
-        let expected = [("prefill", [2.0, 3.0], 2.5), ("decode", [3.0, 0.5], 1.75), ("load", [2.0, 1.0 / 3.0], 7.0 / 6.0)];
+        let expected = [
+            ("prefill", [2.0, 3.0], 2.5),
+            ("decode", [3.0, 0.5], 1.75),
+            ("load", [2.0, 1.0 / 3.0], 7.0 / 6.0),
+        ];
         for (found, (figure, of, median)) in all.into_iter().zip(expected) {
             let close = |one: f64, other: f64| (one - other).abs() < 1e-9;
-            let found = found.unwrap_or(Ratio { figure: "none", min: 0.0, median: 0.0, max: 0.0, pairs: Vec::new() });
+            let found = found.unwrap_or(Ratio {
+                figure: "none",
+                min: 0.0,
+                median: 0.0,
+                max: 0.0,
+                pairs: Vec::new(),
+            });
             assert_eq!(found.figure, figure);
             assert!(found.pairs.iter().zip(of).all(|(&one, other)| close(one, other)), "{found:?}");
-            assert!(close(found.min, of[0].min(of[1])) && close(found.max, of[0].max(of[1])) && close(found.median, median), "{found:?}");
+            assert!(
+                close(found.min, of[0].min(of[1]))
+                    && close(found.max, of[0].max(of[1]))
+                    && close(found.median, median),
+                "{found:?}"
+            );
         }
     }
 
@@ -225,8 +293,14 @@ mod tests {
     fn what_a_build_does_not_tell_has_no_ratio() {
         for (ours, earlier) in [(5.0, 0.0), (0.0, 5.0), (0.0, 0.0)] {
             let pairs = [[record(1.0, 1.0, ours), record(1.0, 1.0, earlier)]];
-            let figures: Vec<_> = FIGURES.into_iter().filter_map(|(figure, of)| Ratio::new(figure, ratios(&pairs, of))).collect();
-            assert_eq!(figures.iter().map(|ratio| ratio.figure).collect::<Vec<_>>(), ["prefill", "decode"]);
+            let figures: Vec<_> = FIGURES
+                .into_iter()
+                .filter_map(|(figure, of)| Ratio::new(figure, ratios(&pairs, of)))
+                .collect();
+            assert_eq!(
+                figures.iter().map(|ratio| ratio.figure).collect::<Vec<_>>(),
+                ["prefill", "decode"]
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What we want to reach beside our peers. The benchmark says whether it is reached; no test does, since no machine is like another.
+//! What we want to reach beside our peers. The benchmark says whether it is reached; no test does,
+//! since no machine is like another.
 
 use serde::Serialize;
 
@@ -92,7 +93,8 @@ const BARS: &[Bar] = &[
     bar(SMALL, Figure::Decode, ours_in_chromium(1, false), ours_in_chromium(1, true), 0.5),
     bar(SMALL, Figure::Decode, ours_in_chromium(2, false), ours_in_chromium(2, true), 0.5),
     bar(LARGE, Figure::Decode, ours_in_chromium(2, false), ours_in_chromium(2, true), 0.5),
-    // The WASI module has no relaxed SIMD; beside the browser's module that has, it would be measured by its instructions.
+    // The WASI module has no relaxed SIMD; beside the browser's module that has, it would be
+    // measured by its instructions.
     bar(SMALL, Figure::Decode, ours("wasmtime", 1), ours_in_chromium(1, false), 0.8),
     bar(LARGE, Figure::Decode, ours("wasmtime", 1), ours_in_chromium(1, false), 0.8),
     bar(LARGE, Figure::Decode, ours("chromium", 2), ours("chromium", 1), 1.5),
@@ -105,7 +107,13 @@ pub fn standings(records: &[Record]) -> Vec<Standing> {
 }
 
 impl Standing {
-    pub fn new(model: &str, figure: &'static str, what: String, ratio: f64, at_least: f64) -> Standing {
+    pub fn new(
+        model: &str,
+        figure: &'static str,
+        what: String,
+        ratio: f64,
+        at_least: f64,
+    ) -> Standing {
         Standing { model: model.to_owned(), figure, what, ratio, at_least, met: ratio >= at_least }
     }
 }
@@ -120,13 +128,17 @@ impl Bar {
 
     fn best<'r>(&self, who: Who, records: &'r [Record]) -> Option<&'r Record> {
         let fits = |record: &&Record| {
-            let same = (&*record.engine, &*record.host, record.threads, &*record.model) == (who.engine, who.host, who.threads, self.model);
+            let same = (&*record.engine, &*record.host, record.threads, &*record.model)
+                == (who.engine, who.host, who.threads, self.model);
             same && match who.variants {
                 Variants::All => true,
                 Variants::Relaxed(wanted) => record.variant.contains("relaxed") == wanted,
             }
         };
-        records.iter().filter(fits).max_by(|one, other| self.figure.of(one).total_cmp(&self.figure.of(other)))
+        records
+            .iter()
+            .filter(fits)
+            .max_by(|one, other| self.figure.of(one).total_cmp(&self.figure.of(other)))
     }
 }
 
@@ -152,7 +164,16 @@ mod tests {
 
     fn record(engine: &str, host: &str, variant: &str, threads: usize, decode_tps: f64) -> Record {
         let [engine, host, variant, model] = [engine, host, variant, SMALL].map(str::to_owned);
-        Record { engine, host, variant, threads, model, decode_tps, prefill_tps: 1.0, ..Record::default() }
+        Record {
+            engine,
+            host,
+            variant,
+            threads,
+            model,
+            decode_tps,
+            prefill_tps: 1.0,
+            ..Record::default()
+        }
     }
 
     #[test]
@@ -163,9 +184,14 @@ mod tests {
             record("wllama", "chromium", "", 1, 10.0),
         ];
         let all = standings(&records);
-        let decode: Vec<_> = all.iter().filter(|one| one.figure == "decode").map(|one| (one.ratio, one.met)).collect();
+        let decode: Vec<_> = all
+            .iter()
+            .filter(|one| one.figure == "decode")
+            .map(|one| (one.ratio, one.met))
+            .collect();
         assert_eq!(decode, [(6.0, true), (40.0 / 60.0, true)]);
-        let prefill: Vec<_> = all.iter().filter(|one| one.figure == "prefill").map(|one| one.met).collect();
+        let prefill: Vec<_> =
+            all.iter().filter(|one| one.figure == "prefill").map(|one| one.met).collect();
         assert_eq!(prefill, [false]);
     }
 }

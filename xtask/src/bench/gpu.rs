@@ -1,5 +1,5 @@
-//! The GPU's figures. What measures them is a folder that can be copied to a machine that has nothing but a driver: here it is filled,
-//! run, and read.
+//! The GPU's figures. What measures them is a folder that can be copied to a machine that has
+//! nothing but a driver: here it is filled, run, and read.
 
 use std::fs;
 use std::path::Path;
@@ -63,7 +63,13 @@ pub fn pack(place: &Place, folder: &Path, peers: bool) -> Result<()> {
     if folder.exists() {
         bail!("{} is there already: name a folder that is not, or remove it", folder.display());
     }
-    sh::run(place.command("cargo").args(["build", "--release", "--bin=phi", "--no-default-features", "--features=cli,gpu"]))?;
+    sh::run(place.command("cargo").args([
+        "build",
+        "--release",
+        "--bin=phi",
+        "--no-default-features",
+        "--features=cli,gpu",
+    ]))?;
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let ours = place.root.join("xtask/bench/gpu");
     let mut files = vec![place.target.join("release/phi"), ours.join("run")];
@@ -77,16 +83,22 @@ pub fn pack(place: &Place, folder: &Path, peers: bool) -> Result<()> {
 /// Prints what a folder's `./run` measured, here or elsewhere.
 pub fn tell(folder: &Path, as_json: bool) -> Result<()> {
     let file = folder.join(RESULTS);
-    let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read: ./run there writes it", file.display()))?;
-    let records = read(&text).with_context(|| format!("{} holds something else than figures", file.display()))?;
+    let text = fs::read_to_string(&file)
+        .with_context(|| format!("{} cannot be read: ./run there writes it", file.display()))?;
+    let records = read(&text)
+        .with_context(|| format!("{} holds something else than figures", file.display()))?;
     if as_json {
         print!("{text}");
         return Ok(());
     }
-    let whole: Vec<Record> = records.iter().filter(|record| record.profile.is_none()).cloned().collect();
+    let whole: Vec<Record> =
+        records.iter().filter(|record| record.profile.is_none()).cloned().collect();
     print!("{}", report::table(&whole, &standings(&records)));
     if is_software(&records) {
-        println!("\nThis GPU is a program on the CPU: its figures say only what is relatively expensive, and nothing is judged by them.");
+        println!(
+            "\nThis GPU is a program on the CPU: its figures say only what is relatively \
+                expensive, and nothing is judged by them."
+        );
     }
     eprintln!("{}", file.display());
     Ok(())
@@ -94,7 +106,9 @@ pub fn tell(folder: &Path, as_json: bool) -> Result<()> {
 
 fn read(text: &str) -> serde_json::Result<Vec<Record>> {
     let lines = text.lines().map(serde_json::from_str::<Record>);
-    let mut records: Vec<Record> = lines.map(|record| record.map(|record| Record { threads: 0, ..record })).collect::<Result<_, _>>()?;
+    let mut records: Vec<Record> = lines
+        .map(|record| record.map(|record| Record { threads: 0, ..record }))
+        .collect::<Result<_, _>>()?;
     record::complete(&mut records);
     Ok(records)
 }
@@ -112,11 +126,16 @@ fn standings(records: &[Record]) -> Vec<Standing> {
     if is_software(records) {
         return Vec::new();
     }
-    let beside_llama_cpp = records.iter().filter(|record| record.engine == "llama.cpp").flat_map(|peer| {
-        let ours = records.iter().find(|ours| ours.engine == "phi-wasm" && ours.model == peer.model && ours.profile.is_none());
-        let bars = [(Figure::Decode, DECODE), (Figure::Prefill, PREFILL)];
-        ours.into_iter().flat_map(move |ours| bars.map(|(figure, at_least)| beside(ours, peer, figure, at_least)))
-    });
+    let beside_llama_cpp =
+        records.iter().filter(|record| record.engine == "llama.cpp").flat_map(|peer| {
+            let ours = records.iter().find(|ours| {
+                ours.engine == "phi-wasm" && ours.model == peer.model && ours.profile.is_none()
+            });
+            let bars = [(Figure::Decode, DECODE), (Figure::Prefill, PREFILL)];
+            ours.into_iter().flat_map(move |ours| {
+                bars.map(|(figure, at_least)| beside(ours, peer, figure, at_least))
+            })
+        });
     let of_kernels = profiles(records).flat_map(|(model, profile)| {
         let reading = profile.decode.iter().filter(|kernel| kernel.weight_bytes > 0);
         reading.map(move |kernel| of_bandwidth(model, kernel, profile.peaks))
@@ -131,7 +150,13 @@ fn beside(ours: &Record, peer: &Record, figure: Figure, at_least: f64) -> Standi
 
 fn of_bandwidth(model: &str, kernel: &Kernel, peaks: Peaks) -> Standing {
     let what = format!("{} over {} / the bandwidth", kernel.name, kernel.over);
-    Standing::new(model, "bandwidth", what, kernel.bytes as f64 / kernel.seconds / peaks.bandwidth, BANDWIDTH)
+    Standing::new(
+        model,
+        "bandwidth",
+        what,
+        kernel.bytes as f64 / kernel.seconds / peaks.bandwidth,
+        BANDWIDTH,
+    )
 }
 
 #[cfg(test)]
@@ -149,14 +174,24 @@ mod tests {
         };
         let mut profiled = of("phi-wasm", 1.0, 1.0);
         profiled["profile"] = profile;
-        [of("phi-wasm", 30.0, 90.0), profiled, of("llama.cpp", 10.0, 100.0)].map(|line| format!("{line}\n")).concat()
+        [of("phi-wasm", 30.0, 90.0), profiled, of("llama.cpp", 10.0, 100.0)]
+            .map(|line| format!("{line}\n"))
+            .concat()
     }
 
     #[test]
     fn a_real_gpu_is_judged_by_its_run_without_a_profile_and_by_its_kernels() -> Result<()> {
         let standings = standings(&read(&lines(false))?);
         let found: Vec<_> = standings.iter().map(|one| (one.figure, one.ratio, one.met)).collect();
-        assert_eq!(found, [("decode", 3.0, true), ("prefill", 0.9, false), ("bandwidth", 0.8, true), ("bandwidth", 0.2, false)]);
+        assert_eq!(
+            found,
+            [
+                ("decode", 3.0, true),
+                ("prefill", 0.9, false),
+                ("bandwidth", 0.8, true),
+                ("bandwidth", 0.2, false)
+            ]
+        );
         Ok(())
     }
 

@@ -34,13 +34,19 @@ impl Machine {
         Machine {
             cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            memory_bytes: field("/proc/meminfo", "MemTotal").and_then(|text| Some(text.strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)),
+            memory_bytes: field("/proc/meminfo", "MemTotal")
+                .and_then(|text| Some(text.strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)),
             system: std::env::consts::OS,
             architecture: std::env::consts::ARCH,
             rustc: first_line(Command::new("rustc").arg("--version")),
             commit: first_line(Command::new("git").args(git).current_dir(&place.root)),
-            browser: sh::find(&["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"])
-                .map(|program| first_line(Command::new(program).arg("--version"))),
+            browser: sh::find(&[
+                "chromium",
+                "chromium-browser",
+                "google-chrome-stable",
+                "google-chrome",
+            ])
+            .map(|program| first_line(Command::new(program).arg("--version"))),
         }
     }
 
@@ -57,7 +63,8 @@ fn field(file: &str, name: &str) -> Option<String> {
     line.split_once(':').map(|(_, value)| value.trim().to_owned())
 }
 
-/// Lets the machine come to rest for a while and says how much of it was idle meanwhile, 0 to 1, where the system tells.
+/// Lets the machine come to rest for a while and says how much of it was idle meanwhile, 0 to 1,
+/// where the system tells.
 pub fn settle() -> Option<f64> {
     let before = ticks();
     thread::sleep(Duration::from_secs(2));
@@ -69,7 +76,13 @@ pub fn settle() -> Option<f64> {
 /// Ticks that all cores together were idle, and ticks in all.
 fn ticks() -> Option<(u64, u64)> {
     let text = fs::read_to_string("/proc/stat").ok()?;
-    let numbers: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).map_while(|number| number.parse().ok()).collect();
+    let numbers: Vec<u64> = text
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .map_while(|number| number.parse().ok())
+        .collect();
     // user, nice, system, idle, iowait …
     Some((numbers.get(3)? + numbers.get(4)?, numbers.iter().take(8).sum()))
 }

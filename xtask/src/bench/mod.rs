@@ -1,4 +1,5 @@
-//! Our figures and the peers', or an earlier build's, side by side, from one run on one machine: as a table, as JSON and as a picture.
+//! Our figures and the peers', or an earlier build's, side by side, from one run on one machine: as
+//! a table, as JSON and as a picture.
 
 mod against;
 mod bars;
@@ -38,22 +39,26 @@ pub struct Options {
     /// The GPU in place of all that, first as it is, then kernel by kernel
     #[arg(long, conflicts_with_all = ["browser", "wasi", "repeat"])]
     gpu: bool,
-    /// With --gpu: measure nothing here, but gather in a new folder what it takes; copied to another machine, ./run measures there
+    /// With --gpu: measure nothing here, but gather in a new folder what it takes; copied to
+    /// another machine, ./run measures there
     #[arg(long, value_name = "DIR", requires = "gpu")]
     pack: Option<PathBuf>,
     /// With --gpu: measure nothing here, but tell what ./run measured in such a folder
     #[arg(long, value_name = "DIR", requires = "gpu", conflicts_with_all = ["pack", "peers", "only"])]
     read: Option<PathBuf>,
-    /// wllama in headless Chromium and native llama.cpp, which takes ten minutes to install into the cache; with --gpu its Vulkan build
+    /// wllama in headless Chromium and native llama.cpp, which takes ten minutes to install into
+    /// the cache; with --gpu its Vulkan build
     #[arg(long)]
     peers: bool,
-    /// Builds an earlier commit too, measures it and this checkout in turn, and tells how many times as fast this checkout is
+    /// Builds an earlier commit too, measures it and this checkout in turn, and tells how many
+    /// times as fast this checkout is
     #[arg(long, value_name = "COMMIT", conflicts_with_all = ["gpu", "peers"])]
     against: Option<String>,
     /// One model only
     #[arg(long, value_enum)]
     only: Option<Only>,
-    /// Times that each measurement is repeated; 3 for the small model and 1 for the large one unless given
+    /// Times that each measurement is repeated; 3 for the small model and 1 for the large one
+    /// unless given
     #[arg(long, value_name = "N")]
     repeat: Option<usize>,
     /// Numbers of threads
@@ -102,7 +107,9 @@ pub fn all(place: &Place, options: &Options) -> Result<()> {
     match (&options.pack, &options.read, &options.against) {
         (Some(folder), _, _) => gpu::pack(place, folder, options.peers),
         (_, Some(folder), _) => gpu::tell(folder, options.json),
-        _ if options.gpu => gpu::all(place, options.peers, options.only.map(Only::name), options.json),
+        _ if options.gpu => {
+            gpu::all(place, options.peers, options.only.map(Only::name), options.json)
+        }
         (_, _, Some(commit)) => against::all(place, options, commit),
         _ => beside_peers(place, options),
     }
@@ -119,7 +126,8 @@ fn beside_peers(place: &Place, options: &Options) -> Result<()> {
                 let run = Run { who, model, threads, file: file.as_deref() };
                 match run.measure(place, options.repeat.unwrap_or(model.repeat)) {
                     Ok(record) => records.push(record),
-                    // One that fails must not take the others' figures along, an hour's work perhaps.
+                    // One that fails must not take the others' figures along, an hour's work
+                    // perhaps.
                     Err(error) => eprintln!("not measured: {error:#}"),
                 }
                 file = file.or_else(|| records.last().map(|record| PathBuf::from(&record.file)));
@@ -161,7 +169,8 @@ fn prepare(place: &Place, options: &Options) -> Result<Vec<Who>> {
     }
     if options.browser {
         build::all(place)?;
-        everybody.extend(build::variants(place)?.into_iter().map(|variant| Who::Chromium { variant }));
+        everybody
+            .extend(build::variants(place)?.into_iter().map(|variant| Who::Chromium { variant }));
     }
     if options.peers {
         everybody.push(Who::Wllama { modules: setup::peers::wllama(place)? });
@@ -170,15 +179,23 @@ fn prepare(place: &Place, options: &Options) -> Result<Vec<Who>> {
 }
 
 /// Writes all of it into target/bench; the bars and the picture are about this checkout.
-fn keep(place: &Place, machine: &Machine, records: &[Record], standings: &[Standing], comparisons: &[Comparison]) -> Result<()> {
+fn keep(
+    place: &Place,
+    machine: &Machine,
+    records: &[Record],
+    standings: &[Standing],
+    comparisons: &[Comparison],
+) -> Result<()> {
     let folder = place.target.join("bench");
     fs::create_dir_all(&folder).context("the target directory cannot be written")?;
     let mut all = serde_json::json!({ "machine": machine, "records": records, "bars": standings });
     if !comparisons.is_empty() {
         all["against"] = serde_json::to_value(comparisons)?;
     }
-    fs::write(folder.join("bench.json"), format!("{all:#}\n")).context("bench.json cannot be written")?;
-    fs::write(folder.join("bench.svg"), plot::svg(records, machine)).context("bench.svg cannot be written")?;
+    fs::write(folder.join("bench.json"), format!("{all:#}\n"))
+        .context("bench.json cannot be written")?;
+    fs::write(folder.join("bench.svg"), plot::svg(records, machine))
+        .context("bench.svg cannot be written")?;
     eprintln!("{} and bench.svg beside it", folder.join("bench.json").display());
     Ok(())
 }
@@ -212,9 +229,14 @@ mod tests {
             ("--gpu --pack folder", false),
             ("--gpu --read folder", false),
         ] {
-            let words = ["bench", "--against", "HEAD"].into_iter().chain(options.split_whitespace());
+            let words =
+                ["bench", "--against", "HEAD"].into_iter().chain(options.split_whitespace());
             let parsed = Bench::try_parse_from(words).map(|bench| bench.options.against);
-            assert_eq!(parsed.is_ok_and(|commit| commit.as_deref() == Some("HEAD")), fine, "{options}");
+            assert_eq!(
+                parsed.is_ok_and(|commit| commit.as_deref() == Some("HEAD")),
+                fine,
+                "{options}"
+            );
         }
     }
 }

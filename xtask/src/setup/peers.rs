@@ -35,8 +35,15 @@ pub fn node_llama_cpp(place: &Place) -> Result<PathBuf> {
     let modules = folder.join("node_modules");
     if !modules.join("@node-llama-cpp/linux-x64-vulkan/package.json").is_file() {
         node()?;
-        say(&format!("node-llama-cpp {NODE_LLAMA_CPP}"), "llama.cpp's Vulkan build is timed beside us");
-        npm(&folder, &["node-llama-cpp", "@node-llama-cpp/linux-x64-vulkan"].map(|package| format!("{package}@{NODE_LLAMA_CPP}")))?;
+        say(
+            &format!("node-llama-cpp {NODE_LLAMA_CPP}"),
+            "llama.cpp's Vulkan build is timed beside us",
+        );
+        npm(
+            &folder,
+            &["node-llama-cpp", "@node-llama-cpp/linux-x64-vulkan"]
+                .map(|package| format!("{package}@{NODE_LLAMA_CPP}")),
+        )?;
     }
     Ok(modules)
 }
@@ -45,7 +52,16 @@ pub fn node_llama_cpp(place: &Place) -> Result<PathBuf> {
 fn npm(folder: &Path, packages: &[String]) -> Result<()> {
     fs::create_dir_all(folder).context("the cache cannot be written")?;
     let mut npm = Command::new("npm");
-    npm.args(["install", "--ignore-scripts", "--omit=optional", "--no-fund", "--no-audit", "--no-package-lock", "--prefix"]).arg(folder);
+    npm.args([
+        "install",
+        "--ignore-scripts",
+        "--omit=optional",
+        "--no-fund",
+        "--no-audit",
+        "--no-package-lock",
+        "--prefix",
+    ])
+    .arg(folder);
     sh::run(npm.args(packages).current_dir(folder))
 }
 
@@ -56,7 +72,10 @@ pub fn llama_cpp(place: &Place) -> Result<PathBuf> {
     if !sh::succeeds(Command::new(&python).args(["-c", "import llama_cpp"])) {
         packages::python()?;
         packages::compiler()?;
-        say(&format!("llama-cpp-python {LLAMA_CPP_PYTHON}"), "llama.cpp's native build is timed beside us; building it takes ten minutes");
+        say(
+            &format!("llama-cpp-python {LLAMA_CPP_PYTHON}"),
+            "llama.cpp's native build is timed beside us; building it takes ten minutes",
+        );
         sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let package = format!("llama-cpp-python=={LLAMA_CPP_PYTHON}");
         sh::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", &package]))?;

@@ -1,4 +1,5 @@
-//! Everything that must hold: steps that need one another, as many at a time as there are hands for.
+//! Everything that must hold: steps that need one another, as many at a time as there are hands
+//! for.
 
 mod run;
 mod steps;
@@ -21,7 +22,8 @@ pub struct Options {
     /// Only these, and what they need; --list names them
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
-    /// What needs neither browser nor model nor GPU: format, clippy, Biome, the native tests, the page's that need none
+    /// What needs neither browser nor model nor GPU: format, clippy, Biome, the native tests, the
+    /// page's that need none
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
     /// Full counts where other runs make do with fewer, and steps that are too long for those
@@ -73,7 +75,8 @@ pub fn all(place: &Place, options: &Options) -> Result<()> {
     }
     let (start, mut times) = (Instant::now(), Times::default());
     let (target, logs) = (place.root.join("target"), place.root.join("target/test-logs"));
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
+    fs::create_dir_all(&logs)
+        .with_context(|| format!("cannot make the folder {}", logs.display()))?;
     let outcome = run::all(&choose(&options.steps, extent)?, extent, &logs, &mut times);
     times.tell(&target.join("test-times.json"))?;
     libraries::keep_only(place)?;
@@ -82,9 +85,14 @@ pub fn all(place: &Place, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The steps of these names with all that they need, in the table's order; those of the extent where no names are given.
+/// The steps of these names with all that they need, in the table's order; those of the extent
+/// where no names are given.
 fn choose(names: &[String], extent: Extent) -> Result<Vec<&'static Step>> {
-    let mut wanted: Vec<&str> = STEPS.iter().filter(|step| names.is_empty() && step.is_part_of(extent)).map(|step| step.name).collect();
+    let mut wanted: Vec<&str> = STEPS
+        .iter()
+        .filter(|step| names.is_empty() && step.is_part_of(extent))
+        .map(|step| step.name)
+        .collect();
     for name in names {
         wanted.push(steps::named(name)?.name);
     }
@@ -109,14 +117,21 @@ mod tests {
     fn a_step_comes_after_all_that_it_needs() {
         for (at, step) in STEPS.iter().enumerate() {
             for needed in step.needs {
-                assert!(STEPS[..at].iter().any(|earlier| earlier.name == *needed), "{} needs {needed}", step.name);
+                assert!(
+                    STEPS[..at].iter().any(|earlier| earlier.name == *needed),
+                    "{} needs {needed}",
+                    step.name
+                );
             }
         }
     }
 
     #[test]
     fn steps_bring_what_they_need() -> Result<()> {
-        assert_eq!(chosen(&["page"], Extent::Usual)?, ["set-up", "tools", "modules", "site", "page"]);
+        assert_eq!(
+            chosen(&["page"], Extent::Usual)?,
+            ["set-up", "tools", "modules", "site", "page"]
+        );
         assert_eq!(chosen(&["format"], Extent::Usual)?, ["format"]);
         assert_eq!(chosen(&[], Extent::Quick)?, ["format", "web", "clippy", "native"]);
         assert!(chosen(&["none-such"], Extent::Usual).is_err());

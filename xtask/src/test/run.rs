@@ -1,4 +1,5 @@
-//! Steps as processes of their own, side by side: each waits for those that it needs, and what it prints is shown whole when it ends.
+//! Steps as processes of their own, side by side: each waits for those that it needs, and what it
+//! prints is shown whole when it ends.
 
 use std::env;
 use std::fs::File;
@@ -24,7 +25,8 @@ struct Ended {
     seconds: f64,
 }
 
-/// Runs all of them, with their output in files of this folder. After a failure nothing new begins, and what is under way ends.
+/// Runs all of them, with their output in files of this folder. After a failure nothing new begins,
+/// and what is under way ends.
 pub fn all(steps: &[&'static Step], extent: Extent, logs: &Path, times: &mut Times) -> Result<()> {
     let (tell, ended) = mpsc::channel();
     let mut waiting = steps.to_vec();
@@ -33,7 +35,9 @@ pub fn all(steps: &[&'static Step], extent: Extent, logs: &Path, times: &mut Tim
         loop {
             while busy < HANDS && failed.is_empty() {
                 let chosen = |name: &str| steps.iter().any(|step| step.name == name);
-                let Some(at) = waiting.iter().position(|step| step.needs.iter().all(|need| done.contains(need) || !chosen(need))) else {
+                let Some(at) = waiting.iter().position(|step| {
+                    step.needs.iter().all(|need| done.contains(need) || !chosen(need))
+                }) else {
                     break;
                 };
                 let (step, tell) = (waiting.remove(at), tell.clone());
@@ -43,13 +47,15 @@ pub fn all(steps: &[&'static Step], extent: Extent, logs: &Path, times: &mut Tim
                     let begun = Instant::now();
                     let status = perform(step, extent, &log(logs, step));
                     // The other end lives as long as this scope.
-                    let _ = tell.send(Ended { step, status, seconds: begun.elapsed().as_secs_f64() });
+                    let _ =
+                        tell.send(Ended { step, status, seconds: begun.elapsed().as_secs_f64() });
                 });
             }
             if busy == 0 {
                 return Ok(());
             }
-            let Ended { step, status, seconds } = ended.recv().context("a step ended without a word")?;
+            let Ended { step, status, seconds } =
+                ended.recv().context("a step ended without a word")?;
             busy -= 1;
             let passed = status.context("a step's process cannot be started")?.success();
             let (log, outcome) = (log(logs, step), if passed { "passed" } else { "FAILED" });

@@ -23,31 +23,110 @@ pub struct Step {
     pub run: fn(&Place, Extent) -> Result<()>,
 }
 
-/// In the order in which they begin where there is a choice: what much else waits for, and what is long, comes early.
+/// In the order in which they begin where there is a choice: what much else waits for, and what is
+/// long, comes early.
 pub const STEPS: &[Step] = &[
-    step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| cargo(place, &["fmt", "--all", "--check"])),
-    step("set-up", "browsers, packages and the model are installed", &[], Extent::Usual, |place, _| setup::for_tests(place)),
-    step("web", "Biome finds nothing in the page's sources; tests of those that need no browser", &["set-up"], Extent::Quick, web),
-    step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| setup::wasm_bindgen(place)),
-    step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| build::modules(place)),
-    step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
-    step("audit", "licences, and holes that are known, of what is shipped", &["set-up"], Extent::Usual, |place, _| audit::check(place)),
-    step("native", "native tests", &["set-up"], Extent::Quick, native),
-    step("site", "the app, its markup too, and the lab: type-checked and bundled", &["modules"], Extent::Usual, |place, _| {
-        build::site(place)
+    step("format", "rustfmt changes nothing", &[], Extent::Quick, |place, _| {
+        cargo(place, &["fmt", "--all", "--check"])
     }),
+    step(
+        "set-up",
+        "browsers, packages and the model are installed",
+        &[],
+        Extent::Usual,
+        |place, _| setup::for_tests(place),
+    ),
+    step(
+        "web",
+        "Biome finds nothing in the page's sources; tests of those that need no browser",
+        &["set-up"],
+        Extent::Quick,
+        web,
+    ),
+    step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| {
+        setup::wasm_bindgen(place)
+    }),
+    step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| {
+        build::modules(place)
+    }),
+    step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
+    step(
+        "audit",
+        "licences, and holes that are known, of what is shipped",
+        &["set-up"],
+        Extent::Usual,
+        |place, _| audit::check(place),
+    ),
+    step("native", "native tests", &["set-up"], Extent::Quick, native),
+    step(
+        "site",
+        "the app, its markup too, and the lab: type-checked and bundled",
+        &["modules"],
+        Extent::Usual,
+        |place, _| build::site(place),
+    ),
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
-    step("chromium", "kernels and models in headless Chromium", &["set-up", "tools"], Extent::Usual, chromium),
-    step("firefox", "models on Firefox's GPU, which has f16", &["set-up", "tools"], Extent::Usual, firefox),
-    step("package", "the npm package is packed", &["modules"], Extent::Usual, |place, _| build::package(place)),
-    step("package-tests", "the package as its users have it", &["package"], Extent::Usual, package_tests),
-    step("release", "a release, unpacked and served elsewhere, answers", &["package"], Extent::Long, |place, _| release::test(place)),
-    step("clippy-wasm", "clippy finds nothing, for browsers and WASI", &["set-up"], Extent::Usual, clippy_wasm),
+    step(
+        "chromium",
+        "kernels and models in headless Chromium",
+        &["set-up", "tools"],
+        Extent::Usual,
+        chromium,
+    ),
+    step(
+        "firefox",
+        "models on Firefox's GPU, which has f16",
+        &["set-up", "tools"],
+        Extent::Usual,
+        firefox,
+    ),
+    step("package", "the npm package is packed", &["modules"], Extent::Usual, |place, _| {
+        build::package(place)
+    }),
+    step(
+        "package-tests",
+        "the package as its users have it",
+        &["package"],
+        Extent::Usual,
+        package_tests,
+    ),
+    step(
+        "release",
+        "a release, unpacked and served elsewhere, answers",
+        &["package"],
+        Extent::Long,
+        |place, _| release::test(place),
+    ),
+    step(
+        "clippy-wasm",
+        "clippy finds nothing, for browsers and WASI",
+        &["set-up"],
+        Extent::Usual,
+        clippy_wasm,
+    ),
     step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
-    step("relaxed", "the crate's own tests with relaxed SIMD, under wasmtime", &["set-up"], Extent::Usual, relaxed),
+    step(
+        "relaxed",
+        "the crate's own tests with relaxed SIMD, under wasmtime",
+        &["set-up"],
+        Extent::Usual,
+        relaxed,
+    ),
     step("wasi-module", "the WASI module answers", &["set-up"], Extent::Usual, wasi_module),
-    step("templates", "real chat templates, as transformers renders them", &["set-up"], Extent::Long, templates),
-    step("qwen", "a real Qwen chooses the reference's tokens, natively and in Chromium", &["site"], Extent::Long, qwen),
+    step(
+        "templates",
+        "real chat templates, as transformers renders them",
+        &["set-up"],
+        Extent::Long,
+        templates,
+    ),
+    step(
+        "qwen",
+        "a real Qwen chooses the reference's tokens, natively and in Chromium",
+        &["site"],
+        Extent::Long,
+        qwen,
+    ),
     step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
@@ -78,10 +157,9 @@ impl fmt::Display for Step {
 
 /// The step of this name.
 pub fn named(name: &str) -> Result<&'static Step> {
-    STEPS
-        .iter()
-        .find(|step| step.name == name)
-        .with_context(|| format!("there is no step \"{name}\": `cargo xtask test --list` names them"))
+    STEPS.iter().find(|step| step.name == name).with_context(|| {
+        format!("there is no step \"{name}\": `cargo xtask test --list` names them")
+    })
 }
 
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
@@ -99,7 +177,9 @@ fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
 /// Its packages are there once the set-up is done; the quick extent has none.
 fn web(place: &Place, _: Extent) -> Result<()> {
     setup::for_site(place)?;
-    let npm = |script| sh::show(place.command("npm").args(["run", "--silent", script]).current_dir(place.web()));
+    let npm = |script| {
+        sh::show(place.command("npm").args(["run", "--silent", script]).current_dir(place.web()))
+    };
     npm("lint")?;
     npm("test")
 }
@@ -111,12 +191,20 @@ fn native(place: &Place, extent: Extent) -> Result<()> {
     sh::show(cargo.arg("--workspace").args(features).args(TIMED))
 }
 
-/// Templates are other people's work: they are fetched, and compared by their hashes with what the repository has of them.
+/// Templates are other people's work: they are fetched, and compared by their hashes with what the
+/// repository has of them.
 fn templates(place: &Place, extent: Extent) -> Result<()> {
     let folder = place.cache.join("templates");
     sh::show(place.command(place.python()).arg("tests/golden/make/templates.py").arg(&folder))?;
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", "real_templates"]);
+    cargo.args([
+        "--test=integration",
+        FEATURES,
+        "--",
+        "--ignored",
+        "--nocapture",
+        "real_templates",
+    ]);
     sh::show(cargo.env("PHI_TEMPLATES", folder))
 }
 
@@ -124,7 +212,14 @@ fn templates(place: &Place, extent: Extent) -> Result<()> {
 fn qwen(place: &Place, extent: Extent) -> Result<()> {
     let model = setup::coder::fetch(place)?;
     let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", "real_model::qwen"]);
+    cargo.args([
+        "--test=integration",
+        FEATURES,
+        "--",
+        "--ignored",
+        "--nocapture",
+        "real_model::qwen",
+    ]);
     sh::show(cargo.env("PHI_QWEN", &model))?;
     sh::show(node_tests(place, "tests/browser/real", extent)?.env("PHI_QWEN", model))
 }
@@ -137,7 +232,8 @@ fn wasi(place: &Place, extent: Extent) -> Result<()> {
     sh::show(cargo.args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
 }
 
-/// For Rust's harness: what each test takes. The option is unstable, and the test's own process must be told that it may have it.
+/// For Rust's harness: what each test takes. The option is unstable, and the test's own process
+/// must be told that it may have it.
 const TIMED: [&str; 3] = ["--", "-Zunstable-options", "--report-time"];
 
 /// `cargo test` with what tests look for, for a target whose programs start so.
@@ -162,28 +258,44 @@ struct Artifact {
     executable: Option<PathBuf>,
 }
 
-/// The crate's own tests with relaxed SIMD, which is for our crate alone, as in the browser's modules. Wasmtime knows it; node 20 does not.
+/// The crate's own tests with relaxed SIMD, which is for our crate alone, as in the browser's
+/// modules. Wasmtime knows it; node 20 does not.
 fn relaxed(place: &Place, _: Extent) -> Result<()> {
     let mut cargo = place.command("cargo");
-    cargo.args(["rustc", "--lib", "--profile=test", WASI, "--message-format=json", "--", "-Ctarget-feature=+relaxed-simd"]);
+    cargo.args([
+        "rustc",
+        "--lib",
+        "--profile=test",
+        WASI,
+        "--message-format=json",
+        "--",
+        "-Ctarget-feature=+relaxed-simd",
+    ]);
     let said = sh::output(&mut cargo)?;
     let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let tests = artifacts.filter_map(|artifact| artifact.executable).next_back().context("cargo names no test module")?;
+    let tests = artifacts
+        .filter_map(|artifact| artifact.executable)
+        .next_back()
+        .context("cargo names no test module")?;
     sh::show(place.command(place.python()).arg("tests/wasi/run.py").arg(tests))
 }
 
 fn wasi_module(place: &Place, extent: Extent) -> Result<()> {
     command_for_tests(place, &[WASI])?;
     let mut node = node_tests(place, "tests/wasi", extent)?;
-    sh::show(node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm")).env("PHI_PYTHON", place.python()))
+    sh::show(
+        node.env("PHI_WASI", place.target.join("wasm32-wasip1/debug/phi.wasm"))
+            .env("PHI_PYTHON", place.python()),
+    )
 }
 
 fn chromium(place: &Place, _: Extent) -> Result<()> {
     in_browser(place, "chromium", &[])
 }
 
-/// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader lacks: tests that are ignored for its sake run
-/// here. They take every kernel through whole models; each alone is tested on lavapipe natively.
+/// The golden tests on Firefox's GPU, lavapipe, which has the f16 that Chromium's SwiftShader
+/// lacks: tests that are ignored for its sake run here. They take every kernel through whole
+/// models; each alone is tested on lavapipe natively.
 fn firefox(place: &Place, _: Extent) -> Result<()> {
     in_browser(place, "firefox", &["--", "--include-ignored", "golden::gpu"])
 }
@@ -192,17 +304,27 @@ fn firefox(place: &Place, _: Extent) -> Result<()> {
 fn in_browser(place: &Place, browser: &str, arguments: &[&str]) -> Result<()> {
     let runner = format!("node {} {browser}", place.root.join("tests/browser/run.mjs").display());
     let mut cargo = place.command("cargo");
-    cargo.args(["test", "--test=integration", BROWSER]).args(arguments).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    cargo
+        .args(["test", "--test=integration", BROWSER])
+        .args(arguments)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     sh::show(&mut cargo)
 }
 
-/// A build, unoptimised: that it works is the question; and a few tests, which its own way drives Chromium through.
+/// A build, unoptimised: that it works is the question; and a few tests, which its own way drives
+/// Chromium through.
 fn wasm_pack(place: &Place, _: Extent) -> Result<()> {
     setup::wasm_pack(place)?;
     let out = place.target.join("wasm-pack");
-    sh::show(place.command("wasm-pack").args(["build", "--dev", "--mode=no-install", "--out-dir"]).arg(out))?;
+    sh::show(
+        place
+            .command("wasm-pack")
+            .args(["build", "--dev", "--mode=no-install", "--out-dir"])
+            .arg(out),
+    )?;
     let mut test = place.command("wasm-pack");
-    test.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"]).arg(chromedriver()?);
+    test.args(["test", "--headless", "--chrome", "--mode=no-install", "--chromedriver"])
+        .arg(chromedriver()?);
     sh::show(test.args(["--", "--test=integration", "--", "golden::simd"]))
 }
 
@@ -214,8 +336,9 @@ fn package_tests(place: &Place, extent: Extent) -> Result<()> {
     sh::show(&mut node_tests(place, "tests/browser/package", extent)?)
 }
 
-/// `phi` as cargo builds it beside tests. Built by itself, with what libraries have where no tests ask for more, our own one would lie at the
-/// same path, and each would have cargo build the other anew.
+/// `phi` as cargo builds it beside tests. Built by itself, with what libraries have where no tests
+/// ask for more, our own one would lie at the same path, and each would have cargo build the other
+/// anew.
 fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
     cargo(place, &[&["test", "--no-run", "--test=convert_memory"], what].concat())
 }
@@ -224,7 +347,16 @@ fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
 fn full_size(place: &Place) -> Result<String> {
     command_for_tests(place, &["--workspace", FEATURES])?;
     let mut phi = place.command(place.target.join("debug/phi"));
-    phi.args(["bench", "--shape=phi-4-mini", "--prompt=1", "--gen=1", "--backend=cpu", "--json", "--cache"]).arg(&place.cache);
+    phi.args([
+        "bench",
+        "--shape=phi-4-mini",
+        "--prompt=1",
+        "--gen=1",
+        "--backend=cpu",
+        "--json",
+        "--cache",
+    ])
+    .arg(&place.cache);
     let said = sh::output(&mut phi)?;
     Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }
@@ -232,19 +364,24 @@ fn full_size(place: &Place) -> Result<String> {
 /// Node's test runner over a folder's files, two at a time, with the demo model.
 fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
     let mut files = Vec::new();
-    for item in fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))? {
+    for item in
+        fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))?
+    {
         let path = item?.path();
         files.extend(path.to_string_lossy().ends_with(".test.mjs").then_some(path));
     }
     files.sort();
     let mut node = place.command("node");
-    node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"]).args(files).env("PHI_SMOLLM2", place.model());
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"])
+        .args(files)
+        .env("PHI_SMOLLM2", place.model());
     with_extent(&mut node, extent);
     Ok(node)
 }
 
 fn chromedriver() -> Result<PathBuf> {
-    sh::find(&["chromedriver"]).context("there is no chromedriver on the PATH: install the one of your Chromium's version")
+    sh::find(&["chromedriver"])
+        .context("there is no chromedriver on the PATH: install the one of your Chromium's version")
 }
 
 fn cargo(place: &Place, arguments: &[&str]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! What steps and single tests take: gathered from what they print, written to `target/test-times.json`, the slowest told.
+//! What steps and single tests take: gathered from what they print, written to
+//! `target/test-times.json`, the slowest told.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +30,12 @@ impl Times {
         let text = fs::read(log).with_context(|| format!("{} cannot be read", log.display()))?;
         self.steps.push(Timed { name: step.to_owned(), seconds });
         let tests = String::from_utf8_lossy(&text);
-        self.tests.extend(tests.lines().filter_map(test).map(|(name, seconds)| Timed { name: format!("{step}: {name}"), seconds }));
+        self.tests.extend(
+            tests
+                .lines()
+                .filter_map(test)
+                .map(|(name, seconds)| Timed { name: format!("{step}: {name}"), seconds }),
+        );
         Ok(())
     }
 
@@ -38,7 +44,8 @@ impl Times {
         for times in [&mut self.steps, &mut self.tests] {
             times.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
         }
-        fs::write(file, serde_json::to_string_pretty(self)?).with_context(|| format!("{} cannot be written", file.display()))?;
+        fs::write(file, serde_json::to_string_pretty(self)?)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
         println!("\nThe slowest tests:");
         print(&self.tests[..self.tests.len().min(SLOWEST)]);
         println!("The steps:");
@@ -53,7 +60,8 @@ fn print(times: &[Timed]) {
     }
 }
 
-/// The test that a line tells of, and its seconds: `test NAME ... ok <1.234s>` of Rust's harness, `✔ NAME (12.3ms)` of Node's.
+/// The test that a line tells of, and its seconds: `test NAME ... ok <1.234s>` of Rust's harness,
+/// `✔ NAME (12.3ms)` of Node's.
 fn test(line: &str) -> Option<(&str, f64)> {
     let line = line.trim();
     if let Some(told) = line.strip_prefix("test ") {
@@ -61,7 +69,8 @@ fn test(line: &str) -> Option<(&str, f64)> {
         let (_, time) = rest.strip_suffix("s>")?.rsplit_once('<')?;
         return Some((name, time.parse().ok()?));
     }
-    let (name, time) = line.strip_prefix(['✔', '✖'])?.trim().strip_suffix("ms)")?.rsplit_once(" (")?;
+    let (name, time) =
+        line.strip_prefix(['✔', '✖'])?.trim().strip_suffix("ms)")?.rsplit_once(" (")?;
     Some((name, time.parse::<f64>().ok()? / 1e3))
 }
 
@@ -75,7 +84,10 @@ mod tests {
             ("test golden::cpu::logits ... ok <1.250s>", Some(("golden::cpu::logits", 1.25))),
             ("test kept::kills ... FAILED <61.000s>", Some(("kept::kills", 61.0))),
             ("test result: ok. 3 passed; 0 failed; finished in 0.00s", None),
-            ("    ✔ answers (again) as before (1500.5ms)", Some(("answers (again) as before", 1.5005))),
+            (
+                "    ✔ answers (again) as before (1500.5ms)",
+                Some(("answers (again) as before", 1.5005)),
+            ),
             ("✖ falls (2ms)", Some(("falls", 0.002))),
             ("▶ the app in firefox (90000ms)", None),
             ("error: test failed", None),

@@ -49,6 +49,7 @@ function serveFaults() {
   };
   const faults = {
     "/missing.gguf": (_, response) => response.writeHead(404).end(),
+    "/owner/name/": (_, response) => response.writeHead(404).end(),
     "/forbidden.gguf": (_, response) => response.writeHead(403).end(),
     "/failing.gguf": (_, response) => response.writeHead(500).end(),
     "/page.gguf": (_, response) =>
@@ -87,7 +88,8 @@ function serveFaults() {
   const server = createServer((request, response) => {
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Allow-Headers", "Range");
-    (faults[request.url] ?? faults["/page.gguf"])(request, response);
+    const fault = faults[request.url] ?? faults[`${dirname(request.url)}/`] ?? faults["/page.gguf"];
+    fault(request, response);
   });
   return new Promise((resolve) =>
     server.listen(0, "127.0.0.1", () =>
@@ -101,9 +103,11 @@ const CASES = [
   ["missing", "not-found", /is not there: the server answers 404; check the address/],
   ["forbidden", "network", /answers 403/],
   ["failing", "network", /answers 500; try again later/],
-  ["page", "not-a-model", /page\.gguf: this address gives a web page/],
+  ["page", "not-a-model", /page\.gguf: this address gives a web page.*give the file's own$/],
+  // A repository's name alone is an address of the page's own site.
+  ["owner/name/", "not-found", /\d\/owner\/name\/: there is no config\.json.*\/OWNER\/NAME$/],
   // As hosts of apps do for every address that they do not know.
-  ["pages/", "not-a-model", /\d\/pages\/: this address gives a web page/],
+  ["pages/", "not-a-model", /\d\/pages\/: this address gives a web page.*\/OWNER\/NAME$/],
   [
     "kept",
     "network",

@@ -99,10 +99,14 @@ function withPage(error: PlainError): PlainError {
   const page = pageMet();
   if (!page || !["not-found", "not-a-model"].includes(error.code)) return error;
   // The first file that is looked for where an address is a folder's: nobody gave its name.
-  const address = page.replace(/phi-manifest\.json$/, "");
+  const folder = page.replace(/phi-manifest\.json$/, "");
+  const what =
+    folder === page
+      ? "give the file's own"
+      : "name a model's folder or file, for a hub's model https://huggingface.co/OWNER/NAME";
   return {
     code: "not-a-model",
-    message: `${address}: this address gives a web page, and no file of a model: check it, and give the file's own`,
+    message: `${folder}: this address gives a web page, and no file of a model: check it, and ${what}`,
   };
 }
 

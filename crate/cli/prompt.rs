@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use phi_wasm::json::{MOST_VALUES, has_too_many_values, without_mark};
-use phi_wasm::text::{Ending, Message};
+use phi_wasm::openai;
+use phi_wasm::text::Ending;
 use phi_wasm::text_assets::TextAssets;
 use phi_wasm::weights::DirSource;
 use phi_wasm::{Code, Error, Result};
@@ -61,10 +62,10 @@ impl Prompt {
                 name a file for one of them";
             return Err(Error::new(Code::BadOption, both));
         }
-        let messages = Message::conversation(read_json(
-            &self.messages,
-            "messages, a {\"role\", \"content\"} each",
-        )?)?;
+        let messages = read_json(&self.messages, "messages, a {\"role\", \"content\"} each")?;
+        // By the rules that requests are read by: the same conversation is the same prompt.
+        let messages =
+            openai::messages(messages).map_err(|error| error.at(named(&self.messages)))?;
         let tools = self.tools.as_deref().map_or_else(|| Ok(Vec::new()), tools)?;
         let assets = TextAssets::open(DirSource::open(&self.model)?).await?;
         let prompt = assets.template?.render(&messages, &tools, Ending::Answer)?;

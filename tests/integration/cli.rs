@@ -208,11 +208,27 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
         messages("long", &" ".repeat((16 << 20) + 1)),
     ];
     let nameless = messages("nameless", "[{\"content\": \"Hi\"}]");
+    let unlisted = messages("unlisted", "{\"messages\": []}");
+    let slurred = messages("slurred", "[{\"role\": \"usr\", \"content\": \"Hi\"}]");
     let prompt = ["prompt", "--model", &model];
-    for file in [&cut, &slip, &empty, &nameless, &many, &long] {
+    for file in [&cut, &slip, &empty, &nameless, &unlisted, &slurred, &many, &long] {
         check_mistakes(&[("bad-option", &[&prompt[..], &[file]].concat())]);
     }
     let said = |file| String::from_utf8(phi(&[&prompt[..], &[file]].concat(), "").stderr).unwrap();
+    assert!(said(&unlisted).contains("unlisted.json: messages is not a list: give the"));
+    assert!(
+        said(&slurred).contains(
+            "slurred.json: messages[0].role is \"usr\": it must be one of system, developer, user, \
+                assistant, tool ["
+        ),
+        "{}",
+        said(&slurred)
+    );
+    // As requests have it: a developer's word is the system's, and parts are one text.
+    let newer = r#"[{"role": "developer", "content": [{"type": "text", "text": "Hi"}]}]"#;
+    let spoken = "{{ messages[0].role }}: {{ messages[0].content }}";
+    fs::write(Path::new(&model).join("chat_template.jinja"), spoken).unwrap();
+    assert_eq!(shown(&["prompt", "-"], newer), "system: Hi");
     assert!(said(&cut).contains("cut.json is not JSON: it ends too early; "), "{}", said(&cut));
     assert!(said(&slip).contains("slip.json is not JSON: line 2, column 3; "), "{}", said(&slip));
     assert!(

@@ -31,7 +31,7 @@ enum Chore {
     /// Builds and serves the page with a small real model; with --ask, has headless Chromium ask it
     Demo {
         /// Ask this and print the answer instead of serving
-        #[arg(long, value_name = "QUESTION")]
+        #[arg(long, value_name = "QUESTION", value_parser = question)]
         ask: Option<String>,
         /// What computes: auto, gpu or cpu; the GPU is one that the CPU plays, and takes a minute
         #[arg(long, default_value = "cpu", value_parser = ["auto", "gpu", "cpu"], requires = "ask")]
@@ -51,6 +51,14 @@ enum Chore {
     /// Times the engine on this machine, natively; with more options in Chromium, under wasmtime,
     /// beside its peers and an earlier commit
     Bench(bench::Options),
+}
+
+/// The page asks nothing that says nothing, and an answer would be waited for.
+fn question(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("it is empty: give a question, such as \"What is the capital of France?\"");
+    }
+    Ok(text.to_owned())
 }
 
 fn main() -> ExitCode {
@@ -75,5 +83,20 @@ fn perform(chore: Chore) -> Result<()> {
         Chore::Test(options) => test::all(&place, &options),
         Chore::Release => release::make(&place),
         Chore::Bench(options) => bench::all(&place, &options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_says_something() {
+        let asked = |question| Chore::try_parse_from(["cargo xtask", "demo", "--ask", question]);
+        for nothing in ["", " ", "\n"] {
+            let refused = asked(nothing).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains("it is empty: give a question"), "{nothing:?}: {refused}");
+        }
+        assert!(asked("Why is the sky blue?").is_ok());
     }
 }

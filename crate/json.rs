@@ -60,6 +60,16 @@ pub(crate) fn stand_in(begin: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The same of a text, which may begin with a `<` that is its own: only what HTML begins with is a
+/// page.
+pub(crate) fn stand_in_of_text(begin: &[u8]) -> Option<&'static str> {
+    let text = without_mark(begin).trim_ascii_start();
+    let is = |start: &[u8]| {
+        text.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
+    };
+    stand_in(text).filter(|_| !is(b"<") || is(b"<!doctype html") || is(b"<html"))
+}
+
 /// Without the mark that some editors put before UTF-8.
 pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
@@ -82,6 +92,17 @@ pub fn has_too_many_values(json: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_a_page_where_it_begins_as_html_does() {
+        for page in ["<!DOCTYPE html>", "\u{feff} <!doctype HTML><html>", "\n<html lang=\"en\">"] {
+            assert_eq!(stand_in_of_text(page.as_bytes()), stand_in(b"<"), "{page}");
+        }
+        assert!(stand_in_of_text(b"version https://git-lfs.github.com/spec/v1").is_some());
+        for template in ["<|im_start|>", "<s>", "<", "<htm", "{{ messages }}", ""] {
+            assert_eq!(stand_in_of_text(template.as_bytes()), None, "{template}");
+        }
+    }
 
     #[test]
     fn values_are_counted_outside_of_texts() {

@@ -324,12 +324,12 @@ impl<S: Source> Checkpoint<S> {
             read("special_tokens_map.json").await?,
         );
         let template = read_all(store, TEMPLATE, LARGEST_JSON).await?;
+        let at = place(TEMPLATE, &store.name());
+        if let Some(what) = template.as_deref().and_then(json::stand_in_of_text) {
+            fail!(Code::Malformed, "{at}: {what}");
+        }
         let Ok(chat_template) = template.map(String::from_utf8).transpose() else {
-            fail!(
-                Code::BadTemplate,
-                "{}: not UTF-8; save it as that",
-                place(TEMPLATE, &store.name())
-            );
+            fail!(Code::BadTemplate, "{at}: not UTF-8; save it as that");
         };
         let own =
             token_ids(generation_config.as_ref().and_then(|config| config.get("eos_token_id")));

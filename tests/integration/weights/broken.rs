@@ -159,7 +159,7 @@ fn what_was_fetched_in_a_models_place_is_told() {
 }
 
 #[test]
-fn what_was_fetched_in_the_place_of_json_is_told() {
+fn what_was_fetched_in_the_place_of_json_or_a_template_is_told() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     for (file, text, code, told) in [
         (
@@ -173,6 +173,18 @@ fn what_was_fetched_in_the_place_of_json_is_told() {
             "\u{feff}\n<html>",
             Code::Malformed,
             "a page of the web in the file's place; download the file",
+        ),
+        (
+            "chat_template.jinja",
+            "<!doctype html>\n<title>Hub</title>",
+            Code::Malformed,
+            "chat_template.jinja in memory: a page of the web in the file's place; download the",
+        ),
+        (
+            "chat_template.jinja",
+            pointer,
+            Code::Malformed,
+            "a pointer of Git LFS in the file's place",
         ),
         (
             "generation_config.json",
@@ -192,6 +204,10 @@ fn what_was_fetched_in_the_place_of_json_is_told() {
         let error = open(source).err().unwrap();
         assert!(error.code == code && error.message.contains(told), "no {told} in {error}");
     }
+    // Many templates begin with a control token.
+    let mut source = llama_directory();
+    source.files.insert("chat_template.jinja".to_owned(), b"<s>{{ messages }}".to_vec());
+    assert_eq!(code(source), None);
 }
 
 /// A file in a model's directory that somebody names in its place.

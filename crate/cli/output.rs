@@ -4,10 +4,10 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::exit;
 
-use phi_wasm::error::in_words;
-use phi_wasm::{Code, Error, Result};
+use phi_wasm::{Error, Result};
 
 /// A line on standard output.
 pub fn line(text: impl Display) -> Result<()> {
@@ -25,9 +25,7 @@ pub fn piece(text: impl Display) -> Result<()> {
 pub fn written(outcome: io::Result<()>) -> Result<()> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
-        outcome => outcome.map_err(|error| {
-            Error::new(Code::Io, format!("standard output cannot be written: {}", in_words(error)))
-        }),
+        outcome => outcome.map_err(|error| Error::writing(Path::new("standard output"), &error)),
     }
 }
 

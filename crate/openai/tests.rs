@@ -116,17 +116,17 @@ fn what_cannot_be_is_refused_by_its_name() {
         (json!({"stop": ["a", 1]}), "stop is a list: it must be a text or a list of texts"),
         (
             json!({"logit_bias": []}),
-            "logit_bias is a list: it must be an object of numbers by the ids of tokens, such as \
+            "logit_bias is a list: it must be an object from token ids to biases, such as \
                 {\"17\": -100}",
         ),
         (
             json!({"logit_bias": {"the": 1}}),
-            "logit_bias of token \"the\" is 1: it must be a number, under the id of a token",
+            "logit_bias has \"the\": what it names must be ids of tokens",
         ),
         (
             json!({"logit_bias": {"1": "Infinity"}}),
-            "logit_bias of token \"1\" is \"Infinity\": it must be a number, under the id of a \
-                token",
+            "logit_bias of token 1 is \"Infinity\": it must be a number, or minus infinity to \
+                forbid the token",
         ),
         (
             json!({"tools": [{"type": "function"}]}),

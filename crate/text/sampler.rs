@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::options::{Options, short};
-use crate::error::{Code, Error, Result, fail};
+use crate::error::{Code, Result, fail};
 use crate::random;
 
 /// How tokens are chosen; greedily, by argmax, unless a temperature is given.
@@ -170,11 +170,7 @@ impl Sampling {
         if let Some((id, bias)) =
             self.logit_bias.iter().find(|(_, bias)| bias.is_nan() || **bias == f32::INFINITY)
         {
-            fail!(
-                Code::BadOption,
-                "logit_bias of token {id} is {bias}: it must be a number, or minus infinity to \
-                    forbid the token"
-            );
+            fail!(Code::BadOption, "logit_bias of token {id} is {bias}: it must be {BIAS}");
         }
         Ok(())
     }
@@ -200,6 +196,7 @@ const NUMBER: &str = "a number";
 const NOT_NEGATIVE: &str = "a number, 0 or more";
 const POSITIVE: &str = "a number above 0";
 const SHARE: &str = "a number from 0 to 1";
+const BIAS: &str = "a number, or minus infinity to forbid the token";
 const TOP_K: &str = "a whole number from -1 on; 0 and -1 keep all tokens";
 const SEED: &str = "a whole number from -2^63 to 2^64 - 1";
 const SEEDS: RangeInclusive<i128> = i64::MIN as i128..=u64::MAX as i128;
@@ -213,24 +210,28 @@ fn logit_bias(json: &Value) -> Result<BTreeMap<u32, f32>> {
     let Value::Object(biases) = json else {
         fail!(
             Code::BadOption,
-            "logit_bias is {}: it must be an object of numbers by the ids of tokens, such as \
+            "logit_bias is {}: it must be an object from token ids to biases, such as \
                 {{\"17\": -100}}",
             short(json)
         );
     };
-    let read = |(id, bias): (&String, &Value)| {
+    let read = |(id, bias): (&String, &Value)| -> Result<(u32, f32)> {
         let number = if bias == "-Infinity" {
             Some(f32::NEG_INFINITY)
         } else {
             bias.as_f64().map(|bias| bias as f32)
         };
-        id.parse().ok().zip(number).ok_or_else(|| {
-            let why = format!(
-                "logit_bias of token {id:?} is {}: it must be a number, under the id of a token",
+        let Ok(id) = id.parse::<u32>() else {
+            fail!(Code::BadOption, "logit_bias has {id:?}: what it names must be ids of tokens");
+        };
+        let Some(number) = number else {
+            fail!(
+                Code::BadOption,
+                "logit_bias of token {id} is {}: it must be {BIAS}",
                 short(bias)
             );
-            Error::new(Code::BadOption, why)
-        })
+        };
+        Ok((id, number))
     };
     biases.iter().map(read).collect()
 }

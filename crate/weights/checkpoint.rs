@@ -255,7 +255,8 @@ impl<S: Source> Checkpoint<S> {
             (Some(file), None) => Ok(file),
             (None, _) if is_empty => fail!(
                 Code::NotAModel,
-                "{name}: the directory is empty; put a model into it, or name another"
+                "{name}: there are no files; a model is a GGUF file, or a directory with \
+                    {CONFIG}, {TOKENIZER} and {SINGLE}"
             ),
             (None, _) => {
                 fail!(

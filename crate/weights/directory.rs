@@ -118,7 +118,10 @@ fn may_become(destination: &Path) -> Result<()> {
         Ok(false) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            fail!(Code::BadOption, "{shown}: there is a file of that name")
+            fail!(
+                Code::BadOption,
+                "{shown}: there is a file of that name; name a directory that is to be made"
+            )
         }
         Err(error) => Err(Error::writing(destination, &error)),
     }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use metadata::Number;
 pub use metadata::{Metadata, Numbers, Value};
 
-use super::source::{LONGEST_FILE, Source, foreign, place, truncated, truncated_header};
+use super::source::{LONGEST_FILE, Source, foreign, missing, place, truncated, truncated_header};
 use super::tensor::{Stored, Tensor, apart};
-use crate::error::{Code, Error, Result, fail};
+use crate::error::{Code, Error, Result};
 
 /// The first bytes of every GGUF file.
 pub const MAGIC: &[u8; 4] = b"GGUF";
@@ -42,7 +42,7 @@ pub struct Header {
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Header> {
     let place = &place(file, &source.name());
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{place}: there is no such file");
+        return Err(missing(place));
     };
     let mut bytes = Vec::new();
     let mut wanted = FIRST_READ;

@@ -11,7 +11,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::source::{
-    LONGEST_FILE, Source, foreign, place as place_of, truncated, truncated_header,
+    LONGEST_FILE, Source, foreign, missing, place as place_of, truncated, truncated_header,
 };
 use super::tensor::{Stored, Tensor, apart};
 use crate::error::{Code, Result, fail};
@@ -78,7 +78,7 @@ struct Index {
 pub async fn read_header(source: &impl Source, file: &str) -> Result<Vec<Tensor>> {
     let at = place_of(file, &source.name());
     let Some(size) = source.size(file).await? else {
-        fail!(Code::NotFound, "{at}: there is no such file");
+        return Err(missing(&at));
     };
     let mut begin = vec![0; size.min(BEGIN) as usize];
     source.read(file, 0, &mut begin).await?;

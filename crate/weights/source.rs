@@ -107,6 +107,14 @@ pub fn truncated(file: &str, source: &str, size: u64, promised: u64) -> Error {
     )
 }
 
+/// The error of a file that should be there, and is not.
+pub(super) fn missing(place: &str) -> Error {
+    Error::new(
+        Code::NotFound,
+        format!("{place} is not there, and the model needs it; fetch it too"),
+    )
+}
+
 /// The error of a file that ends before it has said what is in it.
 pub(super) fn truncated_header(place: &str, size: u64) -> Error {
     Error::new(
@@ -317,7 +325,7 @@ impl Source for MemorySource {
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         let Some(bytes) = self.files.get(file) else {
-            fail!(Code::NotFound, "{file} in memory: there is no such file");
+            return Err(missing(&place(file, &self.name())));
         };
         let end = offset.saturating_add(into.len() as u64);
         if end > bytes.len() as u64 {

@@ -368,7 +368,10 @@ fn destinations_that_are_in_use_are_refused() {
     fs::write(full.join("letter.txt"), "keep me").unwrap();
     let file = here.path().join("file");
     fs::write(&file, "me too").unwrap();
-    for (destination, says) in [(&full, "not empty"), (&file, "a file of that name")] {
+    for (destination, says) in [
+        (&full, "the directory is not empty; name a new one, or empty it first"),
+        (&file, "there is a file of that name; name a directory that is to be made"),
+    ] {
         let error = to(destination, tiny_phi(), Bits::Four).unwrap_err();
         assert_eq!(error.code, Code::BadOption, "{error}");
         assert!(error.message.contains(says), "{error}");

@@ -141,7 +141,11 @@ fn what_was_fetched_in_a_models_place_is_told() {
                 config.json",
             beside("adapter.safetensors", ""),
         ),
-        ("memory: the directory is empty; put a model into it", MemorySource::default()),
+        (
+            "memory: there are no files; a model is a GGUF file, or a directory with config.json, \
+                tokenizer.json and model.safetensors",
+            MemorySource::default(),
+        ),
         (
             "and no GGUF file; name a model's directory or a GGUF file",
             MemorySource::directory([("README.md", Vec::new())]),
@@ -486,5 +490,12 @@ fn parts_must_belong_together() {
     assert_eq!(code(pair(part(0, 3), part(1, 3))), Some(Code::Malformed), "parts of another split");
     let alone =
         MemorySource { entry: Some(name(1)), ..MemorySource::directory([(name(1), part(0, 2))]) };
-    assert_eq!(code(alone), Some(Code::NotFound), "a part that is missing");
+    let error = open(alone).err().unwrap();
+    assert_eq!(
+        (error.code, &error.message[..]),
+        (
+            Code::NotFound,
+            "x-00002-of-00002.gguf in memory is not there, and the model needs it; fetch it too"
+        )
+    );
 }

@@ -23,7 +23,7 @@ mod whole;
 
 use std::process::exit;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use phi_wasm::{Code, Error, Result};
@@ -100,9 +100,25 @@ fn bad_usage(mistake: &clap::Error) -> Error {
     match mistake.kind() {
         // What it must be is said.
         ErrorKind::ValueValidation => error,
+        ErrorKind::UnknownArgument if is_a_word(mistake) => {
+            let what = [("<PROMPT>", "the prompt"), ("<TEXT>", "the text")]
+                .into_iter()
+                .find_map(|(name, what)| said.contains(name).then_some(what))
+                .unwrap_or("what has spaces in it");
+            error
+                .advise(format!("put {what} in quotes, or the shell makes several arguments of it"))
+        }
         _ if tips.is_empty() => error.advise("--help tells what there is"),
         _ => error.advise(tips.join("; ")),
     }
+}
+
+/// Whether an argument too many is no option: one that was written without quotes goes on there.
+fn is_a_word(mistake: &clap::Error) -> bool {
+    matches!(
+        mistake.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if !argument.starts_with('-')
+    )
 }
 
 /// Runs what the arguments ask for.

@@ -17,7 +17,7 @@ use super::output;
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
     /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     pub model: PathBuf,
     #[command(flatten)]
     pub compute: ComputeArgs,

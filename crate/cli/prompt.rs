@@ -23,7 +23,7 @@ use super::output;
 pub struct Prompt {
     /// A GGUF file, or a directory with tokenizer.json and, where there are, tokenizer_config.json
     /// and chat_template.jinja.
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     model: PathBuf,
     /// A JSON list that describes tools, as the template wants it: mostly OpenAI's {"type":
     /// "function", "function": …} each.
@@ -42,7 +42,7 @@ pub struct Prompt {
 #[derive(Debug, Args)]
 pub struct Tokenize {
     /// A GGUF file, or a directory with tokenizer.json.
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     model: PathBuf,
     /// Print their ids alone, separated by commas.
     #[arg(long, conflicts_with = "count")]

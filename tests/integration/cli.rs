@@ -363,6 +363,19 @@ fn what_was_typed_wrong_is_told_as_any_mistake() {
             &["run"],
         ),
         (
+            "phi: unexpected argument 'is' found; put the prompt in quotes, or the shell makes \
+                several arguments of it [bad-option]",
+            &["run", "-m", "m", "why", "is", "the", "sky", "blue"],
+        ),
+        (
+            "phi: unexpected argument 'are' found; put what has spaces in it in quotes",
+            &["chat", "-m", "m", "--system", "You", "are", "kind"],
+        ),
+        (
+            "phi: unexpected argument 'files/model.gguf' found; put what has spaces in it in quotes",
+            &["inspect", "my", "files/model.gguf"],
+        ),
+        (
             "phi: invalid value 'x' for '--backend <BACKEND>' [possible values: auto, gpu, cpu]; \
                 --help",
             &["run", "--backend", "x"],

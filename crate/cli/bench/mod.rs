@@ -50,7 +50,7 @@ pub struct Bench {
 #[group(required = true, multiple = false)]
 struct What {
     /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Synthetic weights of a model's sizes, written once and kept: phi-4-mini, smollm2 or tiny.
     #[arg(long, value_parser = parse_shape)]

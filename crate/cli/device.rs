@@ -24,6 +24,7 @@ pub trait Task {
 /// Runs a task on the backend that the arguments ask for.
 pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
     args.source()?; // A model that is not there must not first open a GPU.
+    args.compute.tell_fewer_threads();
     let wanted = wanted(args);
     if wanted != Wanted::Cpu {
         match gpu::open(wanted, &args.compute).await {
@@ -41,6 +42,7 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
 /// does.
 pub async fn open(args: &ModelArgs) -> Result<ResilientSession<Terminal>> {
     args.source()?;
+    args.compute.tell_fewer_threads();
     let terminal = Terminal { args: args.clone(), bar: RefCell::default() };
     let session = ResilientSession::open(terminal, wanted(args), args.load_options(None)).await?;
     if let Some(notice) = session.notice() {
@@ -111,5 +113,5 @@ fn wanted(args: &ModelArgs) -> Wanted {
 }
 
 fn cpu(args: &ModelArgs) -> Result<Cpu> {
-    Cpu::new(CpuOptions { threads: args.compute.threads, ..CpuOptions::default() })
+    Cpu::new(CpuOptions { threads: args.compute.threads(), ..CpuOptions::default() })
 }

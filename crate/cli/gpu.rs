@@ -27,7 +27,10 @@ pub async fn open(wanted: Wanted, args: &ComputeArgs) -> Result<Gpu> {
 /// This machine's GPU and CPU, and what is known of them.
 pub async fn rivals(args: &ComputeArgs) -> Option<Rivals> {
     let gpu = Gpu::identify(!args.software_gpu, "").await.ok()?;
-    let threads = if args.threads == 0 { "all".to_owned() } else { args.threads.to_string() };
+    let threads = match args.threads() {
+        0 => "all".to_owned(),
+        threads => threads.to_string(),
+    };
     let names = format!("{gpu}; {threads} threads");
     Some(Rivals { names, known: cache::known(cache::BACKENDS), anew: args.retune })
 }

@@ -1,9 +1,9 @@
 //! Options that several commands take.
 
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
-use phi_wasm::cpu::MOST_THREADS;
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{GenerateOptions, LoadOptions};
 use phi_wasm::text::sampler::Sampling;
@@ -30,7 +30,7 @@ pub struct ComputeArgs {
     /// `chat` the faster of both.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
-    /// CPU threads; 0 for all cores.
+    /// CPU threads, at most as many as there are cores; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true, value_parser = parse_threads)]
     pub threads: usize,
     /// Positions of context to allocate [default: the model's own, at most 4096].
@@ -87,7 +87,7 @@ pub fn parse_count(text: &str) -> std::result::Result<usize, String> {
 }
 
 fn parse_threads(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| format!("it must be a whole number from 0 to {MOST_THREADS}"))
+    text.parse().map_err(|_| range(0))
 }
 
 /// What a count must be.
@@ -100,6 +100,29 @@ fn parse_number(text: &str) -> std::result::Result<f32, String> {
         .ok()
         .filter(|number: &f32| number.is_finite())
         .ok_or_else(|| "it must be a number, such as 0.7".to_owned())
+}
+
+impl ComputeArgs {
+    /// Threads of the CPU, 0 for all cores: those that share a core wait for one another at every
+    /// step.
+    pub fn threads(&self) -> usize {
+        self.threads.min(cores().unwrap_or(usize::MAX))
+    }
+
+    /// Says that fewer threads compute than were asked for, where that is so.
+    pub fn tell_fewer_threads(&self) {
+        let (asked, threads) = (self.threads, self.threads());
+        if self.backend != Choice::Gpu && threads < asked {
+            output::note(format_args!(
+                "phi: {asked} threads were asked for, and there are cores for {threads}"
+            ));
+        }
+    }
+}
+
+/// Cores that this process may use, where the system says.
+pub fn cores() -> Option<usize> {
+    available_parallelism().ok().map(usize::from)
 }
 
 impl ModelArgs {

@@ -32,7 +32,6 @@ use activations::PackedActivations;
 use kernels::Kernels;
 pub use kernels::Simd;
 use memory::Memory;
-pub use threads::MOST as MOST_THREADS;
 use threads::Threads;
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
 pub use threads::help;

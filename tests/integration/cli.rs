@@ -285,7 +285,7 @@ fn numbers_may_be_negative_and_at_the_edge() {
         ("it must be a whole number from 1 to 2^64 - 1", ["--max-tokens", "-1"]),
         ("it must be a whole number from 1 to 2^64 - 1", ["--max-tokens", "99999999999999999999"]),
         ("it must be a whole number from 1 to 2^64 - 1", ["--ctx", "-1"]),
-        ("it must be a whole number from 0 to 1024", ["--threads", "-1"]),
+        ("it must be a whole number from 0 to 2^64 - 1", ["--threads", "-1"]),
         ("it must be a number", ["--temperature", "warm"]),
         ("it must be a number", ["--min-p", "1e999"]),
         ("--top-p is 2: it must be a number from 0 to 1", ["--top-p", "2"]),
@@ -489,6 +489,28 @@ fn options_that_change_nothing_are_told() {
                 .contains("nothing comes of")
         );
     }
+}
+
+#[test]
+fn there_are_no_more_threads_than_cores() {
+    let model = tiny_chat("threads");
+    let fixed = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "1", "Hi"];
+    let said = |threads: &str| {
+        let output = phi(&[&fixed[..], &["--threads", threads]].concat(), "");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let all = said("0");
+    let (told, rest) =
+        said("100000").split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!(
+        told,
+        format!("phi: 100000 threads were asked for, and there are cores for {cores}")
+    );
+    let device = |said: &str| said.rsplit_once(" on CPU, ").unwrap().1.to_owned();
+    assert_eq!(device(&rest), device(&all));
+    assert!(!said("1").contains("asked for"));
 }
 
 #[test]

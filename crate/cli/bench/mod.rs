@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{Choice, ComputeArgs, ModelArgs, parse_count};
+use super::options::{Choice, ComputeArgs, ModelArgs, cores, parse_count};
 use super::{output, progress};
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
@@ -131,7 +131,10 @@ impl Task for Timing {
         let mut sequence = engine.sequence(None)?;
         let figures = measure(&mut engine, &mut sequence, plan).await?;
         drop(engine);
-        let threads = threads(args.compute.threads);
+        let threads = match args.compute.threads() {
+            0 => cores().unwrap_or(1),
+            threads => threads,
+        };
         let file = args.model.file_stem().unwrap_or_default().to_string_lossy();
         let (on_cpu, variant) = described(&figures.device);
         let read_bandwidth = if on_cpu {
@@ -164,16 +167,6 @@ impl Task for Timing {
         }
         Ok(())
     }
-}
-
-/// What `--threads` means here.
-fn threads(asked: usize) -> usize {
-    let all = if cfg!(target_family = "wasm") {
-        1
-    } else {
-        std::thread::available_parallelism().map_or(1, usize::from)
-    };
-    if asked == 0 { all } else { asked }
 }
 
 /// Whether the CPU computed, and with which instructions: `CPU, AVX2, 2 threads`. A GPU is its own

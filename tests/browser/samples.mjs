@@ -42,7 +42,7 @@ export function packed() {
   const folder = join(PKG, "npm");
   const manifest = join(folder, "package.json");
   if (!existsSync(manifest))
-    throw new Error("pkg/npm is not there: `npm run pack` in web/ makes it");
+    throw new Error("pkg/npm is not there: `cargo xtask test package` makes it");
   const { name, version } = JSON.parse(readFileSync(manifest, "utf8"));
   return { folder, tarball: join(PKG, `${name}-${version}.tgz`) };
 }

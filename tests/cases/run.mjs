@@ -4,9 +4,9 @@
 //   node tests/cases/run.mjs FOLDER [--browser chromium|firefox|none] [--phi COMMAND] [--only NAME]
 //
 // Each case is a folder with a README.md that tells its input and what is expected, and the files
-// for it. FOLDER may also stand in PHI_CASES. `cargo build`, `cargo xtask test --alone modules`,
-// and `npm run build` and `npm run pack` in web/ make what is tested. The table says what came of
-// each case; the program fails if any differs from what is expected, or has no runner here.
+// for it. FOLDER may also stand in PHI_CASES. `cargo build` makes the command,
+// `cargo xtask test site package` the app and the package. The table says what came of each case;
+// the program fails if any differs from what is expected, or has no runner here.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { serveFolder } from "../../web/tools/serve.mjs";
@@ -201,21 +201,24 @@ export function compile(folder, file) {
   );
 }
 
-/** Starts a development server of a project and waits for the address that it says. */
+/**
+ * Starts a development server of a project, or a program at a path of its own, and waits for the
+ * address that it says.
+ */
 export async function develop(folder, program, ...args) {
   const env = { ...process.env, NO_COLOR: "1" };
-  const child = spawn(join(folder, "node_modules/.bin", program), args, {
+  const child = spawn(resolve(folder, "node_modules/.bin", program), args, {
     cwd: folder,
     stdio: ["ignore", "pipe", "inherit"],
     env,
   });
   let said = "";
-  const address = await new Promise((resolve, reject) => {
+  const address = await new Promise((told, reject) => {
     // It is read to its end: a server that cannot say what it does ends.
     child.stdout.on("data", (piece) => {
       said += piece;
       const [found] = /http:\/\/\S+(?=\s)/.exec(said) ?? [];
-      if (found) resolve(found);
+      if (found) told(found);
     });
     child.once("error", reject);
     child.once("close", () => reject(new Error(`${program} ended without an address: ${said}`)));

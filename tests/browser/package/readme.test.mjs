@@ -2,16 +2,29 @@
 // names, and a page without a bundler.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launch, openTab } from "../../../web/tools/browser.mjs";
 import { serveFolder } from "../../../web/tools/serve.mjs";
-import { codeOf, PROJECTS, packed, project, run, sectionOf, serveModels } from "../samples.mjs";
+import {
+  codeOf,
+  develop,
+  PROJECTS,
+  packed,
+  project,
+  run,
+  sectionOf,
+  serveModels,
+} from "../samples.mjs";
 import { ANSWERS, MODEL } from "../setting.mjs";
 
 const [capital, story] = ANSWERS;
 const PAGE = "Without a bundler";
+const MODULES = fileURLToPath(new URL("../../../web/node_modules", import.meta.url));
 
 let models, browser;
 before(
@@ -22,6 +35,16 @@ after(async () => {
   await browser?.close();
   models?.close();
 });
+
+/** A port that nobody listens on. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
 
 /** Opens a page; what the browser itself complains of meanwhile. */
 async function open(address) {
@@ -81,7 +104,7 @@ describe("the README's component", () => {
   }
 });
 
-describe("the README's page without a bundler", () => {
+describe("the README's page without a bundler, from its server", () => {
   let folder, site;
   before(async () => {
     folder = join(PROJECTS, "readme-page");
@@ -89,7 +112,10 @@ describe("the README's page without a bundler", () => {
     mkdirSync(join(folder, "models"), { recursive: true });
     cpSync(packed().folder, join(folder, "phi-wasm"), { recursive: true });
     symlinkSync(MODEL, join(folder, "models/model.gguf"));
-    site = await serveFolder(folder);
+    symlinkSync(MODULES, join(folder, "node_modules"));
+    const server = codeOf(PAGE, "mjs").replaceAll("8080", String(await freePort()));
+    writeFileSync(join(folder, "server.mjs"), server);
+    site = await develop(folder, process.execPath, "server.mjs");
   });
   after(() => site?.close());
 
@@ -97,6 +123,7 @@ describe("the README's page without a bundler", () => {
     const { tab, complaints, trouble } = await open(`${site.address}${file}`);
     await Promise.race([trouble, tab.waitForFunction(() => document.body.textContent !== "")]);
     assert.equal(await tab.$eval("body", (body) => body.textContent), capital.answer);
+    assert.ok(await tab.evaluate(() => crossOriginIsolated), "there are no threads");
     assert.deepEqual(complaints, []);
     await tab.close();
   };

@@ -140,9 +140,8 @@ impl Team {
             let Job { tasks, closure, call } = unsafe { *self.job.get() };
             // SAFETY: `each` keeps the closure, which is of this type, until all tasks are
             // reported.
-            if let Err(panic) =
-                catch_unwind(AssertUnwindSafe(|| unsafe { call(closure, tasks - left) }))
-            {
+            let task = || unsafe { call(closure, tasks - left) };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(task)) {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
                 self.panicked.store(true, Relaxed);
             }

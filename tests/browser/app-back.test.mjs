@@ -17,10 +17,10 @@ function written(name, bytes) {
   return join(folder, name);
 }
 
-/** What people choose by mistake, and what the app calls it. */
+/** What people choose by mistake, what the app calls it, and what it offers. */
 const BAD = {
-  "not-a-model": file("words.gguf", "Only words. ".repeat(100)),
-  truncated: written("half.gguf", WHOLE.subarray(0, WHOLE.length / 2)),
+  "not-a-model": [file("words.gguf", "Only words. ".repeat(100)), "Choose another model"],
+  truncated: [written("half.gguf", WHOLE.subarray(0, WHOLE.length / 2)), "Choose another file"],
 };
 
 async function open(page, path) {
@@ -48,7 +48,7 @@ describe("the app whose model works while another cannot be had", () => {
   });
   after(() => close?.());
 
-  for (const [code, path] of Object.entries(BAD)) {
+  for (const [code, [path, offered]] of Object.entries(BAD)) {
     it(`has it again from storage where a file is ${code}, and goes on with the conversation`, async () => {
       assert.equal(text(await askAnew(page, SKY)), SKY.answer);
       const id = await page.tab.evaluate(() => location.hash.split("/").at(-1));
@@ -57,7 +57,7 @@ describe("the app whose model works while another cannot be had", () => {
       await isBack(page, code, "SmolLM2");
       assert.equal(modelRequests(page).length, before);
       await page.go("chat", id);
-      await page.tab.waitForSelector(`[data-code="${code}"]`);
+      await page.tab.waitForSelector(`[data-code="${code}"] ::-p-aria(${offered})`);
       await page.press("Close");
       await page.tab.waitForSelector("[data-code]", { hidden: true });
       await page.act("assistant", "again");
@@ -97,6 +97,16 @@ describe("the app whose model works while another cannot be had", () => {
     await page.begin(OFFER);
     await page.loaded();
     assert.match(await page.tab.$eval("a.model", ({ textContent }) => textContent), /SmolLM2/);
+  });
+
+  it("takes another file in place of one that is cut short", async () => {
+    await open(page, BAD.truncated[0]);
+    await isBack(page, "truncated", "SmolLM2");
+    await page.choose("::-p-aria(Choose another file)", OWN);
+    await page.tab.waitForFunction(() =>
+      document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"),
+    );
+    assert.equal(await page.tab.$("[data-code]"), null);
   });
 });
 

@@ -60,7 +60,7 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         ].filter(
           (element) =>
             element.checkVisibility({ visibilityProperty: true }) &&
-            !element.closest("[inert], .unseen, .markdown a"),
+            !element.closest("[inert], .markdown a"),
         );
         // Who presses a label presses what it names.
         const sizes = targets.map((element) => [

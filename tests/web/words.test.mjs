@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { inOneLine, problemOf, refusalOf } from "../../web/app/state/problems.ts";
+import { inOneLine, problemOf, problemOfFiles, refusalOf } from "../../web/app/state/problems.ts";
 import { set } from "../../web/app/state/settings.svelte.ts";
 import { de } from "../../web/app/words/de.ts";
 import { en } from "../../web/app/words/en.ts";
@@ -118,6 +118,21 @@ describe("a problem", () => {
     const { code, name } = problemOf({ code: "network", message: "gone" });
     navigator.onLine = true;
     assert.deepEqual([code, name], ["network", "offline"]);
+  });
+
+  it("with files that were picked asks for others, where these stay as they are", () => {
+    const about = (code, webkitRelativePath = "") =>
+      problemOfFiles({ code, message: "a.gguf" }, [{ webkitRelativePath }]).action;
+    assert.equal(problemOf({ code: "truncated", message: "a.gguf" }).action, "retry");
+    assert.deepEqual(
+      ["truncated", "malformed", "corrupt", "io"].map((code) => about(code)),
+      Array(4).fill("file"),
+    );
+    assert.equal(about("truncated", "model/config.json"), "folder");
+    assert.deepEqual(
+      ["in-use", "not-a-model", "out-of-memory"].map((code) => about(code)),
+      ["retry", "choose", "shorter"],
+    );
   });
 
   it("that nobody knows is ours", () => {

@@ -5,7 +5,7 @@ import { keepAwake } from "../browser/awake.js";
 import { offline } from "../browser/offline.svelte.js";
 import { words } from "../words/words.svelte.js";
 import { models } from "./models.svelte.js";
-import { type Problem, problemOf } from "./problems.js";
+import { type Problem, problemOf, problemOfFiles } from "./problems.js";
 import { set, settings } from "./settings.svelte.js";
 import { status } from "./toasts.svelte.js";
 
@@ -209,7 +209,8 @@ class Engine {
   #failed(error: unknown, paused: boolean): void {
     this.phase = paused ? "paused" : "failed";
     if (paused) return status.say(words.t.status.paused);
-    this.problem = problemOf(error);
+    const source = this.choice?.source;
+    this.problem = Array.isArray(source) ? problemOfFiles(error, source) : problemOf(error);
     this.#refused = this.choice;
     status.say(words.t.problems[this.problem.name].title);
   }

@@ -4,7 +4,16 @@ import { isRefusal, why } from "../../shared/exceptions.js";
 import type { Code, MemoryError } from "../../src/index.js";
 import { words } from "../words/words.svelte.js";
 
-export type Action = "retry" | "cpu" | "shorter" | "storage" | "choose" | "new-chat" | "again";
+export type Action =
+  | "retry"
+  | "cpu"
+  | "shorter"
+  | "storage"
+  | "choose"
+  | "file"
+  | "folder"
+  | "new-chat"
+  | "again";
 
 /** What the app has words for: the engine's codes, and what it meets itself. */
 export type ProblemName = Code | "offline" | "not-written";
@@ -59,6 +68,16 @@ export function problemOf(error: unknown): Problem {
         ? (code as ProblemName)
         : "internal";
   return { code, name, detail: message, action: ACTIONS[code] ?? "retry", contextLength };
+}
+
+/** What is wrong with files stays so however often they are read: others may do. */
+const OF_FILES = ["truncated", "malformed", "corrupt", "io"];
+
+/** About a model in files that the user has picked. */
+export function problemOfFiles(error: unknown, [file]: File[]): Problem {
+  const problem = problemOf(error);
+  if (!OF_FILES.includes(problem.code)) return problem;
+  return { ...problem, action: file?.webkitRelativePath ? "folder" : "file" };
 }
 
 /** Why the browser does not take what is new. */

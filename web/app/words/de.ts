@@ -363,6 +363,8 @@ export const de: Words = {
     cpu: "Den Prozessor nehmen",
     storage: "Platz schaffen",
     choose: "Anderes Modell wählen",
+    file: "Andere Datei wählen",
+    folder: "Anderen Ordner wählen",
     "new-chat": "Neues Gespräch",
     reload: "App neu laden",
     again: "Modell neu laden",

@@ -354,6 +354,8 @@ export const en = {
     cpu: "Use the processor",
     storage: "Free some space",
     choose: "Choose another model",
+    file: "Choose another file",
+    folder: "Choose another folder",
     "new-chat": "New conversation",
     reload: "Reload the app",
     again: "Load again",

@@ -1,13 +1,14 @@
 // Written from the Rust types by crate/typescript.rs: do not edit.
 
 /**
- * What kind of thing went wrong. The names are stable: they are part of the public interface.
+ * What kind of thing went wrong. The names are stable: they are part of the public
+ * interface.
  */
 export type Code = "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape" | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory" | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 
 /**
- * What shall compute: `auto` takes the GPU when there is one that computes rightly and is no slower than the CPU, and says so when it
- * cannot.
+ * What shall compute: `auto` takes the GPU when there is one that computes rightly and is no
+ * slower than the CPU, and says so when it cannot.
  */
 export type Backend = "auto" | "gpu" | "cpu";
 
@@ -32,12 +33,13 @@ export type LoadSettings = {
    */
   kv?: "f16" | "f32";
   /**
-   * Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one needs a module with threads.
+   * Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than
+   * one needs a module with threads.
    */
   threads?: number;
   /**
-   * Time again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise that is done once for each GPU, browser
-   * and version of the engine.
+   * Time again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise
+   * that is done once for each GPU, browser and version of the engine.
    */
   retune?: boolean;
   /**
@@ -53,7 +55,8 @@ export type LoadSettings = {
    */
   softwareGpu?: boolean;
   /**
-   * The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that is kept is compared with them.
+   * The SHA-256 of files, by name and in hexadecimal, that their publisher tells: a model that
+   * is kept is compared with them.
    */
   sha256?: { [key in string]: string };
 };
@@ -180,7 +183,8 @@ export type GenerateOptions = {
    */
   top_k?: number | null;
   /**
-   * Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most probable alone, at 1 all.
+   * Keep the fewest most probable tokens whose probabilities reach this sum: at 0 the most
+   * probable alone, at 1 all.
    */
   top_p?: number | null;
   /**
@@ -188,12 +192,14 @@ export type GenerateOptions = {
    */
   min_p?: number | null;
   /**
-   * Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to what is to be expected, the fewest whose
-   * probabilities reach this sum; 1 keeps all. Locally typical sampling (Meister and others, 2022).
+   * Keep the tokens whose surprise (the negative logarithm of their probability) is nearest to
+   * what is to be expected, the fewest whose probabilities reach this sum; 1 keeps all. Locally
+   * typical sampling (Meister and others, 2022).
    */
   typical_p?: number | null;
   /**
-   * Divides a positive logit, multiplies a negative one, of every token seen in the prompt or generated; 1 changes nothing.
+   * Divides a positive logit, multiplies a negative one, of every token seen in the prompt or
+   * generated; 1 changes nothing.
    */
   repetition_penalty?: number | null;
   /**
@@ -209,7 +215,8 @@ export type GenerateOptions = {
    */
   logit_bias?: { [key in number]: number } | null;
   /**
-   * The same seed gives the same text on the same backend. It may be negative; without one a fresh one is taken.
+   * The same seed gives the same text on the same backend. It may be negative; without one a
+   * fresh one is taken.
    */
   seed?: number | null;
 };
@@ -339,7 +346,8 @@ export type BenchFigures = {
    */
   decode_tps: number;
   /**
-   * The most memory that this process has had, or the module's memory under wasm; unknown on some systems.
+   * The most memory that this process has had, or the module's memory under wasm; unknown on
+   * some systems.
    */
   peak_bytes: number | null;
   /**

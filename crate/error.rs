@@ -221,7 +221,8 @@ impl std::error::Error for Error {}
 /// CPU")`.
 macro_rules! fail {
     ($code:expr, $message:literal $(, $argument:expr)*; $($advice:tt)+) => {
-        return Err($crate::error::Error::new($code, format!($message $(, $argument)*)).advise(format!($($advice)+)))
+        return Err($crate::error::Error::new($code, format!($message $(, $argument)*))
+            .advise(format!($($advice)+)))
     };
     ($code:expr, $($message:tt)+) => {
         return Err($crate::error::Error::new($code, format!($($message)+)))

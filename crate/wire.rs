@@ -241,7 +241,10 @@ mod tests {
 
     #[test]
     fn load_options_are_read_as_pages_write_them() {
-        let given = json!({"model": {}, "backend": "cpu", "bits": 8, "ctxLen": 512, "kv": "f32", "threads": 2, "sha256": {"a": "00"}});
+        let given = json!({
+            "model": {}, "backend": "cpu", "bits": 8, "ctxLen": 512, "kv": "f32", "threads": 2,
+            "sha256": {"a": "00"},
+        });
         let settings = LoadSettings::from_json(&given).unwrap();
         let LoadOptions { format, ctx_len, kv } = settings.for_session();
         assert_eq!((settings.backend, settings.threads, settings.retune), (Wanted::Cpu, 2, false));

@@ -1,4 +1,5 @@
-// The largest of an allowed element of x, in each of RUNS runs: a workgroup for each. What is left is for argmax_of_runs.wgsl.
+// The largest of an allowed element of x, in each of RUNS runs: a workgroup for each. What is left
+// is for argmax_of_runs.wgsl.
 
 override RUNS: u32 = 1u;
 

@@ -1,8 +1,9 @@
-// Causal attention over the cache, for many tokens: a workgroup for each KV head of this cache part and each tile of QUERIES * TEAMS
-// queries, which are those of all heads that share the KV head, token after token. It goes through the positions that they see in
-// blocks of FOURS. An invocation scores one position of the block for its team's queries, a few elements of the head at a time, then
-// gathers four elements of the block's values for the same queries. What was gathered is scaled down whenever a later block has a
-// larger score.
+// Causal attention over the cache, for many tokens: a workgroup for each KV head of this cache part
+// and each tile of QUERIES * TEAMS queries, which are those of all heads that share the KV head,
+// token after token. It goes through the positions that they see in blocks of FOURS. An invocation
+// scores one position of the block for its team's queries, a few elements of the head at a time,
+// then gathers four elements of the block's values for the same queries. What was gathered is
+// scaled down whenever a later block has a larger score.
 
 override FOURS: u32 = 16u; // head_dim / 4
 override TEAMS: u32 = 4u;
@@ -27,7 +28,8 @@ struct Start {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>; // [rows, (n_heads + 2 * n_kv_heads) * FOURS], queries rotated
+// [rows, (n_heads + 2 * n_kv_heads) * FOURS], queries rotated
+@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> start: Start;
 @group(0) @binding(3) var<storage, read> keys: array<Kv4>; // [heads, positions, FOURS]
 @group(0) @binding(4) var<storage, read> values: array<Kv4>; // the same
@@ -36,9 +38,11 @@ struct Start {
 // Below every score, yet far enough from the smallest float that differences stay finite.
 const LOWEST: f32 = -1e30;
 
-var<workgroup> query_piece: array<mat4x4<f32>, PIECE * BUNDLES * TEAMS>; // [four, team, bundle]: for each element those of four queries
+// [four, team, bundle]: for each element those of four queries
+var<workgroup> query_piece: array<mat4x4<f32>, PIECE * BUNDLES * TEAMS>;
 var<workgroup> key_piece: array<vec4<f32>, PIECE * FOURS>; // [four, position]
-var<workgroup> probabilities: array<vec4<f32>, BUNDLES * FOURS * TEAMS>; // [team, position, bundle]; before they are that, scores
+// [team, position, bundle]; before they are that, scores
+var<workgroup> probabilities: array<vec4<f32>, BUNDLES * FOURS * TEAMS>;
 
 // What an invocation has to do with.
 struct Own {
@@ -75,7 +79,8 @@ fn query4(own: Own, query: u32, four: u32) -> vec4<f32> {
     return params.scale * qkv[(row + head_of(own.kv_head, query)) * FOURS + four];
 }
 
-// Brings a piece of the queries and of a block's keys. Beyond the edges the last ones are brought again.
+// Brings a piece of the queries and of a block's keys. Beyond the edges the last ones are brought
+// again.
 fn load(own: Own, block: u32, end: u32, piece: u32) {
     for (var i = own.lane; i < PIECE * BUNDLES * TEAMS; i += FOURS * TEAMS) {
         let query = own.tile + 4u * (i / PIECE);
@@ -89,12 +94,15 @@ fn load(own: Own, block: u32, end: u32, piece: u32) {
         query_piece[i % PIECE * BUNDLES * TEAMS + i / PIECE] = transpose(queries);
     }
     for (var i = own.lane; i < PIECE * FOURS; i += FOURS * TEAMS) {
-        let position = own.kv_head * params.positions + start.first + min(block + i / PIECE, end - 1u);
-        key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[position * FOURS + min(piece + i % PIECE, FOURS - 1u)]);
+        let position = min(block + i / PIECE, end - 1u);
+        let key = own.kv_head * params.positions + start.first + position;
+        let four = min(piece + i % PIECE, FOURS - 1u);
+        key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[key * FOURS + four]);
     }
 }
 
-// How the team's queries match the invocation's position of a block: LOWEST where they do not see it.
+// How the team's queries match the invocation's position of a block: LOWEST where they do not see
+// it.
 fn scores_of(own: Own, block: u32, end: u32) -> array<vec4<f32>, BUNDLES> {
     var scores: array<vec4<f32>, BUNDLES>;
     for (var piece = 0u; piece < FOURS; piece += PIECE) {
@@ -112,12 +120,14 @@ fn scores_of(own: Own, block: u32, end: u32) -> array<vec4<f32>, BUNDLES> {
     for (var i = 0u; i < BUNDLES; i++) {
         let last = own.positions[i];
         let seen = min(vec4<u32>(params.window), last + 1u);
-        scores[i] = select(vec4<f32>(LOWEST), scores[i], (position <= last) & (position + seen > last));
+        let is_seen = (position <= last) & (position + seen > last);
+        scores[i] = select(vec4<f32>(LOWEST), scores[i], is_seen);
     }
     return scores;
 }
 
-// Turns the block's scores into probabilities, and makes what was found before relative to the largest score so far.
+// Turns the block's scores into probabilities, and makes what was found before relative to the
+// largest score so far.
 fn softmax_step(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function, Found>) {
     var score = scores;
     for (var i = 0u; i < BUNDLES; i++) {
@@ -142,10 +152,12 @@ fn softmax_step(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function
     workgroupBarrier();
 }
 
-// Adds the block's values. The teams read the same ones at the same time, so that memory gives them once.
+// Adds the block's values. The teams read the same ones at the same time, so that memory gives them
+// once.
 fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
     for (var position = 0u; position < min(FOURS, end - block); position++) {
-        let value = kv_unpack(values[(own.kv_head * params.positions + start.first + block + position) * FOURS + own.at]);
+        let cached = own.kv_head * params.positions + start.first + block + position;
+        let value = kv_unpack(values[cached * FOURS + own.at]);
         for (var i = 0u; i < BUNDLES; i++) {
             let p = probabilities[(own.team * FOURS + position) * BUNDLES + i];
             for (var q = 0u; q < 4u; q++) {

@@ -1,6 +1,8 @@
-// Rope and attention for one token: a workgroup for each KV head of this cache part and each of SPLITS runs of its positions. Of the heads
-// that share the KV head, each QUERIES read its keys and values together, which lie close by for those after them. Whoever has the token's
-// own position appends its key and value first. What is left is for merge.wgsl. Goes through its positions as attend.wgsl does.
+// Rope and attention for one token: a workgroup for each KV head of this cache part and each of
+// SPLITS runs of its positions. Of the heads that share the KV head, each QUERIES read its keys and
+// values together, which lie close by for those after them. Whoever has the token's own position
+// appends its key and value first. What is left is for merge.wgsl. Goes through its positions as
+// attend.wgsl does.
 
 override WG: u32 = 64u;
 override FOURS: u32 = 16u; // head_dim / 4, at most WG
@@ -25,17 +27,20 @@ struct Start {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> angles: array<f32>; // [1, rotary_dim]: cosines, then sines
 @group(0) @binding(2) var<storage, read> start: Start;
-@group(0) @binding(3) var<storage, read> qkv: array<f32>; // [1, (n_heads + 2 * n_kv_heads) * head_dim]
+// [1, (n_heads + 2 * n_kv_heads) * head_dim]
+@group(0) @binding(3) var<storage, read> qkv: array<f32>;
 @group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, FOURS]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
-// [queries of these heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's largest score; then that score and the weights' sum
+// [queries of these heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's
+// largest score; then that score and the weights' sum
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
 
 // Below every score, yet far enough from the smallest float that differences stay finite.
 const LOWEST: f32 = -1e30;
 
 var<workgroup> query: array<vec4<f32>, QUERIES * FOURS>;
-var<workgroup> probabilities: array<vec4<f32>, WG>; // of the block's positions for each query, relative to its largest score so far
+// of the block's positions for each query, relative to its largest score so far
+var<workgroup> probabilities: array<vec4<f32>, WG>;
 var<workgroup> gathered: array<vec4<f32>, WG>; // [SLICES, FOURS]
 
 // The run of positions that a workgroup goes through.
@@ -57,7 +62,8 @@ fn append(kv_head: u32, lane: u32) {
     for (var i = lane; i < FOURS; i += WG) {
         let at = (kv_head * params.positions + start.first + start.position) * FOURS + i;
         keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
-        values[at] = kv_pack(vec4<f32>(qkv[value + 4u * i], qkv[value + 4u * i + 1u], qkv[value + 4u * i + 2u], qkv[value + 4u * i + 3u]));
+        let own = value + 4u * i;
+        values[at] = kv_pack(vec4<f32>(qkv[own], qkv[own + 1u], qkv[own + 2u], qkv[own + 3u]));
     }
 }
 
@@ -72,7 +78,8 @@ fn load_queries(kv_head: u32, first: u32, lane: u32) {
 
 // Attends with the KV head's queries from `first_query` on.
 fn attend(run: Run, first_query: u32, lane: Lane) {
-    let cached = run.kv_head * params.positions + start.first; // where the sequence's positions begin
+    // where the sequence's positions begin
+    let cached = run.kv_head * params.positions + start.first;
     let four = lane.index % FOURS;
     let slice = lane.index / FOURS; // SLICES and above have nothing to gather
     var sums: array<vec4<f32>, QUERIES>;
@@ -134,7 +141,8 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
     let position = start.position;
     let seen = min(params.window, position + 1u);
-    let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG; // positions of a run, in whole blocks
+    // positions of a run, in whole blocks
+    let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG;
     let first = position + 1u - seen + id.y * each;
     let end = min(first + each, position + 1u);
     if first <= position && position < end && start.first + position < params.positions {

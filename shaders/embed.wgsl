@@ -1,4 +1,5 @@
-// out[r] = table[ids[r]] for the ids whose rows lie in this part of the table: an invocation for each four columns.
+// out[r] = table[ids[r]] for the ids whose rows lie in this part of the table: an invocation for
+// each four columns.
 
 override WG: u32 = 64u;
 override GROUPS: u32 = 1u; // of 32 columns

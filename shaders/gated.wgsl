@@ -1,5 +1,6 @@
-// out[r] = silu(gate · x[r]) * (up · x[r]) for TOKENS tokens: a workgroup for each QUADS / 2 quads of four rows of gate, and as
-// many of up, which lie in one matrix, gate's first. x's rows are as they are, or their RMS norms.
+// out[r] = silu(gate · x[r]) * (up · x[r]) for TOKENS tokens: a workgroup for each QUADS / 2 quads
+// of four rows of gate, and as many of up, which lie in one matrix, gate's first. x's rows are as
+// they are, or their RMS norms.
 
 override WG: u32 = 64u;
 
@@ -16,7 +17,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<f32>; // [TOKENS, width]
 
 @compute @workgroup_size(WG)
-fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+fn main(
+    lane: Lane,
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+) {
     let first = (id.y * grid.x + id.x) * PAIRS;
     let past = params.width / 4u;
     if first >= past {

@@ -1,4 +1,5 @@
-// Makes each query head and each key head its RMS norm, in place: a workgroup for each head of each row.
+// Makes each query head and each key head its RMS norm, in place: a workgroup for each head of each
+// row.
 
 override WG: u32 = 64u;
 
@@ -12,7 +13,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q_weight: array<vec4<f32>>; // [width4]
 @group(0) @binding(2) var<storage, read> k_weight: array<vec4<f32>>; // [width4]
-@group(0) @binding(3) var<storage, read_write> qkv: array<vec4<f32>>; // [rows, (n_heads + 2 * n_kv_heads) * width4]
+// [rows, (n_heads + 2 * n_kv_heads) * width4]
+@group(0) @binding(3) var<storage, read_write> qkv: array<vec4<f32>>;
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {

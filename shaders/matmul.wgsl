@@ -1,6 +1,7 @@
-// out[r] = w · x[r], or out[r] += w · x[r], for many tokens: a workgroup for each tile of 4 * QUADS rows and TOKENS * TEAMS tokens,
-// an invocation for 4 rows and TOKENS tokens. Each group of 32 columns is decoded once and then serves all the tile's tokens. What it
-// is decoded to and how that is multiplied comes with the variant.
+// out[r] = w · x[r], or out[r] += w · x[r], for many tokens: a workgroup for each tile of 4 * QUADS
+// rows and TOKENS * TEAMS tokens, an invocation for 4 rows and TOKENS tokens. Each group of 32
+// columns is decoded once and then serves all the tile's tokens. What it is decoded to and how that
+// is multiplied comes with the variant.
 
 override QUADS: u32 = 16u;
 override TEAMS: u32 = 8u;

@@ -1,5 +1,5 @@
-// out[r] = w · x[r], or out[r] += w · x[r], for TOKENS tokens: a workgroup for each QUADS quads of four rows. The normed variant takes
-// the RMS norms of x's rows instead.
+// out[r] = w · x[r], or out[r] += w · x[r], for TOKENS tokens: a workgroup for each QUADS quads of
+// four rows. The normed variant takes the RMS norms of x's rows instead.
 
 override WG: u32 = 64u;
 
@@ -17,7 +17,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<f32>; // [TOKENS, rows]
 
 @compute @workgroup_size(WG)
-fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+fn main(
+    lane: Lane,
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+) {
     let first = (id.y * grid.x + id.x) * QUADS;
     let past = (params.part_rows + 3u) / 4u;
     if first >= past {

@@ -1,4 +1,5 @@
-// Merges what attend_token.wgsl found of the runs of a query head: a workgroup for each head, an invocation for four elements.
+// Merges what attend_token.wgsl found of the runs of a query head: a workgroup for each head, an
+// invocation for four elements.
 
 override FOURS: u32 = 16u; // head_dim / 4
 override SPLITS: u32 = 1u;

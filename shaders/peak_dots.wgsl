@@ -1,4 +1,5 @@
-// How fast dots of four bytes are added up: sixteen chains for each invocation, so that no step waits for the one before it.
+// How fast dots of four bytes are added up: sixteen chains for each invocation, so that no step
+// waits for the one before it.
 
 override WG: u32 = 64u;
 

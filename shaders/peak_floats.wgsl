@@ -1,4 +1,5 @@
-// How fast floats are multiplied and added: sixteen chains for each invocation, so that no step waits for the one before it.
+// How fast floats are multiplied and added: sixteen chains for each invocation, so that no step
+// waits for the one before it.
 
 override WG: u32 = 64u;
 

@@ -11,7 +11,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>; // [1]
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+) {
     let step = workgroups.x * WG;
     var at = id.x;
     var mixed = vec4<u32>();

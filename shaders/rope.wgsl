@@ -1,5 +1,6 @@
-// Rotates the queries of this cache part's KV heads in place, and appends their rotated keys and their values to the cache:
-// an invocation for each pair of query elements that rotate together, and for each four elements of keys and of values.
+// Rotates the queries of this cache part's KV heads in place, and appends their rotated keys and
+// their values to the cache: an invocation for each pair of query elements that rotate together,
+// and for each four elements of keys and of values.
 
 override WG: u32 = 64u;
 
@@ -19,9 +20,11 @@ struct Start {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> angles: array<f32>; // [rows, rotary_dim]: cosines, then sines
+// [rows, rotary_dim]: cosines, then sines
+@group(0) @binding(1) var<storage, read> angles: array<f32>;
 @group(0) @binding(2) var<storage, read> start: Start;
-@group(0) @binding(3) var<storage, read_write> qkv: array<f32>; // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+// [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+@group(0) @binding(3) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, head_dim / 4]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 
@@ -56,7 +59,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let key_head = row_start + (params.n_heads + params.first_head + kv_head) * params.head_dim;
     if is_value {
         let value = key_head + params.n_kv_heads * params.head_dim + first;
-        values[at] = kv_pack(vec4<f32>(qkv[value], qkv[value + 1u], qkv[value + 2u], qkv[value + 3u]));
+        let four = vec4<f32>(qkv[value], qkv[value + 1u], qkv[value + 2u], qkv[value + 3u]);
+        values[at] = kv_pack(four);
     } else {
         keys[at] = kv_pack(rotated4(key_head, first, row));
     }

@@ -1,6 +1,7 @@
-// Draws a token from what sample_prepare.wgsl left: one workgroup. First what cannot be drawn is left out, so that few candidates remain. Then
-// top-k and top-p each move a border through their order, from likely to unlikely and among equals from low to high ids, and the draw
-// moves one through their ids. A border is found bit by bit, with a sum over the candidates for each bit.
+// Draws a token from what sample_prepare.wgsl left: one workgroup. First what cannot be drawn is
+// left out, so that few candidates remain. Then top-k and top-p each move a border through their
+// order, from likely to unlikely and among equals from low to high ids, and the draw moves one
+// through their ids. A border is found bit by bit, with a sum over the candidates for each bit.
 
 override RUNS: u32 = 1u;
 
@@ -11,8 +12,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> logits: array<f32>; // [width]
 @group(0) @binding(3) var<storage, read> runs: array<Run>; // [RUNS]
-@group(0) @binding(4) var<storage, read_write> seen: array<u32>; // [width]: 0, or SEEN and how often a token was generated
-@group(0) @binding(5) var<storage, read_write> candidates: array<u32>; // [WG, width / WG], rounded up: ids
+// [width]: 0, or SEEN and how often a token was generated
+@group(0) @binding(4) var<storage, read_write> seen: array<u32>;
+// [WG, width / WG], rounded up: ids
+@group(0) @binding(5) var<storage, read_write> candidates: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<u32>; // [1]
 
 const LAST: u32 = 0xffffffffu;
@@ -48,7 +51,8 @@ fn is_up_to(place: vec2<u32>, key: u32, id: u32) -> bool {
     return key > place.x || (key == place.x && id <= place.y);
 }
 
-// What the candidates up to a place weigh, or how many they are. On the way those beyond the border are dropped.
+// What the candidates up to a place weigh, or how many they are. On the way those beyond the border
+// are dropped.
 fn sum_up_to(place: vec2<u32>, counted: bool, lane: Lane) -> f32 {
     var sum = 0.0;
     for (var i = 0u; i < count_own;) {
@@ -77,7 +81,8 @@ fn keep(enough: f32, counted: bool, lane: Lane) {
             }
         }
     }
-    let last = highest_id(); // Browsers must see that all invocations go round equally often: `place` comes from sums.
+    // Browsers must see that all invocations go round equally often: `place` comes from sums.
+    let last = highest_id();
     place.y = last;
     for (var bit = last - last / 2u; bit > 0u; bit >>= 1u) {
         if sum_up_to(vec2<u32>(place.x, place.y ^ bit), counted, lane) >= enough {
@@ -105,7 +110,8 @@ fn weight_of_likely(lane: Lane) -> f32 {
     return workgroup_sum(sum, lane);
 }
 
-// The first id up to which the candidates weigh more than this, if any. On the way those are dropped of which that is certain.
+// The first id up to which the candidates weigh more than this, if any. On the way those are
+// dropped of which that is certain.
 fn draw(weight: f32, lane: Lane) -> u32 {
     var last = highest_id();
     var first = 0u;

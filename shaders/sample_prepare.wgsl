@@ -1,5 +1,6 @@
-// What a token is drawn from: logits with their biases and penalties, in place, and for each of RUNS runs the largest of them and the
-// weight of all. A workgroup for each run. The draw is for sample.wgsl.
+// What a token is drawn from: logits with their biases and penalties, in place, and for each of
+// RUNS runs the largest of them and the weight of all. A workgroup for each run. The draw is for
+// sample.wgsl.
 
 override RUNS: u32 = 1u;
 
@@ -9,7 +10,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> allowed: array<u32>; // [width / 32]
-@group(0) @binding(3) var<storage, read> seen: array<u32>; // [width]: 0, or SEEN and how often a token was generated
+// [width]: 0, or SEEN and how often a token was generated
+@group(0) @binding(3) var<storage, read> seen: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [width]
 @group(0) @binding(5) var<storage, read_write> logits: array<f32>; // [width]
 @group(0) @binding(6) var<storage, read_write> runs: array<Run>; // [RUNS]
@@ -19,7 +21,8 @@ fn processed(i: u32) -> f32 {
     if ((allowed[i / 32u] >> (i % 32u)) & 1u) == 0u {
         return FORBIDDEN;
     }
-    // A shader may take it that there are no infinities and that everything is a number, so it must see to that.
+    // A shader may take it that there are no infinities and that everything is a number, so it must
+    // see to that.
     let bits = bitcast<u32>(logits[i]);
     if (bits & 0x7f800000u) == 0x7f800000u {
         return select(IMPOSSIBLE, MOST, bits == 0x7f800000u);
@@ -27,7 +30,8 @@ fn processed(i: u32) -> f32 {
     var logit = clamp(logits[i], IMPOSSIBLE, MOST) + bias[i];
     let times = seen[i];
     if times != 0u {
-        logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0.0);
+        let penalty = sampling.repetition_penalty;
+        logit = select(logit * penalty, logit / penalty, logit > 0.0);
         let generated = times & ~SEEN;
         if generated > 0u {
             logit -= sampling.presence_penalty + sampling.frequency_penalty * f32(generated);

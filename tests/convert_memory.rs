@@ -47,15 +47,19 @@ const INTERMEDIATE: usize = 8192;
 fn sparse_model(directory: &std::path::Path) -> u64 {
     fs::create_dir(directory).unwrap();
     let config = serde_json::json!({
-        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE,
-        "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": VOCABULARY,
-        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 4096, "tie_word_embeddings": true,
+        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3",
+        "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE, "vocab_size": VOCABULARY,
+        "num_hidden_layers": 1, "num_attention_heads": 32, "num_key_value_heads": 32,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 4096,
+        "tie_word_embeddings": true,
     });
     fs::write(directory.join("config.json"), config.to_string()).unwrap();
     let (mut header, mut offset) = (serde_json::Map::new(), 0);
     let mut tensor = |name: &str, shape: &[usize]| {
         let bytes = shape.iter().product::<usize>() * 2;
-        header.insert(name.to_owned(), serde_json::json!({"dtype": "BF16", "shape": shape, "data_offsets": [offset, offset + bytes]}));
+        let offsets = [offset, offset + bytes];
+        let tensor = serde_json::json!({"dtype": "BF16", "shape": shape, "data_offsets": offsets});
+        header.insert(name.to_owned(), tensor);
         offset += bytes;
     };
     tensor("model.embed_tokens.weight", &[VOCABULARY, HIDDEN]);

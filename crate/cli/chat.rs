@@ -33,7 +33,8 @@ const HELP: &str = "\
 /save FILE    writes the conversation to FILE, over what is there, as JSON
 /help         shows this
 /quit         ends; so does Ctrl-D
-Ctrl-C stops an answer, and ends where none is given. What is pasted is one question, however many lines it has.";
+Ctrl-C stops an answer, and ends where none is given. \
+What is pasted is one question, however many lines it has.";
 
 impl Chat {
     /// Does it.

@@ -21,7 +21,8 @@ pub struct Logits {
     #[command(flatten)]
     model: ModelArgs,
     /// Token ids, separated by commas.
-    #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true, value_parser = parse_id)]
+    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_id)]
     ids: Vec<u32>,
     /// The file to write.
     #[arg(long, value_name = "FILE")]

@@ -31,7 +31,8 @@ pub struct ComputeArgs {
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub backend: Choice,
     /// CPU threads, at most as many as there are cores; 0 for all.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true, value_parser = parse_threads)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_threads)]
     pub threads: usize,
     /// Positions of context to allocate [default: the model's own, at most 4096].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
@@ -145,33 +146,42 @@ impl ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
     /// Tokens at the most.
-    #[arg(long, value_name = "N", default_value_t = 1024, allow_hyphen_values = true, value_parser = parse_count)]
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_count)]
     pub max_tokens: usize,
     /// Randomness; 0 always takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub temperature: f32,
     /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest
     /// alone, 1 for all.
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub top_p: f32,
     /// Sample from the K likeliest tokens; 0 or -1 for all.
-    #[arg(long, value_name = "K", default_value_t = 0, allow_hyphen_values = true, value_parser = Sampling::parse_top_k)]
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(allow_hyphen_values = true, value_parser = Sampling::parse_top_k)]
     pub top_k: usize,
     /// Sample from tokens at least this likely, relative to the likeliest.
-    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub min_p: f32,
     /// Sample from the tokens that surprise about as much as is to be expected, until they reach
     /// this probability; 1 for all.
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub typical_p: f32,
     /// Divide the logits of tokens that were already used; 1 for none.
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub repetition_penalty: f32,
     /// Subtract from the logits of tokens that the answer already has.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub presence_penalty: f32,
     /// Subtract from a token's logit for every time that the answer has it.
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_number)]
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub frequency_penalty: f32,
     /// Seed, which may be negative: the same one gives the same text on the same backend [default:
     /// random].

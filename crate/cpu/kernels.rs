@@ -75,12 +75,26 @@ macro_rules! kernels {
     ($table:ident, $name:literal, $dots:ty $(, $features:literal)?) => {
         static $table: Kernels = {
             type Vector = <$dots as Dots>::Lanes;
-            kernels!(@ pack(kind: Kind, x: &[f32], count: usize, tile: Tile) = activations::kernel::<$dots> $(, $features)?);
-            kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) = norm::kernel::<Vector> $(, $features)?);
-            kernels!(@ matmul(p: &Product, quads: Range<usize>) = matmul::kernel::<$dots> $(, $features)?);
-            kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) = attend::kernel::<Vector> $(, $features)?);
-            kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) = swiglu::kernel::<Vector> $(, $features)?);
-            Kernels { name: $name, width: Vector::WIDTH, tokens: Vector::TOKENS, pack, norm, matmul, attend, swiglu }
+            kernels!(@ pack(kind: Kind, x: &[f32], count: usize, tile: Tile) =
+                activations::kernel::<$dots> $(, $features)?);
+            kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) =
+                norm::kernel::<Vector> $(, $features)?);
+            kernels!(@ matmul(p: &Product, quads: Range<usize>) =
+                matmul::kernel::<$dots> $(, $features)?);
+            kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) =
+                attend::kernel::<Vector> $(, $features)?);
+            kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) =
+                swiglu::kernel::<Vector> $(, $features)?);
+            Kernels {
+                name: $name,
+                width: Vector::WIDTH,
+                tokens: Vector::TOKENS,
+                pack,
+                norm,
+                matmul,
+                attend,
+                swiglu,
+            }
         };
     };
     (@ $kernel:ident($($arg:ident: $type:ty),*) = $generic:expr $(, $features:literal)?) => {

@@ -163,7 +163,8 @@ impl<B: Backend> Engine<B> {
                 while sequence.pending() > self.chunk {
                     self.advance(sequence).await?;
                 }
-                self.write_params(sequence, mode, 0)?; // Before the last ops: to write is to submit what came before.
+                // Before the last ops: to write is to submit what came before.
+                self.write_params(sequence, mode, 0)?;
                 let row = self.reach_end(sequence).await?;
                 self.run_choice(mode, row).await?
             }

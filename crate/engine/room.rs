@@ -108,8 +108,9 @@ mod tests {
                 "{error}"
             );
         }
-        let sentence = "217.4 MB of memory are needed (98.0 MB for weights, 94.4 MB for 4096 tokens of context, \
-                        25.0 MB to work in) and 130.0 MB are there; ask for a context of 256 tokens, or take a smaller model";
+        let sentence = "217.4 MB of memory are needed (98.0 MB for weights, 94.4 MB for 4096 \
+                        tokens of context, 25.0 MB to work in) and 130.0 MB are there; ask for a \
+                        context of 256 tokens, or take a smaller model";
         assert_eq!(needed.refused(4096, 130 * MB).sentence(), sentence);
     }
 }

@@ -127,7 +127,12 @@ impl<B: Backend> Engine<B> {
     /// `context-full` when there is no room for it, `bad-token`.
     pub fn push(&mut self, sequence: &mut Sequence, token: u32) -> Result<()> {
         if sequence.planned.len() == sequence.ctx_len() {
-            fail!(Code::ContextFull, "the context of {} tokens is full", sequence.ctx_len(); "load with a longer one or start anew");
+            fail!(
+                Code::ContextFull,
+                "the context of {} tokens is full",
+                sequence.ctx_len();
+                "load with a longer one or start anew"
+            );
         }
         if token >= self.config().vocab_size {
             fail!(

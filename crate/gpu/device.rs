@@ -96,9 +96,15 @@ impl Device {
         let mut wanted = HELPFUL;
         if options.profile {
             if !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-                fail!(Code::NoGpu, "the GPU {} has no clock that kernels can be timed by", name(&info); "bench without --profile");
+                fail!(
+                    Code::NoGpu,
+                    "the GPU {} has no clock that kernels can be timed by",
+                    name(&info);
+                    "bench without --profile"
+                );
             }
-            wanted |= wgpu::Features::TIMESTAMP_QUERY; // Nobody else asks: it alone slows some devices down.
+            // Nobody else asks: it alone slows some devices down.
+            wanted |= wgpu::Features::TIMESTAMP_QUERY;
         }
         let mut descriptor = wgpu::DeviceDescriptor {
             label: Some("phi"),
@@ -115,7 +121,12 @@ impl Device {
         let (device, queue) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                fail!(Code::NoGpu, "the GPU {} cannot be opened ({error})", name(&info); "run on the CPU")
+                fail!(
+                    Code::NoGpu,
+                    "the GPU {} cannot be opened ({error})",
+                    name(&info);
+                    "run on the CPU"
+                )
             }
         };
         let health = Health::default();
@@ -226,7 +237,12 @@ fn offers(
         (Choice::On, true) => Ok(&[true]),
         (Choice::Auto, false) | (Choice::Off, _) => Ok(&[false]),
         (Choice::On, false) => {
-            fail!(Code::NoGpu, "the GPU {} has no {what}", name(info); "leave the choice to the engine")
+            fail!(
+                Code::NoGpu,
+                "the GPU {} has no {what}",
+                name(info);
+                "leave the choice to the engine"
+            )
         }
     }
 }
@@ -249,7 +265,12 @@ async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgp
         return match instance.request_adapter(&request).await {
             Ok(adapter) => Ok(adapter),
             Err(_) => {
-                fail!(Code::NoGpu, "there is no GPU to use: {}", platform::NO_ADAPTER; "run on the CPU")
+                fail!(
+                    Code::NoGpu,
+                    "there is no GPU to use: {}",
+                    platform::NO_ADAPTER;
+                    "run on the CPU"
+                )
             }
         };
     };
@@ -262,7 +283,11 @@ async fn find_any(instance: &wgpu::Instance, options: &GpuOptions) -> Result<wgp
         names.push(name);
     }
     let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
-    fail!(Code::NoGpu, "there is no GPU named {wanted}: found {found}"; "name one of these or run on the CPU");
+    fail!(
+        Code::NoGpu,
+        "there is no GPU named {wanted}: found {found}";
+        "name one of these or run on the CPU"
+    );
 }
 
 /// WebGPU's default limits, so that what works here works everywhere; larger buffers only when

@@ -34,7 +34,8 @@ pub(super) fn finish(
             timeout: Some(Duration::from_secs(1)),
         };
         match device.poll(wait) {
-            Err(wgpu::PollError::Timeout) => {} // A slow device may be at it for long; a lost one says so.
+            // A slow device may be at it for long; a lost one says so.
+            Err(wgpu::PollError::Timeout) => {}
             Ok(_) if done() => {}
             Ok(status) => {
                 fail!(Code::GpuFailed, "the GPU went silent ({status:?})"; "{LOAD_AGAIN}")

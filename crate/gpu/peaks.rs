@@ -98,7 +98,12 @@ async fn seconds(gpu: &mut Gpu, dispatches: &[Dispatch]) -> Result<f64> {
     let kernels = gpu.take_kernels().await?.unwrap_or_default();
     let seconds = kernels.iter().map(|kernel| kernel.seconds).sum();
     if seconds <= 0.0 {
-        fail!(Code::GpuFailed, "the clock of {} stands still", gpu.describe(); "bench without --profile");
+        fail!(
+            Code::GpuFailed,
+            "the clock of {} stands still",
+            gpu.describe();
+            "bench without --profile"
+        );
     }
     Ok(seconds)
 }

@@ -95,7 +95,8 @@ impl<'a> Recorder<'a> {
         let x = scratch.x; // [rows, hidden_size]
 
         let h = r.norm(x, layer.input_norm, scratch.h, 0); // [rows, hidden_size]
-        let qkv = r.matmul(&layer.qkv, h, scratch.qkv); // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+        // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
+        let qkv = r.matmul(&layer.qkv, h, scratch.qkv);
         r.add(&layer.qkv_bias, scratch, qkv);
         r.norm_heads(layer.head_norms, qkv);
         let attended = r.attend(qkv, layer.window, scratch, cache); // [rows, n_heads * head_dim]

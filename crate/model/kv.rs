@@ -70,7 +70,8 @@ impl Regions {
         }
         fail!(
             Code::OutOfMemory,
-            "a sequence of {len} tokens was asked for, and of {} positions {longest} are free together",
+            "a sequence of {len} tokens was asked for, and of {} positions {longest} are free \
+             together",
             self.positions;
             "drop another one, or load with a longer context"
         );

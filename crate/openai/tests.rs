@@ -19,15 +19,24 @@ fn options_are_read_as_clients_write_them() {
     let rows = [
         (json!({}), d()),
         (
-            json!({"temperature": null, "stop": null, "seed": null, "logit_bias": null, "n": null, "nonsense": null}),
+            json!({
+                "temperature": null, "stop": null, "seed": null, "logit_bias": null, "n": null,
+                "nonsense": null,
+            }),
             d(),
         ),
         (
-            json!({"tools": [], "tool_choice": "none", "logprobs": false, "top_logprobs": 0, "suffix": "", "response_format": {"type": "text"}}),
+            json!({
+                "tools": [], "tool_choice": "none", "logprobs": false, "top_logprobs": 0,
+                "suffix": "", "response_format": {"type": "text"},
+            }),
             d(),
         ),
         (
-            json!({"model": "any", "user": "u", "metadata": {}, "n": 1, "stream": true, "stream_options": {"include_usage": true}}),
+            json!({
+                "model": "any", "user": "u", "metadata": {}, "n": 1, "stream": true,
+                "stream_options": {"include_usage": true},
+            }),
             d(),
         ),
         (json!({"max_tokens": 3}), GenerateOptions { max_tokens: 3, ..d() }),
@@ -184,7 +193,10 @@ fn messages_are_put_as_templates_take_them() {
         // fields stay, in their order.
         (json!({"role": "developer", "content": "a"}), json!({"role": "system", "content": "a"})),
         (
-            json!({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}),
+            json!({
+                "role": "user",
+                "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            }),
             json!({"role": "user", "content": "ab"}),
         ),
         (
@@ -192,7 +204,9 @@ fn messages_are_put_as_templates_take_them() {
             json!({"role": "assistant", "content": "no"}),
         ),
         (
-            json!({"extra": {"x": 1}, "role": "user", "name": "n", "refusal": null, "content": "a"}),
+            json!({
+                "extra": {"x": 1}, "role": "user", "name": "n", "refusal": null, "content": "a",
+            }),
             json!({"extra": {"x": 1}, "role": "user", "name": "n", "content": "a"}),
         ),
         // Arguments are the objects that JSON says; what is no object stays as it was written.
@@ -229,7 +243,11 @@ fn a_conversation_with_calls_of_tools_is_read_whole() {
     let request: Value =
         serde_json::from_str(include_str!("../../tests/golden/requests/tool-calls.json")).unwrap();
     let (messages, _) = chat(request).unwrap();
-    let call = json!({"id": "call_1", "type": "function", "function": {"name": "multiply", "arguments": {"a": 6, "b": 7}}});
+    let call = json!({
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "multiply", "arguments": {"a": 6, "b": 7}},
+    });
     let expected = json!([
         {"role": "user", "content": "What is 6 times 7?"},
         {"role": "assistant", "tool_calls": [call]},

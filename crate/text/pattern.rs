@@ -129,7 +129,8 @@ fn check_part(part: Part) -> Result<()> {
     if part.goes_back && part.repeats_ways {
         fail!(
             Code::BadTokenizer,
-            "a pattern of the tokenizer looks around and repeats what has several ways, which may take for ever"
+            "a pattern of the tokenizer looks around and repeats what has several ways, which may \
+             take for ever"
         );
     }
     Ok(())
@@ -205,7 +206,14 @@ mod tests {
         let rows = [
             (r"(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\s+(?!\S)|\s+".to_owned(), None),
             (r"(?=(\d{3})+(?!\d))".to_owned(), None),
-            (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{M}]*[\p{Ll}]+(?i:'s|'t)?|\p{N}{1,3}|[](]+|[^]a-c[d]\]]+(?=\))".to_owned(), None),
+            (
+                concat!(
+                    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{M}]*[\p{Ll}]+(?i:'s|'t)?",
+                    r"|\p{N}{1,3}|[](]+|[^]a-c[d]\]]+(?=\))",
+                )
+                .to_owned(),
+                None,
+            ),
             (r"(?:ab|c){2}(?!d)".to_owned(), Some("several ways")),
             (r"(?:a+b)+(?!d)".to_owned(), Some("several ways")),
             (r"(?:\p{L}+ )+(?!d)".to_owned(), Some("several ways")),

@@ -164,8 +164,8 @@ fn check_growth(steps: &[&Value]) -> Result<()> {
         if growth > MOST_GROWTH || prepended > LONGEST_PREPENDED {
             fail!(
                 Code::BadTokenizer,
-                "the tokenizer's normalizers make a text more than {MOST_GROWTH} times as long, or put more than {LONGEST_PREPENDED} bytes \
-                 before it, which we do not read"
+                "the tokenizer's normalizers make a text more than {MOST_GROWTH} times as long, or \
+                 put more than {LONGEST_PREPENDED} bytes before it, which we do not read"
             );
         }
     }
@@ -328,24 +328,40 @@ mod tests {
 
     #[test]
     fn words_are_cut_as_by_the_library_that_reads_its_rules_itself() {
-        let split = |behavior: &str, invert| json!({"type": "Split", "pattern": {"Regex": "\\d|e"}, "behavior": behavior, "invert": invert});
+        let split = |behavior: &str, invert| {
+            json!({
+                "type": "Split", "pattern": {"Regex": "\\d|e"}, "behavior": behavior,
+                "invert": invert,
+            })
+        };
         let rules = [
             json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}),
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}),
+            json!({
+                "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
+                "use_regex": false,
+            }),
             split("Removed", false),
             split("Isolated", true),
             split("MergedWithPrevious", false),
             split("MergedWithNext", false),
             split("Contiguous", false),
-            json!({"type": "Split", "pattern": {"String": "."}, "behavior": "Isolated", "invert": false}),
-            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}),
+            json!({
+                "type": "Split", "pattern": {"String": "."}, "behavior": "Isolated",
+                "invert": false,
+            }),
+            json!({
+                "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false,
+            }),
             json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"}),
             json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": true}),
             json!({"type": "Digits", "individual_digits": true}),
             json!({"type": "Digits", "individual_digits": false}),
             json!({"type": "Punctuation"}),
             json!({"type": "Punctuation", "behavior": "Contiguous"}),
-            json!({"type": "Sequence", "pretokenizers": [{"type": "Punctuation"}, {"type": "Sequence", "pretokenizers": [split("Isolated", false)]}]}),
+            json!({"type": "Sequence", "pretokenizers": [
+                {"type": "Punctuation"},
+                {"type": "Sequence", "pretokenizers": [split("Isolated", false)]},
+            ]}),
         ];
         for rule in rules {
             let reference: PreTokenizerWrapper = serde_json::from_value(rule.clone()).unwrap();

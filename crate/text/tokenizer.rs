@@ -348,7 +348,8 @@ impl Tokenizer {
         added.sort_by_key(|&(id, _)| id);
         let row = |(id, t): (&u32, &AddedToken)| {
             json!({
-                "id": id, "content": t.content, "single_word": t.single_word, "lstrip": t.lstrip, "rstrip": t.rstrip,
+                "id": id, "content": t.content, "single_word": t.single_word,
+                "lstrip": t.lstrip, "rstrip": t.rstrip,
                 "normalized": t.normalized, "special": t.special,
             })
         };
@@ -376,9 +377,17 @@ impl Tokenizer {
             json!({"Sequence": {"id": "B", "type_id": 1}}),
         );
         let tokens: serde_json::Map<String, Value> = (self.prefix.iter().chain(&self.suffix))
-            .map(|id| (self.written(Some(*id)), json!({"id": self.written(Some(*id)), "ids": [id], "tokens": [self.written(Some(*id))]})))
+            .map(|id| {
+                let text = self.written(Some(*id));
+                (text.clone(), json!({"id": text, "ids": [id], "tokens": [text]}))
+            })
             .collect();
-        json!({"type": "TemplateProcessing", "single": around(std::slice::from_ref(&a)), "pair": around(&[a.clone(), b]), "special_tokens": tokens})
+        json!({
+            "type": "TemplateProcessing",
+            "single": around(std::slice::from_ref(&a)),
+            "pair": around(&[a.clone(), b]),
+            "special_tokens": tokens,
+        })
     }
 }
 

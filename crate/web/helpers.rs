@@ -45,7 +45,12 @@ pub async fn start(threads: usize, start: Option<&StartHelpers>) -> Result<()> {
     match started {
         // Nobody asked for a number: those that did start will do.
         Err(why) if threads > 0 => {
-            fail!(Code::OutOfMemory, "{threads} threads could not be started ({})", js::message_of(&why); "ask for fewer")
+            fail!(
+                Code::OutOfMemory,
+                "{threads} threads could not be started ({})",
+                js::message_of(&why);
+                "ask for fewer"
+            )
         }
         _ => Ok(()),
     }

@@ -180,7 +180,10 @@ fn lock(path: &Path) -> std::result::Result<Option<File>, TryLockError> {
 fn is_still_there(lock: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |about: &fs::Metadata| (about.dev(), about.ino());
-    matches!((lock.metadata(), fs::metadata(path)), (Ok(one), Ok(other)) if identity(&one) == identity(&other))
+    match (lock.metadata(), fs::metadata(path)) {
+        (Ok(one), Ok(other)) => identity(&one) == identity(&other),
+        _ => false,
+    }
 }
 
 /// Nothing is locked there.

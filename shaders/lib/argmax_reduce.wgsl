@@ -1,4 +1,5 @@
-// The better of candidates for the largest: a key that orders floats as they are ordered, and where it came from.
+// The better of candidates for the largest: a key that orders floats as they are ordered, and where
+// it came from.
 
 override WG: u32 = 64u;
 

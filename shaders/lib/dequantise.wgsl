@@ -9,7 +9,8 @@ fn dequantiser_of(at: u32) -> Dequantiser {
     return Dequantiser(CODE * scales_at(at));
 }
 
-// What a group adds to a product, of whose inputs these are the dots with `code_block`s, and the sum.
+// What a group adds to a product, of whose inputs these are the dots with `code_block`s, and the
+// sum.
 fn dequantise(dequantiser: Dequantiser, dots: vec4<f32>, sum: f32) -> vec4<f32> {
     return dequantiser.scales * dots;
 }

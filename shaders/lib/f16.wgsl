@@ -1,4 +1,5 @@
-// Products are computed in half precision, at most four of them summed before they go on in single precision.
+// Products are computed in half precision, at most four of them summed before they go on in single
+// precision.
 
 alias Real = f16;
 

@@ -1,4 +1,5 @@
-// Lines of weights beside few tokens, in int15: the inputs of each line are rounded together. After int15.wgsl.
+// Lines of weights beside few tokens, in int15: the inputs of each line are rounded together. After
+// int15.wgsl.
 
 struct Inputs {
     x0: vec2<u32>,
@@ -25,7 +26,8 @@ fn inputs_of(x0: vec4<f32>, x1: vec4<f32>) -> Inputs {
 
 fn weights_of(quad: u32, line: u32) -> Weights {
     let columns = line_columns(line);
-    return Weights(code_block(quad, columns.x), code_block(quad, columns.y), dequantiser_of(quad * GROUPS + line / GROUP_LINES));
+    let dequantiser = dequantiser_of(quad * GROUPS + line / GROUP_LINES);
+    return Weights(code_block(quad, columns.x), code_block(quad, columns.y), dequantiser);
 }
 
 fn product(w: Weights, inputs: Inputs) -> vec4<f32> {

@@ -1,7 +1,8 @@
-// int15 activations: whole numbers of 15 bits, each two bytes, 128 * upper + lower, beside codes in bytes: dots of bytes, which devices do four
-// products at a time. (8 bits change what small models say: docs/speed.md.) Activations that are rounded together move by at most half of
-// 1 / LARGEST of the largest magnitude among them, about 2^-15 of it, as on the CPU; what is computed with them is exact until a sum of
-// theirs becomes a float.
+// int15 activations: whole numbers of 15 bits, each two bytes, 128 * upper + lower, beside codes in
+// bytes: dots of bytes, which devices do four products at a time. (8 bits change what small models
+// say: docs/speed.md.) Activations that are rounded together move by at most half of 1 / LARGEST of
+// the largest magnitude among them, about 2^-15 of it, as on the CPU; what is computed with them is
+// exact until a sum of theirs becomes a float.
 
 // 127 in the upper byte, and nothing in the seven bits below.
 const LARGEST: f32 = 16256.0;
@@ -28,5 +29,10 @@ fn in_bytes(v: vec4<i32>) -> vec2<u32> {
 }
 
 fn dots(w: vec4<u32>, x4: u32) -> vec4<i32> {
-    return vec4<i32>(dot4I8Packed(w.x, x4), dot4I8Packed(w.y, x4), dot4I8Packed(w.z, x4), dot4I8Packed(w.w, x4));
+    return vec4<i32>(
+        dot4I8Packed(w.x, x4),
+        dot4I8Packed(w.y, x4),
+        dot4I8Packed(w.z, x4),
+        dot4I8Packed(w.w, x4),
+    );
 }

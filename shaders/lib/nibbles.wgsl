@@ -14,7 +14,8 @@ fn line_columns(line: u32) -> vec2<u32> {
     return vec2<u32>(low, low + 4u);
 }
 
-// Four columns of a line as (code - 8) / 16, exact in half precision too: bytes' low nibbles for shift 0, high ones for shift 4.
+// Four columns of a line as (code - 8) / 16, exact in half precision too: bytes' low nibbles for
+// shift 0, high ones for shift 4.
 fn nibbles(line: vec4<u32>, shift: u32) -> mat4x4<Real> {
     let half = vec4<Real>(0.5);
     let mask = vec4<u32>(15u);
@@ -34,7 +35,8 @@ fn scales_at(at: u32) -> vec4<f32> {
     return 16.0 * vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-// The block of the same columns as `block` has, as code - 8 in bytes: for each row those of four columns.
+// The block of the same columns as `block` has, as code - 8 in bytes: for each row those of four
+// columns.
 fn code_block(quad: u32, column4: u32) -> vec4<u32> {
     let line = codes[(quad * GROUPS + column4 / 8u) * GROUP_LINES + column4 % 4u];
     let nibbles = (line >> vec4<u32>(column4 & 4u)) & vec4<u32>(0x0f0f0f0fu);

@@ -1,9 +1,11 @@
-// Inputs that an RMS norm with weights gamma goes before. w · (x / rms(x) * gamma) is w · (x * gamma) / rms(x), so the squares are
-// summed beside the products, and the norm costs no pass over x of its own.
+// Inputs that an RMS norm with weights gamma goes before.
+// w · (x / rms(x) * gamma) is w · (x * gamma) / rms(x), so the squares are summed beside the
+// products, and the norm costs no pass over x of its own.
 
 @group(0) @binding(5) var<storage, read> gamma: array<vec4<f32>>; // [8 * GROUPS]
 
-// What is not divided by its size yet may be large: this keeps it within half precision, and costs single precision nothing.
+// What is not divided by its size yet may be large: this keeps it within half precision, and costs
+// single precision nothing.
 const SMALLER: f32 = 0.015625;
 
 // Every four columns are seen by LINES_OF_FOUR lines, twice by each.

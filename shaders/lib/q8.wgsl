@@ -1,4 +1,5 @@
-// Weights in symmetric 8-bit groups: scale * code, codes in two's complement. Layout: crate/layout/mod.rs.
+// Weights in symmetric 8-bit groups: scale * code, codes in two's complement. Layout:
+// crate/layout/mod.rs.
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 8]
 @group(0) @binding(2) var<storage, read> scales: array<vec2<u32>>; // f16: [quads, GROUPS, 4]
@@ -38,15 +39,18 @@ struct Line {
 }
 
 fn line_of(quad: u32, line: u32) -> Line {
-    return Line(bytes(codes[quad * GROUPS * GROUP_LINES + line]), scales_at(quad * GROUPS + line / GROUP_LINES));
+    let code = codes[quad * GROUPS * GROUP_LINES + line];
+    return Line(bytes(code), scales_at(quad * GROUPS + line / GROUP_LINES));
 }
 
-// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are
+// the columns that `line_columns` names.
 fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
     return w.scales * vec4<f32>(w.columns * x0);
 }
 
-// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.
+// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows
+// for each column.
 fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     let w = bytes(codes[quad * GROUPS * GROUP_LINES + column4]);
     let scale = real4(scales_at(quad * GROUPS + column4 / GROUP_LINES));

@@ -1,5 +1,5 @@
-// Sums and maxima over a workgroup of WG invocations, by subgroups of any width from 4 up, wider than the workgroup too.
-// Every invocation must call them, and every one gets the result.
+// Sums and maxima over a workgroup of WG invocations, by subgroups of any width from 4 up, wider
+// than the workgroup too. Every invocation must call them, and every one gets the result.
 
 struct Lane {
     @builtin(local_invocation_index) index: u32,
@@ -7,8 +7,8 @@ struct Lane {
     @builtin(subgroup_size) width: u32,
 }
 
-// One for each subgroup. That subgroups are runs of invocations is everywhere so but promised nowhere: the known-answer
-// check at start would notice.
+// One for each subgroup. That subgroups are runs of invocations is everywhere so but promised
+// nowhere: the known-answer check at start would notice.
 var<workgroup> gathering: array<vec4<f32>, (WG + 3u) / 4u>;
 
 fn workgroup_sum4(value: vec4<f32>, lane: Lane) -> vec4<f32> {

@@ -16,5 +16,10 @@ fn rotated(head: u32, i: u32, row: u32) -> f32 {
 
 // Elements `i` to `i + 3`.
 fn rotated4(head: u32, i: u32, row: u32) -> vec4<f32> {
-    return vec4<f32>(rotated(head, i, row), rotated(head, i + 1u, row), rotated(head, i + 2u, row), rotated(head, i + 3u, row));
+    return vec4<f32>(
+        rotated(head, i, row),
+        rotated(head, i + 1u, row),
+        rotated(head, i + 2u, row),
+        rotated(head, i + 3u, row),
+    );
 }

@@ -20,14 +20,16 @@ struct Run {
     weight: f32,
 }
 
-// MOST, which comes with the module, is beyond any logit, and so far from what a float holds that sums of two stay floats.
+// MOST, which comes with the module, is beyond any logit, and so far from what a float holds that
+// sums of two stay floats.
 const IMPOSSIBLE: f32 = -MOST;
 // Chosen only where all are.
 const FORBIDDEN: f32 = -3e38;
 
 // The float that a key orders.
 fn value_of(key: u32) -> f32 {
-    return select(bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u)), FORBIDDEN, key == 0u);
+    let bits = select(~key, key & 0x7fffffffu, key >= 0x80000000u);
+    return select(bitcast<f32>(bits), FORBIDDEN, key == 0u);
 }
 
 // The largest weighs 1, and what is too little for a float nothing.

@@ -1,9 +1,12 @@
-// Tiles of a matmul in int15, for weights that have codes: the activations of each group of 32 columns are rounded together. After
-// int15.wgsl.
+// Tiles of a matmul in int15, for weights that have codes: the activations of each group of 32
+// columns are rounded together. After int15.wgsl.
 
-var<workgroup> weights: array<vec4<u32>, 8u * QUADS>; // [column4, quad]: for each row the codes of four columns
-var<workgroup> inputs: array<vec2<u32>, 8u * TOKENS * TEAMS>; // [token, column4]: the upper bytes of four columns, then the lower
-var<workgroup> steps: array<vec2<f32>, TOKENS * TEAMS>; // what one in a token's int15 stands for, and the sum of all
+// [column4, quad]: for each row the codes of four columns
+var<workgroup> weights: array<vec4<u32>, 8u * QUADS>;
+// [token, column4]: the upper bytes of four columns, then the lower
+var<workgroup> inputs: array<vec2<u32>, 8u * TOKENS * TEAMS>;
+// what one in a token's int15 stands for, and the sum of all
+var<workgroup> steps: array<vec2<f32>, TOKENS * TEAMS>;
 
 fn load(tile: Tile, group: u32, lane: u32) {
     for (var i = lane; i < 8u * QUADS; i += QUADS * TEAMS) {

@@ -21,12 +21,14 @@ fn line_of(quad: u32, line: u32) -> Line {
     return Line(bitcast<vec4<f32>>(codes[quad * GROUPS * GROUP_LINES + line]), line % 4u);
 }
 
-// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are the columns that `line_columns` names.
+// What a line adds to the products of its quad's four rows with an input, of which x0 and x1 are
+// the columns that `line_columns` names.
 fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
     return w.column * x0[w.at];
 }
 
-// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows for each column.
+// The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows
+// for each column.
 fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     let at = quad * GROUPS * GROUP_LINES + 4u * column4;
     return mat4x4<Real>(

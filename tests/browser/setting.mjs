@@ -48,7 +48,8 @@ export async function atStart(page, act) {
     };
   });
   page.tab.once("workercreated", async (worker) => {
-    while (!(await worker.evaluate(() => "GPUDevice" in self))); // A worker that has just begun has nothing yet.
+    // A worker that has just begun has nothing yet.
+    while (!(await worker.evaluate(() => "GPUDevice" in self)));
     await act(worker);
     await page.tab.evaluate(() => self.workerIsChanged());
   });

@@ -263,7 +263,8 @@ describe("storage that is full", () => {
   for (const [browser, without, storage] of KEPT.filter(([browser]) => browser !== "webkit")) {
     describe(`${browser}, ${storage}`, () => {
       const device = new Device(browser);
-      const tells = browser === "firefox" || storage === "opfs"; // Chromium's IndexedDB has no room before it says so.
+      // Chromium's IndexedDB has no room before it says so.
+      const tells = browser === "firefox" || storage === "opfs";
       let lab;
       before(async () => {
         await device.start({ extraPrefsFirefox: PREFS });
@@ -422,7 +423,8 @@ describe("kept models", () => {
 
     it("are counted", async () => {
       const { usage, quota, persisted, kind } = await lab.ask("estimate");
-      assert.equal(kind, device.kind === "webkit" ? storage : "opfs"); // The page's thread still has what the test took from the worker.
+      // The page's thread still has what the test took from the worker.
+      assert.equal(kind, device.kind === "webkit" ? storage : "opfs");
       assert.equal(persisted, false);
       if (device.kind !== "webkit") assert.ok(usage > MIB && quota > usage, `${usage} of ${quota}`);
     });

@@ -190,7 +190,10 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
     let described = "{% for tool in tools %}{{ tool.function.name }}: {{ tool | tojson }}{% \
         endfor %}|{{ messages[1].content }}";
     fs::write(Path::new(&model).join("chat_template.jinja"), described).unwrap();
-    let expected = r#"multiply: {"type": "function", "function": {"name": "multiply", "description": "<b>"}}|Ho"#;
+    let expected = concat!(
+        r#"multiply: {"type": "function", "#,
+        r#""function": {"name": "multiply", "description": "<b>"}}|Ho"#,
+    );
     assert_eq!(shown(&["prompt", "--tools", &tools, "-"], HELLO), expected);
     assert_eq!(shown(&["prompt", "-"], HELLO), "|Ho");
     fs::write(&tools, "{}").unwrap();
@@ -459,7 +462,8 @@ fn a_piped_prompt_ends_before_its_last_line_does() {
         let fixed = ["--model", &model, "--backend", "cpu", "--max-tokens", "1", "--stats", "json"];
         let output = phi(&[&["run"], arguments, &fixed].concat(), input);
         let line = String::from_utf8(output.stderr).unwrap();
-        serde_json::from_str::<serde_json::Value>(line.lines().last().unwrap()).unwrap()["prompt_tokens"].as_u64().unwrap()
+        let stats: serde_json::Value = serde_json::from_str(line.lines().last().unwrap()).unwrap();
+        stats["prompt_tokens"].as_u64().unwrap()
     };
     let asked = tokens(&["Hi"], "");
     assert_eq!(["Hi", "Hi\n", "Hi\r\n"].map(|input| tokens(&["-"], input)), [asked; 3]);

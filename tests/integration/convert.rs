@@ -71,12 +71,14 @@ fn names(directory: &Path) -> Vec<String> {
 /// order, kinds and places.
 #[test]
 fn what_is_stored_lies_where_it_lay_in_the_first_version() {
-    #[rustfmt::skip]
     let rows = [
-        ("tiny-phi",                             "3c297f22f6ded677468dcdf4c1da342b9ddb97e11a9da18fbedf874a0147b793"),
-        ("weights/llama",                        "d94fa72170d22e31f0433bf88d2ef8f996f4e9d854b6c2f9bd4d971911151193"),
-        ("weights/phi3.gguf",                    "cf7b63cc3acc83bf1fc16c1cf5e970cd24db93180dc0f5337cba28e46920562e"),
-        ("cases/gguf-attention-bias/model.gguf", "5986139cabe05c8bd4e7d79cf39e9bebb2b8a2ff5b7f18e0b5b5bf2cc714116b"),
+        ("tiny-phi", "3c297f22f6ded677468dcdf4c1da342b9ddb97e11a9da18fbedf874a0147b793"),
+        ("weights/llama", "d94fa72170d22e31f0433bf88d2ef8f996f4e9d854b6c2f9bd4d971911151193"),
+        ("weights/phi3.gguf", "cf7b63cc3acc83bf1fc16c1cf5e970cd24db93180dc0f5337cba28e46920562e"),
+        (
+            "cases/gguf-attention-bias/model.gguf",
+            "5986139cabe05c8bd4e7d79cf39e9bebb2b8a2ff5b7f18e0b5b5bf2cc714116b",
+        ),
     ];
     for (model, expected) in rows {
         let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

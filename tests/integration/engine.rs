@@ -32,7 +32,11 @@ async_test! {
         let before = engine.logits(&mut sequence).await.unwrap();
 
         let too_long = vec![5; 33];
-        for (tokens, code) in [(&[5, 384][..], Code::BadToken), (&[], Code::BadOption), (&too_long, Code::PromptTooLong)] {
+        for (tokens, code) in [
+            (&[5, 384][..], Code::BadToken),
+            (&[], Code::BadOption),
+            (&too_long, Code::PromptTooLong),
+        ] {
             let error = engine.plan(&mut sequence, tokens).unwrap_err();
             assert_eq!(error.code, code, "{error}");
             assert_eq!(sequence.tokens(), good);
@@ -54,7 +58,8 @@ async_test! {
         for ctx_len in [0, 25] {
             assert_eq!(engine.sequence(Some(ctx_len)).err().unwrap().code, Code::BadOption);
         }
-        let [first, second, third] = [8, 9, 7].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
+        let [first, second, third] =
+            [8, 9, 7].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
         let error = engine.sequence(Some(1)).err().unwrap();
         assert!(error.code == Code::OutOfMemory && error.message.contains("0 are free"), "{error}");
         drop(second);
@@ -68,7 +73,8 @@ async_test! {
     }
 
     async fn a_sequence_of_another_engine_is_refused() {
-        let [mut one, mut other] = [engine(tiny_phi(), Some(8)).await.unwrap(), engine(tiny_phi(), Some(8)).await.unwrap()];
+        let mut one = engine(tiny_phi(), Some(8)).await.unwrap();
+        let mut other = engine(tiny_phi(), Some(8)).await.unwrap();
         let mut sequence = one.sequence(None).unwrap();
         one.plan(&mut sequence, &[5]).unwrap();
         assert_eq!(other.logits(&mut sequence).await.unwrap_err().code, Code::Internal);

@@ -136,7 +136,9 @@ fn modules_import_only_what_the_design_allows() {
     let mut seen = BTreeSet::new();
     for (module, path, code) in modules() {
         if ["lib", "main", "cli", "typescript"].contains(&module.as_str()) {
-            continue; // The crate's face, a test, and the command, which sees only what the crate makes public.
+            // The crate's face, a test, and the command, which sees only what the crate makes
+            // public.
+            continue;
         }
         let row = MAY_IMPORT.iter().find(|(name, _)| *name == module);
         let (_, allowed) = row.unwrap_or_else(|| {

@@ -16,7 +16,9 @@ export const SHAPE = {
   kvHeads: 4,
   period: 8192,
 };
-/** Its address: what is stored of a model goes by that. `resolved` has Chromium ask a server here. */
+/**
+ * Its address: what is stored of a model goes by that. `resolved` has Chromium ask a server here.
+ */
 export const ADDRESS = "http://models.test/random.gguf";
 export const resolved = (server) => ({
   args: [`--host-resolver-rules=MAP models.test 127.0.0.1:${new URL(server).port}`],

@@ -1,6 +1,7 @@
 // Has an earlier version store what it stores, and puts that into a folder by its commit's name:
 //
-//   git worktree add ../earlier COMMIT && (cd ../earlier && cargo xtask build && cargo build --release)
+//   git worktree add ../earlier COMMIT
+//   (cd ../earlier && cargo xtask build && cargo build --release)
 //   node tests/stored/make.mjs ../earlier
 //
 // - whole.tar.br, part.tar.br: OPFS with a model, and with a part of its download

@@ -17,5 +17,6 @@ export function isCalled(error: unknown, ...names: string[]): boolean {
 
 /** Whether an exception says that there is no room. */
 export function isRefusal(error: unknown): boolean {
-  return isCalled(error, "QuotaExceededError", "NS_ERROR_FILE_NO_DEVICE_SPACE"); // Firefox's handles throw the latter.
+  // Firefox's handles throw the latter.
+  return isCalled(error, "QuotaExceededError", "NS_ERROR_FILE_NO_DEVICE_SPACE");
 }

@@ -1,6 +1,6 @@
-// The engine's thread. It answers one request at a time, in order; "stop", "helpers"
-// and whether a request is one jump the queue. The same script makes a worker a helper of the engine's thread, if its first message says
-// so.
+// The engine's thread. It answers one request at a time, in order; "stop", "helpers" and whether a
+// request is one jump the queue. The same script makes a worker a helper of the engine's thread, if
+// its first message says so.
 
 import { askFor, pageMet } from "./asking.js";
 import { faultOf, isTold, type PlainError, plain } from "./errors.js";

@@ -29,10 +29,12 @@ pub struct Bench {
     #[command(flatten)]
     compute: ComputeArgs,
     /// Tokens of the prompt.
-    #[arg(long, value_name = "N", default_value_t = 251, allow_hyphen_values = true, value_parser = parse_count)]
+    #[arg(long, value_name = "N", default_value_t = 251)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_count)]
     prompt: usize,
     /// Tokens to generate.
-    #[arg(long = "gen", value_name = "N", default_value_t = 48, allow_hyphen_values = true, value_parser = parse_count)]
+    #[arg(long = "gen", value_name = "N", default_value_t = 48)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_count)]
     generate: usize,
     /// Time each kernel of the GPU, which makes the whole slower, and hold it against what the
     /// device does at best.

@@ -87,7 +87,8 @@ pub trait Dots: Copy {
 
 /// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper +
 /// lower`.
-#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))] // Their vectors multiply 16 bits.
+// Elsewhere vectors multiply 16 bits.
+#[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))]
 fn in_bytes(four: [i16; 4]) -> [u8; 8] {
     let upper = four.map(|x| (x + 64) >> 7);
     std::array::from_fn(|i| {
@@ -97,7 +98,8 @@ fn in_bytes(four: [i16; 4]) -> [u8; 8] {
 
 /// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come
 /// apart.
-#[cfg_attr(any(target_arch = "x86_64", target_feature = "relaxed-simd"), allow(dead_code))] // Their vectors multiply bytes.
+// There vectors multiply bytes.
+#[cfg_attr(any(target_arch = "x86_64", target_feature = "relaxed-simd"), allow(dead_code))]
 fn even_and_odd([a, b, c, d]: [i16; 4]) -> [u8; 8] {
     bytemuck::cast([a, c, b, d])
 }

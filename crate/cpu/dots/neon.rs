@@ -35,20 +35,36 @@ impl Dots for NeonDots {
             let line = vreinterpretq_u16_u32(line);
             let nibble = |v| vreinterpretq_s16_u16(vandq_u16(v, vdupq_n_u16(15)));
             // Of the low nibbles even columns, then odd ones, and of the high ones.
-            let four = [nibble(line), nibble(vshrq_n_u16::<8>(line)), nibble(vshrq_n_u16::<4>(line)), nibble(vshrq_n_u16::<12>(line))];
-            let word = |i: usize| vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().add(i).read_unaligned()));
+            let four = [
+                nibble(line),
+                nibble(vshrq_n_u16::<8>(line)),
+                nibble(vshrq_n_u16::<4>(line)),
+                nibble(vshrq_n_u16::<12>(line)),
+            ];
+            let word = |i: usize| {
+                vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().add(i).read_unaligned()))
+            };
             four.into_iter().enumerate().fold(sums, |sums, (i, rows)| products(sums, rows, word(i)))
         };
-        fn total(sums: [int32x4_t; 2], plus: i32) -> Neon = Neon::of(vaddq_s32(vpaddq_s32(sums[0], sums[1]), vdupq_n_s32(plus)));
+        fn total(sums: [int32x4_t; 2], plus: i32) -> Neon =
+            Neon::of(vaddq_s32(vpaddq_s32(sums[0], sums[1]), vdupq_n_s32(plus)));
 
         fn no_bytes() -> [int32x4_t; 2] = [vdupq_n_s32(0); 2];
-        fn dot_bytes(sums: [int32x4_t; 2], lines: [uint32x4_t; 2], x: *const u8) -> [int32x4_t; 2] = {
+        fn dot_bytes(
+            sums: [int32x4_t; 2],
+            lines: [uint32x4_t; 2],
+            x: *const u8,
+        ) -> [int32x4_t; 2] = {
             let add = |sums: [int32x4_t; 2], line, x: *const u8| {
-                let (bytes, x) = (vreinterpretq_s8_u32(line), vreinterpretq_s16_s64(vdupq_n_s64(x.cast::<i64>().read_unaligned())));
+                let bytes = vreinterpretq_s8_u32(line);
+                let x = vreinterpretq_s16_s64(vdupq_n_s64(x.cast::<i64>().read_unaligned()));
                 let (upper, lower) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
                 // A row's four products lie together: neighbours are added twice over, here and in
                 // the end.
-                let dot = |sums, rows: int16x8_t| vaddq_s32(sums, vpaddq_s32(vmull_s16(vget_low_s16(rows), vget_low_s16(x)), vmull_high_s16(rows, x)));
+                let dot = |sums, rows: int16x8_t| {
+                    let low = vmull_s16(vget_low_s16(rows), vget_low_s16(x));
+                    vaddq_s32(sums, vpaddq_s32(low, vmull_high_s16(rows, x)))
+                };
                 [dot(sums[0], upper), dot(sums[1], lower)]
             };
             add(add(sums, lines[0], x), lines[1], x.add(8))

@@ -32,7 +32,8 @@ impl Dots for PortableDots {
     methods! {
         fn none() -> [i32; 4] = [0; 4];
         fn dot(sums: [i32; 4], line: [u32; 4], x: *const u8) -> [i32; 4] = {
-            let [low, high] = [0, 4].map(|shift| line.map(|row| (row >> shift & 0x0f0f_0f0f).to_le_bytes()));
+            let [low, high] =
+                [0, 4].map(|shift| line.map(|row| (row >> shift & 0x0f0f_0f0f).to_le_bytes()));
             let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
             products(products(sums, low, x[0]), high, x[1])
         };
@@ -40,7 +41,8 @@ impl Dots for PortableDots {
 
         fn no_bytes() -> [i32; 4] = [0; 4];
         fn dot_bytes(sums: [i32; 4], lines: [[u32; 4]; 2], x: *const u8) -> [i32; 4] = {
-            let [first, second] = lines.map(|line| line.map(|row| row.to_le_bytes().map(|byte| byte as i8)));
+            let [first, second] =
+                lines.map(|line| line.map(|row| row.to_le_bytes().map(|byte| byte as i8)));
             let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
             products(products(sums, first, x[0]), second, x[1])
         };

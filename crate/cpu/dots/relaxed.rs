@@ -46,13 +46,17 @@ impl Dots for Fours {
                 i32x4_relaxed_dot_i8x16_i7x16_add(word::<0>(x), low, sums[0]),
                 i32x4_relaxed_dot_i8x16_i7x16_add(word::<1>(x), low, sums[1]),
             ];
-            [i32x4_relaxed_dot_i8x16_i7x16_add(word::<2>(x), high, upper), i32x4_relaxed_dot_i8x16_i7x16_add(word::<3>(x), high, lower)]
+            [
+                i32x4_relaxed_dot_i8x16_i7x16_add(word::<2>(x), high, upper),
+                i32x4_relaxed_dot_i8x16_i7x16_add(word::<3>(x), high, lower),
+            ]
         };
         fn total(sums: [v128; 2], plus: i32) -> Simd128 =
             Simd128::of(i32x4_add(i32x4_add(i32x4_shl(sums[0], 7), sums[1]), i32x4_splat(plus)));
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = simd128::dot_bytes(sums, lines, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
+            simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
     }
 }
@@ -76,17 +80,25 @@ impl Dots for Pairs {
         fn none() -> [v128; 2] = [i16x8_splat(0); 2];
         fn dot(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] = {
             let (x, [low, high]) = (v128_load(x.cast()), nibbles(line));
-            let upper = i16x8_add(i16x8_relaxed_dot_i8x16_i7x16(word::<0>(x), low), i16x8_relaxed_dot_i8x16_i7x16(word::<2>(x), high));
-            let lower = i16x8_add(i16x8_relaxed_dot_i8x16_i7x16(word::<1>(x), low), i16x8_relaxed_dot_i8x16_i7x16(word::<3>(x), high));
+            let upper = i16x8_add(
+                i16x8_relaxed_dot_i8x16_i7x16(word::<0>(x), low),
+                i16x8_relaxed_dot_i8x16_i7x16(word::<2>(x), high),
+            );
+            let lower = i16x8_add(
+                i16x8_relaxed_dot_i8x16_i7x16(word::<1>(x), low),
+                i16x8_relaxed_dot_i8x16_i7x16(word::<3>(x), high),
+            );
             [i16x8_add(sums[0], upper), i16x8_add(sums[1], lower)]
         };
         fn total(sums: [v128; 2], plus: i32) -> Simd128 = {
-            let both = i32x4_add(i32x4_dot_i16x8(sums[0], i16x8_splat(128)), i32x4_extadd_pairwise_i16x8(sums[1]));
+            let upper = i32x4_dot_i16x8(sums[0], i16x8_splat(128));
+            let both = i32x4_add(upper, i32x4_extadd_pairwise_i16x8(sums[1]));
             Simd128::of(i32x4_add(both, i32x4_splat(plus)))
         };
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = simd128::dot_bytes(sums, lines, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
+            simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
     }
 }

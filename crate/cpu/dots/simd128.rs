@@ -79,7 +79,11 @@ impl Dots for Simd128Dots {
             let top = i32x4_dot_i16x8(u16x8_shr(line, 12), word::<3>(x));
             let sixteens = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x00f0)), word::<2>(x));
             let more = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x0f00)), word::<1>(x));
-            [i32x4_add(i32x4_add(sums[0], bottom), top), i32x4_add(sums[1], sixteens), i32x4_add(sums[2], more)]
+            [
+                i32x4_add(i32x4_add(sums[0], bottom), top),
+                i32x4_add(sums[1], sixteens),
+                i32x4_add(sums[2], more),
+            ]
         };
         fn total(sums: Sums, plus: i32) -> Simd128 = {
             let higher = i32x4_add(i32x4_shr(sums[1], 4), i32x4_shr(sums[2], 8));
@@ -87,7 +91,8 @@ impl Dots for Simd128Dots {
         };
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
-        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums = dot_bytes(sums, lines, x);
+        fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
+            dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = total_of_bytes(sums);
     }
 }

@@ -1,5 +1,6 @@
 //! Every implementation against plain Rust: whole numbers leave no room for a difference.
-#![allow(clippy::undocumented_unsafe_blocks)] // `on_all!` asks the CPU first; pointers lead into arrays.
+// `on_all!` asks the CPU first; pointers lead into arrays.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use super::portable::PortableDots;
 use super::{Dots, LARGEST};

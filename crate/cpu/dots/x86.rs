@@ -103,19 +103,29 @@ impl Dots for Avx2Dots {
         fn dot_lines(sums: [__m256i; 2], lines: __m256i, x: *const u8) -> [__m256i; 2] =
             add_nibbles_256(sums, lines, _mm256_loadu_si256(x.cast()));
         fn total(sums: [__m256i; 2], plus: i32) -> Avx2 = {
-            let (upper, lower) = (_mm256_madd_epi16(sums[0], _mm256_set1_epi16(128)), _mm256_madd_epi16(sums[1], _mm256_set1_epi16(1)));
+            let upper = _mm256_madd_epi16(sums[0], _mm256_set1_epi16(128));
+            let lower = _mm256_madd_epi16(sums[1], _mm256_set1_epi16(1));
             Avx2::of(_mm256_add_epi32(_mm256_add_epi32(upper, lower), _mm256_set1_epi32(plus)))
         };
 
         fn no_bytes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
-        fn dot_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] =
-            add_bytes_256(add_bytes_256(sums, lines[0], [pair(x); 2]), lines[1], [pair(x.add(8)); 2]);
-        fn dot_lines_of_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] = {
+        fn dot_bytes(sums: [__m256i; 2], lines: [__m256i; 2], x: *const u8) -> [__m256i; 2] = {
+            let sums = add_bytes_256(sums, lines[0], [pair(x); 2]);
+            add_bytes_256(sums, lines[1], [pair(x.add(8)); 2])
+        };
+        fn dot_lines_of_bytes(
+            sums: [__m256i; 2],
+            lines: [__m256i; 2],
+            x: *const u8,
+        ) -> [__m256i; 2] = {
             let sums = add_bytes_256(sums, lines[0], [pair(x), pair(x.add(16))]);
             add_bytes_256(sums, lines[1], [pair(x.add(8)), pair(x.add(24))])
         };
         // Adding neighbours gives [a a b b | a a b b]; the middle pairs change places.
-        fn total_of_bytes(sums: [__m256i; 2]) -> Avx2 = Avx2::of(_mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(sums[0], sums[1])));
+        fn total_of_bytes(sums: [__m256i; 2]) -> Avx2 = {
+            let neighbours = _mm256_hadd_epi32(sums[0], sums[1]);
+            Avx2::of(_mm256_permute4x64_epi64::<0xd8>(neighbours))
+        };
     }
 }
 
@@ -151,17 +161,27 @@ impl Dots for VnniDots {
             let sums = add_bytes_512(sums, lines[0], [_mm512_shuffle_epi32::<0x44>(x); 2]);
             add_bytes_512(sums, lines[1], [_mm512_shuffle_epi32::<0xee>(x); 2])
         };
-        fn dot_lines_of_bytes(sums: [__m512i; 2], lines: [__m512i; 2], x: *const u8) -> [__m512i; 2] = {
+        fn dot_lines_of_bytes(
+            sums: [__m512i; 2],
+            lines: [__m512i; 2],
+            x: *const u8,
+        ) -> [__m512i; 2] = {
             let x = _mm512_loadu_si512(x.cast());
             // Eight bytes of either of the first two lines or of the others, four times.
-            let place = |line: i64| _mm512_setr_epi64(line, line, line, line, line + 2, line + 2, line + 2, line + 2);
-            let of = |first: i64| [_mm512_permutexvar_epi64(place(first), x), _mm512_permutexvar_epi64(place(first + 4), x)];
+            let place = |l: i64| _mm512_setr_epi64(l, l, l, l, l + 2, l + 2, l + 2, l + 2);
+            let of = |first: i64| {
+                [
+                    _mm512_permutexvar_epi64(place(first), x),
+                    _mm512_permutexvar_epi64(place(first + 4), x),
+                ]
+            };
             add_bytes_512(add_bytes_512(sums, lines[0], of(0)), lines[1], of(1))
         };
         fn total_of_bytes(sums: [__m512i; 2]) -> Avx512 = {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-            let halves = [even, odd].map(|places| _mm512_permutex2var_epi32(sums[0], places, sums[1]));
+            let halves =
+                [even, odd].map(|places| _mm512_permutex2var_epi32(sums[0], places, sums[1]));
             Avx512::of(_mm512_add_epi32(halves[0], halves[1]))
         };
     }

@@ -56,8 +56,10 @@ impl Lanes for Neon {
         fn mul(self, other: Self) -> Self = Neon(vmulq_f32(self.0, other.0));
         fn div(self, other: Self) -> Self = Neon(vdivq_f32(self.0, other.0));
         fn mul_add(self, by: Self, plus: Self) -> Self = Neon(vfmaq_f32(plus.0, self.0, by.0));
-        fn max(self, other: Self) -> Self = Neon(vbslq_f32(vcgtq_f32(self.0, other.0), self.0, other.0));
-        fn min(self, other: Self) -> Self = Neon(vbslq_f32(vcltq_f32(self.0, other.0), self.0, other.0));
+        fn max(self, other: Self) -> Self =
+            Neon(vbslq_f32(vcgtq_f32(self.0, other.0), self.0, other.0));
+        fn min(self, other: Self) -> Self =
+            Neon(vbslq_f32(vcltq_f32(self.0, other.0), self.0, other.0));
         fn round(self) -> Self = Neon(vrndnq_f32(self.0));
         fn exp2(self) -> Self = {
             let biased = vaddq_s32(vcvtq_s32_f32(self.0), vdupq_n_s32(127));
@@ -66,11 +68,13 @@ impl Lanes for Neon {
 
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
-            std::mem::transmute::<float32x4_t, [f32; 4]>(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)))
+            let all = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
+            std::mem::transmute::<float32x4_t, [f32; 4]>(all)
         };
 
         fn prefetch(_from: *const u8) = ();
-        fn load_quads(from: *const u8, _stride: usize) -> uint32x4_t = vreinterpretq_u32_u8(vld1q_u8(from));
+        fn load_quads(from: *const u8, _stride: usize) -> uint32x4_t =
+            vreinterpretq_u32_u8(vld1q_u8(from));
         fn from_bits(bits: uint32x4_t) -> Self = Neon(vreinterpretq_f32_u32(bits));
         fn halves(bits: uint32x4_t) -> [Self; 2] = [
             Neon(widen(vandq_u32(bits, vdupq_n_u32(0xffff)))),

@@ -27,7 +27,8 @@ impl Lanes for Portable {
         fn splat(x: f32) -> Self = Portable([x; 4]);
         fn load(from: *const f32) -> Self = Portable(from.cast::<[f32; 4]>().read_unaligned());
         fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
-        fn load_halves(from: *const u16) -> Self = Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
+        fn load_halves(from: *const u16) -> Self =
+            Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn store(self, to: *mut f32) = to.cast::<[f32; 4]>().write_unaligned(self.0);
 
@@ -38,13 +39,19 @@ impl Lanes for Portable {
         fn max(self, other: Self) -> Self = self.zip(other, |a, b| if a > b { a } else { b });
         fn min(self, other: Self) -> Self = self.zip(other, |a, b| if a < b { a } else { b });
         fn round(self) -> Self = Portable(self.0.map(f32::round_ties_even));
-        fn exp2(self) -> Self = Portable(self.0.map(|n| f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32)));
+        fn exp2(self) -> Self = Portable(self.0.map(|n| {
+            f32::from_bits((n as i32).wrapping_add(127).wrapping_shl(23) as u32)
+        }));
 
         fn sums(of: [Self; 4]) -> [f32; 4] = of.map(|v| (v.0[0] + v.0[2]) + (v.0[1] + v.0[3]));
 
         fn prefetch(_from: *const u8) = ();
-        fn load_quads(from: *const u8, _stride: usize) -> [u32; 4] = from.cast::<[u32; 4]>().read_unaligned();
+        fn load_quads(from: *const u8, _stride: usize) -> [u32; 4] =
+            from.cast::<[u32; 4]>().read_unaligned();
         fn from_bits(bits: [u32; 4]) -> Self = Portable(bits.map(f32::from_bits));
-        fn halves(bits: [u32; 4]) -> [Self; 2] = [Portable(bits.map(|b| half(b as u16))), Portable(bits.map(|b| half((b >> 16) as u16)))];
+        fn halves(bits: [u32; 4]) -> [Self; 2] = [
+            Portable(bits.map(|b| half(b as u16))),
+            Portable(bits.map(|b| half((b >> 16) as u16))),
+        ];
     }
 }

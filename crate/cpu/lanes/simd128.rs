@@ -41,7 +41,8 @@ impl Lanes for Simd128 {
         fn load_halves(from: *const u16) -> Self = Simd128(widen(u32x4_load_extend_u16x4(from)));
         // The sign comes along to the bits above it, of which the mask leaves only its own.
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = {
-            let bits = v128_and(i32x4_shl(i32x4_load_extend_i16x4(from.cast()), 13), u32x4_splat(0x8fff_ffff));
+            let bits = i32x4_shl(i32x4_load_extend_i16x4(from.cast()), 13);
+            let bits = v128_and(bits, u32x4_splat(0x8fff_ffff));
             Simd128(f32x4_mul(bits, f32x4_splat(f32::from_bits((127 + 112) << 23))))
         };
         fn store(self, to: *mut f32) = v128_store(to.cast(), self.0);
@@ -54,19 +55,29 @@ impl Lanes for Simd128 {
         fn max(self, other: Self) -> Self = Simd128(f32x4_pmax(other.0, self.0));
         fn min(self, other: Self) -> Self = Simd128(f32x4_pmin(other.0, self.0));
         fn round(self) -> Self = Simd128(f32x4_nearest(self.0));
-        fn exp2(self) -> Self = Simd128(i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127)), 23));
+        fn exp2(self) -> Self = {
+            let biased = i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127));
+            Simd128(i32x4_shl(biased, 23))
+        };
 
         fn sums(of: [Self; 4]) -> [f32; 4] = {
             let [a, b, c, d] = of.map(|v| v.0);
             // [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
-            let ab = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
-            let cd = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));
-            std::mem::transmute::<v128, [f32; 4]>(f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd)))
+            let crossed = |a, b| {
+                f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b))
+            };
+            let (ab, cd) = (crossed(a, b), crossed(c, d));
+            let (low, high) =
+                (i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd));
+            std::mem::transmute::<v128, [f32; 4]>(f32x4_add(low, high))
         };
 
         fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> v128 = v128_load(from.cast());
         fn from_bits(bits: v128) -> Self = Simd128(bits);
-        fn halves(bits: v128) -> [Self; 2] = [Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))), Simd128(widen(u32x4_shr(bits, 16)))];
+        fn halves(bits: v128) -> [Self; 2] = [
+            Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))),
+            Simd128(widen(u32x4_shr(bits, 16))),
+        ];
     }
 }

@@ -1,5 +1,6 @@
 //! Every vector against plain Rust, bit for bit where the trait promises it.
-#![allow(clippy::undocumented_unsafe_blocks)] // `on_all!` asks the CPU first; pointers lead into arrays.
+// `on_all!` asks the CPU first; pointers lead into arrays.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 use half::f16;
 

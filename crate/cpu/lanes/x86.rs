@@ -67,14 +67,17 @@ impl Lanes for Avx2 {
         fn splat(x: f32) -> Self = Avx2(_mm256_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx2(_mm256_loadu_ps(from));
         fn quads_of(from: *const f32, stride: usize) -> Self = Avx2(two_quads_of(from, stride));
-        fn load_halves(from: *const u16) -> Self = Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
-        fn quads_of_halves(from: *const u16, stride: usize) -> Self = Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
+        fn load_halves(from: *const u16) -> Self =
+            Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
+        fn quads_of_halves(from: *const u16, stride: usize) -> Self =
+            Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
         fn store(self, to: *mut f32) = _mm256_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx2(_mm256_add_ps(self.0, other.0));
         fn mul(self, other: Self) -> Self = Avx2(_mm256_mul_ps(self.0, other.0));
         fn div(self, other: Self) -> Self = Avx2(_mm256_div_ps(self.0, other.0));
-        fn mul_add(self, by: Self, plus: Self) -> Self = Avx2(_mm256_fmadd_ps(self.0, by.0, plus.0));
+        fn mul_add(self, by: Self, plus: Self) -> Self =
+            Avx2(_mm256_fmadd_ps(self.0, by.0, plus.0));
         fn max(self, other: Self) -> Self = Avx2(_mm256_max_ps(self.0, other.0));
         fn min(self, other: Self) -> Self = Avx2(_mm256_min_ps(self.0, other.0));
         fn round(self) -> Self = Avx2(_mm256_round_ps::<NEAREST>(self.0));
@@ -88,7 +91,9 @@ impl Lanes for Avx2 {
             // Per quad [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
             let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
             let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-            let all = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd));
+            let (low, high) =
+                (_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd));
+            let all = _mm256_add_ps(low, high);
             array(_mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all)))
         };
 
@@ -100,7 +105,10 @@ impl Lanes for Avx2 {
             let b = _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(bits));
             // The even elements of a and b lie as [a a b b | a a b b]; the middle pairs change
             // places.
-            let order = |v| Avx2(_mm256_castsi256_ps(_mm256_permute4x64_epi64::<0xd8>(_mm256_castps_si256(v))));
+            let order = |v| {
+                let pairs = _mm256_castps_si256(v);
+                Avx2(_mm256_castsi256_ps(_mm256_permute4x64_epi64::<0xd8>(pairs)))
+            };
             [order(_mm256_shuffle_ps::<0x88>(a, b)), order(_mm256_shuffle_ps::<0xdd>(a, b))]
         };
     }
@@ -127,12 +135,16 @@ impl Lanes for Avx512 {
         fn splat(x: f32) -> Self = Avx512(_mm512_set1_ps(x));
         fn load(from: *const f32) -> Self = Avx512(_mm512_loadu_ps(from));
         fn quads_of(from: *const f32, stride: usize) -> Self = {
-            let (low, high) = (two_quads_of(from, stride), two_quads_of(from.add(2 * stride), stride));
-            Avx512(_mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(_mm256_castps_pd(low)), _mm256_castps_pd(high))))
+            let low = _mm256_castps_pd(two_quads_of(from, stride));
+            let high = _mm256_castps_pd(two_quads_of(from.add(2 * stride), stride));
+            let all = _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high);
+            Avx512(_mm512_castpd_ps(all))
         };
-        fn load_halves(from: *const u16) -> Self = Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
+        fn load_halves(from: *const u16) -> Self =
+            Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self = {
-            let (low, high) = (two_quads_of_halves(from, stride), two_quads_of_halves(from.add(2 * stride), stride));
+            let low = two_quads_of_halves(from, stride);
+            let high = two_quads_of_halves(from.add(2 * stride), stride);
             Avx512(_mm512_cvtph_ps(_mm256_set_m128i(high, low)))
         };
         fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
@@ -140,7 +152,8 @@ impl Lanes for Avx512 {
         fn add(self, other: Self) -> Self = Avx512(_mm512_add_ps(self.0, other.0));
         fn mul(self, other: Self) -> Self = Avx512(_mm512_mul_ps(self.0, other.0));
         fn div(self, other: Self) -> Self = Avx512(_mm512_div_ps(self.0, other.0));
-        fn mul_add(self, by: Self, plus: Self) -> Self = Avx512(_mm512_fmadd_ps(self.0, by.0, plus.0));
+        fn mul_add(self, by: Self, plus: Self) -> Self =
+            Avx512(_mm512_fmadd_ps(self.0, by.0, plus.0));
         fn max(self, other: Self) -> Self = Avx512(_mm512_max_ps(self.0, other.0));
         fn min(self, other: Self) -> Self = Avx512(_mm512_min_ps(self.0, other.0));
         fn round(self) -> Self = Avx512(_mm512_roundscale_ps::<NEAREST>(self.0));
@@ -154,7 +167,9 @@ impl Lanes for Avx512 {
             // Per quad [a0 + a2, b0 + b2, a1 + a3, b1 + b3], then [a, b, c, d].
             let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
             let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-            let all = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
+            let (low, high) =
+                (_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
+            let all = _mm512_add_ps(low, high);
             let pairs = _mm512_add_ps(all, _mm512_shuffle_f32x4::<0xee>(all, all));
             array(_mm_add_ps(_mm512_castps512_ps128(pairs), _mm512_extractf32x4_ps::<1>(pairs)))
         };

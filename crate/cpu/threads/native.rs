@@ -33,7 +33,13 @@ impl Helpers {
             {
                 Ok(thread) => helpers.threads.push(thread),
                 Err(error) => {
-                    fail!(Code::OutOfMemory, "{} threads could not be started: {}", helpers.team.helpers() + 1, in_words(error); "ask for fewer")
+                    fail!(
+                        Code::OutOfMemory,
+                        "{} threads could not be started: {}",
+                        helpers.team.helpers() + 1,
+                        in_words(error);
+                        "ask for fewer"
+                    )
                 }
             }
         }

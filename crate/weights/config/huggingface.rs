@@ -117,8 +117,8 @@ impl Config {
             Rope::LongRope { short_factor, long_factor, attention_factor } => json!({
                 "rope_type": "longrope",
                 "type": "longrope",
-                "short_factor": short_factor.iter().map(|&factor| number(factor)).collect::<Vec<_>>(),
-                "long_factor": long_factor.iter().map(|&factor| number(factor)).collect::<Vec<_>>(),
+                "short_factor": short_factor.iter().map(|&one| number(one)).collect::<Vec<_>>(),
+                "long_factor": long_factor.iter().map(|&one| number(one)).collect::<Vec<_>>(),
                 "attention_factor": number(*attention_factor),
             }),
             Rope::Llama3 { factor, low_freq_factor, high_freq_factor } => json!({

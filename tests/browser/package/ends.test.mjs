@@ -29,7 +29,8 @@ async function changeWorker(module, number = 1) {
   let come = 0;
   tab.on("workercreated", async (worker) => {
     if (++come !== number) return;
-    while (!(await worker.evaluate(() => self.onmessage !== null))); // A worker that has just begun has nothing yet.
+    // A worker that has just begun has nothing yet.
+    while (!(await worker.evaluate(() => self.onmessage !== null)));
     await worker.evaluate(
       async (module) =>
         void (await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })))),
@@ -142,7 +143,8 @@ describe("an engine that", () => {
 
   it("is gone without a word is told of, to who waits, to who listens and to who asks later", async () => {
     assert.match(await load({ storage: "none", threads: 2 }), /2 threads/);
-    // It may be gone before it is asked: whoever asks too late hears the same, and none gets an answer.
+    // It may be gone before it is asked: whoever asks too late hears the same, and none gets an
+    // answer.
     strike(() => self.close());
     const answer = tab.evaluate(() => failure(phi.complete({ prompt: "abc", max_tokens: 1500 })));
     const [code, message, again] = await tab.evaluate(() => heard);

@@ -127,7 +127,8 @@ async_test! {
         plays takes long there")]
     async fn norms_apart() {
         let options = phi_wasm::gpu::GpuOptions { norms_apart: true, ..Default::default() };
-        let gpu = a_token_asks_little_of_the_device(phi_wasm::gpu::Gpu::new(options).await.unwrap(), false, 8).await;
+        let gpu = phi_wasm::gpu::Gpu::new(options).await.unwrap();
+        let gpu = a_token_asks_little_of_the_device(gpu, false, 8).await;
         cases::all(gpu, GPU).await;
     }
     async fn drawn_tokens() {
@@ -135,7 +136,8 @@ async_test! {
     }
     // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
     async fn without_integer_dots() {
-        packed_weights_are_their_values(backends::gpu(Choice::Off, Choice::Off).await, DEQUANTISED).await;
+        let gpu = backends::gpu(Choice::Off, Choice::Off).await;
+        packed_weights_are_their_values(gpu, DEQUANTISED).await;
     }
 }
 

@@ -339,8 +339,12 @@ macro_rules! on_backend {
         mod $name {
             use super::*;
             async_test! {
-                $(#[$meta])* async fn reference() { answers_are_the_references($make.await, $bits, $tolerance).await }
-                $(#[$meta])* async fn dequantised() { packed_weights_are_their_values($make.await, $dequantised).await }
+                $(#[$meta])* async fn reference() {
+                    answers_are_the_references($make.await, $bits, $tolerance).await
+                }
+                $(#[$meta])* async fn dequantised() {
+                    packed_weights_are_their_values($make.await, $dequantised).await
+                }
             }
         }
     };

@@ -76,10 +76,12 @@ async_test! {
         for kind in Kind::ALL {
             let panel = Noise(5).panel(kind, 6, 96);
             let plane = |halves: &[half::f16]| Host::Bytes(bytemuck::cast_slice(halves).to_vec());
-            let memory = Memory::new(&[Host::Bytes(panel.codes.clone()), plane(&panel.scales), plane(&panel.mins)]);
-            let (scales, mins) = (kind.has_scales().then_some(Buf(1)), kind.has_mins().then_some(Buf(2)));
-            let part = Part { first_row: 0, rows: 6, codes: Buf(0), scales, mins };
-            let rows = oracle::unpack(&memory, &Matrix { kind, rows: 6, cols: 96, parts: vec![part] });
+            let (scales, mins) = (plane(&panel.scales), plane(&panel.mins));
+            let memory = Memory::new(&[Host::Bytes(panel.codes.clone()), scales, mins]);
+            let scales = kind.has_scales().then_some(Buf(1));
+            let mins = kind.has_mins().then_some(Buf(2));
+            let parts = vec![Part { first_row: 0, rows: 6, codes: Buf(0), scales, mins }];
+            let rows = oracle::unpack(&memory, &Matrix { kind, rows: 6, cols: 96, parts });
             for (row, values) in rows.iter().enumerate() {
                 let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
                 assert_eq!(values, panel.row(row), "{kind:?} row {row}");
@@ -89,10 +91,13 @@ async_test! {
 
     async fn the_number_of_threads_changes_no_bit() {
         let options = |threads| CpuOptions { threads, simd: Simd::Auto };
-        let cases: Vec<Case> = [cases::matvec(), cases::matmul(), cases::attend(), cases::program()].concat();
-        let (mut one, mut several) = (Cpu::new(options(1)).unwrap(), Cpu::new(all().pop().unwrap()).unwrap());
+        let cases: Vec<Case> =
+            [cases::matvec(), cases::matmul(), cases::attend(), cases::program()].concat();
+        let mut one = Cpu::new(options(1)).unwrap();
+        let mut several = Cpu::new(all().pop().unwrap()).unwrap();
         for case in &cases {
-            assert!(outputs(&mut one, case).await == outputs(&mut several, case).await, "{}", case.name);
+            let same = outputs(&mut one, case).await == outputs(&mut several, case).await;
+            assert!(same, "{}", case.name);
         }
     }
 
@@ -109,7 +114,8 @@ async_test! {
 
     async fn a_list_that_lost_a_buffer_or_never_had_it_is_an_error() {
         let mut cpu = Cpu::new(CpuOptions { threads: 1, simd: Simd::Auto }).unwrap();
-        let (gate_up, out) = (cpu.alloc("gate_up", 4 * 64).unwrap(), cpu.alloc("out", 4 * 32).unwrap());
+        let gate_up = cpu.alloc("gate_up", 4 * 64).unwrap();
+        let out = cpu.alloc("out", 4 * 32).unwrap();
         let op = |rows, out| Op::Swiglu(op::Swiglu { gate_up, out, width: 32, rows });
         let program = cpu.prepare(&[op(1, out)]).unwrap();
         cpu.run(&program).unwrap();
@@ -127,7 +133,8 @@ async_test! {
     async fn instructions_that_are_not_there_are_refused() {
         for simd in [Simd::Simd128, Simd::Relaxed, Simd::Neon, Simd::Avx2, Simd::Avx512] {
             let there = Simd::available().contains(&simd);
-            assert_eq!(Cpu::new(CpuOptions { threads: 1, simd }).err().map(|e| e.code), (!there).then_some(Code::BadOption), "{simd:?}");
+            let refused = Cpu::new(CpuOptions { threads: 1, simd }).err().map(|e| e.code);
+            assert_eq!(refused, (!there).then_some(Code::BadOption), "{simd:?}");
         }
     }
 }

@@ -90,7 +90,10 @@ fn gated(shader: Shader) -> Option<String> {
 
 fn of_several_quads(shader: Shader) -> Option<String> {
     let several = |block: Block| block.quads > 1;
-    variant(shader).filter(|_| matches!(shader, Shader::Matvec(.., block) | Shader::Gated(.., block) if several(block)))
+    variant(shader).filter(|_| match shader {
+        Shader::Matvec(.., block) | Shader::Gated(.., block) => several(block),
+        _ => false,
+    })
 }
 
 async fn open(options: GpuOptions) -> Gpu {
@@ -154,7 +157,8 @@ async_test! {
         check(open(options).await, products(), with_dots).await;
     }
     async fn integer_dots_for_few_tokens() {
-        let options = GpuOptions { dots: Choice::On, few_dots: true, quads: Some(2), ..in_floats(Choice::Off) };
+        let few = GpuOptions { few_dots: true, quads: Some(2), ..in_floats(Choice::Off) };
+        let options = GpuOptions { dots: Choice::On, ..few };
         check(open(options).await, [cases::matvec(), cases::normed()].concat(), with_dots).await;
     }
     async fn norms_apart() {
@@ -163,16 +167,20 @@ async_test! {
     }
     async fn odd_workgroups() {
         let sizes = [(Choice::Off, 37), (Choice::On, 5), (Choice::Off, 1), (Choice::On, 256)];
-        for (first, (subgroups, workgroup)) in platform::few(sizes.into_iter().enumerate().collect()) {
-            let options = GpuOptions { dots: Choice::Auto, workgroup: Some(workgroup), ..in_floats(subgroups) };
+        let sizes = platform::few(sizes.into_iter().enumerate().collect());
+        for (first, (subgroups, workgroup)) in sizes {
+            let workgroup = Some(workgroup);
+            let options = GpuOptions { dots: Choice::Auto, workgroup, ..in_floats(subgroups) };
             check(open(options).await, some(by_workgroups(), first, 5), kernel).await;
         }
     }
     async fn several_quads() {
         let quads = [(2, Choice::Off), (3, Choice::On), (4, Choice::Off)];
         for (first, (quads, subgroups)) in platform::few(quads.into_iter().enumerate().collect()) {
-            let options = GpuOptions { dots: Choice::Auto, quads: Some(quads), ..in_floats(subgroups) };
-            check_some(open(options).await, [cases::matvec(), cases::normed()].concat(), of_several_quads, first, 3).await;
+            let quads = Some(quads);
+            let options = GpuOptions { dots: Choice::Auto, quads, ..in_floats(subgroups) };
+            let cases = [cases::matvec(), cases::normed()].concat();
+            check_some(open(options).await, cases, of_several_quads, first, 3).await;
         }
     }
     async fn all_that_the_adapter_has() {
@@ -184,13 +192,17 @@ async_test! {
 async_test! {
     async fn a_buffer_that_is_not_there_is_an_error() {
         let mut gpu = Gpu::new(GpuOptions::default()).await.unwrap();
-        let (gate_up, out) = (gpu.alloc("gate_up", 4 * 64).unwrap(), gpu.alloc("out", 4 * 32).unwrap());
+        let gate_up = gpu.alloc("gate_up", 4 * 64).unwrap();
+        let out = gpu.alloc("out", 4 * 32).unwrap();
         let ops = [Op::Swiglu(op::Swiglu { gate_up, out, width: 32, rows: 1 })];
         let program = gpu.prepare(&ops).unwrap();
         gpu.run(&program).unwrap();
         for (offset, length) in [(4 * 32, 4), (2, 4), (0, 3), (u64::MAX - 3, 4)] {
-            assert_eq!(gpu.write(out, offset, &vec![0; length]).unwrap_err().code, Code::Internal, "{offset} {length}");
-            assert_eq!(gpu.read(out, offset, &mut vec![0; length]).await.unwrap_err().code, Code::Internal, "{offset} {length}");
+            let mut data = vec![0; length];
+            let written = gpu.write(out, offset, &data).map_err(|e| e.code);
+            assert_eq!(written, Err(Code::Internal), "{offset} {length}");
+            let read = gpu.read(out, offset, &mut data).await.map_err(|e| e.code);
+            assert_eq!(read, Err(Code::Internal), "{offset} {length}");
         }
         gpu.free(out);
         assert_ne!(gpu.alloc("another", 4 * 32).unwrap(), out);
@@ -199,15 +211,18 @@ async_test! {
         assert_eq!(gpu.alloc("odd", 6).unwrap_err().code, Code::Internal);
         // The driver notices only when it is told to run; after that it is not believed any more.
         let mut nothing = [0; 4];
-        let outcome = gpu.run(&program);
-        let outcome = if outcome.is_ok() { gpu.read(gate_up, 0, &mut nothing).await } else { outcome };
+        let outcome = match gpu.run(&program) {
+            Ok(()) => gpu.read(gate_up, 0, &mut nothing).await,
+            refused => refused,
+        };
         assert_eq!(outcome.unwrap_err().code, Code::GpuFailed);
         assert_eq!(gpu.run(&program).unwrap_err().code, Code::GpuFailed);
     }
     async fn a_token_is_rotated_and_attended_to_in_one_go_whatever_shares_a_head() {
         let gpu = Gpu::new(GpuOptions::default()).await.unwrap();
         for case in cases::attend_token() {
-            let names: BTreeSet<&str> = gpu.shaders(&case.ops).unwrap().into_iter().map(Shader::name).collect();
+            let names: BTreeSet<&str> =
+                gpu.shaders(&case.ops).unwrap().into_iter().map(Shader::name).collect();
             assert_eq!(names, BTreeSet::from(["attend_token", "merge"]), "{}", case.name);
         }
     }
@@ -216,7 +231,8 @@ async_test! {
         let named = |name: &str| GpuOptions { adapter: Some(name.into()), ..GpuOptions::default() };
         assert_eq!(refused(named("no such adapter")).await, Some(Code::NoGpu));
         for workgroup in [Some(0), Some(257)] {
-            assert_eq!(refused(GpuOptions { workgroup, ..GpuOptions::default() }).await, Some(Code::BadOption));
+            let options = GpuOptions { workgroup, ..GpuOptions::default() };
+            assert_eq!(refused(options).await, Some(Code::BadOption));
         }
         let mut gpu = Gpu::new(named("")).await.unwrap();
         let most = gpu.limits().max_buffer;

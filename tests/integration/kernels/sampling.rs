@@ -133,6 +133,7 @@ async_test! {
         // Each row in one of the two, for all rows run in workgroups of the usual size, with and
         // without subgroups.
         check_rows(platform::few(rows()).into_iter().step_by(2), Choice::Off, Some(37)).await;
-        check_rows(platform::few(rows()).into_iter().skip(1).step_by(2), Choice::On, Some(64)).await;
+        let others = platform::few(rows()).into_iter().skip(1).step_by(2);
+        check_rows(others, Choice::On, Some(64)).await;
     }
 }

@@ -40,7 +40,11 @@ fn gunzip(bytes: &[u8]) -> Vec<u8> {
 fn phi4() -> &'static Tokenizer {
     static ONE: OnceLock<Tokenizer> = OnceLock::new();
     ONE.get_or_init(|| {
-        let config = json!({"bos_token": "<|endoftext|>", "eos_token": {"content": "<|endoftext|>"}, "add_bos_token": false});
+        let config = json!({
+            "bos_token": "<|endoftext|>",
+            "eos_token": {"content": "<|endoftext|>"},
+            "add_bos_token": false,
+        });
         Tokenizer::from_json(&gunzip(PHI4), Some(&config)).unwrap()
     })
 }

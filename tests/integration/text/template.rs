@@ -434,7 +434,10 @@ fn the_default_template_is_found() {
     let rows = [
         (json!({"chat_template": "one"}), Some("one")),
         (
-            json!({"chat_template": [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]}),
+            json!({"chat_template": [
+                {"name": "tool_use", "template": "tools"},
+                {"name": "default", "template": "plain"},
+            ]}),
             Some("plain"),
         ),
         (json!({"chat_template": [{"name": "rag", "template": "rag"}]}), Some("rag")),
@@ -494,7 +497,11 @@ fn messages_keep_what_templates_ask_for() {
     let call =
         json!({"type": "function", "function": {"name": "add", "arguments": {"b": 1, "a": [2]}}});
     let messages = [
-        json!({"role": "user", "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}], "name": null}),
+        json!({
+            "role": "user",
+            "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}],
+            "name": null,
+        }),
         json!({"role": "assistant", "content": null, "tool_calls": [call]}),
         json!({"role": "tool", "content": "3", "tool_call_id": "x"}),
     ];
@@ -505,8 +512,14 @@ fn messages_keep_what_templates_ask_for() {
     let template = ChatTemplate::new(source, &[]).unwrap();
     let tool = json!({"type": "function", "function": {"name": "add", "description": "Adds."}});
     let lines = [
-        r#"{"role": "user", "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}]}"#,
-        r#"{"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"b": 1, "a": [2]}}}]}"#,
+        concat!(
+            r#"{"role": "user", "#,
+            r#""content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "2?"}]}"#,
+        ),
+        concat!(
+            r#"{"role": "assistant", "tool_calls": [{"type": "function", "#,
+            r#""function": {"name": "add", "arguments": {"b": 1, "a": [2]}}}]}"#,
+        ),
         r#"{"role": "tool", "content": "3", "tool_call_id": "x"}"#,
         r#"[{"type": "function", "function": {"name": "add", "description": "Adds."}}]"#,
     ];
@@ -562,7 +575,8 @@ fn what_is_no_conversation_is_named() {
 #[test]
 fn configurations_name_tokens() {
     let config = json!({
-        "bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>"}, "unk_token": "<unk>", "pad_token": "[PAD]", "sep_token": null,
+        "bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>"}, "unk_token": "<unk>",
+        "pad_token": "[PAD]", "sep_token": null,
         "additional_special_tokens": ["<|user|>", "<|im_end|>"],
     });
     let tokenizer = Tokenizer::from_json(
@@ -618,7 +632,10 @@ fn words_are_no_control_tokens() {
     for (first, second, written) in
         [("a<|e", "nd|>b", "part.text"), ("a<|e \n", " nd|>b", "part.text | trim")]
     {
-        let parts = json!([{"role": "user", "content": [{"type": "text", "text": first}, {"type": "text", "text": second}]}]);
+        let parts = json!([{
+            "role": "user",
+            "content": [{"type": "text", "text": first}, {"type": "text", "text": second}],
+        }]);
         let source = format!(
             "{{% for m in messages %}}{{% for part in m.content %}}{{{{ {written} }}}}{{% endfor \
                 %}}<|end|>{{% endfor %}}"
@@ -769,7 +786,8 @@ fn names_of_fields_are_no_control_tokens() {
         Some(&config),
     )
     .unwrap();
-    let source = "{% for m in messages %}{% for call in m.tool_calls %}{{ call.function.name }}{{ call.function.arguments | tojson }}\
+    let source = "{% for m in messages %}{% for call in m.tool_calls %}\
+                  {{ call.function.name }}{{ call.function.arguments | tojson }}\
                   {% endfor %}{{ m.content }}{% endfor %}";
     let template = ChatTemplate::for_tokenizer(&lettered, Some(source)).unwrap();
     let call = json!({"function": {"name": "find", "arguments": {"people": 1}}});

@@ -200,7 +200,10 @@ fn tokenizer_config_has_the_last_word() {
             Some(127),
         ),
         (
-            json!({"bos_token": "<|s|>", "eos_token": "<|e|>", "add_bos_token": true, "add_eos_token": true}),
+            json!({
+                "bos_token": "<|s|>", "eos_token": "<|e|>",
+                "add_bos_token": true, "add_eos_token": true,
+            }),
             "ab",
             vec![127, ab, 128],
             Some(127),
@@ -226,7 +229,10 @@ fn tokenizer_config_has_the_last_word() {
 }
 
 fn added(content: &str, rstrip: bool) -> Value {
-    json!({"content": content, "single_word": false, "lstrip": false, "rstrip": rstrip, "normalized": false, "special": true})
+    json!({
+        "content": content, "single_word": false, "lstrip": false, "rstrip": rstrip,
+        "normalized": false, "special": true,
+    })
 }
 
 #[test]
@@ -379,7 +385,10 @@ fn bad_tokenizer_json_is_refused() {
             "a bad pattern",
             with(
                 "/pre_tokenizer",
-                json!({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}),
+                json!({
+                    "type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated",
+                    "invert": false,
+                }),
             ),
             "rules",
         ),
@@ -394,7 +403,9 @@ fn bad_tokenizer_json_is_refused() {
             "a compiled character map",
             with(
                 "/normalizer",
-                json!({"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": "AA"}]}),
+                json!({"type": "Sequence", "normalizers": [
+                    {"type": "Precompiled", "precompiled_charsmap": "AA"},
+                ]}),
             ),
             "\"Precompiled\"",
         ),
@@ -425,7 +436,10 @@ fn bad_tokenizer_json_is_refused() {
             "a pattern that goes back",
             with(
                 "/pre_tokenizer",
-                json!({"type": "Split", "pattern": {"Regex": "(a|b)+(?!c)"}, "behavior": "Isolated", "invert": false}),
+                json!({
+                    "type": "Split", "pattern": {"Regex": "(a|b)+(?!c)"}, "behavior": "Isolated",
+                    "invert": false,
+                }),
             ),
             "may take for ever",
         ),
@@ -433,7 +447,9 @@ fn bad_tokenizer_json_is_refused() {
             "a text out of nothing",
             with(
                 "/normalizer",
-                json!({"type": "Replace", "pattern": {"String": ""}, "content": "sixteen letters!"}),
+                json!({
+                    "type": "Replace", "pattern": {"String": ""}, "content": "sixteen letters!",
+                }),
             ),
             "16 times as long",
         ),
@@ -475,8 +491,12 @@ fn bad_tokenizer_json_is_refused() {
             "more around a text than in it",
             with(
                 "/post_processor",
-                json!({"type": "TemplateProcessing", "single": vec![json!({"SpecialToken": {"id": "q", "type_id": 0}}); 5],
-            "pair": [], "special_tokens": {"q": {"id": "q", "ids": vec![0; 13], "tokens": ["q"]}}}),
+                json!({
+                    "type": "TemplateProcessing",
+                    "single": vec![json!({"SpecialToken": {"id": "q", "type_id": 0}}); 5],
+                    "pair": [],
+                    "special_tokens": {"q": {"id": "q", "ids": vec![0; 13], "tokens": ["q"]}},
+                }),
             ),
             "more than 64 tokens around",
         ),
@@ -498,8 +518,12 @@ fn bad_tokenizer_json_is_refused() {
             "a post-processor's unknown id",
             with(
                 "/post_processor",
-                json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "q", "type_id": 0}}],
-            "pair": [], "special_tokens": {"q": {"id": "q", "ids": [777], "tokens": ["q"]}}}),
+                json!({
+                    "type": "TemplateProcessing",
+                    "single": [{"SpecialToken": {"id": "q", "type_id": 0}}],
+                    "pair": [],
+                    "special_tokens": {"q": {"id": "q", "ids": [777], "tokens": ["q"]}},
+                }),
             ),
             "777",
         ),

@@ -96,9 +96,10 @@ fn a_number_that_no_file_can_have_is_no_cut() {
         ),
         (
             "cannot lie in bytes 0 to 9223372036854775804",
-            with_header(
-                r#"{"a": {"dtype": "F32", "shape": [2305843009213693951], "data_offsets": [0, 9223372036854775804]}}"#,
-            ),
+            with_header(concat!(
+                r#"{"a": {"dtype": "F32", "shape": [2305843009213693951], "#,
+                r#""data_offsets": [0, 9223372036854775804]}}"#,
+            )),
         ),
     ] {
         let error = open(source).err().unwrap();
@@ -441,18 +442,27 @@ fn headers_that_contradict_themselves_are_malformed() {
             Code::Malformed,
         ),
         (
-            r#"{"a": {"dtype": "I8", "shape": [], "data_offsets": [18446744073709551615, 18446744073709551615]}}"#,
+            concat!(
+                r#"{"a": {"dtype": "I8", "shape": [], "#,
+                r#""data_offsets": [18446744073709551615, 18446744073709551615]}}"#,
+            ),
             Code::Malformed,
         ),
         (r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, Code::Malformed),
         (r#"{"a": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}"#, Code::Truncated),
         (r#"{"a": 1}"#, Code::Malformed),
         (
-            r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            concat!(
+                r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "#,
+                r#""a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            ),
             Code::Malformed,
         ),
         (
-            r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            concat!(
+                r#"{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "#,
+                r#""b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
+            ),
             Code::Malformed,
         ),
         (r#"{"a": "#, Code::Truncated),

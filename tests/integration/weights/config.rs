@@ -9,12 +9,18 @@ use super::make::{Gguf, LLAMA_CONFIG, Meta, code, llama_directory, open};
 /// Phi-4-mini-instruct's own config.json, as far as it matters.
 fn phi4() -> Value {
     json!({
-        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_act": "silu", "hidden_size": 3072,
-        "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 24, "num_key_value_heads": 8,
-        "vocab_size": 200064, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
-        "max_position_embeddings": 131072, "original_max_position_embeddings": 4096, "sliding_window": 262144,
-        "tie_word_embeddings": true, "attention_bias": false, "bos_token_id": 199999, "eos_token_id": 199999,
-        "rope_scaling": { "type": "longrope", "short_factor": vec![1.0; 48], "long_factor": LONG.to_vec() },
+        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_act": "silu",
+        "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32,
+        "num_attention_heads": 24, "num_key_value_heads": 8, "vocab_size": 200064,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
+        "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
+        "sliding_window": 262144, "tie_word_embeddings": true, "attention_bias": false,
+        "bos_token_id": 199999, "eos_token_id": 199999,
+        "rope_scaling": {
+            "type": "longrope",
+            "short_factor": vec![1.0; 48],
+            "long_factor": LONG.to_vec(),
+        },
     })
 }
 
@@ -71,8 +77,9 @@ const LONG: [f64; 48] = [
 
 fn llama() -> Value {
     json!({
-        "architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
-        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+        "architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 8192,
+        "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "vocab_size": 128256, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
         "max_position_embeddings": 131072, "tie_word_embeddings": true, "bos_token_id": 128000,
         "eos_token_id": [128001, 128008, 128009],
     })
@@ -130,21 +137,29 @@ fn spellings_of_the_same_config_parse_to_the_same() {
         ("the old name su", json!({ "rope_scaling": factors(json!({ "type": "su" })) })),
         (
             "both names",
-            json!({ "rope_scaling": factors(json!({ "type": "longrope", "rope_type": "longrope" })) }),
+            json!({
+                "rope_scaling": factors(json!({ "type": "longrope", "rope_type": "longrope" })),
+            }),
         ),
         (
             "rope_parameters with everything inside",
             json!({
-                "rope_scaling": null, "rope_theta": null, "partial_rotary_factor": null, "original_max_position_embeddings": null,
-                "rope_parameters": factors(json!({ "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
-                    "original_max_position_embeddings": 4096 })),
+                "rope_scaling": null, "rope_theta": null, "partial_rotary_factor": null,
+                "original_max_position_embeddings": null,
+                "rope_parameters": factors(json!({
+                    "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
+                    "original_max_position_embeddings": 4096,
+                })),
             }),
         ),
         (
             "rope_parameters with a factor",
             json!({
                 "rope_scaling": null, "original_max_position_embeddings": null,
-                "rope_parameters": factors(json!({ "rope_type": "longrope", "factor": 32.0, "original_max_position_embeddings": 4096 })),
+                "rope_parameters": factors(json!({
+                    "rope_type": "longrope", "factor": 32.0,
+                    "original_max_position_embeddings": 4096,
+                })),
             }),
         ),
         (
@@ -164,7 +179,9 @@ fn spellings_of_the_same_config_parse_to_the_same() {
         (
             "the attention factor in so many words",
             json!({
-                "rope_scaling": factors(json!({ "rope_type": "longrope", "attention_factor": 1.190_238_071_426_080_2 })),
+                "rope_scaling": factors(json!({
+                    "rope_type": "longrope", "attention_factor": 1.190_238_071_426_080_2,
+                })),
             }),
         ),
         ("only a model type", json!({ "architectures": null })),
@@ -172,12 +189,17 @@ fn spellings_of_the_same_config_parse_to_the_same() {
         (
             "the top-level length wins",
             json!({
-                "rope_scaling": factors(json!({ "rope_type": "longrope", "original_max_position_embeddings": 7 })),
+                "rope_scaling": factors(json!({
+                    "rope_type": "longrope", "original_max_position_embeddings": 7,
+                })),
             }),
         ),
         (
             "defaults left out",
-            json!({ "rope_theta": null, "rms_norm_eps": null, "hidden_act": null, "eos_token_id": [199999] }),
+            json!({
+                "rope_theta": null, "rms_norm_eps": null, "hidden_act": null,
+                "eos_token_id": [199999],
+            }),
         ),
     ] {
         assert_eq!(
@@ -202,7 +224,10 @@ fn scalings_are_as_in_transformers() {
         rope(json!({ "rope_scaling": { "type": "linear", "factor": 2.5 } })).rope,
         Rope::Linear { factor: 2.5 }
     );
-    let llama3 = json!({ "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192 });
+    let llama3 = json!({
+        "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    });
     let config = rope(json!({ "rope_scaling": llama3 }));
     assert_eq!(
         config.rope,
@@ -222,8 +247,9 @@ fn phi3_minis_and_llamas_parse() {
     let phi3 = with(
         phi4(),
         json!({
-            "num_attention_heads": 32, "num_key_value_heads": null, "vocab_size": 32064, "partial_rotary_factor": null,
-            "max_position_embeddings": 4096, "sliding_window": 2047, "tie_word_embeddings": null, "rope_scaling": null,
+            "num_attention_heads": 32, "num_key_value_heads": null, "vocab_size": 32064,
+            "partial_rotary_factor": null, "max_position_embeddings": 4096,
+            "sliding_window": 2047, "tie_word_embeddings": null, "rope_scaling": null,
             "bos_token_id": 1, "eos_token_id": 32000,
         }),
     );
@@ -246,7 +272,10 @@ fn phi3_minis_and_llamas_parse() {
 #[test]
 fn what_is_left_out_is_as_in_transformers() {
     let parse = |base: Value, changes: Value| Config::parse(&with(base, changes)).unwrap();
-    let short = json!({ "max_position_embeddings": null, "original_max_position_embeddings": null, "rope_scaling": null });
+    let short = json!({
+        "max_position_embeddings": null, "original_max_position_embeddings": null,
+        "rope_scaling": null,
+    });
     assert_eq!(parse(llama(), short.clone()).max_position_embeddings, 2048);
     assert_eq!(parse(phi4(), short).max_position_embeddings, 4096);
     assert_eq!(parse(llama(), json!({ "hidden_act": "swish" })), parse(llama(), json!({})));
@@ -270,13 +299,22 @@ fn what_is_left_out_is_as_in_transformers() {
 fn what_is_written_parses_to_the_same() {
     let odd = with(
         phi4(),
-        json!({ "num_attention_heads": 32, "partial_rotary_factor": 0.55, "sliding_window": null, "rope_scaling": null }),
+        json!({
+            "num_attention_heads": 32, "partial_rotary_factor": 0.55, "sliding_window": null,
+            "rope_scaling": null,
+        }),
     );
     let linear = with(
         llama(),
-        json!({ "rope_scaling": { "type": "linear", "factor": 2.7 }, "rms_norm_eps": 1e-6, "bos_token_id": null }),
+        json!({
+            "rope_scaling": { "type": "linear", "factor": 2.7 }, "rms_norm_eps": 1e-6,
+            "bos_token_id": null,
+        }),
     );
-    let llama3 = json!({ "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192 });
+    let llama3 = json!({
+        "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    });
     for json in [phi4(), llama(), odd, linear, with(llama(), json!({ "rope_scaling": llama3 }))] {
         let config = Config::parse(&json).unwrap();
         let text = config.to_json().to_string();

@@ -132,7 +132,11 @@ fn apply(file: &[u8], header: usize, changes: &[Change]) -> Vec<u8> {
 const HEADER: usize = 3500;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn mutated_gguf(changes in changes(), phi in any::<bool>()) {
@@ -150,16 +154,28 @@ proptest! {
     #[test]
     fn mutated_config(changes in changes()) {
         let mut source = llama_directory();
-        source.files.insert("config.json".into(), apply(LLAMA_CONFIG, LLAMA_CONFIG.len(), &changes));
+        let config = apply(LLAMA_CONFIG, LLAMA_CONFIG.len(), &changes);
+        source.files.insert("config.json".into(), config);
         survives(source);
     }
 
     #[test]
-    fn numbers_in_a_config_are_any_numbers(field in 0..9usize, number in prop_oneof![any::<i64>().prop_map(|n| n as f64), any::<f64>(), (0..300i32).prop_map(f64::from)]) {
+    fn numbers_in_a_config_are_any_numbers(
+        field in 0..9usize,
+        number in prop_oneof![
+            any::<i64>().prop_map(|n| n as f64),
+            any::<f64>(),
+            (0..300i32).prop_map(f64::from),
+        ],
+    ) {
         let mut json: serde_json::Value = serde_json::from_slice(LLAMA_CONFIG).unwrap();
-        let fields = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size",
-            "rms_norm_eps", "rope_theta", "max_position_embeddings"];
-        json[fields[field]] = if number.fract() == 0.0 { (number as i64).into() } else { number.into() };
+        let fields = [
+            "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads", "vocab_size", "rms_norm_eps", "rope_theta",
+            "max_position_embeddings",
+        ];
+        json[fields[field]] =
+            if number.fract() == 0.0 { (number as i64).into() } else { number.into() };
         if let Ok(config) = Config::parse(&json) {
             prop_assert_eq!(Config::parse(&config.to_json()).unwrap(), config);
         }
@@ -170,13 +186,23 @@ proptest! {
 
     #[test]
     fn mutated_index_and_manifest(changes in changes(), text in "[ -~]{0,40}") {
-        let index = br#"{"metadata": {"total_size": 44528}, "weight_map": {"model.norm.weight": "model.safetensors"}}"#;
+        let index = concat!(
+            r#"{"metadata": {"total_size": 44528}, "#,
+            r#""weight_map": {"model.norm.weight": "model.safetensors"}}"#,
+        )
+        .as_bytes();
         let mut source = llama_directory();
         let weights = source.files.remove("model.safetensors").unwrap();
         source.files.insert("weights.safetensors".into(), weights);
-        source.files.insert("model.safetensors.index.json".into(), apply(index, index.len(), &changes));
+        let index = apply(index, index.len(), &changes);
+        source.files.insert("model.safetensors.index.json".into(), index);
         survives(source);
-        let manifest = br#"{"format": "phi-wasm", "version": 1, "chunk": 1000, "matrices": {"a": {"kind": "q4", "rows": 4, "cols": 32}}, "files": {"b": {"size": 5, "sha256": ["00"]}}}"#;
+        let manifest = concat!(
+            r#"{"format": "phi-wasm", "version": 1, "chunk": 1000, "#,
+            r#""matrices": {"a": {"kind": "q4", "rows": 4, "cols": 32}}, "#,
+            r#""files": {"b": {"size": 5, "sha256": ["00"]}}}"#,
+        )
+        .as_bytes();
         let _ = Manifest::parse(MANIFEST, &apply(manifest, manifest.len(), &changes));
         let _ = Manifest::parse(MANIFEST, text.as_bytes());
     }

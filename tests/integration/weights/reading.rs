@@ -188,7 +188,8 @@ fn shards_are_one_model() {
         .iter()
         .map(|tensor| (&tensor.0, names[0]))
         .chain(second.iter().map(|tensor| (&tensor.0, names[1])));
-    let index = serde_json::json!({ "metadata": {}, "weight_map": serde_json::Map::from_iter(map.map(|(k, v)| (k.clone(), v.into()))) });
+    let map = serde_json::Map::from_iter(map.map(|(k, v)| (k.clone(), v.into())));
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map });
     let mut source = MemorySource::directory([
         ("config.json", LLAMA_CONFIG.to_vec()),
         (names[0], safetensors(first)),

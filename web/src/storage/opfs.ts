@@ -94,7 +94,8 @@ export class OpfsStorage implements ModelStorage {
   }
 
   write(file: string, at: number, bytes: Uint8Array): void | Promise<void> {
-    if (!this.#open.has(file)) bytes = bytes.slice(); // The caller's memory may move, or be used anew, before the file is open.
+    // The caller's memory may move, or be used anew, before the file is open.
+    if (!this.#open.has(file)) bytes = bytes.slice();
     const work = (handle: Handle | undefined) => {
       for (let done = 0; done < bytes.length; ) {
         const rest = bytes.subarray(done);

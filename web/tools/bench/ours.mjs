@@ -1,6 +1,7 @@
 // Times one of our modules in headless Chromium and prints the figures as a line of JSON.
 //
-//   node ours.mjs MODELS_FOLDER MODEL [--variant NAME] [--threads N] [--prompt N] [--gen N] [--backend cpu|gpu|auto]
+//   node ours.mjs MODELS_FOLDER MODEL [--variant NAME] [--threads N] [--prompt N] [--gen N] \
+//     [--backend cpu|gpu|auto]
 
 import { parseArgs } from "node:util";
 import { serve } from "../serve.mjs";

@@ -1,7 +1,8 @@
 // Times wllama, llama.cpp in WebAssembly, in headless Chromium and prints the figures as a line of
 // JSON.
 //
-//   node wllama.mjs MODELS_FOLDER PART_1 [PART_2 …] --modules FOLDER --text PROMPT [--threads N] [--gen N]
+//   node wllama.mjs MODELS_FOLDER PART_1 [PART_2 …] --modules FOLDER --text PROMPT \
+//     [--threads N] [--gen N]
 //
 // FOLDER is the folder `esm` of its npm package, which is no dependency of ours. A part is at most
 // 2 GB.

@@ -164,12 +164,22 @@ mod tests {
     use super::*;
 
     fn lines(software: bool) -> String {
-        let kernel = |name: &str, seconds: f64, weight_bytes: u64| serde_json::json!({ "name": name, "over": "8 × 32", "calls": 2, "seconds": seconds, "bytes": 100, "weight_bytes": weight_bytes });
+        let kernel = |name: &str, seconds: f64, weight_bytes: u64| {
+            serde_json::json!({
+                "name": name, "over": "8 × 32", "calls": 2, "seconds": seconds, "bytes": 100,
+                "weight_bytes": weight_bytes,
+            })
+        };
         let decode = [kernel("Matvec", 1.0, 90), kernel("Gated", 4.0, 90), kernel("Merge", 9.0, 0)];
-        let profile = serde_json::json!({ "prefill": [], "decode": decode, "peaks": { "software": software, "bandwidth": 125.0 } });
+        let profile = serde_json::json!({
+            "prefill": [],
+            "decode": decode,
+            "peaks": { "software": software, "bandwidth": 125.0 },
+        });
         let of = |engine: &str, decode: f64, prefill: f64| {
             serde_json::json!({
-                "engine": engine, "host": "native", "model": "tiny", "threads": 4, "decode_tps": decode, "prefill_tps": prefill,
+                "engine": engine, "host": "native", "model": "tiny", "threads": 4,
+                "decode_tps": decode, "prefill_tps": prefill,
             })
         };
         let mut profiled = of("phi-wasm", 1.0, 1.0);

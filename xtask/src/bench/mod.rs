@@ -44,7 +44,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR", requires = "gpu")]
     pack: Option<PathBuf>,
     /// With --gpu: measure nothing here, but tell what ./run measured in such a folder
-    #[arg(long, value_name = "DIR", requires = "gpu", conflicts_with_all = ["pack", "peers", "only"])]
+    #[arg(long, value_name = "DIR", requires = "gpu")]
+    #[arg(conflicts_with_all = ["pack", "peers", "only"])]
     read: Option<PathBuf>,
     /// wllama in headless Chromium and native llama.cpp, which takes ten minutes to install into
     /// the cache; with --gpu its Vulkan build

@@ -34,7 +34,8 @@ pub fn svg(records: &[Record], machine: &Machine) -> String {
     }
     let height = y + MARGIN;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" height=\"{height}\" \
          font-family=\"system-ui, sans-serif\">\n<rect width=\"100%\" height=\"100%\" \
              fill=\"#fff\"/>\n{body}</svg>\n"
     )

@@ -19,9 +19,9 @@ pub mod error;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 pub mod gpu;
 pub mod json;
-pub mod kept;
 pub mod layout;
 pub mod model;
+pub mod model_cache;
 pub mod op;
 pub mod openai;
 pub mod profile;

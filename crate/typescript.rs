@@ -8,7 +8,7 @@ use ts_rs::{Config, TS};
 
 use crate::bench::Figures;
 use crate::error::Code;
-use crate::kept::Checked;
+use crate::model_cache::Checked;
 use crate::session::{Event, Finish, GenerateOptions, Stats, Wanted};
 use crate::wire::{LoadProgress, LoadSettings, LoadedModel, TemplateOptions};
 

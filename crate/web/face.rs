@@ -19,7 +19,7 @@ use crate::cpu::{Cpu, CpuOptions};
 use crate::engine::Engine;
 use crate::error::{Code, Result, fail};
 use crate::gpu::{Gpu, GpuOptions, Tune};
-use crate::kept::{self, Checked, Kept, Published, Stored};
+use crate::model_cache::{self, CachedModel, Checked, Published, Stored};
 use crate::openai;
 use crate::session::{
     Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
@@ -106,8 +106,8 @@ impl PhiEngine {
         let options =
             LoadSettings::from_json(&from_js("load options", &options)?).map_err(to_js_error)?;
         let load = options.for_session();
-        let keeper = open_storage
-            .map(|open| Keeper::of(&model, load.format, options.sha256.clone(), open))
+        let cache = open_storage
+            .map(|open| ModelCache::of(&model, load.format, options.sha256.clone(), open))
             .transpose()
             .map_err(to_js_error)?;
         let tune = RefCell::new(Tune {
@@ -120,7 +120,7 @@ impl PhiEngine {
         let hardware_only = options.backend == Wanted::Auto && !options.software_gpu;
         let page = Page {
             model,
-            keeper,
+            cache,
             threads: options.threads,
             hardware_only,
             tune,
@@ -142,7 +142,7 @@ impl PhiEngine {
         on_progress: OnProgress,
         open_storage: OpenStorage,
     ) -> std::result::Result<JsChecked, JsValue> {
-        kept_again(id, &source, on_progress.unchecked_ref(), &open_storage)
+        check_cached(id, &source, on_progress.unchecked_ref(), &open_storage)
             .await
             .map(|checked| to_js(&checked).unchecked_into())
             .map_err(to_js_error)
@@ -189,14 +189,14 @@ impl PhiEngine {
             Device::Cpu(_) => "cpu",
         };
         let description = self.0.describe().expect("it is loaded while there is a device");
-        let keeper = self.0.host().keeper.as_ref();
-        let storage = keeper
-            .and_then(|keeper| keeper.kind.borrow().clone())
+        let cache = self.0.host().cache.as_ref();
+        let storage = cache
+            .and_then(|cache| cache.kind.borrow().clone())
             .unwrap_or_else(|| "none".to_owned());
-        let stored_id = keeper.filter(|_| storage != "none").map(|keeper| keeper.id.clone());
+        let stored_id = cache.filter(|_| storage != "none").map(|cache| cache.id.clone());
         let notices = [
             self.0.notice().map(str::to_owned),
-            keeper.and_then(|keeper| keeper.notice.borrow().clone()),
+            cache.and_then(|cache| cache.notice.borrow().clone()),
         ];
         let notice = notices.into_iter().flatten().reduce(|all, next| format!("{all} {next}"));
         Ok(to_js(&LoadedModel { description, device, storage, stored_id, notice }).unchecked_into())
@@ -280,7 +280,7 @@ impl PhiEngine {
 /// The page's worker, and what the page gave it.
 struct Page {
     model: JsValue,
-    keeper: Option<Keeper>,
+    cache: Option<ModelCache>,
     threads: usize,
     /// Whether a GPU that is a program on the CPU will not do.
     hardware_only: bool,
@@ -328,7 +328,7 @@ impl Host for Page {
     /// What is neither in storage nor on this device comes over the network.
     fn is_at_hand(&self) -> bool {
         !self.model.is_string()
-            || self.keeper.as_ref().is_some_and(|keeper| keeper.kept.borrow().is_some())
+            || self.cache.as_ref().is_some_and(|cache| cache.opened.borrow().is_some())
     }
 
     fn loaded(&self, engine: &Engine<Gpu>) {
@@ -349,16 +349,16 @@ impl Host for Page {
 
     async fn source(&self) -> Result<PageSource> {
         let origin = origin(&self.model)?;
-        match &self.keeper {
-            Some(keeper) => keeper.source(origin, &self.on_progress).await,
+        match &self.cache {
+            Some(cache) => cache.source(origin, &self.on_progress).await,
             None => Ok(origin),
         }
     }
 
     async fn settle(&self, loaded: bool) -> Result<()> {
-        let Some(keeper) = &self.keeper else { return Ok(()) };
-        let Some((kept, storage)) = keeper.kept.take() else { return Ok(()) };
-        let stored = kept.stored();
+        let Some(cache) = &self.cache else { return Ok(()) };
+        let Some((cached, storage)) = cache.opened.take() else { return Ok(()) };
+        let stored = cached.stored();
         let finished = if loaded && !stored.complete {
             report(
                 &self.on_progress,
@@ -369,7 +369,7 @@ impl Host for Page {
                     stored: Some(stored.bytes),
                 },
             );
-            kept.finish().await
+            cached.finish().await
         } else {
             Ok(())
         };
@@ -378,9 +378,9 @@ impl Host for Page {
 
     fn progress(&self, progress: Progress) {
         let stored = self
-            .keeper
+            .cache
             .as_ref()
-            .and_then(|keeper| keeper.kept.borrow().as_ref().map(|(kept, _)| kept.stored()));
+            .and_then(|cache| cache.opened.borrow().as_ref().map(|(cached, _)| cached.stored()));
         match stored {
             // What comes has been told of already.
             Some(stored) if !stored.complete => {}
@@ -409,7 +409,7 @@ fn report(on_progress: &Function, told: &LoadProgress) {
     drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
 }
 
-/// What a model that is held in some way is kept under.
+/// What a model that is held in some way is stored under.
 fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     let which = match origin {
         PageSource::Stored(stored) => return stored.id.clone(),
@@ -421,7 +421,7 @@ fn id_of(origin: &PageSource, format: WeightFormat) -> String {
     id
 }
 
-async fn kept_again(
+async fn check_cached(
     id: &str,
     source: &JsValue,
     on_progress: &Function,
@@ -444,13 +444,13 @@ async fn kept_again(
     let mut hashed = |done, total| {
         report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None })
     };
-    let checked = kept::check(origin, storage.clone(), format, &mut hashed).await;
+    let checked = model_cache::check(origin, storage.clone(), format, &mut hashed).await;
     storage.let_go().await?;
     checked
 }
 
-/// What keeps a page's model.
-struct Keeper {
+/// The cache as one page's model has it.
+struct ModelCache {
     open: OpenStorage,
     /// The storage's.
     id: String,
@@ -458,27 +458,27 @@ struct Keeper {
     /// What its files' publisher says of them, by name.
     sha256: BTreeMap<String, String>,
     /// While it is loaded.
-    kept: RefCell<Option<(Kept<PageSource, JsStorage>, JsStorage)>>,
+    opened: RefCell<Option<(CachedModel<PageSource, JsStorage>, JsStorage)>>,
     /// Which storage it was, and what it had to say.
     kind: RefCell<Option<String>>,
     notice: RefCell<Option<String>>,
 }
 
-impl Keeper {
+impl ModelCache {
     /// Of a model that is held in some way.
     fn of(
         model: &JsValue,
         format: WeightFormat,
         sha256: BTreeMap<String, String>,
         open: OpenStorage,
-    ) -> Result<Keeper> {
+    ) -> Result<ModelCache> {
         let id = id_of(&origin(model)?, format);
-        Ok(Keeper {
+        Ok(ModelCache {
             open,
             id,
             format,
             sha256,
-            kept: RefCell::default(),
+            opened: RefCell::default(),
             kind: RefCell::default(),
             notice: RefCell::default(),
         })
@@ -487,9 +487,9 @@ impl Keeper {
     async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
         let phase =
             if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
-        let known = self.kept.borrow().as_ref().map(|(kept, _)| kept.clone());
-        if let Some(kept) = known {
-            return Ok(PageSource::Kept(kept));
+        let known = self.opened.borrow().as_ref().map(|(cached, _)| cached.clone());
+        if let Some(cached) = known {
+            return Ok(PageSource::Cached(cached));
         }
         let Some(storage) = storage::open(&self.open, &self.id).await? else { return Ok(origin) };
         self.kind.replace(Some(storage.kind()));
@@ -498,18 +498,18 @@ impl Keeper {
         } else {
             PageSource::Published(Box::new(Published::new(origin, self.sha256.clone())))
         };
-        match Kept::open(origin, storage.clone(), self.format).await {
-            Ok(kept) => {
-                self.notice.replace(kept.notice().map(str::to_owned));
+        match CachedModel::open(origin, storage.clone(), self.format).await {
+            Ok(cached) => {
+                self.notice.replace(cached.notice().map(str::to_owned));
                 let on_progress = on_progress.clone();
-                kept.listen(move |Stored { bytes, total, .. }| {
+                cached.listen(move |Stored { bytes, total, .. }| {
                     report(
                         &on_progress,
                         &LoadProgress { phase, done: bytes, total, stored: Some(bytes) },
                     );
                 });
-                self.kept.replace(Some((kept.clone(), storage)));
-                Ok(PageSource::Kept(kept))
+                self.opened.replace(Some((cached.clone(), storage)));
+                Ok(PageSource::Cached(cached))
             }
             Err(error) => {
                 // The error is what matters.

@@ -4,7 +4,7 @@ use super::files::FileSource;
 use super::http::HttpSource;
 use super::storage::JsStorage;
 use crate::error::{Code, Result, fail};
-use crate::kept::{Kept, Published};
+use crate::model_cache::{CachedModel, Published};
 use crate::weights::source::Source;
 
 /// A server's files, the user's, or what the browser's storage has of either. One type, so that a
@@ -18,13 +18,13 @@ pub enum PageSource {
     Stored(Stored),
     /// One of the others, some of whose files are hashed while they come.
     Published(Box<Published<PageSource>>),
-    /// One of the others, kept.
-    Kept(Kept<PageSource, JsStorage>),
+    /// One of the others, in the cache.
+    Cached(CachedModel<PageSource, JsStorage>),
 }
 
 /// A model that is all in storage, so that nobody asks where it came from.
 pub struct Stored {
-    /// What it is kept under.
+    /// What it is stored under.
     pub id: String,
     /// What messages call it.
     pub name: String,
@@ -60,7 +60,7 @@ macro_rules! whichever {
             PageSource::Files($source) => $does,
             PageSource::Stored($source) => $does,
             PageSource::Published($source) => $does,
-            PageSource::Kept($source) => $does,
+            PageSource::Cached($source) => $does,
         }
     };
     // In a box: what these two ask is one of ours again.
@@ -70,7 +70,7 @@ macro_rules! whichever {
             PageSource::Files($source) => $does.await,
             PageSource::Stored($source) => $does.await,
             PageSource::Published($source) => Box::pin($does).await,
-            PageSource::Kept($source) => Box::pin($does).await,
+            PageSource::Cached($source) => Box::pin($does).await,
         }
     };
 }

@@ -7,7 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::js;
 use crate::error::{Code, Details, Error, Result};
-use crate::kept::ModelStorage;
+use crate::model_cache::ModelStorage;
 
 #[wasm_bindgen]
 extern "C" {

@@ -33,7 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["error", "op", "backend", "weights", "engine", "text", "text_assets", "clock"]),
     ("bench", &["error", "profile", "backend", "weights", "engine", "clock"]),
     ("convert", &["error", "op", "json", "weights", "text", "text_assets"]),
-    ("kept", &["error", "layout", "weights", "convert", "clock"]),
+    ("model_cache", &["error", "layout", "weights", "convert", "clock"]),
     ("openai", &["error", "text", "session"]),
     ("wire", &["error", "op", "weights", "text", "session"]),
     (
@@ -43,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "op",
             "backend",
             "weights",
-            "kept",
+            "model_cache",
             "engine",
             "text",
             "text_assets",

@@ -18,7 +18,7 @@ mod convert;
 #[cfg(not(target_os = "unknown"))]
 mod engine;
 #[cfg(not(target_os = "unknown"))]
-mod kept;
+mod model_cache;
 #[cfg(not(target_os = "unknown"))]
 mod quant;
 #[cfg(not(target_os = "unknown"))]

@@ -82,7 +82,7 @@ mod tests {
     fn lines_tell_of_tests() {
         let rows = [
             ("test golden::cpu::logits ... ok <1.250s>", Some(("golden::cpu::logits", 1.25))),
-            ("test kept::kills ... FAILED <61.000s>", Some(("kept::kills", 61.0))),
+            ("test model_cache::kills ... FAILED <61.000s>", Some(("model_cache::kills", 61.0))),
             ("test result: ok. 3 passed; 0 failed; finished in 0.00s", None),
             (
                 "    ✔ answers (again) as before (1500.5ms)",

@@ -1,4 +1,4 @@
-//! What a kept model is made from, unit by unit, in any order: the chunks of a converted one, the
+//! What a cached model is made from, unit by unit, in any order: the chunks of a converted one, the
 //! panels of any other.
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use crate::weights::plan::{Item, Plan};
 use crate::weights::source::{Source, place, read_all};
 use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 
-/// Names that a kept model has for itself.
+/// Names that a cached model has for itself.
 const OURS: [&str; 4] = [journal::FILE, about::FILE, HASHED, MANIFEST];
 
-/// A run of bytes in a file of the kept model.
+/// A run of bytes in a file of the cached model.
 #[derive(Clone, Debug)]
 pub struct Extent {
     /// Which file, by its place in [`Origin::files`].
@@ -28,7 +28,7 @@ pub struct Extent {
     pub len: u64,
 }
 
-/// What comes, and is kept, at once.
+/// What comes, and is stored, at once.
 pub struct Unit {
     /// Where its bytes go, one after the other.
     pub extents: Vec<Extent>,
@@ -60,9 +60,9 @@ enum Content {
     },
 }
 
-/// A source, and how a kept model comes from it.
+/// A source, and how a cached model comes from it.
 pub struct Origin<S> {
-    /// Names and sizes of the kept files, without the manifest.
+    /// Names and sizes of the stored files, without the manifest.
     pub files: Vec<(String, u64)>,
     pub units: Vec<Unit>,
     /// Without hashes unless the source has them.

@@ -34,9 +34,9 @@ struct Tally {
     hasher: Sha256,
 }
 
-/// The same, as it is kept.
+/// A [`Tally`] as it lies in storage.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredTally {
     expected: String,
     done: u64,
     state: Vec<u8>,
@@ -125,13 +125,13 @@ impl<S: Source> Source for Published<S> {
 
     fn hashed(&self) -> Vec<u8> {
         let tallies = self.tallies.borrow();
-        let kept = |tally: &Tally| Kept {
+        let stored = |tally: &Tally| StoredTally {
             expected: tally.expected.clone(),
             done: tally.done,
             state: tally.hasher.serialize().to_vec(),
         };
-        let all: BTreeMap<&String, Kept> =
-            tallies.iter().map(|(file, tally)| (file, kept(tally))).collect();
+        let all: BTreeMap<&String, StoredTally> =
+            tallies.iter().map(|(file, tally)| (file, stored(tally))).collect();
         if all.is_empty() {
             Vec::new()
         } else {
@@ -140,20 +140,22 @@ impl<S: Source> Source for Published<S> {
     }
 
     fn go_on_hashing(&self, hashed: &[u8]) {
-        let Ok(all) = serde_json::from_slice::<BTreeMap<String, Kept>>(hashed) else { return };
+        let Ok(all) = serde_json::from_slice::<BTreeMap<String, StoredTally>>(hashed) else {
+            return;
+        };
         let mut tallies = self.tallies.borrow_mut();
-        for (file, kept) in all {
-            let state = kept
+        for (file, stored) in all {
+            let state = stored
                 .state
                 .as_slice()
                 .try_into()
                 .ok()
                 .and_then(|state| Sha256::deserialize(state).ok());
             if let (Some(hasher), Some(tally)) = (state, tallies.get_mut(&file))
-                && kept.expected == tally.expected
-                && kept.done > tally.done
+                && stored.expected == tally.expected
+                && stored.done > tally.done
             {
-                *tally = Tally { hasher, done: kept.done, ..tally.clone() };
+                *tally = Tally { hasher, done: stored.done, ..tally.clone() };
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Keeping a model: what is kept is what `phi convert` writes, whatever happens on the way.
+//! Caching a model: what is stored is what `phi convert` writes, whatever happens on the way.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use phi_wasm::convert::convert;
 use phi_wasm::error::{Code, Error, Result};
-use phi_wasm::kept::{ABOUT, Checked, Kept, MemoryStorage, ModelStorage, Published, check};
+use phi_wasm::model_cache::{
+    ABOUT, CachedModel, Checked, MemoryStorage, ModelStorage, Published, check,
+};
 use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
 use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
 use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
@@ -142,19 +144,19 @@ fn keep<S: Source, M: ModelStorage>(
     source: S,
     storage: M,
     format: impl Into<WeightFormat>,
-) -> Result<Kept<S, M>> {
+) -> Result<CachedModel<S, M>> {
     let format = format.into();
     block_on(async {
-        let kept = Kept::open(source, storage, format).await?;
-        let model = Checkpoint::open(kept.clone()).await?;
+        let cached = CachedModel::open(source, storage, format).await?;
+        let model = Checkpoint::open(cached.clone()).await?;
         for (name, shape) in model.config.matrices() {
             model.panels(&name, shape, format, &mut |_, _| Ok(())).await?;
         }
         for (name, length) in model.config.vectors() {
             model.vector(&name, length).await?;
         }
-        kept.finish().await?;
-        Ok(kept)
+        cached.finish().await?;
+        Ok(cached)
     })
 }
 
@@ -163,14 +165,14 @@ fn what_is_kept_is_what_convert_writes() {
     for model in MODELS {
         for bits in [Bits::Four, Bits::Five, Bits::Sixteen] {
             let storage = MemoryStorage::default();
-            let kept = keep(golden(model), storage.clone(), bits).unwrap();
+            let cached = keep(golden(model), storage.clone(), bits).unwrap();
             assert!(
-                kept.stored().complete && kept.stored().bytes == kept.stored().total,
+                cached.stored().complete && cached.stored().bytes == cached.stored().total,
                 "{model}: {:?}",
-                kept.stored()
+                cached.stored()
             );
             assert!(model_files(&storage) == converted(model, bits), "{model} at {bits:?}");
-            assert_eq!(kept.notice(), None);
+            assert_eq!(cached.notice(), None);
         }
     }
 }
@@ -190,19 +192,22 @@ fn a_complete_model_needs_no_source() {
     keep(watched(&files), storage.clone(), Bits::Four).unwrap();
     let nowhere = watched(&Files::new());
     nowhere.left.set(0);
-    let kept = keep(nowhere, storage, Bits::Four).unwrap();
-    assert!(kept.stored().complete);
+    let cached = keep(nowhere, storage, Bits::Four).unwrap();
+    assert!(cached.stored().complete);
 }
 
 #[test]
 fn the_first_load_sees_the_model_itself() {
-    let kept =
-        block_on(Kept::open(golden("weights/llama.gguf"), MemoryStorage::default(), Bits::Four))
-            .unwrap();
+    let cached = block_on(CachedModel::open(
+        golden("weights/llama.gguf"),
+        MemoryStorage::default(),
+        Bits::Four,
+    ))
+    .unwrap();
     let (direct, through) = block_on(async {
         (
             Checkpoint::open(golden("weights/llama.gguf")).await.unwrap(),
-            Checkpoint::open(kept.clone()).await.unwrap(),
+            Checkpoint::open(cached.clone()).await.unwrap(),
         )
     });
     assert_eq!(direct.stop_tokens, through.stop_tokens);
@@ -306,7 +311,7 @@ fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     let changed = in_small_chunks(changed);
     let source = watched(&changed);
     let read = source.read.clone();
-    let kept = keep(source, storage.clone(), Bits::Four).unwrap();
+    let cached = keep(source, storage.clone(), Bits::Four).unwrap();
     assert!(
         read.get() < bytes(&changed) - 10_000,
         "{} bytes of {} were fetched again",
@@ -315,9 +320,9 @@ fn what_changed_on_the_server_is_fetched_again_and_the_rest_is_not() {
     );
     assert!(model_files(&storage) == changed);
     assert!(
-        kept.notice().is_some_and(|notice| notice.contains("changed since")),
+        cached.notice().is_some_and(|notice| notice.contains("changed since")),
         "{:?}",
-        kept.notice()
+        cached.notice()
     );
 }
 
@@ -365,11 +370,11 @@ fn a_bit_that_flips_while_a_download_rests_is_found_before_it_is_used() {
     for at in [middle, last] {
         storage.files.borrow_mut().get_mut("model.safetensors").unwrap()[at] ^= 1;
     }
-    let kept = block_on(Kept::open(watched(&tiny), storage.clone(), Bits::Four)).unwrap();
+    let cached = block_on(CachedModel::open(watched(&tiny), storage.clone(), Bits::Four)).unwrap();
     let mut byte = [0];
-    block_on(kept.read("model.safetensors", middle as u64, &mut byte)).unwrap();
+    block_on(cached.read("model.safetensors", middle as u64, &mut byte)).unwrap();
     assert_eq!(byte[0], whole_weights[middle]);
-    block_on(kept.finish()).unwrap();
+    block_on(cached.finish()).unwrap();
     assert!(model_files(&storage) == whole);
 }
 

@@ -1,4 +1,4 @@
-//! Storage that outlives the program: where a model is kept.
+//! Storage that outlives the program: where a cached model lies.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

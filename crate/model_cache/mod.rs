@@ -1,4 +1,4 @@
-//! A model that is kept: what streams in from a server or a file is turned into our converted form
+//! A model in the cache: what streams in from a server or a file is turned into our converted form
 //! on the way, once, written where it will be found again, and loaded from there.
 //!
 //! A [`ModelStorage`] holds the files of [`crate::weights::store`], preallocated, beside a journal
@@ -45,7 +45,7 @@ const PAGE: usize = 4096;
 /// How much of a model is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Bytes that are kept.
+    /// Bytes that are there.
     pub bytes: u64,
     /// Bytes of the whole model.
     pub total: u64,
@@ -55,11 +55,11 @@ pub struct Stored {
 
 /// A model in storage, complete or not: a [`Source`] that gets what is missing when it is asked
 /// for. Clones share it.
-pub struct Kept<S, M>(Rc<Inner<S, M>>);
+pub struct CachedModel<S, M>(Rc<Inner<S, M>>);
 
-impl<S, M> Clone for Kept<S, M> {
-    fn clone(&self) -> Kept<S, M> {
-        Kept(Rc::clone(&self.0))
+impl<S, M> Clone for CachedModel<S, M> {
+    fn clone(&self) -> CachedModel<S, M> {
+        CachedModel(Rc::clone(&self.0))
     }
 }
 
@@ -73,7 +73,7 @@ struct Inner<S, M> {
     manifest: Manifest,
     /// The manifest as a file.
     text: Vec<u8>,
-    /// Why some of what was kept had to be fetched again.
+    /// Why some of what was stored had to be fetched again.
     notice: Option<String>,
     /// Hears of everything that comes.
     listener: RefCell<Option<Listener>>,
@@ -104,7 +104,7 @@ struct Growth<S> {
     runs: BTreeMap<String, Vec<(u64, u64, usize)>>,
 }
 
-impl<S: Source, M: ModelStorage> Kept<S, M> {
+impl<S: Source, M: ModelStorage> CachedModel<S, M> {
     /// Opens what the storage holds of a model. The source is asked for nothing when that is all;
     /// otherwise its headers are read, and room is made for the whole.
     ///
@@ -114,9 +114,9 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
         source: S,
         storage: M,
         format: impl Into<WeightFormat>,
-    ) -> Result<Kept<S, M>> {
+    ) -> Result<CachedModel<S, M>> {
         let Some((manifest, text)) = complete(&storage).await? else {
-            return Kept::begin(source, storage, format.into()).await;
+            return CachedModel::begin(source, storage, format.into()).await;
         };
         let bytes = total(&manifest);
         let mut about =
@@ -124,10 +124,10 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
         about.finish();
         about.write(&storage).await?;
         let stored = Stored { bytes, total: bytes, complete: true };
-        Ok(Kept::of(Inner::new(storage, source.name(), about, stored, (manifest, text))))
+        Ok(CachedModel::of(Inner::new(storage, source.name(), about, stored, (manifest, text))))
     }
 
-    async fn begin(source: S, storage: M, format: WeightFormat) -> Result<Kept<S, M>> {
+    async fn begin(source: S, storage: M, format: WeightFormat) -> Result<CachedModel<S, M>> {
         let origin = Origin::open(source, format).await?;
         let name = origin.name();
         discard(&origin, &storage).await?;
@@ -166,15 +166,15 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
             next: Cell::new(0),
             origin,
         };
-        Ok(Kept::of(Inner {
+        Ok(CachedModel::of(Inner {
             growth: Some(growth),
             notice,
             ..Inner::new(storage, name, about, stored, manifest)
         }))
     }
 
-    fn of(inner: Inner<S, M>) -> Kept<S, M> {
-        Kept(Rc::new(inner))
+    fn of(inner: Inner<S, M>) -> CachedModel<S, M> {
+        CachedModel(Rc::new(inner))
     }
 
     /// How much is there.
@@ -187,7 +187,7 @@ impl<S: Source, M: ModelStorage> Kept<S, M> {
         self.0.listener.replace(Some(Rc::new(listener)));
     }
 
-    /// Why some of what was kept had to be fetched again, in a sentence.
+    /// Why some of what was stored had to be fetched again, in a sentence.
     pub fn notice(&self) -> Option<&str> {
         self.0.notice.as_deref()
     }
@@ -232,7 +232,7 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
         Inner { storage, name, about, stored, growth: None, manifest, text, notice: None, listener }
     }
 
-    /// Has a unit kept, unless it is, after those that the source has before it.
+    /// Has a unit stored, unless it is, after those that the source has before it.
     async fn get(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
         self.look(growth, unit).await?;
         while growth.has(unit) == Have::No {
@@ -343,7 +343,7 @@ impl<S> Growth<S> {
     }
 }
 
-impl<S: Source, M: ModelStorage> Source for Kept<S, M> {
+impl<S: Source, M: ModelStorage> Source for CachedModel<S, M> {
     fn name(&self) -> String {
         self.0.name.clone()
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::storage::ModelStorage;
-use super::{Kept, chunk_hashes, complete, total};
+use super::{CachedModel, chunk_hashes, complete, total};
 use crate::error::{Code, Result, fail};
 use crate::weights::checkpoint::WeightFormat;
 use crate::weights::source::Source;
@@ -39,8 +39,8 @@ pub async fn check<S: Source, M: ModelStorage + Clone>(
     if bad.is_empty() {
         return Ok(Checked::default());
     }
-    let kept = Kept::begin(source, storage.clone(), format.into()).await?;
-    kept.finish().await?;
+    let cached = CachedModel::begin(source, storage.clone(), format.into()).await?;
+    cached.finish().await?;
     for (file, at, len) in &bad {
         let mut bytes = vec![0; *len as usize];
         storage.read(file, *at, &mut bytes).await?;
@@ -53,7 +53,7 @@ pub async fn check<S: Source, M: ModelStorage + Clone>(
             );
         }
     }
-    let repaired = kept.0.growth.as_ref().map_or(0, |growth| growth.rotten.get());
+    let repaired = cached.0.growth.as_ref().map_or(0, |growth| growth.rotten.get());
     Ok(Checked { bad: bad.len() as u64, repaired })
 }
 

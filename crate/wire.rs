@@ -12,7 +12,7 @@ use crate::op::KvKind;
 use crate::session::{Description, LoadOptions, Wanted};
 use crate::text::options::Options;
 use crate::text::template::Ending;
-use crate::weights::checkpoint::Bits;
+use crate::weights::format::Bits;
 
 /// How a model is to be loaded, wherever it is.
 #[derive(Clone, Debug)]

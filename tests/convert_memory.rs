@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use phi_wasm::convert::convert;
 use phi_wasm::weights::DirSource;
-use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::format::Bits;
 use pollster::block_on;
 
 /// The system's allocator, counted.

@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use phi_wasm::Result;
 use phi_wasm::convert::convert;
 use phi_wasm::weights::DirSource;
-use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::write::Report;
 
 use super::options::parse_bits;

@@ -4,7 +4,8 @@ use crate::backend::Backend;
 use crate::error::{Code, Details, Error, Result};
 use crate::model::kv;
 use crate::op::KvKind;
-use crate::weights::checkpoint::{Checkpoint, WeightFormat};
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
 
 /// What reading and answering take for a while, at the most: chunks of files, panels of weights,

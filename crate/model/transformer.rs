@@ -11,9 +11,10 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::layout::{GROUP, Kind};
 use crate::op::{self, Buf, Matrix, Op};
-use crate::weights::checkpoint::{Checkpoint, WeightFormat};
+use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::filler;
+use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
 use crate::weights::spec::{self, Role, Shape, TensorSpec};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::storage::ModelStorage;
 use super::{CachedModel, chunk_hashes, complete, total};
 use crate::error::{Code, Result, fail};
-use crate::weights::checkpoint::WeightFormat;
+use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
 use crate::weights::store::{FileEntry, Manifest, chunk_hash};
 

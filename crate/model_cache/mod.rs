@@ -30,7 +30,7 @@ pub use published::Published;
 pub use storage::{MemoryStorage, ModelStorage};
 
 use crate::error::{Code, Result};
-use crate::weights::checkpoint::WeightFormat;
+use crate::weights::format::WeightFormat;
 use crate::weights::source::{Source, truncated};
 use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
 

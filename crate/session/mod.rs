@@ -23,7 +23,8 @@ use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
 use crate::text::template::{ChatTemplate, Ending, Message, Prompt};
 use crate::text_assets::TextAssets;
-use crate::weights::checkpoint::{Bits, Checkpoint, WeightFormat};
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::format::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use answer::Step;
 

@@ -26,7 +26,7 @@ use crate::session::{
 };
 use crate::text::Prompt;
 use crate::text_assets::TextAssets;
-use crate::weights::checkpoint::{Bits, WeightFormat};
+use crate::weights::format::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use crate::weights::store::chunk_hash;
 use crate::wire::{LoadProgress, LoadSettings, LoadedModel, Phase, TemplateOptions};

@@ -6,13 +6,29 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, INDEX, SINGLE};
-use super::load::WeightFormat;
+use super::format::WeightFormat;
 use super::source::Source;
 use super::spec::{self, Shape, TensorSpec};
 use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
-use super::write::Options;
 use crate::error::Result;
 use crate::layout::{GROUP, Kind, QUAD, planes};
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How weights are held.
+    pub format: WeightFormat,
+    /// A file of weights ends before the matrix that would make it larger, unless that is its only
+    /// one.
+    pub shard_bytes: u64,
+}
+
+impl<H: Into<WeightFormat>> From<H> for Options {
+    /// Files of 1 GiB.
+    fn from(format: H) -> Options {
+        Options { format: format.into(), shard_bytes: 1 << 30 }
+    }
+}
 
 /// The files, in the order in which they are written; the manifest comes after them.
 pub(crate) struct Plan {

@@ -9,31 +9,16 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
-use super::load::{Origin, WeightFormat};
+use super::format::WeightFormat;
+use super::panels::Origin;
 use super::plan::Item;
+pub use super::plan::Options;
 use super::quant::QuantError;
 use super::source::Source;
 use super::store::{CHUNK, FileEntry, MANIFEST, Manifest, hash_text};
 use crate::error::Result;
 use crate::layout::Kind;
 use crate::layout::panel::Panel;
-
-/// How a model is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// How weights are held.
-    pub format: WeightFormat,
-    /// A file of weights ends before the matrix that would make it larger, unless that is its only
-    /// one.
-    pub shard_bytes: u64,
-}
-
-impl<H: Into<WeightFormat>> From<H> for Options {
-    /// Files of 1 GiB.
-    fn from(format: H) -> Options {
-        Options { format: format.into(), shard_bytes: 1 << 30 }
-    }
-}
 
 /// Where the files of a model go: each from front to back, one after the other.
 pub trait Target {

@@ -7,9 +7,10 @@ use phi_wasm::convert::{Progress, convert};
 use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
-use phi_wasm::weights::checkpoint::{Bits, Checkpoint, TextFiles};
+use phi_wasm::weights::checkpoint::{Checkpoint, TextFiles};
 #[cfg(unix)]
 use phi_wasm::weights::directory::NewDirectory;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::store::{MANIFEST, chunk_hash};
 use phi_wasm::weights::write::{Options, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source};

@@ -3,7 +3,8 @@
 use phi_wasm::Code;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::engine::{Engine, EngineOptions};
-use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::source::MemorySource;
 
 use crate::common::tiny_phi::{Golden, tiny_phi};

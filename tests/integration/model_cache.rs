@@ -11,7 +11,8 @@ use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::model_cache::{
     ABOUT, CachedModel, Checked, MemoryStorage, ModelStorage, Published, check,
 };
-use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::store::{MANIFEST, Manifest, chunk_hash};
 use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
 use pollster::block_on;

@@ -5,7 +5,8 @@ use phi_wasm::backend::{Backend, Counters};
 use phi_wasm::engine::{Engine, EngineOptions};
 use phi_wasm::gpu::{Gpu, GpuOptions};
 use phi_wasm::profile::Kernel;
-use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
 use pollster::block_on;
 use serde_json::Value;
 

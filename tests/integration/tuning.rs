@@ -4,7 +4,8 @@
 use phi_wasm::engine::{Engine, EngineOptions};
 use phi_wasm::gpu::{Gpu, GpuOptions, Tune, Tuning};
 use phi_wasm::op::KvKind;
-use phi_wasm::weights::checkpoint::{Bits, Checkpoint};
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
 use pollster::block_on;
 use serde_json::Value;
 

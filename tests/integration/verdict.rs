@@ -12,7 +12,7 @@ use phi_wasm::session::{
     Event, GenerateOptions, Host, LoadOptions, Progress, ResilientSession, Rivals, Verdict, Wanted,
 };
 use phi_wasm::weights::MemorySource;
-use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::{Code, Error, Result};
 use pollster::block_on;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Small models as people's tools leave them, each with the logits that a reference computes:
 //! `tests/golden/cases`.
 
-use phi_wasm::weights::checkpoint::Bits;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::source::MemorySource;
 use serde_json::Value;
 

@@ -14,8 +14,8 @@ use phi_wasm::layout::panel::Panel;
 use phi_wasm::op::KvKind;
 use phi_wasm::session::sampler_params;
 use phi_wasm::text::Sampling;
-use phi_wasm::weights::checkpoint::Bits;
 use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::source::MemorySource;
 use safetensors::tensor::{Dtype, TensorView};
 

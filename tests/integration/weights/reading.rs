@@ -323,9 +323,7 @@ fn load<S: Source>(model: &Checkpoint<S>, backend: &mut Memory) -> Result<u64> {
         ) {
             Ok(matrix) => loaded.push(matrix),
             Err(error) => {
-                loaded
-                    .iter()
-                    .for_each(|matrix| phi_wasm::weights::checkpoint::free(backend, matrix));
+                loaded.iter().for_each(|matrix| phi_wasm::weights::load::free(backend, matrix));
                 return Err(error);
             }
         }

@@ -1,0 +1,308 @@
+//! A model's tensors on their way out of its files: read in panels of bounded size, fused, put in
+//! order and packed on the way.
+
+use half::f16;
+
+use super::blocks::{pack_row, values};
+use super::checkpoint::{Checkpoint, Place};
+use super::format::WeightFormat;
+use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
+use super::source::Source;
+use super::spec;
+use super::tensor::{Stored, Tensor};
+use crate::error::{Code, Result, fail};
+use crate::layout::panel::Panel;
+use crate::layout::{GROUP, Kind, QUAD, planes};
+
+/// Stored bytes that are read at once.
+const PANEL_BYTES: usize = 4 << 20;
+
+/// Where panels go: the first row, the panel, and what it came from.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, Origin) -> Result<()>;
+
+/// What a panel came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin {
+    /// Bytes that were read for it.
+    pub bytes: u64,
+    /// What it lost on the way.
+    pub quant_error: QuantError,
+}
+
+/// The rows of one panel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Which of the stored tensors that the matrix consists of they lie in, and where there.
+    pub piece: usize,
+    pub first_row: usize,
+    /// Where they are in the matrix.
+    pub row: usize,
+    pub rows: usize,
+}
+
+impl<S: Source> Checkpoint<S> {
+    /// The kind in which a canonical matrix will be held. Fused projections of several types take
+    /// the widest.
+    ///
+    /// # Errors
+    /// `missing-tensor` and `wrong-shape`.
+    pub fn kind_of(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: impl Into<WeightFormat>,
+    ) -> Result<Kind> {
+        Ok(kind(name, &self.place(name, &shape)?, format.into()))
+    }
+
+    /// Bytes that loading the whole model reads.
+    pub fn weight_bytes(&self) -> u64 {
+        let tensors = spec::tensors(&self.config);
+        tensors
+            .iter()
+            .filter_map(|tensor| self.place(&tensor.name, tensor.shape.dims()).ok())
+            .map(|place| place.bytes())
+            .sum()
+    }
+
+    /// How many weights the model has, those that are tied counted once.
+    pub fn parameters(&self) -> u64 {
+        spec::tensors(&self.config)
+            .iter()
+            .map(|tensor| tensor.shape.dims().iter().map(|&n| n as u64).product::<u64>())
+            .sum()
+    }
+
+    /// A canonical vector, `[len]`.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `wrong-shape`, and those of reading.
+    pub async fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let Place::Pieces(pieces) = self.place(name, &[len])? else {
+            unreachable!("vectors are never packed");
+        };
+        let mut all = Vec::with_capacity(len);
+        for (tensor, interleaved) in pieces {
+            let mut bytes = vec![0; tensor.bytes as usize];
+            self.store.read(&tensor.file, tensor.offset, &mut bytes).await?;
+            let stored = values(&tensor.stored, &bytes)?;
+            let head_dim = self.config.head_dim as usize;
+            all.extend(
+                (0..stored.len()).map(|row| {
+                    stored[if interleaved { interleaved_row(row, head_dim) } else { row }]
+                }),
+            );
+        }
+        if all.iter().any(|value| !value.is_finite()) {
+            fail!(Code::Malformed, "{name} in {}: {NOT_FINITE}", self.store.name());
+        }
+        Ok(all)
+    }
+
+    /// Streams a canonical matrix, `[output, input]`, in order, in panels of whole quads (the last
+    /// may be shorter), each made from about 4 MiB of the file.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
+    pub async fn panels(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: impl Into<WeightFormat>,
+        sink: &mut dyn FnMut(usize, Panel) -> Result<()>,
+    ) -> Result<()> {
+        self.each_panel(name, shape, format.into(), &mut |first_row, panel, _| {
+            sink(first_row, panel)
+        })
+        .await
+    }
+
+    /// As [`Self::panels`], with what each panel came from.
+    pub(super) async fn each_panel(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: WeightFormat,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let place = self.place(name, &shape)?;
+        let kind = kind(name, &place, format);
+        for step in self.steps(&place, shape) {
+            let (panel, origin) = self.panel(&place, shape, kind, step).await?;
+            sink(step.row, panel, origin)?;
+        }
+        Ok(())
+    }
+
+    /// The panels that a matrix is read in.
+    pub(crate) fn steps(&self, place: &Place<'_>, [rows, cols]: [usize; 2]) -> Vec<Step> {
+        let mut steps = Vec::new();
+        match place {
+            Place::Packed { entry, .. } => {
+                let at_once =
+                    rows_at_once(cols / GROUP * entry.kind.codes_per_group() / QUAD, QUAD);
+                steps.extend((0..rows).step_by(at_once).map(|row| Step {
+                    piece: 0,
+                    first_row: row,
+                    row,
+                    rows: at_once.min(rows - row),
+                }));
+            }
+            Place::Pieces(pieces) => {
+                let mut before = 0;
+                for (piece, &(tensor, interleaved)) in pieces.iter().enumerate() {
+                    let rows = tensor.shape[0] as usize;
+                    let at_once = rows_at_once(
+                        (tensor.bytes / tensor.shape[0]) as usize,
+                        if interleaved { self.config.head_dim as usize } else { QUAD },
+                    );
+                    steps.extend((0..rows).step_by(at_once).map(|first_row| Step {
+                        piece,
+                        first_row,
+                        row: before + first_row,
+                        rows: at_once.min(rows - first_row),
+                    }));
+                    before += rows;
+                }
+            }
+        }
+        steps
+    }
+
+    /// Reads one of them, as `kind`.
+    pub(crate) async fn panel(
+        &self,
+        place: &Place<'_>,
+        shape: [usize; 2],
+        kind: Kind,
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
+        match place {
+            Place::Packed { entry, codes, scales, mins } => {
+                let (panel, mut origin) = self
+                    .packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step)
+                    .await?;
+                Ok((
+                    if entry.kind == kind {
+                        panel
+                    } else {
+                        repack(&panel, kind, &mut origin.quant_error)?
+                    },
+                    origin,
+                ))
+            }
+            Place::Pieces(pieces) => {
+                let (tensor, interleaved) = pieces[step.piece];
+                self.piece_panel(tensor, interleaved, kind, step).await
+            }
+        }
+    }
+
+    async fn piece_panel(
+        &self,
+        tensor: &Tensor,
+        interleaved: bool,
+        kind: Kind,
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
+        let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
+        let head_dim = self.config.head_dim as usize;
+        let mut bytes = vec![0; step.rows * row_bytes];
+        self.store
+            .read(
+                &tensor.file,
+                tensor.offset + step.first_row as u64 * row_bytes as u64,
+                &mut bytes,
+            )
+            .await?;
+        let (mut panel, mut error) =
+            (Panel::new(kind, step.rows, tensor.shape[1] as usize), QuantError::default());
+        for row in 0..step.rows {
+            let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
+            let stored = &bytes[stored_row * row_bytes..][..row_bytes];
+            error += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
+                error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row))
+            })?;
+        }
+        Ok((panel, Origin { bytes: bytes.len() as u64, quant_error: error }))
+    }
+
+    async fn packed_panel(
+        &self,
+        cols: usize,
+        kind: Kind,
+        tensors: [Option<&Tensor>; 3],
+        step: Step,
+    ) -> Result<(Panel, Origin)> {
+        let mut panel = Panel::new(kind, step.rows, cols);
+        let before = planes(kind, step.row, cols);
+        let ranges = [
+            (&mut panel.codes[..], before.codes),
+            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.scales), before.scales),
+            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.mins), before.mins),
+        ];
+        let mut read = 0;
+        for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
+            if let Some(tensor) = tensor {
+                self.store.read(&tensor.file, tensor.offset + offset, into).await?;
+                read += into.len() as u64;
+            }
+        }
+        if let (Some(row), Some(Tensor { name, .. })) = (panel.row_not_finite(), tensors[0]) {
+            let what = if kind.has_scales() { SCALE_NOT_FINITE } else { NOT_FINITE };
+            fail!(Code::Malformed, "{name} row {}: {what}", step.row + row);
+        }
+        Ok((panel, Origin { bytes: read, quant_error: QuantError::default() }))
+    }
+}
+
+impl Place<'_> {
+    /// Bytes that reading it reads.
+    fn bytes(&self) -> u64 {
+        match self {
+            Place::Pieces(pieces) => pieces.iter().map(|(tensor, _)| tensor.bytes).sum(),
+            Place::Packed { codes, scales, mins, .. } => {
+                [Some(*codes), *scales, *mins].iter().flatten().map(|tensor| tensor.bytes).sum()
+            }
+        }
+    }
+}
+
+/// The kind in which what lies there will be held.
+pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind {
+    match place {
+        Place::Packed { entry, .. } => format.quantised.unwrap_or(entry.kind),
+        Place::Pieces(pieces) => {
+            let each = pieces.iter().map(|(tensor, _)| match tensor.stored.quantised_kind() {
+                Some(natural) => format.quantised.unwrap_or(natural),
+                None => format.floats_of(name),
+            });
+            each.max_by(|one, other| one.bits().total_cmp(&other.bits()))
+                .unwrap_or_else(|| format.floats_of(name))
+        }
+    }
+}
+
+/// Rows for one panel: about [`PANEL_BYTES`], in whole units.
+fn rows_at_once(row_bytes: usize, unit: usize) -> usize {
+    (PANEL_BYTES / row_bytes.max(1) / unit).max(1) * unit
+}
+
+/// Where row `row` of rotate-half order lies among heads whose halves are interleaved: i of the
+/// first half at 2i, of the second at 2i + 1.
+fn interleaved_row(row: usize, head_dim: usize) -> usize {
+    let (head, i, half) =
+        (row / head_dim, row % head_dim % (head_dim / 2), row % head_dim / (head_dim / 2));
+    head * head_dim + 2 * i + half
+}
+
+/// A panel's rows in another kind. `error` counts what they lose.
+fn repack(panel: &Panel, kind: Kind, error: &mut QuantError) -> Result<Panel> {
+    let mut other = Panel::new(kind, panel.rows, panel.cols);
+    for row in 0..panel.rows {
+        let values = panel.row(row);
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        *error += pack_row(&Stored::F32, bytes, &mut other, row)?;
+    }
+    Ok(other)
+}

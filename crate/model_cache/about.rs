@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::files::{PAGE, read_all, write_over};
 use super::storage::ModelStorage;
-use super::{PAGE, read_all, write_over};
 use crate::clock;
 use crate::error::Result;
 

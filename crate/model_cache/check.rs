@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::CachedModel;
+use super::files::{chunk_hashes, complete, total};
 use super::storage::ModelStorage;
-use super::{CachedModel, chunk_hashes, complete, total};
 use crate::error::{Code, Result, fail};
 use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;

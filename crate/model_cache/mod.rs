@@ -13,18 +13,20 @@
 
 mod about;
 mod check;
+mod files;
+mod growth;
 mod journal;
 mod origin;
 mod published;
 pub mod storage;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use about::{About, FILE as ABOUT};
 pub use check::{Checked, check};
-use journal::Tag;
+use files::{complete, hashes, read_all, total, write_all, write_over};
+use growth::{Growth, Have, discard, present, reserve};
 use origin::{Extent, Origin};
 pub use published::Published;
 pub use storage::{MemoryStorage, ModelStorage};
@@ -32,15 +34,13 @@ pub use storage::{MemoryStorage, ModelStorage};
 use crate::error::{Code, Result};
 use crate::weights::format::WeightFormat;
 use crate::weights::source::{Source, truncated};
-use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
+use crate::weights::store::{MANIFEST, Manifest};
 
 /// Bytes after which `about.json` is told how many have come.
 const TELL: u64 = 8 << 20;
 
 /// How far the hashes of the source's files have come.
 const HASHED: &str = "hashed";
-/// Bytes of which files that are written over have a multiple.
-const PAGE: usize = 4096;
 
 /// How much of a model is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,28 +81,6 @@ struct Inner<S, M> {
 
 /// Hears how much is there.
 type Listener = Rc<dyn Fn(Stored)>;
-
-/// Whether a unit is in the storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Have {
-    No,
-    /// It was at the start, with this digest; nobody has looked since.
-    Found(Tag),
-    Yes,
-}
-
-/// What a model needs that is not complete.
-struct Growth<S> {
-    origin: Origin<S>,
-    have: RefCell<Vec<Have>>,
-    /// Bytes that were there, and not as they were written.
-    rotten: Cell<u64>,
-    /// The units as the source has them, and how many of them are there or were seen to.
-    order: Vec<usize>,
-    next: Cell<usize>,
-    /// Where each file's bytes come from: first byte, length and unit, in order.
-    runs: BTreeMap<String, Vec<(u64, u64, usize)>>,
-}
 
 impl<S: Source, M: ModelStorage> CachedModel<S, M> {
     /// Opens what the storage holds of a model. The source is asked for nothing when that is all;
@@ -158,16 +136,8 @@ impl<S: Source, M: ModelStorage> CachedModel<S, M> {
             origin.manifest.clone(),
             origin.manifest_text.clone().unwrap_or_else(|| origin.manifest.to_json()),
         );
-        let growth = Growth {
-            runs: runs(&origin),
-            have: RefCell::new(have),
-            rotten: Cell::new(0),
-            order: order(&origin),
-            next: Cell::new(0),
-            origin,
-        };
         Ok(CachedModel::of(Inner {
-            growth: Some(growth),
+            growth: Some(Growth::of(origin, have)),
             notice,
             ..Inner::new(storage, name, about, stored, manifest)
         }))
@@ -337,12 +307,6 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
     }
 }
 
-impl<S> Growth<S> {
-    fn has(&self, unit: usize) -> Have {
-        self.have.borrow()[unit]
-    }
-}
-
 impl<S: Source, M: ModelStorage> Source for CachedModel<S, M> {
     fn name(&self) -> String {
         self.0.name.clone()
@@ -386,166 +350,4 @@ impl<S: Source, M: ModelStorage> Source for CachedModel<S, M> {
         }
         inner.storage.read(file, offset, into).await
     }
-}
-
-fn total(manifest: &Manifest) -> u64 {
-    manifest.files.values().map(|entry| entry.size).sum()
-}
-
-/// The manifest of a model that is complete, and its text.
-async fn complete(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u8>)>> {
-    let Some((manifest, text)) = manifest(storage).await? else { return Ok(None) };
-    for (file, entry) in &manifest.files {
-        if storage.size(file).await? != Some(entry.size) {
-            return Ok(None);
-        }
-    }
-    Ok(Some((manifest, text)))
-}
-
-/// The manifest that is in storage, if it can be read: one that was cut while it was written makes
-/// nothing complete.
-async fn manifest(storage: &impl ModelStorage) -> Result<Option<(Manifest, Vec<u8>)>> {
-    let Some(text) = read_all(storage, MANIFEST).await? else { return Ok(None) };
-    Ok(Manifest::parse(MANIFEST, &text).ok().map(|manifest| (manifest, text)))
-}
-
-/// A small file, unless it is not there or empty.
-async fn read_all(storage: &impl ModelStorage, file: &str) -> Result<Option<Vec<u8>>> {
-    let Some(size) = storage.size(file).await?.filter(|size| (1..=LARGEST_JSON).contains(size))
-    else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; size as usize];
-    storage.read(file, 0, &mut bytes).await?;
-    Ok(Some(bytes))
-}
-
-/// Makes a file this JSON, with blanks behind it, so that writing it again changes nothing but its
-/// bytes: a kill leaves the old ones or the new.
-async fn write_over(storage: &impl ModelStorage, file: &str, mut text: Vec<u8>) -> Result<()> {
-    text.resize(text.len().next_multiple_of(PAGE), b' ');
-    write_all(storage, file, &text).await
-}
-
-/// Makes a file these bytes.
-async fn write_all(storage: &impl ModelStorage, file: &str, bytes: &[u8]) -> Result<()> {
-    if storage.size(file).await? != Some(bytes.len() as u64) {
-        storage.resize(file, bytes.len() as u64).await?;
-    }
-    storage.write(file, 0, bytes).await?;
-    storage.flush(file).await
-}
-
-/// Which units of a model are in storage, and bytes of others that it had of another state of the
-/// model.
-async fn present<S: Source>(
-    origin: &Origin<S>,
-    storage: &impl ModelStorage,
-) -> Result<(Vec<Have>, u64)> {
-    let layout = journal::tag(&[format!(
-        "{:?} {:?}",
-        origin.files,
-        origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()
-    )
-    .as_bytes()]);
-    let found = journal::open(storage, &layout, origin.units.len()).await?;
-    let mut sizes = Vec::new();
-    for (file, _) in &origin.files {
-        sizes.push(storage.size(file).await?.unwrap_or(0));
-    }
-    let (mut have, mut changed) = (vec![Have::No; found.len()], 0);
-    for (index, (unit, entry)) in origin.units.iter().zip(found).enumerate() {
-        let whole = unit.extents.iter().all(|Extent { file, at, len }| at + len <= sizes[*file]);
-        match entry {
-            Some(entry) if entry.origin == unit.tag && whole => {
-                have[index] = Have::Found(entry.digest)
-            }
-            Some(entry) => {
-                changed += if entry.origin == unit.tag { 0 } else { unit.bytes() };
-                // The file will have its size again, and then nothing else would tell.
-                journal::strike(storage, index).await?;
-            }
-            None => {}
-        }
-    }
-    Ok((have, changed))
-}
-
-/// Removes files of another state of the model that this one does not have.
-async fn discard<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<()> {
-    let Some((old, _)) = manifest(storage).await? else { return Ok(()) };
-    for file in old.files.keys().filter(|&old| origin.files.iter().all(|(file, _)| file != old)) {
-        storage.remove(file).await?;
-    }
-    Ok(())
-}
-
-/// Makes room for all files, before the first byte comes.
-async fn reserve<S: Source>(origin: &Origin<S>, storage: &impl ModelStorage) -> Result<()> {
-    let mut wanting = Vec::new();
-    for (file, size) in &origin.files {
-        let there = storage.size(file).await?;
-        if there != Some(*size) {
-            wanting.push((file, *size, size.saturating_sub(there.unwrap_or(0))));
-        }
-    }
-    let more = wanting.iter().map(|(_, _, more)| more).sum();
-    if more > 0 {
-        storage.ask_for_room(more).await?;
-    }
-    for (file, size, _) in wanting {
-        storage.resize(file, size).await?;
-    }
-    Ok(())
-}
-
-fn runs<S>(origin: &Origin<S>) -> BTreeMap<String, Vec<(u64, u64, usize)>> {
-    let mut runs: BTreeMap<String, Vec<(u64, u64, usize)>> = BTreeMap::new();
-    for (index, unit) in origin.units.iter().enumerate() {
-        for Extent { file, at, len } in &unit.extents {
-            runs.entry(origin.files[*file].0.clone()).or_default().push((*at, *len, index));
-        }
-    }
-    runs.values_mut().for_each(|runs| runs.sort_unstable());
-    runs
-}
-
-/// The units in the order in which the source has them.
-fn order<S>(origin: &Origin<S>) -> Vec<usize> {
-    let mut order: Vec<_> = (0..origin.units.len()).collect();
-    order.sort_by(|&one, &other| origin.units[one].place.cmp(&origin.units[other].place));
-    order
-}
-
-/// The hashes of files whose source has none.
-async fn hashes(
-    storage: &impl ModelStorage,
-    files: &[(String, u64)],
-) -> Result<BTreeMap<String, FileEntry>> {
-    let mut entries = BTreeMap::new();
-    for (file, size) in files {
-        let sha256 = chunk_hashes(storage, file, *size, CHUNK, &mut |_| {}).await?;
-        entries.insert(file.clone(), FileEntry { size: *size, sha256 });
-    }
-    Ok(entries)
-}
-
-/// A file's hashes, chunk by chunk. `progress` hears how many bytes were hashed since it last
-/// heard.
-async fn chunk_hashes(
-    storage: &impl ModelStorage,
-    file: &str,
-    size: u64,
-    chunk: u64,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Vec<String>> {
-    let (mut hashes, mut bytes) = (Vec::new(), Vec::new());
-    for at in (0..size).step_by(chunk as usize) {
-        bytes.resize((size - at).min(chunk) as usize, 0);
-        storage.read(file, at, &mut bytes).await?;
-        hashes.push(chunk_hash(&bytes));
-        progress(bytes.len() as u64);
-    }
-    Ok(hashes)
 }

@@ -1,75 +1,28 @@
 //! What JavaScript calls, in a worker: computing holds its thread until a step is done.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use js_sys::{Function, Promise};
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::files::FileSource;
-use super::http::HttpSource;
-use super::json::{from_js, to_js, to_js_error};
-use super::source::{self, PageSource};
-use super::storage::{self, JsStorage, OpenStorage};
-use super::{helpers, js, pipelines, rivals, subgroups};
-use crate::bench::{self, Plan};
-use crate::cpu::{Cpu, CpuOptions};
-use crate::engine::Engine;
-use crate::error::{Code, Result, fail};
-use crate::gpu::{Gpu, GpuOptions, Tune};
-use crate::model_cache::{self, CachedModel, Checked, Published, Stored};
-use crate::openai;
-use crate::session::{
-    Device, Event, Host, Progress, ResilientAnswer, ResilientSession, Rivals, Verdict, Wanted,
+use super::js_types::{
+    JsBenchFigures, JsChatRequest, JsChecked, JsCompletionRequest, JsDescription, JsLoadOptions,
+    JsMessages, JsTemplateOptions, OnEvent, OnProgress, StartHelpers,
 };
+use super::json::{from_js, to_js, to_js_error};
+use super::model_cache::{self, ModelCache};
+use super::page::Page;
+use super::storage::OpenStorage;
+use super::{js, rivals};
+use crate::bench::{self, Plan};
+use crate::gpu::Tune;
+use crate::openai;
+use crate::session::{Device, Event, ResilientAnswer, ResilientSession, Wanted};
 use crate::text::Prompt;
 use crate::text_assets::TextAssets;
-use crate::weights::format::{Bits, WeightFormat};
-use crate::weights::source::Source;
-use crate::weights::store::chunk_hash;
-use crate::wire::{LoadProgress, LoadSettings, LoadedModel, Phase, TemplateOptions};
-
-#[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = concat!(include_str!("types.ts"), "\n", include_str!("shapes.ts"));
-
-#[wasm_bindgen]
-extern "C" {
-    /// How to load, as `types.ts` has it.
-    #[wasm_bindgen(typescript_type = "LoadOptions")]
-    pub type JsLoadOptions;
-    /// What was loaded.
-    #[wasm_bindgen(typescript_type = "Description")]
-    pub type JsDescription;
-    /// A conversation.
-    #[wasm_bindgen(typescript_type = "ChatMessage[]")]
-    pub type JsMessages;
-    /// A conversation to be answered, and how.
-    #[wasm_bindgen(typescript_type = "ChatRequest")]
-    pub type JsChatRequest;
-    /// A text to be gone on with, and how.
-    #[wasm_bindgen(typescript_type = "CompletionRequest")]
-    pub type JsCompletionRequest;
-    /// What checking found.
-    #[wasm_bindgen(typescript_type = "Checked")]
-    pub type JsChecked;
-    /// What was measured.
-    #[wasm_bindgen(typescript_type = "BenchFigures")]
-    pub type JsBenchFigures;
-    /// Hears how far loading has come.
-    #[wasm_bindgen(typescript_type = "(progress: Progress) => void")]
-    pub type OnProgress;
-    /// Sees to it that workers help this one: `help` says what they do.
-    #[wasm_bindgen(typescript_type = "StartHelpers")]
-    pub type StartHelpers;
-    /// How to render a conversation; every field may be left out.
-    #[wasm_bindgen(typescript_type = "TemplateOptions | undefined")]
-    pub type JsTemplateOptions;
-    /// Hears of an answer's steps, and says whether it shall go on.
-    #[wasm_bindgen(typescript_type = "(event: Event) => Promise<boolean> | boolean")]
-    pub type OnEvent;
-}
+use crate::wire::{LoadSettings, LoadedModel, TemplateOptions};
 
 /// Called once by the generated bindings.
 #[wasm_bindgen(start)]
@@ -142,7 +95,7 @@ impl PhiEngine {
         on_progress: OnProgress,
         open_storage: OpenStorage,
     ) -> std::result::Result<JsChecked, JsValue> {
-        check_cached(id, &source, on_progress.unchecked_ref(), &open_storage)
+        model_cache::check(id, &source, on_progress.unchecked_ref(), &open_storage)
             .await
             .map(|checked| to_js(&checked).unchecked_into())
             .map_err(to_js_error)
@@ -274,264 +227,6 @@ impl PhiEngine {
     #[wasm_bindgen(js_name = checkCompletion)]
     pub fn check_completion(request: &JsCompletionRequest) -> std::result::Result<(), JsValue> {
         openai::completion(&from_js("request", request)?).map(drop).map_err(to_js_error)
-    }
-}
-
-/// The page's worker, and what the page gave it.
-struct Page {
-    model: JsValue,
-    cache: Option<ModelCache>,
-    threads: usize,
-    /// Whether a GPU that is a program on the CPU will not do.
-    hardware_only: bool,
-    tune: RefCell<Tune>,
-    known: rivals::Known,
-    start_helpers: Option<StartHelpers>,
-    on_progress: Function,
-}
-
-impl Page {
-    /// Where its GPU is.
-    async fn place(&self) -> String {
-        format!("{}; {}", js::browser(), subgroups::adapter().await)
-    }
-}
-
-impl Host for Page {
-    type Gpu = Gpu;
-    type Cpu = Cpu;
-    type Source = PageSource;
-
-    async fn gpu(&self) -> Result<Gpu> {
-        let place = self.place().await;
-        self.tune.borrow_mut().host = place;
-        let (subgroups, tune) = (subgroups::request().await, Some(self.tune.borrow().clone()));
-        let compiled = Some(pipelines::compile_beside());
-        Gpu::new(GpuOptions {
-            subgroups,
-            tune,
-            compiled,
-            hardware_only: self.hardware_only,
-            ..GpuOptions::default()
-        })
-        .await
-    }
-
-    async fn rivals(&self) -> Option<Rivals> {
-        self.known.of(self.hardware_only, &self.place().await, self.threads).await
-    }
-
-    fn judged(&self, _verdict: Verdict, known: String) {
-        self.known.learn(known);
-    }
-
-    /// What is neither in storage nor on this device comes over the network.
-    fn is_at_hand(&self) -> bool {
-        !self.model.is_string()
-            || self.cache.as_ref().is_some_and(|cache| cache.opened.borrow().is_some())
-    }
-
-    fn loaded(&self, engine: &Engine<Gpu>) {
-        if let Some(tuned) = engine.tuned() {
-            // Another GPU after this one is the same.
-            self.tune.replace_with(|tune| Tune {
-                known: tuned.to_owned(),
-                host: tune.host.clone(),
-                anew: false,
-            });
-        }
-    }
-
-    async fn cpu(&self) -> Result<Cpu> {
-        helpers::start(self.threads, self.start_helpers.as_ref()).await?;
-        Cpu::new(CpuOptions { threads: self.threads, ..CpuOptions::default() })
-    }
-
-    async fn source(&self) -> Result<PageSource> {
-        let origin = origin(&self.model)?;
-        match &self.cache {
-            Some(cache) => cache.source(origin, &self.on_progress).await,
-            None => Ok(origin),
-        }
-    }
-
-    async fn settle(&self, loaded: bool) -> Result<()> {
-        let Some(cache) = &self.cache else { return Ok(()) };
-        let Some((cached, storage)) = cache.opened.take() else { return Ok(()) };
-        let stored = cached.stored();
-        let finished = if loaded && !stored.complete {
-            report(
-                &self.on_progress,
-                &LoadProgress {
-                    phase: Phase::Preparing,
-                    done: stored.bytes,
-                    total: stored.total,
-                    stored: Some(stored.bytes),
-                },
-            );
-            cached.finish().await
-        } else {
-            Ok(())
-        };
-        finished.and(storage.let_go().await)
-    }
-
-    fn progress(&self, progress: Progress) {
-        let stored = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.opened.borrow().as_ref().map(|(cached, _)| cached.stored()));
-        match stored {
-            // What comes has been told of already.
-            Some(stored) if !stored.complete => {}
-            _ => {
-                let phase = if stored.is_some() || !self.model.is_string() {
-                    Phase::Loading
-                } else {
-                    Phase::Downloading
-                };
-                report(
-                    &self.on_progress,
-                    &LoadProgress {
-                        phase,
-                        done: progress.done,
-                        total: progress.total,
-                        stored: stored.map(|stored| stored.bytes),
-                    },
-                );
-            }
-        }
-    }
-}
-
-/// A listener that throws must not end the download.
-fn report(on_progress: &Function, told: &LoadProgress) {
-    drop(on_progress.call1(&JsValue::UNDEFINED, &to_js(told)));
-}
-
-/// What a model that is held in some way is stored under.
-fn id_of(origin: &PageSource, format: WeightFormat) -> String {
-    let which = match origin {
-        PageSource::Stored(stored) => return stored.id.clone(),
-        PageSource::Files(files) => files.identity(),
-        other => other.name(),
-    };
-    let mut id = chunk_hash(format!("{which} {}", format.stored_name()).as_bytes());
-    id.truncate(32);
-    id
-}
-
-async fn check_cached(
-    id: &str,
-    source: &JsValue,
-    on_progress: &Function,
-    open_storage: &OpenStorage,
-) -> Result<Checked> {
-    let origin = origin(source)?;
-    // Nothing but the id tells how the weights are held.
-    let Some(format) =
-        Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id)
-    else {
-        fail!(
-            Code::NotFound,
-            "{} does not make the model {id}; load it again instead",
-            origin.name()
-        );
-    };
-    let Some(storage) = storage::open(open_storage, id).await? else {
-        fail!(Code::NotFound, "nothing is kept here, so there is nothing to check");
-    };
-    let mut hashed = |done, total| {
-        report(on_progress, &LoadProgress { phase: Phase::Checking, done, total, stored: None })
-    };
-    let checked = model_cache::check(origin, storage.clone(), format, &mut hashed).await;
-    storage.let_go().await?;
-    checked
-}
-
-/// The cache as one page's model has it.
-struct ModelCache {
-    open: OpenStorage,
-    /// The storage's.
-    id: String,
-    format: WeightFormat,
-    /// What its files' publisher says of them, by name.
-    sha256: BTreeMap<String, String>,
-    /// While it is loaded.
-    opened: RefCell<Option<(CachedModel<PageSource, JsStorage>, JsStorage)>>,
-    /// Which storage it was, and what it had to say.
-    kind: RefCell<Option<String>>,
-    notice: RefCell<Option<String>>,
-}
-
-impl ModelCache {
-    /// Of a model that is held in some way.
-    fn of(
-        model: &JsValue,
-        format: WeightFormat,
-        sha256: BTreeMap<String, String>,
-        open: OpenStorage,
-    ) -> Result<ModelCache> {
-        let id = id_of(&origin(model)?, format);
-        Ok(ModelCache {
-            open,
-            id,
-            format,
-            sha256,
-            opened: RefCell::default(),
-            kind: RefCell::default(),
-            notice: RefCell::default(),
-        })
-    }
-
-    async fn source(&self, origin: PageSource, on_progress: &Function) -> Result<PageSource> {
-        let phase =
-            if matches!(origin, PageSource::Http(_)) { Phase::Downloading } else { Phase::Loading };
-        let known = self.opened.borrow().as_ref().map(|(cached, _)| cached.clone());
-        if let Some(cached) = known {
-            return Ok(PageSource::Cached(cached));
-        }
-        let Some(storage) = storage::open(&self.open, &self.id).await? else { return Ok(origin) };
-        self.kind.replace(Some(storage.kind()));
-        let origin = if self.sha256.is_empty() {
-            origin
-        } else {
-            PageSource::Published(Box::new(Published::new(origin, self.sha256.clone())))
-        };
-        match CachedModel::open(origin, storage.clone(), self.format).await {
-            Ok(cached) => {
-                self.notice.replace(cached.notice().map(str::to_owned));
-                let on_progress = on_progress.clone();
-                cached.listen(move |Stored { bytes, total, .. }| {
-                    report(
-                        &on_progress,
-                        &LoadProgress { phase, done: bytes, total, stored: Some(bytes) },
-                    );
-                });
-                self.opened.replace(Some((cached.clone(), storage)));
-                Ok(PageSource::Cached(cached))
-            }
-            Err(error) => {
-                // The error is what matters.
-                drop(storage.let_go().await);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// What the page named: an address, files, or what is stored.
-fn origin(model: &JsValue) -> Result<PageSource> {
-    if let Some(address) = model.as_string() {
-        return Ok(PageSource::Http(HttpSource::new(&address)?));
-    }
-    if let Some(files) = FileSource::of(model) {
-        return Ok(PageSource::Files(files));
-    }
-    let [id, name] = ["stored", "name"].map(|name| js::get(model, name).as_string());
-    match id.zip(name) {
-        Some((id, name)) => Ok(PageSource::Stored(source::Stored { id, name })),
-        None => fail!(Code::BadOption, "model is neither an address nor files; give one of them"),
     }
 }
 

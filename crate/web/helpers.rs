@@ -5,8 +5,8 @@ use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::face::StartHelpers;
 use super::js;
+use super::js_types::StartHelpers;
 use crate::cpu;
 use crate::error::{Code, Result, fail};
 

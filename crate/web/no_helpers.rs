@@ -1,6 +1,6 @@
 //! A module whose memory nobody shares has one thread.
 
-use super::face::StartHelpers;
+use super::js_types::StartHelpers;
 use crate::error::Result;
 
 /// Starts nobody: `Cpu::new` says so to one who asks for more.

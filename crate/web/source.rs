@@ -1,7 +1,10 @@
 //! Where a page's model comes from.
 
+use wasm_bindgen::prelude::*;
+
 use super::files::FileSource;
 use super::http::HttpSource;
+use super::js;
 use super::storage::JsStorage;
 use crate::error::{Code, Result, fail};
 use crate::model_cache::{CachedModel, Published};
@@ -20,6 +23,25 @@ pub enum PageSource {
     Published(Box<Published<PageSource>>),
     /// One of the others, in the cache.
     Cached(CachedModel<PageSource, JsStorage>),
+}
+
+impl PageSource {
+    /// What the page named: an address, files, or what is stored.
+    pub fn named(model: &JsValue) -> Result<PageSource> {
+        if let Some(address) = model.as_string() {
+            return Ok(PageSource::Http(HttpSource::new(&address)?));
+        }
+        if let Some(files) = FileSource::of(model) {
+            return Ok(PageSource::Files(files));
+        }
+        let [id, name] = ["stored", "name"].map(|name| js::get(model, name).as_string());
+        match id.zip(name) {
+            Some((id, name)) => Ok(PageSource::Stored(Stored { id, name })),
+            None => {
+                fail!(Code::BadOption, "model is neither an address nor files; give one of them")
+            }
+        }
+    }
 }
 
 /// A model that is all in storage, so that nobody asks where it came from.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Result, fail};
 use crate::session::GenerateOptions;
+use crate::text::Sampling;
 use crate::text::options::{Options, short};
-use crate::text::sampler::Sampling;
 use crate::text::template::Message;
 
 /// Each would change what comes out.

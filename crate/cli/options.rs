@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use clap::{Args, ValueEnum};
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{GenerateOptions, LoadOptions};
-use phi_wasm::text::sampler::Sampling;
+use phi_wasm::text::Sampling;
 use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::source::DirSource;
 use phi_wasm::{Error, Result};

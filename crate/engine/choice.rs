@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Engine;
-use super::sequence::{Sequence, SequenceId};
+use super::sequence::{SamplerState, Sequence, SequenceId};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::op::{self, Op, SamplerParams};
@@ -44,15 +44,6 @@ pub struct SampleOptions<'a> {
     pub seed: u64,
     /// How many of them were made.
     pub place: u64,
-}
-
-/// What sampling has come to in a sequence.
-pub(super) struct SamplerState {
-    params: SamplerParams,
-    bias: Arc<BTreeMap<u32, f32>>,
-    seen: BTreeMap<u32, u32>,
-    seed: u64,
-    place: u64,
 }
 
 /// What a device samples with, and for whom.

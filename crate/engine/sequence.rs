@@ -1,14 +1,15 @@
 //! A sequence of tokens, and what of it lies in an engine's cache. An engine has room for several,
 //! which may take turns at every token.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use super::Engine;
-use super::choice::SamplerState;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::model::kv::Region;
 use crate::model::rope::Factors;
+use crate::op::SamplerParams;
 
 /// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its
 /// part of the cache back.
@@ -22,6 +23,15 @@ pub struct Sequence {
     /// What the cache was rotated with.
     pub(super) factors: Factors,
     pub(super) sampler: Option<SamplerState>,
+}
+
+/// What sampling has come to in a sequence.
+pub(super) struct SamplerState {
+    pub params: SamplerParams,
+    pub bias: Arc<BTreeMap<u32, f32>>,
+    pub seen: BTreeMap<u32, u32>,
+    pub seed: u64,
+    pub place: u64,
 }
 
 /// Tells a sequence from all others, those that are gone among them.

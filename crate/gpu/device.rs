@@ -1,72 +1,17 @@
 //! Finding a GPU and opening it with the features that help and the limits that hold everywhere.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use super::health::Health;
 use super::kernels::Tuning;
+use super::options::{Choice, GpuOptions};
 use super::platform;
-use super::profiler::MOST_TIMED;
 use super::shaders::{MOST_QUADS, MOST_TOKENS, Real, Reduce};
-use super::tune::Tune;
 use crate::error::{Code, Result, fail};
-
-/// Whether to use a feature of the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// Where the device has it and answers rightly with it.
-    #[default]
-    Auto,
-    /// Always: a device without it is an error.
-    On,
-    /// Never.
-    Off,
-}
-
-/// What a caller may choose; the default chooses all by itself.
-#[derive(Clone, Debug, Default)]
-pub struct GpuOptions {
-    /// Whether products of weights and activations are computed in half precision.
-    pub f16: Choice,
-    /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of
-    /// four bytes.
-    pub dots: Choice,
-    /// Whether few tokens are, too, where many are: what is timed finds out by itself.
-    pub few_dots: bool,
-    /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for
-    /// the feature.
-    pub subgroups: Choice,
-    /// Whether an adapter that is a program on the CPU, which our own CPU kernels outrun, is none.
-    pub hardware_only: bool,
-    /// Only an adapter whose name contains this, in any case.
-    pub adapter: Option<String>,
-    /// Invocations of a workgroup, 1 to 256.
-    pub workgroup: Option<u32>,
-    /// Quads of rows that a workgroup multiplies with one token, 1 to [`MOST_QUADS`].
-    pub quads: Option<u32>,
-    /// Whether norms before products of few tokens are kernels of their own: what is timed finds
-    /// out by itself.
-    pub norms_apart: bool,
-    /// Dispatches of a submission at most; `None` for what the adapter can take.
-    pub most_dispatches: Option<u32>,
-    /// The largest buffer to ask for, in bytes, if the adapter allows it. WebGPU promises 128 MiB
-    /// everywhere.
-    pub max_buffer: Option<u64>,
-    /// Whether to time every dispatch, for `Backend::take_kernels`. That makes everything slower.
-    pub profile: bool,
-    /// Whether to time variants on the model that is loaded; `None` leaves it at what is known of
-    /// such devices.
-    pub tune: Option<Tune>,
-    /// What waits for pipelines, where they are compiled beside everything else; `None` where they
-    /// are compiled when they are asked for.
-    pub compiled: Option<Compiled>,
-}
-
-/// Waits until all pipelines that were asked for can be had.
-pub type Compiled = fn() -> Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// What makes kernels faster, and none of them needs.
 const HELPFUL: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP);
+
+/// Dispatches that are timed in one submission at most: a set of queries holds 4096.
+pub(super) const MOST_TIMED: u32 = 2048;
 
 /// An open device.
 pub(super) struct Device {

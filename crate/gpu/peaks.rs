@@ -5,18 +5,13 @@ use bytemuck::bytes_of;
 
 use super::Gpu;
 use super::kernels::Dispatch;
-use super::params::params;
+use super::params;
 use super::shaders::{Peak, Shader};
 use super::work::Work;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::op::Buf;
 use crate::profile::Peaks;
-
-params! {
-    /// Of `peak_reads.wgsl`, `peak_floats.wgsl` and `peak_dots.wgsl`.
-    Params { rounds: u32 }
-}
 
 /// Invocations of a loop: enough for every device.
 const WORKGROUPS: u32 = 2048;
@@ -85,7 +80,7 @@ fn dispatch(peak: Peak, rounds: u32, buffers: Vec<(u32, Buf)>) -> Dispatch {
     Dispatch {
         shader: Shader::Peak(peak),
         constants: vec![("WG", WORKGROUP)],
-        params: bytes_of(&Params { rounds }).to_vec(),
+        params: bytes_of(&params::Peak { rounds }).to_vec(),
         buffers,
         groups: [WORKGROUPS, 1, 1],
         work: Work::default(),

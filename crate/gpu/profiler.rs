@@ -4,15 +4,13 @@
 
 use std::collections::HashMap;
 
+use super::Readback;
+use super::device::{Device, MOST_TIMED};
 use super::kernels::Dispatch;
 use super::shaders::Shader;
 use super::work::Work;
-use super::{Readback, device::Device};
 use crate::op::{Buf, Start};
 use crate::profile::Kernel;
-
-/// Dispatches that are timed in one submission at most: a set of queries holds 4096.
-pub(super) const MOST_TIMED: u32 = 2048;
 
 /// Bytes of a dispatch's two timestamps.
 const STAMPS: u64 = 16;

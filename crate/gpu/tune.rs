@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::device::Device;
 use super::kernels::Tuning;
+use super::options::Tune;
 use super::shaders::{MOST_QUADS, MOST_TOKENS, Shader};
 use super::{Gpu, check};
 use crate::backend::Trials;
@@ -21,18 +22,6 @@ use crate::timing;
 const SECONDS: f64 = 1.0;
 /// What another variant must take of the time of the one before to be worth it.
 const WORTH: f64 = 0.97;
-
-/// Whether and how to find the fastest variants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tune {
-    /// What [`Backend::tuned`] gave some time ago; text that it did not give counts as nothing.
-    pub known: String,
-    /// Where the device is: the browser's name and version, nothing natively. What was timed
-    /// elsewhere does not count.
-    pub host: String,
-    /// Whether to time again what is known. Programs on the CPU are timed only then.
-    pub anew: bool,
-}
 
 /// What was fastest, by device, host and build.
 type Known = BTreeMap<String, Tuning>;

@@ -33,7 +33,7 @@ impl Operation for Argmax {
 }
 
 /// What a [`Sample`] goes by. What each number means is told where they are chosen, in
-/// `text::sampler::Sampling`.
+/// `text::Sampling`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct SamplerParams {

@@ -10,8 +10,8 @@ use crate::clock;
 use crate::engine::{Engine, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result, fail};
 use crate::op::SamplerParams;
-use crate::text::sampler::{Sampler, Sampling};
 use crate::text::stream::TextStream;
+use crate::text::{Sampler, Sampling};
 use crate::text_assets::TextAssets;
 
 /// How to answer.

@@ -10,9 +10,9 @@ use tokenizers::normalizer::Range;
 use tokenizers::utils::SysRegex;
 use tokenizers::{AddedToken, NormalizedString, Normalizer, PreTokenizedString, Token};
 
+use super::bad;
+use super::prompt::Prompt;
 use super::rules::Normalizers;
-use super::template::Prompt;
-use super::tokenizer::bad;
 use crate::error::Result;
 
 /// A piece of a text, and the token that it is.

@@ -4,9 +4,10 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Token};
 
 use super::added::AddedTokens;
+use super::bad;
+use super::parts::Parts;
+use super::prompt::Prompt;
 use super::rules::{Normalizers, PreTokenizers};
-use super::template::Prompt;
-use super::tokenizer::{Parts, bad};
 use crate::error::Result;
 
 pub(super) struct Encoder {

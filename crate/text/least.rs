@@ -7,10 +7,10 @@
 use serde_json::Value;
 use tokenizers::AddedToken;
 
+use super::parts::Parts;
+use super::pre_tokenizers::COVERING;
 use super::rules::{kind, steps};
-use super::tokenizer::Parts;
 use super::tokens::{Spelling, byte_of, byte_piece};
-use super::vocabulary::COVERING;
 
 /// No character has more than four times the bytes that it has in another of Unicode's forms, or as
 /// a small letter.

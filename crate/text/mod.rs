@@ -5,12 +5,13 @@
 //! - [`tokenizer`]: text to ids and back, from a `tokenizer.json` or from the [`Vocabulary`] inside
 //!   a GGUF file;
 //! - [`template`]: a conversation as the one string that the model was trained to see;
-//! - [`sampler`]: from a row of logits to the next id;
+//! - [`sampling`] and [`sampler`]: from a row of logits to the next id;
 //! - [`stream`]: from ids to pieces of text that may be shown at once.
 //!
 //! Nothing here knows a tensor, a file or a device: bytes come in.
 
 pub mod sampler;
+pub mod sampling;
 pub mod stream;
 pub mod template;
 pub mod tokenizer;
@@ -19,14 +20,26 @@ mod added;
 mod encoder;
 mod least;
 pub(crate) mod options;
+mod parts;
 mod pattern;
+mod pre_tokenizers;
+mod prompt;
 mod rules;
 mod tokenizer_json;
 mod tokens;
 mod vocabulary;
 
-pub use sampler::{Sampler, Sampling};
+pub use prompt::Prompt;
+pub use sampler::Sampler;
+pub use sampling::Sampling;
 pub use stream::TextStream;
-pub use template::{BuiltIn, ChatTemplate, Ending, Message, Prompt};
+pub use template::{BuiltIn, ChatTemplate, Ending, Message};
 pub use tokenizer::Tokenizer;
 pub use vocabulary::Vocabulary;
+
+use crate::error::{Code, Error};
+
+/// An error about the tokenizer's files.
+fn bad(message: String) -> Error {
+    Error::new(Code::BadTokenizer, message)
+}

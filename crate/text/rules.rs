@@ -21,8 +21,8 @@ use tokenizers::{
     SplitDelimiterBehavior,
 };
 
+use super::bad;
 use super::pattern;
-use super::tokenizer::bad;
 use super::tokens::Spelling;
 use crate::error::{Code, Error, Result, fail};
 

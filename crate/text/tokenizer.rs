@@ -4,23 +4,25 @@
 //! ids becomes text exactly and in constant time a token. A tokenizer comes from either of two
 //! sources, which both end in the same [`Parts`].
 
+mod to_json;
+
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::{Value, json};
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
-use tokenizers::{AddedToken, Model};
+use serde_json::Value;
+use tokenizers::Model;
+use tokenizers::models::bpe::{Merges, Vocab};
 
 use super::added::is_blank;
 use super::encoder::Encoder;
 use super::least::Least;
+use super::parts::Parts;
+use super::prompt::{Prompt, Spellings};
 use super::rules::{Rules, spelling};
-use super::template::{Prompt, Spellings};
-use super::tokenizer_json;
 use super::tokens::{Entry, Kind, Spelling, TokenTable};
 use super::vocabulary::Vocabulary;
-use crate::error::{Code, Error, Result, fail};
+use super::{bad, tokenizer_json};
+use crate::error::{Code, Result, fail};
 
 /// Tokens after which a turn is over, in the models that we read. They count where the vocabulary
 /// holds them as special.
@@ -41,8 +43,6 @@ const MAX_BLANK: usize = 500_000;
 
 /// Bytes of all added tokens together, ten times what any vocabulary has.
 const MAX_ADDED: usize = 1 << 20;
-/// Tokens that are put around a text.
-pub(super) const MAX_AROUND: usize = 64;
 
 /// A byte-level or SentencePiece BPE tokenizer.
 #[derive(Clone)]
@@ -57,28 +57,6 @@ pub struct Tokenizer {
     bos: Option<u32>,
     eos: Option<u32>,
     named: Vec<(String, String)>,
-}
-
-/// What both sources of a tokenizer come to.
-#[derive(Default)]
-pub(super) struct Parts {
-    pub vocab: Vocab,
-    pub merges: Merges,
-    pub unk_token: Option<String>,
-    pub fuse_unk: bool,
-    pub byte_fallback: bool,
-    pub ignore_merges: bool,
-    /// Tokens that are found in a text before anything else is done to it, with their ids.
-    pub added: Vec<(u32, AddedToken)>,
-    pub rules: Rules,
-    /// Ids that `encode` puts before and after a text when asked for special tokens.
-    pub prefix: Vec<u32>,
-    pub suffix: Vec<u32>,
-    pub bos: Option<u32>,
-    pub eos: Option<u32>,
-    /// Control tokens by the names that chat templates have for them, such as `bos_token`, as they
-    /// are written.
-    pub named: Vec<(String, String)>,
 }
 
 impl Tokenizer {
@@ -310,85 +288,6 @@ impl Tokenizer {
     pub fn strips_leading_space(&self) -> bool {
         self.strips_leading_space
     }
-
-    /// The tokenizer as a Hugging Face `tokenizer.json`, which [`Tokenizer::from_json`] and other
-    /// people's tools read.
-    ///
-    /// # Errors
-    /// [`Code::BadTokenizer`], should a part not serialise.
-    pub fn to_json(&self) -> Result<Vec<u8>> {
-        #[derive(Serialize)]
-        struct File<'a> {
-            version: &'a str,
-            truncation: (),
-            padding: (),
-            added_tokens: Vec<Value>,
-            normalizer: &'a Value,
-            pre_tokenizer: &'a Value,
-            post_processor: Value,
-            decoder: &'a Value,
-            model: &'a BPE,
-        }
-        let file = File {
-            version: "1.0",
-            truncation: (),
-            padding: (),
-            added_tokens: self.added_tokens(),
-            normalizer: &self.rules.normalizer,
-            pre_tokenizer: &self.rules.pre_tokenizer,
-            post_processor: self.post_processor(),
-            decoder: &self.rules.decoder,
-            model: &self.encoder.model,
-        };
-        serde_json::to_vec(&file).map_err(|e| bad(format!("tokenizer.json cannot be written: {e}")))
-    }
-
-    fn added_tokens(&self) -> Vec<Value> {
-        let mut added: Vec<_> = self.encoder.added.by_id.iter().collect();
-        added.sort_by_key(|&(id, _)| id);
-        let row = |(id, t): (&u32, &AddedToken)| {
-            json!({
-                "id": id, "content": t.content, "single_word": t.single_word,
-                "lstrip": t.lstrip, "rstrip": t.rstrip,
-                "normalized": t.normalized, "special": t.special,
-            })
-        };
-        added.into_iter().map(row).collect()
-    }
-
-    /// What `add_special` does, as a `TemplateProcessing`; the pair template is required, though
-    /// nobody uses it here.
-    fn post_processor(&self) -> Value {
-        if self.prefix.is_empty() && self.suffix.is_empty() {
-            return Value::Null;
-        }
-        let special =
-            |id: &u32| json!({"SpecialToken": {"id": self.written(Some(*id)), "type_id": 0}});
-        let around = |middle: &[Value]| -> Vec<Value> {
-            self.prefix
-                .iter()
-                .map(special)
-                .chain(middle.iter().cloned())
-                .chain(self.suffix.iter().map(special))
-                .collect()
-        };
-        let (a, b) = (
-            json!({"Sequence": {"id": "A", "type_id": 0}}),
-            json!({"Sequence": {"id": "B", "type_id": 1}}),
-        );
-        let tokens: serde_json::Map<String, Value> = (self.prefix.iter().chain(&self.suffix))
-            .map(|id| {
-                let text = self.written(Some(*id));
-                (text.clone(), json!({"id": text, "ids": [id], "tokens": [text]}))
-            })
-            .collect();
-        json!({
-            "type": "TemplateProcessing",
-            "single": around(std::slice::from_ref(&a)),
-            "pair": around(&[a.clone(), b]),
-            "special_tokens": tokens,
-        })
-    }
 }
 
 impl fmt::Debug for Tokenizer {
@@ -408,11 +307,6 @@ fn check_blank(text: &str) -> Result<()> {
             row"; "shorten it");
     }
     Ok(())
-}
-
-/// An error about the tokenizer's files.
-pub(super) fn bad(message: String) -> Error {
-    Error::new(Code::BadTokenizer, message)
 }
 
 fn token_table(parts: &Parts, spelling: Spelling) -> Result<TokenTable> {

@@ -10,13 +10,16 @@ use serde_json::value::RawValue;
 use tokenizers::AddedToken;
 use tokenizers::models::bpe::Vocab;
 
+use super::bad;
+use super::parts::Parts;
 use super::rules::{Rules, added_token, kind, steps};
-use super::tokenizer::{MAX_AROUND, Parts, bad};
 use crate::error::{Code, Error, Result, fail};
 use crate::json;
 
 /// Tokens and merges that are read: twice as many as the largest tokenizers in use have.
 const MOST_TOKENS: usize = 1 << 20;
+/// Tokens that are put around a text.
+const MAX_AROUND: usize = 64;
 
 // Rules are left as they are: the library's own readers take what we do not run, and panic on a
 // component that is not JSON.

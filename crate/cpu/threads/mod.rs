@@ -37,7 +37,7 @@ impl Threads {
         if wanted > MOST {
             fail!(Code::BadOption, "{wanted} threads were asked for; at most {MOST} work together");
         }
-        let team = Arc::new(Team::new(helpers::count(wanted)? - 1));
+        let team = Arc::new(Team::new(helpers::count(wanted)? - 1, helpers::SPINS));
         Ok(Threads { _helpers: Helpers::start(&team)?, team })
     }
 

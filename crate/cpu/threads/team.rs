@@ -15,8 +15,6 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-use super::helpers::SPINS;
-
 /// What the leader and the helpers share.
 pub struct Team {
     /// Tasks of the job that nobody has begun.
@@ -29,6 +27,8 @@ pub struct Team {
     closed: AtomicBool,
     leader: Line<Seat>,
     helpers: Box<[Line<Seat>]>,
+    /// How often a waiting thread looks before it sleeps.
+    spins: u32,
     /// A task of the job has panicked, and what with.
     panicked: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -59,7 +59,7 @@ unsafe fn call<F: Fn(usize) + Sync>(closure: *const (), task: usize) {
 
 impl Team {
     /// With this many helpers, who come by [`Team::help`]; until they do, the leader works alone.
-    pub fn new(helpers: usize) -> Team {
+    pub fn new(helpers: usize, spins: u32) -> Team {
         Team {
             untaken: Line::default(),
             unfinished: Line::default(),
@@ -72,6 +72,7 @@ impl Team {
             closed: AtomicBool::new(false),
             leader: Line::default(),
             helpers: (0..helpers).map(|_| Line::default()).collect(),
+            spins,
             panicked: AtomicBool::new(false),
             panic: Mutex::new(None),
         }
@@ -118,7 +119,7 @@ impl Team {
         let called = || self.untaken.0.load(SeqCst) > 0 || self.closed.load(SeqCst);
         while !self.closed.load(Relaxed) {
             self.work();
-            if !spin_until(called) {
+            if !self.spin_until(called) {
                 seat.sleep_unless(called);
             }
         }
@@ -156,7 +157,7 @@ impl Team {
     /// Waits for the tasks that helpers took.
     fn wait(&self) {
         let over = || self.unfinished.0.load(SeqCst) == 0;
-        if spin_until(over) {
+        if self.spin_until(over) {
             return;
         }
         self.leader.0.sit_down();
@@ -164,14 +165,14 @@ impl Team {
             self.leader.0.sleep_unless(over);
         }
     }
-}
 
-/// Looks for a while; whether it came.
-fn spin_until(came: impl Fn() -> bool) -> bool {
-    (0..SPINS).any(|_| {
-        std::hint::spin_loop();
-        came()
-    })
+    /// Looks for a while; whether it came.
+    fn spin_until(&self, came: impl Fn() -> bool) -> bool {
+        (0..self.spins).any(|_| {
+            std::hint::spin_loop();
+            came()
+        })
+    }
 }
 
 /// Where a thread sleeps until it is woken.

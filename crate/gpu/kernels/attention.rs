@@ -4,32 +4,10 @@ use bytemuck::bytes_of;
 
 use super::{Dispatch, Tuning};
 use crate::error::{Code, Result, fail};
-use crate::gpu::params::params;
+use crate::gpu::params::{Attend, AttendToken, HeadNorm, Merge, Rope};
 use crate::gpu::shaders::{MOST_QUERIES, Shader, TEAM_QUERIES};
 use crate::gpu::work::Work;
 use crate::op::{self, Buf, Heads, KvPart};
-
-params! {
-    /// Of `head_norm.wgsl`.
-    HeadNorm { n_heads: u32, n_kv_heads: u32, width4: u32, eps: f32 }
-    /// Of `rope.wgsl`.
-    Rope {
-        n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32,
-        positions: u32
-    }
-    /// Of `attend.wgsl`.
-    Attend {
-        n_heads: u32, n_kv_heads: u32, first_head: u32, positions: u32, window: u32, scale: f32,
-        rows: u32
-    }
-    /// Of `attend_token.wgsl`.
-    AttendToken {
-        n_heads: u32, n_kv_heads: u32, rotary_dim: u32, first_head: u32, positions: u32,
-        window: u32, scale: f32
-    }
-    /// Of `merge.wgsl`.
-    Merge { first_head: u32 }
-}
 
 /// Fours of a head that a workgroup holds, among the queries and keys of a tile.
 pub(super) const MOST_FOURS: u32 = 64;

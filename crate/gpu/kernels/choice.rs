@@ -3,17 +3,10 @@
 use bytemuck::bytes_of;
 
 use super::{Dispatch, Tuning};
-use crate::gpu::params::params;
+use crate::gpu::params::{Argmax, Sample};
 use crate::gpu::shaders::Shader;
 use crate::gpu::work::Work;
 use crate::op::{self, Buf};
-
-params! {
-    /// Of `argmax.wgsl` and `argmax_of_runs.wgsl`.
-    Argmax { width: u32 }
-    /// Of `sample_prepare.wgsl` and `sample.wgsl`.
-    Sample { width: u32 }
-}
 
 /// Workgroups among which a search for the largest logit is divided.
 const RUNS: u32 = 64;

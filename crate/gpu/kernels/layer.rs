@@ -3,26 +3,11 @@
 use bytemuck::bytes_of;
 
 use super::{Dispatch, MAX_SIDE, Tuning};
-use crate::gpu::params::params;
+use crate::gpu::params::{Embed, Gated, Matmul, Matvec, Norm, Swiglu};
 use crate::gpu::shaders::{Block, Input, Shader, TILE_TOKENS};
 use crate::gpu::work::Work;
 use crate::layout::{GROUP, QUAD};
 use crate::op::{self, Buf, Matrix, Part};
-
-params! {
-    /// Of `embed.wgsl`.
-    Embed { first_row: u32, part_rows: u32 }
-    /// Of `norm.wgsl`.
-    Norm { first_row: u32, width4: u32, eps: f32 }
-    /// Of `matvec.wgsl`.
-    Matvec { rows: u32, first_row: u32, part_rows: u32, add: u32, x_row: u32, eps: f32 }
-    /// Of `gated.wgsl`.
-    Gated { width: u32, x_row: u32, eps: f32 }
-    /// Of `matmul.wgsl`.
-    Matmul { rows: u32, first_row: u32, part_rows: u32, tokens: u32, add: u32 }
-    /// Of `swiglu.wgsl`.
-    Swiglu { width: u32 }
-}
 
 pub(super) fn embed(tuning: &Tuning, op: &op::Embed) -> Vec<Dispatch> {
     let op::Embed { table, ids, out, rows } = op;

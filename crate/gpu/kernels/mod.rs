@@ -14,9 +14,6 @@ use super::work::Work;
 use crate::error::{Code, Result, fail};
 use crate::layout::{Kind, QUAD};
 use crate::op::{self, Buf, Op, Part};
-pub(super) use attention::{Attend, AttendToken, HeadNorm, Merge, Rope};
-pub(super) use choice::{Argmax, Sample};
-pub(super) use layer::{Embed, Gated, Matmul, Matvec, Norm, Swiglu};
 
 /// Workgroups along one side of a grid, by WebGPU's default limits.
 const MAX_SIDE: u32 = 65535;

@@ -169,7 +169,7 @@ impl Meter<'_, '_, '_> {
             return Ok(());
         }
         if depth == DEEPEST {
-            return Err(super::python::invalid("the value is nested too deeply"));
+            return Err(super::operators::invalid("the value is nested too deeply"));
         }
         for item in value.try_iter()? {
             if value.kind() == Map {
@@ -226,7 +226,7 @@ pub(super) fn charge_format(
     });
     state.consume_fuel(sum / BYTES_PER_FUEL)?;
     if widest > WIDEST {
-        return Err(super::python::invalid("a format asks for more than 10000 places"));
+        return Err(super::operators::invalid("a format asks for more than 10000 places"));
     }
     for _ in fields() {
         for value in values {

@@ -5,12 +5,12 @@
 //! Python's `json.dumps` does. The text that comes out has its control tokens written in it, BOS
 //! too: encode it without adding any.
 
+mod built_in;
 mod json;
 mod limits;
 mod message;
 mod operators;
 mod prices;
-mod prompt;
 mod python;
 mod source;
 
@@ -24,47 +24,13 @@ use serde_json::Value as Json;
 
 use prices::Program;
 
+pub use built_in::BuiltIn;
 pub use message::Message;
-pub use prompt::Prompt;
-pub(super) use prompt::Spellings;
 
 use super::Tokenizer;
+use super::prompt::{Prompt, Spellings};
 use crate::clock;
 use crate::error::{Code, Error, Result, fail};
-
-/// Templates for files that bring none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuiltIn {
-    /// Phi-4-mini: `<|user|>…<|end|><|assistant|>`.
-    Phi4,
-    /// Phi-3-mini and Phi-3.5-mini: the same with line feeds.
-    Phi3,
-}
-
-const PHI4: &str = concat!(
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + \
-        '<|end|>' }}{% endfor %}",
-    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
-);
-const PHI3: &str = concat!(
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + \
-        '<|end|>\n' }}{% endfor %}",
-    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
-);
-
-impl BuiltIn {
-    /// The template that a vocabulary's control tokens speak for, if any.
-    pub fn for_tokenizer(tokenizer: &Tokenizer) -> Option<BuiltIn> {
-        let has = |names: &[&str]| names.iter().all(|name| tokenizer.id(name).is_some());
-        if !has(&["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]) {
-            None
-        } else if has(&["<|tool_call|>"]) {
-            Some(BuiltIn::Phi4)
-        } else {
-            Some(BuiltIn::Phi3)
-        }
-    }
-}
 
 /// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template
 /// that loops for ever, or doubles a text for ever, ends here, with 64 MB. Half of that again may
@@ -170,8 +136,7 @@ impl ChatTemplate {
     pub fn for_tokenizer(tokenizer: &Tokenizer, source: Option<&str>) -> Result<ChatTemplate> {
         let source = match (source, BuiltIn::for_tokenizer(tokenizer)) {
             (Some(source), _) => source,
-            (None, Some(BuiltIn::Phi4)) => PHI4,
-            (None, Some(BuiltIn::Phi3)) => PHI3,
+            (None, Some(built_in)) => built_in.source(),
             (None, None) => {
                 fail!(
                     Code::BadTemplate,

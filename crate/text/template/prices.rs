@@ -17,10 +17,10 @@ use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, State, Value, functions};
 
 use super::limits::{charge_reading, collect, hold, pay};
+use super::operators::invalid;
 use super::operators::{
     check_key, compares, concat, is_in, is_list, is_tuple, item, plus, slice, times,
 };
-use super::python::invalid;
 
 type Result<T> = std::result::Result<T, Error>;
 

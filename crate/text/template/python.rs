@@ -5,11 +5,11 @@ use std::borrow::Cow;
 
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, Rest, StringInput, Tuple, ValueKind, ValueOrKwargs, from_args};
-use minijinja::{Environment, ErrorKind, State, Value, filters};
+use minijinja::{Environment, State, Value, filters};
 use minijinja_contrib::pycompat;
 
 use super::limits::{charge, charge_format, charge_reading, pay};
-use super::operators::check_key;
+use super::operators::{check_key, invalid};
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;
@@ -155,10 +155,6 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Option<Value>> 
         _ => return Ok(None),
     };
     Ok(Some(value))
-}
-
-pub(super) fn invalid(what: &str) -> minijinja::Error {
-    minijinja::Error::new(ErrorKind::InvalidOperation, what.to_owned())
 }
 
 /// Python's white space: Unicode's, and four control characters.

@@ -12,10 +12,10 @@ use std::collections::{HashMap, HashSet};
 /// [`Tokenizer::encode_prompt`](crate::text::Tokenizer::encode_prompt).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    pub(in crate::text) marked: String,
-    pub(in crate::text) mark: Option<char>,
+    pub(super) marked: String,
+    pub(super) mark: Option<char>,
     /// By a template, which alone may write control tokens.
-    pub(in crate::text) is_rendered: bool,
+    pub(super) is_rendered: bool,
 }
 
 impl Prompt {
@@ -35,7 +35,7 @@ impl Prompt {
 
 /// How a vocabulary's added tokens are spelt, by what a spelling begins with.
 #[derive(Clone, Debug, Default)]
-pub(in crate::text) struct Spellings {
+pub(super) struct Spellings {
     all: HashMap<char, Vec<Spelling>>,
 }
 

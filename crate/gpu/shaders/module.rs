@@ -1,0 +1,233 @@
+//! Which shader files make a module: a kernel first, then the library files that its variant needs,
+//! so that line numbers in errors are the kernel's own.
+
+use std::borrow::Cow;
+
+use super::{
+    Access, Block, Input, Peak, Products, Real, Reduce, Shader, TEAM_QUERIES, TILE_TOKENS,
+};
+use crate::gpu::params::{self, Layout};
+use crate::gpu::platform;
+use crate::layout::Kind;
+use crate::op::{self, KvKind};
+
+/// Includes a file of `shaders/`.
+macro_rules! wgsl {
+    ($path:expr) => {
+        include_str!(concat!("../../../shaders/", $path))
+    };
+}
+
+/// The module of a file of `shaders/`, with the struct of its parameters.
+macro_rules! kernel {
+    ($name:literal, $params:ty) => {
+        Module {
+            name: $name,
+            params: <$params>::LAYOUT,
+            bindings: vec![(0, Access::Uniform)],
+            reduce: None,
+            directives: Vec::new(),
+            parts: vec![wgsl!(concat!($name, ".wgsl")).into()],
+        }
+    };
+}
+
+impl Shader {
+    /// What its module is made of: a row for each kernel.
+    pub(super) fn module(self) -> Module {
+        use Access::{Read, ReadWrite as Write};
+        match self {
+            Shader::Embed(kind) => {
+                kernel!("embed", params::Embed).weights(kind, Real::F32).bind(4, &[Read, Write])
+            }
+            Shader::Norm(reduce) => {
+                kernel!("norm", params::Norm).bind(1, &[Read, Read, Write]).sums(reduce)
+            }
+            Shader::HeadNorm(reduce) => {
+                kernel!("head_norm", params::HeadNorm).bind(1, &[Read, Read, Write]).sums(reduce)
+            }
+            Shader::Matvec(kind, products, reduce, input, block) => {
+                kernel!("matvec", params::Matvec)
+                    .product(kind, products)
+                    .sums(reduce)
+                    .few(products, input, block)
+            }
+            Shader::Gated(kind, products, reduce, input, block) => {
+                let both = Block { quads: 2 * block.quads, ..block };
+                kernel!("gated", params::Gated)
+                    .product(kind, products)
+                    .sums(reduce)
+                    .few(products, input, both)
+                    .with(SILU)
+            }
+            Shader::Matmul(kind, products) => kernel!("matmul", params::Matmul)
+                .product(kind, products)
+                .bind(4, &[Read, Write])
+                .with(if products == Products::Dots {
+                    wgsl!("lib/tile_dots.wgsl")
+                } else {
+                    wgsl!("lib/tile_floats.wgsl")
+                })
+                .constant("TOKENS", TILE_TOKENS),
+            Shader::Rope(kind) => kernel!("rope", params::Rope)
+                .bind(1, &[Read, Read, Write, Write, Write])
+                .cache(kind)
+                .with(ROTATE),
+            Shader::Attend(kind) => {
+                let module =
+                    kernel!("attend", params::Attend).bind(1, &[Read, Read, Read, Read, Write]);
+                module.cache(kind).constant("QUERIES", TEAM_QUERIES)
+            }
+            Shader::AttendToken(kind, reduce, queries) => {
+                let module = kernel!("attend_token", params::AttendToken)
+                    .bind(1, &[Read, Read, Read, Write, Write, Write]);
+                module.cache(kind).sums(reduce).with(ROTATE).constant("QUERIES", queries)
+            }
+            Shader::Merge => kernel!("merge", params::Merge).bind(1, &[Read, Write]),
+            Shader::Swiglu => kernel!("swiglu", params::Swiglu).bind(1, &[Read, Write]).with(SILU),
+            Shader::Argmax => {
+                kernel!("argmax", params::Argmax).bind(1, &[Read, Read, Write]).with(ARGMAX)
+            }
+            Shader::ArgmaxOfRuns => {
+                kernel!("argmax_of_runs", params::Argmax).bind(1, &[Read, Write]).with(ARGMAX)
+            }
+            Shader::SamplePrepare(reduce) => kernel!("sample_prepare", params::Sample)
+                .bind(1, &[Read, Read, Read, Read, Write, Write])
+                .sums(reduce)
+                .samples(),
+            Shader::Sample(reduce) => kernel!("sample", params::Sample)
+                .bind(1, &[Read, Read, Read, Write, Write, Write])
+                .sums(reduce)
+                .samples(),
+            Shader::Peak(Peak::Reads) => {
+                kernel!("peak_reads", params::Peak).bind(1, &[Read, Write])
+            }
+            Shader::Peak(Peak::Floats) => kernel!("peak_floats", params::Peak).bind(1, &[Write]),
+            Shader::Peak(Peak::Dots) => kernel!("peak_dots", params::Peak).bind(1, &[Write]),
+        }
+    }
+}
+
+/// A module in the making: a kernel, and what it is put together with.
+pub(super) struct Module {
+    pub name: &'static str,
+    pub params: Layout,
+    pub bindings: Vec<(u32, Access)>,
+    pub reduce: Option<Reduce>,
+    /// What must come before all else. It shares the kernel's first line.
+    directives: Vec<&'static str>,
+    /// The kernel, then the library files and constants of its variant.
+    parts: Vec<Cow<'static, str>>,
+}
+
+const SILU: &str = wgsl!("lib/silu.wgsl");
+const ROTATE: &str = wgsl!("lib/rotate.wgsl");
+const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
+
+impl Module {
+    /// The files, one after the other.
+    pub fn source(self) -> String {
+        let Module { directives, parts, .. } = self;
+        directives.into_iter().map(str::trim_end).chain(parts.iter().map(|part| &**part)).collect()
+    }
+
+    fn with(mut self, part: impl Into<Cow<'static, str>>) -> Module {
+        self.parts.push(part.into());
+        self
+    }
+
+    fn directive(mut self, directive: &'static str) -> Module {
+        self.directives.push(directive);
+        self
+    }
+
+    /// What Rust counts with as well, or sizes of arrays of one invocation, which no override can
+    /// be.
+    fn constant(self, name: &str, value: u32) -> Module {
+        self.with(format!("const {name}: u32 = {value}u;\n"))
+    }
+
+    /// Buffers, from a binding on.
+    fn bind(mut self, first: u32, buffers: &[Access]) -> Module {
+        self.bindings.extend((first..).zip(buffers.iter().copied()));
+        self
+    }
+
+    /// A matrix: bindings 1 to 3.
+    fn weights(mut self, kind: Kind, real: Real) -> Module {
+        let planes = [(1, true), (2, kind.has_scales()), (3, kind.has_mins())];
+        self.bindings.extend(
+            planes.into_iter().filter(|&(_, present)| present).map(|(at, _)| (at, Access::Read)),
+        );
+        let module = match real {
+            Real::F32 => self.with(wgsl!("lib/f32.wgsl")),
+            Real::F16 => self.with(wgsl!("lib/f16.wgsl")).directive(wgsl!("lib/enable_f16.wgsl")),
+        };
+        module.with(match kind {
+            Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
+            Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
+            Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/dequantise.wgsl")),
+            Kind::Q4 => concat!(
+                wgsl!("lib/nibbles.wgsl"),
+                wgsl!("lib/q4.wgsl"),
+                wgsl!("lib/dequantise.wgsl")
+            ),
+            Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
+        })
+    }
+
+    /// A matrix that something is multiplied with. Nobody asks for the floats of codes.
+    fn product(self, kind: Kind, products: Products) -> Module {
+        match products {
+            Products::Floats(real) => self.weights(kind, real),
+            Products::Dots => self.weights(kind, Real::F32).with(wgsl!("lib/int15.wgsl")),
+        }
+    }
+
+    /// Few tokens: bindings 4 to 6.
+    fn few(self, products: Products, input: Input, block: Block) -> Module {
+        let module = match input {
+            Input::Plain => self.bind(4, &[Access::Read]).with(wgsl!("lib/plain.wgsl")),
+            Input::Normed => {
+                self.bind(4, &[Access::Read, Access::Read]).with(wgsl!("lib/normed.wgsl"))
+            }
+        };
+        module
+            .bind(6, &[Access::ReadWrite])
+            .with(wgsl!("lib/products.wgsl"))
+            .with(if products == Products::Dots {
+                wgsl!("lib/few_dots.wgsl")
+            } else {
+                wgsl!("lib/few_floats.wgsl")
+            })
+            .constant("QUADS", block.quads)
+            .constant("TOKENS", block.tokens)
+    }
+
+    /// Sums of a workgroup.
+    fn sums(mut self, reduce: Reduce) -> Module {
+        self.reduce = Some(reduce);
+        match reduce {
+            Reduce::Workgroup => self.with(wgsl!("lib/reduce_workgroup.wgsl")),
+            Reduce::Subgroup => {
+                self.with(wgsl!("lib/reduce_subgroup.wgsl")).directive(platform::ENABLE_SUBGROUPS)
+            }
+        }
+    }
+
+    /// Cached keys and values.
+    fn cache(self, kind: KvKind) -> Module {
+        self.with(match kind {
+            KvKind::F16 => wgsl!("lib/kv_f16.wgsl"),
+            KvKind::F32 => wgsl!("lib/kv_f32.wgsl"),
+        })
+    }
+
+    /// The sampler's rules.
+    fn samples(self) -> Module {
+        self.with(ARGMAX)
+            .with(wgsl!("lib/sampler_params.wgsl"))
+            .constant("SEEN", op::Sample::SEEN)
+            .with(format!("const MOST: f32 = {:e};\n", op::Sample::MOST))
+    }
+}

@@ -4,15 +4,19 @@
 //! when its device does not.
 
 mod answer;
+mod event;
+mod host;
+mod options;
 mod resilient;
 mod verdict;
 
 use serde::Serialize;
 
-pub use answer::{
-    Answer, Event, Finish, GenerateOptions, Generation, Stats, WorkPerToken, sampler_params,
-};
-pub use resilient::{Device, Host, ResilientAnswer, ResilientSession, Wanted};
+pub use answer::{Answer, Generation, sampler_params};
+pub use event::{Event, Finish, Stats, WorkPerToken};
+pub use host::{Host, Wanted};
+pub use options::GenerateOptions;
+pub use resilient::{Device, ResilientAnswer, ResilientSession};
 pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;

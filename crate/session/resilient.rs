@@ -1,88 +1,21 @@
 //! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or,
 //! after three in a row, on the CPU.
 
-use super::answer::{Event, GenerateOptions, Generation, Stats};
-use super::{Description, LoadOptions, Progress, Rivals, Session, Verdict};
+use super::answer::Generation;
+use super::event::{Event, Stats};
+use super::host::{Host, Wanted};
+use super::options::GenerateOptions;
+use super::{Description, LoadOptions, Rivals, Session, Verdict};
 use crate::backend::Backend;
-use crate::engine::Engine;
 use crate::error::{Code, Error, Result, fail};
 use crate::text::template::Message;
 use crate::weights::checkpoint::Checkpoint;
-use crate::weights::source::Source;
 
 /// GPUs that may be lost before an answer is complete; then the CPU has to do.
 const MOST_LOSSES: u32 = 3;
 /// Positions that will do where a GPU has no room for the model's own number and nobody asked for
 /// one.
 const SHORT_CONTEXT: usize = 1024;
-
-/// Where a model lives: what computes there, and where its files are. The page has one, and the
-/// command.
-#[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
-pub trait Host {
-    /// Its GPUs.
-    type Gpu: Backend;
-    /// Its CPU.
-    type Cpu: Backend;
-    /// Where the files are.
-    type Source: Source;
-
-    /// Opens a GPU, a new one each time.
-    ///
-    /// # Errors
-    /// `no-gpu`, `gpu-failed`, `gpu-lost`.
-    async fn gpu(&self) -> Result<Self::Gpu>;
-
-    /// Hears of a model that has been loaded onto a GPU: what was found out about the GPU may be
-    /// worth keeping.
-    fn loaded(&self, _engine: &Engine<Self::Gpu>) {}
-
-    /// Which GPU and CPU `auto` chooses from, by measuring; where that is nothing it takes the GPU.
-    async fn rivals(&self) -> Option<Rivals> {
-        None
-    }
-
-    /// Hears what was measured, and what is known with that: to be kept, and told of such rivals
-    /// the next time.
-    fn judged(&self, _verdict: Verdict, _known: String) {}
-
-    /// Whether a model that has just been loaded can be loaded again without being fetched again.
-    fn is_at_hand(&self) -> bool {
-        true
-    }
-
-    /// Makes the CPU ready.
-    async fn cpu(&self) -> Result<Self::Cpu>;
-
-    /// Opens the model's files.
-    async fn source(&self) -> Result<Self::Source>;
-
-    /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a
-    /// notice, since a model that was loaded can answer, unless it is `corrupt`.
-    ///
-    /// # Errors
-    /// Those of completing what is kept of a model.
-    async fn settle(&self, _loaded: bool) -> Result<()> {
-        Ok(())
-    }
-
-    /// Hears how far loading is, whenever that is.
-    fn progress(&self, progress: Progress);
-}
-
-/// What shall compute: `auto` takes the GPU when there is one that computes rightly and is no
-/// slower than the CPU, and says so when it cannot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Backend", rename_all = "lowercase"))]
-pub enum Wanted {
-    /// A GPU that computes rightly, stays, has room, and is no slower than the CPU; else the CPU.
-    #[default]
-    Auto,
-    /// A GPU, or an error.
-    Gpu,
-    /// The CPU.
-    Cpu,
-}
 
 /// A loaded model and one conversation, on whatever computes at the time.
 pub struct ResilientSession<H: Host> {
@@ -125,7 +58,7 @@ impl<S> Contest<S> {
     }
 }
 
-/// Does the same on either.
+/// Does something with the session of either device.
 macro_rules! on {
     ($device:expr, $session:ident => $does:expr) => {
         match $device {

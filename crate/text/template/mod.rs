@@ -11,6 +11,7 @@ mod limits;
 mod message;
 mod operators;
 mod prices;
+mod program;
 mod python;
 mod source;
 
@@ -22,7 +23,7 @@ use minijinja::value::{Rest, Serde, ValueOrKwargs};
 use minijinja::{Environment, ErrorKind, State, Value, context};
 use serde_json::Value as Json;
 
-use prices::Program;
+use program::Program;
 
 pub use built_in::BuiltIn;
 pub use message::Message;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use super::fields::Fields;
 use super::{Architecture, AttentionBias, Biases, Config, Rope, Window, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 
@@ -334,77 +335,5 @@ fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
             Code::UnsupportedArchitecture,
             "rope_type is {other}; we run default, longrope, llama3 and linear"
         ),
-    }
-}
-
-/// Typed access to an object. `null` is as good as nothing.
-struct Fields<'a>(&'a Map<String, Value>);
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn typed<T>(
-        &self,
-        name: &str,
-        what: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let Some(value) = read(value) else {
-            fail!(Code::BadConfig, "{name} must be {what}");
-        };
-        Ok(Some(value))
-    }
-
-    fn u32(&self, name: &str) -> Result<Option<u32>> {
-        self.typed(name, "a whole number below 2^32", |value| {
-            value.as_u64().and_then(|n| u32::try_from(n).ok())
-        })
-    }
-
-    fn need(&self, name: &str) -> Result<u32> {
-        let Some(value) = self.u32(name)? else {
-            fail!(Code::BadConfig, "{name} is missing");
-        };
-        Ok(value)
-    }
-
-    fn f64(&self, name: &str) -> Result<Option<f64>> {
-        self.typed(name, "a number", Value::as_f64)
-    }
-
-    fn need_f32(&self, name: &str) -> Result<f32> {
-        let Some(value) = self.f64(name)? else {
-            fail!(Code::BadConfig, "{name} is missing");
-        };
-        Ok(value as f32)
-    }
-
-    fn floats(&self, name: &str) -> Result<Vec<f32>> {
-        let list = self.typed(name, "a list of numbers", |value| {
-            value
-                .as_array()?
-                .iter()
-                .map(|n| n.as_f64().map(|n| n as f32))
-                .collect::<Option<Vec<f32>>>()
-        })?;
-        let Some(list) = list else {
-            fail!(Code::BadConfig, "{name} is missing");
-        };
-        Ok(list)
-    }
-
-    fn bool(&self, name: &str) -> Result<Option<bool>> {
-        self.typed(name, "true or false", Value::as_bool)
-    }
-
-    fn object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
-        self.typed(name, "an object", Value::as_object)
-    }
-
-    fn str(&self, name: &str) -> Result<Option<&'a str>> {
-        self.typed(name, "a text", Value::as_str)
     }
 }

@@ -1,6 +1,7 @@
 //! What a model's numbers are. Parse once, then trust: a [`Config`] that exists fits together.
 
 mod architecture;
+mod fields;
 mod gguf;
 mod huggingface;
 

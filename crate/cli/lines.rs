@@ -1,11 +1,10 @@
 //! Lines from whoever converses, and Ctrl-C.
 
-use std::io::{BufRead, IsTerminal, stdin};
-use std::path::Path;
+use std::io::{IsTerminal, stdin};
 
-use phi_wasm::{Error, Result};
+use phi_wasm::Result;
 
-use super::options::STDIN;
+use super::plain_lines;
 use super::terminal::Editor;
 pub use super::terminal::Interrupts;
 
@@ -25,16 +24,6 @@ impl Lines {
 
     /// The next one; `None` at the end.
     pub fn read(&mut self) -> Result<Option<String>> {
-        self.0.as_mut().map_or_else(plain, Editor::read)
+        self.0.as_mut().map_or_else(plain_lines::read, Editor::read)
     }
-}
-
-/// A line as it comes.
-pub fn plain() -> Result<Option<String>> {
-    let mut line = String::new();
-    let read = stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Error::reading(Path::new(STDIN), &error))?;
-    Ok((read > 0).then_some(line))
 }

@@ -15,6 +15,7 @@ mod logits;
 mod options;
 pub mod output;
 mod perplexity;
+mod plain_lines;
 mod progress;
 mod prompt;
 #[cfg_attr(target_family = "wasm", path = "no_terminal.rs")]

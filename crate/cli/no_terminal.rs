@@ -4,7 +4,7 @@ use std::io::{Write, stderr};
 
 use phi_wasm::Result;
 
-use super::lines::plain;
+use super::plain_lines;
 
 /// Reads lines as they come.
 pub struct Editor;
@@ -19,7 +19,7 @@ impl Editor {
     pub fn read(&mut self) -> Result<Option<String>> {
         // A prompt that cannot be shown is no reason to stop.
         let _ = stderr().write_all(b"> ");
-        plain()
+        plain_lines::read()
     }
 }
 

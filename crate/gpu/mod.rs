@@ -1,10 +1,11 @@
 //! WGSL kernels through wgpu: Vulkan, Metal and DX12 natively, WebGPU in browsers.
 //!
-//! `options` are what a caller may choose, `device` opens an adapter, `kernels` turns ops into dispatches of the modules that `shaders`
-//! puts together, `pipelines` keeps what was compiled, `program` is dispatches made ready to run,
-//! `recording` those that run next, `params` are the shaders' parameter structs, `health` is what
-//! the device tells by callbacks, and `check` asks it questions with known answers before anybody
-//! relies on it. For benchmarks, `profiler` times dispatches, `work` says what they had to do, and
+//! `options` are what a caller may choose, `device` opens an adapter, `kernels` turns ops into
+//! dispatches of the modules that `shaders` puts together, `pipelines` keeps what was compiled,
+//! `program` is dispatches made ready to run, `recording` those that run next, `params` are the
+//! shaders' parameter structs, `health` is what the device tells by callbacks, and `check` asks it
+//! questions with known answers before anybody relies on it; `backend` is how the engine asks for
+//! all that. For benchmarks, `profiler` times dispatches, `work` says what they had to do, and
 //! `peaks` what the device could.
 
 mod backend;

@@ -1,5 +1,5 @@
 //! Who may import whom, and who may name which library. The table is the design; the compiler
-//! cannot hold it alone.
+//! cannot hold it alone. Below the modules of the table `circles` looks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -75,15 +75,23 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("safetensors", &["weights", "cli"]),
 ];
 
-fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+/// The files below a folder whose names end so.
+pub fn sources(dir: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
+            sources(&path, ending, found);
+        } else if path.extension().is_some_and(|e| e == ending) {
             found.push(path);
         }
     }
+}
+
+/// A source without comments and its own tests.
+pub fn code_of(text: &str) -> String {
+    let code = text.split("\nmod tests {").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
 /// Every source file with the top-level module that it belongs to, comments and its own tests
@@ -91,20 +99,14 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 fn modules() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crate");
     let mut files = Vec::new();
-    sources(&root, &mut files);
+    sources(&root, "rs", &mut files);
     assert!(files.len() > 20, "the crate's sources were not found");
     files
         .into_iter()
         .map(|path| {
             let first = path.strip_prefix(&root).unwrap().components().next().unwrap();
             let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            let code = code
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
-                .collect::<Vec<_>>()
-                .join("\n");
+            let code = code_of(&fs::read_to_string(&path).unwrap());
             (module, path, code)
         })
         .collect()

@@ -32,8 +32,12 @@ mod weights;
 mod bench;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod chat;
+#[cfg(not(target_family = "wasm"))]
+mod circles;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod cli;
+#[cfg(not(target_family = "wasm"))]
+mod house;
 #[cfg(not(target_family = "wasm"))]
 mod layering;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]

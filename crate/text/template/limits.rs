@@ -122,7 +122,7 @@ pub(super) fn charge<'a>(
     Meter { state, part: 4 * BYTES_PER_FUEL, byte: BYTES_PER_FUEL / 4, units: 0 }.all(values)
 }
 
-/// The same of holding them in another, which takes none of their bytes.
+/// Has values pay for each part that is held in another value, which takes none of their bytes.
 pub(super) fn hold<'a>(
     state: &State,
     values: impl IntoIterator<Item = &'a Value>,
@@ -130,7 +130,7 @@ pub(super) fn hold<'a>(
     Meter { state, part: BYTES_PER_FUEL / 8, byte: 0, units: 0 }.all(values)
 }
 
-/// The same of looking at them, to compare them, say.
+/// Has values pay for each part that is looked at, to compare them, say.
 pub(super) fn pay<'a>(
     state: &State,
     values: impl IntoIterator<Item = &'a Value>,
@@ -169,7 +169,7 @@ impl Meter<'_, '_, '_> {
             return Ok(());
         }
         if depth == DEEPEST {
-            return Err(super::operators::invalid("the value is nested too deeply"));
+            return Err(super::invalid("the value is nested too deeply"));
         }
         for item in value.try_iter()? {
             if value.kind() == Map {
@@ -226,7 +226,7 @@ pub(super) fn charge_format(
     });
     state.consume_fuel(sum / BYTES_PER_FUEL)?;
     if widest > WIDEST {
-        return Err(super::operators::invalid("a format asks for more than 10000 places"));
+        return Err(super::invalid("a format asks for more than 10000 places"));
     }
     for _ in fields() {
         for value in values {

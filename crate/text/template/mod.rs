@@ -341,6 +341,11 @@ fn does_not_compile(error: &minijinja::Error) -> Error {
     )
 }
 
+/// An error about what a template has done to values.
+fn invalid(what: &str) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, what.to_owned())
+}
+
 /// Characters of a refusal that are told.
 const LONGEST_REFUSAL: usize = 1000;
 

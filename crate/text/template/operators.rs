@@ -2,8 +2,9 @@
 //! own.
 
 use minijinja::value::{Tuple, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, Value};
+use minijinja::{Environment, Error, State, Value};
 
+use super::invalid;
 use super::limits::{afford, charge, charge_reading, collect, pay};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -200,10 +201,6 @@ pub(super) fn check_key(key: &Value) -> Result<()> {
         true => Err(invalid("a key is a number of more than 64 bits")),
         false => Ok(()),
     }
-}
-
-pub(super) fn invalid(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, what.to_owned())
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use minijinja::machinery::Instruction;
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, State, Value, functions};
 
+use super::invalid;
 use super::limits::{charge_reading, collect, hold, pay};
 use super::operators::{
-    check_key, compares, concat, invalid, is_in, is_list, is_tuple, item, plus, slice, times,
+    check_key, compares, concat, is_in, is_list, is_tuple, item, plus, slice, times,
 };
 
 type Result<T> = std::result::Result<T, Error>;

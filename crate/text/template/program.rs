@@ -14,7 +14,7 @@ use minijinja::machinery::{
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, Value};
 
-use super::operators::invalid;
+use super::invalid;
 use super::prices::{MOST_NAMES, priced};
 
 type Result<T> = std::result::Result<T, Error>;

@@ -8,8 +8,9 @@ use minijinja::value::{Kwargs, Rest, StringInput, Tuple, ValueKind, ValueOrKwarg
 use minijinja::{Environment, State, Value, filters};
 use minijinja_contrib::pycompat;
 
+use super::invalid;
 use super::limits::{charge, charge_format, charge_reading, pay};
-use super::operators::{check_key, invalid};
+use super::operators::check_key;
 use super::source::PERCENT;
 
 type Result<T> = std::result::Result<T, minijinja::Error>;

@@ -166,19 +166,19 @@ impl Error {
         Error::new(Code::Io, format!("{}: {why}", path.display()))
     }
 
-    /// The same with what to do about it.
+    /// Says also what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Error {
         self.more.get_or_insert_default().advice = Some(advice.into());
         self
     }
 
-    /// The same with figures.
+    /// Carries figures, too.
     pub fn with(mut self, details: Details) -> Error {
         self.more.get_or_insert_default().details = details;
         self
     }
 
-    /// The same at a place, which comes first.
+    /// Says where it happened, before all else.
     pub fn at(self, place: impl fmt::Display) -> Error {
         Error { message: format!("{place}: {}", self.message), ..self }
     }

@@ -46,7 +46,7 @@ pub struct Peaks {
     pub bandwidth: f64,
     /// Multiplications and additions of f32 a second.
     pub floats: f64,
-    /// The same of bytes, by `dot4I8Packed`.
+    /// Multiplications and additions of bytes a second, by `dot4I8Packed`.
     pub bytes: f64,
 }
 

@@ -37,7 +37,7 @@ Ctrl-C stops an answer, and ends where none is given. \
 What is pasted is one question, however many lines it has.";
 
 impl Chat {
-    /// Does it.
+    /// Converses until the user ends it.
     pub async fn run(self) -> Result<()> {
         let options = self.sampling.options()?;
         self.sampling.tell_idle();

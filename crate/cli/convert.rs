@@ -28,7 +28,7 @@ pub struct Convert {
 }
 
 impl Convert {
-    /// Does it.
+    /// Converts, and prints what became of the weights.
     pub async fn run(self) -> Result<()> {
         let start = Instant::now();
         let bar = progress::bytes("converting");

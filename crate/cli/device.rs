@@ -17,7 +17,7 @@ use super::{output, progress};
 
 /// What a command does once its backend is chosen.
 pub trait Task {
-    /// Does it.
+    /// Runs on this backend.
     async fn on<B: Backend>(self, backend: B) -> Result<()>;
 }
 

@@ -48,7 +48,7 @@ impl Run {
         Ok(text)
     }
 
-    /// Does it.
+    /// Answers, and prints the answer as it comes.
     pub async fn run(self) -> Result<()> {
         let prompt = if self.prompt == "-" { self.piped()? } else { self.prompt.clone() };
         let options = self.sampling.options()?;

@@ -18,7 +18,7 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    /// Does it.
+    /// Reads the headers and prints what they say.
     pub async fn run(self) -> Result<()> {
         let checkpoint = Checkpoint::open(DirSource::open(&self.path)?).await?;
         output::line(describe(&checkpoint.config))?;

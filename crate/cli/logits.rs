@@ -34,7 +34,7 @@ fn parse_id(text: &str) -> std::result::Result<u32, String> {
 }
 
 impl Logits {
-    /// Does it.
+    /// Computes and writes them.
     pub async fn run(self) -> Result<()> {
         device::run(&self.model.clone(), self).await
     }

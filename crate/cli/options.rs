@@ -149,20 +149,20 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "N", default_value_t = 1024)]
     #[arg(allow_hyphen_values = true, value_parser = parse_count)]
     pub max_tokens: usize,
-    /// Randomness; 0 always takes the likeliest token.
+    /// Randomness; 0 is greedy, and always takes the most probable token.
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub temperature: f32,
-    /// Sample from the likeliest tokens that together reach this probability; 0 for the likeliest
-    /// alone, 1 for all.
+    /// Sample from the most probable tokens that together reach this probability; 0 for the most
+    /// probable alone, 1 for all.
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub top_p: f32,
-    /// Sample from the K likeliest tokens; 0 or -1 for all.
+    /// Sample from the K most probable tokens; 0 or -1 for all.
     #[arg(long, value_name = "K", default_value_t = 0)]
     #[arg(allow_hyphen_values = true, value_parser = Sampling::parse_top_k)]
     pub top_k: usize,
-    /// Sample from tokens at least this likely, relative to the likeliest.
+    /// Sample from tokens at least this fraction as probable as the most probable.
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     #[arg(allow_hyphen_values = true, value_parser = parse_number)]
     pub min_p: f32,
@@ -238,7 +238,7 @@ impl SamplingArgs {
         if self.temperature == 0.0 && !idle.is_empty() {
             let idle = idle.join(", ");
             output::note(format_args!(
-                "phi: at temperature 0 the likeliest token is taken, so that nothing comes of \
+                "phi: at temperature 0 the most probable token is taken, so that nothing comes of \
                     {idle}"
             ));
         }

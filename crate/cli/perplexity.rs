@@ -34,7 +34,7 @@ fn parse_window(text: &str) -> std::result::Result<usize, String> {
 }
 
 impl Perplexity {
-    /// Does it.
+    /// Measures and prints.
     pub async fn run(self) -> Result<()> {
         let text = read_text(&self.file)?;
         let config = Checkpoint::open(self.model.source()?).await?.config;

@@ -55,7 +55,7 @@ pub struct Tokenize {
 }
 
 impl Prompt {
-    /// Does it.
+    /// Renders the conversation and prints it.
     pub async fn run(self) -> Result<()> {
         if is_stdin(&self.messages) && self.tools.as_deref().is_some_and(is_stdin) {
             let both = "MESSAGES.json and --tools are both -, and standard input is read once; \
@@ -78,7 +78,7 @@ impl Prompt {
 }
 
 impl Tokenize {
-    /// Does it.
+    /// Encodes the text and prints its tokens.
     pub async fn run(self) -> Result<()> {
         let text = if self.text == "-" { read_stdin()? } else { self.text };
         let tokenizer = TextAssets::open(DirSource::open(&self.model)?).await?.tokenizer;

@@ -28,9 +28,10 @@ pub struct PackedActivations {
     values: Vec<u32>,
     /// `[tiles, groups, tokens of the tile]`: what one of a group's int15 stands for.
     scales: Vec<f32>,
-    /// The same: what makes up for `Q4`'s codes, which are 8 too high, in whole numbers.
+    /// `[tiles, groups, tokens of the tile]`: what makes up for `Q4`'s codes, which are 8 too high,
+    /// in whole numbers.
     offsets: Vec<i32>,
-    /// The same: the sum of a group's rounded activations.
+    /// `[tiles, groups, tokens of the tile]`: the sum of a group's rounded activations.
     sums: Vec<f32>,
 }
 
@@ -172,7 +173,7 @@ pub struct Tile {
 /// Of every method: the tile leads to a group of `T` tokens, packed for the kind of weights that it
 /// is multiplied with, and `token < T`.
 impl Tile {
-    /// The same tile's next group, of `tokens` tokens.
+    /// This tile's next group, of `tokens` tokens.
     #[inline(always)]
     pub fn next(self, kind: Kind, tokens: usize) -> Tile {
         Tile {

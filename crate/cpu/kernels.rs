@@ -21,7 +21,7 @@ pub enum Simd {
     Portable,
     /// WebAssembly's 128-bit vectors.
     Simd128,
-    /// The same, with relaxed SIMD's dots, in modules that are compiled for it.
+    /// WebAssembly's with relaxed SIMD's dots, in modules that are compiled for it.
     Relaxed,
     /// AArch64's 128-bit vectors.
     Neon,

@@ -121,7 +121,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The same group of the quads of a vector; beside one token there is one quad.
+/// One group of the quads of a vector; beside one token there is one quad.
 #[derive(Clone, Copy)]
 pub struct Groups {
     codes: *const u8,

@@ -12,7 +12,7 @@ use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
 const ROWS: usize = 64;
-/// The same where that would take too long.
+/// Tokens that are timed at once where [`ROWS`] would take too long.
 const FEWEST_ROWS: usize = 8;
 /// Layers that a token is taken through here.
 const LAYERS: usize = 4;
@@ -65,11 +65,11 @@ impl<B: Backend> Engine<B> {
             .await
     }
 
-    /// The same if another backend held the model. It gets as much of it as no cache holds, without
-    /// its values.
+    /// Seconds that this would take if another backend held the model. It gets as much of it as no
+    /// cache holds, without its values.
     ///
     /// # Errors
-    /// The same, and `out-of-memory`.
+    /// As [`Engine::estimate`], and `out-of-memory`.
     pub async fn estimate_on<C: Backend>(&self, mut backend: C, tokens: Tokens) -> Result<f64> {
         let (layer_bytes, row_bytes) = self.model.sizes();
         let layers = ((LAYER_BYTES + layer_bytes / 2) / layer_bytes.max(1))

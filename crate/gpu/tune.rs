@@ -76,7 +76,7 @@ fn one_token(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
     others
 }
 
-/// The same of what multiplies many.
+/// Variations of what multiplies many tokens, one thing at a time.
 fn many_tokens(best: Tuning, offered: &[Tuning]) -> Vec<Tuning> {
     let mut others: Vec<Tuning> =
         offered.iter().map(|other| Tuning { dots: other.dots, ..best }).collect();

@@ -134,7 +134,7 @@ impl Transformer {
         self.record_some_layers(scratch, cache, rows, self.layers.len())
     }
 
-    /// The same through the first `count` layers.
+    /// The ops that take `rows` token ids through the first `count` layers.
     pub fn record_some_layers(
         &self,
         scratch: &Scratch,
@@ -149,8 +149,8 @@ impl Transformer {
         ops
     }
 
-    /// The same and the final norm, cut at the layers' borders: each piece with the buffer that
-    /// then holds the hidden states.
+    /// The ops of all layers and of the final norm, cut at the layers' borders: each piece with the
+    /// buffer that then holds the hidden states.
     pub fn record_layer_by_layer(
         &self,
         scratch: &Scratch,

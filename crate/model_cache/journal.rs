@@ -43,7 +43,7 @@ pub fn digest(bytes: &[u8]) -> Tag {
     digest_of(&chunk_hash(bytes))
 }
 
-/// The same, of bytes whose SHA-256 is known.
+/// What a unit's bytes are remembered by whose SHA-256 is known.
 pub fn digest_of(sha256: &str) -> Tag {
     tag(&[sha256.as_bytes()])
 }

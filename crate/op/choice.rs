@@ -49,7 +49,7 @@ pub struct SamplerParams {
     pub repetition_penalty: f32,
     /// Taken off the logit of tokens that were generated.
     pub presence_penalty: f32,
-    /// The same, each time that they were.
+    /// Taken off it for each time that they were.
     pub frequency_penalty: f32,
     /// Where among those that are kept, by their ids, the draw falls: 0 to 1.
     pub uniform: f32,

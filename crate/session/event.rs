@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::backend::Counters;
 
-/// What happened since the last one: what [`Answer::next`](super::Answer::next) gives.
+/// What happened since the last one: what [`Answer::next`] gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase", tag = "kind")]

@@ -106,7 +106,7 @@ impl<B: Backend> Session<B> {
         Session::load(Checkpoint::open(source).await?, backend, options, progress).await
     }
 
-    /// The same of one whose header was read already.
+    /// Reads a model whose header was read already into a backend.
     async fn load<S: Source>(
         checkpoint: Checkpoint<S>,
         backend: B,

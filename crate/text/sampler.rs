@@ -164,7 +164,7 @@ impl Sampler {
     fn keep_top_k(&mut self) {
         let k = self.sampling.top_k;
         if k > 0 && k < self.candidates.len() {
-            self.candidates.select_nth_unstable_by(k - 1, likelier);
+            self.candidates.select_nth_unstable_by(k - 1, more_probable);
             self.candidates.truncate(k);
         }
     }
@@ -178,7 +178,7 @@ impl Sampler {
         // much less work.
         let least = (self.total() - enough) / self.candidates.len() as f64;
         self.candidates.retain(|c| f64::from(c.weight) >= least * 0.999_999);
-        self.candidates.sort_unstable_by(likelier);
+        self.candidates.sort_unstable_by(more_probable);
         let mut sum = 0.0;
         let needed = self.candidates.iter().position(|c| {
             sum += f64::from(c.weight);
@@ -239,6 +239,6 @@ fn argmax(logits: &[f32]) -> u32 {
 }
 
 /// By falling logit, then by rising id.
-fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
+fn more_probable(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
 }

@@ -47,9 +47,9 @@ impl Bits {
 pub struct WeightFormat {
     /// The kind of those that come unquantised.
     pub floats: Kind,
-    /// The same for the fused projections of queries, keys and values.
+    /// The kind of the fused projections of queries, keys and values that come so.
     pub qkv: Kind,
-    /// The same for the projections down from the MLP's inner width.
+    /// The kind of the projections down from the MLP's inner width that come so.
     pub down: Kind,
     /// The kind of those that come quantised or converted, or `None` to hold each as
     /// [`super::blocks`] says.

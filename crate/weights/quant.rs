@@ -18,7 +18,8 @@ const PEAKS_Q4: [f32; 20] = [
     -9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, -6.2, -5.8, -5.4, 5.4, 5.8, 6.2, 6.6,
     6.9, 7.2, 7.5, 7.9,
 ];
-/// The same for `Q8`: 127 steps leave little to gain.
+/// How many steps of the scale the largest weight is away from zero in `Q8`, for each scale that
+/// the search tries: 127 steps leave little to gain.
 const PEAKS_Q8: [f32; 6] = [127.4, 126.7, 126.0, 125.2, 124.4, 123.6];
 /// Into how many steps the range of the weights is divided, for each scale that the search tries in
 /// `Q4Min`.
@@ -44,7 +45,7 @@ const SMALLEST: f16 = f16::from_bits(1);
 pub(super) const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
     again or take another copy of the model";
 
-/// The same of what codes are multiplied with.
+/// What is to be said of scales that are no numbers.
 pub(super) const SCALE_NOT_FINITE: &str = "the scale of a group is NaN, infinite or beyond 16 \
     bits; the file is damaged, fetch it again or take another copy of the model";
 

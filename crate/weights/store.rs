@@ -126,8 +126,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The same of one that need not have hashes: where somebody else sees to it that bytes are
-    /// right.
+    /// Reads one that need not have hashes: where somebody else sees to it that bytes are right.
     pub(super) fn parse_unhashed(at: &str, bytes: &[u8]) -> Result<Manifest> {
         let manifest: Manifest = json::parse(at, bytes)?;
         if manifest.format != FORMAT || manifest.version != VERSION {

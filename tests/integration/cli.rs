@@ -261,10 +261,10 @@ fn prompts_and_tokens_are_shown_from_a_tokenizers_files_alone() {
 fn numbers_may_be_negative_and_at_the_edge() {
     let model = tiny_chat("numbers");
     let fixed = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "8"];
-    let likeliest = answer(&[&fixed[..], &["Hi"]].concat(), "");
+    let greedy = answer(&[&fixed[..], &["Hi"]].concat(), "");
     assert_eq!(
         answer(&[&fixed[..], &["--temperature", "1", "--top-p", "0", "Hi"]].concat(), ""),
-        likeliest
+        greedy
     );
     assert!(
         !answer(
@@ -480,7 +480,7 @@ fn options_that_change_nothing_are_told() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let told = "phi: at temperature 0 the likeliest token is taken, so that nothing comes of \
+    let told = "phi: at temperature 0 the most probable token is taken, so that nothing comes of \
         --top-k, --seed\n";
     for command in [&["run", "-"][..], &["chat"]] {
         assert!(said(&[command, &["--top-k", "4", "--seed", "1"]].concat()).contains(told));

@@ -44,7 +44,7 @@ fn converted(model: &str, bits: Bits) -> Files {
         .collect()
 }
 
-/// The same with a manifest of small chunks, as a large model has many.
+/// A converted model's files with a manifest of small chunks, as a large model has many.
 fn in_small_chunks(mut files: Files) -> Files {
     const SMALL: usize = 2048;
     let mut manifest = Manifest::parse(MANIFEST, &files[MANIFEST]).unwrap();

@@ -23,8 +23,8 @@ export function saysNoMemory(error: unknown): boolean {
 }
 
 /**
- * The same of what a module throws that begins: some call a memory that is too large a fault of it,
- * and all that it does then is to take memory.
+ * Whether what a module throws that begins says that there is no memory: some call a memory that is
+ * too large a fault of it, and all that it does then is to take memory.
  */
 export function givesModuleNoMemory(error: unknown): boolean {
   if (

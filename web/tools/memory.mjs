@@ -8,7 +8,7 @@ export async function heap(thread) {
   return usedSize + backingStorageSize;
 }
 
-/** The same after collecting rubbish: what the thread needs. */
+/** Bytes that a thread's objects and buffers take after collecting rubbish: what it needs. */
 export async function needed(thread) {
   await thread.send("HeapProfiler.collectGarbage");
   return heap(thread);

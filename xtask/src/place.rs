@@ -78,7 +78,7 @@ impl Place {
         self.cache.join(crate::setup::model::FILE)
     }
 
-    /// The same model, rotated: what quantisers are measured on.
+    /// That model, rotated: what quantisers are measured on.
     pub fn rotated_model(&self) -> PathBuf {
         self.cache.join(crate::setup::model::ROTATED)
     }

@@ -168,8 +168,7 @@ impl Fill<'_> {
         fs::write(self.new.join(file), text).with_context(|| format!("{file} cannot be written"))
     }
 
-    /// The same bytes for the same files, whoever packs them and when: npm dates what it packs so,
-    /// too.
+    /// Packs files, into the same bytes whoever does it and when: npm dates what it packs so, too.
     fn archive(&self, name: &str, files: &[&str], option: &str) -> Result<()> {
         let mut tar = Command::new("tar");
         tar.args([

@@ -68,7 +68,7 @@ fn parse_shape(name: &str) -> std::result::Result<Shape, String> {
 }
 
 impl Bench {
-    /// Does it.
+    /// Times and prints.
     pub async fn run(self) -> Result<()> {
         let compute = ComputeArgs { profile: self.profile, ..self.compute.clone() };
         if compute.profile && compute.backend != Choice::Gpu {

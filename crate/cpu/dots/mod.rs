@@ -49,7 +49,8 @@ pub trait Dots: Copy {
     /// activations, of its high ones with the others.
     unsafe fn dot(sums: Self::Sums, line: <Self::Lanes as Lanes>::Bits, x: *const u8)
     -> Self::Sums;
-    /// The same where each quad is another line, with its own activations: the next 16 bytes.
+    /// As [`Dots::dot`], where each quad is another line, with its own activations: the next 16
+    /// bytes.
     #[inline(always)]
     unsafe fn dot_lines(
         sums: Self::Sums,
@@ -71,7 +72,8 @@ pub trait Dots: Copy {
         lines: [<Self::Lanes as Lanes>::Bits; 2],
         x: *const u8,
     ) -> Self::ByteSums;
-    /// The same where each quad is another line, with its own activations: the next 16 bytes.
+    /// As [`Dots::dot_bytes`], where each quad is another line, with its own activations: the next
+    /// 16 bytes.
     #[inline(always)]
     unsafe fn dot_lines_of_bytes(
         sums: Self::ByteSums,

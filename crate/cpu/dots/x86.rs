@@ -38,7 +38,7 @@ unsafe fn add_nibbles_256(sums: [__m256i; 2], line: __m256i, x: __m256i) -> [__m
     }
 }
 
-/// The same of four quads.
+/// `sums` and the products of a line of four quads' nibbles with four activations for each half.
 #[inline(always)]
 unsafe fn add_nibbles_512(sums: [__m512i; 2], line: __m512i, x: __m512i) -> [__m512i; 2] {
     // SAFETY: the caller's.
@@ -69,7 +69,8 @@ unsafe fn add_bytes_256(sums: [__m256i; 2], line: __m256i, x: [__m256i; 2]) -> [
     }
 }
 
-/// The same of four quads, for either two of them.
+/// `sums` and the products of a line of four quads' bytes with four activations for either two of
+/// them.
 #[inline(always)]
 unsafe fn add_bytes_512(sums: [__m512i; 2], line: __m512i, x: [__m512i; 2]) -> [__m512i; 2] {
     // SAFETY: the caller's.

@@ -97,15 +97,15 @@ async fn choice(gpu: &mut Gpu) -> Result<()> {
     close(gpu, "the choice of a token", found as f32, right as f32, 0.0)
 }
 
-/// A draw among the likeliest of some logits: the same few in every run of a thousand, so that
+/// A draw among the most probable of some logits: the same few in every run of a thousand, so that
 /// top-k and top-p leave two of them.
 async fn sample(gpu: &mut Gpu) -> Result<()> {
     const WIDTH: usize = 5000;
     let logits: Vec<f32> = (0..WIDTH)
         .map(|i| if i % 1000 == 7 { 4.0 - i as f32 / 1e6 } else { 3.0 * pseudo(i, 37) - 4.0 })
         .collect();
-    // Four of the five that stand out are among the four likeliest, the first three of these reach
-    // 0.6, and the draw falls on the last.
+    // Four of the five that stand out are among the four most probable, the first three of these
+    // reach 0.6, and the draw falls on the last.
     let params = SamplerParams {
         temperature: 0.5,
         top_k: 4,

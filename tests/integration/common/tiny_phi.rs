@@ -41,7 +41,7 @@ pub fn tiny_phi() -> MemorySource {
     ])
 }
 
-/// The same with words: an ASCII character is a token, and all others are made up.
+/// The small random model with words: an ASCII character is a token, and all others are made up.
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 pub fn tiny_chat() -> MemorySource {
     use phi_wasm::text::{Tokenizer, Vocabulary};

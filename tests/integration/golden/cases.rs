@@ -148,11 +148,11 @@ async fn logits_are_the_references<B: Backend>(
     let mut sequence = engine.sequence(None).unwrap();
     let logits = all_logits(&mut engine, &mut sequence, &ids).await;
     let rows: Vec<&[f32]> = logits.chunks(logits.len() / ids.len()).collect();
-    let likeliest: Vec<usize> = rows
+    let greedy: Vec<usize> = rows
         .iter()
         .map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap())
         .collect();
-    assert_eq!(serde_json::to_value(likeliest).unwrap(), expected["argmax"], "{what}");
+    assert_eq!(serde_json::to_value(greedy).unwrap(), expected["argmax"], "{what}");
     let last: Vec<f32> = serde_json::from_value(expected["last_logits"].clone()).unwrap();
     let difference = largest_difference(rows[rows.len() - 1], &last);
     assert!(difference <= tolerance, "{what}: logits differ by {difference}");

@@ -1,4 +1,4 @@
-//! The same on a GPU, and what only a GPU does: whole tokens there, drawn there.
+//! The golden answers on a GPU, and what only a GPU does: whole tokens there, drawn there.
 
 use phi_wasm::engine::SampleOptions;
 use phi_wasm::gpu::Choice;

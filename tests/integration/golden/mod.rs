@@ -173,7 +173,7 @@ async fn what_is_cached_changes_nothing<B: Backend>(
     assert!(largest_difference(&fresh, &again) <= CPU, "cached keys and values give other logits");
 }
 
-/// The same model whose matrices hold, in f32, exactly what they are worth when packed.
+/// A model whose matrices hold, in f32, exactly what they are worth when packed.
 async fn with_dequantised_weights(source: MemorySource, bits: Bits) -> MemorySource {
     let checkpoint = Checkpoint::open(source).await.unwrap();
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
@@ -278,8 +278,8 @@ async fn step<B: Backend>(engine: &mut Engine<B>, sequence: &mut Sequence, drawn
     token
 }
 
-/// Two that take turns at every token say what each says alone, whether tokens are the likeliest or
-/// drawn, on either side of the switch.
+/// Two that take turns at every token say what each says alone, whether tokens are the most
+/// probable or drawn, on either side of the switch.
 async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golden) {
     const TOKENS: usize = 24;
     let draws = draws(engine);

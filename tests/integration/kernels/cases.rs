@@ -338,7 +338,7 @@ pub fn normed() -> Vec<Case> {
     cases
 }
 
-/// The same: one token's rope and attention.
+/// Ops that a GPU does together: one token's rope and attention.
 pub fn attend_token() -> Vec<Case> {
     const ALL: u32 = u32::MAX;
     #[rustfmt::skip]

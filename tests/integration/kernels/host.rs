@@ -24,7 +24,7 @@ impl Host {
         }
     }
 
-    /// The same type of memory with other contents.
+    /// Memory of this type with other contents.
     pub fn with_bytes(&self, bytes: &[u8]) -> Host {
         match self {
             Host::F32(_) => Host::F32(bytemuck::pod_collect_to_vec(bytes)),

@@ -12,7 +12,7 @@ fn smollm2() -> String {
         .expect("PHI_SMOLLM2 names no model; `cargo xtask test` fetches it and sets the variable")
 }
 
-/// The same model in f16, its norms folded and its residual stream rotated.
+/// The model in f16, its norms folded and its residual stream rotated.
 fn rotated() -> String {
     std::env::var("PHI_ROTATED")
         .expect("PHI_ROTATED names no model; `cargo xtask test` makes it and sets the variable")

@@ -165,13 +165,13 @@ impl Gguf {
         Gguf { version: 3, meta, tensors }
     }
 
-    /// The same with one tensor changed.
+    /// With one tensor changed.
     pub fn with(mut self, name: &str, change: impl FnOnce(&mut GgufTensor)) -> Gguf {
         change(self.tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap());
         self
     }
 
-    /// The same with a metadata value replaced or added.
+    /// With a metadata value replaced or added.
     pub fn meta(mut self, key: &'static str, value: Meta) -> Gguf {
         self.meta.retain(|(other, _)| *other != key);
         self.meta.push((key, value));

@@ -5,7 +5,6 @@
 //! [`session`] messages in and text out. [`cpu`] and `gpu` compute. `crate/ARCHITECTURE.md` has the
 //! picture.
 
-pub mod backend;
 pub mod bench;
 #[cfg_attr(
     all(feature = "web", target_family = "wasm", target_os = "unknown"),
@@ -13,18 +12,13 @@ pub mod bench;
 )]
 mod clock;
 pub mod convert;
-pub mod cpu;
 pub mod engine;
-pub mod error;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 pub mod gpu;
 pub mod json;
-pub mod layout;
 pub mod model;
 pub mod model_cache;
-pub mod op;
 pub mod openai;
-pub mod profile;
 pub mod random;
 pub mod session;
 pub mod text;
@@ -38,3 +32,4 @@ pub mod weights;
 pub mod wire;
 
 pub use error::{Code, Error, Result};
+pub use phi_wasm_core::{backend, cpu, error, layout, op, profile};

@@ -283,12 +283,3 @@ fn by_token<T: Copy + Default>(vocab_size: u32, given: impl Iterator<Item = (u32
     });
     values
 }
-
-impl SamplerParams {
-    /// Whether they ask for what was seen.
-    fn look_back(&self) -> bool {
-        self.repetition_penalty != 1.0
-            || self.presence_penalty != 0.0
-            || self.frequency_penalty != 0.0
-    }
-}

@@ -1,6 +1,5 @@
 //! What a model is made of, and where its bytes come from.
 
-pub mod blocks;
 pub mod checkpoint;
 pub mod config;
 pub mod directory;
@@ -11,7 +10,6 @@ pub mod load;
 mod names;
 pub(crate) mod panels;
 pub(crate) mod plan;
-pub mod quant;
 mod safetensors;
 pub mod source;
 pub mod spec;
@@ -19,6 +17,7 @@ pub mod store;
 pub mod tensor;
 pub mod write;
 
+pub use crate::layout::{blocks, quant};
 pub use checkpoint::{Checkpoint, TextFiles};
 pub use config::{Config, Rope};
 pub use format::{Bits, WeightFormat};

@@ -1,4 +1,4 @@
-// What the two 4-bit kinds share. Layout: crate/layout/mod.rs.
+// What the two 4-bit kinds share. Layout: core/layout/mod.rs.
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 4]
 @group(0) @binding(2) var<storage, read> scales: array<vec2<u32>>; // f16: [quads, GROUPS, 4]

@@ -1,5 +1,5 @@
 // Weights in symmetric 8-bit groups: scale * code, codes in two's complement. Layout:
-// crate/layout/mod.rs.
+// core/layout/mod.rs.
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 8]
 @group(0) @binding(2) var<storage, read> scales: array<vec2<u32>>; // f16: [quads, GROUPS, 4]

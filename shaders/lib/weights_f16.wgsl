@@ -1,4 +1,4 @@
-// Weights in half precision, packed in pairs. Layout: crate/layout/mod.rs.
+// Weights in half precision, packed in pairs. Layout: core/layout/mod.rs.
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 16]
 

@@ -1,4 +1,4 @@
-// Weights in single precision. Layout: crate/layout/mod.rs.
+// Weights in single precision. Layout: core/layout/mod.rs.
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>; // lines: [quads, GROUPS, 32]
 

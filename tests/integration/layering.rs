@@ -94,17 +94,23 @@ pub fn code_of(text: &str) -> String {
     code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-/// Every source file with the top-level module that it belongs to, comments and its own tests
-/// removed.
+/// Every source file of both packages with the top-level module that it belongs to, comments and
+/// its own tests removed. What the smaller one has the other calls by the same names.
 fn modules() -> Vec<(String, PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crate");
+    let packages =
+        ["crate", "core"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let all: Vec<_> = packages.iter().flat_map(|root| modules_of(root)).collect();
+    assert!(all.len() > 20, "the crate's sources were not found");
+    all
+}
+
+fn modules_of(root: &Path) -> Vec<(String, PathBuf, String)> {
     let mut files = Vec::new();
-    sources(&root, "rs", &mut files);
-    assert!(files.len() > 20, "the crate's sources were not found");
+    sources(root, "rs", &mut files);
     files
         .into_iter()
         .map(|path| {
-            let first = path.strip_prefix(&root).unwrap().components().next().unwrap();
+            let first = path.strip_prefix(root).unwrap().components().next().unwrap();
             let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
             let code = code_of(&fs::read_to_string(&path).unwrap());
             (module, path, code)

@@ -26,11 +26,7 @@ struct Plan {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Variant {
     name: String,
-    /// For all crates.
     target_features: String,
-    /// For our own crate, besides.
-    #[serde(default)]
-    own_target_features: String,
     #[serde(default)]
     threads: bool,
     #[serde(default)]
@@ -202,7 +198,7 @@ fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
     let mut hasher = Sha256::new();
     hasher.update(recipe);
     hasher.update(sh::output(place.command("rustc").arg("-vV")).ok()?);
-    for file in ["Cargo.toml", "Cargo.lock", "web/package-lock.json"] {
+    for file in ["Cargo.toml", "Cargo.lock", "core/Cargo.toml", "web/package-lock.json"] {
         hasher.update(fs::read(place.root.join(file)).ok()?);
     }
     for file in sources(files)? {
@@ -226,8 +222,7 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
     cargo.args([
         "rustc",
         "--profile=browser",
-        "--lib",
-        "--crate-type=cdylib",
+        "--package=phi-wasm-module",
         "--target=wasm32-unknown-unknown",
     ]);
     let flags = [
@@ -236,9 +231,7 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
         &unnamed(place)?,
     ]
     .concat();
-    cargo
-        .args(["--no-default-features", "--features=gpu,web"])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     let mut target = place.target.clone();
     if variant.threads {
         // A directory of its own: build scripts that look for RUSTC_BOOTSTRAP would make cargo
@@ -251,14 +244,11 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
             .arg(&target);
     }
     cargo.arg("--");
-    if !variant.own_target_features.is_empty() {
-        cargo.arg(format!("-Ctarget-feature={}", variant.own_target_features));
-    }
     if variant.threads {
         cargo.args(THREADS.map(|argument| format!("-Clink-arg={argument}")));
     }
     sh::run(&mut cargo)?;
-    Ok(target.join("wasm32-unknown-unknown/browser/phi_wasm.wasm"))
+    Ok(target.join("wasm32-unknown-unknown/browser/phi_wasm_module.wasm"))
 }
 
 /// Flags that keep this machine's folders out of the names of source files, which panics tell.

@@ -162,6 +162,8 @@ pub fn named(name: &str) -> Result<&'static Step> {
     })
 }
 
+/// What is shipped, without the chores.
+const OURS: [&str; 2] = ["--package=phi-wasm", "--package=phi-wasm-core"];
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
 const WASI: &str = "--target=wasm32-wasip1";
 
@@ -170,8 +172,11 @@ fn clippy(place: &Place, _: Extent) -> Result<()> {
 }
 
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
-    cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
-    cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
+    cargo(place, &["clippy", OURS[0], OURS[1], "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
+    cargo(
+        place,
+        &["clippy", OURS[0], OURS[1], "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"],
+    )
 }
 
 /// Its packages are there once the set-up is done; the quick extent has none.
@@ -229,7 +234,7 @@ const FEATURES: &str = "--features=gpu-tests,real-model-tests";
 fn wasi(place: &Place, extent: Extent) -> Result<()> {
     let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
     let mut cargo = cargo_test(place, extent, "WASM32_WASIP1", &runner);
-    sh::show(cargo.args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
+    sh::show(cargo.args(OURS).args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
 }
 
 /// For Rust's harness: what each test takes. The option is unstable, and the test's own process
@@ -258,19 +263,11 @@ struct Artifact {
     executable: Option<PathBuf>,
 }
 
-/// The crate's own tests with relaxed SIMD, which is for our crate alone, as in the browser's
-/// modules. Wasmtime knows it; node 20 does not.
+/// The kernels' own tests with relaxed SIMD. Wasmtime knows it; node 20 does not.
 fn relaxed(place: &Place, _: Extent) -> Result<()> {
     let mut cargo = place.command("cargo");
-    cargo.args([
-        "rustc",
-        "--lib",
-        "--profile=test",
-        WASI,
-        "--message-format=json",
-        "--",
-        "-Ctarget-feature=+relaxed-simd",
-    ]);
+    cargo.args(["rustc", "--package=phi-wasm-core", "--lib", "--profile=test", WASI]);
+    cargo.args(["--message-format=json", "--", "-Ctarget-feature=+relaxed-simd"]);
     let said = sh::output(&mut cargo)?;
     let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
     let tests = artifacts

@@ -16,7 +16,10 @@
 //! quad. The value of a weight with code q is `scale * (q - 8)` in `Q4`, `scale * q + min` in
 //! `Q4Min` and `scale * q` in `Q8`.
 
+pub mod blocks;
 pub mod panel;
+pub mod quant;
+pub mod stored;
 
 use serde::{Deserialize, Serialize};
 

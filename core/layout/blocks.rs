@@ -16,7 +16,7 @@
 use half::{bf16, f16};
 
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE, dequantise, quantise};
-use super::tensor::Stored;
+use super::stored::Stored;
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Group, Panel};
 use crate::layout::{GROUP, Kind};

@@ -55,6 +55,15 @@ pub struct SamplerParams {
     pub uniform: f32,
 }
 
+impl SamplerParams {
+    /// Whether they ask for what was seen.
+    pub fn look_back(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+    }
+}
+
 /// A token, drawn from what its logit comes to. For backends that draw: others leave that to who
 /// reads the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

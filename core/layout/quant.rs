@@ -42,11 +42,11 @@ const ROUND: f32 = 12_582_912.0;
 const SMALLEST: f16 = f16::from_bits(1);
 
 /// What is to be said of weights that are no numbers.
-pub(super) const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
+pub const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
     again or take another copy of the model";
 
 /// What is to be said of scales that are no numbers.
-pub(super) const SCALE_NOT_FINITE: &str = "the scale of a group is NaN, infinite or beyond 16 \
+pub const SCALE_NOT_FINITE: &str = "the scale of a group is NaN, infinite or beyond 16 \
     bits; the file is damaged, fetch it again or take another copy of the model";
 
 /// Squares summed over groups: how well they fit their weights.

@@ -17,13 +17,15 @@ macro_rules! codes {
         /// What kind of thing went wrong. The names are stable: they are part of the public
         /// interface.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[cfg_attr(test, derive(ts_rs::TS))]
         #[non_exhaustive]
         pub enum Code {
-            $($(#[$doc])+ #[cfg_attr(test, ts(rename = $spelling))] $name,)+
+            $($(#[$doc])+ $name,)+
         }
 
         impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+
             /// The stable spelling that users and JavaScript see.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -219,6 +221,8 @@ impl std::error::Error for Error {}
 /// `Err` with a code and a formatted sentence: `fail!(Code::Truncated, "{file}: {n} of {m}
 /// bytes")`. What follows a semicolon is advice: `fail!(Code::NoGpu, "there is no GPU"; "run on the
 /// CPU")`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! fail {
     ($code:expr, $message:literal $(, $argument:expr)*; $($advice:tt)+) => {
         return Err($crate::error::Error::new($code, format!($message $(, $argument)*))
@@ -228,4 +232,4 @@ macro_rules! fail {
         return Err($crate::error::Error::new($code, format!($($message)+)))
     };
 }
-pub(crate) use fail;
+pub use fail;

@@ -1,0 +1,102 @@
+//! Element types of files, of which the layout is made.
+
+use super::Kind;
+
+/// Element types of files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stored {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// The upper half of an f32.
+    BF16,
+    /// GGUF: 32 symmetric 4-bit codes.
+    Q4_0,
+    /// GGUF: 32 4-bit codes with a minimum.
+    Q4_1,
+    /// GGUF: 32 symmetric 5-bit codes.
+    Q5_0,
+    /// GGUF: 32 5-bit codes with a minimum.
+    Q5_1,
+    /// GGUF: 32 symmetric 8-bit codes.
+    Q8_0,
+    /// GGUF: 8 groups of 32 4-bit codes with 6-bit scales and minima.
+    Q4K,
+    /// GGUF: 8 groups of 32 5-bit codes with 6-bit scales and minima.
+    Q5K,
+    /// GGUF: 16 groups of 16 symmetric 6-bit codes with 8-bit scales.
+    Q6K,
+    /// Bytes: the packed codes of our own converted form.
+    U8,
+    /// Something that we don't read, by its own name.
+    Other(String),
+}
+
+impl Stored {
+    /// The name by which files call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Stored::F32 => "F32",
+            Stored::F16 => "F16",
+            Stored::BF16 => "BF16",
+            Stored::Q4_0 => "Q4_0",
+            Stored::Q4_1 => "Q4_1",
+            Stored::Q5_0 => "Q5_0",
+            Stored::Q5_1 => "Q5_1",
+            Stored::Q8_0 => "Q8_0",
+            Stored::Q4K => "Q4_K",
+            Stored::Q5K => "Q5_K",
+            Stored::Q6K => "Q6_K",
+            Stored::U8 => "U8",
+            Stored::Other(name) => name,
+        }
+    }
+
+    /// Elements and bytes of a block, the smallest piece that stands for itself. `None` for types
+    /// that we don't read.
+    pub fn block(&self) -> Option<(usize, usize)> {
+        match self {
+            Stored::F32 => Some((1, 4)),
+            Stored::F16 | Stored::BF16 => Some((1, 2)),
+            Stored::Q4_0 => Some((32, 18)),
+            Stored::Q4_1 => Some((32, 20)),
+            Stored::Q5_0 => Some((32, 22)),
+            Stored::Q5_1 => Some((32, 24)),
+            Stored::Q8_0 => Some((32, 34)),
+            Stored::Q4K => Some((256, 144)),
+            Stored::Q5K => Some((256, 176)),
+            Stored::Q6K => Some((256, 210)),
+            Stored::U8 => Some((1, 1)),
+            Stored::Other(_) => None,
+        }
+    }
+
+    /// Bytes of some elements; `None` when they are no whole blocks, when the type is unknown, or
+    /// above 2^64.
+    pub fn bytes(&self, elements: u64) -> Option<u64> {
+        let (of, bytes) = self.block()?;
+        if elements.is_multiple_of(of as u64) {
+            (elements / of as u64).checked_mul(bytes as u64)
+        } else {
+            None
+        }
+    }
+
+    /// The kind that holds a quantised type as it is, or nearest. `None` for the others.
+    pub fn quantised_kind(&self) -> Option<Kind> {
+        match self {
+            Stored::Q4_0 => Some(Kind::Q4),
+            Stored::Q4_1 | Stored::Q4K => Some(Kind::Q4Min),
+            Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 | Stored::Q5K | Stored::Q6K => {
+                Some(Kind::Q8)
+            }
+            Stored::F32 | Stored::F16 | Stored::BF16 | Stored::U8 | Stored::Other(_) => None,
+        }
+    }
+
+    /// Whether weights of this type come unquantised.
+    pub fn is_float(&self) -> bool {
+        matches!(self, Stored::F32 | Stored::F16 | Stored::BF16)
+    }
+}

@@ -1,8 +1,7 @@
 // Written from the Rust types by crate/typescript.rs: do not edit.
 
 /**
- * What kind of thing went wrong. The names are stable: they are part of the public
- * interface.
+ * What kind of thing went wrong. The names are stable: they are part of the public interface.
  */
 export type Code = "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape" | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory" | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 

@@ -60,8 +60,8 @@ pub(crate) fn stand_in(begin: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The same of a text, which may begin with a `<` that is its own: only what HTML begins with is a
-/// page.
+/// What stands in the place of a text, which may begin with a `<` that is its own: only what HTML
+/// begins with is a page.
 pub(crate) fn stand_in_of_text(begin: &[u8]) -> Option<&'static str> {
     let text = without_mark(begin).trim_ascii_start();
     let is = |start: &[u8]| {

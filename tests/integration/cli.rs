@@ -375,7 +375,8 @@ fn what_was_typed_wrong_is_told_as_any_mistake() {
             &["chat", "-m", "m", "--system", "You", "are", "kind"],
         ),
         (
-            "phi: unexpected argument 'files/model.gguf' found; put what has spaces in it in quotes",
+            "phi: unexpected argument 'files/model.gguf' found; put what has spaces in it in \
+                quotes",
             &["inspect", "my", "files/model.gguf"],
         ),
         (

@@ -11,11 +11,11 @@ use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::directory::NewDirectory;
 use crate::weights::source::Source;
-use crate::weights::write::{Options, Report};
+use crate::weights::write::{ConvertOptions, Report};
 
 /// How far a conversion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct ConvertProgress {
     /// Bytes of weights that were read.
     pub done: u64,
     /// Bytes of weights in the source.
@@ -36,8 +36,8 @@ pub struct Progress {
 pub async fn convert<S: Source>(
     source: S,
     destination: &Path,
-    options: impl Into<Options>,
-    progress: &mut dyn FnMut(Progress),
+    options: impl Into<ConvertOptions>,
+    progress: &mut dyn FnMut(ConvertProgress),
 ) -> Result<Report> {
     let checkpoint = Checkpoint::open(source).await?;
     if let TextFiles::HuggingFace { tokenizer_json: Some(tokenizer), .. } = &checkpoint.files {
@@ -46,7 +46,7 @@ pub async fn convert<S: Source>(
     }
     let texts = texts(&checkpoint)?;
     let mut directory = NewDirectory::begin(destination)?;
-    let mut now = Progress { done: 0, total: checkpoint.weight_bytes() };
+    let mut now = ConvertProgress { done: 0, total: checkpoint.weight_bytes() };
     let mut count = |bytes| {
         now.done += bytes;
         progress(now);

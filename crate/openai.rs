@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Result, fail};
 use crate::session::GenerateOptions;
 use crate::text::Sampling;
-use crate::text::options::{Options, short};
+use crate::text::options::{NamedOptions, short};
 use crate::text::template::Message;
 
 /// Each would change what comes out.
@@ -94,12 +94,12 @@ pub fn messages(json: Value) -> Result<Vec<Message>> {
 }
 
 /// The options of a request of which all is known.
-fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<Options<'a>> {
+fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<NamedOptions<'a>> {
     if request.is_null() {
         fail!(Code::BadOption, "{what} takes an object of options, and was given none");
     }
     let known = [own, &COMMON, &Sampling::NAMES, &UNSUPPORTED, &IGNORED].concat();
-    let given = Options::of(request, what, &known)?;
+    let given = NamedOptions::of(request, what, &known)?;
     if let Some(name) = UNSUPPORTED.into_iter().find(|name| given.get(name).is_some_and(asks)) {
         fail!(Code::BadOption, "{name} is not something that this engine can do: leave it out");
     }
@@ -134,7 +134,7 @@ fn asks(value: &Value) -> bool {
     }
 }
 
-fn generate_options(given: &Options) -> Result<GenerateOptions> {
+fn generate_options(given: &NamedOptions) -> Result<GenerateOptions> {
     let tokens = |name| given.whole(name, 1..=i128::MAX, "a whole number, 1 or more");
     let (max_tokens, newer) = (tokens("max_tokens")?, tokens("max_completion_tokens")?);
     let texts = |value: &Value| match value {

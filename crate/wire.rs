@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::session::{Description, LoadOptions, Wanted};
-use crate::text::options::Options;
+use crate::text::options::NamedOptions;
 use crate::text::template::Ending;
 use crate::weights::format::Bits;
 
@@ -71,7 +71,7 @@ impl LoadSettings {
             "softwareGpu",
             "sha256",
         ];
-        let given = Options::of(json, "load", &NAMES)?;
+        let given = NamedOptions::of(json, "load", &NAMES)?;
         let text = |name| {
             given
                 .read(name, "a text", |text| text.as_str().map(str::to_owned))
@@ -202,7 +202,7 @@ impl TemplateOptions {
     /// # Errors
     /// `bad-option`, naming the option, its value and what it may be.
     pub fn from_json(json: &Value) -> Result<TemplateOptions> {
-        let options = Options::of(
+        let options = NamedOptions::of(
             json,
             "a chat template",
             &["tools", "addGenerationPrompt", "continueFinal"],

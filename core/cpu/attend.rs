@@ -27,8 +27,8 @@ pub struct Attention<'a> {
     qkv: &'a [f32],
     out: Shared<'a, f32>,
     cache: KvPart,
-    keys: Cached<'a>,
-    values: Cached<'a>,
+    keys: ReadCache<'a>,
+    values: ReadCache<'a>,
     heads: Heads,
     start: Start,
     window: usize,
@@ -49,8 +49,8 @@ pub fn run(context: &Context, op: &Attend) -> Result<()> {
         qkv: memory.read(op.qkv)?,
         out: memory.share(op.out)?,
         cache,
-        keys: Cached::new(context, cache.kind, cache.keys)?,
-        values: Cached::new(context, cache.kind, cache.values)?,
+        keys: ReadCache::new(context, cache.kind, cache.keys)?,
+        values: ReadCache::new(context, cache.kind, cache.values)?,
         heads,
         start: context.start(op.step, rows, cache)?,
         window: op.window as usize,
@@ -260,16 +260,16 @@ unsafe fn softmax_step<L: Lanes>(
 }
 
 /// Cached keys or values.
-enum Cached<'a> {
+enum ReadCache<'a> {
     F16(&'a [u16]),
     F32(&'a [f32]),
 }
 
-impl Cached<'_> {
-    fn new<'a>(context: &Context<'a>, kind: KvKind, buf: Buf) -> Result<Cached<'a>> {
+impl ReadCache<'_> {
+    fn new<'a>(context: &Context<'a>, kind: KvKind, buf: Buf) -> Result<ReadCache<'a>> {
         Ok(match kind {
-            KvKind::F16 => Cached::F16(context.memory.read(buf)?),
-            KvKind::F32 => Cached::F32(context.memory.read(buf)?),
+            KvKind::F16 => ReadCache::F16(context.memory.read(buf)?),
+            KvKind::F32 => ReadCache::F32(context.memory.read(buf)?),
         })
     }
 
@@ -289,8 +289,8 @@ impl Cached<'_> {
     ) {
         for (i, to) in to.chunks_exact_mut(stride).take(count).enumerate() {
             match self {
-                Cached::F32(all) => to[..dim].copy_from_slice(&all[at + i * dim..][..dim]),
-                Cached::F16(all) => {
+                ReadCache::F32(all) => to[..dim].copy_from_slice(&all[at + i * dim..][..dim]),
+                ReadCache::F16(all) => {
                     let from = &all[at + i * dim..][..dim];
                     let whole = dim - dim % L::WIDTH;
                     for j in (0..whole).step_by(L::WIDTH) {

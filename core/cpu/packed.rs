@@ -11,11 +11,10 @@ use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Memory;
 use crate::error::Result;
+use crate::layout::panel::LINE;
 use crate::layout::{GROUP, Kind, QUAD};
 use crate::op::{Buf, Matrix, Part};
 
-/// Bytes of a quad's line.
-const LINE: usize = 4 * QUAD;
 /// Bytes that memory hands over at once.
 const CACHE_LINE: usize = 64;
 /// How far ahead codes are asked for: what memory can bring while they are waited for.

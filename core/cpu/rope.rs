@@ -17,8 +17,10 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let served = (heads.n_heads / heads.n_kv_heads) as usize;
-    let (keys, values) =
-        (Cached::new(context, cache, cache.keys)?, Cached::new(context, cache, cache.values)?);
+    let (keys, values) = (
+        WriteCache::new(context, cache, cache.keys)?,
+        WriteCache::new(context, cache, cache.values)?,
+    );
     context.threads.each(rows, |row| {
         // SAFETY: every task has a row, and with it a position, of its own.
         let row_of_qkv = unsafe { qkv.slice(row * width, width) };
@@ -55,16 +57,16 @@ fn rotate(head: &mut [f32], angles: &[f32]) {
 }
 
 /// A cache to append to.
-enum Cached<'a> {
+enum WriteCache<'a> {
     F16(Shared<'a, u16>),
     F32(Shared<'a, f32>),
 }
 
-impl Cached<'_> {
-    fn new<'a>(context: &Context<'a>, cache: KvPart, buf: Buf) -> Result<Cached<'a>> {
+impl WriteCache<'_> {
+    fn new<'a>(context: &Context<'a>, cache: KvPart, buf: Buf) -> Result<WriteCache<'a>> {
         Ok(match cache.kind {
-            KvKind::F16 => Cached::F16(context.memory.share(buf)?),
-            KvKind::F32 => Cached::F32(context.memory.share(buf)?),
+            KvKind::F16 => WriteCache::F16(context.memory.share(buf)?),
+            KvKind::F32 => WriteCache::F32(context.memory.share(buf)?),
         })
     }
 
@@ -72,8 +74,8 @@ impl Cached<'_> {
         // SAFETY: a position belongs to one row, a row to one task.
         unsafe {
             match self {
-                Cached::F32(all) => all.slice(at, head.len()).copy_from_slice(head),
-                Cached::F16(all) => all
+                WriteCache::F32(all) => all.slice(at, head.len()).copy_from_slice(head),
+                WriteCache::F16(all) => all
                     .slice(at, head.len())
                     .iter_mut()
                     .zip(head)

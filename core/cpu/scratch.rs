@@ -5,9 +5,9 @@ use std::cell::RefCell;
 /// A cache line of floats.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
-struct Line([f32; LINE]);
+struct Line([f32; FLOATS]);
 
-const LINE: usize = 16;
+const FLOATS: usize = 16;
 
 thread_local! {
     static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
@@ -17,8 +17,8 @@ thread_local! {
 /// be nested.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     LINES.with_borrow_mut(|lines| {
-        if lines.len() < len.div_ceil(LINE) {
-            lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
+        if lines.len() < len.div_ceil(FLOATS) {
+            lines.resize(len.div_ceil(FLOATS), Line([0.0; FLOATS]));
         }
         work(&mut bytemuck::cast_slice_mut(lines)[..len])
     })

@@ -15,8 +15,8 @@
 
 use half::{bf16, f16};
 
+use super::element_type::ElementType;
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE, dequantise, quantise};
-use super::stored::Stored;
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Group, Panel};
 use crate::layout::{GROUP, Kind};
@@ -25,7 +25,7 @@ use crate::layout::{GROUP, Kind};
 ///
 /// # Errors
 /// `unsupported-tensor` for a type without weights.
-pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
+pub fn values(stored: &ElementType, bytes: &[u8]) -> Result<Vec<f32>> {
     let Some((elements, size)) = stored.block() else {
         fail!(
             Code::UnsupportedTensor,
@@ -36,24 +36,28 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
     let blocks = bytes.chunks_exact(size);
     let mut values = Vec::with_capacity(blocks.len() * elements);
     match stored {
-        Stored::F32 => values.extend(
+        ElementType::F32 => values.extend(
             blocks.map(|block| f32::from_le_bytes([block[0], block[1], block[2], block[3]])),
         ),
-        Stored::F16 => values.extend(blocks.map(|block| half_at(block, 0))),
-        Stored::BF16 => {
+        ElementType::F16 => values.extend(blocks.map(|block| half_at(block, 0))),
+        ElementType::BF16 => {
             values.extend(blocks.map(|block| bf16::from_le_bytes([block[0], block[1]]).to_f32()))
         }
-        Stored::Q4_0 | Stored::Q4_1 | Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 => {
+        ElementType::Q4_0
+        | ElementType::Q4_1
+        | ElementType::Q5_0
+        | ElementType::Q5_1
+        | ElementType::Q8_0 => {
             blocks.for_each(|block| small_block(stored, block, &mut values));
         }
-        Stored::Q4K => {
+        ElementType::Q4K => {
             blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values)))
         }
-        Stored::Q5K => {
+        ElementType::Q5K => {
             blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values)))
         }
-        Stored::Q6K => blocks.for_each(|block| q6k_block(block, &mut values)),
-        Stored::U8 | Stored::Other(_) => {
+        ElementType::Q6K => blocks.for_each(|block| q6k_block(block, &mut values)),
+        ElementType::U8 | ElementType::Other(_) => {
             fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name())
         }
     }
@@ -67,7 +71,7 @@ pub fn values(stored: &Stored, bytes: &[u8]) -> Result<Vec<f32>> {
 /// `unsupported-tensor` for a type without weights, `malformed` for weights or scales that are NaN
 /// or infinite, `bad-option` for weights beyond f16 that shall be held in it.
 pub fn pack_row(
-    stored: &Stored,
+    stored: &ElementType,
     bytes: &[u8],
     panel: &mut Panel,
     row: usize,
@@ -118,13 +122,13 @@ fn finite(group: &Group) -> Result<()> {
 }
 
 /// How to take a group of a row as it is, where the kind can hold it.
-fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group> {
+fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> Group> {
     Some(match (stored, kind) {
-        (Stored::Q4_0, Kind::Q4) => |row, at| {
+        (ElementType::Q4_0, Kind::Q4) => |row, at| {
             let block = block(row, at, 18);
             Group { codes: nibbles(&block[2..]), scale: f16_at(block, 0), min: f16::ZERO }
         },
-        (Stored::Q4_0, Kind::Q4Min) => |row, at| {
+        (ElementType::Q4_0, Kind::Q4Min) => |row, at| {
             let block = block(row, at, 18);
             // Eight is a power of two: the product is exact.
             Group {
@@ -133,7 +137,7 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
                 min: f16::from_f32(-8.0 * half_at(block, 0)),
             }
         },
-        (Stored::Q4_0, Kind::Q8) => |row, at| {
+        (ElementType::Q4_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 18);
             Group {
                 codes: nibbles(&block[2..]).map(|code| code.wrapping_sub(8)),
@@ -141,11 +145,11 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
                 min: f16::ZERO,
             }
         },
-        (Stored::Q4_1, Kind::Q4Min) => |row, at| {
+        (ElementType::Q4_1, Kind::Q4Min) => |row, at| {
             let block = block(row, at, 20);
             Group { codes: nibbles(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
-        (Stored::Q4K, Kind::Q4Min) => |row, at| {
+        (ElementType::Q4K, Kind::Q4Min) => |row, at| {
             let block = block(row, at / 8, 144);
             let (scale, min) = scale_min(block, at % 8);
             Group {
@@ -154,7 +158,7 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
                 min: f16::from_f32(-min),
             }
         },
-        (Stored::Q5_0, Kind::Q8) => |row, at| {
+        (ElementType::Q5_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 22);
             Group {
                 codes: fives(&block[2..]).map(|code| code.wrapping_sub(16)),
@@ -162,7 +166,7 @@ fn exact_group(stored: &Stored, kind: Kind) -> Option<fn(&[u8], usize) -> Group>
                 min: f16::ZERO,
             }
         },
-        (Stored::Q8_0, Kind::Q8) => |row, at| {
+        (ElementType::Q8_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 34);
             Group {
                 codes: std::array::from_fn(|i| block[2 + i]),
@@ -188,18 +192,18 @@ fn round_to_q8(values: &[f32]) -> Group {
 }
 
 /// Blocks of 32.
-fn small_block(stored: &Stored, block: &[u8], values: &mut Vec<f32>) {
+fn small_block(stored: &ElementType, block: &[u8], values: &mut Vec<f32>) {
     let scale = half_at(block, 0);
     match stored {
-        Stored::Q4_0 => {
+        ElementType::Q4_0 => {
             values.extend(nibbles(&block[2..]).map(|code| scale * (f32::from(code) - 8.0)))
         }
-        Stored::Q4_1 => values
+        ElementType::Q4_1 => values
             .extend(nibbles(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
-        Stored::Q5_0 => {
+        ElementType::Q5_0 => {
             values.extend(fives(&block[2..]).map(|code| scale * (f32::from(code) - 16.0)))
         }
-        Stored::Q5_1 => values
+        ElementType::Q5_1 => values
             .extend(fives(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
         _ => values.extend(block[2..34].iter().map(|&code| scale * f32::from(code as i8))),
     }

@@ -17,9 +17,9 @@
 //! `Q4Min` and `scale * q` in `Q8`.
 
 pub mod blocks;
+pub mod element_type;
 pub mod panel;
 pub mod quant;
-pub mod stored;
 
 use serde::{Deserialize, Serialize};
 

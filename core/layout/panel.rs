@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use super::{GROUP, Kind, QUAD, planes};
 
 /// Bytes of a line: a u32 for each row of a quad.
-const LINE: usize = 4 * QUAD;
+pub const LINE: usize = 4 * QUAD;
 
 /// Packed rows. Rows that were not set are zero.
 #[derive(Clone, Debug, PartialEq)]

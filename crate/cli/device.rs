@@ -12,7 +12,7 @@ use phi_wasm::weights::source::DirSource;
 
 use super::cache;
 use super::gpu;
-use super::options::{Choice, ModelArgs};
+use super::options::{BackendChoice, ModelArgs};
 use super::{output, progress};
 
 /// What a command does once its backend is chosen.
@@ -106,9 +106,9 @@ impl Host for Terminal {
 
 fn wanted(args: &ModelArgs) -> Wanted {
     match args.compute.backend {
-        Choice::Auto => gpu::DEFAULT,
-        Choice::Gpu => Wanted::Gpu,
-        Choice::Cpu => Wanted::Cpu,
+        BackendChoice::Auto => gpu::DEFAULT,
+        BackendChoice::Gpu => Wanted::Gpu,
+        BackendChoice::Cpu => Wanted::Cpu,
     }
 }
 

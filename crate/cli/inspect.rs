@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::HumanBytes;
 use phi_wasm::Result;
-use phi_wasm::weights::{Checkpoint, Config, DirSource, Rope};
+use phi_wasm::weights::{Checkpoint, Config, DirSource, RopeScaling};
 
 use super::output;
 
@@ -59,15 +59,15 @@ impl Inspect {
 
 fn describe(config: &Config) -> String {
     let rope = match &config.rope {
-        Rope::Plain => "RoPE".to_owned(),
-        Rope::LongRope { attention_factor, .. } => {
+        RopeScaling::Plain => "RoPE".to_owned(),
+        RopeScaling::LongRope { attention_factor, .. } => {
             format!(
                 "LongRoPE from {} on, attention factor {attention_factor:.4}",
                 config.original_max_position_embeddings
             )
         }
-        Rope::Llama3 { factor, .. } => format!("Llama 3's RoPE, factor {factor}"),
-        Rope::Linear { factor } => format!("linear RoPE, factor {factor}"),
+        RopeScaling::Llama3 { factor, .. } => format!("Llama 3's RoPE, factor {factor}"),
+        RopeScaling::Linear { factor } => format!("linear RoPE, factor {factor}"),
     };
     let window =
         config.sliding_window.map(|window| format!(", window {window}")).unwrap_or_default();

@@ -28,8 +28,8 @@ pub struct ModelArgs {
 pub struct ComputeArgs {
     /// What computes. `auto` takes a hardware GPU that passes its check, else the CPU; `run` and
     /// `chat` the faster of both.
-    #[arg(long, value_enum, default_value_t = Choice::Auto)]
-    pub backend: Choice,
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    pub backend: BackendChoice,
     /// CPU threads, at most as many as there are cores; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(allow_hyphen_values = true, value_parser = parse_threads)]
@@ -59,7 +59,7 @@ pub struct ComputeArgs {
 
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
+pub enum BackendChoice {
     /// A hardware GPU that passes its check and is no slower than the CPU, else the CPU.
     Auto,
     /// The GPU, or an error.
@@ -113,7 +113,7 @@ impl ComputeArgs {
     /// Says that fewer threads compute than were asked for, where that is so.
     pub fn tell_fewer_threads(&self) {
         let (asked, threads) = (self.threads, self.threads());
-        if self.backend != Choice::Gpu && threads < asked {
+        if self.backend != BackendChoice::Gpu && threads < asked {
             output::note(format_args!(
                 "phi: {asked} threads were asked for, and there are cores for {threads}"
             ));

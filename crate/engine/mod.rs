@@ -21,7 +21,7 @@ use crate::layout::Kind;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
 use crate::model::kv::{self, LayerCache, Regions};
-use crate::model::rope::Rope;
+use crate::model::rope::RopeFrequencies;
 use crate::op::{Buf, KvKind, Op, Start};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
@@ -49,7 +49,7 @@ pub struct EngineOptions {
 pub struct Engine<B: Backend> {
     backend: B,
     model: Transformer,
-    rope: Rope,
+    rope: RopeFrequencies,
     cache: Vec<LayerCache>,
     regions: Regions,
     scratch: Scratch,
@@ -127,7 +127,7 @@ impl<B: Backend> Engine<B> {
         )
         .await?;
         let mut engine = Engine {
-            rope: Rope::new(config),
+            rope: RopeFrequencies::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
             regions: Regions::new(ctx_len),
             latest: None,

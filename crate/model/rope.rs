@@ -3,7 +3,7 @@
 //! Everything is computed in f32 in the order in which transformers computes it, so that the same
 //! angles come out at position 100,000 as well.
 
-use crate::weights::config::{Config, Rope as Scaling};
+use crate::weights::config::{Config, RopeScaling};
 
 /// Which of LongRoPE's two lists of factors a cache was filled with. Models without LongRoPE know
 /// only `Short`.
@@ -17,23 +17,29 @@ pub enum Factors {
 
 /// The frequencies of a model and how to turn positions into angles.
 #[derive(Clone, Debug)]
-pub struct Rope {
+pub struct RopeFrequencies {
     short: Vec<f32>,
     long: Option<Vec<f32>>,
     switch_after: usize,
     attention_factor: f32,
 }
 
-impl Rope {
+impl RopeFrequencies {
     /// The frequencies that a configuration asks for.
-    pub fn new(config: &Config) -> Rope {
+    pub fn new(config: &Config) -> RopeFrequencies {
         let base = base_frequencies(config.rope_theta, config.rotary_dim as usize);
-        let plain =
-            |short| Rope { short, long: None, switch_after: usize::MAX, attention_factor: 1.0 };
+        let plain = |short| RopeFrequencies {
+            short,
+            long: None,
+            switch_after: usize::MAX,
+            attention_factor: 1.0,
+        };
         match &config.rope {
-            Scaling::Plain => plain(base.iter().map(|b| 1.0 / b).collect()),
-            Scaling::Linear { factor } => plain(base.iter().map(|b| 1.0 / b / factor).collect()),
-            Scaling::Llama3 { factor, low_freq_factor, high_freq_factor } => {
+            RopeScaling::Plain => plain(base.iter().map(|b| 1.0 / b).collect()),
+            RopeScaling::Linear { factor } => {
+                plain(base.iter().map(|b| 1.0 / b / factor).collect())
+            }
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor } => {
                 let original = config.original_max_position_embeddings as f32;
                 plain(
                     base.iter()
@@ -49,12 +55,12 @@ impl Rope {
                         .collect(),
                 )
             }
-            Scaling::LongRope { short_factor, long_factor, attention_factor } => {
+            RopeScaling::LongRope { short_factor, long_factor, attention_factor } => {
                 // The factors divide the frequency; multiplying is a bug seen in the wild.
                 let divided = |factors: &[f32]| {
                     base.iter().zip(factors).map(|(b, f)| 1.0 / (f * b)).collect()
                 };
-                Rope {
+                RopeFrequencies {
                     short: divided(short_factor),
                     long: Some(divided(long_factor)),
                     switch_after: config.original_max_position_embeddings as usize,

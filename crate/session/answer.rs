@@ -33,7 +33,7 @@ pub struct Generation {
     /// Whether an engine has begun to read it and has not come to a new token yet.
     pub(super) is_behind: bool,
     sampler: Sampler,
-    choice: Choice,
+    choice: ChoiceBy,
     work: Work,
     stream: TextStream,
     phase: Phase,
@@ -50,7 +50,7 @@ static NEXT_ID: AtomicUsize = AtomicUsize::new(1);
 
 /// Where the next token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Choice {
+enum ChoiceBy {
     /// Here, from logits that are read.
     Here,
     /// Where the logits are: the largest.
@@ -102,7 +102,7 @@ impl Generation {
             tokens: prompt.to_vec(),
             is_behind: false,
             sampler,
-            choice: Choice::Here,
+            choice: ChoiceBy::Here,
             work: Work::default(),
             stream,
             phase: Phase::Prefill,
@@ -139,9 +139,9 @@ impl Generation {
         self.work = Work::default();
         let sampling = self.sampler.sampling();
         self.choice = if sampling.is_plain_argmax() {
-            Choice::Greedy
+            ChoiceBy::Greedy
         } else if !sampling.is_for_devices() {
-            Choice::Here
+            ChoiceBy::Here
         } else {
             let options = SampleOptions {
                 params: sampler_params(sampling),
@@ -150,7 +150,11 @@ impl Generation {
                 seed: self.sampler.seed(),
                 place: self.sampler.chosen(),
             };
-            if engine.begin_sampling(sequence, options)? { Choice::Sampled } else { Choice::Here }
+            if engine.begin_sampling(sequence, options)? {
+                ChoiceBy::Sampled
+            } else {
+                ChoiceBy::Here
+            }
         };
         Ok(())
     }
@@ -266,14 +270,14 @@ impl<B: Backend> Step<'_, B> {
 
     async fn choose(&mut self) -> Result<u32> {
         let token = match self.generation.choice {
-            Choice::Here => {
+            ChoiceBy::Here => {
                 return Ok(self
                     .generation
                     .sampler
                     .sample(&mut self.engine.logits(self.sequence).await?));
             }
-            Choice::Greedy => self.engine.greedy(self.sequence).await?,
-            Choice::Sampled => self.engine.sample(self.sequence).await?,
+            ChoiceBy::Greedy => self.engine.greedy(self.sequence).await?,
+            ChoiceBy::Sampled => self.engine.sample(self.sequence).await?,
         };
         self.generation.sampler.accept(token);
         Ok(token)

@@ -11,16 +11,16 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Result, fail};
 
 /// Named options. What is null is as good as not there.
-pub(crate) struct Options<'a>(Option<&'a Map<String, Value>>);
+pub(crate) struct NamedOptions<'a>(Option<&'a Map<String, Value>>);
 
-impl<'a> Options<'a> {
+impl<'a> NamedOptions<'a> {
     /// What `json` holds under these names.
     ///
     /// # Errors
     /// [`Code::BadOption`] for another name, and for what has no names at all.
-    pub fn of(json: &'a Value, what: &str, known: &[&str]) -> Result<Options<'a>> {
+    pub fn of(json: &'a Value, what: &str, known: &[&str]) -> Result<NamedOptions<'a>> {
         let fields = match json {
-            Value::Null => return Ok(Options(None)),
+            Value::Null => return Ok(NamedOptions(None)),
             Value::Object(fields) => fields,
             _ => fail!(
                 Code::BadOption,
@@ -36,7 +36,7 @@ impl<'a> Options<'a> {
                 "{name} is no option of {what}: check its spelling, or leave it out"
             );
         }
-        Ok(Options(Some(fields)))
+        Ok(NamedOptions(Some(fields)))
     }
 
     /// What an option is.

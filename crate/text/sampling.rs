@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::options::{Options, short};
+use super::options::{NamedOptions, short};
 use crate::error::{Code, Result, fail};
 
 /// How tokens are chosen; greedily, by argmax, unless a temperature is given.
@@ -85,7 +85,7 @@ impl Sampling {
     ///
     /// # Errors
     /// [`Code::BadOption`], naming the option, its value and what it may be.
-    pub(crate) fn of(given: &Options) -> Result<Sampling> {
+    pub(crate) fn of(given: &NamedOptions) -> Result<Sampling> {
         let default = Sampling::default();
         let sampling = Sampling {
             temperature: given.number("temperature", NOT_NEGATIVE, default.temperature)?,

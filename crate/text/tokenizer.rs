@@ -19,7 +19,7 @@ use super::least::Least;
 use super::parts::Parts;
 use super::prompt::{Prompt, Spellings};
 use super::rules::{Rules, spelling};
-use super::tokens::{Entry, Kind, Spelling, TokenTable};
+use super::tokens::{Entry, Spelling, TokenKind, TokenTable};
 use super::vocabulary::Vocabulary;
 use super::{bad, tokenizer_json};
 use crate::error::{Code, Result, fail};
@@ -116,7 +116,7 @@ impl Tokenizer {
             );
         }
         for id in parts.prefix.iter().chain(&parts.suffix).chain(&parts.bos).chain(&parts.eos) {
-            if tokens.kind(*id) == Kind::Absent {
+            if tokens.kind(*id) == TokenKind::Absent {
                 fail!(
                     Code::BadTokenizer,
                     "id {id}, which begins or ends a text, has no token; the tokenizer's file is \
@@ -221,7 +221,7 @@ impl Tokenizer {
 
     /// Whether no token has this id. Such ids must never be sampled.
     pub fn is_padding(&self, id: u32) -> bool {
-        self.tokens.kind(id) == Kind::Absent
+        self.tokens.kind(id) == TokenKind::Absent
     }
 
     /// The ids that must never be sampled by a model whose head has `vocab_size` rows, in order.
@@ -237,7 +237,7 @@ impl Tokenizer {
 
     /// Whether `id` is a control token, which is not part of the text.
     pub fn is_special(&self, id: u32) -> bool {
-        self.tokens.kind(id) == Kind::Special
+        self.tokens.kind(id) == TokenKind::Special
     }
 
     /// The token that begins a text, if the tokenizer's configuration names one.

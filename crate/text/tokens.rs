@@ -9,7 +9,7 @@ const MAX_TOKEN: usize = 1 << 12;
 
 /// What an id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// No token has this id: the model's head has a row for it all the same.
     Absent,
     /// A piece of text.
@@ -30,7 +30,7 @@ pub(super) enum Spelling {
 /// The table of tokens, by id.
 #[derive(Clone)]
 pub(super) struct TokenTable {
-    kinds: Vec<Kind>,
+    kinds: Vec<TokenKind>,
     ends: Vec<u32>,
     bytes: Vec<u8>,
 }
@@ -91,14 +91,14 @@ impl TokenTable {
         };
         for slot in slots {
             let kind = match slot {
-                None => Kind::Absent,
+                None => TokenKind::Absent,
                 Some(entry) => {
                     if entry.added {
                         table.bytes.extend_from_slice(entry.text.as_bytes());
                     } else {
                         spell(entry.text, spelling, &mut table.bytes);
                     }
-                    if entry.special { Kind::Special } else { Kind::Text }
+                    if entry.special { TokenKind::Special } else { TokenKind::Text }
                 }
             };
             table.kinds.push(kind);
@@ -113,13 +113,13 @@ impl TokenTable {
     }
 
     /// What `id` is; beyond the table everything is absent.
-    pub fn kind(&self, id: u32) -> Kind {
-        self.kinds.get(id as usize).copied().unwrap_or(Kind::Absent)
+    pub fn kind(&self, id: u32) -> TokenKind {
+        self.kinds.get(id as usize).copied().unwrap_or(TokenKind::Absent)
     }
 
     /// The bytes that `id` stands for, or `None` when no token has it.
     pub fn bytes(&self, id: u32) -> Option<&[u8]> {
-        if self.kind(id) == Kind::Absent {
+        if self.kind(id) == TokenKind::Absent {
             return None;
         }
         let start = if id == 0 { 0 } else { self.ends[id as usize - 1] };

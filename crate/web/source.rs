@@ -18,7 +18,7 @@ pub enum PageSource {
     /// Picked by the user.
     Files(FileSource),
     /// Nowhere but in storage.
-    Stored(Stored),
+    Stored(StoredModel),
     /// One of the others, some of whose files are hashed while they come.
     Published(Box<Published<PageSource>>),
     /// One of the others, in the cache.
@@ -36,7 +36,7 @@ impl PageSource {
         }
         let [id, name] = ["stored", "name"].map(|name| js::get(model, name).as_string());
         match id.zip(name) {
-            Some((id, name)) => Ok(PageSource::Stored(Stored { id, name })),
+            Some((id, name)) => Ok(PageSource::Stored(StoredModel { id, name })),
             None => {
                 fail!(Code::BadOption, "model is neither an address nor files; give one of them")
             }
@@ -45,14 +45,14 @@ impl PageSource {
 }
 
 /// A model that is all in storage, so that nobody asks where it came from.
-pub struct Stored {
+pub struct StoredModel {
     /// What it is stored under.
     pub id: String,
     /// What messages call it.
     pub name: String,
 }
 
-impl Source for Stored {
+impl Source for StoredModel {
     fn name(&self) -> String {
         self.name.clone()
     }

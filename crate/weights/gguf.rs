@@ -15,7 +15,7 @@ use metadata::Number;
 pub use metadata::{Metadata, Numbers, Value};
 
 use super::source::{LONGEST_FILE, Source, foreign, missing, place, truncated, truncated_header};
-use super::tensor::{Stored, Tensor, apart};
+use super::tensor::{ElementType, Tensor, apart};
 use crate::error::{Code, Error, Result};
 
 /// The first bytes of every GGUF file.
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         let offset = self.u64()?;
         let elements = shape.iter().try_fold(1u64, |all, &n| all.checked_mul(n));
         let bytes = match (&stored, elements) {
-            (Stored::Other(_), Some(_)) => Some(0),
+            (ElementType::Other(_), Some(_)) => Some(0),
             (_, Some(elements)) if whole_rows(&stored, &shape) => stored.bytes(elements),
             _ => None,
         };
@@ -270,24 +270,24 @@ impl<'a> Reader<'a> {
 }
 
 /// Rows are quantised one by one: a block never spans two.
-fn whole_rows(stored: &Stored, shape: &[u64]) -> bool {
+fn whole_rows(stored: &ElementType, shape: &[u64]) -> bool {
     let row = shape.last().copied().unwrap_or(1);
     stored.block().is_some_and(|(elements, _)| row % elements as u64 == 0)
 }
 
-fn stored(id: u32) -> Stored {
+fn stored(id: u32) -> ElementType {
     let other = match id {
-        0 => return Stored::F32,
-        1 => return Stored::F16,
-        2 => return Stored::Q4_0,
-        3 => return Stored::Q4_1,
-        6 => return Stored::Q5_0,
-        7 => return Stored::Q5_1,
-        8 => return Stored::Q8_0,
-        12 => return Stored::Q4K,
-        13 => return Stored::Q5K,
-        14 => return Stored::Q6K,
-        30 => return Stored::BF16,
+        0 => return ElementType::F32,
+        1 => return ElementType::F16,
+        2 => return ElementType::Q4_0,
+        3 => return ElementType::Q4_1,
+        6 => return ElementType::Q5_0,
+        7 => return ElementType::Q5_1,
+        8 => return ElementType::Q8_0,
+        12 => return ElementType::Q4K,
+        13 => return ElementType::Q5K,
+        14 => return ElementType::Q6K,
+        30 => return ElementType::BF16,
         9 => "Q8_1",
         10 => "Q2_K",
         11 => "Q3_K",
@@ -309,9 +309,9 @@ fn stored(id: u32) -> Stored {
         34 => "TQ1_0",
         35 => "TQ2_0",
         39 => "MXFP4",
-        _ => return Stored::Other(format!("GGUF type {id}")),
+        _ => return ElementType::Other(format!("GGUF type {id}")),
     };
-    Stored::Other(other.to_owned())
+    ElementType::Other(other.to_owned())
 }
 
 const ENDING: &str = ".gguf";

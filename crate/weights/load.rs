@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::format::WeightFormat;
-use super::panels::Origin;
+use super::panels::PanelOrigin;
 use super::source::Source;
 use super::spec::{self, Shape};
 use crate::backend::Backend;
@@ -24,13 +24,13 @@ impl<S: Source> Checkpoint<S> {
     /// Bytes that the weights take once they are loaded: the same for a model, whatever form it is
     /// read from.
     pub fn held_bytes(&self, format: WeightFormat) -> u64 {
-        let held = |tensor: &spec::TensorSpec| match tensor.shape {
+        let held = |tensor: spec::TensorSpec| match tensor.shape {
             Shape::Vector(length) => 4 * length as u64,
             Shape::Matrix([rows, cols]) => self
                 .kind_of(&tensor.name, [rows, cols], format)
                 .map_or(0, |kind| planes(kind, rows, cols).bytes()),
         };
-        spec::tensors(&self.config).iter().map(held).sum()
+        spec::tensors(&self.config).map(held).sum()
     }
 
     /// Loads a canonical matrix into buffers of a backend. `progress` hears how many bytes were
@@ -49,7 +49,7 @@ impl<S: Source> Checkpoint<S> {
         let format = format.into();
         let kind = self.kind_of(name, shape, format)?;
         let matrix = allocate(backend, name, shape, kind)?;
-        let mut write = |first_row: usize, panel: Panel, origin: Origin| {
+        let mut write = |first_row: usize, panel: Panel, origin: PanelOrigin| {
             write_panel(backend, &matrix, first_row, &panel)?;
             progress(origin.bytes);
             Ok(())

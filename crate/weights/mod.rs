@@ -19,6 +19,6 @@ pub mod write;
 
 pub use crate::layout::{blocks, quant};
 pub use checkpoint::{Checkpoint, TextFiles};
-pub use config::{Config, Rope};
+pub use config::{Config, RopeScaling};
 pub use format::{Bits, WeightFormat};
 pub use source::{DirSource, MemorySource, Source};

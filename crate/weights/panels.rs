@@ -9,7 +9,7 @@ use super::format::WeightFormat;
 use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::spec;
-use super::tensor::{Stored, Tensor};
+use super::tensor::{ElementType, Tensor};
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::Panel;
 use crate::layout::{GROUP, Kind, QUAD, planes};
@@ -18,11 +18,11 @@ use crate::layout::{GROUP, Kind, QUAD, planes};
 const PANEL_BYTES: usize = 4 << 20;
 
 /// Where panels go: the first row, the panel, and what it came from.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, Origin) -> Result<()>;
+pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, PanelOrigin) -> Result<()>;
 
 /// What a panel came from.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Origin {
+pub(crate) struct PanelOrigin {
     /// Bytes that were read for it.
     pub bytes: u64,
     /// What it lost on the way.
@@ -57,9 +57,7 @@ impl<S: Source> Checkpoint<S> {
 
     /// Bytes that loading the whole model reads.
     pub fn weight_bytes(&self) -> u64 {
-        let tensors = spec::tensors(&self.config);
-        tensors
-            .iter()
+        spec::tensors(&self.config)
             .filter_map(|tensor| self.place(&tensor.name, tensor.shape.dims()).ok())
             .map(|place| place.bytes())
             .sum()
@@ -68,7 +66,6 @@ impl<S: Source> Checkpoint<S> {
     /// How many weights the model has, those that are tied counted once.
     pub fn parameters(&self) -> u64 {
         spec::tensors(&self.config)
-            .iter()
             .map(|tensor| tensor.shape.dims().iter().map(|&n| n as u64).product::<u64>())
             .sum()
     }
@@ -176,7 +173,7 @@ impl<S: Source> Checkpoint<S> {
         shape: [usize; 2],
         kind: Kind,
         step: Step,
-    ) -> Result<(Panel, Origin)> {
+    ) -> Result<(Panel, PanelOrigin)> {
         match place {
             Place::Packed { entry, codes, scales, mins } => {
                 let (panel, mut origin) = self
@@ -204,7 +201,7 @@ impl<S: Source> Checkpoint<S> {
         interleaved: bool,
         kind: Kind,
         step: Step,
-    ) -> Result<(Panel, Origin)> {
+    ) -> Result<(Panel, PanelOrigin)> {
         let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
         let head_dim = self.config.head_dim as usize;
         let mut bytes = vec![0; step.rows * row_bytes];
@@ -224,7 +221,7 @@ impl<S: Source> Checkpoint<S> {
                 error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row))
             })?;
         }
-        Ok((panel, Origin { bytes: bytes.len() as u64, quant_error: error }))
+        Ok((panel, PanelOrigin { bytes: bytes.len() as u64, quant_error: error }))
     }
 
     async fn packed_panel(
@@ -233,7 +230,7 @@ impl<S: Source> Checkpoint<S> {
         kind: Kind,
         tensors: [Option<&Tensor>; 3],
         step: Step,
-    ) -> Result<(Panel, Origin)> {
+    ) -> Result<(Panel, PanelOrigin)> {
         let mut panel = Panel::new(kind, step.rows, cols);
         let before = planes(kind, step.row, cols);
         let ranges = [
@@ -252,7 +249,7 @@ impl<S: Source> Checkpoint<S> {
             let what = if kind.has_scales() { SCALE_NOT_FINITE } else { NOT_FINITE };
             fail!(Code::Malformed, "{name} row {}: {what}", step.row + row);
         }
-        Ok((panel, Origin { bytes: read, quant_error: QuantError::default() }))
+        Ok((panel, PanelOrigin { bytes: read, quant_error: QuantError::default() }))
     }
 }
 
@@ -302,7 +299,7 @@ fn repack(panel: &Panel, kind: Kind, error: &mut QuantError) -> Result<Panel> {
     for row in 0..panel.rows {
         let values = panel.row(row);
         let bytes: &[u8] = bytemuck::cast_slice(&values);
-        *error += pack_row(&Stored::F32, bytes, &mut other, row)?;
+        *error += pack_row(&ElementType::F32, bytes, &mut other, row)?;
     }
     Ok(other)
 }

@@ -15,7 +15,7 @@ use crate::layout::{GROUP, Kind, QUAD, planes};
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct ConvertOptions {
     /// How weights are held.
     pub format: WeightFormat,
     /// A file of weights ends before the matrix that would make it larger, unless that is its only
@@ -23,10 +23,10 @@ pub struct Options {
     pub shard_bytes: u64,
 }
 
-impl<H: Into<WeightFormat>> From<H> for Options {
+impl<H: Into<WeightFormat>> From<H> for ConvertOptions {
     /// Files of 1 GiB.
-    fn from(format: H) -> Options {
-        Options { format: format.into(), shard_bytes: 1 << 30 }
+    fn from(format: H) -> ConvertOptions {
+        ConvertOptions { format: format.into(), shard_bytes: 1 << 30 }
     }
 }
 
@@ -58,9 +58,8 @@ impl Plan {
 
 impl<S: Source> Checkpoint<S> {
     /// Plans the model's converted form, with these small files in it.
-    pub(crate) fn plan(&self, options: Options, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
+    pub(crate) fn plan(&self, options: ConvertOptions, texts: &[(&str, Vec<u8>)]) -> Result<Plan> {
         let items = spec::tensors(&self.config)
-            .into_iter()
             .map(|tensor| self.planned(tensor, options.format))
             .collect::<Result<Vec<_>>>()?;
         let shards = shards(items, options.shard_bytes);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::source::{
     LONGEST_FILE, Source, foreign, missing, place as place_of, truncated, truncated_header,
 };
-use super::tensor::{Stored, Tensor, apart};
+use super::tensor::{ElementType, Tensor, apart};
 use crate::error::{Code, Result, fail};
 use crate::json;
 
@@ -140,13 +140,13 @@ fn place(name: String, entry: Entry, file: &Arc<str>, data: u64, at: &str) -> Re
     })
 }
 
-fn stored(dtype: &str) -> Stored {
+fn stored(dtype: &str) -> ElementType {
     match dtype {
-        "F32" => Stored::F32,
-        "F16" => Stored::F16,
-        "BF16" => Stored::BF16,
-        "U8" => Stored::U8,
-        other => Stored::Other(other.to_owned()),
+        "F32" => ElementType::F32,
+        "F16" => ElementType::F16,
+        "BF16" => ElementType::BF16,
+        "U8" => ElementType::U8,
+        other => ElementType::Other(other.to_owned()),
     }
 }
 

@@ -240,10 +240,10 @@ pub fn after_layers(config: &Config) -> Vec<TensorSpec> {
     of_table(AFTER_LAYERS, config, None)
 }
 
-/// All that a model has.
-pub fn tensors(config: &Config) -> Vec<TensorSpec> {
+/// All that a model has, one after the other: damaged files have any number of layers.
+pub fn tensors(config: &Config) -> impl Iterator<Item = TensorSpec> {
     let layers = (0..config.num_hidden_layers).flat_map(|number| layer(config, number));
-    before_layers(config).into_iter().chain(layers).chain(after_layers(config)).collect()
+    before_layers(config).into_iter().chain(layers).chain(after_layers(config))
 }
 
 fn of_table(table: &[Row], config: &Config, layer: Option<u32>) -> Vec<TensorSpec> {
@@ -262,7 +262,7 @@ impl Config {
             Shape::Matrix(shape) => Some((tensor.name, shape)),
             Shape::Vector(_) => None,
         };
-        tensors(self).into_iter().filter_map(matrix).collect()
+        tensors(self).filter_map(matrix).collect()
     }
 
     /// The canonical vectors, norms and biases, that the model has, with their lengths.
@@ -271,7 +271,7 @@ impl Config {
             Shape::Vector(length) => Some((tensor.name, length)),
             Shape::Matrix(_) => None,
         };
-        tensors(self).into_iter().filter_map(vector).collect()
+        tensors(self).filter_map(vector).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Code, Result, fail};
-pub use crate::layout::stored::Stored;
+pub use crate::layout::element_type::ElementType;
 
 /// Refuses tensors of one file that share bytes.
 pub(super) fn apart(tensors: &[Tensor]) -> Result<()> {
@@ -30,7 +30,7 @@ pub struct Tensor {
     /// Row-major: `[output, input]` for a matrix, in GGUF too.
     pub shape: Vec<u64>,
     /// Its element type.
-    pub stored: Stored,
+    pub stored: ElementType,
     /// The file that holds it.
     pub file: Arc<str>,
     /// Where in the file it begins.

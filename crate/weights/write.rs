@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::format::WeightFormat;
-use super::panels::Origin;
+use super::panels::PanelOrigin;
+pub use super::plan::ConvertOptions;
 use super::plan::Item;
-pub use super::plan::Options;
 use super::quant::QuantError;
 use super::source::Source;
 use super::store::{CHUNK, FileEntry, MANIFEST, Manifest, hash_text};
@@ -96,7 +96,7 @@ impl<S: Source> Checkpoint<S> {
     pub async fn write<T: Target>(
         &self,
         target: &mut T,
-        options: impl Into<Options>,
+        options: impl Into<ConvertOptions>,
         texts: &[(&str, Vec<u8>)],
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report> {
@@ -142,7 +142,7 @@ impl<S: Source> Checkpoint<S> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<QuantError> {
         let (mut scales, mut mins, mut error) = (Vec::new(), Vec::new(), QuantError::default());
-        let mut take = |_: usize, panel: Panel, origin: Origin| {
+        let mut take = |_: usize, panel: Panel, origin: PanelOrigin| {
             out.append(&panel.codes)?;
             scales.extend_from_slice(&panel.scales);
             mins.extend_from_slice(&panel.mins);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use phi_wasm::convert::{Progress, convert};
+use phi_wasm::convert::{ConvertProgress, convert};
 use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
@@ -12,7 +12,7 @@ use phi_wasm::weights::checkpoint::{Checkpoint, TextFiles};
 use phi_wasm::weights::directory::NewDirectory;
 use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::store::{MANIFEST, chunk_hash};
-use phi_wasm::weights::write::{Options, Report, Target};
+use phi_wasm::weights::write::{ConvertOptions, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source};
 use pollster::block_on;
 use tempfile::TempDir;
@@ -34,7 +34,11 @@ fn golden(model: &str) -> DirSource {
     DirSource::open(Path::new(GOLDEN).join(model)).unwrap()
 }
 
-fn to(destination: &Path, source: impl Source, options: impl Into<Options>) -> Result<Report> {
+fn to(
+    destination: &Path,
+    source: impl Source,
+    options: impl Into<ConvertOptions>,
+) -> Result<Report> {
     block_on(convert(source, destination, options, &mut |_| {}))
 }
 
@@ -144,7 +148,8 @@ fn large_models_are_cut_into_files_at_tensor_borders() {
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (whole, cut) = (here.path().join("whole"), here.path().join("cut"));
     to(&whole, golden("tiny-phi"), Bits::Four).unwrap();
-    to(&cut, golden("tiny-phi"), Options { shard_bytes: 200_000, ..Bits::Four.into() }).unwrap();
+    to(&cut, golden("tiny-phi"), ConvertOptions { shard_bytes: 200_000, ..Bits::Four.into() })
+        .unwrap();
     let weights: Vec<String> =
         names(&cut).into_iter().filter(|name| name.ends_with(".safetensors")).collect();
     assert!(weights.len() > 3, "{weights:?}");
@@ -210,8 +215,8 @@ fn the_report_says_what_became_of_the_weights() {
 #[test]
 fn progress_ends_at_the_whole() {
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut last = Progress { done: 0, total: 0 };
-    let mut hear = |now: Progress| {
+    let mut last = ConvertProgress { done: 0, total: 0 };
+    let mut hear = |now: ConvertProgress| {
         assert!(now.done >= last.done && now.done <= now.total, "{now:?}");
         last = now;
     };

@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("random", &[]),
     ("json", &["error"]),
-    ("layout", &[]),
+    ("layout", &["error"]),
     ("text", &["error", "random", "clock", "json"]),
     ("op", &["error", "layout"]),
     ("profile", &[]),

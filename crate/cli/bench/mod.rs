@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{Choice, ComputeArgs, ModelArgs, cores, parse_count};
+use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_count};
 use super::{output, progress};
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
@@ -71,7 +71,7 @@ impl Bench {
     /// Times and prints.
     pub async fn run(self) -> Result<()> {
         let compute = ComputeArgs { profile: self.profile, ..self.compute.clone() };
-        if compute.profile && compute.backend != Choice::Gpu {
+        if compute.profile && compute.backend != BackendChoice::Gpu {
             return Err(Error::new(
                 Code::BadOption,
                 "--profile times the kernels of the GPU; add --backend gpu",

@@ -20,7 +20,7 @@ const ROTARY: usize = 24;
 const TOKENS: [usize; 2] = [1, 25];
 
 /// Keys and values of all KV heads, as they are cached.
-struct Cached {
+struct KvCache {
     keys: Vec<f16>,
     values: Vec<f16>,
     positions: usize,
@@ -38,7 +38,7 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
     let size = HEADS.n_kv_heads as usize * positions * DIM;
     let noise =
         |salt: u32| -> Vec<f16> { (0..size).map(|i| f16::from_f32(pseudo(i, salt))).collect() };
-    let mut cached = Cached { keys: noise(23), values: noise(29), positions };
+    let mut cached = KvCache { keys: noise(23), values: noise(29), positions };
     let fused: Vec<f32> =
         (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
@@ -119,7 +119,7 @@ fn rotated(head: &[f32], token: usize) -> Vec<f32> {
     (0..head.len()).map(element).collect()
 }
 
-impl Cached {
+impl KvCache {
     /// Puts a row's rotated keys and its values at its position.
     fn append(&mut self, token: usize, row: &[f32]) {
         let (queries, heads) = (HEADS.n_heads as usize, HEADS.n_kv_heads as usize);

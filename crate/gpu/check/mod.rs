@@ -61,17 +61,21 @@ fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
 #[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::gpu::{Choice, Gpu, GpuOptions};
+    use crate::gpu::{FeatureChoice, Gpu, GpuOptions};
 
     #[test]
     fn every_variant_answers_rightly() {
-        const EITHER: [Choice; 2] = [Choice::Off, Choice::On];
+        const EITHER: [FeatureChoice; 2] = [FeatureChoice::Off, FeatureChoice::On];
         // Any two settings meet; where there is time for it, any three.
         let all_three = std::env::var_os("PHI_LONG").is_some();
         for (f16, subgroups) in
             EITHER.into_iter().flat_map(|f16| EITHER.map(|subgroups| (f16, subgroups)))
         {
-            let sizes = [(None, Choice::On), (Some(37), Choice::Off), (Some(256), Choice::On)];
+            let sizes = [
+                (None, FeatureChoice::On),
+                (Some(37), FeatureChoice::Off),
+                (Some(256), FeatureChoice::On),
+            ];
             let meeting = sizes
                 .into_iter()
                 .enumerate()

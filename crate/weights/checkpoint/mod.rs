@@ -18,7 +18,7 @@ use super::names::{is_computed_with, pieces};
 use super::source::{Source, place, read_all};
 use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
-use super::tensor::{Stored, Tensor};
+use super::tensor::{ElementType, Tensor};
 use crate::error::{Code, Result, fail};
 use crate::layout;
 
@@ -123,11 +123,11 @@ impl<S: Source> Checkpoint<S> {
             // Our own form has what the model had that it was made from.
             return Ok(());
         }
-        let tensors = spec::tensors(&self.config);
-        let names = tensors.iter().map(|tensor| &tensor.name[..]).chain([LM_HEAD]);
+        let names = spec::tensors(&self.config).map(|tensor| tensor.name);
+        let names = names.chain([LM_HEAD.to_owned()]);
         let there = |name: &str| self.tensors.contains_key(name);
         let used: BTreeSet<String> = names
-            .flat_map(|name| pieces(self.naming, &self.config, name, there))
+            .flat_map(|name| pieces(self.naming, &self.config, &name, there))
             .map(|piece| piece.name)
             .collect();
         match self.tensors.values().find(|tensor| {
@@ -250,7 +250,7 @@ impl<S: Source> Checkpoint<S> {
             );
         }
         let (quads, groups) = (rows.div_ceil(layout::QUAD), cols / layout::GROUP);
-        let plane = |plane: &str, width: usize, stored: Stored| {
+        let plane = |plane: &str, width: usize, stored: ElementType| {
             let tensor = self.tensor(name, &plane_name(name, plane), &[quads, groups, width])?;
             if tensor.stored != stored {
                 fail!(
@@ -265,16 +265,16 @@ impl<S: Source> Checkpoint<S> {
         };
         Ok(Place::Packed {
             entry,
-            codes: plane("codes", entry.kind.codes_per_group(), Stored::U8)?,
+            codes: plane("codes", entry.kind.codes_per_group(), ElementType::U8)?,
             scales: entry
                 .kind
                 .has_scales()
-                .then(|| plane("scales", layout::QUAD, Stored::F16))
+                .then(|| plane("scales", layout::QUAD, ElementType::F16))
                 .transpose()?,
             mins: entry
                 .kind
                 .has_mins()
-                .then(|| plane("mins", layout::QUAD, Stored::F16))
+                .then(|| plane("mins", layout::QUAD, ElementType::F16))
                 .transpose()?,
         })
     }

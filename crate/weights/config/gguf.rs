@@ -1,6 +1,6 @@
 //! [`Config`] from a GGUF file's metadata.
 
-use super::{Architecture, AttentionBias, Config, Rope, Window, longrope_attention_factor};
+use super::{Architecture, AttentionBias, Config, RopeScaling, Window, longrope_attention_factor};
 use crate::error::{Code, Result, fail};
 use crate::weights::gguf::Metadata;
 
@@ -169,7 +169,7 @@ impl Keys<'_> {
         Ok(rows.or(tokens).and_then(|n| u32::try_from(n).ok()).unwrap_or(0))
     }
 
-    fn rope(&self, tensors: &FromTensors, max: u32, original: u32) -> Result<Rope> {
+    fn rope(&self, tensors: &FromTensors, max: u32, original: u32) -> Result<RopeScaling> {
         let key = format!("{}.rope.scaling.type", self.name);
         let scaling = self.metadata.text(&key);
         if scaling.is_none() && self.metadata.0.contains_key(&key) {
@@ -190,14 +190,14 @@ impl Keys<'_> {
             let computed =
                 || longrope_attention_factor(f64::from(max) / f64::from(original), original);
             let attention_factor = self.f32("rope.scaling.attn_factor")?.unwrap_or_else(computed);
-            return Ok(Rope::LongRope {
+            return Ok(RopeScaling::LongRope {
                 short_factor: scaled(short_factor),
                 long_factor: scaled(long_factor),
                 attention_factor,
             });
         }
         if let Some(factors) = &tensors.factors {
-            return Ok(Rope::LongRope {
+            return Ok(RopeScaling::LongRope {
                 short_factor: scaled(factors),
                 long_factor: scaled(factors),
                 attention_factor: 1.0,
@@ -208,8 +208,8 @@ impl Keys<'_> {
                 Code::MissingTensor,
                 "rope_factors_long.weight and rope_factors_short.weight are missing"
             ),
-            _ if linear == 1.0 => Ok(Rope::Plain),
-            _ => Ok(Rope::Linear { factor: linear }),
+            _ if linear == 1.0 => Ok(RopeScaling::Plain),
+            _ => Ok(RopeScaling::Linear { factor: linear }),
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
-use super::{Architecture, AttentionBias, Biases, Config, Rope, Window, longrope_attention_factor};
+use super::{
+    Architecture, AttentionBias, Biases, Config, RopeScaling, Window, longrope_attention_factor,
+};
 use crate::error::{Code, Result, fail};
 
 impl Config {
@@ -114,22 +116,22 @@ impl Config {
             json["max_window_layers"] = self.max_window_layers.into();
         }
         json["rope_scaling"] = match &self.rope {
-            Rope::Plain => Value::Null,
-            Rope::LongRope { short_factor, long_factor, attention_factor } => json!({
+            RopeScaling::Plain => Value::Null,
+            RopeScaling::LongRope { short_factor, long_factor, attention_factor } => json!({
                 "rope_type": "longrope",
                 "type": "longrope",
                 "short_factor": short_factor.iter().map(|&one| number(one)).collect::<Vec<_>>(),
                 "long_factor": long_factor.iter().map(|&one| number(one)).collect::<Vec<_>>(),
                 "attention_factor": number(*attention_factor),
             }),
-            Rope::Llama3 { factor, low_freq_factor, high_freq_factor } => json!({
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor } => json!({
                 "rope_type": "llama3",
                 "factor": number(*factor),
                 "low_freq_factor": number(*low_freq_factor),
                 "high_freq_factor": number(*high_freq_factor),
                 "original_max_position_embeddings": self.original_max_position_embeddings,
             }),
-            Rope::Linear { factor } => {
+            RopeScaling::Linear { factor } => {
                 json!({ "rope_type": "linear", "type": "linear", "factor": number(*factor) })
             }
         };
@@ -302,10 +304,10 @@ fn full_layers(fields: &Fields) -> Result<Option<u32>> {
     Ok(Some(full as u32))
 }
 
-fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
+fn rope(fields: &Fields, max: u32, original: u32) -> Result<RopeScaling> {
     let rope_type = fields.str("rope_type")?.or(fields.str("type")?).unwrap_or("default");
     match rope_type {
-        "default" => Ok(Rope::Plain),
+        "default" => Ok(RopeScaling::Plain),
         "longrope" | "su" => {
             // Other, older scalings of the same name multiply with numbers of their own.
             if fields.0.contains_key("short_mscale") || fields.0.contains_key("long_mscale") {
@@ -319,18 +321,18 @@ fn rope(fields: &Fields, max: u32, original: u32) -> Result<Rope> {
                 Some(attention) => attention as f32,
                 None => longrope_attention_factor(factor, original),
             };
-            Ok(Rope::LongRope {
+            Ok(RopeScaling::LongRope {
                 short_factor: fields.floats("short_factor")?,
                 long_factor: fields.floats("long_factor")?,
                 attention_factor: attention,
             })
         }
-        "llama3" => Ok(Rope::Llama3 {
+        "llama3" => Ok(RopeScaling::Llama3 {
             factor: fields.need_f32("factor")?,
             low_freq_factor: fields.need_f32("low_freq_factor")?,
             high_freq_factor: fields.need_f32("high_freq_factor")?,
         }),
-        "linear" => Ok(Rope::Linear { factor: fields.need_f32("factor")? }),
+        "linear" => Ok(RopeScaling::Linear { factor: fields.need_f32("factor")? }),
         other => fail!(
             Code::UnsupportedArchitecture,
             "rope_type is {other}; we run default, longrope, llama3 and linear"

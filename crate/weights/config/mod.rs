@@ -18,7 +18,7 @@ use crate::layout::{GROUP, QUAD};
 /// How the rotary frequencies `1 / theta^(2i / rotary_dim)` are changed, with i below `rotary_dim /
 /// 2`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Rope {
+pub enum RopeScaling {
     /// Not at all.
     Plain,
     /// Each is divided by a factor of its own: the long ones when the whole sequence is longer than
@@ -83,7 +83,7 @@ pub struct Config {
     /// Elements of a head that rotate: even, at most `head_dim`.
     pub rotary_dim: u32,
     /// How the rotary frequencies are changed.
-    pub rope: Rope,
+    pub rope: RopeScaling,
     /// The longest sequence that the model was made for.
     pub max_position_embeddings: u32,
     /// The length it was trained at before its context was extended.
@@ -188,8 +188,8 @@ impl Config {
         }
         positive("rope_theta", self.rope_theta)?;
         match &self.rope {
-            Rope::Plain => Ok(()),
-            Rope::LongRope { short_factor, long_factor, attention_factor } => {
+            RopeScaling::Plain => Ok(()),
+            RopeScaling::LongRope { short_factor, long_factor, attention_factor } => {
                 let pairs = self.rotary_dim as usize / 2;
                 for (field, factors) in
                     [("short_factor", short_factor), ("long_factor", long_factor)]
@@ -206,7 +206,7 @@ impl Config {
                 }
                 positive("attention_factor", *attention_factor)
             }
-            Rope::Llama3 { factor, low_freq_factor, high_freq_factor } => {
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor } => {
                 positive("factor", *factor)?;
                 positive("low_freq_factor", *low_freq_factor)?;
                 positive("high_freq_factor", *high_freq_factor)?;
@@ -219,7 +219,7 @@ impl Config {
                 }
                 Ok(())
             }
-            Rope::Linear { factor } => positive("factor", *factor),
+            RopeScaling::Linear { factor } => positive("factor", *factor),
         }
     }
 }

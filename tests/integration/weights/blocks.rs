@@ -5,7 +5,7 @@ use phi_wasm::error::Code;
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
 use phi_wasm::weights::blocks::{pack_row, values};
-use phi_wasm::weights::tensor::Stored;
+use phi_wasm::weights::tensor::ElementType;
 use safetensors::SafeTensors;
 
 use super::make::{BLOCKS, floats};
@@ -24,27 +24,27 @@ enum Error {
     F16,
 }
 
-const TABLE: &[(Stored, &str, Option<Kind>, Kind, Error)] = &[
+const TABLE: &[(ElementType, &str, Option<Kind>, Kind, Error)] = &[
     // stored, its name, the kind it becomes by itself, the kind it is packed as here
-    (Stored::F32, "F32", None, Kind::F32, Error::None),
-    (Stored::F16, "F16", None, Kind::F32, Error::None),
-    (Stored::F16, "F16", None, Kind::F16, Error::None),
-    (Stored::BF16, "BF16", None, Kind::F32, Error::None),
-    (Stored::BF16, "BF16", None, Kind::F16, Error::F16),
-    (Stored::F32, "F32", None, Kind::F16, Error::F16),
-    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4, Error::None),
-    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4Min, Error::None),
-    (Stored::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q8, Error::None),
-    (Stored::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q4Min, Error::None),
-    (Stored::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
-    (Stored::Q5_0, "Q5_0", Some(Kind::Q8), Kind::Q8, Error::None),
-    (Stored::Q5_1, "Q5_1", Some(Kind::Q8), Kind::Q8, Error::Rounded),
-    (Stored::Q8_0, "Q8_0", Some(Kind::Q8), Kind::Q8, Error::None),
-    (Stored::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q4Min, Error::HalfScales),
-    (Stored::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
-    (Stored::Q5K, "Q5_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
-    (Stored::Q6K, "Q6_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
-    (Stored::Q6K, "Q6_K", Some(Kind::Q8), Kind::F32, Error::None),
+    (ElementType::F32, "F32", None, Kind::F32, Error::None),
+    (ElementType::F16, "F16", None, Kind::F32, Error::None),
+    (ElementType::F16, "F16", None, Kind::F16, Error::None),
+    (ElementType::BF16, "BF16", None, Kind::F32, Error::None),
+    (ElementType::BF16, "BF16", None, Kind::F16, Error::F16),
+    (ElementType::F32, "F32", None, Kind::F16, Error::F16),
+    (ElementType::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4, Error::None),
+    (ElementType::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q4Min, Error::None),
+    (ElementType::Q4_0, "Q4_0", Some(Kind::Q4), Kind::Q8, Error::None),
+    (ElementType::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q4Min, Error::None),
+    (ElementType::Q4_1, "Q4_1", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
+    (ElementType::Q5_0, "Q5_0", Some(Kind::Q8), Kind::Q8, Error::None),
+    (ElementType::Q5_1, "Q5_1", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (ElementType::Q8_0, "Q8_0", Some(Kind::Q8), Kind::Q8, Error::None),
+    (ElementType::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q4Min, Error::HalfScales),
+    (ElementType::Q4K, "Q4_K", Some(Kind::Q4Min), Kind::Q8, Error::Rounded),
+    (ElementType::Q5K, "Q5_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (ElementType::Q6K, "Q6_K", Some(Kind::Q8), Kind::Q8, Error::Rounded),
+    (ElementType::Q6K, "Q6_K", Some(Kind::Q8), Kind::F32, Error::None),
 ];
 
 #[test]
@@ -97,7 +97,7 @@ fn q4k_rounds_its_scales_and_nothing_else() {
     let golden = SafeTensors::deserialize(BLOCKS).unwrap();
     let bytes = golden.tensor("Q4_K.bytes").unwrap();
     let mut panel = Panel::new(Kind::Q4Min, 1, COLS);
-    pack_row(&Stored::Q4K, &bytes.data()[..2 * 144], &mut panel, 0).unwrap();
+    pack_row(&ElementType::Q4K, &bytes.data()[..2 * 144], &mut panel, 0).unwrap();
     let expected = floats(&golden, "Q4_K.values");
     for group in 0..COLS / 32 {
         let found = panel.group(0, group);
@@ -133,7 +133,7 @@ fn floats_are_quantised_as_asked() {
     let expected = floats(&golden, "F32.values");
     for (kind, steps) in [(Kind::Q4, 14.0), (Kind::Q4Min, 15.0), (Kind::Q8, 250.0)] {
         let mut panel = Panel::new(kind, 2, COLS);
-        pack_row(&Stored::F32, &bytes.data()[..COLS * 4], &mut panel, 0).unwrap();
+        pack_row(&ElementType::F32, &bytes.data()[..COLS * 4], &mut panel, 0).unwrap();
         for (found, expected) in panel.row(0).chunks_exact(32).zip(expected.chunks_exact(32)) {
             let largest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
             let squares: f32 = found
@@ -151,7 +151,7 @@ fn floats_are_quantised_as_asked() {
 
 #[test]
 fn types_without_weights_are_refused() {
-    for stored in [Stored::U8, Stored::Other("IQ4_XS".to_owned())] {
+    for stored in [ElementType::U8, ElementType::Other("IQ4_XS".to_owned())] {
         let error = pack_row(&stored, &[0; 64], &mut Panel::new(Kind::F32, 1, 32), 0).unwrap_err();
         assert_eq!(error.code.as_str(), "unsupported-tensor");
         assert!(error.message.contains(stored.name()), "{error}");
@@ -162,15 +162,15 @@ fn types_without_weights_are_refused() {
 fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
     let golden = SafeTensors::deserialize(BLOCKS).unwrap();
     // Where a block of each type has its f16 numbers.
-    let places: &[(Stored, &str, &[usize])] = &[
-        (Stored::Q4_0, "Q4_0", &[0]),
-        (Stored::Q4_1, "Q4_1", &[0, 2]),
-        (Stored::Q5_0, "Q5_0", &[0]),
-        (Stored::Q5_1, "Q5_1", &[0, 2]),
-        (Stored::Q8_0, "Q8_0", &[0]),
-        (Stored::Q4K, "Q4_K", &[0, 2]),
-        (Stored::Q5K, "Q5_K", &[0, 2]),
-        (Stored::Q6K, "Q6_K", &[208]),
+    let places: &[(ElementType, &str, &[usize])] = &[
+        (ElementType::Q4_0, "Q4_0", &[0]),
+        (ElementType::Q4_1, "Q4_1", &[0, 2]),
+        (ElementType::Q5_0, "Q5_0", &[0]),
+        (ElementType::Q5_1, "Q5_1", &[0, 2]),
+        (ElementType::Q8_0, "Q8_0", &[0]),
+        (ElementType::Q4K, "Q4_K", &[0, 2]),
+        (ElementType::Q5K, "Q5_K", &[0, 2]),
+        (ElementType::Q6K, "Q6_K", &[208]),
     ];
     for (stored, name, places) in places {
         let tensor = golden.tensor(&format!("{name}.bytes")).unwrap();

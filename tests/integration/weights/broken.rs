@@ -5,7 +5,7 @@ use phi_wasm::weights::{MemorySource, Source};
 use safetensors::Dtype;
 
 use super::make::{
-    Gguf, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Meta, PHI3_GGUF, Stored, code,
+    ElementType, Gguf, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Meta, PHI3_GGUF, code,
     llama_directory, open, safetensors, unpack,
 };
 
@@ -350,7 +350,7 @@ fn every_tensor_is_needed_in_its_shape_and_type() {
         }
     }
     for (at, (name, ..)) in unpack(LLAMA_SAFETENSORS).into_iter().enumerate() {
-        let changed = |change: &dyn Fn(&mut Vec<Stored>)| {
+        let changed = |change: &dyn Fn(&mut Vec<ElementType>)| {
             let mut tensors = unpack(LLAMA_SAFETENSORS);
             change(&mut tensors);
             let mut source = llama_directory();

@@ -1,7 +1,7 @@
 //! Every spelling of a configuration, and numbers that don't fit.
 
 use phi_wasm::error::Code;
-use phi_wasm::weights::config::{Architecture, Config, Rope};
+use phi_wasm::weights::config::{Architecture, Config, RopeScaling};
 use serde_json::{Value, json};
 
 use super::make::{Gguf, LLAMA_CONFIG, Meta, code, llama_directory, open};
@@ -111,7 +111,7 @@ fn phi4_mini_is_what_its_file_says() {
         (Some(199999), &[199999][..])
     );
     assert_eq!(config.sliding_window, Some(262144));
-    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
+    let RopeScaling::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
         panic!()
     };
     assert_eq!((short_factor.as_slice(), long_factor[47]), (&[1.0; 48][..], 47.77));
@@ -213,8 +213,11 @@ fn spellings_of_the_same_config_parse_to_the_same() {
 #[test]
 fn scalings_are_as_in_transformers() {
     let rope = |changes: Value| Config::parse(&with(llama(), changes)).unwrap();
-    assert_eq!(rope(json!({})).rope, Rope::Plain);
-    assert_eq!(rope(json!({ "rope_scaling": { "rope_type": "default" } })).rope, Rope::Plain);
+    assert_eq!(rope(json!({})).rope, RopeScaling::Plain);
+    assert_eq!(
+        rope(json!({ "rope_scaling": { "rope_type": "default" } })).rope,
+        RopeScaling::Plain
+    );
     assert_eq!(
         rope(json!({ "rope_parameters": { "rope_type": "default", "rope_theta": 3.0 } }))
             .rope_theta,
@@ -222,7 +225,7 @@ fn scalings_are_as_in_transformers() {
     );
     assert_eq!(
         rope(json!({ "rope_scaling": { "type": "linear", "factor": 2.5 } })).rope,
-        Rope::Linear { factor: 2.5 }
+        RopeScaling::Linear { factor: 2.5 }
     );
     let llama3 = json!({
         "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -231,11 +234,11 @@ fn scalings_are_as_in_transformers() {
     let config = rope(json!({ "rope_scaling": llama3 }));
     assert_eq!(
         config.rope,
-        Rope::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0 }
+        RopeScaling::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0 }
     );
     assert_eq!((config.original_max_position_embeddings, config.rotary_dim), (8192, 64));
     let attention = |changes: Value| match Config::parse(&with(phi4(), changes)).unwrap().rope {
-        Rope::LongRope { attention_factor, .. } => attention_factor,
+        RopeScaling::LongRope { attention_factor, .. } => attention_factor,
         other => panic!("{other:?}"),
     };
     assert_eq!(attention(json!({ "max_position_embeddings": 4096 })), 1.0, "nothing is extended");
@@ -257,7 +260,7 @@ fn phi3_minis_and_llamas_parse() {
     assert_eq!((config.num_key_value_heads, config.head_dim, config.rotary_dim), (32, 96, 96));
     assert_eq!(
         (config.rope, config.sliding_window, config.tie_word_embeddings),
-        (Rope::Plain, Some(2047), false)
+        (RopeScaling::Plain, Some(2047), false)
     );
     let config =
         Config::parse(&with(llama(), json!({ "rms_norm_eps": null, "sliding_window": 9 })))
@@ -291,7 +294,7 @@ fn what_is_left_out_is_as_in_transformers() {
     // An object that says nothing does not hide the one that does.
     let linear = json!({ "rope_type": "linear", "factor": 2.5, "rope_theta": 3.0 });
     let config = parse(llama(), json!({ "rope_scaling": {}, "rope_parameters": linear }));
-    assert_eq!((config.rope, config.rope_theta), (Rope::Linear { factor: 2.5 }, 3.0));
+    assert_eq!((config.rope, config.rope_theta), (RopeScaling::Linear { factor: 2.5 }, 3.0));
     assert_eq!(parse(llama(), json!({ "rope_scaling": {} })), parse(llama(), json!({})));
 }
 
@@ -326,7 +329,7 @@ fn what_is_written_parses_to_the_same() {
                 let config = Config {
                     head_dim,
                     rotary_dim,
-                    rope: Rope::Plain,
+                    rope: RopeScaling::Plain,
                     ..Config::parse(&phi4()).unwrap()
                 };
                 assert_eq!(
@@ -532,24 +535,24 @@ fn gguf_metadata_are_checked_like_any_config() {
         (
             "linear",
             factor().meta("llama.rope.scaling.type", Meta::Text("linear")),
-            Rope::Linear { factor: 4.0 },
+            RopeScaling::Linear { factor: 4.0 },
         ),
-        ("no type", factor(), Rope::Linear { factor: 4.0 }),
+        ("no type", factor(), RopeScaling::Linear { factor: 4.0 }),
         (
             "the old key",
             Gguf::llama().meta("llama.rope.scale_linear", Meta::F32(4.0)),
-            Rope::Linear { factor: 4.0 },
+            RopeScaling::Linear { factor: 4.0 },
         ),
-        ("none", factor().meta("llama.rope.scaling.type", Meta::Text("none")), Rope::Plain),
+        ("none", factor().meta("llama.rope.scaling.type", Meta::Text("none")), RopeScaling::Plain),
         (
             "no factor",
             Gguf::llama().meta("llama.rope.scaling.type", Meta::Text("linear")),
-            Rope::Plain,
+            RopeScaling::Plain,
         ),
         (
             "0 for none",
             Gguf::llama().meta("llama.rope.scaling.factor", Meta::F32(0.0)),
-            Rope::Plain,
+            RopeScaling::Plain,
         ),
     ] {
         assert_eq!(open(model.file()).unwrap().config.rope, rope, "{what}");
@@ -568,14 +571,14 @@ fn gguf_metadata_are_checked_like_any_config() {
         0,
         [2.0f32; 8].map(f32::to_le_bytes).concat(),
     ));
-    let same = Rope::LongRope {
+    let same = RopeScaling::LongRope {
         short_factor: vec![2.0; 8],
         long_factor: vec![2.0; 8],
         attention_factor: 1.0,
     };
     assert_eq!(open(factors.file()).unwrap().config.rope, same);
     let both = factors.meta("llama.rope.scaling.factor", Meta::F32(4.0));
-    let Rope::LongRope { short_factor, .. } = open(both.file()).unwrap().config.rope else {
+    let RopeScaling::LongRope { short_factor, .. } = open(both.file()).unwrap().config.rope else {
         panic!()
     };
     assert_eq!(short_factor, [8.0; 8], "frequencies of their own are scaled, too");

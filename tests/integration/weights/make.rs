@@ -93,10 +93,10 @@ pub fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 }
 
 /// A tensor of a safetensors file: name, type, shape, bytes.
-pub type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+pub type ElementType = (String, Dtype, Vec<usize>, Vec<u8>);
 
 /// A safetensors file.
-pub fn safetensors(tensors: &[Stored]) -> Vec<u8> {
+pub fn safetensors(tensors: &[ElementType]) -> Vec<u8> {
     let views = tensors.iter().map(|(name, dtype, shape, data)| {
         (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
     });
@@ -104,7 +104,7 @@ pub fn safetensors(tensors: &[Stored]) -> Vec<u8> {
 }
 
 /// The tensors of a safetensors file, to be changed and written again.
-pub fn unpack(bytes: &[u8]) -> Vec<Stored> {
+pub fn unpack(bytes: &[u8]) -> Vec<ElementType> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let mut all: Vec<_> = file
         .tensors()

@@ -131,6 +131,17 @@ fn apply(file: &[u8], header: usize, changes: &[Change]) -> Vec<u8> {
 /// Bytes before the weights of the golden files: the places worth changing.
 const HEADER: usize = 3500;
 
+/// The most that a configuration may have.
+#[test]
+fn layers_that_are_not_there_take_no_memory() {
+    let mut file = PHI3_GGUF.to_vec();
+    let name = b"phi3.block_count";
+    let at = file.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4;
+    assert_eq!(file[at..at + 4], 2u32.to_le_bytes());
+    file[at..at + 4].copy_from_slice(&1024u32.to_le_bytes());
+    survives(MemorySource::file("model.gguf", file));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 1500,

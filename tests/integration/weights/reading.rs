@@ -7,7 +7,7 @@ use std::path::Path;
 use phi_wasm::error::{Code, Result};
 use phi_wasm::layout::{Kind, planes};
 use phi_wasm::op::Matrix;
-use phi_wasm::weights::config::Rope;
+use phi_wasm::weights::config::RopeScaling;
 use phi_wasm::weights::gguf::write;
 use phi_wasm::weights::spec::{EMBED_TOKENS, LM_HEAD};
 use phi_wasm::weights::{
@@ -89,7 +89,7 @@ fn a_quantised_phi3_gguf_keeps_its_values() {
     );
     assert!(config.tie_word_embeddings);
     assert_eq!(model.stop_tokens, [40, 39], "the one that the metadata name, and <|end|>");
-    let Rope::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
+    let RopeScaling::LongRope { short_factor, long_factor, attention_factor } = &config.rope else {
         panic!("{:?}", config.rope)
     };
     assert_eq!((short_factor[0], short_factor[5], long_factor[5]), (1.0, 1.5, 32.0));

@@ -4,7 +4,7 @@ use super::Kind;
 
 /// Element types of files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Stored {
+pub enum ElementType {
     /// Single precision.
     F32,
     /// Half precision.
@@ -33,23 +33,23 @@ pub enum Stored {
     Other(String),
 }
 
-impl Stored {
+impl ElementType {
     /// The name by which files call it.
     pub fn name(&self) -> &str {
         match self {
-            Stored::F32 => "F32",
-            Stored::F16 => "F16",
-            Stored::BF16 => "BF16",
-            Stored::Q4_0 => "Q4_0",
-            Stored::Q4_1 => "Q4_1",
-            Stored::Q5_0 => "Q5_0",
-            Stored::Q5_1 => "Q5_1",
-            Stored::Q8_0 => "Q8_0",
-            Stored::Q4K => "Q4_K",
-            Stored::Q5K => "Q5_K",
-            Stored::Q6K => "Q6_K",
-            Stored::U8 => "U8",
-            Stored::Other(name) => name,
+            ElementType::F32 => "F32",
+            ElementType::F16 => "F16",
+            ElementType::BF16 => "BF16",
+            ElementType::Q4_0 => "Q4_0",
+            ElementType::Q4_1 => "Q4_1",
+            ElementType::Q5_0 => "Q5_0",
+            ElementType::Q5_1 => "Q5_1",
+            ElementType::Q8_0 => "Q8_0",
+            ElementType::Q4K => "Q4_K",
+            ElementType::Q5K => "Q5_K",
+            ElementType::Q6K => "Q6_K",
+            ElementType::U8 => "U8",
+            ElementType::Other(name) => name,
         }
     }
 
@@ -57,18 +57,18 @@ impl Stored {
     /// that we don't read.
     pub fn block(&self) -> Option<(usize, usize)> {
         match self {
-            Stored::F32 => Some((1, 4)),
-            Stored::F16 | Stored::BF16 => Some((1, 2)),
-            Stored::Q4_0 => Some((32, 18)),
-            Stored::Q4_1 => Some((32, 20)),
-            Stored::Q5_0 => Some((32, 22)),
-            Stored::Q5_1 => Some((32, 24)),
-            Stored::Q8_0 => Some((32, 34)),
-            Stored::Q4K => Some((256, 144)),
-            Stored::Q5K => Some((256, 176)),
-            Stored::Q6K => Some((256, 210)),
-            Stored::U8 => Some((1, 1)),
-            Stored::Other(_) => None,
+            ElementType::F32 => Some((1, 4)),
+            ElementType::F16 | ElementType::BF16 => Some((1, 2)),
+            ElementType::Q4_0 => Some((32, 18)),
+            ElementType::Q4_1 => Some((32, 20)),
+            ElementType::Q5_0 => Some((32, 22)),
+            ElementType::Q5_1 => Some((32, 24)),
+            ElementType::Q8_0 => Some((32, 34)),
+            ElementType::Q4K => Some((256, 144)),
+            ElementType::Q5K => Some((256, 176)),
+            ElementType::Q6K => Some((256, 210)),
+            ElementType::U8 => Some((1, 1)),
+            ElementType::Other(_) => None,
         }
     }
 
@@ -86,17 +86,23 @@ impl Stored {
     /// The kind that holds a quantised type as it is, or nearest. `None` for the others.
     pub fn quantised_kind(&self) -> Option<Kind> {
         match self {
-            Stored::Q4_0 => Some(Kind::Q4),
-            Stored::Q4_1 | Stored::Q4K => Some(Kind::Q4Min),
-            Stored::Q5_0 | Stored::Q5_1 | Stored::Q8_0 | Stored::Q5K | Stored::Q6K => {
-                Some(Kind::Q8)
-            }
-            Stored::F32 | Stored::F16 | Stored::BF16 | Stored::U8 | Stored::Other(_) => None,
+            ElementType::Q4_0 => Some(Kind::Q4),
+            ElementType::Q4_1 | ElementType::Q4K => Some(Kind::Q4Min),
+            ElementType::Q5_0
+            | ElementType::Q5_1
+            | ElementType::Q8_0
+            | ElementType::Q5K
+            | ElementType::Q6K => Some(Kind::Q8),
+            ElementType::F32
+            | ElementType::F16
+            | ElementType::BF16
+            | ElementType::U8
+            | ElementType::Other(_) => None,
         }
     }
 
     /// Whether weights of this type come unquantised.
     pub fn is_float(&self) -> bool {
-        matches!(self, Stored::F32 | Stored::F16 | Stored::BF16)
+        matches!(self, ElementType::F32 | ElementType::F16 | ElementType::BF16)
     }
 }

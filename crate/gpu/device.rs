@@ -2,7 +2,7 @@
 
 use super::health::Health;
 use super::kernels::Tuning;
-use super::options::{FeatureChoice, GpuOptions};
+use super::options::{GpuOptions, Switch};
 use super::platform;
 use super::shaders::{MOST_QUADS, MOST_TOKENS, Real, Reduce};
 use crate::error::{Code, Result, fail};
@@ -83,7 +83,7 @@ impl Device {
         // Where nobody wants them, nobody tries: some browsers write every failed try into their
         // console.
         let has_subgroups =
-            options.subgroups != FeatureChoice::Off && platform::has_subgroups(&device).await;
+            options.subgroups != Switch::Off && platform::has_subgroups(&device).await;
         // Adreno's drivers lose the device over longer ones.
         let is_adreno =
             [&info.name, &info.driver].iter().any(|name| name.to_lowercase().contains("adreno"));
@@ -114,7 +114,7 @@ impl Device {
         let f16 = match options.f16 {
             // Programs convert to f32 and back for every product: lavapipe takes 1.5 to 1.8 times
             // as long.
-            FeatureChoice::Auto if self.is_software() => FeatureChoice::Off,
+            Switch::Auto if self.is_software() => Switch::Off,
             choice => choice,
         };
         let halves = offers(f16, self.has_f16, "half precision (shader-f16)", &self.info)?;
@@ -172,16 +172,16 @@ pub(super) async fn adapter_info(options: &GpuOptions) -> Result<wgpu::AdapterIn
 
 /// The settings of a feature to try, the best first.
 fn offers(
-    choice: FeatureChoice,
+    choice: Switch,
     present: bool,
     what: &str,
     info: &wgpu::AdapterInfo,
 ) -> Result<&'static [bool]> {
     match (choice, present) {
-        (FeatureChoice::Auto, true) => Ok(&[true, false]),
-        (FeatureChoice::On, true) => Ok(&[true]),
-        (FeatureChoice::Auto, false) | (FeatureChoice::Off, _) => Ok(&[false]),
-        (FeatureChoice::On, false) => {
+        (Switch::Auto, true) => Ok(&[true, false]),
+        (Switch::On, true) => Ok(&[true]),
+        (Switch::Auto, false) | (Switch::Off, _) => Ok(&[false]),
+        (Switch::On, false) => {
             fail!(
                 Code::NoGpu,
                 "the GPU {} has no {what}",

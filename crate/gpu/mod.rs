@@ -33,7 +33,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 pub use kernels::Tuning;
-pub use options::{Compiled, FeatureChoice, GpuOptions, Tune};
+pub use options::{Compiled, GpuOptions, Switch, Tune};
 pub use params::Layout;
 pub use program::Program;
 pub use shaders::{Access, Block, Input, Peak, Products, Real, Reduce, Shader};

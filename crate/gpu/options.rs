@@ -7,7 +7,7 @@ use crate::error::Result;
 
 /// Whether to use a feature of the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FeatureChoice {
+pub enum Switch {
     /// Where the device has it and answers rightly with it.
     #[default]
     Auto,
@@ -21,15 +21,15 @@ pub enum FeatureChoice {
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
     /// Whether products of weights and activations are computed in half precision.
-    pub f16: FeatureChoice,
+    pub f16: Switch,
     /// Whether many tokens are multiplied with 4- and 8-bit weights in whole numbers, by dots of
     /// four bytes.
-    pub dots: FeatureChoice,
+    pub dots: Switch,
     /// Whether few tokens are, too, where many are: what is timed finds out by itself.
     pub few_dots: bool,
     /// Whether workgroups add up by subgroups. In browsers the page must first make devices ask for
     /// the feature.
-    pub subgroups: FeatureChoice,
+    pub subgroups: Switch,
     /// Whether an adapter that is a program on the CPU, which our own CPU kernels outrun, is none.
     pub hardware_only: bool,
     /// Only an adapter whose name contains this, in any case.

@@ -5,7 +5,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::gpu::FeatureChoice;
+use crate::gpu::Switch;
 
 #[wasm_bindgen(module = "/crate/web/subgroups.js")]
 extern "C" {
@@ -17,10 +17,10 @@ extern "C" {
 
 /// Has devices made from now on ask for subgroups; `Off` where the adapter has none, so that nobody
 /// tries.
-pub async fn request() -> FeatureChoice {
+pub async fn request() -> Switch {
     match JsFuture::from(request_subgroups()).await {
-        Ok(offered) if offered.is_truthy() => FeatureChoice::Auto,
-        _ => FeatureChoice::Off,
+        Ok(offered) if offered.is_truthy() => Switch::Auto,
+        _ => Switch::Off,
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
-use phi_wasm::gpu::{FeatureChoice, Gpu, GpuOptions};
+use phi_wasm::gpu::{Gpu, GpuOptions, Switch};
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{
     Event, GenerateOptions, Generation, Host, LoadOptions, Progress, ResilientAnswer,
@@ -48,7 +48,7 @@ impl Host for Unlucky {
     type Source = MemorySource;
 
     async fn gpu(&self) -> Result<Narrow<Gpu>> {
-        let gpu = Gpu::new(GpuOptions { f16: FeatureChoice::Off, ..GpuOptions::default() }).await?;
+        let gpu = Gpu::new(GpuOptions { f16: Switch::Off, ..GpuOptions::default() }).await?;
         *self.0.lose.borrow_mut() = Some(Box::new(gpu.losing()));
         self.0.opened.set(self.0.opened.get() + 1);
         // The question is two chunks.
@@ -180,9 +180,7 @@ fn answers_take_turns() {
     block_on(async {
         each_says_in_turns_what_it_says_alone(cpu().unwrap()).await;
         each_says_in_turns_what_it_says_alone(
-            Gpu::new(GpuOptions { f16: FeatureChoice::Off, ..GpuOptions::default() })
-                .await
-                .unwrap(),
+            Gpu::new(GpuOptions { f16: Switch::Off, ..GpuOptions::default() }).await.unwrap(),
         )
         .await;
     });

@@ -61,21 +61,17 @@ fn upload(gpu: &mut Gpu, bytes: &[u8]) -> Result<Buf> {
 #[cfg(all(test, feature = "gpu-tests", not(target_family = "wasm")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::gpu::{FeatureChoice, Gpu, GpuOptions};
+    use crate::gpu::{Gpu, GpuOptions, Switch};
 
     #[test]
     fn every_variant_answers_rightly() {
-        const EITHER: [FeatureChoice; 2] = [FeatureChoice::Off, FeatureChoice::On];
+        const EITHER: [Switch; 2] = [Switch::Off, Switch::On];
         // Any two settings meet; where there is time for it, any three.
         let all_three = std::env::var_os("PHI_LONG").is_some();
         for (f16, subgroups) in
             EITHER.into_iter().flat_map(|f16| EITHER.map(|subgroups| (f16, subgroups)))
         {
-            let sizes = [
-                (None, FeatureChoice::On),
-                (Some(37), FeatureChoice::Off),
-                (Some(256), FeatureChoice::On),
-            ];
+            let sizes = [(None, Switch::On), (Some(37), Switch::Off), (Some(256), Switch::On)];
             let meeting = sizes
                 .into_iter()
                 .enumerate()

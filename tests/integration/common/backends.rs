@@ -2,7 +2,7 @@
 
 use phi_wasm::cpu::{Cpu, CpuOptions, Simd};
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
-use phi_wasm::gpu::{FeatureChoice, Gpu, GpuOptions};
+use phi_wasm::gpu::{Gpu, GpuOptions, Switch};
 
 pub async fn portable() -> Cpu {
     Cpu::new(CpuOptions { simd: Simd::Portable, ..CpuOptions::default() }).unwrap()
@@ -13,6 +13,6 @@ pub async fn simd() -> Cpu {
 }
 
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
-pub async fn gpu(f16: FeatureChoice, dots: FeatureChoice) -> Gpu {
+pub async fn gpu(f16: Switch, dots: Switch) -> Gpu {
     Gpu::new(GpuOptions { f16, dots, ..GpuOptions::default() }).await.unwrap()
 }

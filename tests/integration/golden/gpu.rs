@@ -1,7 +1,7 @@
 //! The golden answers on a GPU, and what only a GPU does: whole tokens there, drawn there.
 
 use phi_wasm::engine::SampleOptions;
-use phi_wasm::gpu::FeatureChoice;
+use phi_wasm::gpu::Switch;
 use phi_wasm::session::sampler_params;
 use phi_wasm::text::{Sampler, Sampling};
 
@@ -116,7 +116,7 @@ async fn drawn_tokens_are_the_samplers<B: Backend>(backend: B) {
 
 async_test! {
     async fn token_path_and_cases() {
-        let mut gpu = backends::gpu(FeatureChoice::Off, FeatureChoice::Auto).await;
+        let mut gpu = backends::gpu(Switch::Off, Switch::Auto).await;
         for drawn in [false, true] {
             gpu = a_token_asks_little_of_the_device(gpu, drawn, 6).await;
         }
@@ -132,22 +132,16 @@ async_test! {
         cases::all(gpu, GPU).await;
     }
     async fn drawn_tokens() {
-        drawn_tokens_are_the_samplers(backends::gpu(FeatureChoice::Off, FeatureChoice::Auto).await).await;
+        drawn_tokens_are_the_samplers(backends::gpu(Switch::Off, Switch::Auto).await).await;
     }
     // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
     async fn without_integer_dots() {
-        let gpu = backends::gpu(FeatureChoice::Off, FeatureChoice::Off).await;
+        let gpu = backends::gpu(Switch::Off, Switch::Off).await;
         packed_weights_are_their_values(gpu, DEQUANTISED).await;
     }
 }
 
-on_backend!(
-    in_floats,
-    backends::gpu(FeatureChoice::Off, FeatureChoice::Auto),
-    Bits::ThirtyTwo,
-    GPU,
-    ROUNDED
-);
+on_backend!(in_floats, backends::gpu(Switch::Off, Switch::Auto), Bits::ThirtyTwo, GPU, ROUNDED);
 // 16 bits, as weights of 32 are never multiplied in halves.
 on_backend!(
     #[cfg_attr(
@@ -155,7 +149,7 @@ on_backend!(
         ignore = "Chromium's software adapter has no f16; in Firefox `cargo xtask test` runs it"
     )]
     in_halves,
-    backends::gpu(FeatureChoice::On, FeatureChoice::Off),
+    backends::gpu(Switch::On, Switch::Off),
     Bits::Sixteen,
     HALVES,
     HALVES

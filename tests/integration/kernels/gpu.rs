@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
-use phi_wasm::gpu::{
-    Block, FeatureChoice, Gpu, GpuOptions, Products, Real, Reduce, Shader, Tuning,
-};
+use phi_wasm::gpu::{Block, Gpu, GpuOptions, Products, Real, Reduce, Shader, Switch, Tuning};
 use phi_wasm::op::{self, Op};
 
 use super::cases::{self, Case};
@@ -103,13 +101,8 @@ async fn open(options: GpuOptions) -> Gpu {
     Gpu::new(options).await.unwrap()
 }
 
-fn in_floats(subgroups: FeatureChoice) -> GpuOptions {
-    GpuOptions {
-        f16: FeatureChoice::Off,
-        dots: FeatureChoice::Off,
-        subgroups,
-        ..GpuOptions::default()
-    }
+fn in_floats(subgroups: Switch) -> GpuOptions {
+    GpuOptions { f16: Switch::Off, dots: Switch::Off, subgroups, ..GpuOptions::default() }
 }
 
 /// Runs the cases with a shader that `name` has a name for: all others are what other tests run.
@@ -154,38 +147,38 @@ fn precision(tuning: Tuning) -> Precision {
 
 async_test! {
     async fn f32_without_subgroups() {
-        check(open(in_floats(FeatureChoice::Off)).await, all(), variant).await;
+        check(open(in_floats(Switch::Off)).await, all(), variant).await;
     }
     async fn f32_with_subgroups() {
-        check(open(in_floats(FeatureChoice::On)).await, by_workgroups(), with_subgroups).await;
+        check(open(in_floats(Switch::On)).await, by_workgroups(), with_subgroups).await;
     }
     async fn integer_dots() {
-        let options = GpuOptions { dots: FeatureChoice::On, ..in_floats(FeatureChoice::Off) };
+        let options = GpuOptions { dots: Switch::On, ..in_floats(Switch::Off) };
         check(open(options).await, products(), with_dots).await;
     }
     async fn integer_dots_for_few_tokens() {
-        let few = GpuOptions { few_dots: true, quads: Some(2), ..in_floats(FeatureChoice::Off) };
-        let options = GpuOptions { dots: FeatureChoice::On, ..few };
+        let few = GpuOptions { few_dots: true, quads: Some(2), ..in_floats(Switch::Off) };
+        let options = GpuOptions { dots: Switch::On, ..few };
         check(open(options).await, [cases::matvec(), cases::normed()].concat(), with_dots).await;
     }
     async fn norms_apart() {
-        let options = GpuOptions { norms_apart: true, ..in_floats(FeatureChoice::Off) };
+        let options = GpuOptions { norms_apart: true, ..in_floats(Switch::Off) };
         check(open(options).await, [cases::normed(), cases::read_again()].concat(), gated).await;
     }
     async fn odd_workgroups() {
-        let sizes = [(FeatureChoice::Off, 37), (FeatureChoice::On, 5), (FeatureChoice::Off, 1), (FeatureChoice::On, 256)];
+        let sizes = [(Switch::Off, 37), (Switch::On, 5), (Switch::Off, 1), (Switch::On, 256)];
         let sizes = platform::few(sizes.into_iter().enumerate().collect());
         for (first, (subgroups, workgroup)) in sizes {
             let workgroup = Some(workgroup);
-            let options = GpuOptions { dots: FeatureChoice::Auto, workgroup, ..in_floats(subgroups) };
+            let options = GpuOptions { dots: Switch::Auto, workgroup, ..in_floats(subgroups) };
             check(open(options).await, some(by_workgroups(), first, 5), kernel).await;
         }
     }
     async fn several_quads() {
-        let quads = [(2, FeatureChoice::Off), (3, FeatureChoice::On), (4, FeatureChoice::Off)];
+        let quads = [(2, Switch::Off), (3, Switch::On), (4, Switch::Off)];
         for (first, (quads, subgroups)) in platform::few(quads.into_iter().enumerate().collect()) {
             let quads = Some(quads);
-            let options = GpuOptions { dots: FeatureChoice::Auto, quads, ..in_floats(subgroups) };
+            let options = GpuOptions { dots: Switch::Auto, quads, ..in_floats(subgroups) };
             let cases = [cases::matvec(), cases::normed()].concat();
             check_some(open(options).await, cases, of_several_quads, first, 3).await;
         }
@@ -280,8 +273,8 @@ pub mod platform {
         rows
     }
 
-    fn in_halves(subgroups: FeatureChoice) -> GpuOptions {
-        GpuOptions { f16: FeatureChoice::On, ..in_floats(subgroups) }
+    fn in_halves(subgroups: Switch) -> GpuOptions {
+        GpuOptions { f16: Switch::On, ..in_floats(subgroups) }
     }
 
     fn with_halves(shader: Shader) -> Option<String> {
@@ -290,11 +283,11 @@ pub mod platform {
 
     async_test! {
         async fn f16_without_subgroups() {
-            check(open(in_halves(FeatureChoice::Off)).await, all(), with_halves).await;
+            check(open(in_halves(Switch::Off)).await, all(), with_halves).await;
         }
         // How a workgroup adds up knows nothing of halves.
         async fn f16_with_subgroups() {
-            let gpu = open(in_halves(FeatureChoice::On)).await;
+            let gpu = open(in_halves(Switch::On)).await;
             let cases = one_a_name(by_workgroups(), names(&gpu, with_halves));
             check(gpu, cases, with_halves).await;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use phi_wasm::backend::Backend;
-use phi_wasm::gpu::{FeatureChoice, Gpu, GpuOptions};
+use phi_wasm::gpu::{Gpu, GpuOptions, Switch};
 use phi_wasm::op::{self, Buf, Op, SamplerParams};
 use phi_wasm::random;
 use phi_wasm::session::sampler_params;
@@ -108,7 +108,7 @@ async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coars
 
 async fn check_rows(
     rows: impl IntoIterator<Item = Sampling>,
-    subgroups: FeatureChoice,
+    subgroups: Switch,
     workgroup: Option<u32>,
 ) {
     platform::make_ready().await;
@@ -124,16 +124,16 @@ async fn check_rows(
 
 async_test! {
     async fn without_subgroups() {
-        check_rows(platform::few(rows()), FeatureChoice::Off, None).await;
+        check_rows(platform::few(rows()), Switch::Off, None).await;
     }
     async fn with_subgroups() {
-        check_rows(platform::few(rows()), FeatureChoice::On, None).await;
+        check_rows(platform::few(rows()), Switch::On, None).await;
     }
     async fn in_odd_workgroups() {
         // Each row in one of the two, for all rows run in workgroups of the usual size, with and
         // without subgroups.
-        check_rows(platform::few(rows()).into_iter().step_by(2), FeatureChoice::Off, Some(37)).await;
+        check_rows(platform::few(rows()).into_iter().step_by(2), Switch::Off, Some(37)).await;
         let others = platform::few(rows()).into_iter().skip(1).step_by(2);
-        check_rows(others, FeatureChoice::On, Some(64)).await;
+        check_rows(others, Switch::On, Some(64)).await;
     }
 }

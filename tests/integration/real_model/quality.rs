@@ -70,7 +70,7 @@ fn four_and_eight_bits_cost_less_than_others() {
 fn halves_cost_next_to_nothing() {
     use phi_wasm::backend::Backend;
     use phi_wasm::cpu::{Cpu, CpuOptions};
-    use phi_wasm::gpu::{FeatureChoice, Gpu, GpuOptions};
+    use phi_wasm::gpu::{Gpu, GpuOptions, Switch};
     use phi_wasm::session::{LoadOptions, Session};
     use phi_wasm::weights::source::DirSource;
 
@@ -86,11 +86,7 @@ fn halves_cost_next_to_nothing() {
     }
     pollster::block_on(async {
         let floats = on(Cpu::new(CpuOptions::default()).unwrap()).await;
-        let options = GpuOptions {
-            f16: FeatureChoice::On,
-            dots: FeatureChoice::Off,
-            ..GpuOptions::default()
-        };
+        let options = GpuOptions { f16: Switch::On, dots: Switch::Off, ..GpuOptions::default() };
         let halves = on(Gpu::new(options).await.unwrap()).await;
         println!("perplexity {halves:.4} in halves, {floats:.4} on the CPU");
         assert!(

@@ -3,7 +3,7 @@
 
 use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu-tests")]
-use phi_wasm::gpu::FeatureChoice;
+use phi_wasm::gpu::Switch;
 use phi_wasm::session::{LoadOptions, Session};
 use phi_wasm::text::{Ending, Message};
 use phi_wasm::weights::source::DirSource;
@@ -78,7 +78,6 @@ fn on_the_cpu() {
 #[ignore = "reads a model that the step `qwen` of `cargo xtask test` fetches"]
 fn on_the_gpu() {
     pollster::block_on(async {
-        chooses_the_references_tokens(backends::gpu(FeatureChoice::Auto, FeatureChoice::Auto).await)
-            .await
+        chooses_the_references_tokens(backends::gpu(Switch::Auto, Switch::Auto).await).await
     });
 }

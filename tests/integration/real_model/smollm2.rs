@@ -4,7 +4,7 @@
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
 #[cfg(feature = "gpu-tests")]
-use phi_wasm::gpu::FeatureChoice;
+use phi_wasm::gpu::Switch;
 use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session, Stats};
 use phi_wasm::text::{Ending, Message};
 use phi_wasm::weights::source::DirSource;
@@ -175,10 +175,6 @@ fn portable() {
 #[test]
 fn gpu() {
     pollster::block_on(async {
-        is_the_reference(
-            backends::gpu(FeatureChoice::Off, FeatureChoice::Auto).await,
-            &["chat.capital"],
-        )
-        .await
+        is_the_reference(backends::gpu(Switch::Off, Switch::Auto).await, &["chat.capital"]).await
     });
 }

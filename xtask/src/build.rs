@@ -198,7 +198,13 @@ fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
     let mut hasher = Sha256::new();
     hasher.update(recipe);
     hasher.update(sh::output(place.command("rustc").arg("-vV")).ok()?);
-    for file in ["Cargo.toml", "Cargo.lock", "core/Cargo.toml", "web/package-lock.json"] {
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "core/Cargo.toml",
+        "module/Cargo.toml",
+        "web/package-lock.json",
+    ] {
         hasher.update(fs::read(place.root.join(file)).ok()?);
     }
     for file in sources(files)? {

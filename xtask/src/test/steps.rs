@@ -316,7 +316,7 @@ fn wasm_pack(place: &Place, _: Extent) -> Result<()> {
     sh::show(
         place
             .command("wasm-pack")
-            .args(["build", "--dev", "--mode=no-install", "--out-dir"])
+            .args(["build", "module", "--dev", "--mode=no-install", "--out-dir"])
             .arg(out),
     )?;
     let mut test = place.command("wasm-pack");

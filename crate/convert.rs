@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::json;
-use crate::text_assets::TextAssets;
+use crate::text_assets::{TOOLS_TEMPLATE, TextAssets};
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::directory::NewDirectory;
+use crate::weights::gguf::Metadata;
 use crate::weights::source::Source;
 use crate::weights::write::{ConvertOptions, Report};
 
@@ -75,7 +76,7 @@ pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, 
                 let tokenizer = TextAssets::of(checkpoint)?.tokenizer;
                 let mut config = json!({
                     "tokenizer_class": "PreTrainedTokenizerFast",
-                    "chat_template": metadata.text("tokenizer.chat_template"),
+                    "chat_template": chat_templates(metadata),
                     "clean_up_tokenization_spaces": false,
                 });
                 for (name, written) in tokenizer.named_tokens() {
@@ -97,6 +98,18 @@ pub(crate) fn texts<S>(checkpoint: &Checkpoint<S>) -> Result<Vec<(&'static str, 
     texts.extend(tokenizer_config.map(|config| ("tokenizer_config.json", pretty(&config))));
     texts.extend(chat_template.map(|template| ("chat_template.jinja", template.into_bytes())));
     Ok(texts)
+}
+
+/// A GGUF file's templates, as `tokenizer_config.json` has one or several.
+fn chat_templates(metadata: &Metadata) -> Value {
+    let default = metadata.text("tokenizer.chat_template");
+    match metadata.text(TOOLS_TEMPLATE) {
+        None => json!(default),
+        Some(for_tools) => [("default", default), ("tool_use", Some(for_tools))]
+            .into_iter()
+            .filter_map(|(name, source)| Some(json!({ "name": name, "template": source? })))
+            .collect(),
+    }
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

@@ -8,7 +8,8 @@ fn main() -> ExitCode {
     match pollster::block_on(cli::run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::output::note(format_args!("phi: {error}"));
+            let sentence = cli::output::printable(&error.to_string());
+            cli::output::note(format_args!("phi: {sentence}"));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,9 @@ use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::gguf::Metadata;
 use crate::weights::source::Source;
 
+/// Where a GGUF file has the template for conversations with tools.
+pub const TOOLS_TEMPLATE: &str = "tokenizer.chat_template.tool_use";
+
 /// Everything about a model's text.
 #[derive(Debug)]
 pub struct TextAssets {
@@ -39,7 +42,7 @@ impl TextAssets {
     }
 
     fn read(files: &TextFiles, stop_tokens: &[u32]) -> Result<TextAssets> {
-        let (tokenizer, template_source) = match files {
+        let (tokenizer, template_source, for_tools) = match files {
             TextFiles::HuggingFace { tokenizer_json, tokenizer_config, chat_template, .. } => {
                 let Some(json) = tokenizer_json else {
                     fail!(
@@ -48,20 +51,26 @@ impl TextAssets {
                             config.json"
                     );
                 };
-                let in_config = || {
-                    tokenizer_config.as_ref().and_then(ChatTemplate::source_in).map(str::to_owned)
-                };
+                // A file of its own stands in place of all that the configuration has.
+                let in_config = tokenizer_config.as_ref().filter(|_| chat_template.is_none());
+                let source = in_config.and_then(ChatTemplate::source_in).map(str::to_owned);
                 (
                     Tokenizer::from_json(json, tokenizer_config.as_ref())?,
-                    chat_template.clone().or_else(in_config),
+                    chat_template.clone().or(source),
+                    in_config.and_then(ChatTemplate::source_for_tools),
                 )
             }
             TextFiles::Gguf(metadata) => (
                 Tokenizer::from_vocabulary(vocabulary(metadata)?)?,
                 metadata.text("tokenizer.chat_template").map(str::to_owned),
+                metadata.text(TOOLS_TEMPLATE),
             ),
         };
         let template = ChatTemplate::for_tokenizer(&tokenizer, template_source.as_deref());
+        let template = match for_tools {
+            Some(source) => template.and_then(|template| template.with_tools(source)),
+            None => template,
+        };
         let mut stop_tokens = stop_tokens.to_vec();
         stop_tokens.extend(tokenizer.end_of_turn_ids());
         stop_tokens.sort_unstable();

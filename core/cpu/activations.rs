@@ -263,8 +263,9 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         let largest = largest[..D::Lanes::WIDTH]
             .iter()
             .fold(0.0f32, |most, &x| if x > most { x } else { most });
-        let inverse =
-            D::Lanes::splat(if largest > 0.0 { f32::from(LARGEST) / largest } else { 0.0 });
+        // Of zeros, and of what is so small that its inverse is beyond f32, all are zero.
+        let inverse = f32::from(LARGEST) / largest;
+        let inverse = D::Lanes::splat(if inverse.is_finite() { inverse } else { 0.0 });
         let mut rounded = [0.0f32; GROUP];
         for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
             D::Lanes::load(group.as_ptr().add(at))

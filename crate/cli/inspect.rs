@@ -38,9 +38,9 @@ impl Inspect {
             let size = HumanBytes(tensor.bytes).to_string();
             output::line(format_args!(
                 "{:<52} {shape:<18} {:<6} {size:>12}  {}",
-                tensor.name,
+                output::printable(&tensor.name),
                 tensor.stored.name(),
-                tensor.file
+                output::printable(&tensor.file)
             ))?;
             let (count, bytes) = kinds.entry(tensor.stored.name().to_owned()).or_default();
             *count += 1;

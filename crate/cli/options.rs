@@ -60,7 +60,7 @@ pub struct ComputeArgs {
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendChoice {
-    /// A hardware GPU that passes its check and is no slower than the CPU, else the CPU.
+    /// A hardware GPU that passes its check, else the CPU.
     Auto,
     /// The GPU, or an error.
     Gpu,

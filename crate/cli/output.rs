@@ -29,6 +29,12 @@ pub fn written(outcome: io::Result<()>) -> Result<()> {
     }
 }
 
+/// What a file has in a sentence, without what a terminal would obey: it may be anybody's.
+pub fn printable(text: &str) -> String {
+    let of = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(of).collect()
+}
+
 /// A line on standard error. That it cannot be said is no reason to stop.
 pub fn note(text: impl Display) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());

@@ -3,7 +3,8 @@
 mod bandwidth;
 mod synthetic;
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -101,7 +102,7 @@ struct Record<'a> {
     backend: &'static str,
     threads: usize,
     model: &'a str,
-    file: &'a Path,
+    file: Cow<'a, str>,
     #[serde(flatten)]
     figures: &'a Figures,
     /// Milliseconds from opening the model to a loaded engine.
@@ -152,7 +153,7 @@ impl Task for Timing {
             backend: if on_cpu { "cpu" } else { "gpu" },
             threads,
             model: what.shape.as_ref().map_or(&file, |shape| shape.name),
-            file: &args.model,
+            file: args.model.to_string_lossy(),
             bandwidth_share: read_bandwidth
                 .map(|most| figures.decode_tps * figures.bytes_per_token as f64 / most),
             load_ms,

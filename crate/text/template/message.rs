@@ -177,7 +177,7 @@ fn check_part(name: &str, part: &Value) -> Result<()> {
     }
 }
 
-fn map_texts(
+pub(super) fn map_texts(
     value: &Value,
     change: &impl Fn(&str) -> String,
     rename: &impl Fn(&str) -> String,

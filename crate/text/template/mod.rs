@@ -9,6 +9,7 @@ mod built_in;
 mod json;
 mod limits;
 mod message;
+mod moment;
 mod operators;
 mod prices;
 mod program;
@@ -27,10 +28,11 @@ use program::Program;
 
 pub use built_in::BuiltIn;
 pub use message::Message;
+pub use moment::Moment;
+use moment::strftime;
 
 use super::Tokenizer;
 use super::prompt::{Prompt, Spellings};
-use crate::clock;
 use crate::error::{Code, Error, Result, fail};
 
 /// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template
@@ -45,25 +47,6 @@ const MOST_IN_PAIRS: u64 = 1024;
 
 /// The name that errors give the template.
 const NAME: &str = "chat_template";
-
-/// A moment, and how far the clocks of a place are from UTC then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Seconds since 1970.
-    pub seconds: i64,
-    /// Seconds that the local time is ahead of UTC.
-    pub offset: i32,
-}
-
-impl Moment {
-    /// The present one, here.
-    fn now() -> Moment {
-        Moment {
-            seconds: (clock::milliseconds_since_1970() / 1e3) as i64,
-            offset: clock::seconds_ahead_of_utc(),
-        }
-    }
-}
 
 /// How a rendering ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +71,8 @@ pub struct ChatTemplate {
     /// written.
     tokens: Vec<(String, String)>,
     spellings: Spellings,
+    /// What renders in its place where there are tools.
+    for_tools: Option<Box<ChatTemplate>>,
 }
 
 impl ChatTemplate {
@@ -126,7 +111,7 @@ impl ChatTemplate {
             .iter()
             .map(|(name, written)| ((*name).to_owned(), (*written).to_owned()))
             .collect();
-        Ok(ChatTemplate { environment, source, syntax, tokens, spellings })
+        Ok(ChatTemplate { environment, source, syntax, tokens, spellings, for_tools: None })
     }
 
     /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that
@@ -152,6 +137,18 @@ impl ChatTemplate {
         Ok(template)
     }
 
+    /// With a template of its own for conversations that have tools.
+    ///
+    /// # Errors
+    /// [`Code::BadTemplate`], if it does not compile.
+    pub fn with_tools(mut self, source: &str) -> Result<ChatTemplate> {
+        let mut own = ChatTemplate::new(source, &[])?;
+        own.tokens = self.tokens.clone();
+        own.spellings = self.spellings.clone();
+        self.for_tools = Some(Box::new(own));
+        Ok(self)
+    }
+
     /// The default template in a parsed `tokenizer_config.json`, which may hold one, or several
     /// with names.
     pub fn source_in(tokenizer_config: &Json) -> Option<&str> {
@@ -160,6 +157,12 @@ impl ChatTemplate {
             .as_array()
             .and_then(|all| all.iter().find(|one| one["name"] == "default").or(all.first()));
         template.as_str().or_else(|| named?["template"].as_str())
+    }
+
+    /// The one for conversations that have tools, where several have names.
+    pub fn source_for_tools(tokenizer_config: &Json) -> Option<&str> {
+        let named = tokenizer_config["chat_template"].as_array()?;
+        named.iter().find(|one| one["name"] == "tool_use")?["template"].as_str()
     }
 
     /// Has `strftime_now` tell this moment instead of the present one.
@@ -178,11 +181,14 @@ impl ChatTemplate {
     /// tools where there are some; [`Code::BadOption`], when an answer is to be continued and the
     /// last message is not the assistant's.
     pub fn render(&self, messages: &[Message], tools: &[Json], ending: Ending) -> Result<Prompt> {
+        if let Some(own) = self.for_tools.as_ref().filter(|_| !tools.is_empty()) {
+            return own.render(messages, tools, ending);
+        }
         self.check_tools(messages, tools)?;
         // Looking for them takes time by the length of the conversation, and most have no need.
-        let unused = LazyCell::new(|| self.unused_characters(messages));
+        let unused = LazyCell::new(|| self.unused_characters(messages, tools));
         let is_without = Cell::new(false);
-        let (marked, mark) = self.marked(messages, &|| {
+        let (marked, tools, mark) = self.marked(messages, tools, &|| {
             is_without.set(unused[0].is_none());
             unused[0]
         });
@@ -195,9 +201,9 @@ impl ChatTemplate {
         }
         let marked = match ending {
             Ending::Continued => {
-                self.continued(marked, tools, mark, unused[1].unwrap_or('\u{f8ff}'))?
+                self.continued(marked, &tools, mark, unused[1].unwrap_or('\u{f8ff}'))?
             }
-            _ => self.run(&marked, tools, mark, ending == Ending::Answer)?,
+            _ => self.run(&marked, &tools, mark, ending == Ending::Answer)?,
         };
         Ok(Prompt { marked, mark, is_rendered: true })
     }
@@ -277,12 +283,14 @@ impl ChatTemplate {
         Ok(rendered)
     }
 
-    /// The messages with the spellings of tokens marked, and the mark where there were any.
+    /// The messages and tools with the spellings of tokens marked, and the mark where there were
+    /// any.
     fn marked(
         &self,
         messages: &[Message],
+        tools: &[Json],
         mark: &dyn Fn() -> Option<char>,
-    ) -> (Vec<Message>, Option<char>) {
+    ) -> (Vec<Message>, Vec<Json>, Option<char>) {
         let is_marked = Cell::new(false);
         let mark_in = |text: &str, by_others: bool| match self.spellings.mark(text, by_others, mark)
         {
@@ -292,21 +300,25 @@ impl ChatTemplate {
             }
             None => text.to_owned(),
         };
+        let rename = |name: &str| match message::is_name(name) && !self.spellings.are_in(name) {
+            true => name.to_owned(),
+            false => mark_in(name, false),
+        };
         let marked = messages.iter().map(|message| {
             let by_others = !matches!(message.role(), "assistant" | "system" | "developer");
-            let rename = |name: &str| match message::is_name(name) && !self.spellings.are_in(name) {
-                true => name.to_owned(),
-                false => mark_in(name, false),
-            };
             message.map_texts(&|text| mark_in(text, by_others), &rename)
         });
         let marked = marked.collect();
-        (marked, if is_marked.get() { mark() } else { None })
+        // Whoever offers a tool describes it: a server of tools, say.
+        let described = |text: &str| mark_in(text, true);
+        let tools =
+            tools.iter().map(|tool| message::map_texts(tool, &described, &rename)).collect();
+        (marked, tools, if is_marked.get() { mark() } else { None })
     }
 
-    /// Two characters of the private use area that neither the template nor a message has.
-    fn unused_characters(&self, messages: &[Message]) -> [Option<char>; 2] {
-        let written = serde_json::to_string(messages).unwrap_or_default();
+    /// Two characters of the private use area that neither the template nor a message or tool has.
+    fn unused_characters(&self, messages: &[Message], tools: &[Json]) -> [Option<char>; 2] {
+        let written = serde_json::to_string(&(messages, tools)).unwrap_or_default();
         let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| {
             !written.contains(c) && !self.source.contains(c) && !self.spellings.have(c)
         });
@@ -360,26 +372,4 @@ fn raise_exception(message: &str) -> std::result::Result<Value, minijinja::Error
 
 fn refusal(error: &minijinja::Error) -> Option<&str> {
     error.detail()?.strip_prefix(REFUSAL)
-}
-
-fn strftime(
-    state: &State,
-    moment: Moment,
-    format: &str,
-) -> std::result::Result<String, minijinja::Error> {
-    // Each sign of it may be a whole date.
-    state.consume_fuel(format.len() as u64)?;
-    let zoned = |offset| {
-        jiff::Timestamp::from_second(moment.seconds)
-            .map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)))
-    };
-    jiff::tz::Offset::from_seconds(moment.offset)
-        .and_then(zoned)
-        .and_then(|now| jiff::fmt::strtime::format(format, &now))
-        .map_err(|e| {
-            minijinja::Error::new(
-                ErrorKind::InvalidOperation,
-                format!("strftime_now({format:?}): {e}"),
-            )
-        })
 }

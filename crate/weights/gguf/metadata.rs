@@ -41,13 +41,14 @@ enum Wanted {
     Integers,
 }
 
-const WANTED: [(&str, Wanted); 21] = [
+const WANTED: [(&str, Wanted); 22] = [
     ("general.architecture", Wanted::Text),
     ("general.alignment", Wanted::Whole),
     ("split.no", Wanted::Whole),
     ("split.count", Wanted::Whole),
     ("split.tensors.count", Wanted::Whole),
     ("tokenizer.chat_template", Wanted::Text),
+    ("tokenizer.chat_template.tool_use", Wanted::Text),
     ("tokenizer.ggml.model", Wanted::Text),
     ("tokenizer.ggml.pre", Wanted::Text),
     ("tokenizer.ggml.tokens", Wanted::Texts),

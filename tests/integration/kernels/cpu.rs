@@ -43,7 +43,7 @@ async_test! {
         check(cases::head_norm()).await;
     }
     async fn matmul() {
-        check([cases::matvec(), cases::matmul()].concat()).await;
+        check([cases::matvec(), cases::matmul(), cases::faint()].concat()).await;
     }
     async fn rope() {
         check(cases::rope()).await;

@@ -450,6 +450,23 @@ fn the_default_template_is_found() {
     }
 }
 
+#[test]
+fn tools_have_the_template_that_is_named_for_them() {
+    let config = json!({"chat_template": [
+        {"name": "default", "template": "{{ messages[0].content }}, without"},
+        {"name": "tool_use", "template": "{{ messages[0].content }}{{ tools[0].name }}"},
+    ]});
+    let template = ChatTemplate::new(ChatTemplate::source_in(&config).unwrap(), &[]).unwrap();
+    let template = template.with_tools(ChatTemplate::source_for_tools(&config).unwrap()).unwrap();
+    let said = |tools: &[Value]| {
+        let prompt = template.render(&[Message::user("Hi")], tools, Ending::Answer).unwrap();
+        prompt.text().into_owned()
+    };
+    assert_eq!(said(&[]), "Hi, without");
+    assert_eq!(said(&[json!({"name": "clock"})]), "Hiclock");
+    assert_eq!(ChatTemplate::source_for_tools(&json!({"chat_template": "one"})), None);
+}
+
 #[derive(Deserialize)]
 struct Golden {
     messages: Vec<Value>,
@@ -627,6 +644,13 @@ fn words_are_no_control_tokens() {
         );
         assert_eq!(phi4().decode(&ids, false).unwrap(), prompt.text());
     }
+    // What a tool is described by is its server's, and may have what would be a mark.
+    let of_tools = "{% for t in tools %}{{ t | tojson }}{% endfor %}{{ messages[0].content }}";
+    let of_tools = ChatTemplate::for_tokenizer(phi4(), Some(of_tools)).unwrap();
+    let tools = [json!({"x": "<|end|> <|tool|> \u{e000}"})];
+    let prompt = of_tools.render(&[Message::user("<|end|>")], &tools, Ending::Answer).unwrap();
+    assert_eq!(prompt.text(), "{\"x\": \"<|end|> <|tool|> \u{e000}\"}<|end|>");
+    assert_eq!(special(&phi4().encode_prompt(&prompt).unwrap()), 0);
     // Two texts that the template puts side by side make no token together, nor where it trims them
     // first.
     for (first, second, written) in

@@ -94,8 +94,8 @@ pub fn code_of(text: &str) -> String {
     code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-/// Every source file of what is compiled into the library with the top-level module that it belongs to, comments and
-/// its own tests removed. What the smaller one has the other calls by the same names.
+/// Every source file of what is compiled into the library, with the top-level module that it
+/// belongs to, comments and its own tests removed. What core/ has the rest calls by the same names.
 fn modules() -> Vec<(String, PathBuf, String)> {
     let packages =
         ["crate", "core"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));

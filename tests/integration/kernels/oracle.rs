@@ -178,7 +178,8 @@ fn lines(kind: Kind) -> Vec<Vec<usize>> {
 /// the values are.
 fn round(group: &mut [f64], columns: &[usize]) {
     let largest = columns.iter().fold(0f32, |most, &i| most.max(group[i].abs() as f32));
-    let inverse = if largest > 0.0 { 16256.0 / largest } else { 0.0 };
+    // Below that the inverse is beyond f32: of such all are zero.
+    let inverse = if largest > 1e-30 { 16256.0 / largest } else { 0.0 };
     for &i in columns {
         group[i] =
             f64::from((group[i] as f32 * inverse).round_ties_even()) * f64::from(largest) / 16256.0;

@@ -134,19 +134,6 @@ pub fn matmul() -> Vec<Case> {
     products(&table)
 }
 
-/// Products with what is as good as nothing.
-pub fn faint() -> Vec<Case> {
-    let of_kind = |kind: Kind| {
-        let mut make = Make::new();
-        let (tokens, rows, cols) = (3, 6, 96);
-        let w = make.matrix(kind, rows, cols, 1);
-        let (x, out) = (make.faint_floats(tokens * cols), make.output(tokens * rows));
-        let op = Op::Matmul(op::Matmul { w, x, out, rows: tokens, add: false });
-        make.case(format!("matmul {kind:?} of faint activations"), vec![op])
-    };
-    Kind::ALL.map(of_kind).into()
-}
-
 fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in Kind::ALL {

@@ -38,12 +38,6 @@ impl Make {
         self.push(Host::F32(values))
     }
 
-    /// Noise so small that its inverse is beyond f32.
-    pub fn faint_floats(&mut self, n: u32) -> Buf {
-        let values = (0..n).map(|_| self.noise.float() * 1e-36).collect();
-        self.push(Host::F32(values))
-    }
-
     /// Noise to be overwritten, and some more that must stay.
     pub fn output(&mut self, n: u32) -> Buf {
         self.floats(n + 7)

@@ -66,13 +66,13 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     /// As minijinja takes it.
     source: String,
+    /// What renders in its place where there are tools.
+    for_tools: Option<String>,
     syntax: SyntaxConfig,
     /// Control tokens by the names that templates have for them, such as `bos_token`, as they are
     /// written.
     tokens: Vec<(String, String)>,
     spellings: Spellings,
-    /// What renders in its place where there are tools.
-    for_tools: Option<Box<ChatTemplate>>,
 }
 
 impl ChatTemplate {
@@ -82,7 +82,12 @@ impl ChatTemplate {
     /// # Errors
     /// [`Code::BadTemplate`], with the line that does not compile, or what is too much of it.
     pub fn new(source: &str, tokens: &[(&str, &str)]) -> Result<ChatTemplate> {
-        limits::check(source)?;
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|e| does_not_compile(&e))?;
+        let source = compiling(source, &syntax)?;
         let mut environment = Environment::new();
         python::add_to(&mut environment);
         environment.add_function("raise_exception", raise_exception);
@@ -96,13 +101,6 @@ impl ChatTemplate {
             minijinja::escape_formatter(out, state, value)
         });
         prices::add_to(&mut environment);
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(|e| does_not_compile(&e))?;
-        let source = source::for_minijinja(source);
-        Program::new(NAME, &source, &syntax).map_err(|e| does_not_compile(&e))?;
         let spellings = Spellings::new(
             tokens.iter().map(|(_, written)| (*written).to_owned()).collect(),
             Vec::new(),
@@ -111,7 +109,7 @@ impl ChatTemplate {
             .iter()
             .map(|(name, written)| ((*name).to_owned(), (*written).to_owned()))
             .collect();
-        Ok(ChatTemplate { environment, source, syntax, tokens, spellings, for_tools: None })
+        Ok(ChatTemplate { environment, source, for_tools: None, syntax, tokens, spellings })
     }
 
     /// For a tokenizer: the model's own Jinja where it brings one, otherwise the built-in one that
@@ -142,10 +140,7 @@ impl ChatTemplate {
     /// # Errors
     /// [`Code::BadTemplate`], if it does not compile.
     pub fn with_tools(mut self, source: &str) -> Result<ChatTemplate> {
-        let mut own = ChatTemplate::new(source, &[])?;
-        own.tokens = self.tokens.clone();
-        own.spellings = self.spellings.clone();
-        self.for_tools = Some(Box::new(own));
+        self.for_tools = Some(compiling(source, &self.syntax)?);
         Ok(self)
     }
 
@@ -181,9 +176,6 @@ impl ChatTemplate {
     /// tools where there are some; [`Code::BadOption`], when an answer is to be continued and the
     /// last message is not the assistant's.
     pub fn render(&self, messages: &[Message], tools: &[Json], ending: Ending) -> Result<Prompt> {
-        if let Some(own) = self.for_tools.as_ref().filter(|_| !tools.is_empty()) {
-            return own.render(messages, tools, ending);
-        }
         self.check_tools(messages, tools)?;
         // Looking for them takes time by the length of the conversation, and most have no need.
         let unused = LazyCell::new(|| self.unused_characters(messages, tools));
@@ -208,6 +200,11 @@ impl ChatTemplate {
         Ok(Prompt { marked, mark, is_rendered: true })
     }
 
+    /// What renders a conversation with these tools.
+    fn source_for(&self, tools: &[Json]) -> &str {
+        self.for_tools.as_ref().filter(|_| !tools.is_empty()).unwrap_or(&self.source)
+    }
+
     fn run(
         &self,
         messages: &[Message],
@@ -215,6 +212,8 @@ impl ChatTemplate {
         mark: Option<char>,
         add_generation_prompt: bool,
     ) -> Result<String> {
+        let program = Program::new(NAME, self.source_for(tools), &self.syntax)
+            .map_err(|e| does_not_compile(&e))?;
         let count = ((messages.len() + tools.len()) as u64).min(MOST_IN_PAIRS);
         let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
         let tokens: BTreeMap<_, Value> = self
@@ -229,8 +228,6 @@ impl ChatTemplate {
             add_generation_prompt => add_generation_prompt,
             ..Value::from(tokens)
         };
-        let program =
-            Program::new(NAME, &self.source, &self.syntax).map_err(|e| does_not_compile(&e))?;
         let mut environment = self.environment.clone();
         environment.add_filter("tojson", move |state: &State, args: Rest<ValueOrKwargs>| {
             json::tojson(state, args, mark)
@@ -319,15 +316,16 @@ impl ChatTemplate {
     /// Two characters of the private use area that neither the template nor a message or tool has.
     fn unused_characters(&self, messages: &[Message], tools: &[Json]) -> [Option<char>; 2] {
         let written = serde_json::to_string(&(messages, tools)).unwrap_or_default();
-        let mut unused = ('\u{e000}'..='\u{f8ff}').filter(|&c| {
-            !written.contains(c) && !self.source.contains(c) && !self.spellings.have(c)
-        });
+        let source = self.source_for(tools);
+        let mut unused = ('\u{e000}'..='\u{f8ff}')
+            .filter(|&c| !written.contains(c) && !source.contains(c) && !self.spellings.have(c));
         [unused.next(), unused.next()]
     }
 
     /// A template that never mentions tools would pass over them in silence.
     fn check_tools(&self, messages: &[Message], tools: &[Json]) -> Result<()> {
-        let knows = |word: &str| self.source.contains(word);
+        let source = self.source_for(tools);
+        let knows = |word: &str| source.contains(word);
         if !tools.is_empty() && !knows("tools") {
             fail!(
                 Code::BadTemplate,
@@ -344,6 +342,14 @@ impl ChatTemplate {
         }
         Ok(())
     }
+}
+
+/// A source as minijinja takes it, which compiles.
+fn compiling(source: &str, syntax: &SyntaxConfig) -> Result<String> {
+    limits::check(source)?;
+    let source = source::for_minijinja(source);
+    Program::new(NAME, &source, syntax).map_err(|e| does_not_compile(&e))?;
+    Ok(source)
 }
 
 fn does_not_compile(error: &minijinja::Error) -> Error {

@@ -162,8 +162,6 @@ pub fn named(name: &str) -> Result<&'static Step> {
     })
 }
 
-/// What is shipped, without the chores.
-const OURS: [&str; 2] = ["--package=phi-wasm", "--package=phi-wasm-core"];
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
 const WASI: &str = "--target=wasm32-wasip1";
 
@@ -172,11 +170,8 @@ fn clippy(place: &Place, _: Extent) -> Result<()> {
 }
 
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
-    cargo(place, &["clippy", OURS[0], OURS[1], "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
-    cargo(
-        place,
-        &["clippy", OURS[0], OURS[1], "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"],
-    )
+    cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
+    cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
 }
 
 /// Its packages are there once the set-up is done; the quick extent has none.
@@ -201,32 +196,21 @@ fn native(place: &Place, extent: Extent) -> Result<()> {
 fn templates(place: &Place, extent: Extent) -> Result<()> {
     let folder = place.cache.join("templates");
     sh::show(place.command(place.python()).arg("tests/golden/make/templates.py").arg(&folder))?;
-    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    cargo.args([
-        "--test=integration",
-        FEATURES,
-        "--",
-        "--ignored",
-        "--nocapture",
-        "real_templates",
-    ]);
-    sh::show(cargo.env("PHI_TEMPLATES", folder))
+    sh::show(fetched(place, extent, "real_templates").env("PHI_TEMPLATES", folder))
 }
 
 /// Half a gigabyte is fetched for it.
 fn qwen(place: &Place, extent: Extent) -> Result<()> {
     let model = setup::coder::fetch(place)?;
-    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    cargo.args([
-        "--test=integration",
-        FEATURES,
-        "--",
-        "--ignored",
-        "--nocapture",
-        "real_model::qwen",
-    ]);
-    sh::show(cargo.env("PHI_QWEN", &model))?;
+    sh::show(fetched(place, extent, "real_model::qwen").env("PHI_QWEN", &model))?;
     sh::show(node_tests(place, "tests/browser/real", extent)?.env("PHI_QWEN", model))
+}
+
+/// Tests natively that only run once something was fetched for them.
+fn fetched(place: &Place, extent: Extent, tests: &str) -> Command {
+    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
+    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", tests]);
+    cargo
 }
 
 const FEATURES: &str = "--features=gpu-tests,real-model-tests";
@@ -234,7 +218,7 @@ const FEATURES: &str = "--features=gpu-tests,real-model-tests";
 fn wasi(place: &Place, extent: Extent) -> Result<()> {
     let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
     let mut cargo = cargo_test(place, extent, "WASM32_WASIP1", &runner);
-    sh::show(cargo.args(OURS).args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
+    sh::show(cargo.args(["--lib", "--bins", "--tests", WASI]).args(TIMED))
 }
 
 /// For Rust's harness: what each test takes. The option is unstable, and the test's own process

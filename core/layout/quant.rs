@@ -101,9 +101,9 @@ pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
 /// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared
 /// error is least.
 ///
-/// f16 bounds what a group can hold: scales and offsets saturate at ±65504, so weights beyond 500
-/// 000 in `Q4`, a million in `Q4Min` and eight million in `Q8` are clipped, and weights below 2⁻²⁵,
-/// half of the smallest step, become zero.
+/// f16 bounds what a group can hold: scales and offsets saturate at ±65504, so weights beyond
+/// 500,000 in `Q4`, a million in `Q4Min` and eight million in `Q8` are clipped, and weights below
+/// 2⁻²⁵, half of the smallest step, become zero.
 ///
 /// # Errors
 /// `malformed` if a weight is NaN or infinite; the caller adds the tensor's name.

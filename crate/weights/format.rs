@@ -52,7 +52,7 @@ pub struct WeightFormat {
     /// The kind of the projections down from the MLP's inner width that come so.
     pub down: Kind,
     /// The kind of those that come quantised or converted, or `None` to hold each as
-    /// [`super::blocks`] says.
+    /// [`crate::layout::blocks`] says.
     pub quantised: Option<Kind>,
 }
 

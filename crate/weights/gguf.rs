@@ -15,8 +15,9 @@ use metadata::Number;
 pub use metadata::{Metadata, Numbers, Value};
 
 use super::source::{LONGEST_FILE, Source, foreign, missing, place, truncated, truncated_header};
-use super::tensor::{ElementType, Tensor, apart};
+use super::tensor::{Tensor, apart};
 use crate::error::{Code, Error, Result};
+use crate::layout::element_type::ElementType;
 
 /// The first bytes of every GGUF file.
 pub const MAGIC: &[u8; 4] = b"GGUF";

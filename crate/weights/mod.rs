@@ -17,7 +17,6 @@ pub mod store;
 pub mod tensor;
 pub mod write;
 
-pub use crate::layout::{blocks, quant};
 pub use checkpoint::{Checkpoint, TextFiles};
 pub use config::{Config, RopeScaling};
 pub use format::{Bits, WeightFormat};

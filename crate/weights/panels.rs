@@ -3,15 +3,16 @@
 
 use half::f16;
 
-use super::blocks::{pack_row, values};
 use super::checkpoint::{Checkpoint, Place};
 use super::format::WeightFormat;
-use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use super::source::Source;
 use super::spec;
-use super::tensor::{ElementType, Tensor};
+use super::tensor::Tensor;
 use crate::error::{Code, Result, fail};
+use crate::layout::blocks::{pack_row, values};
+use crate::layout::element_type::ElementType;
 use crate::layout::panel::Panel;
+use crate::layout::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use crate::layout::{GROUP, Kind, QUAD, planes};
 
 /// Stored bytes that are read at once.

@@ -13,9 +13,10 @@ use serde::{Deserialize, Deserializer};
 use super::source::{
     LONGEST_FILE, Source, foreign, missing, place as place_of, truncated, truncated_header,
 };
-use super::tensor::{ElementType, Tensor, apart};
+use super::tensor::{Tensor, apart};
 use crate::error::{Code, Result, fail};
 use crate::json;
+use crate::layout::element_type::ElementType;
 
 /// The format's own limit.
 const LARGEST_HEADER: u64 = 100_000_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Code, Result, fail};
-pub use crate::layout::element_type::ElementType;
+use crate::layout::element_type::ElementType;
 
 /// Refuses tensors of one file that share bytes.
 pub(super) fn apart(tensors: &[Tensor]) -> Result<()> {

@@ -13,12 +13,12 @@ use super::format::WeightFormat;
 use super::panels::PanelOrigin;
 pub use super::plan::ConvertOptions;
 use super::plan::Item;
-use super::quant::QuantError;
 use super::source::Source;
 use super::store::{CHUNK, FileEntry, MANIFEST, Manifest, hash_text};
 use crate::error::Result;
 use crate::layout::Kind;
 use crate::layout::panel::Panel;
+use crate::layout::quant::QuantError;
 
 /// Where the files of a model go: each from front to back, one after the other.
 pub trait Target {

@@ -2,8 +2,8 @@
 
 use half::f16;
 use phi_wasm::error::Code;
+use phi_wasm::layout::quant::{QuantError, dequantise, quantise};
 use phi_wasm::layout::{GROUP, Kind};
-use phi_wasm::weights::quant::{QuantError, dequantise, quantise};
 
 const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
 /// By how much a squared error, summed over groups of a distribution, may exceed what an exhaustive

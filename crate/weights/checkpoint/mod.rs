@@ -18,9 +18,10 @@ use super::names::{is_computed_with, pieces};
 use super::source::{Source, place, read_all};
 use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
 use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
-use super::tensor::{ElementType, Tensor};
+use super::tensor::Tensor;
 use crate::error::{Code, Result, fail};
 use crate::layout;
+use crate::layout::element_type::ElementType;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Checkpoint, MOST_SHARDS, Store, TextFiles, attention_bias};
 use crate::error::{Code, Result, fail};
-use crate::weights::blocks;
+use crate::layout::blocks;
 use crate::weights::config::{Config, FromTensors};
 use crate::weights::gguf;
 use crate::weights::source::{Source, place};

@@ -3,9 +3,9 @@
 use half::f16;
 use phi_wasm::error::Code;
 use phi_wasm::layout::Kind;
+use phi_wasm::layout::blocks::{pack_row, values};
+use phi_wasm::layout::element_type::ElementType;
 use phi_wasm::layout::panel::Panel;
-use phi_wasm::weights::blocks::{pack_row, values};
-use phi_wasm::weights::tensor::ElementType;
 use safetensors::SafeTensors;
 
 use super::make::{BLOCKS, floats};

@@ -7,6 +7,7 @@ use super::attend::{self, Attention, Task};
 use super::dots::Dots;
 use super::lanes::Lanes;
 use super::matmul::{self, Product};
+use super::packed::with_kind;
 use super::{norm, swiglu};
 use crate::error::{Code, Result, fail};
 use crate::layout::Kind;
@@ -65,7 +66,10 @@ pub struct Kernels {
     pub tokens: usize,
     pub pack: unsafe fn(Kind, &[f32], usize, Tile),
     pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
-    pub matmul: unsafe fn(&Product, Range<usize>),
+    /// Many tokens' products with weights of a kind, and one token's. Each is a function of its
+    /// own: a browser compiles what is called, and what is long keeps the first tokens waiting.
+    pub matmul: fn(Kind) -> unsafe fn(&Product, Range<usize>),
+    pub matvec: fn(Kind) -> unsafe fn(&Product, usize, Tile, Range<usize>),
     pub attend: unsafe fn(&Attention, Task, &mut [f32]),
     pub swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
 }
@@ -79,8 +83,20 @@ macro_rules! kernels {
                 activations::kernel::<$dots> $(, $features)?);
             kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) =
                 norm::kernel::<Vector> $(, $features)?);
-            kernels!(@ matmul(p: &Product, quads: Range<usize>) =
-                matmul::kernel::<$dots> $(, $features)?);
+            fn matmul(kind: Kind) -> unsafe fn(&Product, Range<usize>) {
+                with_kind!(kind, K => {
+                    kernels!(@ matmul(p: &Product, quads: Range<usize>) =
+                        matmul::many::<$dots, K> $(, $features)?);
+                    matmul
+                })
+            }
+            fn matvec(kind: Kind) -> unsafe fn(&Product, usize, Tile, Range<usize>) {
+                with_kind!(kind, K => {
+                    kernels!(@ matvec(p: &Product, token: usize, x: Tile, quads: Range<usize>) =
+                        matmul::one::<$dots, K> $(, $features)?);
+                    matvec
+                })
+            }
             kernels!(@ attend(a: &Attention, task: Task, memory: &mut [f32]) =
                 attend::kernel::<Vector> $(, $features)?);
             kernels!(@ swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) =
@@ -92,6 +108,7 @@ macro_rules! kernels {
                 pack,
                 norm,
                 matmul,
+                matvec,
                 attend,
                 swiglu,
             }

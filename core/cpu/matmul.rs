@@ -11,7 +11,7 @@ use super::activations::{PackedActivations, Tile, Tiles};
 use super::dots::Dots;
 use super::lanes::Lanes;
 use super::memory::Shared;
-use super::packed::{Packed, Weights, lines, with_kind};
+use super::packed::{Packed, Weights, lines};
 use crate::error::Result;
 use crate::layout::QUAD;
 use crate::op::Matmul;
@@ -32,17 +32,20 @@ pub struct Product<'a> {
     out: Shared<'a, f32>,
     out_width: usize,
     add: bool,
+    /// What multiplies one token.
+    one: unsafe fn(&Product, usize, Tile, Range<usize>),
 }
 
 pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) -> Result<()> {
     let Matmul { w, x, out, rows, add } = op;
     let (kernels, memory) = (context.kernels, context.memory);
     let x = activations.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
+    let matmul = (kernels.matmul)(w.kind);
     for part in &w.parts {
         let (first_row, out, out_width) =
             (part.first_row as usize, memory.share(*out)?, w.rows as usize);
-        let p =
-            Product { w: Weights::of(memory, w, part)?, x, first_row, out, out_width, add: *add };
+        let (w, one) = (Weights::of(memory, w, part)?, (kernels.matvec)(w.kind));
+        let p = Product { w, x, first_row, out, out_width, add: *add, one };
         let (quads, each) = (
             p.w.quads(),
             quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD),
@@ -50,7 +53,7 @@ pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) 
         // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has quads of
         // its own.
         context.threads.each(quads.div_ceil(each), |task| unsafe {
-            (kernels.matmul)(&p, task * each..quads.min((task + 1) * each))
+            matmul(&p, task * each..quads.min((task + 1) * each))
         });
     }
     Ok(())
@@ -80,23 +83,18 @@ impl Product<'_> {
     }
 }
 
-/// All tokens times some quads, of which every task's but the last are a multiple of a vector's.
+/// Tiles of tokens times some quads, of which every task's but the last are a multiple of a
+/// vector's.
 ///
 /// # Safety
 /// The CPU has the instructions of `D`; the op was checked; nobody else writes these rows.
 #[inline(always)]
-pub unsafe fn kernel<D: Dots>(p: &Product, quads: Range<usize>) {
-    // SAFETY: the caller's.
-    with_kind!(p.w.kind, K => unsafe { product_of::<D, K>(p, quads) })
-}
-
-#[inline(always)]
-unsafe fn product_of<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
+pub unsafe fn many<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
     let wide = D::Lanes::WIDTH / QUAD;
     for (first, count, x) in p.x.iter() {
         if count == 1 {
             // SAFETY: the caller's.
-            quads.clone().for_each(|quad| unsafe { tile::<D, K, 1>(p, first, x, quad, 1) });
+            unsafe { (p.one)(p, first, x, quads.clone()) };
             continue;
         }
         let mut quad = quads.start;
@@ -113,6 +111,18 @@ unsafe fn product_of<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
             }
             quad += together;
         }
+    }
+}
+
+/// One token times some quads.
+///
+/// # Safety
+/// As for [`many`]; `x` is the token's tile.
+#[inline(always)]
+pub unsafe fn one<D: Dots, K: Packed>(p: &Product, token: usize, x: Tile, quads: Range<usize>) {
+    for quad in quads {
+        // SAFETY: the caller's.
+        unsafe { tile::<D, K, 1>(p, token, x, quad, 1) };
     }
 }
 

@@ -1,4 +1,5 @@
-"""Runs a WASI module under wasmtime: `python tests/wasi/run.py MODULE.wasm ARGS…`, with the same view of files as run.mjs."""
+"""Runs a WASI module under wasmtime: `python tests/wasi/run.py MODULE.wasm ARGS…`, with the same
+view of files as run.mjs."""
 
 import os
 import sys

@@ -1,6 +1,8 @@
-"""Makes the Q4_0 form of the demo model: `python q4_0.py SRC.gguf DST.gguf`. Tensors of Q4_1 are quantised anew, others stay.
+"""Makes the Q4_0 form of the demo model: `python q4_0.py SRC.gguf DST.gguf`. Tensors of Q4_1 are
+quantised anew, others stay.
 
-The result has the types that llama.cpp's own quantiser gives a model of these widths, so that it can be timed in every engine.
+The result has the types that llama.cpp's own quantiser gives a model of these widths, so that it
+can be timed in every engine.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""Times llama.cpp on this machine: `python time_llama_cpp.py MODEL.gguf --threads N --text TEXT --gen N`, figures as a line of JSON.
+"""Times llama.cpp on this machine, figures as a line of JSON:
+`python time_llama_cpp.py MODEL.gguf --threads N --text TEXT --gen N`.
 
-A split model is named by its first part. What is timed is what `phi bench` times: the prompt up to the choice of the first token,
-then as many steps as tokens are asked for, whatever they are.
+A split model is named by its first part. What is timed is what `phi bench` times: the prompt up to
+the choice of the first token, then as many steps as tokens are asked for, whatever they are.
 """
 
 import argparse
@@ -20,7 +21,9 @@ parser.add_argument("--gen", type=int, required=True)
 args = parser.parse_args()
 
 begin = time.perf_counter()
-model = Llama(args.model, n_ctx=2048, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
+model = Llama(
+    args.model, n_ctx=2048, n_threads=args.threads, n_threads_batch=args.threads, verbose=False
+)
 load_ms = (time.perf_counter() - begin) * 1e3
 
 

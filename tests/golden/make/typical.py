@@ -1,7 +1,8 @@
-"""Writes tests/golden/typical.json: what transformers' typical sampling keeps of some logits, and with which probabilities.
+"""Writes tests/golden/typical.json: what transformers' typical sampling keeps of some logits, and
+with which probabilities.
 
-    pip install torch==2.15.0 transformers==5.24.0
-    python tests/golden/make/typical.py
+pip install torch==2.15.0 transformers==5.24.0
+python tests/golden/make/typical.py
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Writes tests/golden/weights: rows of every GGUF block type with their values, and small models, by the packages `gguf`
-(0.19.0), `safetensors` and `numpy`, whose code shares nothing with ours.
+"""Writes tests/golden/weights: rows of every GGUF block type with their values, and small models,
+by the packages `gguf` (0.19.0), `safetensors` and `numpy`, whose code shares nothing with ours.
 
 usage: python3 tests/golden/make/weights.py   (from the repository's root)
 """
@@ -22,7 +22,8 @@ def half(low, high):
 
 
 def k_block(kind):
-    """A block of random codes under sensible scales: the package decodes these types but does not encode them."""
+    """A block of random codes under sensible scales: the package decodes these types but does not
+    encode them."""
     raw = lambda n: rng.integers(0, 256, n, dtype=np.uint8).tobytes()
     if kind == gguf.GGMLQuantizationType.Q4_K:
         return half(1e-4, 1e-3) + half(1e-4, 1e-3) + raw(12) + raw(128)
@@ -34,10 +35,24 @@ def k_block(kind):
 def blocks():
     """Two rows of 512 for each type: `TYPE.bytes` and `TYPE.values`."""
     out = {}
-    for name in ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]:
+    for name in [
+        "F32",
+        "F16",
+        "BF16",
+        "Q4_0",
+        "Q4_1",
+        "Q5_0",
+        "Q5_1",
+        "Q8_0",
+        "Q4_K",
+        "Q5_K",
+        "Q6_K",
+    ]:
         kind = gguf.GGMLQuantizationType[name]
         if name.endswith("K"):
-            data = np.frombuffer(b"".join(k_block(kind) for _ in range(4)), dtype=np.uint8).reshape(2, -1)
+            data = np.frombuffer(b"".join(k_block(kind) for _ in range(4)), dtype=np.uint8).reshape(
+                2, -1
+            )
         else:
             data = gguf.quantize(rng.normal(0, 0.05, (2, 512)).astype(np.float32), kind)
         out[f"{name}.values"] = gguf.dequantize(data, kind).astype(np.float32).reshape(2, 512)
@@ -51,7 +66,9 @@ def weights(*shape):
 
 def permute(w, heads):
     """As llama.cpp's convert_hf_to_gguf.py does to Llama's q and k."""
-    return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+    return (
+        w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+    )
 
 
 def common(writer):
@@ -80,8 +97,16 @@ def write(writer):
 def llama():
     """The same weights as a Hugging Face directory with projections apart, and as a GGUF."""
     os.makedirs(f"{OUT}/llama", exist_ok=True)
-    hf = {"model.embed_tokens.weight": weights(VOCAB, HIDDEN), "lm_head.weight": weights(VOCAB, HIDDEN), "model.norm.weight": weights(HIDDEN)}
-    names = {"model.embed_tokens.weight": "token_embd", "lm_head.weight": "output", "model.norm.weight": "output_norm"}
+    hf = {
+        "model.embed_tokens.weight": weights(VOCAB, HIDDEN),
+        "lm_head.weight": weights(VOCAB, HIDDEN),
+        "model.norm.weight": weights(HIDDEN),
+    }
+    names = {
+        "model.embed_tokens.weight": "token_embd",
+        "lm_head.weight": "output",
+        "model.norm.weight": "output_norm",
+    }
     for i in range(LAYERS):
         for name, short, shape in [
             ("self_attn.q_proj", "attn_q", (HEADS * HEAD, HIDDEN)),
@@ -98,10 +123,20 @@ def llama():
             names[f"model.layers.{i}.{name}.weight"] = f"blk.{i}.{short}"
     save_file(hf, f"{OUT}/llama/model.safetensors", metadata={"format": "pt"})
     config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INTER,
-        "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KV, "vocab_size": VOCAB,
-        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 512, "tie_word_embeddings": False,
-        "bos_token_id": 1, "eos_token_id": [VOCAB - 1, VOCAB - 2],
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": HIDDEN,
+        "intermediate_size": INTER,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV,
+        "vocab_size": VOCAB,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": False,
+        "bos_token_id": 1,
+        "eos_token_id": [VOCAB - 1, VOCAB - 2],
     }
     json.dump(config, open(f"{OUT}/llama/config.json", "w"), indent=1)
     writer = gguf.GGUFWriter(f"{OUT}/llama.gguf", "llama")
@@ -111,12 +146,15 @@ def llama():
         short = names[name]
         heads = {"attn_q": HEADS, "attn_k": KV}.get(short.split(".")[-1])
         tensor = tensor if heads is None else permute(tensor, heads)
-        writer.add_tensor(short + ".weight", tensor.astype(np.float32) if tensor.ndim == 1 else tensor)
+        writer.add_tensor(
+            short + ".weight", tensor.astype(np.float32) if tensor.ndim == 1 else tensor
+        )
     write(writer)
 
 
 def phi3():
-    """Fused and tied, with LongRoPE, quantised: what the Phi-3 family's files look like. `NAME.values` are the weights."""
+    """Fused and tied, with LongRoPE, quantised: what the Phi-3 family's files look like.
+    `NAME.values` are the weights."""
     writer = gguf.GGUFWriter(f"{OUT}/phi3.gguf", "phi3")
     common(writer)
     writer.add_rope_dimension_count(HEAD * 3 // 4)
@@ -138,8 +176,20 @@ def phi3():
     writer.add_tensor("output_norm.weight", np.ones(HIDDEN, dtype=np.float32))
     for i in range(LAYERS):
         at = f"model.layers.{i}."
-        matrix(f"blk.{i}.attn_qkv.weight", at + "self_attn.qkv_proj.weight", "Q4_0", (HEADS + 2 * KV) * HEAD, HIDDEN)
-        matrix(f"blk.{i}.attn_output.weight", at + "self_attn.o_proj.weight", "Q4_1", HIDDEN, HEADS * HEAD)
+        matrix(
+            f"blk.{i}.attn_qkv.weight",
+            at + "self_attn.qkv_proj.weight",
+            "Q4_0",
+            (HEADS + 2 * KV) * HEAD,
+            HIDDEN,
+        )
+        matrix(
+            f"blk.{i}.attn_output.weight",
+            at + "self_attn.o_proj.weight",
+            "Q4_1",
+            HIDDEN,
+            HEADS * HEAD,
+        )
         matrix(f"blk.{i}.ffn_up.weight", at + "mlp.gate_up_proj.weight", "Q5_0", 2 * INTER, HIDDEN)
         matrix(f"blk.{i}.ffn_down.weight", at + "mlp.down_proj.weight", "Q8_0", HIDDEN, INTER)
         writer.add_tensor(f"blk.{i}.attn_norm.weight", np.full(HIDDEN, 1 + i, dtype=np.float32))

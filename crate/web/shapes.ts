@@ -1,7 +1,10 @@
 // What JavaScript hands to the engine and no Rust type stands for; what one does is in types.ts.
 
 export interface LoadOptions extends LoadSettings {
-  /** The address of a file or of a directory (ending in "/"), the files themselves, or the id of a model that is all in storage. */
+  /**
+   * The address of a file or of a directory (ending in "/"), the files themselves, or the id of a
+   * model that is all in storage.
+   */
   model: string | Blob | File[] | { stored: string; name: string };
 }
 
@@ -21,7 +24,10 @@ export interface ToolCall {
   };
 }
 
-/** A turn of a conversation, in OpenAI's shape. Fields that are not named here go to the chat template as they are. */
+/**
+ * A turn of a conversation, in OpenAI's shape. Fields that are not named here go to the chat
+ * template as they are.
+ */
 export interface ChatMessage {
   role: "system" | "developer" | "user" | "assistant" | "tool";
   /** May be left out where an assistant calls tools. */
@@ -47,7 +53,10 @@ export interface Sampling extends GenerateOptions {
 export interface ChatRequest extends Sampling {
   messages: ChatMessage[];
   max_completion_tokens?: number | null;
-  /** Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is the rest of it. */
+  /**
+   * Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is
+   * the rest of it.
+   */
   continue_final_message?: boolean | null;
 }
 
@@ -56,13 +65,26 @@ export interface CompletionRequest extends Sampling {
   prompt: string;
 }
 
-/** Starts workers until there are `count`, each with this module and memory, and resolves once all have called `help`. */
-export type StartHelpers = (count: number, module: WebAssembly.Module, memory: WebAssembly.Memory) => Promise<void>;
+/**
+ * Starts workers until there are `count`, each with this module and memory, and resolves once all
+ * have called `help`.
+ */
+export type StartHelpers = (
+  count: number,
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+) => Promise<void>;
 
-/** Files of one model in the browser's storage. Methods return what they promise at once where they can. Errors have a `code`. */
+/**
+ * Files of one model in the browser's storage. Methods return what they promise at once where they
+ * can. Errors have a `code`.
+ */
 export interface ModelStorage {
   readonly kind: "opfs" | "indexeddb";
-  /** Rejects with `storage-full` where there is no room for that many bytes more, as far as the browser can tell. */
+  /**
+   * Rejects with `storage-full` where there is no room for that many bytes more, as far as the
+   * browser can tell.
+   */
   askForRoom(bytes: number): Promise<void>;
   /** Bytes of a file; undefined when it is not there. */
   size(file: string): number | undefined | Promise<number | undefined>;
@@ -70,7 +92,9 @@ export interface ModelStorage {
   read(file: string, at: number, into: Uint8Array): void | Promise<void>;
   /** Writes within a file's size. */
   write(file: string, at: number, bytes: Uint8Array): void | Promise<void>;
-  /** Gives a file a size, and makes it when it is not there; `storage-full` when there is no room. */
+  /**
+   * Gives a file a size, and makes it when it is not there; `storage-full` when there is no room.
+   */
   resize(file: string, size: number): void | Promise<void>;
   remove(file: string): void | Promise<void>;
   /** Returns when all that was written outlives a kill. */
@@ -79,5 +103,8 @@ export interface ModelStorage {
   close(): void | Promise<void>;
 }
 
-/** Opens the storage of a model, by the model's id; undefined where nothing can be kept. It is closed when loading is over. */
+/**
+ * Opens the storage of a model, by the model's id; undefined where nothing can be kept. It is
+ * closed when loading is over.
+ */
 export type OpenStorage = (id: string) => Promise<ModelStorage | undefined>;

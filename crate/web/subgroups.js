@@ -1,6 +1,10 @@
-// wgpu's browser backend does not pass the feature on (gfx-rs/wgpu issue 10146): until it does, this does.
+// wgpu's browser backend does not pass the feature on (gfx-rs/wgpu issue 10146): until it does,
+// this does.
 
-/** Has every device asked for from now on come with subgroups, unless that is refused; false where the adapter has none. */
+/**
+ * Has every device asked for from now on come with subgroups, unless that is refused; false where
+ * the adapter has none.
+ */
 export async function requestSubgroups() {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();
   if (!adapter?.features.has("subgroups")) return false;
@@ -18,8 +22,13 @@ export async function requestSubgroups() {
   return true;
 }
 
-/** What a browser says of its adapter beside the description that wgpu passes on, and which most keep to themselves. */
+/**
+ * What a browser says of its adapter beside the description that wgpu passes on, and which most
+ * keep to themselves.
+ */
 export async function adapterName() {
-  const { vendor, architecture, device } = (await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" }))?.info ?? {};
+  const { vendor, architecture, device } =
+    (await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" }))
+      ?.info ?? {};
   return `${vendor} ${architecture} ${device}`;
 }

@@ -36,7 +36,9 @@ describe("the app for those who do not use a mouse or do not see", () => {
     );
     return violations.map(
       ({ id, nodes }) =>
-        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
+        `${id}: ${nodes
+          .map(({ html, failureSummary }) => `${html} ${failureSummary}`)
+          .join(" | ")}`,
     );
   }
 
@@ -50,7 +52,8 @@ describe("the app for those who do not use a mouse or do not see", () => {
         exported(
           "Shown",
           "Show me code",
-          `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n\n- [x] done\n\n\\[ ${"x + ".repeat(60)}y \\]`,
+          `${HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n1. one\n2. two\n\n- [x] ` +
+            `done\n\n\\[ ${"x + ".repeat(60)}y \\]`,
         ),
       ),
     );
@@ -95,7 +98,7 @@ describe("the app for those who do not use a mouse or do not see", () => {
     }
   }
 
-  it("says what a screen reader needs, and does not read the answer out token by token", async () => {
+  it("says what a screen reader needs, and reads no answer out token by token", async () => {
     const parts = await page.tab.evaluate(() => ({
       log: document.querySelector('[role="log"]').getAttribute("aria-live"),
       status: document.querySelector("#status").getAttribute("role"),

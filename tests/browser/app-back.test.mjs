@@ -49,7 +49,7 @@ describe("the app whose model works while another cannot be had", () => {
   after(() => close?.());
 
   for (const [code, [path, offered]] of Object.entries(BAD)) {
-    it(`has it again from storage where a file is ${code}, and goes on with the conversation`, async () => {
+    it(`has it again from storage where a file is ${code}, and goes on`, async () => {
       assert.equal(text(await askAnew(page, SKY)), SKY.answer);
       const id = await page.tab.evaluate(() => location.hash.split("/").at(-1));
       const before = modelRequests(page).length;
@@ -65,7 +65,7 @@ describe("the app whose model works while another cannot be had", () => {
     });
   }
 
-  it("has it again where the address fails, even after a pause, and tries the other again when told to", async () => {
+  it("has it again where the address fails, after a pause, too, and retries if told", async () => {
     await open(page, OWN);
     await page.tab.waitForFunction(() =>
       document.querySelector('a.model[data-phase="ready"]')?.textContent.includes("own.gguf"),
@@ -110,7 +110,7 @@ describe("the app whose model works while another cannot be had", () => {
   });
 });
 
-describe("the app on a device with little memory, whose model works while another has no room", () => {
+describe("the app where there is little memory: a model works, another has no room", () => {
   let page, close;
   before(
     async () =>

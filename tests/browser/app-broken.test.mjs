@@ -205,7 +205,7 @@ describe("the app on a server that gives a page in place of the engine", () => {
   });
 
   for (const type of ["text/html", "application/wasm"]) {
-    it(`fetches anew what is no engine among what it keeps, even if that claims to be ${type}`, async () => {
+    it(`fetches anew what is no engine, even if it was kept and claims to be ${type}`, async () => {
       const [[, url]] = await kept();
       const before = page.requests.length;
       await page.tab.evaluate(
@@ -266,7 +266,7 @@ describe("the app whose engine ends", () => {
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
-  it("says so at once, even if nobody asks it anything, and loads the model again when it is told to", async () => {
+  it("says so at once, even if nobody asks, and loads the model again when told to", async () => {
     await page.go("chat");
     strike(() => self.close());
     await page.tab.waitForSelector('[data-code="internal"]');
@@ -295,7 +295,7 @@ describe("the app whose engine ends", () => {
     assert.equal(text(await askAnew(page, SKY)), SKY.answer);
   });
 
-  it("while it answers keeps what was said, and goes on when the model is there again", async () => {
+  it("while it answers keeps what was said, and goes on with the model back", async () => {
     await page.go("chat");
     await page.setUp({ preset: "precise", instructions: "" });
     await page.say(ENDLESS.question);
@@ -326,7 +326,7 @@ describe("the app on a device with little memory", () => {
   );
   after(() => close?.());
 
-  it("offers the context that has room, answers with it, and takes it again the next time", async () => {
+  it("offers the context that has room, answers with it, and takes it next time", async () => {
     await assert.rejects(page.load(OFFER), { code: "out-of-memory" });
     const label = await page.tab.$eval("[data-code] .button", ({ textContent }) => textContent);
     const [, tokens] = /^Load with ([\d,]+) tokens$/.exec(label) ?? assert.fail(label);

@@ -91,7 +91,7 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
       }
     });
 
-    it("says what failed so that it looks like it, and covers nothing with what it says", async () => {
+    it("says what failed so that it looks like it, and covers nothing with that", async () => {
       const look = (name) =>
         page.tab.$eval(name, (toast) => ({
           covers: Math.max(

@@ -39,7 +39,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
     });
 
     if (kind !== "firefox") {
-      it("waits while there is no room, says so, is shown meanwhile, and is written once there is", async () => {
+      it("waits while there is no room, says so, is shown, and is written later", async () => {
         const browser = await page.tab.createCDPSession();
         const { origin } = new URL(site.address);
         await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
@@ -93,7 +93,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await page.clearDraft();
     });
 
-    it("is not the answer in a conversation that another tab throws away: that is stopped", async () => {
+    it("is no answer in a conversation that another tab throws away: it is stopped", async () => {
       const other = await AppPage.open(page.tab.browser(), site.address);
       await page.tab.bringToFront();
       await page.go("chat");
@@ -112,7 +112,7 @@ for (const kind of ["chromium without WebGPU", "firefox"]) {
       await other.tab.close();
     });
 
-    it("is nothing once another tab has deleted everything, even if an answer was under way", async () => {
+    it("is nothing once another tab has deleted everything, even amid an answer", async () => {
       const other = await AppPage.open(page.tab.browser(), site.address);
       await page.tab.bringToFront();
       await page.go("chat");

@@ -89,7 +89,7 @@ describe("the app on a host that sends no policy", () => {
     assert.equal(await refused(), "out of reach");
   });
 
-  it("may ask nobody but its own site once the model is here, by its service worker's policy", async () => {
+  it("may ask only its own site once the model is here, by the worker's policy", async () => {
     await page.reload();
     await page.loaded();
     assert.deepEqual(await refused(), ["connect-src", "https://huggingface.co/secret"]);

@@ -47,7 +47,9 @@ const DISPLAY = String.raw`\[
 - \frac{1}{2}
 \]`;
 const DOLLARS = String.raw`$$\begin{aligned} f(x) &= ax^2 \\ &= b \end{aligned}$$`;
-const FORMULAS = `First ${INLINE} then\n${DISPLAY}\n\n${DOLLARS}\n\n- In a list: $$e^{i\\pi}$$ and **bold \\(a*b*c\\) too**`;
+const FORMULAS =
+  `First ${INLINE} then\n${DISPLAY}\n\n${DOLLARS}\n\n- In a list: $$e^{i\\pi}$$ and **bold ` +
+  "\\(a*b*c\\) too**";
 const DEEP = `\\(${"\\sqrt{".repeat(110)}x${"}".repeat(110)}\\)`;
 /** What is no formula: money, escapes, code, what never ends, and what no one can set. */
 const PLAIN = [
@@ -74,7 +76,9 @@ const MESSAGES = {
   ],
   Hebrew: [
     "שלום, מה שלומך?",
-    "# כותרת\n\nשלום עולם, this is English.\n\n1. ראשון\n2. שני\n\n> ציטוט\n\nAn English paragraph with שלום.\n\n`code` ואז מילים\n\n\\(x\\) ואז עוד\n\n```js\n// הערה\n```\n\n| שם | שנה |\n|---|---|\n| א | 1 |",
+    "# כותרת\n\nשלום עולם, this is English.\n\n1. ראשון\n2. שני\n\n> ציטוט\n\nAn English " +
+      "paragraph with שלום.\n\n`code` ואז מילים\n\n\\(x\\) ואז עוד\n\n```js\n// הערה\n```\n\n| " +
+      "שם | שנה |\n|---|---|\n| א | 1 |",
   ],
 };
 
@@ -114,7 +118,7 @@ for (const [shape, viewport] of Object.entries(VIEWPORTS)) {
         ),
       );
 
-    it("breaks no word in a table, aligns its columns, and scrolls it where it is too wide", async () => {
+    it("breaks no word in a table, aligns columns, and scrolls what is too wide", async () => {
       const shown = await show("Table");
       const table = await shown.evaluate((markdown) => {
         const broken = [];

@@ -99,7 +99,7 @@ describe("the app on a line that breaks off, and its upkeep", () => {
     await page.tab.waitForSelector('[data-action="continue"]:not([disabled])');
   });
 
-  it("shows long conversations page by page, and follows their end until the reader goes up", async () => {
+  it("shows long conversations by pages, and follows them until the reader goes up", async () => {
     const long = exported("Long", "Question 0", "Answer 0");
     const [{ messages }] = long.conversations;
     for (let turn = 1; turn < 60; turn++) {

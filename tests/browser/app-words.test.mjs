@@ -21,7 +21,7 @@ describe("what the app says", () => {
     assert.match(message, /words\.gguf/);
   });
 
-  it("is all German for who reads German, with the engine's sentence where it is looked for", async () => {
+  it("is all German for who reads German, the engine's sentence where it is sought", async () => {
     await page.go("settings");
     await page.tab.select("#language", "de");
     await page.tab.waitForFunction(

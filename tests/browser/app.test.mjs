@@ -376,7 +376,7 @@ for (const kind of ["chromium", "firefox"]) {
       await page.go("models");
       assert.match(
         await page.tab.$eval("main", (main) => main.textContent),
-        /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched again/,
+        /keeps no model \(opfs: SecurityError: .*; indexeddb: \w+Error: .*\), so it is fetched/,
       );
     });
 

@@ -19,7 +19,8 @@ import { Device } from "./storage-lab.mjs";
 const MODEL = process.env.PHI_FULL_SIZE;
 if (!MODEL)
   throw new Error(
-    "PHI_FULL_SIZE must name the synthetic model's first file: `cargo xtask test` writes it and sets it",
+    "PHI_FULL_SIZE must name the synthetic model's first file: `cargo xtask test` writes it " +
+      "and sets it",
   );
 
 /** Bytes by which the JavaScript heaps of all threads may grow, whatever the model's size. */
@@ -199,7 +200,7 @@ describe(`a model of ${megabytes(size)}`, () => {
     await unload(tab, t);
   });
 
-  it("comes from storage when the server is gone, about as fast as that is read, and gives its memory back", async (t) => {
+  it("comes from storage, about as fast as that is read, and gives memory back", async (t) => {
     // A process with nothing of the test before.
     await device.browser.close();
     await device.start(OPTIONS);
@@ -218,10 +219,12 @@ describe(`a model of ${megabytes(size)}`, () => {
     const [first, last] = [heard[0], heard.at(-1)];
     const loading = (last.done - first.done) / ((last.at - first.at) / 1e3);
     t.diagnostic(
-      `${megabytes(bytes)} from ${from} onto the CPU in ${seconds.toFixed(1)} s, of which weights at ${megabytes(loading)}/s`,
+      `${megabytes(bytes)} from ${from} onto the CPU in ${seconds.toFixed(1)} s, of which ` +
+        `weights at ${megabytes(loading)}/s`,
     );
     t.diagnostic(
-      `that is ${((100 * loading) / rate).toFixed(0)} % of the ${megabytes(rate)}/s at which a worker of the page reads the files`,
+      `that is ${((100 * loading) / rate).toFixed(0)} % of the ${megabytes(rate)}/s at which a ` +
+        "worker of the page reads the files",
     );
     assert.ok(bytes > 0.9 * size, `only ${bytes} bytes of weights are kept`);
     await unload(tab, t);

@@ -88,7 +88,9 @@ export function numberedTokenizer(tokens) {
 /**
  * A conversation is its messages, one after another; the system's begins with a token that says so.
  */
-const TEMPLATE = `{% for message in messages %}{% if message.role == "system" %}${TOKENS[4]}{% endif %}{{ message.content }}{% endfor %}`;
+const TEMPLATE =
+  `{% for message in messages %}{% if message.role == "system" %}${TOKENS[4]}{% endif %}` +
+  "{{ message.content }}{% endfor %}";
 
 /** Puts it into a folder of its own. */
 export function makeGoldenModel() {

@@ -54,7 +54,8 @@ async function living(cdp, name) {
     ...group,
   });
   const count =
-    "function () { return { count: this.length, bytes: this.reduce((sum, { size, buffer }) => sum + (size ?? buffer?.byteLength ?? 0), 0) }; }";
+    "function () { return { count: this.length, bytes: this.reduce((sum, { size, buffer }) => " +
+    "sum + (size ?? buffer?.byteLength ?? 0), 0) }; }";
   const { result } = await cdp.send("Runtime.callFunctionOn", {
     objectId: objects.objectId,
     functionDeclaration: count,

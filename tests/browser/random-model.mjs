@@ -38,7 +38,8 @@ const TOKENS = [...SPECIALS, ...byteTokens(), ...MERGES.map((pair) => pair.join(
 const isSilent = (token) => !/^Ġ?[a-z]*$/.test(token) && token !== SPECIALS[END];
 
 const TEMPLATE =
-  "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+  "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}" +
+  "{% if add_generation_prompt %}assistant: {% endif %}";
 
 /** Numbers of 32 bits that a seed determines (mulberry32). */
 function dice(seed) {

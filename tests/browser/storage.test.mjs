@@ -50,7 +50,8 @@ function onDevices(stores, body) {
     if (here.length === 0) continue;
     describe(kind, () => {
       for (const [, without, storage] of here) {
-        describe(`${storage}${without.length > 0 ? ` (without ${without.join(", ")})` : ""}`, () => {
+        const lacks = without.length > 0 ? ` (without ${without.join(", ")})` : "";
+        describe(`${storage}${lacks}`, () => {
           body(device, without, storage);
           after(() => device.closeTabs());
         });
@@ -101,7 +102,7 @@ describe("the storage of a model", () => {
     });
 
     for (const shared of sharesMemory ? [false, true] : [false]) {
-      it(`holds what an array holds, ${shared ? "from and into shared memory" : "from and into memory of its own"}`, async () => {
+      it(`holds what an array holds, with ${shared ? "shared memory" : "its own"}`, async () => {
         const wishes = { rounds: LONG ? 120 : 40, most: 7 * MIB, shared };
         const digests = {};
         for (const [file, seed] of [
@@ -298,7 +299,7 @@ describe("storage that is full", () => {
         assert.equal(await lab.ask("size", { file: "b" }), 6 * MIB);
       });
 
-      it("is refused when more is written than was asked for, and what was there stays", async () => {
+      it("is refused when more is written than was asked for, and what was stays", async () => {
         await assert.rejects(lab.ask("put", { file: "a", seed: 7, at: 0, length: 40 * MIB }), {
           code: "storage-full",
         });
@@ -517,7 +518,8 @@ describe("rates, for the record", () => {
         piece: 8 * MIB,
       });
       test.diagnostic(
-        `${device.kind}, ${storage}: ${written} MB/s written, ${flushed} MB/s written and flushed, ${read} MB/s read`,
+        `${device.kind}, ${storage}: ${written} MB/s written, ${flushed} MB/s written and ` +
+          `flushed, ${read} MB/s read`,
       );
       assert.ok(written > 0 && flushed > 0 && read > 0);
       await lab.ask("close");

@@ -161,7 +161,9 @@ const PLAIN =
   "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}";
 const requests = (one, list, template = PLAIN) => {
   const folder = withTemplate(one, "requests", template);
-  const ask = `async (phi, list) => { const all = []; for (const one of list) all.push(await (${request})(phi, one)); return all; }`;
+  const ask =
+    "async (phi, list) => { const all = []; for (const one of list) all.push(await " +
+    `(${request})(phi, one)); return all; }`;
   return one.ask(folder, {}, ask, list);
 };
 

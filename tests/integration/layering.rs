@@ -75,11 +75,17 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("safetensors", &["weights", "cli"]),
 ];
 
+/// What lies beside sources: libraries, and what was built.
+const NOT_OURS: &[&str] = &["node_modules", "dist", "target"];
+
 /// The files below a folder whose names end so.
 pub fn sources(dir: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
+            if NOT_OURS.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
             sources(&path, ending, found);
         } else if path.extension().is_some_and(|e| e == ending) {
             found.push(path);

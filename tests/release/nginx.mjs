@@ -58,7 +58,8 @@ export async function serveByNginx(program, folder, snippet) {
  * those of this machine.
  */
 async function freeAddress() {
-  const host = `127.${1 + (process.pid >> 16)}.${(process.pid >> 8) & 255}.${1 + (process.pid & 127)}`;
+  const { pid } = process;
+  const host = `127.${1 + (pid >> 16)}.${(pid >> 8) & 255}.${1 + (pid & 127)}`;
   const probe = createServer().listen(0, host);
   await once(probe, "listening");
   const { port } = probe.address();

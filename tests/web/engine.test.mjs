@@ -101,7 +101,7 @@ describe("the engine's requests", () => {
     );
   });
 
-  it("find no file where there is a web page, and remember the first until the next model", async () => {
+  it("find no file where there is a web page, and remember one until the next model", async () => {
     askFor(undefined);
     answer = async () =>
       new Response("<p>", { headers: { "Content-Type": "text/html; charset=utf-8" } });

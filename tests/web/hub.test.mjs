@@ -130,7 +130,7 @@ describe("the address of a repository", () => {
     await assert.rejects(pinned(`${HUB}/org/tiny`, asker), { code: "cancelled" });
   });
 
-  it("is remembered at its commit, also by the address that it became, where the hub is gone", async () => {
+  it("is remembered at its commit, by its later address, too, without the hub", async () => {
     hub({ sha256: { "model.safetensors": "aa" } });
     const found = await pinned(`${HUB}/org/tiny`, {});
     hub({ status: 0 });

@@ -82,7 +82,8 @@ export default defineConfig({
         name: "Phi: a language model on this device",
         short_name: "Phi",
         description:
-          "A language model that runs whole on this device. It works offline, and nothing you type leaves it.",
+          "A language model that runs whole on this device. It works offline, and nothing you " +
+          "type leaves it.",
         lang: "en",
         start_url: "./",
         scope: "./",

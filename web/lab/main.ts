@@ -227,8 +227,10 @@ function note(figures: HTMLElement, sentence: string): void {
 
 function showFigures(article: HTMLElement, figures: HTMLElement, stats: Stats): void {
   const ends = { stop: "", length: " · cut at the longest answer", cancelled: " · stopped" };
-  const speeds = `${stats.decodeTps.toFixed(1)} tokens/s, read at ${stats.prefillTps.toFixed(0)} tokens/s`;
-  figures.textContent = `${stats.generatedTokens} tokens · ${speeds} · ${stats.backend}${ends[stats.finish]}`;
+  const [decode, prefill] = [stats.decodeTps.toFixed(1), stats.prefillTps.toFixed(0)];
+  const speeds = `${decode} tokens/s, read at ${prefill} tokens/s`;
+  const end = stats.backend + ends[stats.finish];
+  figures.textContent = `${stats.generatedTokens} tokens · ${speeds} · ${end}`;
   article.dataset.stats = JSON.stringify(stats);
 }
 

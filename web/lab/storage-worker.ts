@@ -73,7 +73,8 @@ async function scribble({ file, seed, rounds, most, shared }: Scribbles): Promis
     const wrong = firstDifference(view, mirror.subarray(at, at + view.length));
     if (wrong >= 0)
       throw new Error(
-        `round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ${mirror[at + wrong]}`,
+        `round ${round}: byte ${at + wrong} of ${file} is ${view[wrong]} and not ` +
+          `${mirror[at + wrong]}`,
       );
   };
   for (let round = 0; round < rounds; round++) {

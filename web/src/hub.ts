@@ -126,7 +126,8 @@ async function ask({ origin, id, revision }: Place, { signal, token }: Asker): P
   if ([401, 403, 404].includes(response.status)) {
     throw new NetworkError(
       "not-found",
-      `${repository} is not there or not for everyone (the hub answers ${response.status}): check the address, and give a token where it asks for one`,
+      `${repository} is not there or not for everyone (the hub answers ${response.status}): ` +
+        "check the address, and give a token where it asks for one",
     );
   }
   if (!response.ok)
@@ -178,7 +179,8 @@ function choose({ origin, id, path, isFile }: Place, { siblings }: Revision): st
     );
   throw new InputError(
     "bad-option",
-    `${where} has several models: give the address of one, with /blob/main/ before ${models.join(" or ")}`,
+    `${where} has several models: give the address of one, with /blob/main/ before ` +
+      `${models.join(" or ")}`,
   );
 }
 

@@ -14,8 +14,11 @@ export interface Sized {
  * What browsers say in place of memory: V8, SpiderMonkey, which may throw a bare text, and
  * JavaScriptCore.
  */
-const REFUSALS =
-  /out of memory|allocation (failed|size overflow)|could not allocate|invalid ((typed )?array|array buffer|string) length/i;
+const REFUSALS = new RegExp(
+  "out of memory|allocation (failed|size overflow)|could not allocate|" +
+    "invalid ((typed )?array|array buffer|string) length",
+  "i",
+);
 
 /** Whether something that was thrown says that there is no memory. */
 export function saysNoMemory(error: unknown): boolean {
@@ -56,10 +59,8 @@ export function noMemory(
     ? `the engine's memory has ${inWords(memory.buffer.byteLength)}, and no more is to be had`
     : "there is no memory";
   const why = typeof needed === "number" ? `${inWords(needed)} more are needed` : needed;
-  return {
-    code: "out-of-memory",
-    message: `${there} (${why}): load with a shorter context or a smaller model, or close other tabs`,
-  };
+  const advice = "load with a shorter context or a smaller model, or close other tabs";
+  return { code: "out-of-memory", message: `${there} (${why}): ${advice}` };
 }
 
 function saysOf(error: unknown): string {

@@ -42,7 +42,8 @@ function addressOf(model: string): string {
   }
   throw new InputError(
     "bad-option",
-    `${shown(model)} is not a web address: give one such as https://host/model.gguf, or the file itself`,
+    `${shown(model)} is not a web address: give one such as https://host/model.gguf, or the ` +
+      "file itself",
   );
 }
 

@@ -48,7 +48,8 @@ export function requireBrowser(): void {
     return;
   throw new PhiError(
     "no-browser",
-    "phi-wasm computes in a browser, and this is none: call Phi.load in the page, not on the server",
+    "phi-wasm computes in a browser, and this is none: call Phi.load in the page, not on the " +
+      "server",
   );
 }
 
@@ -59,7 +60,8 @@ export function whole(address: string | URL): string {
   } catch {
     throw new InputError(
       "bad-option",
-      `${String(address)} is not an address that this page can reach: give one such as https://host/file`,
+      `${String(address)} is not an address that this page can reach: give one such as ` +
+        "https://host/file",
     );
   }
 }
@@ -168,8 +170,12 @@ export async function openModule(
     return await withRoom(open, wanted, async (variant) => whole(address(variant)));
   } catch (error) {
     const { code, message } = error as Failure;
-    const noMemory = `the engine's module gets no memory here (${message}): close other tabs, and load again`;
-    if (code === "no-memory") throw new MemoryError("out-of-memory", noMemory, 0);
+    if (code === "no-memory")
+      throw new MemoryError(
+        "out-of-memory",
+        `the engine's module gets no memory here (${message}): close other tabs, and load again`,
+        0,
+      );
     if (code !== "no-module") throw error;
     const variant = inline.modules[wanted] ? wanted : "simd";
     if (wasmUrl || !inline.modules[variant])
@@ -180,7 +186,8 @@ export async function openModule(
     const opened = await withRoom(open, variant, bytes);
     if (opened !== wanted)
       onNotice?.(
-        `The module "${opened}" computes, for "${wanted}" does not load (${message}): give its address as wasmUrl.`,
+        `The module "${opened}" computes, for "${wanted}" does not load (${message}): give its ` +
+          "address as wasmUrl.",
       );
     return opened;
   }

@@ -106,7 +106,9 @@ function withPage(error: PlainError): PlainError {
       : "name a model's folder or file, for a hub's model https://huggingface.co/OWNER/NAME";
   return {
     code: "not-a-model",
-    message: `${folder}: this address gives a web page, and no file of a model: check it, and ${what}`,
+    message:
+      `${folder}: this address gives a web page, and no file of a model: ` +
+      `check it, and ${what}`,
   };
 }
 

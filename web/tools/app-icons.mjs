@@ -30,7 +30,8 @@ try {
   for (const [name, size, svg] of ICONS) {
     await tab.setViewport({ width: size, height: size });
     await tab.setContent(
-      `<style>html, body { margin: 0; background: transparent } svg { display: block; width: 100vw }</style>${svg}`,
+      "<style>html, body { margin: 0; background: transparent } svg { display: block; width: " +
+        `100vw }</style>${svg}`,
     );
     await tab.screenshot({ path: fileURLToPath(new URL(name, PUBLIC)), omitBackground: true });
   }

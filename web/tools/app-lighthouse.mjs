@@ -26,7 +26,8 @@ function sum({ lhr }) {
     .filter(({ id, score }) => counted.has(id) && score !== null && score < 0.9)
     .map(
       ({ id, displayValue, details }) =>
-        `  ${id} ${displayValue ?? ""} ${JSON.stringify(details?.items?.slice(0, 3) ?? "").slice(0, 400)}`,
+        `  ${id} ${displayValue ?? ""} ` +
+        `${JSON.stringify(details?.items?.slice(0, 3) ?? "").slice(0, 400)}`,
     );
   return [scores.join(" · "), ...faults].join("\n");
 }

@@ -30,7 +30,8 @@ export function findBrowser(kind) {
     .find(existsSync);
   if (!found)
     throw new Error(
-      `no ${kind} on the PATH (looked for ${names.join(", ")}): install it, or name it in ${variable}`,
+      `no ${kind} on the PATH (looked for ${names.join(", ")}): install it, or name it in ` +
+        `${variable}`,
     );
   return found;
 }

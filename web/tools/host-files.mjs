@@ -41,6 +41,7 @@ function nginx() {
   const compressed = [...texts, TYPES.svg, TYPES.wasm, TYPES.webmanifest];
   const location = (path) => (path.endsWith("*") ? path.slice(0, -1) : `= ${path}`);
   // A location with headers of its own would inherit none: it sets a variable instead.
+  const also = (name) => (name === "Content-Security-Policy" ? "$sealed" : "");
   return `# The app under nginx:
 #
 #   server {
@@ -49,7 +50,8 @@ function nginx() {
 #     include /srv/phi/nginx.conf;
 #   }
 #
-# Browsers give a page threads, storage and the GPU only where it comes over https or from the same machine.
+# Browsers give a page threads, storage and the GPU only where it comes over https or from the same
+# machine.
 
 types {
 ${lines(TYPES, (extension, type) => `    ${type} ${extension};`)}}
@@ -63,9 +65,13 @@ gzip_types ${compressed.join(" ")};
 
 set $cache_control "";
 set $sealed "";
-${lines(HEADERS, (name, value) => `add_header ${name} "${value}${name === "Content-Security-Policy" ? "$sealed" : ""}" always;`)}add_header Cache-Control $cache_control;
+${lines(HEADERS, (name, value) => `add_header ${name} "${value}${also(name)}" always;`)}\
+add_header Cache-Control $cache_control;
 
-${lines(CACHING, (path, value) => `location ${location(path)} { set $cache_control "${value}";${sealed(path)} }`)}`;
+${lines(
+  CACHING,
+  (path, value) => `location ${location(path)} { set $cache_control "${value}";${sealed(path)} }`,
+)}`;
 }
 
 function sealed(path) {

@@ -17,12 +17,13 @@ const MODULE = { target: "wasm32-unknown-unknown", features: "gpu,web" };
 
 /** What is linked that is no crate, by target. */
 const LINKED = {
-  "wasm32-wasip1": `It also holds wasi-libc (https://github.com/WebAssembly/wasi-libc), under the MIT licence or the Apache-2.0 licence with the LLVM
-exception. That is made from musl (MIT), CloudABI's libc (BSD-2-Clause) and dlmalloc (CC0-1.0).
+  "wasm32-wasip1": `It also holds wasi-libc (https://github.com/WebAssembly/wasi-libc), under the
+MIT licence or the Apache-2.0 licence with the LLVM exception. That is made from musl (MIT),
+CloudABI's libc (BSD-2-Clause) and dlmalloc (CC0-1.0).
 `,
-  "x86_64-unknown-linux-gnu": `It also holds LLVM's libunwind and compiler-rt, under the Apache-2.0 licence with the LLVM exception, and the
-code with which glibc starts a program, under the LGPL-2.1-or-later with the exception that it may be linked into any. glibc itself is the
-system's.
+  "x86_64-unknown-linux-gnu": `It also holds LLVM's libunwind and compiler-rt, under the Apache-2.0
+licence with the LLVM exception, and the code with which glibc starts a program, under the
+LGPL-2.1-or-later with the exception that it may be linked into any. glibc itself is the system's.
 `,
 };
 
@@ -63,10 +64,11 @@ function thirdParty(modules, { target, features }) {
   return `${INTRODUCTION}${LINKED[target] ?? ""}\n${sections.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
-const INTRODUCTION = `What this is made of, and the licences of that. It also holds Rust's standard library, by the Rust Project's contributors, under
-the MIT or the Apache-2.0 licence, and what that is made of: RUST-STANDARD-LIBRARY.html. That page leaves out what backtraces are read with.
-The MIT licence, among others, covers it: addr2line and object by the gimli developers, adler2 by Jonas Schievink, memchr by Andrew Gallant,
-miniz_oxide by Frommi and others.
+const INTRODUCTION = `What this is made of, and the licences of that. It also holds Rust's standard
+library, by the Rust Project's contributors, under the MIT or the Apache-2.0 licence, and what that
+is made of: RUST-STANDARD-LIBRARY.html. That page leaves out what backtraces are read with. The MIT
+licence, among others, covers it: addr2line and object by the gimli developers, adler2 by Jonas
+Schievink, memchr by Andrew Gallant, miniz_oxide by Frommi and others.
 `;
 
 function nodeModule(folder) {

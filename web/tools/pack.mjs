@@ -190,7 +190,9 @@ function sharedBindings() {
 function inlineModules() {
   const load = (name) => `() => import("./inline-${name}.js")`;
   const modules = INLINE.map((variant) => `${JSON.stringify(variant)}: ${load(variant)}`);
-  const code = `export const script = ${load("worker")};\nexport const modules = { ${modules.join(", ")} };\n`;
+  const code =
+    `export const script = ${load("worker")};\nexport const modules = { ${modules.join(", ")} ` +
+    "};\n";
   return { name: "inline", load: (id) => (id === join(WEB, "src/inline.ts") ? code : null) };
 }
 

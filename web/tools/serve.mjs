@@ -17,7 +17,8 @@ export const PAGE = fileURLToPath(new URL("../dist", import.meta.url));
 
 /** The bare pages load models from wherever tests put them. */
 const BARE =
-  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'";
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src *; img-src 'self' " +
+  "data: blob:; base-uri 'none'; form-action 'none'";
 
 /**
  * Starts the server; resolves to its address once it listens. `models` is a folder, or answers in

@@ -139,7 +139,8 @@ class Tab {
 
   $eval(selector, run, ...args) {
     return this.#session.executeScript(
-      `const [selector, ...rest] = arguments; return (${run})(document.querySelector(selector), ...rest)`,
+      "const [selector, ...rest] = arguments; return " +
+        `(${run})(document.querySelector(selector), ...rest)`,
       selector,
       ...args,
     );
@@ -147,7 +148,8 @@ class Tab {
 
   $$eval(selector, run, ...args) {
     return this.#session.executeScript(
-      `const [selector, ...rest] = arguments; return (${run})([...document.querySelectorAll(selector)], ...rest)`,
+      "const [selector, ...rest] = arguments; return " +
+        `(${run})([...document.querySelectorAll(selector)], ...rest)`,
       selector,
       ...args,
     );

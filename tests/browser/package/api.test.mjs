@@ -43,7 +43,7 @@ const cut = (tokens) => {
 };
 
 describe("a real model", () => {
-  it("tells how far its loading has come, and answers in OpenAI's shape, with figures", async () => {
+  it("tells how far loading has come, and answers in OpenAI's shape, with figures", async () => {
     const [progress, whole, stats, model] = await tab.evaluate(
       async (model, messages) => {
         const progress = [];
@@ -222,7 +222,7 @@ describe("an answer", () => {
     assert.notEqual(one, other);
   });
 
-  it("is the same to messages that are lists of parts, and to a developer's that is the system's", async () => {
+  it("is the same to messages of parts, and to a developer's as to the system's", async () => {
     const [system, developer, user] = await tab.evaluate(async (prompt) => {
       const half = prompt.length / 2;
       const parts = [prompt.slice(0, half), prompt.slice(half)].map((text) => ({

@@ -85,7 +85,7 @@ describe("an engine that", () => {
       assert.match(error.message, /unreachable\): load the model again$/);
     });
 
-    it(`is refused memory by the browser, with the module "${variant}", is told of as such`, async () => {
+    it(`is refused memory by the browser, with "${variant}", is told of as such`, async () => {
       await changeWorker(`
         const { setTimeout } = self;
         self.setTimeout = (act, milliseconds) => {
@@ -107,9 +107,10 @@ describe("an engine that", () => {
 
   it("has a thread that traps while it computes is told of", async () => {
     // The helper's module has no functions in its table: what the engine hands it cannot be called.
+    const module = `${await tab.evaluate(() => location.origin)}/threads.wasm`;
     await changeWorker(
       `
-      const bytes = new Uint8Array(await (await fetch("${await tab.evaluate(() => location.origin)}/threads.wasm")).arrayBuffer());
+      const bytes = new Uint8Array(await (await fetch("${module}")).arrayBuffer());
       const kept = [bytes.subarray(0, 8)];
       for (let at = 8; at < bytes.length; ) {
         let [length, body] = [0, at + 1];
@@ -141,7 +142,7 @@ describe("an engine that", () => {
     assert.match(error.message, /(null|table|indirect|signature).*load the model again$/);
   });
 
-  it("is gone without a word is told of, to who waits, to who listens and to who asks later", async () => {
+  it("is gone without a word is told of to who waits, who listens and who asks later", async () => {
     assert.match(await load({ storage: "none", threads: 2 }), /2 threads/);
     // It may be gone before it is asked: whoever asks too late hears the same, and none gets an
     // answer.

@@ -362,7 +362,8 @@ describe("the AI SDK's provider", () => {
   it("can be imported on a server, where asking rejects by name", async () => {
     const script = `import { generateText } from "ai";
       import { createPhi } from "phi-wasm/ai-sdk";
-      await generateText({ model: createPhi()("/model.gguf"), prompt: "Hello" }).catch(({ code }) => console.log(code));`;
+      const model = createPhi()("/model.gguf");
+      await generateText({ model, prompt: "Hello" }).catch(({ code }) => console.log(code));`;
     const { stdout } = await run(
       folder,
       await nodeProgram(22),

@@ -125,7 +125,8 @@ describe("the package as it is", () => {
    * No script but from the page's own origin, nothing made of text; the model comes from elsewhere.
    */
   const strict = () =>
-    `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${models.address}`;
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src " +
+    `'self' ${models.address}`;
 
   for (const isolated of [false, true]) {
     it(`from another origin, on a page that is ${isolated ? "" : "not "}isolated`, async (test) => {
@@ -202,7 +203,8 @@ describe("the package as it is", () => {
 
   it("can be imported on a server, where loading rejects by name", async () => {
     const script = `const { Phi, PhiError } = await import("phi-wasm");
-      await Phi.load({ model: "/model.gguf" }).catch((error) => console.log(error instanceof PhiError, error.code, error.message));`;
+      const error = await Phi.load({ model: "/model.gguf" }).catch((error) => error);
+      console.log(error instanceof PhiError, error.code, error.message);`;
     const { stdout } = await run(folder, "node", "--input-type=module", "--eval", script);
     assert.match(stdout, /^true no-browser phi-wasm computes in a browser/);
   });

@@ -47,7 +47,11 @@ describe("the AI SDK on Node.js 20", () => {
     await npm(folder, 20, ...FORCED, packed().tarball);
     const script = `import { createPhi, phiModel } from "phi-wasm/ai-sdk";
       for (const make of [createPhi, phiModel]) {
-        try { make(); } catch ({ name, code, message }) { console.log(JSON.stringify([name, code, message])); }
+        try {
+          make();
+        } catch ({ name, code, message }) {
+          console.log(JSON.stringify([name, code, message]));
+        }
       }`;
     const { stdout } = await evaluate(folder, script);
     const errors = stdout
@@ -61,7 +65,7 @@ describe("the AI SDK on Node.js 20", () => {
     }
   });
 
-  it("refuses the model itself where ai 6 stands beside the new specification, in the words that the README explains", async () => {
+  it("refuses the model itself where ai 6 has new specifications, as the README says", async () => {
     const folder = await bare("peers", {
       node: 22,
       dependencies: { ai: AI_6, "@ai-sdk/provider": "^4.0.38", zod: "^4.0.0" },
@@ -69,7 +73,8 @@ describe("the AI SDK on Node.js 20", () => {
     await npm(folder, 20, ...FORCED, packed().tarball);
     const script = `import { generateText } from "ai";
       import { createPhi } from "phi-wasm/ai-sdk";
-      await generateText({ model: createPhi()("/model.gguf"), prompt: "Hello" }).catch(({ message }) => console.log(message));`;
+      const model = createPhi()("/model.gguf");
+      await generateText({ model, prompt: "Hello" }).catch(({ message }) => console.log(message));`;
     const { stdout } = await evaluate(folder, script);
     const [sentence] = /Unsupported model version v4/.exec(stdout) ?? assert.fail(stdout);
     assert.ok(readFileSync(join(packed().folder, "README.md"), "utf8").includes(sentence));

@@ -69,7 +69,7 @@ describe("the address of a repository", () => {
     await tab.close();
   });
 
-  it("that is not for everyone takes a token, which goes to the hub and to nobody else", async () => {
+  it("that is not for everyone takes a token, which goes to the hub and nowhere else", async () => {
     const tab = await openWithHub({});
     const sent = await tab.evaluate(
       async ([model, other]) => {
@@ -105,7 +105,7 @@ describe("the address of a repository", () => {
     await tab.close();
   });
 
-  it("is the model's, which answers, and whose commit is remembered where the hub is gone", async () => {
+  it("is the model's, which answers, and is known by commit where the hub is gone", async () => {
     const tab = await openWithHub({});
     const said = await tab.evaluate(async (model) => {
       await caches.delete("phi-wasm");
@@ -125,7 +125,7 @@ describe("the address of a repository", () => {
   });
 
   for (const isRight of [true, false]) {
-    it(`has files that are compared with the hub's SHA-256, which is ${isRight ? "right" : "wrong"}`, async () => {
+    it(`has files compared with the hub's SHA-256, ${isRight ? "right" : "wrong"}`, async () => {
       const sha256 = createHash("sha256")
         .update(isRight ? readFileSync(join(host.folder, "model.safetensors")) : "other bytes")
         .digest("hex");

@@ -1,8 +1,15 @@
-// What every sample page does: loads the model that its address names, asks it, and leaves the outcome for those who drive the browser.
+// What every sample page does: loads the model that its address names, asks it, and leaves the
+// outcome for those who drive the browser.
 
 export async function ask(Phi) {
   const wishes = new URLSearchParams(location.search);
-  const [bits, most, threads, workerUrl, modules] = ["bits", "most", "threads", "workerUrl", "modules"].map((name) => wishes.get(name));
+  const [bits, most, threads, workerUrl, modules] = [
+    "bits",
+    "most",
+    "threads",
+    "workerUrl",
+    "modules",
+  ].map((name) => wishes.get(name));
   const notices = [];
   try {
     const phi = await Phi.load({
@@ -15,7 +22,10 @@ export async function ask(Phi) {
       ...(workerUrl && { workerUrl }),
       ...(modules && { wasmUrl: (variant) => `${modules}${variant}.wasm` }),
     });
-    const request = { messages: JSON.parse(wishes.get("messages")), max_tokens: most && Number(most) };
+    const request = {
+      messages: JSON.parse(wishes.get("messages")),
+      max_tokens: most && Number(most),
+    };
     const { choices } = await phi.chat.completions.create(request);
     show({ answer: choices[0].message.content, backend: phi.description.backend, notices });
   } catch (error) {

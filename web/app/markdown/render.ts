@@ -23,7 +23,8 @@ function parser(grows: boolean): Marked {
           `<span class="image">${escaped(text || href)} <span>(${escaped(href)})</span></span>`,
         html: ({ text }) => escaped(text),
         code: ({ text, lang }) =>
-          `<pre><code data-language="${escaped(lang?.split(/\s/)[0] ?? "")}">${escaped(text)}</code></pre>`,
+          "<pre><code " +
+          `data-language="${escaped(lang?.split(/\s/)[0] ?? "")}">${escaped(text)}</code></pre>`,
         checkbox: ({ checked }) => `<span class="box">${checked ? "☑" : "☐"} </span>`,
       },
     },
@@ -34,10 +35,8 @@ function parser(grows: boolean): Marked {
 const whole = parser(false);
 const growing = parser(true);
 
-const ALLOWED_TAGS =
-  "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup table tbody td th thead tr ul".split(
-    " ",
-  );
+const ALLOWED_TAGS = `a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong
+  sub sup table tbody td th thead tr ul`.split(/\s+/);
 const ALLOWED_ATTR = ["href", "title", "align", "start", "class", "data-language"];
 
 function finish(fragment: DocumentFragment): DocumentFragment {

@@ -9,7 +9,8 @@ export const de: Words = {
   cancel: "Abbrechen",
   skip: "Zum Gespräch springen",
   nothingKept:
-    "Dieser Browser behält nichts für diese Seite: Gespräche und Modelle sind weg, wenn sie geschlossen wird. Sie bleiben, wenn Sie dieser Seite erlauben, Daten zu speichern.",
+    "Dieser Browser behält nichts für diese Seite: Gespräche und Modelle sind weg, wenn sie " +
+    "geschlossen wird. Sie bleiben, wenn Sie dieser Seite erlauben, Daten zu speichern.",
 
   screens: {
     welcome: "Willkommen",
@@ -21,13 +22,19 @@ export const de: Words = {
 
   welcome: {
     title: "Ein Sprachmodell, das Ihnen gehört",
-    text: "Phi läuft vollständig auf diesem Gerät. Es braucht das Internet einmal, um ein Modell zu holen, und danach nie wieder.",
+    text:
+      "Phi läuft vollständig auf diesem Gerät. Es braucht das Internet einmal, um ein Modell " +
+      "zu holen, und danach nie wieder.",
     private:
-      "Nichts, was Sie schreiben, verlässt dieses Gerät. Es gibt kein Konto und keinen Server, der mitliest.",
+      "Nichts, was Sie schreiben, verlässt dieses Gerät. Es gibt kein Konto und keinen Server, " +
+      "der mitliest.",
     offline: "Es geht ohne Netz. Probieren Sie es im Flugmodus.",
     once: "Ein Modell wird einmal geladen und bleibt hier. Sie können es jederzeit löschen.",
     installFirst:
-      "Legen Sie diese Seite auf dem iPhone oder iPad zuerst auf den Home-Bildschirm (Teilen, dann „Zum Home-Bildschirm“) und laden Sie das Modell dort. Die App auf dem Home-Bildschirm hat ihren eigenen Speicher, und Safari leert Seiten, die eine Woche lang nicht besucht wurden.",
+      "Legen Sie diese Seite auf dem iPhone oder iPad zuerst auf den Home-Bildschirm (Teilen, " +
+      "dann „Zum Home-Bildschirm“) und laden Sie das Modell dort. Die App auf dem " +
+      "Home-Bildschirm hat ihren eigenen Speicher, und Safari leert Seiten, die eine Woche " +
+      "lang nicht besucht wurden.",
     choose: "Wählen Sie ein Modell",
   },
 
@@ -35,7 +42,9 @@ export const de: Words = {
     about: {
       "phi-4-mini": {
         title: "Phi-4-mini",
-        text: "Schreibt, übersetzt, fasst zusammen und programmiert gut. Braucht einen neueren Rechner oder ein Telefon mit 8 GB Arbeitsspeicher.",
+        text:
+          "Schreibt, übersetzt, fasst zusammen und programmiert gut. Braucht einen neueren " +
+          "Rechner oder ein Telefon mit 8 GB Arbeitsspeicher.",
       },
       "smollm2-135m": {
         title: "SmolLM2, zum schnellen Ausprobieren",
@@ -43,7 +52,10 @@ export const de: Words = {
       },
       "phi-4-mini-original": {
         title: "Phi-4-mini, aus den ursprünglichen Gewichten",
-        text: "Microsofts eigene Dateien. Beim Ankommen werden sie zu 4,5 Bit je Gewicht, die Antworten sind also für die dreifache Menge nicht besser: für alle, die nur Dateien des Herstellers wollen.",
+        text:
+          "Microsofts eigene Dateien. Beim Ankommen werden sie zu 4,5 Bit je Gewicht, die " +
+          "Antworten sind also für die dreifache Menge nicht besser: für alle, die nur Dateien " +
+          "des Herstellers wollen.",
       },
     },
     facts: (maker, parameters, license) =>
@@ -52,7 +64,9 @@ export const de: Words = {
     download: (size) => `${size} laden`,
     goOn: "Weiterladen",
     load: "Starten",
-    own: "Oder nehmen Sie ein Modell, das Sie schon haben: eine GGUF-Datei, einen Ordner mit safetensors oder was Sie hier gesichert haben.",
+    own:
+      "Oder nehmen Sie ein Modell, das Sie schon haben: eine GGUF-Datei, einen Ordner mit " +
+      "safetensors oder was Sie hier gesichert haben.",
     openFile: "Datei öffnen",
     openFolder: "Ordner öffnen",
   },
@@ -63,7 +77,8 @@ export const de: Words = {
     mobileData: "Sind Sie im WLAN? Über mobile Daten kann das Geld kosten.",
     pausable: "Sie können jederzeit anhalten; was da ist, bleibt da.",
     installFirst:
-      "Legen Sie diese Seite auf dem iPhone oder iPad zuerst auf den Home-Bildschirm, und laden Sie dort.",
+      "Legen Sie diese Seite auf dem iPhone oder iPad zuerst auf den Home-Bildschirm, und " +
+      "laden Sie dort.",
     notNow: "Nicht jetzt",
     start: "Laden",
   },
@@ -145,7 +160,8 @@ export const de: Words = {
     mayErr: "Modelle irren sich. Prüfen Sie, was wichtig ist.",
     elsewhere: "Das Modell antwortet in einem anderen Gespräch.",
     unknown:
-      "Unter dieser Adresse ist kein Gespräch: Es wurde gelöscht, oder es liegt in einem anderen Browser. Dies ist ein neues.",
+      "Unter dieser Adresse ist kein Gespräch: Es wurde gelöscht, oder es liegt in einem " +
+      "anderen Browser. Dies ist ein neues.",
   },
 
   composer: {
@@ -240,13 +256,15 @@ export const de: Words = {
     persist: "Den Browser bitten, es zu behalten",
     persistGranted: "Der Browser behält es.",
     persistRefused:
-      "Der Browser verspricht es noch nicht. Meist tut er es, wenn eine App installiert ist oder oft benutzt wird.",
+      "Der Browser verspricht es noch nicht. Meist tut er es, wenn eine App installiert ist " +
+      "oder oft benutzt wird.",
     kinds: {
       opfs: "",
       indexeddb:
         "Modelle liegen in der Datenbank des Browsers, weil dieses Fenster kein Dateisystem hat.",
       memory:
-        "Dieses Fenster behält nichts: Ein Modell ist weg, wenn es geschlossen wird. Vielleicht ein privates Fenster?",
+        "Dieses Fenster behält nichts: Ein Modell ist weg, wenn es geschlossen wird. " +
+        "Vielleicht ein privates Fenster?",
     },
     more: "Weitere Modelle",
   },
@@ -273,13 +291,16 @@ export const de: Words = {
     contextAuto: "Wie das Modell es hat, bis 4.096 Tokens",
     tokens: (count) => `${count} Tokens`,
     contextHint:
-      "Mit mehr liest das Modell längere Texte und braucht mehr Arbeitsspeicher. Es gilt vom nächsten Start des Modells an.",
+      "Mit mehr liest das Modell längere Texte und braucht mehr Arbeitsspeicher. Es gilt vom " +
+      "nächsten Start des Modells an.",
     careful: "Vorsichtig starten",
     carefulHint: (tokens) =>
-      `Für mehr reichte der Arbeitsspeicher nicht, darum bekommt ein Gespräch ${tokens} Tokens. Ohne Haken wird es wieder mit allem versucht.`,
+      `Für mehr reichte der Arbeitsspeicher nicht, darum bekommt ein Gespräch ${tokens} ` +
+      "Tokens. Ohne Haken wird es wieder mit allem versucht.",
     isolate: "Mehrere Threads des Prozessors",
     isolateHint:
-      "Macht den Prozessor mehrfach so schnell. Die App öffnet sich dann so, dass Threads sich Speicher teilen; öffnet sie sich nicht mehr, löschen Sie die Daten dieser Website.",
+      "Macht den Prozessor mehrfach so schnell. Die App öffnet sich dann so, dass Threads sich " +
+      "Speicher teilen; öffnet sie sich nicht mehr, löschen Sie die Daten dieser Website.",
     isolated: "Diese Seite kann mehrere Threads benutzen.",
     isolateNext: "Das gilt vom nächsten Öffnen der App an.",
     chats: "Gespräche",
@@ -293,10 +314,12 @@ export const de: Words = {
       "not-ours":
         "Diese Datei enthält keine Gespräche dieser App. Wählen Sie eine, die sie gesichert hat.",
       newer:
-        "Eine neuere Fassung der App hat diese Datei geschrieben. Bringen Sie die App auf den neuesten Stand, und lesen Sie sie dann ein.",
+        "Eine neuere Fassung der App hat diese Datei geschrieben. Bringen Sie die App auf den " +
+        "neuesten Stand, und lesen Sie sie dann ein.",
       broken: "Diese Datei ist beschädigt: Teile ihrer Gespräche fehlen.",
       refused:
-        "Der Browser hat nichts davon angenommen: Sein Speicher ist voll oder versagt. Schaffen Sie Platz, und lesen Sie die Datei noch einmal ein.",
+        "Der Browser hat nichts davon angenommen: Sein Speicher ist voll oder versagt. " +
+        "Schaffen Sie Platz, und lesen Sie die Datei noch einmal ein.",
     },
     app: "App",
     offlineReady: "Die App ist auf diesem Gerät und öffnet sich ohne Netz.",
@@ -309,17 +332,21 @@ export const de: Words = {
   privacy: {
     title: "Datenschutz",
     promise:
-      "Was Sie schreiben und was das Modell antwortet, bleibt auf diesem Gerät. Das Modell rechnet hier; niemand sonst sieht etwas davon. Es gibt keine Statistik, keine Cookies und keine Konten.",
+      "Was Sie schreiben und was das Modell antwortet, bleibt auf diesem Gerät. Das Modell " +
+      "rechnet hier; niemand sonst sieht etwas davon. Es gibt keine Statistik, keine Cookies " +
+      "und keine Konten.",
     kept: "Was hier liegt",
     conversations: (conversations, messages) =>
-      `${some(conversations, "kein Gespräch", "ein Gespräch", "Gespräche")} mit ${some(messages, "keinen Nachrichten", "einer Nachricht", "Nachrichten")}`,
+      `${some(conversations, "kein Gespräch", "ein Gespräch", "Gespräche")} mit ` +
+      `${some(messages, "keinen Nachrichten", "einer Nachricht", "Nachrichten")}`,
     drafts: (count) => some(count, "kein Entwurf", "ein Entwurf", "Entwürfe"),
     models: (count, size) =>
       count === 0 ? "kein Modell" : `${some(count, "", "ein Modell", "Modelle")}, ${size}`,
     settings: "Ihre Einstellungen",
     appFiles: "Die Dateien der App selbst, damit sie sich ohne Netz öffnet",
     where:
-      "Alles liegt im Speicher dieses Browsers, auf diesem Gerät, und nur diese Website kann es lesen.",
+      "Alles liegt im Speicher dieses Browsers, auf diesem Gerät, und nur diese Website kann " +
+      "es lesen.",
     requests: "Mit wem diese App gesprochen hat",
     nobody: "Mit niemandem außer der Website, von der sie kommt.",
     requestsTo: (count, time) =>
@@ -330,7 +357,8 @@ export const de: Words = {
     wipeText:
       "Gespräche, Modelle, Einstellungen und die Dateien der App werden von diesem Gerät entfernt.",
     wipeSure:
-      "Gespräche lassen sich nicht zurückholen. Sichern Sie sie vorher, wenn Sie sie behalten wollen.",
+      "Gespräche lassen sich nicht zurückholen. Sichern Sie sie vorher, wenn Sie sie behalten " +
+      "wollen.",
     wipe: "Alles löschen",
   },
 
@@ -354,7 +382,8 @@ export const de: Words = {
     answered: "Die Antwort ist fertig.",
     stopped: "Die Antwort ist angehalten.",
     killed:
-      "Beim letzten Mal hat der Start des Modells die App beendet. Es nimmt jetzt weniger Speicher.",
+      "Beim letzten Mal hat der Start des Modells die App beendet. Es nimmt jetzt weniger " +
+      "Speicher.",
     newer: "Eine neuere Fassung der App ist da.",
   },
 
@@ -375,15 +404,21 @@ export const de: Words = {
   problems: {
     offline: {
       title: "Dieses Gerät ist offline",
-      text: "Ein Modell zu laden braucht das Netz. Verbinden Sie das Gerät, und versuchen Sie es noch einmal; was da ist, bleibt da.",
+      text:
+        "Ein Modell zu laden braucht das Netz. Verbinden Sie das Gerät, und versuchen Sie es " +
+        "noch einmal; was da ist, bleibt da.",
     },
     network: {
       title: "Die Verbindung ist abgerissen",
-      text: "Der Server antwortet nicht oder hat abgebrochen. Versuchen Sie es noch einmal: Es geht dort weiter, wo es aufgehört hat.",
+      text:
+        "Der Server antwortet nicht oder hat abgebrochen. Versuchen Sie es noch einmal: Es " +
+        "geht dort weiter, wo es aufgehört hat.",
     },
     "not-found": {
       title: "Das Modell ist nicht da",
-      text: "Unter dieser Adresse liegt nichts, oder nicht für alle. Prüfen Sie die Adresse, oder wählen Sie ein anderes Modell.",
+      text:
+        "Unter dieser Adresse liegt nichts, oder nicht für alle. Prüfen Sie die Adresse, oder " +
+        "wählen Sie ein anderes Modell.",
     },
     "no-gpu": {
       title: "Dieser Browser hat keine brauchbare Grafikkarte",
@@ -399,15 +434,21 @@ export const de: Words = {
     },
     "out-of-memory": {
       title: "Der Arbeitsspeicher reicht nicht",
-      text: "Das Modell mit seinem Gedächtnis ist zu groß für dieses Gerät. Nehmen Sie weniger Gedächtnis oder ein kleineres Modell.",
+      text:
+        "Das Modell mit seinem Gedächtnis ist zu groß für dieses Gerät. Nehmen Sie weniger " +
+        "Gedächtnis oder ein kleineres Modell.",
     },
     "storage-full": {
       title: "Auf diesem Gerät ist zu wenig Platz",
-      text: "Der Browser nimmt nicht mehr an. Löschen Sie ein Modell oder anderes auf dem Gerät, und laden Sie dann weiter.",
+      text:
+        "Der Browser nimmt nicht mehr an. Löschen Sie ein Modell oder anderes auf dem Gerät, " +
+        "und laden Sie dann weiter.",
     },
     "storage-lost": {
       title: "Der Browser hat das Modell gelöscht",
-      text: "Sein Speicher wurde geleert, während das Modell benutzt wurde. Laden Sie es noch einmal.",
+      text:
+        "Sein Speicher wurde geleert, während das Modell benutzt wurde. Laden Sie es noch " +
+        "einmal.",
     },
     "in-use": {
       title: "Ein anderer Tab benutzt dieses Modell",
@@ -415,19 +456,27 @@ export const de: Words = {
     },
     io: {
       title: "Eine Datei lässt sich nicht lesen oder schreiben",
-      text: "Der Browser oder das Gerät verweigert es. Versuchen Sie es noch einmal; wählen Sie eigene Dateien neu aus.",
+      text:
+        "Der Browser oder das Gerät verweigert es. Versuchen Sie es noch einmal; wählen Sie " +
+        "eigene Dateien neu aus.",
     },
     corrupt: {
       title: "Teile des Modells sind beschädigt",
-      text: "Die Daten sind nicht die, die veröffentlicht wurden. Laden Sie noch einmal: Nur was beschädigt ist, wird neu geholt.",
+      text:
+        "Die Daten sind nicht die, die veröffentlicht wurden. Laden Sie noch einmal: Nur was " +
+        "beschädigt ist, wird neu geholt.",
     },
     truncated: {
       title: "Das Modell ist unvollständig",
-      text: "Eine Datei endet zu früh. Laden Sie noch einmal, oder wählen Sie die vollständige Datei.",
+      text:
+        "Eine Datei endet zu früh. Laden Sie noch einmal, oder wählen Sie die vollständige " +
+        "Datei.",
     },
     "prompt-too-long": {
       title: "Das ist länger, als das Modell lesen kann",
-      text: "Kürzen Sie die Frage oder ihre Dokumente, oder geben Sie dem Gespräch in den Einstellungen mehr Gedächtnis.",
+      text:
+        "Kürzen Sie die Frage oder ihre Dokumente, oder geben Sie dem Gespräch in den " +
+        "Einstellungen mehr Gedächtnis.",
     },
     "context-full": {
       title: "Das Gespräch ist voll",
@@ -435,19 +484,27 @@ export const de: Words = {
     },
     "not-a-model": {
       title: "Das ist kein Modell",
-      text: "Die Datei ist kein Modell, das hier läuft. Wählen Sie eine GGUF-Datei oder einen Ordner mit safetensors.",
+      text:
+        "Die Datei ist kein Modell, das hier läuft. Wählen Sie eine GGUF-Datei oder einen " +
+        "Ordner mit safetensors.",
     },
     malformed: {
       title: "Die Dateien dieses Modells sind beschädigt",
-      text: "Sie widersprechen sich. Laden Sie das Modell neu von dort, wo es herkommt, oder wählen Sie ein anderes.",
+      text:
+        "Sie widersprechen sich. Laden Sie das Modell neu von dort, wo es herkommt, oder " +
+        "wählen Sie ein anderes.",
     },
     "missing-tensor": {
       title: "Die Dateien dieses Modells sind unvollständig",
-      text: "Gewichte fehlen, die dieses Modell braucht. Wählen Sie alle seine Dateien oder ein anderes Modell.",
+      text:
+        "Gewichte fehlen, die dieses Modell braucht. Wählen Sie alle seine Dateien oder ein " +
+        "anderes Modell.",
     },
     "wrong-shape": {
       title: "Die Dateien dieses Modells widersprechen sich",
-      text: "Gewichte haben eine andere Größe, als die Konfiguration sagt. Wählen Sie ein anderes Modell.",
+      text:
+        "Gewichte haben eine andere Größe, als die Konfiguration sagt. Wählen Sie ein anderes " +
+        "Modell.",
     },
     "bad-config": {
       title: "Die Konfiguration dieses Modells widerspricht sich",
@@ -455,11 +512,15 @@ export const de: Words = {
     },
     "bad-tokenizer": {
       title: "Der Wortschatz dieses Modells lässt sich nicht lesen",
-      text: "Die Datei mit den Tokens fehlt oder ist von unbekannter Art. Wählen Sie alle Dateien des Modells oder ein anderes.",
+      text:
+        "Die Datei mit den Tokens fehlt oder ist von unbekannter Art. Wählen Sie alle Dateien " +
+        "des Modells oder ein anderes.",
     },
     "bad-template": {
       title: "Die Gesprächsvorlage dieses Modells geht nicht",
-      text: "Sie ist fehlerhaft oder nimmt diese Nachrichten nicht an. Wählen Sie ein anderes Modell.",
+      text:
+        "Sie ist fehlerhaft oder nimmt diese Nachrichten nicht an. Wählen Sie ein anderes " +
+        "Modell.",
     },
     "unsupported-architecture": {
       title: "Diese Art von Modell ist hier unbekannt",
@@ -467,7 +528,9 @@ export const de: Words = {
     },
     "unsupported-tensor": {
       title: "Diese Art von Modell ist hier unbekannt",
-      text: "Seine Gewichte sind in einer Form gespeichert, die hier niemand liest. Wählen Sie dasselbe Modell in einer anderen.",
+      text:
+        "Seine Gewichte sind in einer Form gespeichert, die hier niemand liest. Wählen Sie " +
+        "dasselbe Modell in einer anderen.",
     },
     "bad-token": {
       title: "Das Modell kennt ein Token nicht",
@@ -475,7 +538,9 @@ export const de: Words = {
     },
     "bad-option": {
       title: "Das Modell kann nicht, was verlangt wurde",
-      text: "Eine Einstellung oder Angabe liegt außerhalb dessen, was es nimmt. Ändern Sie sie, und versuchen Sie es noch einmal.",
+      text:
+        "Eine Einstellung oder Angabe liegt außerhalb dessen, was es nimmt. Ändern Sie sie, " +
+        "und versuchen Sie es noch einmal.",
     },
     cancelled: {
       title: "Das wurde abgebrochen",
@@ -491,11 +556,15 @@ export const de: Words = {
     },
     "not-written": {
       title: "Neues wird nicht mehr behalten: Es ist weg, wenn diese Seite geschlossen wird.",
-      text: "Der Speicher dieses Browsers ist voll oder versagt. Schaffen Sie Platz; dann wird alles nachgeholt.",
+      text:
+        "Der Speicher dieses Browsers ist voll oder versagt. Schaffen Sie Platz; dann wird " +
+        "alles nachgeholt.",
     },
     internal: {
       title: "Etwas ist schiefgegangen",
-      text: "Das ist ein Fehler der App oder des Browsers. Laden Sie die App neu; Gespräche bleiben.",
+      text:
+        "Das ist ein Fehler der App oder des Browsers. Laden Sie die App neu; Gespräche " +
+        "bleiben.",
     },
   },
 
@@ -507,7 +576,8 @@ export const de: Words = {
     [
       /The context is (\d+) tokens: /,
       (tokens) =>
-        `Das Gedächtnis fasst nur ${tokens} Tokens, denn für mehr reicht der Speicher der Grafikkarte nicht.`,
+        `Das Gedächtnis fasst nur ${tokens} Tokens, denn für mehr reicht der Speicher der ` +
+        "Grafikkarte nicht.",
     ],
     [
       /The model is not kept: /,
@@ -516,7 +586,8 @@ export const de: Words = {
     [
       /The CPU is faster here, and computes from the next load on/,
       () =>
-        "Der Prozessor ist hier schneller und rechnet vom nächsten Laden an: Jetzt müsste das Modell noch einmal geholt werden.",
+        "Der Prozessor ist hier schneller und rechnet vom nächsten Laden an: Jetzt müsste das " +
+        "Modell noch einmal geholt werden.",
     ],
     [
       /This browser keeps no model /,
@@ -525,7 +596,8 @@ export const de: Words = {
     [
       /changed since a part of it was kept: (\d+) MB/,
       (megabytes) =>
-        `Das Modell hat sich geändert, seit ein Teil davon hier liegt: ${megabytes} MB werden neu geholt.`,
+        `Das Modell hat sich geändert, seit ein Teil davon hier liegt: ${megabytes} MB werden ` +
+        "neu geholt.",
     ],
     [
       /^The model is loaded again, and the answer goes on: /,

@@ -11,7 +11,8 @@ export const en = {
   cancel: "Cancel",
   skip: "Skip to the conversation",
   nothingKept:
-    "This browser keeps nothing for this page: conversations and models are gone when it is closed. They stay if you allow this site to store data.",
+    "This browser keeps nothing for this page: conversations and models are gone when it is " +
+    "closed. They stay if you allow this site to store data.",
 
   screens: {
     welcome: "Welcome",
@@ -23,13 +24,17 @@ export const en = {
 
   welcome: {
     title: "A language model of your own",
-    text: "Phi runs whole on this device. It needs the internet once, to fetch a model, and never again.",
+    text:
+      "Phi runs whole on this device. It needs the internet once, to fetch a model, and never " +
+      "again.",
     private:
       "Nothing you type leaves this device. There is no account and no server that reads along.",
     offline: "It works without a network. Try it in aeroplane mode.",
     once: "A model is downloaded once and kept. You can delete it at any time.",
     installFirst:
-      "On an iPhone or iPad, add this page to the home screen first (Share, then “Add to Home Screen”) and download the model there. The app on the home screen has storage of its own, and Safari clears websites that were not visited for a week.",
+      "On an iPhone or iPad, add this page to the home screen first (Share, then “Add to Home " +
+      "Screen”) and download the model there. The app on the home screen has storage of its " +
+      "own, and Safari clears websites that were not visited for a week.",
     choose: "Choose a model",
   },
 
@@ -37,7 +42,9 @@ export const en = {
     about: {
       "phi-4-mini": {
         title: "Phi-4-mini",
-        text: "Writes, translates, summarises and programs well. Wants a recent computer, or a phone with 8 GB of memory.",
+        text:
+          "Writes, translates, summarises and programs well. Wants a recent computer, or a " +
+          "phone with 8 GB of memory.",
       },
       "smollm2-135m": {
         title: "SmolLM2, for a quick try",
@@ -45,7 +52,10 @@ export const en = {
       },
       "phi-4-mini-original": {
         title: "Phi-4-mini, from the original weights",
-        text: "Microsoft’s own files. They become 4.5 bits a weight while they arrive, so for three times the download the answers are no better: for those who want nobody’s files but the maker’s.",
+        text:
+          "Microsoft’s own files. They become 4.5 bits a weight while they arrive, so for " +
+          "three times the download the answers are no better: for those who want nobody’s " +
+          "files but the maker’s.",
       },
     },
     facts: (maker: string, parameters: string, license: string) =>
@@ -54,7 +64,9 @@ export const en = {
     download: (size: string) => `Download ${size}`,
     goOn: "Go on downloading",
     load: "Load",
-    own: "Or use a model that you have: a GGUF file, a folder of safetensors, or what you have exported here.",
+    own:
+      "Or use a model that you have: a GGUF file, a folder of safetensors, or what you have " +
+      "exported here.",
     openFile: "Open a file",
     openFolder: "Open a folder",
   },
@@ -148,7 +160,8 @@ export const en = {
     mayErr: "Models err. Check what matters.",
     elsewhere: "The model is answering in another conversation.",
     unknown:
-      "There is no conversation at this address: it was deleted, or is kept in another browser. This is a new one.",
+      "There is no conversation at this address: it was deleted, or is kept in another " +
+      "browser. This is a new one.",
   },
 
   composer: {
@@ -271,13 +284,16 @@ export const en = {
     contextAuto: "As the model has it, up to 4,096 tokens",
     tokens: (count: string) => `${count} tokens`,
     contextHint:
-      "More lets the model read longer texts and takes more memory. It holds from the next load on.",
+      "More lets the model read longer texts and takes more memory. It holds from the next " +
+      "load on.",
     careful: "Careful loading",
     carefulHint: (tokens: string) =>
-      `There was no memory for more, so a conversation gets ${tokens} tokens. Untick to try again with all of it.`,
+      `There was no memory for more, so a conversation gets ${tokens} tokens. Untick to try ` +
+      "again with all of it.",
     isolate: "Several processor threads",
     isolateHint:
-      "Makes the processor several times faster. The app then opens in a way that shares memory between threads; if it does not open any more, clear this site’s data.",
+      "Makes the processor several times faster. The app then opens in a way that shares " +
+      "memory between threads; if it does not open any more, clear this site’s data.",
     isolated: "This page can use several threads.",
     isolateNext: "This holds from the next time the app opens.",
     chats: "Conversations",
@@ -292,7 +308,8 @@ export const en = {
       newer: "A newer version of this app wrote this file. Update the app, then import again.",
       broken: "This file is damaged: parts of its conversations are missing.",
       refused:
-        "This browser took none of it: its storage is full or failed. Free some space, then import again.",
+        "This browser took none of it: its storage is full or failed. Free some space, then " +
+        "import again.",
     },
     app: "App",
     offlineReady: "The app is on this device and opens without a network.",
@@ -304,7 +321,8 @@ export const en = {
   privacy: {
     title: "Privacy",
     promise:
-      "What you type and what the model answers stay on this device. The model computes here; nobody else sees any of it. There are no statistics, no cookies and no accounts.",
+      "What you type and what the model answers stay on this device. The model computes here; " +
+      "nobody else sees any of it. There are no statistics, no cookies and no accounts.",
     kept: "What is kept here",
     conversations: (conversations: number, messages: number) =>
       `${some(conversations, "conversation")} with ${some(messages, "message")}`,

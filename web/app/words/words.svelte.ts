@@ -57,7 +57,8 @@ class Dictionary {
   bytes(value: number): string {
     const [divisor, unit] = value >= 1e9 ? [1e9, "GB"] : value >= 1e6 ? [1e6, "MB"] : [1e3, "kB"];
     const amount = value / divisor;
-    return `${amount < 10 ? this.#decimal.format(amount) : this.#number.format(amount)}\u00a0${unit}`;
+    const format = amount < 10 ? this.#decimal : this.#number;
+    return `${format.format(amount)}\u00a0${unit}`;
   }
 
   /** How long something will take, no more exactly than it can be known. */

@@ -48,7 +48,8 @@ async function wait(id: string, patience: number, signal?: AbortSignal): Promise
       );
     throw new StorageFault(
       "in-use",
-      `${await nameOf(id)} is in use, here or in another tab or window of this site: close it there, then try again`,
+      `${await nameOf(id)} is in use, here or in another tab or window of this site: close it ` +
+        "there, then try again",
     );
   } finally {
     clearTimeout(timer);

@@ -126,7 +126,8 @@ async function findComplete(
   if (!begun) throw new StorageFault("not-found", `the model ${id} is not stored: load it first`);
   throw new StorageFault(
     "truncated",
-    `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its end first`,
+    `of ${begun.name} only ${begun.stored} of ${begun.bytes} bytes are stored: load it to its ` +
+      "end first",
   );
 }
 

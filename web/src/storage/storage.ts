@@ -106,7 +106,8 @@ export function noSuchFile(file: string): StorageFault {
 export function endsEarly(file: string, at: number, length: number, size: number): StorageFault {
   return new StorageFault(
     "io",
-    `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: load the model again`,
+    `${file} ends at byte ${size}, but bytes ${at} to ${at + length} of it were asked for: ` +
+      "load the model again",
   );
 }
 
@@ -125,14 +126,16 @@ export function checkThere(file: string, into: Uint8Array, length: number): void
 export function lost(file: string): StorageFault {
   return new StorageFault(
     "storage-lost",
-    `${file} is gone: the browser's storage was cleared while the model was in use; load the model again to fetch it`,
+    `${file} is gone: the browser's storage was cleared while the model was in use; load the ` +
+      "model again to fetch it",
   );
 }
 
 export function inUse(file: string): StorageFault {
   return new StorageFault(
     "in-use",
-    `${file} is in use by another tab or window of this site: close it there, then load the model again`,
+    `${file} is in use by another tab or window of this site: close it there, then load the ` +
+      "model again",
   );
 }
 

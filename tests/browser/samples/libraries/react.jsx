@@ -22,22 +22,46 @@ function Chat() {
   };
   return (
     <main data-status={status} data-chat={chat.status}>
-      <button id="load" onClick={() => begin(wishes.get("model"))}>Load</button>
-      <button id="load-large" onClick={() => begin(wishes.get("large"))}>Load a large one</button>
-      <button id="load-nothing" onClick={() => begin("./nowhere.gguf")}>Load nothing</button>
-      <button id="pause" onClick={pause}>Pause</button>
-      <button id="unload" onClick={unload}>Unload</button>
+      <button type="button" id="load" onClick={() => begin(wishes.get("model"))}>
+        Load
+      </button>
+      <button type="button" id="load-large" onClick={() => begin(wishes.get("large"))}>
+        Load a large one
+      </button>
+      <button type="button" id="load-nothing" onClick={() => begin("./nowhere.gguf")}>
+        Load nothing
+      </button>
+      <button type="button" id="pause" onClick={pause}>
+        Pause
+      </button>
+      <button type="button" id="unload" onClick={unload}>
+        Unload
+      </button>
       <progress value={progress?.done} max={progress?.total} />
       <form onSubmit={send}>
         <input name="question" />
       </form>
-      <button id="stop" onClick={chat.stop}>Stop</button>
-      <button id="again" onClick={() => chat.regenerate().catch(refused)}>Again</button>
-      <button id="clear" onClick={() => chat.setMessages([])}>Clear</button>
+      <button type="button" id="stop" onClick={chat.stop}>
+        Stop
+      </button>
+      <button type="button" id="again" onClick={() => chat.regenerate().catch(refused)}>
+        Again
+      </button>
+      <button type="button" id="clear" onClick={() => chat.setMessages([])}>
+        Clear
+      </button>
       {chat.messages.map(({ role, content }, index) => (
-        <p key={index} className={role}>{content}</p>
+        <p key={index} className={role}>
+          {content}
+        </p>
       ))}
-      <output>{JSON.stringify({ code: error?.code, finish: chat.stats?.finish, failure: chat.error?.message })}</output>
+      <output>
+        {JSON.stringify({
+          code: error?.code,
+          finish: chat.stats?.finish,
+          failure: chat.error?.message,
+        })}
+      </output>
     </main>
   );
 }
@@ -46,10 +70,16 @@ function Page() {
   const [shown, show] = useState(true);
   return (
     <>
-      <button id="leave" onClick={() => show(false)}>Leave</button>
+      <button type="button" id="leave" onClick={() => show(false)}>
+        Leave
+      </button>
       {shown && <Chat />}
     </>
   );
 }
 
-createRoot(document.body.appendChild(document.createElement("div"))).render(<StrictMode><Page /></StrictMode>);
+createRoot(document.body.appendChild(document.createElement("div"))).render(
+  <StrictMode>
+    <Page />
+  </StrictMode>,
+);

@@ -4,11 +4,21 @@ import { createPhi, phiModel } from "phi-wasm/ai-sdk";
 import { useChat, usePhi } from "phi-wasm/react";
 
 export async function ask(file: File): Promise<string> {
-  const phi = await Phi.load({ model: file, backend: "auto", onProgress: ({ phase, secondsLeft }: Progress) => console.log(phase, secondsLeft?.toFixed()) });
+  const phi = await Phi.load({
+    model: file,
+    backend: "auto",
+    onProgress: ({ phase, secondsLeft }: Progress) => console.log(phase, secondsLeft?.toFixed()),
+  });
   const { create } = phi.chat.completions;
-  const pieces: AsyncIterable<ChatCompletionChunk> = await create({ messages: [{ role: "user", content: "Hello" }], stream: true });
+  const pieces: AsyncIterable<ChatCompletionChunk> = await create({
+    messages: [{ role: "user", content: "Hello" }],
+    stream: true,
+  });
   for await (const { choices } of pieces) console.log(choices[0]?.delta.content);
-  const whole = await create({ messages: [{ role: "user", content: "Hello" }] }, { signal: AbortSignal.timeout(1000) });
+  const whole = await create(
+    { messages: [{ role: "user", content: "Hello" }] },
+    { signal: AbortSignal.timeout(1000) },
+  );
   const text: string = (await phi.complete({ prompt: "Hello" })).choices[0]?.text ?? "";
   const backend: "gpu" | "cpu" = phi.description.device;
   // @ts-expect-error There is no such backend.
@@ -18,6 +28,7 @@ export async function ask(file: File): Promise<string> {
   return whole.choices[0].message.content + text + backend;
 }
 
-export const isGpu = (error: unknown): boolean => error instanceof GpuError && error instanceof PhiError && error.code === "no-gpu";
+export const isGpu = (error: unknown): boolean =>
+  error instanceof GpuError && error instanceof PhiError && error.code === "no-gpu";
 export const models = [createPhi({ backend: "cpu" })("https://host/model.gguf"), phiModel];
 export const hooks = [usePhi, useChat];

@@ -6,4 +6,8 @@ import Chat from "./Chat.jsx";
 
 document.body.dataset.react = version;
 const model = new URLSearchParams(location.search).get("model");
-createRoot(document.body.appendChild(document.createElement("div"))).render(<StrictMode><Chat model={model} /></StrictMode>);
+createRoot(document.body.appendChild(document.createElement("div"))).render(
+  <StrictMode>
+    <Chat model={model} />
+  </StrictMode>,
+);

@@ -5,6 +5,7 @@
 //   node tests/stored/make.mjs ../earlier
 //
 // - whole.tar.br, part.tar.br: OPFS with a model, and with a part of its download
+// - indexeddb-whole.tar.br, indexeddb-part.tar.br: the same of IndexedDB, where there is no OPFS
 // - taken-out.tar.br: that model as `Phi.exportModel` gives it
 // - app.json: the chat app's database and settings
 // - answer.txt: what the model answered
@@ -19,6 +20,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { Hub } from "../browser/hub.mjs";
 import { makeRandomModel } from "../browser/random-model.mjs";
 import { ADDRESS, pack, placeOf, QUESTION, resolved, SHAPE } from "./files.mjs";
+import { STORAGES } from "./storages.mjs";
 
 const earlier = resolve(process.argv[2]);
 const git = (...what) => execFileSync("git", what, { cwd: earlier, encoding: "utf8" }).trim();
@@ -30,38 +32,38 @@ const { launch } = await theirs("browser.mjs");
 const { serve } = await theirs("serve.mjs");
 const { AppPage } = await theirs("app-page.mjs");
 
-/** In a page: OPFS, path → base64. */
-async function filesOfSite() {
+/** In a page: what is read there, path → base64. */
+async function inBase64(read) {
   const files = {};
-  const base64 = (blob) =>
-    new Promise((resolve) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(reader.result.split(",")[1]);
-      reader.readAsDataURL(blob);
-    });
-  const visit = async (folder, path) => {
-    for await (const [name, entry] of folder.entries())
-      if (entry.kind === "directory") await visit(entry, `${path}${name}/`);
-      else files[path + name] = await base64(await entry.getFile());
-  };
-  await visit(await navigator.storage.getDirectory(), "");
+  for (const [path, content] of Object.entries(await read())) {
+    const reader = new FileReader();
+    const text = new Promise((resolve) => (reader.onload = () => resolve(reader.result)));
+    reader.readAsDataURL(new Blob([content]));
+    files[path] = (await text).split(",")[1];
+  }
   return files;
 }
 
-const decoded = (files) =>
-  Object.fromEntries(
-    Object.entries(files).map(([path, text]) => [path, Buffer.from(text, "base64")]),
-  );
+/** Packs what lies in a tab's storage. */
+async function packStorage(name, tab, { prefix, read }) {
+  const files = await tab.evaluate(`(${inBase64})(${read})`);
+  const decoded = Object.entries(files).map(([path, text]) => [path, Buffer.from(text, "base64")]);
+  pack(here(prefix + name), Object.fromEntries(decoded));
+}
 
 async function inBrowser() {
   const model = makeRandomModel(SHAPE);
   const size = statSync(model).size;
   const hub = await Hub.open(dirname(model));
   const { server, address } = await serve({ models: dirname(model) });
-  const open = async () => {
-    const options = resolved(hub.address);
+  const open = async ({ args }) => {
     const browser = await launch("chromium without WebGPU", {
-      args: ["--no-sandbox", "--disable-blink-features=WebGPU", ...options.args],
+      args: [
+        "--no-sandbox",
+        "--disable-blink-features=WebGPU",
+        ...resolved(hub.address).args,
+        ...args,
+      ],
     });
     const tab = await browser.newPage();
     tab.setDefaultTimeout(120_000);
@@ -69,45 +71,56 @@ async function inBrowser() {
     return { browser, tab };
   };
 
-  // A part of a download: of what is sent, most is in requests under way when it is paused.
-  const part = await open();
-  hub.allow((2 / 3) * size);
-  const code = await part.tab.evaluate(
-    (model, least) => {
-      const pause = new AbortController();
-      const onProgress = ({ stored }) => stored > least && pause.abort();
-      return Phi.load({ model, backend: "cpu", signal: pause.signal, onProgress }).then(
-        () => "loaded",
-        ({ code }) => code,
-      );
-    },
-    ADDRESS,
-    size / 6,
-  );
-  if (code !== "cancelled") throw new Error(`the download was not paused, but ${code}`);
-  pack(here("part.tar.br"), decoded(await part.tab.evaluate(filesOfSite)));
-  await part.browser.close();
+  /** A part of a download: of what is sent, most is in requests under way when it is paused. */
+  const storePart = async (storage) => {
+    const { browser, tab } = await open(storage);
+    hub.allow((2 / 3) * size);
+    const code = await tab.evaluate(
+      (model, least) => {
+        const pause = new AbortController();
+        const onProgress = ({ stored }) => stored > least && pause.abort();
+        return Phi.load({ model, backend: "cpu", signal: pause.signal, onProgress }).then(
+          () => "loaded",
+          ({ code }) => code,
+        );
+      },
+      ADDRESS,
+      size / 6,
+    );
+    if (code !== "cancelled") throw new Error(`the download was not paused, but ${code}`);
+    await packStorage("part.tar.br", tab, storage);
+    await browser.close();
+    hub.allow(Infinity);
+  };
 
-  // All of it, an answer, and what is taken out.
-  hub.allow(Infinity);
-  const { browser, tab } = await open();
-  const answer = await tab.evaluate(
-    async (model, content) => {
-      const phi = await Phi.load({ model, backend: "cpu" });
-      const messages = [{ role: "user", content }];
-      const { choices } = await phi.chat.completions.create({
-        messages,
-        temperature: 0,
-        max_tokens: 32,
-      });
-      await phi.unload();
-      return choices[0].message.content;
-    },
-    ADDRESS,
-    QUESTION,
-  );
-  writeFileSync(here("answer.txt"), answer);
-  pack(here("whole.tar.br"), decoded(await tab.evaluate(filesOfSite)));
+  /** All of it, and an answer. */
+  const storeWhole = async (storage) => {
+    const { browser, tab } = await open(storage);
+    const answer = await tab.evaluate(
+      async (model, content) => {
+        const phi = await Phi.load({ model, backend: "cpu" });
+        const messages = [{ role: "user", content }];
+        const { choices } = await phi.chat.completions.create({
+          messages,
+          temperature: 0,
+          max_tokens: 32,
+        });
+        await phi.unload();
+        return choices[0].message.content;
+      },
+      ADDRESS,
+      QUESTION,
+    );
+    writeFileSync(here("answer.txt"), answer);
+    await packStorage("whole.tar.br", tab, storage);
+    return { browser, tab };
+  };
+
+  for (const storage of Object.values(STORAGES)) await storePart(storage);
+  await (await storeWhole(STORAGES.indexeddb)).browser.close();
+  const { browser, tab } = await storeWhole(STORAGES.opfs);
+
+  // What is taken out.
   const takenOut = await tab.evaluate(async () => {
     const [{ id }] = await Phi.listModels();
     const reader = new FileReader();

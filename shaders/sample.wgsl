@@ -70,7 +70,7 @@ fn sum_up_to(place: vec2<u32>, counted: bool, lane: Lane) -> f32 {
     return workgroup_sum(sum, lane);
 }
 
-// Moves the border to where the fewest of the likeliest are enough.
+// Moves the border to where the fewest of the largest logits are enough.
 fn keep(enough: f32, counted: bool, lane: Lane) {
     var place = vec2<u32>(0u, LAST);
     for (var bit = 1u << 31u; bit > 0u; bit >>= 1u) {
@@ -137,10 +137,10 @@ fn draw(weight: f32, lane: Lane) -> u32 {
     return last;
 }
 
-// The k-th largest of the runs' largest logits: no smaller one can be among the k likeliest.
+// The k-th largest of the runs' largest logits: no smaller one can be among the top k.
 fn least_of_top_k(lane: Lane) -> f32 {
     if lane.index == 0u {
-        kth_key = 0u; // Where all are among the k likeliest.
+        kth_key = 0u; // Where all are among the top k.
     }
     workgroupBarrier();
     for (var run = lane.index; run < RUNS; run += WG) {

@@ -1,7 +1,7 @@
 // How a token is drawn, and what its logit weighs.
 
 struct SamplerParams {
-    temperature: f32, // 0 for the likeliest
+    temperature: f32, // 0 is greedy
     top_k: u32, // 0 for all
     top_p: f32, // 1 for all
     min_p: f32, // 0 for all

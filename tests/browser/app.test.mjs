@@ -1,5 +1,5 @@
 // The chat app in real browsers, as a person uses it: first run, conversations, what leaves the
-// page.
+// page. Each browser goes on where it was: the lines of one visit.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // What browsers keep for the engine: every kind of storage against an array in memory, and all that
-// can happen to it.
+// can happen to it, as many lines as cases.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

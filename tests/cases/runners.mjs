@@ -1,5 +1,5 @@
-// How each case is run: natively, in the browser, or both. What is expected stands in the case's
-// files, and else in its README.md.
+// How each case is run: natively, in the browser, or both; some lines for each. What is expected
+// stands in the case's files, and else in its README.md.
 
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync } from "node:fs";

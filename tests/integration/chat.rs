@@ -1,4 +1,4 @@
-//! `phi chat`, from a pipe and in a terminal.
+//! `phi chat`, from a pipe and in a terminal, as many lines as cases.
 
 use std::fs;
 #[cfg(unix)]

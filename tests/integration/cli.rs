@@ -1,4 +1,4 @@
-//! The `phi` command, run as a user runs it.
+//! The `phi` command, run as a user runs it, as many lines as cases.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! `phi convert`'s library: what is converted reads the same, and what fails leaves nothing behind.
+//! `phi convert`'s library: what is converted reads the same, and what fails leaves nothing behind,
+//! as many lines as cases.
 
 use std::fs;
 use std::path::Path;

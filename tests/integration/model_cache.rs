@@ -1,4 +1,5 @@
-//! Caching a model: what is stored is what `phi convert` writes, whatever happens on the way.
+//! Caching a model: what is stored is what `phi convert` writes, whatever happens on the way,
+//! as many lines as cases.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

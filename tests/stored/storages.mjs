@@ -1,7 +1,10 @@
 // What lies in a browser's storages, and how it comes to lie there: functions for a page. A file is
 // its path and what is in it.
 
-/** By their names in the package: what has a browser take this one, and what fixtures begin with. */
+/**
+ * By their names in the package: what has a browser take this one, and how its fixtures' names
+ * begin.
+ */
 export const STORAGES = {
   opfs: { args: [], prefix: "", read: readOpfs, write: writeOpfs },
   indexeddb: {

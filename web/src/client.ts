@@ -1,14 +1,12 @@
 // The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
-import { asPhiError, cancelled, type PhiError, phiError } from "./errors.js";
-import { alongWith } from "./hub.js";
-import { type Ask, Link } from "./link.js";
+import { cancelled, type PhiError, phiError } from "./errors.js";
+import type { Ask, Link } from "./link.js";
 import { type Resolved, resolveModel } from "./model.js";
 import * as openai from "./openai.js";
 import * as options from "./options.js";
-import { Pace } from "./pace.js";
-import type { EngineOptions, Event } from "./protocol.js";
-import { findWorker, openModule, requireBrowser } from "./start.js";
+import type { Event } from "./protocol.js";
+import { requireBrowser } from "./start.js";
 import {
   deleteModel,
   exportModel,
@@ -28,9 +26,7 @@ import type {
   PromptOptions,
   Stats,
 } from "./types.js";
-import { pick } from "./variant.js";
-
-type StartOptions = CheckOptions & Pick<LoadOptions, "variant" | "onNotice">;
+import { addressAlong, emit, rethrow, start, working } from "./working.js";
 
 /** As in OpenAI's package: with `stream: true` the answer comes in pieces, otherwise whole. */
 export interface ChatCompletions {
@@ -337,92 +333,12 @@ export class Phi {
   }
 }
 
-/** Starts an engine and loads a model into it. */
-async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
-  const { storage = "auto" } = asked;
-  return working(asked, "loading", async (link) => {
-    const along = addressAlong(resolved.model, asked);
-    const { description } = await link.answer(
-      { kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along },
-      "loaded",
-    );
-    if (description.notice) emit(asked.onNotice, description.notice);
-    return link;
-  });
-}
-
-/** Starts a worker and has it do something; it ends when that fails or is cancelled. */
-async function working<T>(
-  options: StartOptions,
-  what: string,
-  act: (link: Link) => Promise<T>,
-): Promise<T> {
-  const { signal, variant = pick(), onProgress } = options;
-  if (signal?.aborted) throw cancelled(what);
-  const link = new Link(await findWorker(options));
-  const abort = () => link.close(cancelled(what));
-  signal?.addEventListener("abort", abort, { once: true });
-  try {
-    if (signal?.aborted) abort();
-    await openModule(
-      async (variant, wasm) => void (await link.answer({ kind: "open", variant, wasm }, "opened")),
-      variant,
-      options,
-    );
-    const pace = new Pace();
-    link.onProgress = (progress) => emit(onProgress, pace.with(progress));
-    return await act(link);
-  } catch (error) {
-    link.close();
-    return rethrow(error);
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
-}
-
 function statsOf({ kind: _, ...stats }: Event & { kind: "done" }): Stats {
   return stats;
-}
-
-function forEngine({
-  backend,
-  bits,
-  contextLength,
-  kv,
-  threads,
-  retune,
-  softwareGpu,
-}: LoadOptions): Omit<EngineOptions, "model"> {
-  const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune, softwareGpu };
-  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
-}
-
-/** What goes along with requests for a model, if it is at an address. */
-function addressAlong(model: unknown, asked: CheckOptions) {
-  return typeof model === "string" && /^https?:/.test(model) ? alongWith(model, asked) : undefined;
 }
 
 /** Storage's own errors, as this package throws them. */
 async function stored<T>(act: () => Promise<T>): Promise<T> {
   requireBrowser();
   return Promise.resolve().then(act).catch(rethrow);
-}
-
-function rethrow(error: unknown): never {
-  throw asPhiError(error);
-}
-
-/**
- * A listener that throws must not end what it listens to: the page hears of it as of any other
- * error of its own.
- */
-function emit<Args extends unknown[]>(
-  listener: ((...args: Args) => void) | undefined,
-  ...args: Args
-): void {
-  try {
-    listener?.(...args);
-  } catch (error) {
-    reportError(error);
-  }
 }

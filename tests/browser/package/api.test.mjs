@@ -1,5 +1,5 @@
 // The package's API in Chromium: OpenAI's shapes, streaming, aborting, errors, what may stand for a
-// model.
+// model. As many lines as cases, of one page that has the model.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";

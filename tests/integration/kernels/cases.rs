@@ -1,4 +1,4 @@
-//! The one table of kernel cases: every backend must pass every row. Adding a case is a line.
+//! The one table of kernel cases, as many lines: every backend must pass every row.
 //!
 //! Sizes are mostly no multiples of anything that a kernel may tile by. Outputs begin as noise and
 //! end a few elements later than they need to, so that a kernel that skips an element or writes too

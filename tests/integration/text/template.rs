@@ -1,4 +1,4 @@
-//! Conversations as text.
+//! Conversations as text, as many lines as cases.
 
 use phi_wasm::Code;
 use phi_wasm::text::template::Moment;

@@ -1,4 +1,4 @@
-//! Golden ids, what each id is, and files that are damaged.
+//! Golden ids, what each id is, and files that are damaged, as many lines as cases.
 
 use phi_wasm::Code;
 use phi_wasm::text::{Message, Prompt, Tokenizer, Vocabulary};

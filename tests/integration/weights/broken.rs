@@ -1,4 +1,4 @@
-//! Files that are cut, wrong or no models at all: each with its code.
+//! Files that are cut, wrong or no models at all: each with its code, as many lines as cases.
 
 use phi_wasm::error::{Code, Result};
 use phi_wasm::weights::{MemorySource, Source};

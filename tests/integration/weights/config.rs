@@ -1,4 +1,4 @@
-//! Every spelling of a configuration, and numbers that don't fit.
+//! Every spelling of a configuration, and numbers that don't fit, as many lines as cases.
 
 use phi_wasm::error::Code;
 use phi_wasm::weights::config::{Architecture, Config, RopeScaling};

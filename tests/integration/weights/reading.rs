@@ -1,4 +1,4 @@
-//! What comes out of models that are sound.
+//! What comes out of models that are sound, as many lines as cases.
 
 use std::cell::Cell;
 use std::fs;

@@ -1,3 +1,5 @@
+// German, as many lines as texts.
+
 import type { Words } from "./words.svelte.js";
 
 function some(count: number, none: string, one: string, many: string): string {

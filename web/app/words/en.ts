@@ -1,4 +1,4 @@
-// English, and the pattern for every other language.
+// English, and the pattern for every other language; as many lines as texts.
 
 import type { ProblemName, Said } from "../state/problems.js";
 

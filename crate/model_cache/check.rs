@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use super::CachedModel;
 use super::files::{chunk_hashes, complete, total};
 use super::storage::ModelStorage;
+use super::{CachedModel, Hashed};
 use crate::error::{Code, Result, fail};
 use crate::weights::format::WeightFormat;
-use crate::weights::source::Source;
 use crate::weights::store::{FileEntry, Manifest, chunk_hash};
 
 /// What checking found.
@@ -27,7 +26,7 @@ pub struct Checked {
 /// # Errors
 /// `not-found` for a model that is not complete, those of reading, and `corrupt` when the source no
 /// longer has what was kept.
-pub async fn check<S: Source, M: ModelStorage + Clone>(
+pub async fn check<S: Hashed, M: ModelStorage + Clone>(
     source: S,
     storage: M,
     format: impl Into<WeightFormat>,

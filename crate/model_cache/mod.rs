@@ -28,7 +28,7 @@ pub use check::{Checked, check};
 use files::{complete, hashes, read_all, total, write_all, write_over};
 use growth::{Growth, Have, discard, present, reserve};
 use origin::{Extent, Origin};
-pub use published::Published;
+pub use published::{Hashed, Published};
 pub use storage::{MemoryStorage, ModelStorage};
 
 use crate::error::{Code, Result};
@@ -82,7 +82,7 @@ struct Inner<S, M> {
 /// Hears how much is there.
 type Listener = Rc<dyn Fn(Stored)>;
 
-impl<S: Source, M: ModelStorage> CachedModel<S, M> {
+impl<S: Hashed, M: ModelStorage> CachedModel<S, M> {
     /// Opens what the storage holds of a model. The source is asked for nothing when that is all;
     /// otherwise its headers are read, and room is made for the whole.
     ///
@@ -189,7 +189,7 @@ impl<S: Source, M: ModelStorage> CachedModel<S, M> {
     }
 }
 
-impl<S: Source, M: ModelStorage> Inner<S, M> {
+impl<S: Hashed, M: ModelStorage> Inner<S, M> {
     fn new(
         storage: M,
         name: String,
@@ -307,7 +307,7 @@ impl<S: Source, M: ModelStorage> Inner<S, M> {
     }
 }
 
-impl<S: Source, M: ModelStorage> Source for CachedModel<S, M> {
+impl<S: Hashed, M: ModelStorage> Source for CachedModel<S, M> {
     fn name(&self) -> String {
         self.0.name.clone()
     }

@@ -9,7 +9,7 @@ use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Result, fail};
-use crate::weights::source::{Source, place};
+use crate::weights::source::{DirSource, MemorySource, Source, place};
 use crate::weights::store::hash_text;
 
 /// What nobody asked for and lies between what was asked for is read up to this many bytes, so that
@@ -17,6 +17,30 @@ use crate::weights::store::hash_text;
 const GAP: u64 = 64 << 20;
 /// Bytes that are read for it at once.
 const PIECE: u64 = 1 << 20;
+
+/// A source as a cache takes it: perhaps some of its files are hashed while they are read.
+#[allow(async_fn_in_trait)] // Futures stay on the thread that made them.
+pub trait Hashed: Source {
+    /// How far the hashes of its files have come, for [`Hashed::go_on_hashing`] of another start;
+    /// nothing where none is hashed.
+    fn hashed(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes up what an earlier start gave as [`Hashed::hashed`].
+    fn go_on_hashing(&self, _hashed: &[u8]) {}
+
+    /// Compares what was read of its files with the hashes that are known of them.
+    ///
+    /// # Errors
+    /// `corrupt` for one that is not what it should be.
+    async fn compare(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Hashed for DirSource {}
+impl Hashed for MemorySource {}
 
 /// A source some of whose files are hashed.
 pub struct Published<S> {
@@ -122,7 +146,9 @@ impl<S: Source> Source for Published<S> {
         self.take(file, offset, into);
         Ok(())
     }
+}
 
+impl<S: Source> Hashed for Published<S> {
     fn hashed(&self) -> Vec<u8> {
         let tallies = self.tallies.borrow();
         let stored = |tally: &Tally| StoredTally {

@@ -7,7 +7,7 @@ use super::http::HttpSource;
 use super::js;
 use super::storage::JsStorage;
 use crate::error::{Code, Result, fail};
-use crate::model_cache::{CachedModel, Published};
+use crate::model_cache::{CachedModel, Hashed, Published};
 use crate::weights::source::Source;
 
 /// A server's files, the user's, or what the browser's storage has of either. One type, so that a
@@ -118,23 +118,27 @@ impl Source for PageSource {
         whichever!(self, source => await source.version(file))
     }
 
-    fn hashed(&self) -> Vec<u8> {
-        whichever!(self, source => source.hashed())
-    }
-
-    fn go_on_hashing(&self, hashed: &[u8]) {
-        whichever!(self, source => source.go_on_hashing(hashed));
-    }
-
-    async fn compare(&self) -> Result<()> {
-        whichever!(self, source => await source.compare())
-    }
-
     async fn size(&self, file: &str) -> Result<Option<u64>> {
         whichever!(self, source => await source.size(file))
     }
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         whichever!(self, source => await source.read(file, offset, into))
+    }
+}
+
+impl Hashed for PageSource {
+    fn hashed(&self) -> Vec<u8> {
+        if let PageSource::Published(source) = self { source.hashed() } else { Vec::new() }
+    }
+
+    fn go_on_hashing(&self, hashed: &[u8]) {
+        if let PageSource::Published(source) = self {
+            source.go_on_hashing(hashed);
+        }
+    }
+
+    async fn compare(&self) -> Result<()> {
+        if let PageSource::Published(source) = self { source.compare().await } else { Ok(()) }
     }
 }

@@ -41,23 +41,6 @@ pub trait Source {
         Ok(format!("{:?}", self.size(file).await?))
     }
 
-    /// How far the hashes of its files have come, for [`Source::go_on_hashing`] of another start;
-    /// nothing where none is hashed.
-    fn hashed(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    /// Takes up what an earlier start gave as [`Source::hashed`].
-    fn go_on_hashing(&self, _hashed: &[u8]) {}
-
-    /// Compares what was read of its files with the hashes that are known of them.
-    ///
-    /// # Errors
-    /// `corrupt` for one that is not what it should be.
-    async fn compare(&self) -> Result<()> {
-        Ok(())
-    }
-
     /// Bytes of a file, or `None` when it is not there.
     async fn size(&self, file: &str) -> Result<Option<u64>>;
 

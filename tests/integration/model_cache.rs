@@ -10,7 +10,7 @@ use std::rc::Rc;
 use phi_wasm::convert::convert;
 use phi_wasm::error::{Code, Error, Result};
 use phi_wasm::model_cache::{
-    ABOUT, CachedModel, Checked, MemoryStorage, ModelStorage, Published, check,
+    ABOUT, CachedModel, Checked, Hashed, MemoryStorage, ModelStorage, Published, check,
 };
 use phi_wasm::weights::checkpoint::Checkpoint;
 use phi_wasm::weights::format::Bits;
@@ -142,7 +142,7 @@ impl ModelStorage for Mortal {
 }
 
 /// Keeps a model by loading it, as the engine does, and then whatever loading does not ask for.
-fn keep<S: Source, M: ModelStorage>(
+fn keep<S: Hashed, M: ModelStorage>(
     source: S,
     storage: M,
     format: impl Into<WeightFormat>,

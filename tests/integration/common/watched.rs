@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use phi_wasm::error::{Code, Error, Result};
+use phi_wasm::model_cache::Hashed;
 use phi_wasm::weights::Source;
 
 /// Clones share the source and its counts.
@@ -65,3 +66,5 @@ impl<S: Source> Source for Watched<S> {
         self.source.read(file, offset, into).await
     }
 }
+
+impl<S: Source> Hashed for Watched<S> {}

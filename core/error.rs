@@ -127,7 +127,7 @@ impl Error {
         Error { code, message: message.into(), more: None }
     }
 
-    /// That a file could not be read.
+    /// The error that says why a file could not be read.
     pub fn reading(path: &Path, error: &io::Error) -> Error {
         let path = path.display().to_string();
         let (code, why) = match error.kind() {
@@ -149,7 +149,7 @@ impl Error {
         Error::new(code, format!("{path}: {why}"))
     }
 
-    /// That a file or directory could not be written.
+    /// The error that says why a file or directory could not be written.
     pub fn writing(path: &Path, error: &io::Error) -> Error {
         let why = match error.kind() {
             ErrorKind::NotFound => {

@@ -39,7 +39,7 @@ impl Operation for Argmax {
 pub struct SamplerParams {
     /// Logits are divided by it; 0 for argmax.
     pub temperature: f32,
-    /// So many of the most probable; 0 for all.
+    /// How many of the most probable may be sampled; 0 for all.
     pub top_k: u32,
     /// The fewest of the most probable whose probabilities reach it; 1 for all.
     pub top_p: f32,

@@ -18,7 +18,7 @@ pub async fn open(_wanted: Wanted, _args: &ComputeArgs) -> Result<Gpu> {
         .advise("--backend cpu does without one"))
 }
 
-/// None.
+/// What `auto` compares: nothing, for there is the CPU alone.
 pub async fn rivals(_args: &ComputeArgs) -> Option<Rivals> {
     None
 }

@@ -42,7 +42,7 @@ impl Interrupts {
 pub struct Answering;
 
 impl Answering {
-    /// Never.
+    /// Whether the answer was told to stop: never, for nobody could.
     pub fn is_stopped(&self) -> bool {
         false
     }

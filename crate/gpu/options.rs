@@ -13,7 +13,7 @@ pub enum Switch {
     Auto,
     /// Always: a device without it is an error.
     On,
-    /// Never.
+    /// Never, even where a device has it.
     Off,
 }
 

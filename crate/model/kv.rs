@@ -44,7 +44,7 @@ impl Regions {
         Regions { positions, taken: Vec::new() }
     }
 
-    /// So many positions that lie together.
+    /// Takes so many positions that lie together.
     ///
     /// # Errors
     /// `out-of-memory`, with the most that there are.

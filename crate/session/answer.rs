@@ -45,7 +45,7 @@ pub struct Generation {
     prefilled: f64,
 }
 
-/// So many have begun.
+/// The number that the next generation gets.
 static NEXT_ID: AtomicUsize = AtomicUsize::new(1);
 
 /// Where the next token is chosen.

@@ -46,7 +46,7 @@ pub enum Device<H: Host> {
 /// Who is to be compared, on a model whose header was read for that.
 struct Contest<S> {
     rivals: Rivals,
-    /// That it takes.
+    /// Bytes of memory that the model takes.
     bytes: u64,
     /// Until it is loaded.
     header: Option<Checkpoint<S>>,

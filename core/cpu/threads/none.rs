@@ -19,7 +19,7 @@ pub fn count(wanted: usize) -> Result<usize> {
     Ok(1)
 }
 
-/// Nobody.
+/// The threads that help: nobody, here.
 pub struct Helpers;
 
 impl Helpers {

@@ -69,7 +69,7 @@ impl<'a> Program<'a> {
 /// before them.
 ///
 /// # Errors
-/// That something is not read here.
+/// What a template has and is not read here.
 fn with_prices<'a>(given: &Instructions<'a>) -> Result<Instructions<'a>> {
     check_jumps(given)?;
     check_names(given)?;

@@ -13,6 +13,8 @@ pub mod bench;
 mod clock;
 pub mod convert;
 pub mod engine;
+#[cfg(feature = "cli")]
+pub mod eval;
 #[cfg(all(feature = "gpu", not(target_os = "wasi")))]
 pub mod gpu;
 pub mod json;

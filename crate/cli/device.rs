@@ -17,12 +17,15 @@ use super::{output, progress};
 
 /// What a command does once its backend is chosen.
 pub trait Task {
+    /// What comes of it.
+    type Output;
+
     /// Runs on this backend.
-    async fn on<B: Backend>(self, backend: B) -> Result<()>;
+    async fn on<B: Backend>(self, backend: B) -> Result<Self::Output>;
 }
 
 /// Runs a task on the backend that the arguments ask for.
-pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<()> {
+pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<T::Output> {
     args.source()?; // A model that is not there must not first open a GPU.
     args.compute.tell_fewer_threads();
     let wanted = wanted(args);

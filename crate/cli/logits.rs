@@ -41,6 +41,8 @@ impl Logits {
 }
 
 impl Task for Logits {
+    type Output = ();
+
     async fn on<B: Backend>(self, backend: B) -> Result<()> {
         let checkpoint = Checkpoint::open(self.model.source()?).await?;
         let load = self.model.load_options(Some(self.ids.len()));

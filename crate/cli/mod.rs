@@ -6,6 +6,7 @@ mod cache;
 mod chat;
 mod convert;
 mod device;
+mod eval;
 mod generate;
 #[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "no_gpu.rs")]
 mod gpu;
@@ -14,7 +15,6 @@ mod lines;
 mod logits;
 mod options;
 pub mod output;
-mod perplexity;
 mod plain_lines;
 mod progress;
 mod prompt;
@@ -50,7 +50,9 @@ enum Command {
     /// Write the logits of given token ids to a safetensors file.
     Logits(logits::Logits),
     /// Measure how well the model predicts a text.
-    Perplexity(perplexity::Perplexity),
+    Perplexity(eval::Perplexity),
+    /// Measure how good the model is: by texts, against another, in the field's tests.
+    Eval(eval::Eval),
     /// Time prefill and decoding.
     Bench(bench::Bench),
     /// Convert a model into the form that streams.
@@ -131,6 +133,7 @@ pub async fn run() -> Result<()> {
         Command::Tokenize(tokenize) => tokenize.run().await,
         Command::Logits(logits) => logits.run().await.map_err(advice::computing),
         Command::Perplexity(perplexity) => perplexity.run().await.map_err(advice::computing),
+        Command::Eval(eval) => eval.run().await.map_err(advice::computing),
         Command::Bench(bench) => bench.run().await.map_err(advice::computing),
         Command::Convert(convert) => convert.run().await,
         Command::Inspect(inspect) => inspect.run().await,

@@ -19,6 +19,13 @@ pub fn tokens(what: &'static str, total: usize) -> ProgressBar {
     bar
 }
 
+/// A bar that counts a test's items.
+pub fn items(what: &'static str, total: usize) -> ProgressBar {
+    let bar = styled(what, "{msg} {bar:30} {pos} of {len} items, {eta} left");
+    bar.set_length(total as u64);
+    bar
+}
+
 const TOKENS: &str = "{msg} {bar:30} {pos} of {len} tokens, {eta} left";
 
 fn styled(what: &'static str, template: &str) -> ProgressBar {

@@ -290,20 +290,35 @@ impl<B: Backend> Engine<B> {
         sink: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<()> {
         let vocab = self.config().vocab_size as usize;
-        let latest = self.latest_rows(sequence).unwrap_or(0);
-        let first_position = sequence.cached - latest;
-        for first in (0..latest).step_by(self.head_rows) {
-            let rows = self.head_rows.min(latest - first);
-            let program =
-                self.make_ready(self.model.record_head(&self.scratch, first, rows)).await?;
-            self.backend.run(&program)?;
-            let logits = self.floats(self.scratch.logits, rows * vocab).await?;
-            logits
-                .chunks_exact(vocab)
-                .enumerate()
-                .for_each(|(row, logits)| sink(first_position + first + row, logits));
+        let mut position = sequence.cached - self.latest_rows(sequence).unwrap_or(0);
+        while position < sequence.cached {
+            let logits = self.logits_from(sequence, position, usize::MAX).await?;
+            for row in logits.chunks_exact(vocab) {
+                sink(position, row);
+                position += 1;
+            }
         }
         Ok(())
+    }
+
+    /// The logits of some rows from a position on, `[rows, vocab_size]`: as many as are computed at
+    /// once, and at most so many. None where the chunk that [`Engine::advance`] has just taken does
+    /// not have that position.
+    pub async fn logits_from(
+        &mut self,
+        sequence: &Sequence,
+        position: usize,
+        most: usize,
+    ) -> Result<Vec<f32>> {
+        let begin = sequence.cached - self.latest_rows(sequence).unwrap_or(0);
+        let rows = self.head_rows.min(most).min(sequence.cached.saturating_sub(position));
+        if rows == 0 || position < begin {
+            return Ok(Vec::new());
+        }
+        let ops = self.model.record_head(&self.scratch, position - begin, rows);
+        let program = self.make_ready(ops).await?;
+        self.backend.run(&program)?;
+        self.floats(self.scratch.logits, rows * self.config().vocab_size as usize).await
     }
 
     /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after

@@ -43,6 +43,11 @@ impl Sequence {
         &self.planned
     }
 
+    /// How many planned tokens the cache holds.
+    pub fn cached(&self) -> usize {
+        self.cached
+    }
+
     /// How many planned tokens the cache does not hold yet.
     pub fn pending(&self) -> usize {
         self.planned.len() - self.cached
@@ -128,6 +133,22 @@ impl<B: Backend> Engine<B> {
             if factors == sequence.factors { common.min(tokens.len() - 1) } else { 0 };
         sequence.factors = factors;
         sequence.planned = tokens.to_vec();
+        Ok(())
+    }
+
+    /// As [`Engine::plan`], and what the cache holds from a position on is computed again: for
+    /// whoever wants the logits of all rows from there.
+    ///
+    /// # Errors
+    /// Those of [`Engine::plan`].
+    pub fn plan_rows(
+        &mut self,
+        sequence: &mut Sequence,
+        tokens: &[u32],
+        first: usize,
+    ) -> Result<()> {
+        self.plan(sequence, tokens)?;
+        sequence.cached = sequence.cached.min(first);
         Ok(())
     }
 

@@ -613,6 +613,8 @@ fn all_that_print(model: &str, check: impl Fn(&[&str], &str)) {
     check(&["tokenize", "--model", model, "--count", "Hello"], "");
     check(&[&["perplexity"][..], &cpu, &[&text]].concat(), "");
     check(&[&["perplexity"][..], &cpu, &["-"]].concat(), words);
+    check(&[&["eval", "perplexity", "--json", "-"][..], &cpu, &[&text]].concat(), "");
+    check(&["eval", "kl", "--backend", "cpu", model, model, &text], "");
     check(&[&["bench"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
     check(&[&["bench", "--json"][..], &cpu, &["--prompt", "2", "--gen", "2"]].concat(), "");
     check(&[&["run", "--max-tokens", "3"][..], &cpu, &["Hello"]].concat(), "");
@@ -740,7 +742,7 @@ fn a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized() {
 }
 
 /// Commands with a mistake, and what is said of it.
-fn check_sentences(rows: &[(&str, &[&str])]) {
+pub fn check_sentences(rows: &[(&str, &[&str])]) {
     for (sentence, arguments) in rows {
         let output = phi(arguments, "");
         let said = String::from_utf8(output.stderr).unwrap();

@@ -17,6 +17,8 @@ mod kernels;
 mod convert;
 #[cfg(not(target_os = "unknown"))]
 mod engine;
+#[cfg(all(feature = "cli", not(target_os = "unknown")))]
+mod eval;
 #[cfg(not(target_os = "unknown"))]
 mod model_cache;
 #[cfg(not(target_os = "unknown"))]

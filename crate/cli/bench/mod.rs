@@ -116,6 +116,8 @@ struct Record<'a> {
 }
 
 impl Task for Timing {
+    type Output = ();
+
     async fn on<B: Backend>(self, backend: B) -> Result<()> {
         let Timing { args, bench: Bench { what, prompt, generate, json, .. } } = self;
         let plan = Plan { prompt, generate };

@@ -2,6 +2,7 @@
 //! they are.
 
 mod cli;
+mod eval;
 mod quality;
 mod qwen;
 mod smollm2;

@@ -52,6 +52,9 @@ enum Command {
     /// Measure how well the model predicts a text.
     Perplexity(eval::Perplexity),
     /// Measure how good the model is: by texts, against another, in the field's tests.
+    ///
+    /// The tests' prompts and scores are those of lm-evaluation-harness 0.4; their data are files
+    /// that are downloaded before.
     Eval(eval::Eval),
     /// Time prefill and decoding.
     Bench(bench::Bench),

@@ -7,6 +7,7 @@
 mod choices;
 mod divergence;
 mod row;
+pub mod sandbox;
 pub mod tasks;
 mod text;
 

@@ -127,6 +127,7 @@ async_test! {
 mod command {
     use std::fs;
     use std::path::Path;
+    use std::process::Command;
 
     use serde_json::Value;
 
@@ -197,6 +198,50 @@ mod command {
         assert!(lines[3].starts_with("a_b") && lines[4].starts_with("c  "), "{table}");
         let told: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
         assert_eq!(told["runs"][0]["groups"][0]["name"], "a_b");
+    }
+
+    #[test]
+    fn answers_that_are_written_are_graded() {
+        let model = tiny_chat("eval-written");
+        let line = "{\"question\": \"1+1?\", \"answer\": \"#### 2\"}\n";
+        written(&model, "gsm8k/train.jsonl", &line.repeat(6));
+        written(&model, "gsm8k/test.jsonl", &line.repeat(3));
+        let data = format!("{model}/gsm8k");
+        let fixed = ["eval", "gsm8k", "--model", &model, "--backend", "cpu", "--limit", "2"];
+        let told = answer(&[&fixed[..], &["--json", "-", &data]].concat(), "");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let run = &told["runs"][0];
+        assert_eq!((&run["items"], &run["shots"]), (&2.into(), &5.into()), "{told}");
+        assert_eq!(run["samples"][1]["strict"], false, "{told}");
+        let table = answer(&[&fixed[..], &[&data]].concat(), "");
+        assert!(table.lines().next().unwrap().ends_with("flexible"), "{table}");
+        fs::remove_file(format!("{data}/train.jsonl")).unwrap();
+        check_mistakes(&[("not-found", &[&fixed[..], &[&data]].concat())]);
+    }
+
+    /// Where there is no sandbox nothing is run, nor is a model loaded.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn programs_are_refused_without_a_sandbox() {
+        let model = tiny_chat("eval-refused");
+        let function = concat!(
+            r#"{"task_id": "Made/0", "prompt": "def f():\n", "entry_point": "f", "#,
+            r#""canonical_solution": "", "test": "def check(f):\n    pass\n"}"#
+        );
+        let file = written(&model, "functions.jsonl", function);
+        let output = Command::new(env!("CARGO_BIN_EXE_phi"))
+            .env("PATH", "/nowhere")
+            .args(["eval", "humaneval", "--model", &model, "--backend", "cpu", &file])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with("phi: programs that a model wrote run in a sandbox only")
+                && said.ends_with("namespaces [not-found]\n")
+                && said.lines().count() == 1,
+            "{said}"
+        );
+        assert_eq!(output.status.code(), Some(1));
     }
 
     #[test]

@@ -68,6 +68,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("csv", &["eval"]),
+    ("rand_mt", &["eval"]),
+    ("flate2", &["cli"]),
     ("rustyline", &["cli"]),
     ("signal_hook", &["cli"]),
     ("indicatif", &["cli"]),

@@ -1,6 +1,6 @@
 //! `phi eval mmlu`, `arc` and `hellaswag`: questions with choices.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use phi_wasm::backend::Backend;
@@ -8,14 +8,13 @@ use phi_wasm::eval::tasks::{Answered, Item, arc, hellaswag, mmlu};
 use phi_wasm::{Code, Error, Result};
 use serde::Serialize;
 
-use super::ModelsArgs;
-use super::report::{Report, ReportArgs, Run, table};
+use super::report::{Report, Run, Share, table};
+use super::{Asking, parse_shots, read_data};
 use crate::cli::device::{self, Task};
-use crate::cli::options::{ModelArgs, named, parse_count, read_text};
+use crate::cli::options::{ModelArgs, named};
 use crate::cli::{cache, output, progress};
 
-/// Ask MMLU's questions, each after examples of its subject, and score which of " A" to " D" is
-/// most probable.
+/// Ask MMLU's questions.
 #[derive(Debug, Args)]
 pub struct Mmlu {
     #[command(flatten)]
@@ -32,8 +31,7 @@ pub struct Mmlu {
     data: PathBuf,
 }
 
-/// Ask ARC's questions, and score which choice is most probable (acc), and which for each of its
-/// characters (acc_norm).
+/// Ask ARC's questions.
 #[derive(Debug, Args)]
 pub struct Arc {
     #[command(flatten)]
@@ -43,8 +41,7 @@ pub struct Arc {
     files: Vec<PathBuf>,
 }
 
-/// Have HellaSwag's scenes go on, and score which ending is most probable (acc), and which for each
-/// of its characters (acc_norm).
+/// Have HellaSwag's scenes go on.
 #[derive(Debug, Args)]
 pub struct Hellaswag {
     #[command(flatten)]
@@ -52,18 +49,6 @@ pub struct Hellaswag {
     /// HellaSwag's files, such as hellaswag_val.jsonl.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-}
-
-/// Whom to ask, and how much.
-#[derive(Debug, Args)]
-struct Asking {
-    #[command(flatten)]
-    models: ModelsArgs,
-    /// Take the first items of each file only.
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
-    limit: Option<usize>,
-    #[command(flatten)]
-    report: ReportArgs,
 }
 
 /// A file's items, or a subject's.
@@ -93,12 +78,9 @@ struct GroupScores {
 #[derive(Serialize)]
 struct Scores {
     items: usize,
-    acc: f64,
-    acc_stderr: f64,
+    acc: Share,
     #[serde(skip_serializing_if = "Option::is_none")]
-    acc_norm: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acc_norm_stderr: Option<f64>,
+    acc_norm: Option<Share>,
 }
 
 #[derive(Serialize)]
@@ -111,17 +93,12 @@ struct Sample {
     is_cut: bool,
 }
 
-fn parse_shots(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| crate::cli::options::range(0))
-}
-
 impl Mmlu {
     /// Asks and prints.
     pub async fn run(self) -> Result<()> {
         let subjects = self.subjects()?;
         let file = |split: &str, subject: &str| {
-            let path = self.data.join(split).join(format!("{subject}_{split}.csv"));
-            read_text(&path).map(|text| (named(&path), text))
+            read_data(&self.data.join(split).join(format!("{subject}_{split}.csv")))
         };
         let group = |subject: String| {
             let questions = file("test", &subject)?;
@@ -178,8 +155,9 @@ fn groups(
     items: impl Fn(&str, &str) -> Result<Vec<Item>>,
 ) -> Result<Vec<Group>> {
     let group = |file: &PathBuf| {
-        let name = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Group { name, items: items(&named(file), &read_text(file)?)? })
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (file, text) = read_data(file)?;
+        Ok(Group { name, items: items(&file, &text)? })
     };
     files.iter().map(group).collect()
 }
@@ -192,10 +170,7 @@ impl Asking {
         mut groups: Vec<Group>,
         has_norm: bool,
     ) -> Result<()> {
-        let limit = self.limit.unwrap_or(usize::MAX);
-        if limit == 0 {
-            return Err(Error::new(Code::BadOption, "--limit is 0; ask for at least one item"));
-        }
+        let limit = self.limit();
         groups.iter_mut().for_each(|group| group.items.truncate(limit));
         let mut runs = Vec::new();
         for model in self.models.each() {
@@ -236,32 +211,15 @@ impl Scores {
             right += usize::from(sample.choice == sample.gold);
             right_norm += usize::from(sample.choice_norm == sample.gold);
         }
-        let (acc, acc_stderr) = mean(right, items);
-        let (acc_norm, acc_norm_stderr) = mean(right_norm, items);
-        Scores {
-            items,
-            acc,
-            acc_stderr,
-            acc_norm: has_norm.then_some(acc_norm),
-            acc_norm_stderr: has_norm.then_some(acc_norm_stderr),
-        }
+        let acc_norm = has_norm.then(|| Share::of(right_norm, items));
+        Scores { items, acc: Share::of(right, items), acc_norm }
     }
 
     fn row(&self) -> Vec<String> {
-        let with = |value: f64, error: f64| format!("{value:.4} ± {error:.4}");
-        let norm = self.acc_norm.zip(self.acc_norm_stderr);
-        [self.items.to_string(), with(self.acc, self.acc_stderr)]
-            .into_iter()
-            .chain(norm.map(|(value, error)| with(value, error)))
-            .collect()
+        let shares = [Some(self.acc), self.acc_norm];
+        let shares = shares.iter().flatten().map(Share::to_string);
+        [self.items.to_string()].into_iter().chain(shares).collect()
     }
-}
-
-/// A share, and its standard error as a sample's; that is unknown of one item alone.
-fn mean(right: usize, items: usize) -> (f64, f64) {
-    let share = right as f64 / items as f64;
-    let error = (share * (1.0 - share) / items.saturating_sub(1).max(1) as f64).sqrt();
-    (share, error)
 }
 
 struct Choosing<'a> {

@@ -16,9 +16,7 @@ use crate::cli::device::{self, Task};
 use crate::cli::options::{ComputeArgs, ModelArgs, parse_bits, read_text};
 use crate::cli::{cache, progress};
 
-/// Measure how far a model, or one format of it, predicts a text differently from another: the
-/// Kullback-Leibler divergence of B from A at every token but each window's first. Both are open at
-/// once, and take memory for both.
+/// Measure how far a model, or one format of it, predicts a text differently from another.
 #[derive(Debug, Args)]
 pub struct Kl {
     /// The model that the other is held against: a Hugging Face directory, a GGUF file, or a

@@ -1,23 +1,26 @@
 //! `phi eval`: how good a model is.
 
 mod choices;
+mod generated;
 mod kl;
 mod perplexity;
 mod report;
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use phi_wasm::Result;
-use phi_wasm::weights::format::Bits;
-
-use super::options::{ComputeArgs, ModelArgs, parse_bits, parse_count, range};
-pub use perplexity::Perplexity;
+use flate2::read::GzDecoder;
 use phi_wasm::eval::SHORTEST;
+use phi_wasm::weights::format::Bits;
+use phi_wasm::{Error, Result};
 
-/// Measure how good the model is: how well it predicts a text, how far that is from what another
-/// predicts, how it does in the field's tests. Their prompts and scores are those of
-/// lm-evaluation-harness 0.4; their data are files that are downloaded before.
+use super::options::{
+    ComputeArgs, ModelArgs, is_stdin, named, parse_bits, parse_count, range, read_text,
+};
+pub use perplexity::Perplexity;
+
+/// Measure how good the model is.
 #[derive(Debug, Args)]
 pub struct Eval {
     #[command(subcommand)]
@@ -29,13 +32,33 @@ enum What {
     /// Measure how well the model predicts a text.
     Perplexity(Perplexity),
     /// Measure how far a model, or one format of it, predicts a text differently from another.
+    ///
+    /// That is the Kullback-Leibler divergence of B from A, in nats, at every token but each
+    /// window's first. Both models are open at once, and take memory for both.
     Kl(kl::Kl),
     /// Ask MMLU's questions: 57 subjects, after 5 examples.
+    ///
+    /// Scored is which of " A" to " D" is most probable (acc).
     Mmlu(choices::Mmlu),
     /// Ask ARC's questions, easy ones or the challenge.
+    ///
+    /// Scored is which choice is most probable (acc), and which for each of its characters
+    /// (acc_norm).
     Arc(choices::Arc),
     /// Have HellaSwag's scenes go on.
+    ///
+    /// Scored is which ending is most probable (acc), and which for each of its characters
+    /// (acc_norm).
     Hellaswag(choices::Hellaswag),
+    /// Have GSM8K's word problems solved, each after 5 examples.
+    ///
+    /// Compared are the answers' numbers: the one after #### (strict), and the last one (flexible).
+    Gsm8k(generated::Gsm8k),
+    /// Have HumanEval's functions completed, and run their tests in a sandbox.
+    ///
+    /// The sandbox is bubblewrap's: no network, nothing of the user's files, nothing written.
+    /// Where there is none, nothing is run.
+    Humaneval(generated::Humaneval),
 }
 
 impl Eval {
@@ -47,6 +70,8 @@ impl Eval {
             What::Mmlu(mmlu) => mmlu.run().await,
             What::Arc(arc) => arc.run().await,
             What::Hellaswag(hellaswag) => hellaswag.run().await,
+            What::Gsm8k(gsm8k) => gsm8k.run().await,
+            What::Humaneval(humaneval) => humaneval.run().await,
         }
     }
 }
@@ -83,6 +108,45 @@ impl ModelsArgs {
     }
 }
 
+/// Whom to ask in a test, and how much.
+#[derive(Debug, Args)]
+struct Asking {
+    #[command(flatten)]
+    models: ModelsArgs,
+    /// Take the first items of each file only.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_limit)]
+    limit: Option<usize>,
+    #[command(flatten)]
+    report: report::ReportArgs,
+}
+
+impl Asking {
+    /// Items of a file at the most.
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+}
+
+/// A file of a test's data, its name and its text, which may be in gzip.
+fn read_data(path: &Path) -> Result<(String, String)> {
+    if is_stdin(path) {
+        return Ok((named(path), read_text(path)?));
+    }
+    let reading = |error| Error::reading(path, &error);
+    let bytes = std::fs::read(path).map_err(reading)?;
+    let text = if bytes.starts_with(&[0x1f, 0x8b]) {
+        std::io::read_to_string(GzDecoder::new(&*bytes))
+    } else {
+        String::from_utf8(bytes).map_err(|_| ErrorKind::InvalidData.into())
+    };
+    Ok((named(path), text.map_err(reading)?))
+}
+
+/// Reads how many examples come before an item.
+fn parse_shots(text: &str) -> std::result::Result<usize, String> {
+    at_least(0, text)
+}
+
 /// How a text is read, and where the report goes.
 #[derive(Debug, Clone, Args)]
 struct TextArgs {
@@ -98,5 +162,13 @@ struct TextArgs {
 }
 
 fn parse_window(text: &str) -> std::result::Result<usize, String> {
-    parse_count(text).ok().filter(|&window| window >= SHORTEST).ok_or_else(|| range(SHORTEST))
+    at_least(SHORTEST, text)
+}
+
+fn parse_limit(text: &str) -> std::result::Result<usize, String> {
+    at_least(1, text)
+}
+
+fn at_least(least: usize, text: &str) -> std::result::Result<usize, String> {
+    parse_count(text).ok().filter(|&count| count >= least).ok_or_else(|| range(least))
 }

@@ -1,5 +1,6 @@
 //! What was measured, as a table for people and as JSON for programs.
 
+use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,6 +16,28 @@ pub struct ReportArgs {
     /// Write the report as JSON to this file; - for standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// A share of a test's items.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Share {
+    value: f64,
+    /// Its standard error, were the items drawn from many more; of one item alone it is unknown.
+    stderr: f64,
+}
+
+impl Share {
+    pub fn of(count: usize, items: usize) -> Share {
+        let value = count as f64 / items as f64;
+        let stderr = (value * (1.0 - value) / items.saturating_sub(1).max(1) as f64).sqrt();
+        Share { value, stderr }
+    }
+}
+
+impl Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4} ± {:.4}", self.value, self.stderr)
+    }
 }
 
 /// What was measured with a model in a format.

@@ -51,6 +51,8 @@ pub fn items(file: &str, text: &str) -> Result<Vec<Item>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const LINE: &str = r#"{"id": "1", "question": {"stem": "Why?", "choices": [{"text": "So",

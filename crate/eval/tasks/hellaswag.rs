@@ -71,6 +71,8 @@ fn without_brackets(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const LINE: &str = r#"{"ind": 4, "activity_label": "Ice", "ctx_a": "A man [step] sits.",

@@ -91,6 +91,8 @@ fn rows((file, text): (&str, &str)) -> Result<Vec<Row>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const DEV: (&str, &str) = ("dev.csv", "1 + 1?,1,2,3,4,B\n2 + 2?,1,2,3,4,D\n");

@@ -1,7 +1,9 @@
 //! The field's tests: items made of their published files, and what a model answers.
 
 pub mod arc;
+pub mod gsm8k;
 pub mod hellaswag;
+pub mod humaneval;
 pub mod mmlu;
 
 use std::fmt::Display;
@@ -11,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::log_probs;
 use crate::backend::Backend;
 use crate::error::{Code, Error, Result};
-use crate::session::Session;
+use crate::session::{Event, GenerateOptions, Session};
 use crate::text::Tokenizer;
 
 /// A question with choices.
@@ -67,6 +69,38 @@ impl Item {
             log_probs,
         })
     }
+}
+
+/// A problem whose answer the model writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// What the model reads.
+    pub prompt: String,
+    /// The right answer, as the test's file has it.
+    pub gold: String,
+}
+
+/// How a model goes on with a prompt, most probable token by most probable token, up to one of some
+/// texts, which does not belong to it.
+///
+/// # Errors
+/// What running meets; `prompt-too-long`.
+pub async fn completed<B: Backend>(
+    session: &mut Session<B>,
+    prompt: &str,
+    stops: &[&str],
+    max_tokens: usize,
+) -> Result<String> {
+    let stop = stops.iter().map(|&stop| stop.to_owned()).collect();
+    let options = GenerateOptions { max_tokens, stop, ..GenerateOptions::default() };
+    let mut answer = session.complete(prompt, &options)?;
+    let mut whole = String::new();
+    while let Some(event) = answer.next().await? {
+        if let Event::Text { text } = event {
+            whole.push_str(&text);
+        }
+    }
+    Ok(whole)
 }
 
 /// The tokens that a context gets by having a text behind it, which may not be those of the text

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use phi_wasm::eval::tasks::{Item, arc, hellaswag, mmlu};
+use phi_wasm::eval::sandbox::{Outcome, Sandbox};
+use phi_wasm::eval::tasks::humaneval::functions;
+use phi_wasm::eval::tasks::{Item, arc, completed, hellaswag, mmlu};
 use phi_wasm::session::{LoadOptions, Session};
 use phi_wasm::weights::format::WeightFormat;
 use phi_wasm::weights::source::DirSource;
@@ -86,5 +88,63 @@ fn tests_are_scored_as_lm_evaluation_harness_does() {
         }
         println!("{same} of {asked} answered alike; log-probabilities differ by {worst:.6}");
         assert!(same * 100 >= asked * SAME, "{same} of {asked} answered alike");
+    });
+}
+
+/// A function as HumanEval has them.
+const FUNCTION: &str = r#"{"task_id": "Made/0",
+    "prompt": "def twice(x):\n    \"\"\"Twice x.\"\"\"\n",
+    "entry_point": "twice", "canonical_solution": "    return 2 * x\n",
+    "test": "def check(candidate):\n    assert candidate(3) == 6\n"}"#;
+
+/// What is done with completions where nothing may happen but their own work.
+#[test]
+fn what_a_model_wrote_runs_in_a_sandbox() {
+    let sandbox = Sandbox::open(2).unwrap();
+    let [function] = &functions("f", &FUNCTION.replace('\n', "")).unwrap()[..] else {
+        panic!("one function")
+    };
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let reads = format!("    open({secret:?}).read()\n    return 2 * x\n");
+    let rows = [
+        (&*function.canonical_solution, Outcome::Passed),
+        ("    return 3 * x\n", Outcome::Failed),
+        ("    return 2 *\n", Outcome::Failed),
+        ("    import sys; sys.exit(0)\n", Outcome::Failed),
+        ("    import os; os._exit(0)\n", Outcome::Failed),
+        ("    while True: pass\n", Outcome::TimedOut),
+        ("    return len('y' * (1 << 40))\n", Outcome::Failed),
+        // What is there of the system is only read, and of its users' things nothing is there.
+        ("    open('/usr/x', 'w')\n    return 2 * x\n", Outcome::Failed),
+        (&*reads, Outcome::Failed),
+        ("    open('/tmp/x', 'w').write('x')\n    return 2 * x\n", Outcome::Passed),
+        ("    import os; os.stat('/tmp/x')\n    return 2 * x\n", Outcome::Failed),
+        (
+            "    import socket; socket.create_connection(('127.0.0.1', 80))\n    return 2 * x\n",
+            Outcome::Failed,
+        ),
+        ("    import os; os.fork(); return 2 * x\n", Outcome::Passed),
+    ];
+    for (completion, outcome) in rows {
+        let found = sandbox.run(&function.program(completion)).unwrap();
+        assert_eq!(found, outcome, "{completion}");
+    }
+}
+
+/// What transformers' tokens of the same prompt say, greedily, up to a stop text.
+#[test]
+fn answers_end_before_a_stop_text() {
+    pollster::block_on(async {
+        let source = DirSource::open(super::smollm2()).unwrap();
+        let backend = backends::simd().await;
+        let options = LoadOptions { ctx_len: Some(128), ..LoadOptions::default() };
+        let mut session = Session::open(source, backend, &options, &mut |_| {}).await.unwrap();
+        let prompt = "Question: What is 2 + 2?\nAnswer: 4\n\nQuestion: What is 1 + 1?\nAnswer:";
+        let whole = completed(&mut session, prompt, &[], 12).await.unwrap();
+        let cut = completed(&mut session, prompt, &["Question:"], 12).await.unwrap();
+        assert!(whole.contains("Question:"), "{whole:?}");
+        assert_eq!(Some(&*cut), whole.split("Question:").next());
     });
 }

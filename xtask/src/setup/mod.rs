@@ -41,7 +41,8 @@ pub fn for_tests(place: &Place) -> Result<()> {
     rust()?;
     let downloads = || {
         npm_packages(place, &NPM_FOLDERS)?;
-        browsers()
+        browsers()?;
+        bubblewrap()
     };
     let models = || {
         model::fetch(place)?;

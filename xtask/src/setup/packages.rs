@@ -66,11 +66,11 @@ pub fn chromedriver() -> Result<()> {
     }])
 }
 
-/// What runs a command in a root that has nothing else.
+/// What runs a command in a root that has nothing else, and what a model programs.
 pub fn bubblewrap() -> Result<()> {
     ensure(&[Package {
         debian: "bubblewrap",
-        why: "a release's command is tested in an empty root",
+        why: "a release's command is tested in an empty root, a model's programs in a sandbox",
         programs: &["bwrap"],
     }])
 }

@@ -31,6 +31,8 @@ pub struct PackedActivations {
     /// `[tiles, groups, tokens of the tile]`: what makes up for `Q4`'s codes, which are 8 too high,
     /// in whole numbers.
     offsets: Vec<i32>,
+    /// The same of a group's first half.
+    first_offsets: Vec<i32>,
     /// `[tiles, groups, tokens of the tile]`: the sum of a group's rounded activations.
     sums: Vec<f32>,
 }
@@ -43,6 +45,7 @@ impl PackedActivations {
         self.values.resize(words, 0);
         self.scales.resize(groups, 0.0);
         self.offsets.resize(groups, 0);
+        self.first_offsets.resize(groups, 0);
         self.sums.resize(groups, 0.0);
     }
 
@@ -109,6 +112,7 @@ impl<'a> Tiles<'a> {
             values: memory.values.as_mut_ptr().cast(),
             scales: memory.scales.as_mut_ptr(),
             offsets: memory.offsets.as_mut_ptr(),
+            first_offsets: memory.first_offsets.as_mut_ptr(),
             sums: memory.sums.as_mut_ptr(),
         };
         Tiles { start, tokens, cols, most, bytes, life: PhantomData }
@@ -153,6 +157,7 @@ impl<'a> Tiles<'a> {
             values: self.start.values.wrapping_add(first * self.cols * self.bytes),
             scales: self.start.scales.wrapping_add(groups),
             offsets: self.start.offsets.wrapping_add(groups),
+            first_offsets: self.start.first_offsets.wrapping_add(groups),
             sums: self.start.sums.wrapping_add(groups),
         }
     }
@@ -164,6 +169,7 @@ pub struct Tile {
     values: *mut u8,
     scales: *mut f32,
     offsets: *mut i32,
+    first_offsets: *mut i32,
     sums: *mut f32,
 }
 
@@ -176,10 +182,18 @@ impl Tile {
     /// This tile's next group, of `tokens` tokens.
     #[inline(always)]
     pub fn next(self, kind: Kind, tokens: usize) -> Tile {
+        self.after(kind, tokens, 1)
+    }
+
+    /// The group that comes after some.
+    #[inline(always)]
+    pub fn after(self, kind: Kind, tokens: usize, groups: usize) -> Tile {
+        let tokens = tokens * groups;
         Tile {
             values: self.values.wrapping_add(GROUP * tokens * column_bytes(kind)),
             scales: self.scales.wrapping_add(tokens),
             offsets: self.offsets.wrapping_add(tokens),
+            first_offsets: self.first_offsets.wrapping_add(tokens),
             sums: self.sums.wrapping_add(tokens),
         }
     }
@@ -211,6 +225,15 @@ impl Tile {
     pub unsafe fn offset(&self, token: usize) -> i32 {
         // SAFETY: the caller's.
         unsafe { *self.offsets.add(token) }
+    }
+
+    /// The same for one half of the columns.
+    #[inline(always)]
+    pub unsafe fn offset_of_half<const HALF: usize>(&self, token: usize) -> i32 {
+        // SAFETY: the caller's.
+        let first = unsafe { *self.first_offsets.add(token) };
+        // SAFETY: the caller's.
+        if HALF == 0 { first } else { unsafe { self.offset(token) - first } }
     }
 
     /// The sum of the rounded activations.
@@ -274,7 +297,9 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
                 .store(rounded.as_mut_ptr().add(at));
         }
         let whole = rounded.map(|x| x as i32);
-        let (sum, step) = (whole.iter().sum::<i32>(), largest / f32::from(LARGEST));
+        let first = whole[..GROUP / 2].iter().sum::<i32>();
+        let sum = first + whole[GROUP / 2..].iter().sum::<i32>();
+        let step = largest / f32::from(LARGEST);
         for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
             let x = x.map(|x| x as i16);
             let spread: [u8; FOUR] =
@@ -284,6 +309,7 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         }
         *to.scales.add(token) = step;
         *to.offsets.add(token) = -8 * sum;
+        *to.first_offsets.add(token) = -8 * first;
         *to.sums.add(token) = step * sum as f32;
     }
 }

@@ -6,7 +6,7 @@ use super::activations::{self, Tile};
 use super::attend::{self, Attention, Task};
 use super::dots::Dots;
 use super::lanes::Lanes;
-use super::matmul::{self, Product};
+use super::matmul::{self, Many, One, Product};
 use super::packed::with_kind;
 use super::{norm, swiglu};
 use crate::error::{Code, Result, fail};
@@ -68,8 +68,8 @@ pub struct Kernels {
     pub norm: unsafe fn(&[f32], &[f32], &mut [f32], f32),
     /// Many tokens' products with weights of a kind, and one token's. Each is a function of its
     /// own: a browser compiles what is called, and what is long keeps the first tokens waiting.
-    pub matmul: fn(Kind) -> unsafe fn(&Product, Range<usize>),
-    pub matvec: fn(Kind) -> unsafe fn(&Product, usize, Tile, Range<usize>),
+    pub matmul: fn(Kind) -> Many,
+    pub matvec: fn(Kind) -> One,
     pub attend: unsafe fn(&Attention, Task, &mut [f32]),
     pub swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
 }
@@ -83,14 +83,14 @@ macro_rules! kernels {
                 activations::kernel::<$dots> $(, $features)?);
             kernels!(@ norm(x: &[f32], weight: &[f32], out: &mut [f32], eps: f32) =
                 norm::kernel::<Vector> $(, $features)?);
-            fn matmul(kind: Kind) -> unsafe fn(&Product, Range<usize>) {
+            fn matmul(kind: Kind) -> Many {
                 with_kind!(kind, K => {
                     kernels!(@ matmul(p: &Product, quads: Range<usize>) =
                         matmul::many::<$dots, K> $(, $features)?);
                     matmul
                 })
             }
-            fn matvec(kind: Kind) -> unsafe fn(&Product, usize, Tile, Range<usize>) {
+            fn matvec(kind: Kind) -> One {
                 with_kind!(kind, K => {
                     kernels!(@ matvec(p: &Product, token: usize, x: Tile, quads: Range<usize>) =
                         matmul::one::<$dots, K> $(, $features)?);

@@ -21,6 +21,11 @@ const TASK_BYTES: usize = 32 << 10;
 /// Quads whose weights stay in the cache while all tokens pass.
 const TASK_QUADS: usize = 16;
 
+/// The kernel of many tokens: their products with some quads.
+pub type Many = unsafe fn(&Product, Range<usize>);
+/// The kernel of one token, with its number and its tile.
+pub type One = unsafe fn(&Product, usize, Tile, Range<usize>);
+
 /// A part of a matrix, its activations and its output.
 pub struct Product<'a> {
     w: Weights<'a>,
@@ -33,7 +38,7 @@ pub struct Product<'a> {
     out_width: usize,
     add: bool,
     /// What multiplies one token.
-    one: unsafe fn(&Product, usize, Tile, Range<usize>),
+    one: One,
 }
 
 pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) -> Result<()> {
@@ -139,10 +144,12 @@ unsafe fn tile<D: Dots, K: Packed, const T: usize>(
     unsafe {
         let mut totals = [D::Lanes::splat(0.0); T];
         let mut w = p.w.at(quad, together);
-        for _ in 0..p.w.groups() {
-            w.prefetch::<D::Lanes, T>(K::KIND);
+        for _ in 0..p.w.groups() / K::GROUPS {
+            if K::GROUPS == 1 {
+                w.prefetch::<D::Lanes, T>(K::KIND);
+            }
             K::multiply::<D, T>(&w, &x, &mut totals);
-            (w, x) = (w.next(K::KIND), x.next(K::KIND, T));
+            (w, x) = (K::after(w), x.after(K::KIND, T, K::GROUPS));
         }
         for (token, total) in totals.into_iter().enumerate() {
             let mut results = [0.0; 16];

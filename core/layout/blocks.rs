@@ -2,24 +2,23 @@
 //!
 //! | stored | becomes by itself | error of a weight |
 //! |---|---|---|
-//! | `Q4_0` | `Q4` | none |
-//! | `Q4_1` | `Q4Min` | none |
-//! | `Q4_K` | `Q4Min` | scale and minimum of each group round to f16: at most 2⁻¹¹ (15 scale + minimum) |
-//! | `Q5_0`, `Q8_0` | `Q8` | none |
-//! | `Q5_1`, `Q5_K`, `Q6_K` | `Q8` | at most 1/253 of the largest weight of its group of 32 |
+//! | `Q4_0`, `Q5_0`, `Q8_0` | `Q4`, `Q5`, `Q8` | none |
+//! | `Q4_1`, `Q5_1` | `Q4Min`, `Q5Min` | none |
+//! | `Q4_K`, `Q5_K`, `Q6_K` | `Q4K`, `Q5K`, `Q6K` | none |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
-//! `Q4_0` fits `Q4Min` and `Q8` without error too, which matters where fused projections are stored
-//! in several types. Any other pair goes by way of floats. (f16 has no steps below 2⁻²⁴; scales
-//! that small lose more than the table says.)
+//! Where fused projections are stored in several types, `Q4_0` fits `Q4Min`, `Q5`, `Q5Min` and `Q8`
+//! without error too, `Q4_1` `Q5Min`, and `Q5_0` `Q5Min` and `Q8`. Others become `Q8` there, which
+//! moves a weight by at most 1/253 of the largest of its group of 32. Any other pair goes by way of
+//! floats.
 
 use half::{bf16, f16};
 
 use super::element_type::ElementType;
-use super::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE, dequantise, quantise};
+use super::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE, quantise};
 use crate::error::{Code, Result, fail};
-use crate::layout::panel::{Group, Panel};
-use crate::layout::{GROUP, Kind};
+use crate::layout::panel::{Block, Group, Panel};
+use crate::layout::{BLOCK, GROUP, Kind};
 
 /// The values of stored bytes: whole blocks, as many as there are.
 ///
@@ -56,7 +55,9 @@ pub fn values(stored: &ElementType, bytes: &[u8]) -> Result<Vec<f32>> {
         ElementType::Q5K => {
             blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values)))
         }
-        ElementType::Q6K => blocks.for_each(|block| q6k_block(block, &mut values)),
+        ElementType::Q6K => {
+            blocks.for_each(|block| (0..8).for_each(|group| q6k_group(block, group, &mut values)))
+        }
         ElementType::U8 | ElementType::Other(_) => {
             fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name())
         }
@@ -76,6 +77,16 @@ pub fn pack_row(
     panel: &mut Panel,
     row: usize,
 ) -> Result<QuantError> {
+    if let Some(exact) = exact_block(stored, panel.kind) {
+        for block in 0..panel.cols / GROUP / BLOCK {
+            let held = exact(bytes, block);
+            if !held.factors.iter().all(|factor| factor.is_finite()) {
+                fail!(Code::Malformed, "{SCALE_NOT_FINITE}");
+            }
+            panel.set_block(row, block, &held);
+        }
+        return Ok(QuantError::default());
+    }
     if let Some(exact) = exact_group(stored, panel.kind) {
         for group in 0..panel.cols / GROUP {
             let held = exact(bytes, group);
@@ -101,13 +112,16 @@ pub fn pack_row(
         }
         return Ok(error);
     }
+    if !KINDS.contains(&panel.kind) {
+        fail!(Code::Internal, "weights of type {} as {:?}", stored.name(), panel.kind);
+    }
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and
         // the bound is a clear one.
         let rounded = panel.kind == Kind::Q8 && !stored.is_float();
         let held = if rounded { round_to_q8(values) } else { quantise(values, panel.kind)? };
         finite(&held)?;
-        error.add(values, &dequantise(&held, panel.kind));
+        error.add(values, &held.values(panel.kind));
         panel.set_group(row, group, &held);
     }
     Ok(error)
@@ -123,59 +137,89 @@ fn finite(group: &Group) -> Result<()> {
 
 /// How to take a group of a row as it is, where the kind can hold it.
 fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> Group> {
-    Some(match (stored, kind) {
-        (ElementType::Q4_0, Kind::Q4) => |row, at| {
-            let block = block(row, at, 18);
-            Group { codes: nibbles(&block[2..]), scale: f16_at(block, 0), min: f16::ZERO }
-        },
-        (ElementType::Q4_0, Kind::Q4Min) => |row, at| {
-            let block = block(row, at, 18);
-            // Eight is a power of two: the product is exact.
-            Group {
-                codes: nibbles(&block[2..]),
-                scale: f16_at(block, 0),
-                min: f16::from_f32(-8.0 * half_at(block, 0)),
-            }
-        },
-        (ElementType::Q4_0, Kind::Q8) => |row, at| {
-            let block = block(row, at, 18);
-            Group {
-                codes: nibbles(&block[2..]).map(|code| code.wrapping_sub(8)),
-                scale: f16_at(block, 0),
-                min: f16::ZERO,
-            }
-        },
-        (ElementType::Q4_1, Kind::Q4Min) => |row, at| {
+    let exact: fn(&[u8], usize) -> Group = match (stored, kind) {
+        (ElementType::Q4_0, Kind::Q4) => q4_0,
+        (ElementType::Q4_0, Kind::Q5) => |row, at| moved(q4_0(row, at), 8),
+        (ElementType::Q4_0, Kind::Q4Min | Kind::Q5Min) => |row, at| with_min(q4_0(row, at), 8),
+        (ElementType::Q4_0, Kind::Q8) => |row, at| moved(q4_0(row, at), -8),
+        (ElementType::Q4_1, Kind::Q4Min | Kind::Q5Min) => |row, at| {
             let block = block(row, at, 20);
             Group { codes: nibbles(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
+        // Scale and minimum round to f16: the first version held it so.
         (ElementType::Q4K, Kind::Q4Min) => |row, at| {
-            let block = block(row, at / 8, 144);
-            let (scale, min) = scale_min(block, at % 8);
-            Group {
-                codes: q4k_codes(block, at % 8),
-                scale: f16::from_f32(scale),
-                min: f16::from_f32(-min),
-            }
+            let block = block(row, at / BLOCK, 144);
+            let (step, min) = step_and_min(block, at % BLOCK);
+            let codes = q4k_codes(block, at % BLOCK);
+            Group { codes, scale: f16::from_f32(step), min: f16::from_f32(-min) }
         },
-        (ElementType::Q5_0, Kind::Q8) => |row, at| {
-            let block = block(row, at, 22);
-            Group {
-                codes: fives(&block[2..]).map(|code| code.wrapping_sub(16)),
-                scale: f16_at(block, 0),
-                min: f16::ZERO,
-            }
+        (ElementType::Q5_0, Kind::Q5) => q5_0,
+        (ElementType::Q5_0, Kind::Q5Min) => |row, at| with_min(q5_0(row, at), 16),
+        (ElementType::Q5_0, Kind::Q8) => |row, at| moved(q5_0(row, at), -16),
+        (ElementType::Q5_1, Kind::Q5Min) => |row, at| {
+            let block = block(row, at, 24);
+            Group { codes: fives(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
         (ElementType::Q8_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 34);
-            Group {
-                codes: std::array::from_fn(|i| block[2 + i]),
-                scale: f16_at(block, 0),
-                min: f16::ZERO,
+            let codes = std::array::from_fn(|i| block[2 + i]);
+            Group { codes, scale: f16_at(block, 0), min: f16::ZERO }
+        },
+        _ => return None,
+    };
+    Some(exact)
+}
+
+fn q4_0(row: &[u8], at: usize) -> Group {
+    let block = block(row, at, 18);
+    Group { codes: nibbles(&block[2..]), scale: f16_at(block, 0), min: f16::ZERO }
+}
+
+fn q5_0(row: &[u8], at: usize) -> Group {
+    let block = block(row, at, 22);
+    Group { codes: fives(&block[2..]), scale: f16_at(block, 0), min: f16::ZERO }
+}
+
+/// The group with other codes for the same values.
+fn moved(group: Group, by: i8) -> Group {
+    Group { codes: group.codes.map(|code| code.wrapping_add_signed(by)), ..group }
+}
+
+/// The group with a minimum in place of a zero, a power of two: their product is exact.
+fn with_min(group: Group, zero: u8) -> Group {
+    Group { min: f16::from_f32(-f32::from(zero) * group.scale.to_f32()), ..group }
+}
+
+/// How to take a block of a row as it is, where the kind can hold it.
+fn exact_block(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> Block> {
+    let exact: fn(&[u8], usize) -> Block = match (stored, kind) {
+        (ElementType::Q4K, Kind::Q4K) => |row, at| {
+            let block = block(row, at, 144);
+            Block {
+                codes: std::array::from_fn(|group| q4k_codes(block, group)),
+                scales: std::array::from_fn(|group| scale_min(block, group)),
+                factors: [f16_at(block, 0), f16_at(block, 2)],
+            }
+        },
+        (ElementType::Q5K, Kind::Q5K) => |row, at| {
+            let block = block(row, at, 176);
+            Block {
+                codes: std::array::from_fn(|group| q5k_codes(block, group)),
+                scales: std::array::from_fn(|group| scale_min(block, group)),
+                factors: [f16_at(block, 0), f16_at(block, 2)],
+            }
+        },
+        (ElementType::Q6K, Kind::Q6K) => |row, at| {
+            let block = block(row, at, 210);
+            Block {
+                codes: std::array::from_fn(|group| q6k_codes(block, group)),
+                scales: std::array::from_fn(|group| [0, 1].map(|i| block[192 + 2 * group + i])),
+                factors: [f16_at(block, 208), f16::ZERO],
             }
         },
         _ => return None,
-    })
+    };
+    Some(exact)
 }
 
 /// The nearest `Q8` group: within half a step of 1/127 of the largest weight, a little more for
@@ -227,19 +271,23 @@ fn fives(bytes: &[u8]) -> [u8; GROUP] {
     std::array::from_fn(|i| low[i] | (bytes[i / 8] >> (i % 8) & 1) << 4)
 }
 
-/// Group `group` of 8 of a `Q4_K` or `Q5_K` block: what a step is worth, and what is subtracted.
-fn scale_min(block: &[u8], group: usize) -> (f32, f32) {
+/// Group `group` of 8 of a `Q4_K` or `Q5_K` block: its scale and its minimum.
+fn scale_min(block: &[u8], group: usize) -> [u8; 2] {
     let packed = &block[4..16];
-    let (scale, min) = if group < 4 {
-        (packed[group] & 63, packed[group + 4] & 63)
-    } else {
-        // The upper four groups keep their two upper bits above those of the lower four.
-        (
-            packed[group + 4] & 15 | packed[group - 4] >> 6 << 4,
-            packed[group + 4] >> 4 | packed[group] >> 6 << 4,
-        )
-    };
-    (half_at(block, 0) * f32::from(scale), half_at(block, 2) * f32::from(min))
+    if group < 4 {
+        return [packed[group] & 63, packed[group + 4] & 63];
+    }
+    // The upper four groups keep their two upper bits above those of the lower four.
+    [
+        packed[group + 4] & 15 | packed[group - 4] >> 6 << 4,
+        packed[group + 4] >> 4 | packed[group] >> 6 << 4,
+    ]
+}
+
+/// Of such a block: what a step of the group is worth, and what is subtracted.
+fn step_and_min(block: &[u8], group: usize) -> (f32, f32) {
+    let [scale, min] = scale_min(block, group).map(f32::from);
+    (half_at(block, 0) * scale, half_at(block, 2) * min)
 }
 
 /// Groups lie in pairs of 32 bytes: the even one in the low nibbles, the odd one in the high ones.
@@ -253,29 +301,36 @@ fn q4k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
 }
 
 fn q4k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    let (scale, min) = scale_min(block, group);
-    values.extend(q4k_codes(block, group).map(|code| scale * f32::from(code) - min));
+    let (step, min) = step_and_min(block, group);
+    values.extend(q4k_codes(block, group).map(|code| step * f32::from(code) - min));
 }
 
 /// The fifth bits come first: bit g of byte i belongs to column i of group g.
-fn q5k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    let (scale, min) = scale_min(block, group);
+fn q5k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
     let (fifth, low) = (&block[16..48], paired_nibbles(&block[48..], group));
-    values
-        .extend((0..GROUP).map(|i| scale * f32::from(low[i] | (fifth[i] >> group & 1) << 4) - min));
+    std::array::from_fn(|i| low[i] | (fifth[i] >> group & 1) << 4)
 }
 
-/// Two halves of 128: 64 bytes of low nibbles and 32 bytes of upper pairs each, a scale for every
-/// 16 columns, then the block's.
-fn q6k_block(block: &[u8], values: &mut Vec<f32>) {
-    let (low, high, scales, d) =
-        (&block[..128], &block[128..192], &block[192..208], half_at(block, 208));
-    for i in 0..256 {
-        let (half, quarter, column) = (i / 128, i % 128 / 32, i % 32);
-        let byte = low[64 * half + quarter % 2 * 32 + column];
+fn q5k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
+    let (step, min) = step_and_min(block, group);
+    values.extend(q5k_codes(block, group).map(|code| step * f32::from(code) - min));
+}
+
+/// Two halves of four groups: 64 bytes of low nibbles and 32 bytes of upper pairs each, a scale for
+/// every 16 columns, then the block's.
+fn q6k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
+    let (half, quarter) = (group / 4, group % 4);
+    std::array::from_fn(|column| {
+        let byte = block[64 * half + quarter % 2 * 32 + column];
         let nibble = if quarter < 2 { byte & 15 } else { byte >> 4 };
-        let code = nibble | (high[32 * half + column] >> (2 * quarter) & 3) << 4;
-        values.push(d * f32::from(scales[i / 16] as i8) * (f32::from(code) - 32.0));
+        nibble | (block[128 + 32 * half + column] >> (2 * quarter) & 3) << 4
+    })
+}
+
+fn q6k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
+    for (i, code) in q6k_codes(block, group).into_iter().enumerate() {
+        let scale = f32::from(block[192 + 2 * group + i / 16] as i8);
+        values.push(half_at(block, 208) * scale * (f32::from(code) - 32.0));
     }
 }
 

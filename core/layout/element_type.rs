@@ -83,16 +83,17 @@ impl ElementType {
         }
     }
 
-    /// The kind that holds a quantised type as it is, or nearest. `None` for the others.
+    /// The kind that holds a quantised type as it is. `None` for the others.
     pub fn quantised_kind(&self) -> Option<Kind> {
         match self {
             ElementType::Q4_0 => Some(Kind::Q4),
-            ElementType::Q4_1 | ElementType::Q4K => Some(Kind::Q4Min),
-            ElementType::Q5_0
-            | ElementType::Q5_1
-            | ElementType::Q8_0
-            | ElementType::Q5K
-            | ElementType::Q6K => Some(Kind::Q8),
+            ElementType::Q4_1 => Some(Kind::Q4Min),
+            ElementType::Q5_0 => Some(Kind::Q5),
+            ElementType::Q5_1 => Some(Kind::Q5Min),
+            ElementType::Q8_0 => Some(Kind::Q8),
+            ElementType::Q4K => Some(Kind::Q4K),
+            ElementType::Q5K => Some(Kind::Q5K),
+            ElementType::Q6K => Some(Kind::Q6K),
             ElementType::F32
             | ElementType::F16
             | ElementType::BF16

@@ -7,14 +7,25 @@
 //!
 //! | kind | columns a line | the u32 of row r in line l of group g |
 //! |---|---|---|
-//! | `Q4`, `Q4Min` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
+//! | 4 bits: `Q4`, `Q4Min`, `Q4K` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
+//! | 5 bits: `Q5`, `Q5Min`, `Q5K` | 8, 32 | the lower four bits as above; in line 4, byte j: the fifth bit of the former column is bit l, of the latter bit 4 + l |
+//! | 6 bits: `Q6K` | 8, 16 | the lower four bits as above; in line 4, byte j: bits 2l and 2l + 1 are the upper two of the former column, in line 5 of the latter |
 //! | `Q8` | 4 | byte j (two's complement): column `32g + 4l + j`, l < 8 |
 //! | `F16` | 2 | half j: column `32g + 2l + j`, l < 16 |
 //! | `F32` | 1 | column `32g + l`, l < 32 |
 //!
-//! Scales (and minima) are planes of their own: f16, `[quads, groups, 4]`, one for each row of the
-//! quad. The value of a weight with code q is `scale * (q - 8)` in `Q4`, `scale * q + min` in
-//! `Q4Min` and `scale * q` in `Q8`.
+//! What codes are multiplied with lies in planes of its own, with a number for each row of the
+//! quad. Most kinds have f16 scales, `[quads, groups, 4]`, and those with minima f16 minima
+//! likewise. K kinds, of GGUF's K-quants, have two bytes a row and group, `[quads, groups, 2, 4]`,
+//! and f16 factors for each *block* of eight groups.
+//!
+//! | kind | value of a weight with code q | bytes a row and group | factors a row and block |
+//! |---|---|---|---|
+//! | `Q4`, `Q5` | `scale * (q - 8)`, `scale * (q - 16)` | | |
+//! | `Q4Min`, `Q5Min` | `scale * q + min` | | |
+//! | `Q8` | `scale * q` | | |
+//! | `Q4K`, `Q5K` | `(d * scale) * q - dmin * min` | scale, min | d, dmin |
+//! | `Q6K` | `(d * scale) * (q - 32)` | signed scales of columns 0..16 and 16..32 | d |
 
 pub mod blocks;
 pub mod element_type;
@@ -27,6 +38,9 @@ use serde::{Deserialize, Serialize};
 pub const GROUP: usize = 32;
 /// Rows that are interleaved.
 pub const QUAD: usize = 4;
+
+/// Groups of a block, which share factors in the K kinds.
+pub const BLOCK: usize = 8;
 
 /// How the elements of a matrix are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,38 +56,98 @@ pub enum Kind {
     Q4,
     /// 4-bit groups with an offset, 5 bits a weight.
     Q4Min,
+    /// 5-bit symmetric groups, 5.5 bits a weight.
+    Q5,
+    /// 5-bit groups with an offset, 6 bits a weight.
+    Q5Min,
+    /// 4-bit groups with an offset, whose scales are codes, too: 4.625 bits a weight.
+    Q4K,
+    /// The same with 5 bits: 5.625 bits a weight.
+    Q5K,
+    /// 6-bit symmetric groups of 16, whose scales are codes, too: 6.5625 bits a weight.
+    Q6K,
+}
+
+/// What a group's codes are multiplied with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scales {
+    /// Nothing: the elements are floats.
+    None,
+    /// An f16 scale.
+    Half,
+    /// An f16 scale, and an f16 minimum that is added.
+    HalfMin,
+    /// A scale and a minimum in a byte each, of what a block's two factors stand for.
+    BlockMin,
+    /// Scales of either half in a byte each, of what a block's factor stands for.
+    BlockHalves,
 }
 
 impl Kind {
     /// All of them, for tables of tests.
-    pub const ALL: [Kind; 5] = [Kind::F32, Kind::F16, Kind::Q8, Kind::Q4, Kind::Q4Min];
+    pub const ALL: [Kind; 10] = [
+        Kind::F32,
+        Kind::F16,
+        Kind::Q8,
+        Kind::Q4,
+        Kind::Q4Min,
+        Kind::Q5,
+        Kind::Q5Min,
+        Kind::Q4K,
+        Kind::Q5K,
+        Kind::Q6K,
+    ];
 
-    /// Bytes of one quad's codes for one group of 32 columns.
-    pub fn codes_per_group(self) -> usize {
+    /// Bits of an element, scales left out.
+    pub const fn code_bits(self) -> usize {
         match self {
-            Kind::F32 => 512,
-            Kind::F16 => 256,
-            Kind::Q8 => 128,
-            Kind::Q4 | Kind::Q4Min => 64,
+            Kind::F32 => 32,
+            Kind::F16 => 16,
+            Kind::Q8 => 8,
+            Kind::Q6K => 6,
+            Kind::Q5 | Kind::Q5Min | Kind::Q5K => 5,
+            Kind::Q4 | Kind::Q4Min | Kind::Q4K => 4,
+        }
+    }
+    /// What codes are multiplied with.
+    pub const fn scales(self) -> Scales {
+        match self {
+            Kind::F32 | Kind::F16 => Scales::None,
+            Kind::Q8 | Kind::Q4 | Kind::Q5 => Scales::Half,
+            Kind::Q4Min | Kind::Q5Min => Scales::HalfMin,
+            Kind::Q4K | Kind::Q5K => Scales::BlockMin,
+            Kind::Q6K => Scales::BlockHalves,
+        }
+    }
+    /// Bytes of one quad's codes for one group of 32 columns.
+    pub const fn codes_per_group(self) -> usize {
+        QUAD * GROUP * self.code_bits() / 8
+    }
+    /// The code that stands for zero where no minimum is added.
+    pub const fn zero(self) -> u8 {
+        match self {
+            Kind::Q4 => 8,
+            Kind::Q5 => 16,
+            Kind::Q6K => 32,
+            _ => 0,
         }
     }
     /// Whether groups have a scale.
     pub fn has_scales(self) -> bool {
-        matches!(self, Kind::Q8 | Kind::Q4 | Kind::Q4Min)
+        self.scales() != Scales::None
     }
-    /// Whether groups have a minimum.
+    /// Whether there is a third plane: groups' minima or blocks' factors.
     pub fn has_mins(self) -> bool {
-        self == Kind::Q4Min
+        !matches!(self.scales(), Scales::None | Scales::Half)
+    }
+    /// Whether blocks of [`BLOCK`] groups share factors: rows have whole blocks then.
+    pub fn has_blocks(self) -> bool {
+        matches!(self.scales(), Scales::BlockMin | Scales::BlockHalves)
     }
     /// Bits a weight, scales included.
     pub fn bits(self) -> f64 {
-        match self {
-            Kind::F32 => 32.0,
-            Kind::F16 => 16.0,
-            Kind::Q8 => 8.5,
-            Kind::Q4 => 4.5,
-            Kind::Q4Min => 5.0,
-        }
+        let sizes = planes(self, QUAD, BLOCK * GROUP);
+        8.0 * sizes.bytes() as f64 / (QUAD * BLOCK * GROUP) as f64
     }
 }
 
@@ -84,7 +158,7 @@ pub struct Planes {
     pub codes: u64,
     /// The scales, or 0.
     pub scales: u64,
-    /// The minima, or 0.
+    /// The minima of groups or the factors of blocks, or 0.
     pub mins: u64,
 }
 
@@ -98,10 +172,17 @@ impl Planes {
 /// Sizes of the planes of `rows` rows (padded to a quad) of `cols` columns.
 pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let groups = (rows.div_ceil(QUAD) * (cols / GROUP)) as u64;
-    let plane = |present: bool| if present { groups * 2 * QUAD as u64 } else { 0 };
+    // A half for each row of a quad, which two bytes take as well.
+    let halves = 2 * QUAD as u64;
+    let mins = match kind.scales() {
+        Scales::None | Scales::Half => 0,
+        Scales::HalfMin => groups * halves,
+        Scales::BlockMin => groups / BLOCK as u64 * 2 * halves,
+        Scales::BlockHalves => groups / BLOCK as u64 * halves,
+    };
     Planes {
         codes: groups * kind.codes_per_group() as u64,
-        scales: plane(kind.has_scales()),
-        mins: plane(kind.has_mins()),
+        scales: if kind.has_scales() { groups * halves } else { 0 },
+        mins,
     }
 }

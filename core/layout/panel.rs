@@ -4,7 +4,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::{GROUP, Kind, QUAD, planes};
+use super::{BLOCK, GROUP, Kind, QUAD, Scales, planes};
 
 /// Bytes of a line: a u32 for each row of a quad.
 pub const LINE: usize = 4 * QUAD;
@@ -20,79 +20,146 @@ pub struct Panel {
     pub cols: usize,
     /// `[quads, groups, lines, 4]` u32, little-endian.
     pub codes: Vec<u8>,
-    /// `[quads, groups, 4]`, empty for kinds without scales.
-    pub scales: Vec<f16>,
-    /// `[quads, groups, 4]`, empty for kinds without minima.
-    pub mins: Vec<f16>,
+    /// Halves `[quads, groups, 4]` or bytes `[quads, groups, 2, 4]`, empty for kinds without any.
+    pub scales: Vec<u8>,
+    /// Halves, `[quads, groups, 4]` or `[quads, blocks, factors, 4]`, empty for kinds without
+    /// either.
+    pub mins: Vec<u8>,
 }
 
 /// One row's group: 32 codes and what they are multiplied with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Group {
-    /// Codes 0..16 for the 4-bit kinds; two's complement for `Q8`.
+    /// Codes from 0 on; two's complement for `Q8`.
     pub codes: [u8; GROUP],
     /// What a step is worth.
     pub scale: f16,
-    /// What code 0 is worth, in `Q4Min`; zero otherwise.
+    /// What code 0 is worth, in kinds with minima; zero otherwise.
     pub min: f16,
+}
+
+/// One row's block of a K kind: groups of codes and what they are multiplied with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// Codes from 0 on.
+    pub codes: [[u8; GROUP]; BLOCK],
+    /// Each group's scale and minimum, or the scales of its halves, in two's complement.
+    pub scales: [[u8; 2]; BLOCK],
+    /// What a step of scales is worth, and one of minima, where there are any.
+    pub factors: [f16; 2],
 }
 
 impl Panel {
     /// Zeroed rows.
     pub fn new(kind: Kind, rows: usize, cols: usize) -> Panel {
-        assert!(cols.is_multiple_of(GROUP), "columns come in groups of {GROUP}");
+        let unit = if kind.has_blocks() { BLOCK * GROUP } else { GROUP };
+        assert!(cols.is_multiple_of(unit), "columns of {kind:?} come by {unit}");
         let bytes = planes(kind, rows, cols);
         Panel {
             kind,
             rows,
             cols,
             codes: vec![0; bytes.codes as usize],
-            scales: vec![f16::ZERO; bytes.scales as usize / 2],
-            mins: vec![f16::ZERO; bytes.mins as usize / 2],
+            scales: vec![0; bytes.scales as usize],
+            mins: vec![0; bytes.mins as usize],
         }
     }
 
-    /// Stores a group of a quantised kind.
+    /// Stores a group of a quantised kind that has no blocks.
     pub fn set_group(&mut self, row: usize, group: usize, from: &Group) {
+        self.set_codes(row, group, &from.codes);
         let slot = self.slot(row, group);
-        let block = self.place(row, group, 0).0;
-        if self.kind == Kind::Q8 {
-            for (line, codes) in from.codes.chunks_exact(4).enumerate() {
-                self.codes[block + line * LINE..][..4].copy_from_slice(codes);
-            }
-        } else {
-            let (low, high) = from.codes.split_at(GROUP / 2);
-            for (line, (low, high)) in low.chunks_exact(4).zip(high.chunks_exact(4)).enumerate() {
-                let both: [u8; 4] = std::array::from_fn(|i| low[i] | high[i] << 4);
-                self.codes[block + line * LINE..][..4].copy_from_slice(&both);
-            }
-        }
-        self.scales[slot] = from.scale;
+        set_half(&mut self.scales, slot, from.scale);
         if self.kind.has_mins() {
-            self.mins[slot] = from.min;
+            set_half(&mut self.mins, slot, from.min);
         }
     }
 
-    /// Reads a group of a quantised kind back.
+    /// Reads such a group back.
     pub fn group(&self, row: usize, group: usize) -> Group {
         let slot = self.slot(row, group);
-        let mask = if self.kind == Kind::Q8 { 0xff } else { 0x0f };
-        let codes = std::array::from_fn(|column| {
-            let (byte, shift) = self.place(row, group, column);
-            (self.codes[byte] >> shift) & mask
-        });
-        Group {
-            codes,
-            scale: self.scales[slot],
-            min: if self.kind.has_mins() { self.mins[slot] } else { f16::ZERO },
+        let min = if self.kind.has_mins() { half(&self.mins, slot) } else { f16::ZERO };
+        Group { codes: self.codes_of(row, group), scale: half(&self.scales, slot), min }
+    }
+
+    /// Stores a block of a K kind.
+    pub fn set_block(&mut self, row: usize, block: usize, from: &Block) {
+        for (i, (codes, scales)) in from.codes.iter().zip(from.scales).enumerate() {
+            let group = block * BLOCK + i;
+            self.set_codes(row, group, codes);
+            let at = self.bytes_of(row, group);
+            (self.scales[at], self.scales[at + QUAD]) = (scales[0], scales[1]);
         }
+        for (i, &factor) in from.factors.iter().take(self.factors()).enumerate() {
+            let slot = self.factor_slot(row, block, i);
+            set_half(&mut self.mins, slot, factor);
+        }
+    }
+
+    /// Reads such a block back.
+    pub fn block(&self, row: usize, block: usize) -> Block {
+        let groups: [usize; BLOCK] = std::array::from_fn(|i| block * BLOCK + i);
+        let scales = groups.map(|group| {
+            let at = self.bytes_of(row, group);
+            [self.scales[at], self.scales[at + QUAD]]
+        });
+        let mut factors = [f16::ZERO; 2];
+        for (i, factor) in factors.iter_mut().take(self.factors()).enumerate() {
+            *factor = half(&self.mins, self.factor_slot(row, block, i));
+        }
+        Block { codes: groups.map(|group| self.codes_of(row, group)), scales, factors }
+    }
+
+    fn set_codes(&mut self, row: usize, group: usize, codes: &[u8; GROUP]) {
+        let lines = self.line(row, group, 0);
+        let (bits, all) = (self.kind.code_bits(), &mut self.codes[lines..]);
+        if bits == 8 {
+            for (line, codes) in codes.chunks_exact(4).enumerate() {
+                all[line * LINE..][..4].copy_from_slice(codes);
+            }
+            return;
+        }
+        let (low, high) = codes.split_at(GROUP / 2);
+        for (line, (low, high)) in low.chunks_exact(4).zip(high.chunks_exact(4)).enumerate() {
+            let both: [u8; 4] = std::array::from_fn(|i| low[i] & 15 | high[i] << 4);
+            all[line * LINE..][..4].copy_from_slice(&both);
+        }
+        for upper in 0..bits - 4 {
+            let mut bytes = [0u8; 4];
+            for (column, code) in codes.iter().enumerate() {
+                let (byte, shift, mask) = match (bits, column / 16 == upper) {
+                    (5, _) => (column % 4, column % 16 / 4 + column / 16 * 4, 1),
+                    (_, true) => (column % 4, column % 16 / 4 * 2, 3),
+                    (_, false) => continue,
+                };
+                bytes[byte] |= (code >> 4 & mask) << shift;
+            }
+            all[(4 + upper) * LINE..][..4].copy_from_slice(&bytes);
+        }
+    }
+
+    fn codes_of(&self, row: usize, group: usize) -> [u8; GROUP] {
+        let (bits, lines) = (self.kind.code_bits(), &self.codes[self.line(row, group, 0)..]);
+        std::array::from_fn(|column| {
+            let (line, byte, half) = (column % 16 / 4, column % 4, column / 16);
+            if bits == 8 {
+                return lines[column / 4 * LINE + byte];
+            }
+            let low = lines[line * LINE + byte] >> (4 * half) & 15;
+            let upper = match bits {
+                5 => lines[4 * LINE + byte] >> (line + 4 * half) & 1,
+                6 => lines[(4 + half) * LINE + byte] >> (2 * line) & 3,
+                _ => 0,
+            };
+            low | upper << 4
+        })
     }
 
     /// Stores a whole row of an unquantised kind; f16 rounds to nearest.
     pub fn set_row(&mut self, row: usize, values: &[f32]) {
         assert_eq!(values.len(), self.cols);
         for (group, values) in values.chunks_exact(GROUP).enumerate() {
-            let block = self.place(row, group, 0).0;
+            let block = self.line(row, group, 0);
             match self.kind {
                 Kind::F32 => {
                     for (line, value) in values.iter().enumerate() {
@@ -108,7 +175,7 @@ impl Panel {
                             .copy_from_slice(bytemuck::cast_slice(pair));
                     }
                 }
-                Kind::Q8 | Kind::Q4 | Kind::Q4Min => {
+                _ => {
                     unreachable!("quantised rows are set group by group")
                 }
             }
@@ -117,21 +184,16 @@ impl Panel {
 
     /// The values of a row, whatever its kind: what every kernel must agree with.
     pub fn row(&self, row: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(self.cols);
-        for group in 0..self.cols / GROUP {
-            if self.kind.has_scales() {
-                let found = self.group(row, group);
-                let (scale, min) = (found.scale.to_f32(), found.min.to_f32());
-                values.extend(found.codes.iter().map(|&code| match self.kind {
-                    Kind::Q8 => scale * f32::from(code as i8),
-                    Kind::Q4 => scale * (f32::from(code) - 8.0),
-                    _ => scale * f32::from(code) + min,
-                }));
-            } else {
-                values.extend((0..GROUP).map(|column| self.float(row, group, column)));
+        let groups = self.cols / GROUP;
+        match self.kind.scales() {
+            Scales::None => (0..self.cols).map(|column| self.float(row, column)).collect(),
+            Scales::Half | Scales::HalfMin => {
+                (0..groups).flat_map(|at| self.group(row, at).values(self.kind)).collect()
+            }
+            Scales::BlockMin | Scales::BlockHalves => {
+                (0..groups / BLOCK).flat_map(|at| self.block(row, at).values(self.kind)).collect()
             }
         }
-        values
     }
 
     /// A row that has a weight, a scale or a minimum which is NaN or infinite.
@@ -148,37 +210,88 @@ impl Panel {
             let at = self.codes.chunks_exact(4).position(word)?;
             return Some(row_of(at, groups * self.kind.codes_per_group() / 4));
         }
-        let of_plane = |plane: &[f16]| plane.iter().position(|half| !half.is_finite());
+        let of_plane = |plane: &[u8]| (0..plane.len() / 2).find(|&i| !half(plane, i).is_finite());
+        if self.kind.has_blocks() {
+            let of_quad = groups / BLOCK * self.factors() * QUAD;
+            return of_plane(&self.mins).map(|at| row_of(at, of_quad));
+        }
         of_plane(&self.scales).or_else(|| of_plane(&self.mins)).map(|at| row_of(at, groups * QUAD))
     }
 
-    fn float(&self, row: usize, group: usize, column: usize) -> f32 {
-        let (byte, _) = self.place(row, group, column);
-        let at = &self.codes[byte..];
+    fn float(&self, row: usize, column: usize) -> f32 {
+        let (group, column) = (column / GROUP, column % GROUP);
         if self.kind == Kind::F32 {
+            let at = &self.codes[self.line(row, group, column)..];
             f32::from_le_bytes([at[0], at[1], at[2], at[3]])
         } else {
-            f16::from_le_bytes([at[0], at[1]]).to_f32()
+            half(&self.codes[self.line(row, group, column / 2)..], column % 2).to_f32()
         }
     }
 
+    /// A group's place in planes that have one half a row.
     fn slot(&self, row: usize, group: usize) -> usize {
         (row / QUAD * (self.cols / GROUP) + group) * QUAD + row % QUAD
     }
 
-    /// The byte that holds a column of a group, and how far its bits are shifted in it.
-    fn place(&self, row: usize, group: usize, column: usize) -> (usize, u32) {
-        let (line, byte, shift) = match self.kind {
-            Kind::F32 => (column, 0, 0),
-            Kind::F16 => (column / 2, column % 2 * 2, 0),
-            Kind::Q8 => (column / 4, column % 4, 0),
-            Kind::Q4 | Kind::Q4Min => {
-                (column % 16 / 4, column % 4, if column < 16 { 0 } else { 4 })
-            }
-        };
-        let block = (row / QUAD * (self.cols / GROUP) + group) * self.kind.codes_per_group();
-        (block + line * LINE + row % QUAD * 4 + byte, shift)
+    /// A group's first byte in planes that have two bytes a row; the second is a quad further on.
+    fn bytes_of(&self, row: usize, group: usize) -> usize {
+        (row / QUAD * (self.cols / GROUP) + group) * 2 * QUAD + row % QUAD
     }
+
+    /// Factors of a block.
+    fn factors(&self) -> usize {
+        if self.kind.scales() == Scales::BlockMin { 2 } else { 1 }
+    }
+
+    fn factor_slot(&self, row: usize, block: usize, factor: usize) -> usize {
+        let blocks = self.cols / GROUP / BLOCK;
+        ((row / QUAD * blocks + block) * self.factors() + factor) * QUAD + row % QUAD
+    }
+
+    /// Where a row's bytes in a line of a group begin.
+    fn line(&self, row: usize, group: usize, line: usize) -> usize {
+        let group = (row / QUAD * (self.cols / GROUP) + group) * self.kind.codes_per_group();
+        group + line * LINE + row % QUAD * 4
+    }
+}
+
+impl Group {
+    /// What its codes stand for.
+    pub fn values(&self, kind: Kind) -> [f32; GROUP] {
+        let (scale, min) = (self.scale.to_f32(), self.min.to_f32());
+        self.codes.map(|code| match kind {
+            Kind::Q8 => scale * f32::from(code as i8),
+            _ if kind.has_mins() => scale * f32::from(code) + min,
+            _ => scale * (f32::from(code) - f32::from(kind.zero())),
+        })
+    }
+}
+
+impl Block {
+    /// What its codes stand for.
+    fn values(&self, kind: Kind) -> Vec<f32> {
+        let [d, dmin] = self.factors.map(f16::to_f32);
+        let of_group = |(codes, &[one, other]): (&[u8; GROUP], &[u8; 2])| {
+            std::array::from_fn::<f32, GROUP, _>(|i| {
+                let code = f32::from(codes[i]) - f32::from(kind.zero());
+                if kind.scales() == Scales::BlockMin {
+                    d * f32::from(one) * code - dmin * f32::from(other)
+                } else {
+                    let scale = if i < GROUP / 2 { one } else { other };
+                    d * f32::from(scale as i8) * code
+                }
+            })
+        };
+        self.codes.iter().zip(&self.scales).flat_map(of_group).collect()
+    }
+}
+
+fn half(plane: &[u8], at: usize) -> f16 {
+    f16::from_le_bytes([plane[2 * at], plane[2 * at + 1]])
+}
+
+fn set_half(plane: &mut [u8], at: usize, half: f16) {
+    plane[2 * at..][..2].copy_from_slice(&half.to_le_bytes());
 }
 
 #[cfg(test)]
@@ -187,38 +300,50 @@ mod tests {
 
     #[test]
     fn every_kind_gives_back_what_was_put_in() {
+        let mut noise = 1u32;
+        let mut next = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 16) as u8
+        };
         for kind in Kind::ALL {
-            let (rows, cols) = (6, 64);
+            let (rows, cols) = (6, 2 * BLOCK * GROUP);
             let mut panel = Panel::new(kind, rows, cols);
-            let mut expected = vec![vec![0.0f32; cols]; rows];
-            for (row, values) in expected.iter_mut().enumerate() {
+            let mask = ((1u32 << kind.code_bits().min(8)) - 1) as u8;
+            let mut groups = Vec::new();
+            let mut blocks = Vec::new();
+            for row in 0..rows {
                 if !kind.has_scales() {
-                    values
-                        .iter_mut()
-                        .enumerate()
-                        .for_each(|(i, v)| *v = (row * 100 + i) as f32 * 0.25 - 7.0);
-                    panel.set_row(row, values);
-                    continue;
-                }
-                for group in 0..2 {
-                    let scale = f16::from_f32(0.5 + row as f32);
-                    let min = if kind.has_mins() {
-                        f16::from_f32(-2.0 - group as f32)
-                    } else {
-                        f16::ZERO
-                    };
-                    let codes = std::array::from_fn(|i| ((i * 7 + row * 3 + group) % 16) as u8);
-                    panel.set_group(row, group, &Group { codes, scale, min });
-                    for (i, &code) in codes.iter().enumerate() {
-                        let zero = if kind == Kind::Q4 { 8.0 } else { 0.0 };
-                        values[group * 32 + i] =
-                            scale.to_f32() * (f32::from(code) - zero) + min.to_f32();
+                    let values: Vec<f32> =
+                        (0..cols).map(|i| (row * 100 + i) as f32 * 0.25 - 7.0).collect();
+                    panel.set_row(row, &values);
+                    assert_eq!(panel.row(row), values, "{kind:?} row {row}");
+                } else if kind.has_blocks() {
+                    for at in 0..2 {
+                        let codes = [(); BLOCK].map(|_| [(); GROUP].map(|_| next() & mask));
+                        let scales = [(); BLOCK].map(|_| [next(), next()]);
+                        let second = if kind == Kind::Q6K { 0.0 } else { 0.25 };
+                        let factors = [0.5 + row as f32, second].map(f16::from_f32);
+                        let block = Block { codes, scales, factors };
+                        panel.set_block(row, at, &block);
+                        blocks.push((row, at, block));
                     }
-                    assert_eq!(panel.group(row, group), Group { codes, scale, min });
+                } else {
+                    for at in 0..cols / GROUP {
+                        let min = if kind.has_mins() { -2.0 - at as f32 } else { 0.0 };
+                        let (scale, min) = (f16::from_f32(0.5 + row as f32), f16::from_f32(min));
+                        let group = Group { codes: [(); GROUP].map(|_| next() & mask), scale, min };
+                        panel.set_group(row, at, &group);
+                        groups.push((row, at, group));
+                    }
                 }
             }
-            for (row, values) in expected.iter().enumerate() {
-                assert_eq!(&panel.row(row), values, "{kind:?} row {row}");
+            for (row, at, group) in groups {
+                assert_eq!(panel.group(row, at), group, "{kind:?} row {row} group {at}");
+                let values = &panel.row(row)[at * GROUP..][..GROUP];
+                assert_eq!(values, group.values(kind), "{kind:?} row {row} group {at}");
+            }
+            for (row, at, block) in blocks {
+                assert_eq!(panel.block(row, at), block, "{kind:?} row {row} block {at}");
             }
         }
     }

@@ -41,6 +41,9 @@ const ROUND: f32 = 12_582_912.0;
 /// The smallest f16 above zero, 2⁻²⁴.
 const SMALLEST: f16 = f16::from_bits(1);
 
+/// The kinds that are made of floats; the others are those of files.
+pub const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
+
 /// What is to be said of weights that are no numbers.
 pub const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
     again or take another copy of the model";
@@ -84,20 +87,6 @@ impl std::ops::AddAssign for QuantError {
     }
 }
 
-/// The 32 values that a group of a quantised kind stands for.
-///
-/// # Panics
-/// If the kind has no groups.
-pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
-    let (scale, min) = (group.scale.to_f32(), group.min.to_f32());
-    group.codes.map(|code| match kind {
-        Kind::Q8 => scale * f32::from(code as i8),
-        Kind::Q4 => scale * (f32::from(code) - 8.0),
-        Kind::Q4Min => scale * f32::from(code) + min,
-        Kind::F32 | Kind::F16 => panic!("{kind:?} has no groups"),
-    })
-}
-
 /// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared
 /// error is least.
 ///
@@ -109,7 +98,7 @@ pub fn dequantise(group: &Group, kind: Kind) -> [f32; GROUP] {
 /// `malformed` if a weight is NaN or infinite; the caller adds the tensor's name.
 ///
 /// # Panics
-/// If there are not 32 values, or the kind has no groups.
+/// If there are not 32 values, or the kind is none of [`KINDS`].
 pub fn quantise(values: &[f32], kind: Kind) -> Result<Group> {
     let values: &[f32; GROUP] = values.try_into().expect("a group has 32 weights");
     if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
@@ -119,7 +108,7 @@ pub fn quantise(values: &[f32], kind: Kind) -> Result<Group> {
         Kind::Q4 => symmetric(values, Codes { low: -8.0, high: 7.0, bias: 8 }, &PEAKS_Q4),
         Kind::Q8 => symmetric(values, Codes { low: -127.0, high: 127.0, bias: 0 }, &PEAKS_Q8),
         Kind::Q4Min => affine(values),
-        Kind::F32 | Kind::F16 => panic!("{kind:?} has no groups"),
+        _ => panic!("nothing is rounded to {kind:?}"),
     })
 }
 

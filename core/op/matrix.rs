@@ -84,8 +84,8 @@ pub struct Part {
     pub rows: u32,
     /// The elements: nibbles, bytes, halves or floats, four rows interleaved.
     pub codes: Buf,
-    /// f16 scales of the groups, for `Q4`, `Q4Min` and `Q8`.
+    /// Scales of the groups, for kinds with codes.
     pub scales: Option<Buf>,
-    /// f16 minima of the groups, for `Q4Min`.
+    /// f16 minima of the groups or factors of the blocks, for kinds that have some.
     pub mins: Option<Buf>,
 }

@@ -1,4 +1,4 @@
-//! Models of given sizes without any sense: pseudo-random weights in GGUF's Q4_0, to time engines
+//! Models of given sizes without any sense: pseudo-random weights in GGUF's types, to time engines
 //! on where nobody may fetch the real ones. Speed depends on sizes and types only.
 //!
 //! The files are such that llama.cpp reads them, too. Their vocabulary is the 256 bytes and fillers
@@ -16,13 +16,39 @@ use crate::weights::write::Target;
 /// buffer of 2 GB.
 pub const FILE_BYTES: u64 = 1_500_000_000;
 
-const F32: u32 = 0;
-const Q4_0: u32 = 2;
-/// Weights of a block, and its bytes: an f16 scale, then a nibble each.
-const BLOCK: u64 = 32;
-const BLOCK_BYTES: u64 = 18;
-/// Bytes of weights made at once.
-const PIECE: u64 = BLOCK_BYTES << 16;
+/// Blocks of weights made at once.
+const PIECE: u64 = 1 << 16;
+
+/// Types of tensors, by their numbers in GGUF.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stored {
+    F32 = 0,
+    Q4_0 = 2,
+    Q4K = 12,
+    Q5K = 13,
+    Q6K = 14,
+}
+
+impl Stored {
+    /// Weights of a block, and its bytes.
+    fn block(self) -> (u64, u64) {
+        match self {
+            Stored::F32 => (1, 4),
+            Stored::Q4_0 => (32, 18),
+            Stored::Q4K => (256, 144),
+            Stored::Q5K => (256, 176),
+            Stored::Q6K => (256, 210),
+        }
+    }
+}
+
+/// Which type each matrix has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mix {
+    Q4_0,
+    /// As llama.cpp's quantiser mixes for `phi3`.
+    Q4KM,
+}
 
 /// The numbers of a model of architecture `phi3`, its embedding tied to its head.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +64,7 @@ pub struct Shape {
     rotary_dim: u32,
     context: u32,
     vocabulary: u32,
+    mix: Mix,
 }
 
 impl Shape {
@@ -53,7 +80,12 @@ impl Shape {
         rotary_dim: 96,
         context: 131_072,
         vocabulary: 200_064,
+        mix: Mix::Q4_0,
     };
+
+    /// The same in the types of a `Q4_K_M` file, which most people have: 2.49 GB.
+    pub const PHI_4_MINI_Q4KM: Shape =
+        Shape { name: "phi-4-mini-q4km", mix: Mix::Q4KM, ..Shape::PHI_4_MINI };
 
     /// The sizes of SmolLM2-135M: 76 MB. A copied command can be timed on it where the real one is
     /// not at hand.
@@ -68,6 +100,7 @@ impl Shape {
         rotary_dim: 64,
         context: 8192,
         vocabulary: 49_152,
+        mix: Mix::Q4_0,
     };
 
     /// A toy with the same architecture, for tests.
@@ -82,10 +115,12 @@ impl Shape {
         rotary_dim: 12,
         context: 512,
         vocabulary: 384,
+        mix: Mix::Q4_0,
     };
 
     /// All of them.
-    pub const ALL: [Shape; 3] = [Shape::PHI_4_MINI, Shape::SMOLLM2, Shape::TINY];
+    pub const ALL: [Shape; 4] =
+        [Shape::PHI_4_MINI, Shape::PHI_4_MINI_Q4KM, Shape::SMOLLM2, Shape::TINY];
 
     /// The file to open, the first of its parts; `write` with [`FILE_BYTES`] makes it.
     pub fn first_file(&self) -> String {
@@ -127,10 +162,11 @@ impl Shape {
 
     /// A part's name, as llama.cpp wants it.
     fn file(&self, number: usize, of: usize) -> String {
+        let mix = if self.mix == Mix::Q4KM { "Q4_K_M" } else { "Q4_0" };
         if of == 1 {
-            format!("{}.Q4_0.gguf", self.name)
+            format!("{}.{mix}.gguf", self.name)
         } else {
-            format!("{}.Q4_0-{:05}-of-{of:05}.gguf", self.name, number + 1)
+            format!("{}.{mix}-{:05}-of-{of:05}.gguf", self.name, number + 1)
         }
     }
 
@@ -156,20 +192,31 @@ impl Shape {
         let (hidden, inter) = (self.hidden, self.intermediate);
         let (q_width, qkv_width) =
             (self.heads * self.head_dim, (self.heads + 2 * self.kv_heads) * self.head_dim);
-        let mut all = vec![Planned::matrix("token_embd", self.vocabulary, hidden)];
+        let mixed = |stored| if self.mix == Mix::Q4KM { stored } else { Stored::Q4_0 };
+        let mut all =
+            vec![Planned::matrix("token_embd", mixed(Stored::Q6K), self.vocabulary, hidden)];
         for layer in 0..self.layers {
             let name = |tensor: &str| format!("blk.{layer}.{tensor}");
+            let down = mixed(if self.bears_least(layer) { Stored::Q6K } else { Stored::Q4K });
+            let (qkv, others) = (mixed(Stored::Q5K), mixed(Stored::Q4K));
             all.extend([
                 Planned::norm(&name("attn_norm"), hidden),
-                Planned::matrix(&name("attn_qkv"), qkv_width, hidden),
-                Planned::matrix(&name("attn_output"), hidden, q_width),
+                Planned::matrix(&name("attn_qkv"), qkv, qkv_width, hidden),
+                Planned::matrix(&name("attn_output"), others, hidden, q_width),
                 Planned::norm(&name("ffn_norm"), hidden),
-                Planned::matrix(&name("ffn_up"), 2 * inter, hidden),
-                Planned::matrix(&name("ffn_down"), hidden, inter),
+                Planned::matrix(&name("ffn_up"), others, 2 * inter, hidden),
+                Planned::matrix(&name("ffn_down"), down, hidden, inter),
             ]);
         }
         all.push(Planned::norm("output_norm", hidden));
         all
+    }
+
+    /// Whether a layer's down projection gets more bits: the first and the last eighth of them, and
+    /// every third between.
+    fn bears_least(&self, layer: u32) -> bool {
+        let eighth = self.layers / 8;
+        layer < eighth || layer >= 7 * self.layers / 8 || (layer - eighth) % 3 == 2
     }
 
     fn metadata(&self) -> Vec<(&'static str, Meta)> {
@@ -180,7 +227,7 @@ impl Shape {
         vec![
             ("general.architecture", Meta::Text("phi3")),
             ("general.name", Meta::Text(self.name)),
-            ("general.file_type", Meta::U32(Q4_0)),
+            ("general.file_type", Meta::U32(if self.mix == Mix::Q4KM { 15 } else { 2 })),
             ("general.quantization_version", Meta::U32(2)),
             ("phi3.context_length", Meta::U32(self.context)),
             ("phi3.embedding_length", Meta::U32(self.hidden)),
@@ -244,29 +291,31 @@ fn split(number: usize, of: usize, tensors: usize) -> [(&'static str, Meta); 3] 
 struct Planned {
     name: String,
     dims: Vec<u64>,
-    stored: u32,
+    stored: Stored,
 }
 
 impl Planned {
-    fn matrix(name: &str, rows: u32, cols: u32) -> Planned {
-        Planned {
-            name: format!("{name}.weight"),
-            dims: vec![u64::from(cols), u64::from(rows)],
-            stored: Q4_0,
-        }
+    fn matrix(name: &str, stored: Stored, rows: u32, cols: u32) -> Planned {
+        let dims = vec![u64::from(cols), u64::from(rows)];
+        Planned { name: format!("{name}.weight"), dims, stored }
     }
 
     fn norm(name: &str, len: u32) -> Planned {
-        Planned { name: format!("{name}.weight"), dims: vec![u64::from(len)], stored: F32 }
+        let dims = vec![u64::from(len)];
+        Planned { name: format!("{name}.weight"), dims, stored: Stored::F32 }
+    }
+
+    fn blocks(&self) -> u64 {
+        self.dims.iter().product::<u64>() / self.stored.block().0
     }
 
     fn bytes(&self) -> u64 {
-        let elements: u64 = self.dims.iter().product();
-        if self.stored == F32 { elements * 4 } else { elements / BLOCK * BLOCK_BYTES }
+        self.blocks() * self.stored.block().1
     }
 
     fn described(&self) -> Tensor<'_> {
-        Tensor { name: &self.name, dims: &self.dims, stored: self.stored, bytes: self.bytes() }
+        let (dims, stored) = (&self.dims[..], self.stored as u32);
+        Tensor { name: &self.name, dims, stored, bytes: self.bytes() }
     }
 
     /// Norms are ones. Weights are small enough that activations neither grow nor vanish over the
@@ -277,18 +326,13 @@ impl Planned {
         dice: &mut Dice,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
-        let bytes = self.bytes();
+        let (bytes, blocks) = (self.bytes(), self.blocks());
         let mut buffer = Vec::new();
-        for from in (0..bytes).step_by(PIECE as usize) {
-            let piece = PIECE.min(bytes - from);
+        for from in (0..blocks).step_by(PIECE as usize) {
             buffer.clear();
-            if self.stored == F32 {
-                (0..piece / 4).for_each(|_| buffer.extend(1f32.to_le_bytes()));
-            } else {
-                (0..piece / BLOCK_BYTES).for_each(|_| buffer.extend(dice.block()));
-            }
+            (0..PIECE.min(blocks - from)).for_each(|_| dice.block(self.stored, &mut buffer));
             target.append(&buffer)?;
-            progress(piece);
+            progress(buffer.len() as u64);
         }
         let padding = bytes.next_multiple_of(ALIGNMENT) - bytes;
         target.append(&[0; ALIGNMENT as usize][..padding as usize])
@@ -306,14 +350,38 @@ impl Dice {
         self.0
     }
 
-    /// A block of Q4_0: a scale between 0.0015 and 0.003, then nibbles, which stand for -8 to 7.
-    fn block(&mut self) -> [u8; BLOCK_BYTES as usize] {
-        let [one, other] = [self.next(), self.next()];
-        let scale = f16::from_f32(0.0015 + (one >> 56) as f32 * (0.0015 / 256.0));
-        let mut block = [0; BLOCK_BYTES as usize];
-        block[..2].copy_from_slice(&scale.to_le_bytes());
-        block[2..10].copy_from_slice(&one.to_le_bytes());
-        block[10..].copy_from_slice(&other.to_le_bytes());
-        block
+    /// A block: ones, or codes of any value around zero, in steps such that weights reach from
+    /// 0.012 to 0.024 to either side.
+    fn block(&mut self, stored: Stored, to: &mut Vec<u8>) {
+        let step = |bits: u32, random: u64| {
+            0.0015 * (1.0 + (random >> 56) as f32 / 256.0) / (1u32 << (bits - 4)) as f32
+        };
+        let half = |value: f32| f16::from_f32(value).to_le_bytes();
+        match stored {
+            Stored::F32 => to.extend(1f32.to_le_bytes()),
+            Stored::Q4_0 => {
+                let [one, other] = [self.next(), self.next()];
+                to.extend(half(step(4, one)));
+                to.extend([one, other].map(u64::to_le_bytes).as_flattened());
+            }
+            Stored::Q4K | Stored::Q5K => {
+                let (bits, words) = if stored == Stored::Q4K { (4, 16) } else { (5, 20) };
+                let step = step(bits, self.next()) / f32::from(SCALE);
+                to.extend(half(step));
+                to.extend(half(step * ((1u32 << bits) - 1) as f32 / 2.0));
+                to.extend(SCALES);
+                (0..words).for_each(|_| to.extend(self.next().to_le_bytes()));
+            }
+            Stored::Q6K => {
+                (0..24).for_each(|_| to.extend(self.next().to_le_bytes()));
+                to.extend([SCALE; 16]);
+                to.extend(half(step(6, self.next()) / f32::from(SCALE)));
+            }
+        }
     }
 }
+
+/// The scale of every group of a block, and its minimum.
+const SCALE: u8 = 48;
+/// Both for eight groups, as `Q4_K` packs them: 48 has nothing in its lower four bits.
+const SCALES: [u8; 12] = [0xf0, 0xf0, 0xf0, 0xf0, 0xf0, 0xf0, 0xf0, 0xf0, 0, 0, 0, 0];

@@ -56,13 +56,7 @@ pub(super) async fn present<S: Source>(
     origin: &Origin<S>,
     storage: &impl ModelStorage,
 ) -> Result<(Vec<Have>, u64)> {
-    let layout = journal::tag(&[format!(
-        "{:?} {:?}",
-        origin.files,
-        origin.units.iter().map(|unit| &unit.extents).collect::<Vec<_>>()
-    )
-    .as_bytes()]);
-    let found = journal::open(storage, &layout, origin.units.len()).await?;
+    let found = journal::open(storage, &layout(origin), origin.units.len()).await?;
     let mut sizes = Vec::new();
     for (file, _) in &origin.files {
         sizes.push(storage.size(file).await?.unwrap_or(0));
@@ -83,6 +77,25 @@ pub(super) async fn present<S: Source>(
         }
     }
     Ok((have, changed))
+}
+
+/// Where everything goes.
+fn layout<S>(origin: &Origin<S>) -> journal::Tag {
+    let extents: Vec<_> = origin.units.iter().map(|unit| &unit.extents).collect();
+    journal::tag(&[format!("{:?} {extents:?}", origin.files).as_bytes()])
+}
+
+/// The origin as the storage's journal has it: what the first version began goes on in its kinds.
+pub(super) async fn as_begun<S: Source>(
+    origin: Origin<S>,
+    storage: &impl ModelStorage,
+) -> Result<Origin<S>> {
+    if origin.is_as_first() || journal::is_of(storage, &layout(&origin)).await? {
+        return Ok(origin);
+    }
+    let first = origin.replanned(true).await?;
+    let is_first = journal::is_of(storage, &layout(&first)).await?;
+    if is_first { Ok(first) } else { first.replanned(false).await }
 }
 
 /// Removes files of another state of the model that this one does not have.

@@ -69,6 +69,16 @@ fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
     record
 }
 
+/// Whether the storage has a journal of this layout.
+pub async fn is_of(storage: &impl ModelStorage, layout: &Tag) -> Result<bool> {
+    let mut head = [0; RECORD];
+    if storage.size(FILE).await?.is_none_or(|size| size < RECORD as u64) {
+        return Ok(false);
+    }
+    storage.read(FILE, 0, &mut head).await?;
+    Ok(head == record(0, &Entry { origin: *layout, digest: *layout }))
+}
+
 /// The units that are in storage, `None` for those that it does not. The layout's own tag comes
 /// first: a journal of another layout is none, and begun anew.
 pub async fn open(

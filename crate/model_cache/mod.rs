@@ -26,7 +26,7 @@ use std::rc::Rc;
 pub use about::{About, FILE as ABOUT};
 pub use check::{Checked, check};
 use files::{complete, hashes, read_all, total, write_all, write_over};
-use growth::{Growth, Have, discard, present, reserve};
+use growth::{Growth, Have, as_begun, discard, present, reserve};
 use origin::{Extent, Origin};
 pub use published::{Hashed, Published};
 pub use storage::{MemoryStorage, ModelStorage};
@@ -106,7 +106,7 @@ impl<S: Hashed, M: ModelStorage> CachedModel<S, M> {
     }
 
     async fn begin(source: S, storage: M, format: WeightFormat) -> Result<CachedModel<S, M>> {
-        let origin = Origin::open(source, format).await?;
+        let origin = as_begun(Origin::open(source, format).await?, &storage).await?;
         let name = origin.name();
         discard(&origin, &storage).await?;
         let (have, changed) = present(&origin, &storage).await?;

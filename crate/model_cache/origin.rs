@@ -169,6 +169,21 @@ impl<S: Source> Origin<S> {
         })
     }
 
+    /// Whether it is in the kinds of the first version.
+    pub fn is_as_first(&self) -> bool {
+        matches!(&self.model, Model::Other { format, .. } if format.as_first)
+    }
+
+    /// The same model in the kinds of the first version, or in its own.
+    pub async fn replanned(self, as_first: bool) -> Result<Origin<S>> {
+        match self.model {
+            Model::Other { checkpoint, format } => {
+                Origin::other(*checkpoint, WeightFormat { as_first, ..format }).await
+            }
+            Model::Converted(_) => Ok(self),
+        }
+    }
+
     /// What messages call it.
     pub fn name(&self) -> String {
         self.source().name()
@@ -211,12 +226,7 @@ impl<S: Source> Origin<S> {
                 let place = checkpoint.place(name, shape)?;
                 let (panel, _) =
                     checkpoint.panel(&place, *shape, kind(name, &place, *format), *step).await?;
-                Ok([
-                    &panel.codes[..],
-                    bytemuck::cast_slice(&panel.scales),
-                    bytemuck::cast_slice(&panel.mins),
-                ]
-                .concat())
+                Ok([panel.codes, panel.scales, panel.mins].concat())
             }
             _ => fail!(Code::Internal, "a unit of another model was asked for"),
         }

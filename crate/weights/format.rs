@@ -2,6 +2,7 @@
 
 use super::spec::{self, Role};
 use crate::layout::Kind;
+use crate::layout::element_type::ElementType;
 
 /// How many bits a weight that comes unquantised is held in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,6 +55,9 @@ pub struct WeightFormat {
     /// The kind of those that come quantised or converted, or `None` to hold each as
     /// [`crate::layout::blocks`] says.
     pub quantised: Option<Kind>,
+    /// Quantised ones in the kinds that the first version had: for halves of downloads that it
+    /// left.
+    pub as_first: bool,
 }
 
 impl WeightFormat {
@@ -63,12 +67,27 @@ impl WeightFormat {
         qkv: Kind::F32,
         down: Kind::F32,
         quantised: Some(Kind::F32),
+        as_first: false,
     };
 
     /// Part of the names under which models, and halves of downloads, are stored: what it was in
     /// the first version is in people's browsers.
     pub(crate) fn stored_name(self) -> String {
-        format!("{self:?}").replacen("WeightFormat", "Hold", 1)
+        let WeightFormat { floats, qkv, down, quantised, as_first: _ } = self;
+        let first = [("floats", floats), ("qkv", qkv), ("down", down)]
+            .map(|(name, kind)| format!("{name}: {kind:?}"));
+        format!("Hold {{ {}, quantised: {quantised:?} }}", first.join(", "))
+    }
+
+    /// The kind of what comes in a quantised type.
+    pub(super) fn quantised_of(self, stored: &ElementType) -> Option<Kind> {
+        let own = stored.quantised_kind()?;
+        Some(self.quantised.unwrap_or(match (self.as_first, stored) {
+            (false, _) => own,
+            (true, ElementType::Q4_0) => Kind::Q4,
+            (true, ElementType::Q4_1 | ElementType::Q4K) => Kind::Q4Min,
+            (true, _) => Kind::Q8,
+        }))
     }
 
     /// The kind of a canonical matrix that comes unquantised.
@@ -84,7 +103,7 @@ impl WeightFormat {
 impl From<Kind> for WeightFormat {
     /// Unquantised weights as `kind`, quantised ones as they come.
     fn from(kind: Kind) -> WeightFormat {
-        WeightFormat { floats: kind, qkv: kind, down: kind, quantised: None }
+        WeightFormat { floats: kind, qkv: kind, down: kind, quantised: None, as_first: false }
     }
 }
 

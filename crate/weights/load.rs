@@ -183,13 +183,13 @@ fn write_panel<B: Backend>(
             at.codes,
             &panel.codes[begin.codes as usize..upto.codes as usize],
         )?;
-        let (scales, mins): (&[u8], &[u8]) =
-            (bytemuck::cast_slice(&panel.scales), bytemuck::cast_slice(&panel.mins));
         if let Some(buf) = part.scales {
-            backend.write(buf, at.scales, &scales[begin.scales as usize..upto.scales as usize])?;
+            let scales = &panel.scales[begin.scales as usize..upto.scales as usize];
+            backend.write(buf, at.scales, scales)?;
         }
         if let Some(buf) = part.mins {
-            backend.write(buf, at.mins, &mins[begin.mins as usize..upto.mins as usize])?;
+            let mins = &panel.mins[begin.mins as usize..upto.mins as usize];
+            backend.write(buf, at.mins, mins)?;
         }
     }
     Ok(())

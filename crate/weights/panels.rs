@@ -1,8 +1,6 @@
 //! A model's tensors on their way out of its files: read in panels of bounded size, fused, put in
 //! order and packed on the way.
 
-use half::f16;
-
 use super::checkpoint::{Checkpoint, Place};
 use super::format::WeightFormat;
 use super::source::Source;
@@ -12,7 +10,7 @@ use crate::error::{Code, Result, fail};
 use crate::layout::blocks::{pack_row, values};
 use crate::layout::element_type::ElementType;
 use crate::layout::panel::Panel;
-use crate::layout::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
+use crate::layout::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use crate::layout::{GROUP, Kind, QUAD, planes};
 
 /// Stored bytes that are read at once.
@@ -236,8 +234,8 @@ impl<S: Source> Checkpoint<S> {
         let before = planes(kind, step.row, cols);
         let ranges = [
             (&mut panel.codes[..], before.codes),
-            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.scales), before.scales),
-            (bytemuck::cast_slice_mut::<f16, u8>(&mut panel.mins), before.mins),
+            (&mut panel.scales[..], before.scales),
+            (&mut panel.mins[..], before.mins),
         ];
         let mut read = 0;
         for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
@@ -271,12 +269,34 @@ pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind 
     match place {
         Place::Packed { entry, .. } => format.quantised.unwrap_or(entry.kind),
         Place::Pieces(pieces) => {
-            let each = pieces.iter().map(|(tensor, _)| match tensor.stored.quantised_kind() {
-                Some(natural) => format.quantised.unwrap_or(natural),
-                None => format.floats_of(name),
+            let each = pieces.iter().map(|(tensor, _)| {
+                format.quantised_of(&tensor.stored).unwrap_or_else(|| format.floats_of(name))
             });
-            each.max_by(|one, other| one.bits().total_cmp(&other.bits()))
-                .unwrap_or_else(|| format.floats_of(name))
+            let kind = each.reduce(widest).unwrap_or_else(|| format.floats_of(name));
+            let has_floats = pieces.iter().any(|(tensor, _)| tensor.stored.is_float());
+            let is_of_files = kind.has_scales() && !KINDS.contains(&kind);
+            if has_floats && is_of_files { Kind::Q8 } else { kind }
+        }
+    }
+}
+
+/// The least kind that holds what either does, exactly where there is one. What has blocks is held
+/// by no other.
+fn widest(one: Kind, other: Kind) -> Kind {
+    let both = [one, other];
+    if one == other {
+        one
+    } else if both.iter().any(|kind| !kind.has_scales()) {
+        if one.bits() > other.bits() { one } else { other }
+    } else if both.iter().any(|&kind| kind.has_blocks() || kind == Kind::Q8) {
+        Kind::Q8
+    } else {
+        let five = both.iter().any(|kind| kind.code_bits() == 5);
+        match (five, both.iter().any(|kind| kind.has_mins())) {
+            (false, false) => Kind::Q4,
+            (false, true) => Kind::Q4Min,
+            (true, false) => Kind::Q5,
+            (true, true) => Kind::Q5Min,
         }
     }
 }

@@ -9,9 +9,12 @@ use super::checkpoint::{Checkpoint, INDEX, SINGLE};
 use super::format::WeightFormat;
 use super::source::Source;
 use super::spec::{self, Shape, TensorSpec};
-use super::store::{CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, VERSION, plane_name};
+use super::store::{
+    CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, PlaneTensor, VERSION, plane_name,
+};
 use crate::error::Result;
-use crate::layout::{GROUP, Kind, QUAD, planes};
+use crate::layout::Kind;
+use crate::layout::element_type::ElementType;
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ pub(crate) enum Item {
 }
 
 /// A tensor of a safetensors file: name, element type, shape, bytes.
-type Plane = (String, &'static str, Vec<usize>, u64);
+type Plane = (String, ElementType, Vec<usize>, u64);
 
 impl Item {
     pub fn kind(&self) -> Kind {
@@ -129,24 +132,16 @@ impl Item {
     fn planes(&self) -> Vec<Plane> {
         match self {
             Item::Vector { name, length } => {
-                vec![(name.clone(), "F32", vec![*length], *length as u64 * 4)]
+                vec![(name.clone(), ElementType::F32, vec![*length], *length as u64 * 4)]
             }
             Item::Matrix { name, shape: [rows, cols], kind } => {
-                let (quads, groups) = (rows.div_ceil(QUAD), cols / GROUP);
-                let sizes = planes(*kind, *rows, *cols);
-                let codes = (
-                    plane_name(name, "codes"),
-                    "U8",
-                    vec![quads, groups, kind.codes_per_group()],
-                    sizes.codes,
-                );
-                let halves = [("scales", sizes.scales), ("mins", sizes.mins)]
-                    .into_iter()
-                    .filter(|(_, bytes)| *bytes > 0);
-                let halves = halves.map(|(plane, bytes)| {
-                    (plane_name(name, plane), "F16", vec![quads, groups, QUAD], bytes)
-                });
-                std::iter::once(codes).chain(halves).collect()
+                let tensors = PlaneTensor::of(*kind, *rows, *cols).into_iter();
+                let plane = |tensor: PlaneTensor| {
+                    let bytes = tensor.stored.bytes(tensor.len()).unwrap_or_default();
+                    let shape = tensor.shape.to_vec();
+                    (plane_name(name, tensor.plane), tensor.stored, shape, bytes)
+                };
+                tensors.map(plane).collect()
             }
         }
     }
@@ -197,11 +192,9 @@ fn header(shard: &[Item]) -> Vec<u8> {
     let mut map = BTreeMap::from([("__metadata__".to_owned(), json!({"format": "pt"}))]);
     let mut offset = 0;
     for (name, dtype, shape, bytes) in shard.iter().flat_map(Item::planes) {
-        map.insert(
-            name,
-            json!({"data_offsets": [offset, offset + bytes], "dtype": dtype, "shape": shape}),
-        );
-        offset += bytes;
+        let (end, dtype) = (offset + bytes, dtype.name());
+        map.insert(name, json!({"data_offsets": [offset, end], "dtype": dtype, "shape": shape}));
+        offset = end;
     }
     let mut text = json!(map).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');

@@ -18,8 +18,9 @@
 //! | tensor | type | shape |
 //! |---|---|---|
 //! | `X.weight.codes` | `U8` | `[quads, groups, bytes of a quad's group]` |
-//! | `X.weight.scales` | `F16` | `[quads, groups, 4]`, for kinds that have scales |
-//! | `X.weight.mins` | `F16` | `[quads, groups, 4]`, for `q4min` |
+//! | `X.weight.scales` | `F16`, or `U8` of K kinds | `[quads, groups, 4]` or `[quads, groups, 8]`, for kinds that have scales |
+//! | `X.weight.mins` | `F16` | `[quads, groups, 4]`, for kinds that have minima |
+//! | `X.weight.factors` | `F16` | `[quads, groups / 8, 8]` for `q4k` and `q5k`, `[quads, groups / 8, 4]` for `q6k` |
 //!
 //! with `quads = ceil(rows / 4)` and `groups = cols / 32`. Rows of padding are zero. Vectors are
 //! `F32`, `[length]`, named as they are.
@@ -34,7 +35,8 @@ use sha2::{Digest, Sha256};
 use super::source::{Source, truncated};
 use crate::error::{Code, Error, Result, fail};
 use crate::json;
-use crate::layout::{GROUP, Kind};
+use crate::layout::element_type::ElementType;
+use crate::layout::{BLOCK, GROUP, Kind, QUAD, Scales};
 
 /// The manifest's name; a directory that has it is a converted model.
 pub const MANIFEST: &str = "phi-manifest.json";
@@ -85,7 +87,41 @@ pub struct FileEntry {
     pub sha256: Vec<String>,
 }
 
-/// The name of a plane's tensor: `codes`, `scales` or `mins`.
+/// A plane of a matrix as a tensor.
+pub(super) struct PlaneTensor {
+    /// What comes after the matrix' name.
+    pub plane: &'static str,
+    pub stored: ElementType,
+    pub shape: [usize; 3],
+}
+
+impl PlaneTensor {
+    /// All of a matrix: codes, scales, and minima or factors.
+    pub fn of(kind: Kind, rows: usize, cols: usize) -> Vec<PlaneTensor> {
+        let (quads, groups) = (rows.div_ceil(QUAD), cols / GROUP);
+        let tensor =
+            |plane, stored, each, width| PlaneTensor { plane, stored, shape: [quads, each, width] };
+        let halves = |plane| tensor(plane, ElementType::F16, groups, QUAD);
+        let bytes = |plane, width| tensor(plane, ElementType::U8, groups, width);
+        let factors = |width| tensor("factors", ElementType::F16, groups / BLOCK, width);
+        let mut all = vec![bytes("codes", kind.codes_per_group())];
+        match kind.scales() {
+            Scales::None => {}
+            Scales::Half => all.push(halves("scales")),
+            Scales::HalfMin => all.extend([halves("scales"), halves("mins")]),
+            Scales::BlockMin => all.extend([bytes("scales", 2 * QUAD), factors(2 * QUAD)]),
+            Scales::BlockHalves => all.extend([bytes("scales", 2 * QUAD), factors(QUAD)]),
+        }
+        all
+    }
+
+    /// Elements.
+    pub fn len(&self) -> u64 {
+        self.shape.iter().map(|&n| n as u64).product()
+    }
+}
+
+/// The name of a plane's tensor.
 pub fn plane_name(matrix: &str, plane: &str) -> String {
     format!("{matrix}.{plane}")
 }
@@ -145,10 +181,11 @@ impl Manifest {
             );
         }
         for (name, entry) in &manifest.matrices {
-            if entry.cols == 0 || !entry.cols.is_multiple_of(GROUP) || entry.rows == 0 {
+            let unit = if entry.kind.has_blocks() { BLOCK * GROUP } else { GROUP };
+            if entry.cols == 0 || !entry.cols.is_multiple_of(unit) || entry.rows == 0 {
                 fail!(
                     Code::Malformed,
-                    "{at}: {name} is [{}, {}]; columns come in groups of {GROUP}",
+                    "{at}: {name} is [{}, {}]; columns come in groups of {unit}",
                     entry.rows,
                     entry.cols
                 );

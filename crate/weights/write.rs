@@ -151,8 +151,8 @@ impl<S: Source> Checkpoint<S> {
             Ok(())
         };
         self.each_panel(name, shape, format, &mut take).await?;
-        out.append(bytemuck::cast_slice(&scales))?;
-        out.append(bytemuck::cast_slice(&mins))?;
+        out.append(&scales)?;
+        out.append(&mins)?;
         Ok(error)
     }
 }

@@ -97,6 +97,16 @@ fn shapes_have_the_real_models_numbers() {
     let (weights, norms) = (134_515_008u64, (2 * 30 + 1) * 576);
     assert_eq!(Shape::SMOLLM2.bytes(), (weights - norms) / 32 * 18 + norms * 4);
     assert_eq!(Shape::PHI_4_MINI.first_file(), "phi-4-mini.Q4_0-00001-of-00002.gguf");
+    // The types of such a file: embedding Q6_K, qkv Q5_K, half of the down projections Q6_K.
+    let (hidden, inter, layers, six) = (3072, 8192, 32, 4 + 4 + 8);
+    let [four, five, six_bits] =
+        [144, 176, 210].map(|bytes| move |rows: u64, cols: u64| rows * cols / 256 * bytes);
+    let down = six * six_bits(hidden, inter) + (layers - six) * four(hidden, inter);
+    let others = layers * (five(5120, hidden) + four(hidden, hidden) + four(2 * inter, hidden));
+    let norms = (2 * layers + 1) * hidden * 4;
+    let all = six_bits(200_064, hidden) + down + others + norms;
+    assert_eq!(Shape::PHI_4_MINI_Q4KM.bytes(), all);
+    assert_eq!(Shape::PHI_4_MINI_Q4KM.first_file(), "phi-4-mini-q4km.Q4_K_M-00001-of-00002.gguf");
 }
 
 #[test]

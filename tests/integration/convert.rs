@@ -14,7 +14,7 @@ use phi_wasm::weights::directory::NewDirectory;
 use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::store::{MANIFEST, chunk_hash};
 use phi_wasm::weights::write::{ConvertOptions, Report, Target};
-use phi_wasm::weights::{DirSource, MemorySource, Source};
+use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use tempfile::TempDir;
 
@@ -89,7 +89,12 @@ fn what_is_stored_lies_where_it_lay_in_the_first_version() {
     for (model, expected) in rows {
         let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let destination = here.path().join("model");
-        to(&destination, golden(model), Bits::Five).unwrap();
+        to(
+            &destination,
+            golden(model),
+            WeightFormat { as_first: true, ..WeightFormat::from(Bits::Five) },
+        )
+        .unwrap();
         let weights = fs::read(destination.join("model.safetensors")).unwrap();
         let header = &weights[..8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize];
         let manifest = fs::read_to_string(destination.join(MANIFEST)).unwrap();

@@ -33,10 +33,10 @@ fn golden(model: &str) -> DirSource {
 }
 
 /// What `phi convert` makes of a model.
-fn converted(model: &str, bits: Bits) -> Files {
+fn converted(model: &str, format: impl Into<WeightFormat>) -> Files {
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let destination = here.path().join("model");
-    block_on(convert(golden(model), &destination, bits, &mut |_| {})).unwrap();
+    block_on(convert(golden(model), &destination, format.into(), &mut |_| {})).unwrap();
     let files = fs::read_dir(destination).unwrap().map(|item| item.unwrap().path());
     files
         .map(|path| {
@@ -294,6 +294,25 @@ fn a_cut_line_is_taken_up_again() {
     assert_eq!(keep(source, storage.clone(), Bits::Four).err().unwrap().code, Code::Network);
     keep(watched(&files), storage.clone(), Bits::Four).unwrap();
     assert!(model_files(&storage) == files);
+}
+
+#[test]
+fn what_the_first_version_began_goes_on_in_its_kinds() {
+    let model = "weights/phi3.gguf";
+    let as_first = WeightFormat { as_first: true, ..WeightFormat::from(Bits::Four) };
+    let first = converted(model, as_first);
+    assert!(first != converted(model, Bits::Four), "this version has others");
+    let storage = MemoryStorage::default();
+    assert!(keep(golden(model), Mortal::new(&storage, 30, false), as_first).is_err());
+    let again = block_on(CachedModel::open(golden(model), storage.clone(), Bits::Four)).unwrap();
+    assert!(again.stored().bytes > 0, "{:?}", again.stored());
+    keep(golden(model), storage.clone(), Bits::Four).unwrap();
+    let found = model_files(&storage);
+    assert_eq!(found.keys().collect::<Vec<_>>(), first.keys().collect::<Vec<_>>());
+    for (name, bytes) in &first {
+        let other = found[name].iter().zip(bytes).position(|(one, other)| one != other);
+        assert_eq!((found[name].len(), other), (bytes.len(), None), "{name}");
+    }
 }
 
 #[test]

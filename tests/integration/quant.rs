@@ -2,10 +2,9 @@
 
 use half::f16;
 use phi_wasm::error::Code;
-use phi_wasm::layout::quant::{QuantError, dequantise, quantise};
+use phi_wasm::layout::quant::{KINDS, QuantError, quantise};
 use phi_wasm::layout::{GROUP, Kind};
 
-const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
 /// By how much a squared error, summed over groups of a distribution, may exceed what an exhaustive
 /// search finds. In `Q8` that search wins by luck among 127 steps, and the more where few values
 /// differ: that luck is worth a fifty-thousandth of the weights' power, which the last column
@@ -54,7 +53,7 @@ fn group(shape: Shape, random: &mut Random) -> Vec<f32> {
 
 fn error(values: &[f32], kind: Kind) -> f64 {
     let mut error = QuantError::default();
-    error.add(values, &dequantise(&quantise(values, kind).unwrap(), kind));
+    error.add(values, &quantise(values, kind).unwrap().values(kind));
     error.error
 }
 
@@ -134,11 +133,7 @@ fn what_lies_on_a_lattice_is_kept() {
     for kind in KINDS {
         for sign in [1.0, -1.0] {
             let values: Vec<f32> = (0..GROUP).map(|i| sign * lattice(kind, i)).collect();
-            assert_eq!(
-                dequantise(&quantise(&values, kind).unwrap(), kind).to_vec(),
-                values,
-                "{kind:?}"
-            );
+            assert_eq!(quantise(&values, kind).unwrap().values(kind).to_vec(), values, "{kind:?}");
         }
     }
 }
@@ -147,7 +142,7 @@ fn what_lies_on_a_lattice_is_kept() {
 fn equal_weights_are_kept_to_the_precision_of_f16() {
     for kind in KINDS {
         for value in [1.0f32, -1.0, 0.3, -0.037, 1000.3, -60_000.0, 1e-3, 0.0, -0.0] {
-            let held = dequantise(&quantise(&[value; GROUP], kind).unwrap(), kind);
+            let held = quantise(&[value; GROUP], kind).unwrap().values(kind);
             for found in held {
                 // Below the normal numbers, a scale is off by up to half of f16's smallest step,
                 // and a weight by as much for each of its own.
@@ -168,7 +163,7 @@ fn weights_beyond_f16_saturate_and_keep_their_signs() {
                 (0..GROUP).map(|i| if i % 2 == 0 { largest } else { -largest * 0.5 }).collect();
             let found = quantise(&values, kind).unwrap();
             assert!(found.scale.is_finite() && found.min.is_finite(), "{kind:?} {largest:e}");
-            for (held, value) in dequantise(&found, kind).into_iter().zip(values) {
+            for (held, value) in found.values(kind).into_iter().zip(values) {
                 assert!(
                     held.is_finite() && held.signum() == value.signum() && held.abs() > 60_000.0,
                     "{kind:?} {largest:e}: {held}"
@@ -183,7 +178,7 @@ fn weights_below_f16_become_zero_and_no_worse() {
     for kind in KINDS {
         for largest in [f32::from_bits(1), 1e-40, 1e-30, 1e-10, 2e-8, 4e-8, 1e-7, 6e-7] {
             let values: Vec<f32> = (0..GROUP).map(|i| largest * (i as f32 / 31.0 - 0.4)).collect();
-            let held = dequantise(&quantise(&values, kind).unwrap(), kind);
+            let held = quantise(&values, kind).unwrap().values(kind);
             for (held, value) in held.into_iter().zip(values) {
                 assert!(
                     (held - value).abs() <= 6e-8,

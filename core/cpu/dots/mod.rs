@@ -39,6 +39,8 @@ pub trait Dots: Copy {
     type Sums: Copy;
     /// Sums of a group's products with bytes.
     type ByteSums: Copy;
+    /// Sums of products with codes of up to seven bits.
+    type CodeSums: Copy;
 
     /// Four columns' activations as [`Dots::dot`] reads two of them.
     fn spread(four: [i16; 4]) -> [u8; 8];
@@ -85,6 +87,29 @@ pub trait Dots: Copy {
     }
     /// The sums, row by row.
     unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
+
+    /// Nothing yet.
+    unsafe fn no_codes() -> Self::CodeSums;
+    /// `sums` and the products of a line of codes in bytes with the first four of the spread
+    /// activations, or, of half 1, with the others.
+    unsafe fn dot_codes<const HALF: usize>(
+        sums: Self::CodeSums,
+        line: <Self::Lanes as Lanes>::Bits,
+        x: *const u8,
+    ) -> Self::CodeSums;
+    /// As [`Dots::dot_codes`], where each quad is another line, with its own activations: the next
+    /// 16 bytes.
+    #[inline(always)]
+    unsafe fn dot_lines_of_codes<const HALF: usize>(
+        sums: Self::CodeSums,
+        lines: <Self::Lanes as Lanes>::Bits,
+        x: *const u8,
+    ) -> Self::CodeSums {
+        // SAFETY: the caller's. A vector of one quad has one line.
+        unsafe { Self::dot_codes::<HALF>(sums, lines, x) }
+    }
+    /// `sums + plus`, row by row.
+    unsafe fn total_of_codes(sums: Self::CodeSums, plus: i32) -> Self::Lanes;
 }
 
 /// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper +

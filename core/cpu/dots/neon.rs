@@ -24,6 +24,7 @@ impl Dots for NeonDots {
     type Lanes = Neon;
     type Sums = [int32x4_t; 2];
     type ByteSums = [int32x4_t; 2];
+    type CodeSums = [int32x4_t; 2];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::even_and_odd(four)
@@ -70,5 +71,21 @@ impl Dots for NeonDots {
             add(add(sums, lines[0], x), lines[1], x.add(8))
         };
         fn total_of_bytes(sums: [int32x4_t; 2]) -> Neon = Neon::of(vpaddq_s32(sums[0], sums[1]));
+
+        fn no_codes() -> [int32x4_t; 2] = [vdupq_n_s32(0); 2];
+        fn dot_codes<const HALF: usize>(
+            sums: [int32x4_t; 2],
+            line: uint32x4_t,
+            x: *const u8,
+        ) -> [int32x4_t; 2] = {
+            let line = vreinterpretq_u16_u32(line);
+            let even = vreinterpretq_s16_u16(vandq_u16(line, vdupq_n_u16(255)));
+            let odd = vreinterpretq_s16_u16(vshrq_n_u16::<8>(line));
+            let word = |i: usize| {
+                vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().add(i).read_unaligned()))
+            };
+            products(products(sums, even, word(2 * HALF)), odd, word(2 * HALF + 1))
+        };
+        fn total_of_codes(sums: [int32x4_t; 2], plus: i32) -> Neon = Self::total(sums, plus);
     }
 }

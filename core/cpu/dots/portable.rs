@@ -24,6 +24,7 @@ impl Dots for PortableDots {
     type Lanes = Portable;
     type Sums = [i32; 4];
     type ByteSums = [i32; 4];
+    type CodeSums = [i32; 4];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         bytemuck::cast(four)
@@ -47,5 +48,17 @@ impl Dots for PortableDots {
             products(products(sums, first, x[0]), second, x[1])
         };
         fn total_of_bytes(sums: [i32; 4]) -> Portable = floats(sums);
+
+        fn no_codes() -> [i32; 4] = [0; 4];
+        fn dot_codes<const HALF: usize>(
+            sums: [i32; 4],
+            line: [u32; 4],
+            x: *const u8,
+        ) -> [i32; 4] = {
+            let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
+            products(sums, line.map(u32::to_le_bytes), x[HALF])
+        };
+        fn total_of_codes(sums: [i32; 4], plus: i32) -> Portable =
+            floats(sums.map(|sum| sum + plus));
     }
 }

@@ -24,6 +24,29 @@ fn nibbles(line: v128) -> [v128; 2] {
     [v128_and(line, u8x16_splat(15)), u8x16_shr(line, 4)]
 }
 
+/// `sums` and the products of a line of codes. Sums of 16 bits would be too short for them, so both
+/// ways add four at once.
+#[inline(always)]
+unsafe fn dot_codes<const HALF: usize>(
+    [upper, lower]: [v128; 2],
+    line: v128,
+    x: *const u8,
+) -> [v128; 2] {
+    // SAFETY: the caller's.
+    let x = unsafe { v128_load(x.cast()) };
+    let [above, below] =
+        if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] };
+    [
+        i32x4_relaxed_dot_i8x16_i7x16_add(above, line, upper),
+        i32x4_relaxed_dot_i8x16_i7x16_add(below, line, lower),
+    ]
+}
+
+#[inline(always)]
+fn total_of_codes([upper, lower]: [v128; 2], plus: i32) -> Simd128 {
+    Simd128::of(i32x4_add(i32x4_add(i32x4_shl(upper, 7), lower), i32x4_splat(plus)))
+}
+
 /// Four bytes at once; see [`Dots`].
 #[derive(Clone, Copy)]
 pub struct Fours;
@@ -33,6 +56,8 @@ impl Dots for Fours {
     /// With the activations' upper bytes and with their lower ones.
     type Sums = [v128; 2];
     type ByteSums = ByteSums;
+    /// With the activations' upper bytes and with their lower ones.
+    type CodeSums = [v128; 2];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::in_bytes(four)
@@ -58,6 +83,11 @@ impl Dots for Fours {
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
             simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
+
+        fn no_codes() -> [v128; 2] = [i32x4_splat(0); 2];
+        fn dot_codes<const HALF: usize>(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] =
+            dot_codes::<HALF>(sums, line, x);
+        fn total_of_codes(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
     }
 }
 
@@ -71,6 +101,8 @@ impl Dots for Pairs {
     /// row, at most 8 * 2 * 15 * 127.
     type Sums = [v128; 2];
     type ByteSums = ByteSums;
+    /// With the activations' upper bytes and with their lower ones.
+    type CodeSums = [v128; 2];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::in_bytes(four)
@@ -100,5 +132,10 @@ impl Dots for Pairs {
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
             simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
+
+        fn no_codes() -> [v128; 2] = [i32x4_splat(0); 2];
+        fn dot_codes<const HALF: usize>(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] =
+            dot_codes::<HALF>(sums, line, x);
+        fn total_of_codes(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
     }
 }

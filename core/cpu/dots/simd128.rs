@@ -55,6 +55,7 @@ impl Dots for Simd128Dots {
     type Lanes = Simd128;
     type Sums = Sums;
     type ByteSums = ByteSums;
+    type CodeSums = v128;
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::even_and_odd(four)
@@ -94,5 +95,19 @@ impl Dots for Simd128Dots {
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
             dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = total_of_bytes(sums);
+
+        fn no_codes() -> v128 = i32x4_splat(0);
+        fn dot_codes<const HALF: usize>(sums: v128, line: v128, x: *const u8) -> v128 = {
+            let x = v128_load(x.cast());
+            let [even, odd] = if HALF == 0 {
+                [word::<0>(x), word::<1>(x)]
+            } else {
+                [word::<2>(x), word::<3>(x)]
+            };
+            let even = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x00ff)), even);
+            i32x4_add(sums, i32x4_add(even, i32x4_dot_i16x8(u16x8_shr(line, 8), odd)))
+        };
+        fn total_of_codes(sums: v128, plus: i32) -> Simd128 =
+            Simd128::of(i32x4_add(sums, i32x4_splat(plus)));
     }
 }

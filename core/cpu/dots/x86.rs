@@ -81,6 +81,47 @@ unsafe fn add_bytes_512(sums: [__m512i; 2], line: __m512i, x: [__m512i; 2]) -> [
     }
 }
 
+/// `sums` and the products of a line of two quads' codes with one half of their activations.
+#[inline(always)]
+unsafe fn add_codes_256<const HALF: usize>(
+    sums: [__m256i; 2],
+    line: __m256i,
+    x: __m256i,
+) -> [__m256i; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let [upper, lower] = if HALF == 0 {
+            [_mm256_shuffle_epi32::<0x00>(x), _mm256_shuffle_epi32::<0x55>(x)]
+        } else {
+            [_mm256_shuffle_epi32::<0xaa>(x), _mm256_shuffle_epi32::<0xff>(x)]
+        };
+        // Of codes of up to seven bits two products fit 16 bits, and no more.
+        let one = _mm256_set1_epi16(1);
+        [
+            _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_maddubs_epi16(line, upper), one)),
+            _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_maddubs_epi16(line, lower), one)),
+        ]
+    }
+}
+
+/// `sums` and the products of a line of four quads' codes with one half of their activations.
+#[inline(always)]
+unsafe fn add_codes_512<const HALF: usize>(
+    sums: [__m512i; 2],
+    line: __m512i,
+    x: __m512i,
+) -> [__m512i; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let [upper, lower] = if HALF == 0 {
+            [_mm512_shuffle_epi32::<0x00>(x), _mm512_shuffle_epi32::<0x55>(x)]
+        } else {
+            [_mm512_shuffle_epi32::<0xaa>(x), _mm512_shuffle_epi32::<0xff>(x)]
+        };
+        [_mm512_dpbusd_epi32(sums[0], line, upper), _mm512_dpbusd_epi32(sums[1], line, lower)]
+    }
+}
+
 /// Eight rows; see [`Dots`].
 #[derive(Clone, Copy)]
 pub struct Avx2Dots;
@@ -92,6 +133,8 @@ impl Dots for Avx2Dots {
     type Sums = [__m256i; 2];
     /// Two for each row, of either quad.
     type ByteSums = [__m256i; 2];
+    /// With the activations' upper bytes and with their lower ones.
+    type CodeSums = [__m256i; 2];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::in_bytes(four)
@@ -127,6 +170,25 @@ impl Dots for Avx2Dots {
             let neighbours = _mm256_hadd_epi32(sums[0], sums[1]);
             Avx2::of(_mm256_permute4x64_epi64::<0xd8>(neighbours))
         };
+
+        fn no_codes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
+        fn dot_codes<const HALF: usize>(
+            sums: [__m256i; 2],
+            line: __m256i,
+            x: *const u8,
+        ) -> [__m256i; 2] = {
+            let x = _mm256_broadcastsi128_si256(_mm_loadu_si128(x.cast()));
+            add_codes_256::<HALF>(sums, line, x)
+        };
+        fn dot_lines_of_codes<const HALF: usize>(
+            sums: [__m256i; 2],
+            lines: __m256i,
+            x: *const u8,
+        ) -> [__m256i; 2] = add_codes_256::<HALF>(sums, lines, _mm256_loadu_si256(x.cast()));
+        fn total_of_codes(sums: [__m256i; 2], plus: i32) -> Avx2 = {
+            let both = _mm256_add_epi32(_mm256_slli_epi32::<7>(sums[0]), sums[1]);
+            Avx2::of(_mm256_add_epi32(both, _mm256_set1_epi32(plus)))
+        };
     }
 }
 
@@ -140,6 +202,8 @@ impl Dots for VnniDots {
     type Sums = [__m512i; 2];
     /// Two for each row, of the first two quads and of the others.
     type ByteSums = [__m512i; 2];
+    /// With the activations' upper bytes and with their lower ones.
+    type CodeSums = [__m512i; 2];
 
     fn spread(four: [i16; 4]) -> [u8; 8] {
         super::in_bytes(four)
@@ -185,5 +249,21 @@ impl Dots for VnniDots {
                 [even, odd].map(|places| _mm512_permutex2var_epi32(sums[0], places, sums[1]));
             Avx512::of(_mm512_add_epi32(halves[0], halves[1]))
         };
+
+        fn no_codes() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
+        fn dot_codes<const HALF: usize>(
+            sums: [__m512i; 2],
+            line: __m512i,
+            x: *const u8,
+        ) -> [__m512i; 2] = {
+            let x = _mm512_broadcast_i32x4(_mm_loadu_si128(x.cast()));
+            add_codes_512::<HALF>(sums, line, x)
+        };
+        fn dot_lines_of_codes<const HALF: usize>(
+            sums: [__m512i; 2],
+            lines: __m512i,
+            x: *const u8,
+        ) -> [__m512i; 2] = add_codes_512::<HALF>(sums, lines, _mm512_loadu_si512(x.cast()));
+        fn total_of_codes(sums: [__m512i; 2], plus: i32) -> Avx512 = Self::total(sums, plus);
     }
 }

@@ -42,6 +42,10 @@ pub trait Lanes: Copy {
     unsafe fn load_halves(from: *const u16) -> Self;
     /// Four halves for each quad, `stride` halves apart. They are finite.
     unsafe fn quads_of_halves(from: *const u16, stride: usize) -> Self;
+    /// Four bytes for each quad, `stride` bytes apart, as whole numbers.
+    unsafe fn quads_of_bytes(from: *const u8, stride: usize) -> Self;
+    /// The same in two's complement.
+    unsafe fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self;
     /// `WIDTH` floats.
     unsafe fn store(self, to: *mut f32);
 
@@ -69,6 +73,13 @@ pub trait Lanes: Copy {
     unsafe fn prefetch(from: *const u8);
     /// 16 bytes for each quad, `stride` bytes apart.
     unsafe fn load_quads(from: *const u8, stride: usize) -> Self::Bits;
+    /// `mask` of each.
+    unsafe fn and(bits: Self::Bits, mask: u32) -> Self::Bits;
+    /// Those of either.
+    unsafe fn or(one: Self::Bits, other: Self::Bits) -> Self::Bits;
+    /// Moved up, by `by - step * q` in quad q, or down where that is negative. What comes from
+    /// beyond an end is left open.
+    unsafe fn moved(bits: Self::Bits, by: i32, step: i32) -> Self::Bits;
     /// The bits of floats.
     unsafe fn from_bits(bits: Self::Bits) -> Self;
     /// The lower and the upper half-precision number.
@@ -77,10 +88,12 @@ pub trait Lanes: Copy {
 
 /// Writes the methods of an implementation: one expression each.
 macro_rules! methods {
-    ($(fn $name:ident($($args:tt)*) $(-> $ret:ty)? = $body:expr;)*) => {$(
+    ($(
+        fn $name:ident$(<const $half:ident: usize>)?($($args:tt)*) $(-> $ret:ty)? = $body:expr;
+    )*) => {$(
         #[inline(always)]
         #[allow(unused_unsafe)] // Some instruction sets have safe intrinsics.
-        unsafe fn $name($($args)*) $(-> $ret)? {
+        unsafe fn $name$(<const $half: usize>)?($($args)*) $(-> $ret)? {
             // SAFETY: the trait's contract: the CPU has the instructions, pointers lead to as many
             // elements as are named.
             unsafe { $body }

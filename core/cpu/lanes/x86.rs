@@ -46,6 +46,26 @@ unsafe fn two_quads_of_halves(from: *const u16, stride: usize) -> __m128i {
     }
 }
 
+/// Four bytes from each of two places.
+#[inline(always)]
+unsafe fn two_quads_of_bytes(from: *const u8, stride: usize) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe {
+        let word = |at: usize| from.add(at).cast::<i32>().read_unaligned();
+        _mm_unpacklo_epi32(_mm_cvtsi32_si128(word(0)), _mm_cvtsi32_si128(word(stride)))
+    }
+}
+
+/// Four bytes from each of four places.
+#[inline(always)]
+unsafe fn four_quads_of_bytes(from: *const u8, stride: usize) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe {
+        let low = two_quads_of_bytes(from, stride);
+        _mm_unpacklo_epi64(low, two_quads_of_bytes(from.add(2 * stride), stride))
+    }
+}
+
 impl Avx2 {
     /// Whole numbers as floats.
     ///
@@ -71,6 +91,10 @@ impl Lanes for Avx2 {
             Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self =
             Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
+        fn quads_of_bytes(from: *const u8, stride: usize) -> Self =
+            Avx2::of(_mm256_cvtepu8_epi32(two_quads_of_bytes(from, stride)));
+        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self =
+            Avx2::of(_mm256_cvtepi8_epi32(two_quads_of_bytes(from, stride)));
         fn store(self, to: *mut f32) = _mm256_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx2(_mm256_add_ps(self.0, other.0));
@@ -99,6 +123,17 @@ impl Lanes for Avx2 {
 
         fn prefetch(from: *const u8) = _mm_prefetch::<_MM_HINT_T0>(from.cast());
         fn load_quads(from: *const u8, stride: usize) -> __m256i = two_quads(from, stride);
+        fn and(bits: __m256i, mask: u32) -> __m256i =
+            _mm256_and_si256(bits, _mm256_set1_epi32(mask as i32));
+        fn or(one: __m256i, other: __m256i) -> __m256i = _mm256_or_si256(one, other);
+        fn moved(bits: __m256i, by: i32, step: i32) -> __m256i = {
+            let up = |q: i32| (by - step * q).max(0);
+            let down = |q: i32| (step * q - by).max(0);
+            let places =
+                |[a, b]: [i32; 2]| _mm256_set_m128i(_mm_set1_epi32(b), _mm_set1_epi32(a));
+            let higher = _mm256_sllv_epi32(bits, places([up(0), up(1)]));
+            _mm256_srlv_epi32(higher, places([down(0), down(1)]))
+        };
         fn from_bits(bits: __m256i) -> Self = Avx2(_mm256_castsi256_ps(bits));
         fn halves(bits: __m256i) -> [Self; 2] = {
             let a = _mm256_cvtph_ps(_mm256_castsi256_si128(bits));
@@ -147,6 +182,10 @@ impl Lanes for Avx512 {
             let high = two_quads_of_halves(from.add(2 * stride), stride);
             Avx512(_mm512_cvtph_ps(_mm256_set_m128i(high, low)))
         };
+        fn quads_of_bytes(from: *const u8, stride: usize) -> Self =
+            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from, stride)));
+        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self =
+            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from, stride)));
         fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx512(_mm512_add_ps(self.0, other.0));
@@ -178,6 +217,15 @@ impl Lanes for Avx512 {
         fn load_quads(from: *const u8, stride: usize) -> __m512i = {
             let (low, high) = (two_quads(from, stride), two_quads(from.add(2 * stride), stride));
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+        };
+        fn and(bits: __m512i, mask: u32) -> __m512i =
+            _mm512_and_si512(bits, _mm512_set1_epi32(mask as i32));
+        fn or(one: __m512i, other: __m512i) -> __m512i = _mm512_or_si512(one, other);
+        // A rotation to the left by a negative number is one to the right.
+        fn moved(bits: __m512i, by: i32, step: i32) -> __m512i = {
+            let (a, b, c, d) = (by, by - step, by - 2 * step, by - 3 * step);
+            let places = _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d);
+            _mm512_rolv_epi32(bits, places)
         };
         fn from_bits(bits: __m512i) -> Self = Avx512(_mm512_castsi512_ps(bits));
         fn halves(bits: __m512i) -> [Self; 2] = {

@@ -55,7 +55,8 @@ struct What {
     /// A Hugging Face directory, a GGUF file, or a directory that `phi convert` wrote.
     #[arg(short, long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Synthetic weights of a model's sizes, written once and kept: phi-4-mini, smollm2 or tiny.
+    /// Synthetic weights of a model's sizes, written once and kept: phi-4-mini, phi-4-mini-q4km,
+    /// smollm2 or tiny.
     #[arg(long, value_parser = parse_shape)]
     shape: Option<Shape>,
 }

@@ -6,13 +6,13 @@ use super::{pseudo, run, upload, wrong};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::gpu::shaders::{MOST_TOKENS, Real};
-use crate::layout::panel::{Group, Panel};
-use crate::layout::{GROUP, Kind};
+use crate::gpu::shaders::{MOST_TOKENS, Products, Real};
+use crate::layout::panel::{Block, Group, Panel};
+use crate::layout::{BLOCK, GROUP, Kind};
 use crate::op::{self, Matrix, Op, Part};
 
 const ROWS: usize = 6;
-const COLS: usize = 160;
+const COLS: usize = 512;
 /// One goes through matvec, many through matmul.
 const TOKENS: [usize; 2] = [1, 2 * MOST_TOKENS as usize + 1];
 
@@ -64,7 +64,7 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 
 fn compare(gpu: &Gpu, panel: &Panel, x: &[f32], found: &[f32]) -> Result<()> {
     let (tuning, tokens) = (gpu.tuning(), found.len() / ROWS);
-    let is_rounded = panel.kind.has_scales()
+    let is_rounded = Products::has_dots(panel.kind)
         && if tokens > tuning.few_tokens as usize { tuning.dots } else { tuning.few_dots };
     let allowed = tolerance(tuning.real.with(panel.kind));
     for (i, &found) in found.iter().enumerate() {
@@ -103,12 +103,24 @@ pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
             panel.set_row(row, &values);
             continue;
         }
-        for group in 0..cols / GROUP {
+        let bits = kind.code_bits();
+        let codes_of = |group: usize| {
+            let code = |i| ((pseudo(group * GROUP + i, 5) + 1.0) * 128.0) as u8 >> (8 - bits);
+            std::array::from_fn(code)
+        };
+        for block in (0..cols / GROUP / BLOCK).filter(|_| kind.has_blocks()) {
+            let first = row * cols / GROUP + block * BLOCK;
+            let scale = |i: usize| ((pseudo(i, 13) + 2.0) * 16.0) as u8;
+            let block_of_row = Block {
+                codes: std::array::from_fn(|group| codes_of(first + group)),
+                scales: std::array::from_fn(|i| [0, 1].map(|j| scale(2 * (first + i) + j))),
+                factors: [0.001, 0.015].map(f16::from_f32),
+            };
+            panel.set_block(row, block, &block_of_row);
+        }
+        for group in (0..cols / GROUP).filter(|_| !kind.has_blocks()) {
             let at = row * cols / GROUP + group;
-            let codes = std::array::from_fn(|i| {
-                let code = ((pseudo(at * GROUP + i, 5) + 1.0) * 128.0) as u8;
-                if kind == Kind::Q8 { code } else { code >> 4 }
-            });
+            let codes = codes_of(at);
             let min = if kind.has_mins() {
                 f16::from_f32(-0.25 + 0.1 * pseudo(at, 11))
             } else {
@@ -126,16 +138,8 @@ pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
 
 pub(super) fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
     let codes = upload(gpu, &panel.codes)?;
-    let scales = if panel.kind.has_scales() {
-        Some(upload(gpu, bytemuck::cast_slice(&panel.scales))?)
-    } else {
-        None
-    };
-    let mins = if panel.kind.has_mins() {
-        Some(upload(gpu, bytemuck::cast_slice(&panel.mins))?)
-    } else {
-        None
-    };
+    let scales = if panel.kind.has_scales() { Some(upload(gpu, &panel.scales)?) } else { None };
+    let mins = if panel.kind.has_mins() { Some(upload(gpu, &panel.mins)?) } else { None };
     let part = Part { first_row: 0, rows: panel.rows as u32, codes, scales, mins };
     Ok(Matrix {
         kind: panel.kind,

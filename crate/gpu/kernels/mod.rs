@@ -58,7 +58,7 @@ impl Tuning {
     /// What so many tokens are multiplied in, with weights of a kind.
     fn products(&self, kind: Kind, tokens: u32) -> Products {
         let dots = if tokens <= self.few_tokens { self.few_dots } else { self.dots };
-        if dots && kind.has_scales() {
+        if dots && Products::has_dots(kind) {
             Products::Dots
         } else {
             Products::Floats(self.real.with(kind))

@@ -5,7 +5,7 @@ mod module;
 use serde::{Deserialize, Serialize};
 
 use super::params::Layout;
-use crate::layout::Kind;
+use crate::layout::{Kind, Scales};
 use crate::op::KvKind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
@@ -31,6 +31,13 @@ pub enum Products {
     Floats(Real),
     /// Codes and int15 activations, by dots of four bytes: for weights that have codes.
     Dots,
+}
+
+impl Products {
+    /// Whether there are dots with weights of a kind: those whose groups have codes and one scale.
+    pub fn has_dots(kind: Kind) -> bool {
+        !matches!(kind.scales(), Scales::None | Scales::BlockHalves)
+    }
 }
 
 /// How a workgroup adds up what its invocations found.
@@ -147,7 +154,7 @@ impl Shader {
             all.push(Shader::Embed(kind));
             let floats =
                 reals.into_iter().filter(|real| real.with(kind) == *real).map(Products::Floats);
-            for products in floats.chain(kind.has_scales().then_some(Products::Dots)) {
+            for products in floats.chain(Products::has_dots(kind).then_some(Products::Dots)) {
                 all.push(Shader::Matmul(kind, products));
                 for (reduce, block) in
                     reductions.into_iter().flat_map(|reduce| blocks.map(|block| (reduce, block)))

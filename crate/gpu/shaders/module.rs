@@ -8,7 +8,7 @@ use super::{
 };
 use crate::gpu::params::{self, Layout};
 use crate::gpu::platform;
-use crate::layout::Kind;
+use crate::layout::{Kind, Scales};
 use crate::op::{self, KvKind};
 
 /// Includes a file of `shaders/`.
@@ -163,7 +163,7 @@ impl Module {
             Real::F32 => self.with(wgsl!("lib/f32.wgsl")),
             Real::F16 => self.with(wgsl!("lib/f16.wgsl")).directive(wgsl!("lib/enable_f16.wgsl")),
         };
-        module.with(match kind {
+        let weights = match kind {
             Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
             Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
             Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/dequantise.wgsl")),
@@ -173,6 +173,27 @@ impl Module {
                 wgsl!("lib/dequantise.wgsl")
             ),
             Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
+            Kind::Q5 | Kind::Q5Min | Kind::Q4K | Kind::Q5K | Kind::Q6K => {
+                return module.codes(kind);
+            }
+        };
+        module.with(weights)
+    }
+
+    /// Codes of four to six bits, and scales as files have them.
+    fn codes(self, kind: Kind) -> Module {
+        let bits = kind.code_bits();
+        let module = self.with(format!("const ZERO: f32 = {}.0;\n", 1 << (bits - 1)));
+        let module = module.with(wgsl!("lib/codes.wgsl")).with(match bits {
+            4 => wgsl!("lib/bits4.wgsl"),
+            5 => wgsl!("lib/bits5.wgsl"),
+            _ => wgsl!("lib/bits6.wgsl"),
+        });
+        module.with(match kind.scales() {
+            Scales::BlockHalves => wgsl!("lib/scales_block_halves.wgsl"),
+            Scales::BlockMin => wgsl!("lib/scales_block_min.wgsl"),
+            Scales::HalfMin => wgsl!("lib/scales_half_min.wgsl"),
+            Scales::Half | Scales::None => wgsl!("lib/scales_half.wgsl"),
         })
     }
 

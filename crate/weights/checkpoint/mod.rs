@@ -17,11 +17,11 @@ use super::config::{AttentionBias, Config};
 use super::names::{is_computed_with, pieces};
 use super::source::{Source, place, read_all};
 use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
-use super::store::{LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, Verified, plane_name};
+use super::store::{
+    LARGEST_JSON, MANIFEST, Manifest, MatrixEntry, PlaneTensor, Verified, plane_name,
+};
 use super::tensor::Tensor;
 use crate::error::{Code, Result, fail};
-use crate::layout;
-use crate::layout::element_type::ElementType;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -250,34 +250,23 @@ impl<S: Source> Checkpoint<S> {
                 entry.cols
             );
         }
-        let (quads, groups) = (rows.div_ceil(layout::QUAD), cols / layout::GROUP);
-        let plane = |plane: &str, width: usize, stored: ElementType| {
-            let tensor = self.tensor(name, &plane_name(name, plane), &[quads, groups, width])?;
-            if tensor.stored != stored {
+        let plane = |plane: PlaneTensor| {
+            let tensor = self.tensor(name, &plane_name(name, plane.plane), &plane.shape)?;
+            if tensor.stored != plane.stored {
                 fail!(
                     Code::UnsupportedTensor,
                     "{} is of type {}; it must be {}",
                     tensor.name,
                     tensor.stored.name(),
-                    stored.name()
+                    plane.stored.name()
                 );
             }
             Ok(tensor)
         };
-        Ok(Place::Packed {
-            entry,
-            codes: plane("codes", entry.kind.codes_per_group(), ElementType::U8)?,
-            scales: entry
-                .kind
-                .has_scales()
-                .then(|| plane("scales", layout::QUAD, ElementType::F16))
-                .transpose()?,
-            mins: entry
-                .kind
-                .has_mins()
-                .then(|| plane("mins", layout::QUAD, ElementType::F16))
-                .transpose()?,
-        })
+        let planes = PlaneTensor::of(entry.kind, rows, cols);
+        let mut planes = planes.into_iter().map(plane).collect::<Result<Vec<_>>>()?.into_iter();
+        let codes = planes.next().expect("every kind has codes");
+        Ok(Place::Packed { entry, codes, scales: planes.next(), mins: planes.next() })
     }
 
     fn tensor(&self, canonical: &str, name: &str, shape: &[usize]) -> Result<&Tensor> {

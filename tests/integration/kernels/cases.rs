@@ -5,6 +5,7 @@
 //! far is seen.
 
 use phi_wasm::layout::Kind;
+use phi_wasm::layout::quant::KINDS;
 use phi_wasm::op::{self, Buf, Heads, KvKind, Op};
 
 use super::host::Host;
@@ -26,6 +27,18 @@ pub struct Case {
     pub passing: Vec<Buf>,
 }
 
+/// So many columns, or as many as blocks need.
+pub fn columns(kind: Kind, cols: u32) -> u32 {
+    if kind.has_blocks() { cols.next_multiple_of(256) } else { cols }
+}
+
+/// All rows of a table, or every other one: shaders of the kinds that only files have share all but
+/// how a code is read.
+fn some<T>(kind: Kind, table: &[T]) -> impl Iterator<Item = &T> {
+    let every = if !kind.has_scales() || KINDS.contains(&kind) { 1 } else { 2 };
+    table.iter().step_by(every)
+}
+
 pub fn embed() -> Vec<Case> {
     #[rustfmt::skip]
     let table = [
@@ -37,7 +50,7 @@ pub fn embed() -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in Kind::ALL {
         for (rows, vocab, width, parts) in table {
-            let mut make = Make::new();
+            let (mut make, width) = (Make::new(), columns(kind, width));
             let table = make.matrix(kind, vocab, width, parts);
             // The first and the last row of the vocabulary are asked for too.
             let ids =
@@ -137,8 +150,8 @@ pub fn matmul() -> Vec<Case> {
 fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in Kind::ALL {
-        for &(tokens, rows, cols, parts, add) in table {
-            let mut make = Make::new();
+        for &(tokens, rows, cols, parts, add) in some(kind, table) {
+            let (mut make, cols) = (Make::new(), columns(kind, cols));
             let w = make.matrix(kind, rows, cols, parts);
             let (x, out) = (make.floats(tokens * cols), make.output(tokens * rows));
             let name = format!(
@@ -296,8 +309,8 @@ pub fn normed() -> Vec<Case> {
     ];
     let mut cases = Vec::new();
     for kind in Kind::ALL {
-        for (tokens, first_row, rows, cols, parts, add, swiglu) in table {
-            let mut make = Make::new();
+        for &(tokens, first_row, rows, cols, parts, add, swiglu) in some(kind, &table) {
+            let (mut make, cols) = (Make::new(), columns(kind, cols));
             let w = make.matrix(kind, rows, cols, parts);
             let (x, weight) = (make.floats((first_row + tokens) * cols), make.floats(cols));
             let (h, out, gated) = (
@@ -461,6 +474,7 @@ pub fn program() -> Vec<Case> {
         (Kind::Q4Min, KvKind::F16, 37, false),
         (Kind::Q4,    KvKind::F32, 1,  true),
         (Kind::Q8,    KvKind::F32, 9,  true),
+        (Kind::Q5,    KvKind::F16, 1,  false),
     ];
     for (kind, kv, rows, head_norms) in table {
         let mut make = Make::new();

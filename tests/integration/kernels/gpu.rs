@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
 use phi_wasm::gpu::{Block, Gpu, GpuOptions, Products, Real, Reduce, Shader, Switch, Tuning};
+use phi_wasm::layout::Kind;
 use phi_wasm::op::{self, Op};
 
 use super::cases::{self, Case};
@@ -140,7 +141,9 @@ pub fn one_a_name(cases: Vec<Case>, names: impl Fn(&Case) -> Vec<String>) -> Vec
 fn precision(tuning: Tuning) -> Precision {
     let precision =
         if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
-    let rounded = Activations::Rounded { from: tuning.few_tokens + 1, in_lines: tuning.few_dots };
+    let (from, in_lines) = (tuning.few_tokens + 1, tuning.few_dots);
+    // Their groups have two scales: no dots.
+    let rounded = Activations::Rounded { from, in_lines, not: &[Kind::Q6K] };
     let activations = if tuning.dots { rounded } else { Activations::Kept };
     Precision { activations, ..precision }
 }

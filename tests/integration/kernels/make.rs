@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use half::f16;
-use phi_wasm::layout::panel::{Group, Panel};
-use phi_wasm::layout::{GROUP, Kind};
+use phi_wasm::layout::panel::{Block, Group, Panel};
+use phi_wasm::layout::{BLOCK, GROUP, Kind};
 use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, Part};
 
 use super::cases::Case;
@@ -100,10 +100,9 @@ impl Make {
         for first_row in (0..rows).step_by(each as usize) {
             let count = each.min(rows - first_row);
             let panel = self.noise.panel(kind, count as usize, cols as usize);
-            let plane = |halves: &[f16]| Host::Bytes(bytemuck::cast_slice(halves).to_vec());
-            let codes = self.push(Host::Bytes(panel.codes.clone()));
-            let scales = kind.has_scales().then(|| self.push(plane(&panel.scales)));
-            let mins = kind.has_mins().then(|| self.push(plane(&panel.mins)));
+            let codes = self.push(Host::Bytes(panel.codes));
+            let scales = kind.has_scales().then(|| self.push(Host::Bytes(panel.scales)));
+            let mins = kind.has_mins().then(|| self.push(Host::Bytes(panel.mins)));
             matrix.parts.push(Part { first_row, rows: count, codes, scales, mins });
         }
         Arc::new(matrix)
@@ -131,14 +130,18 @@ impl Noise {
     pub fn panel(&mut self, kind: Kind, rows: usize, cols: usize) -> Panel {
         let mut panel = Panel::new(kind, rows, cols);
         let size = 1.0 / (cols as f32).sqrt();
-        let mask = if kind == Kind::Q8 { 0xff } else { 0x0f };
+        let mask = ((1u32 << kind.code_bits().min(8)) - 1) as u8;
         for row in 0..rows {
-            if kind.has_scales() {
+            if kind.has_blocks() {
+                for block in 0..cols / GROUP / BLOCK {
+                    let block_of_row = self.block(mask, size);
+                    panel.set_block(row, block, &block_of_row);
+                }
+            } else if kind.has_scales() {
                 for group in 0..cols / GROUP {
                     let codes = std::array::from_fn(|_| self.next() as u8 & mask);
-                    let scale = f16::from_f32(
-                        self.float() * size * if kind == Kind::Q8 { 0.02 } else { 0.3 },
-                    );
+                    let step = if kind == Kind::Q8 { 0.02 } else { 4.5 / f32::from(mask) };
+                    let scale = f16::from_f32(self.float() * size * step);
                     let min = f16::from_f32(if kind.has_mins() {
                         self.float() * size * 2.0
                     } else {
@@ -152,5 +155,15 @@ impl Noise {
             }
         }
         panel
+    }
+
+    /// Every code and every scale among them.
+    fn block(&mut self, mask: u8, size: f32) -> Block {
+        Block {
+            codes: [(); BLOCK].map(|_| [(); GROUP].map(|_| self.next() as u8 & mask)),
+            scales: [(); BLOCK].map(|_| [self.next() as u8, self.next() as u8]),
+            factors: [4.0 / f32::from(mask), 2.0]
+                .map(|most| f16::from_f32(self.float() * size * most / 100.0)),
+        }
     }
 }

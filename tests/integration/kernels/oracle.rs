@@ -14,8 +14,9 @@ pub enum Activations {
     Kept,
     /// To the nearest of 16256 steps to either side, up to the largest magnitude of those that are
     /// rounded together: in each group of 32, where there are at least so many tokens; with fewer
-    /// not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has.
-    Rounded { from: u32, in_lines: bool },
+    /// not at all or, `in_lines`, in what each line of 16 bytes of a group's codes has. Beside some
+    /// kinds they are kept.
+    Rounded { from: u32, in_lines: bool, not: &'static [Kind] },
 }
 
 /// Runs the list.
@@ -39,6 +40,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
             }
             Op::Matmul(op::Matmul { ref w, x, out, rows, add }) => {
                 let rounded: &[Vec<usize>] = &match activations {
+                    Activations::Rounded { not, .. } if not.contains(&w.kind) => Vec::new(),
                     Activations::Rounded { from, .. } if rows >= from => vec![(0..32).collect()],
                     Activations::Rounded { in_lines: true, .. } => lines(w.kind),
                     _ => Vec::new(),
@@ -348,14 +350,34 @@ fn weight(
     col: usize,
 ) -> f64 {
     let (quad, group) = (row / 4, quad_group(row, cols, col));
-    let (c, lines) = (col % 32, kind.codes_per_group() / 16);
+    let (c, bytes) = (col % 32, kind.codes_per_group());
     let line = |l: usize, byte: usize| {
-        ((quad * (cols / 32) + col / 32) * lines + l) * 16 + row % 4 * 4 + byte
+        (quad * (cols / 32) + col / 32) * bytes + l * 16 + row % 4 * 4 + byte
     };
+    let block = row / 4 * (cols / 256) + col / 256;
+    // A row's bytes of a quad's group lie four apart, its halves of a quad's block as well.
+    let byte = |at: usize| scales[((quad * (cols / 32) + col / 32) * 2 + at) * 4 + row % 4];
+    let factor = |factors: usize, at: usize| (block * factors + at) * 4 + row % 4;
     let half =
         |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
-    let nibble = || f64::from(codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15);
+    let low = || codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15;
+    let nibble = || f64::from(low());
+    let five = || f64::from(low() | (codes[line(4, c % 4)] >> (c % 16 / 4 + c / 16 * 4) & 1) << 4);
+    let six = || f64::from(low() | (codes[line(4 + c / 16, c % 4)] >> (c % 16 / 4 * 2) & 3) << 4);
+    // Scales are rounded to f32, as files mean it.
+    let of_block = |factor: f64, scale: f64| f64::from((factor * scale) as f32);
     match kind {
+        Kind::Q5 => half(scales, group) * (five() - 16.0),
+        Kind::Q5Min => half(scales, group) * five() + half(mins, group),
+        Kind::Q4K | Kind::Q5K => {
+            let [d, dmin] = [0, 1].map(|at| half(mins, factor(2, at)));
+            let code = if kind == Kind::Q4K { nibble() } else { five() };
+            of_block(d, byte(0).into()) * code - of_block(dmin, byte(1).into())
+        }
+        Kind::Q6K => {
+            let scale = f64::from(byte(c / 16) as i8);
+            of_block(half(mins, factor(1, 0)), scale) * (six() - 32.0)
+        }
         Kind::Q4 => half(scales, group) * (nibble() - 8.0),
         Kind::Q4Min => half(scales, group) * nibble() + half(mins, group),
         Kind::Q8 => half(scales, group) * f64::from(codes[line(c / 4, c % 4)] as i8),

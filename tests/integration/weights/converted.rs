@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use phi_wasm::error::{Code, Result};
+use phi_wasm::layout::quant::KINDS;
 use phi_wasm::layout::{Kind, QUAD};
 use phi_wasm::weights::store::{
     FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name,
@@ -33,7 +34,7 @@ fn converted(kind: Kind) -> MemorySource {
                     plane_name(&name, plane),
                     Dtype::F16,
                     vec![quads, groups, QUAD],
-                    bytemuck::cast_slice(&halves).to_vec(),
+                    halves,
                 ));
             }
         }
@@ -84,7 +85,8 @@ fn read(source: MemorySource) -> Result<BTreeMap<String, Vec<f32>>> {
 #[test]
 fn what_was_converted_reads_the_same() {
     let original = open(MemorySource::file("llama.gguf", LLAMA_GGUF.to_vec())).unwrap();
-    for kind in Kind::ALL {
+    // What only files have comes as it is: tests of reading have it.
+    for kind in KINDS.into_iter().chain([Kind::F16, Kind::F32]) {
         let model = open(converted(kind)).unwrap();
         assert_eq!(model.config, original.config);
         assert_eq!(model.stop_tokens, original.stop_tokens);

@@ -48,7 +48,7 @@ pub fn whole<S: Source>(
 ) -> Result<Panel> {
     let format = format.into();
     let mut all = Panel::new(model.kind_of(name, shape, format)?, shape[0], shape[1]);
-    let (mut next, mut codes, mut scales) = (0, 0, 0);
+    let (mut next, mut codes, mut scales, mut mins) = (0, 0, 0, 0);
     block_on(model.panels(name, shape, format, &mut |first_row, panel| {
         assert_eq!(first_row, next, "{name}: panels come in order");
         assert_eq!(panel.kind, all.kind, "{name}: the kind is known before");
@@ -56,11 +56,10 @@ pub fn whole<S: Source>(
         next += panel.rows;
         all.codes[codes..][..panel.codes.len()].copy_from_slice(&panel.codes);
         all.scales[scales..][..panel.scales.len()].copy_from_slice(&panel.scales);
-        if all.kind.has_mins() {
-            all.mins[scales..][..panel.mins.len()].copy_from_slice(&panel.mins);
-        }
+        all.mins[mins..][..panel.mins.len()].copy_from_slice(&panel.mins);
         codes += panel.codes.len();
         scales += panel.scales.len();
+        mins += panel.mins.len();
         Ok(())
     }))?;
     assert_eq!(next, shape[0], "{name}: all rows come");

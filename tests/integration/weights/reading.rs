@@ -76,7 +76,7 @@ fn a_quantised_phi3_gguf_keeps_its_values() {
     };
     assert_eq!(kinds("self_attn.qkv_proj", [64, 32]), Kind::Q4);
     assert_eq!(kinds("self_attn.o_proj", [32, 32]), Kind::Q4Min);
-    assert_eq!(kinds("mlp.gate_up_proj", [128, 32]), Kind::Q8);
+    assert_eq!(kinds("mlp.gate_up_proj", [128, 32]), Kind::Q5);
     assert_eq!(
         block_on(model.vector("model.layers.1.post_attention_layernorm.weight", 32)).unwrap(),
         [3.0; 32]
@@ -207,16 +207,19 @@ fn shards_are_one_model() {
 }
 
 #[test]
-fn fused_parts_of_several_types_take_the_widest() {
-    // type's number in GGUF, bytes of a block
-    let types = [
-        (0, 128, None),
-        (2, 18, Some(Kind::Q4)),
-        (3, 20, Some(Kind::Q4Min)),
-        (8, 34, Some(Kind::Q8)),
+fn fused_parts_of_several_types_take_the_least_that_holds_them() {
+    use Kind::{Q4, Q4Min, Q5, Q5Min, Q8};
+    // type's number in GGUF, bytes of a block, the kinds that hold it exactly
+    let types: [(u32, usize, &[Kind]); 6] = [
+        (0, 128, &[Q4, Q4Min, Q8]), // Floats: those that they can be rounded to.
+        (2, 18, &[Q4, Q4Min, Q5, Q5Min, Q8]),
+        (3, 20, &[Q4Min, Q5Min]),
+        (6, 22, &[Q5, Q5Min, Q8]),
+        (7, 24, &[Q5Min]),
+        (8, 34, &[Q8]),
     ];
-    for (q, q_bytes, q_kind) in types {
-        for (v, v_bytes, v_kind) in types {
+    for (q, q_bytes, q_kinds) in types {
+        for (v, v_bytes, v_kinds) in types {
             let random = |bytes: usize| {
                 let mut dice = Dice(9);
                 let mut data: Vec<u8> = (0..32 * bytes).map(|_| dice.byte()).collect();
@@ -235,12 +238,9 @@ fn fused_parts_of_several_types_take_the_widest() {
             let model = open(model.file()).unwrap();
             let (name, shape) = ("model.layers.0.self_attn.qkv_proj.weight", [96, 32]);
             let panel = whole(&model, name, shape, Bits::Four).unwrap();
-            let widest = [q_kind, v_kind]
-                .map(|kind| kind.unwrap_or(Kind::Q4))
-                .into_iter()
-                .max_by(|a, b| a.bits().total_cmp(&b.bits()));
-            assert_eq!(Some(panel.kind), widest);
-            if [q, v].contains(&0) || (panel.kind == Kind::Q8 && [q, v].contains(&3)) {
+            let both = q_kinds.iter().find(|kind| v_kinds.contains(kind));
+            assert_eq!(panel.kind, *both.unwrap_or(&Q8), "{q} and {v}");
+            if [q, v].contains(&0) || both.is_none() {
                 continue; // Not exact, and measured elsewhere.
             }
             assert_eq!(
@@ -299,12 +299,8 @@ fn matrices_are_split_into_buffers_that_the_device_allows() {
                     (matrix.kind, matrix.rows as usize, matrix.cols as usize),
                     (panel.kind, shape[0], shape[1])
                 );
-                let halves = |plane: &[half::f16]| bytemuck::cast_slice::<_, u8>(plane).to_vec();
-                assert_eq!(
-                    joined(&backend, &matrix),
-                    [panel.codes.clone(), halves(&panel.scales), halves(&panel.mins)],
-                    "{name}"
-                );
+                let planes = [&panel.codes, &panel.scales, &panel.mins];
+                assert_eq!(joined(&backend, &matrix), planes.map(Vec::clone), "{name}");
                 assert_eq!(read, 2 * (shape[0] * shape[1]) as u64, "bf16 is two bytes a weight");
             }
         }

@@ -1,0 +1,74 @@
+//! Rows of a matrix as floats, code by code: few are ever asked for.
+
+use half::f16;
+
+use super::Weights;
+use crate::layout::panel::LINE;
+use crate::layout::{BLOCK, GROUP, Kind, QUAD, Scales};
+
+impl Weights<'_> {
+    /// The values of a row.
+    pub fn unpack(&self, row: usize, out: &mut [f32]) {
+        let (lane, first) = (row % QUAD, row / QUAD * self.groups());
+        for (group, out) in out.chunks_exact_mut(GROUP).enumerate() {
+            let bytes = self.kind.codes_per_group();
+            let codes = &self.codes[(first + group) * bytes..][..bytes];
+            if !self.kind.has_scales() {
+                floats(self.kind, codes, lane, out);
+                continue;
+            }
+            let factors = self.factors(first + group, lane);
+            for (column, out) in out.iter_mut().enumerate() {
+                let (scale, min) = factors[column / (GROUP / 2)];
+                *out = scale * code(self.kind, codes, lane, column) + min;
+            }
+        }
+    }
+
+    /// What the codes of a group's two halves are multiplied with, and what is added then.
+    fn factors(&self, group: usize, lane: usize) -> [(f32, f32); 2] {
+        let half = |plane: &[u16], at: usize| f16::from_bits(plane[at * QUAD + lane]).to_f32();
+        // A quad's row has a byte of the first four and one of the others.
+        let byte =
+            |at: usize| self.scales[group * QUAD + at * 2 + lane / 2].to_le_bytes()[lane % 2];
+        match self.kind.scales() {
+            Scales::None => [(1.0, 0.0); 2],
+            Scales::Half => [(half(self.scales, group), 0.0); 2],
+            Scales::HalfMin => [(half(self.scales, group), half(self.mins, group)); 2],
+            Scales::BlockMin => {
+                let [d, dmin] = [0, 1].map(|at| half(self.mins, group / BLOCK * 2 + at));
+                [(d * f32::from(byte(0)), -dmin * f32::from(byte(1))); 2]
+            }
+            Scales::BlockHalves => {
+                let d = half(self.mins, group / BLOCK);
+                [0, 1].map(|at| (d * f32::from(byte(at) as i8), 0.0))
+            }
+        }
+    }
+}
+
+/// A code, less the one that stands for zero.
+fn code(kind: Kind, codes: &[u8], lane: usize, column: usize) -> f32 {
+    let (line, place, half) = (column % 16 / 4, 4 * lane + column % 4, column / 16);
+    let low = || codes[LINE * line + place] >> (4 * half) & 15;
+    let code = match kind.code_bits() {
+        8 => return f32::from(codes[LINE * (column / 4) + place] as i8),
+        6 => low() | (codes[LINE * (4 + half) + place] >> (2 * line) & 3) << 4,
+        5 => low() | (codes[LINE * 4 + place] >> (line + 4 * half) & 1) << 4,
+        _ => low(),
+    };
+    f32::from(code) - f32::from(kind.zero())
+}
+
+/// A row's group of a kind that has no codes.
+fn floats(kind: Kind, lines: &[u8], lane: usize, out: &mut [f32]) {
+    for (line, four) in lines.chunks_exact(LINE).enumerate() {
+        let [a, b, c, d]: [u8; 4] = std::array::from_fn(|j| four[4 * lane + j]);
+        if kind == Kind::F16 {
+            out[2 * line] = f16::from_le_bytes([a, b]).to_f32();
+            out[2 * line + 1] = f16::from_le_bytes([c, d]).to_f32();
+        } else {
+            out[line] = f32::from_le_bytes([a, b, c, d]);
+        }
+    }
+}

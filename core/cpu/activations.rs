@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use super::dots::{Dots, LARGEST};
 use super::memory::Shared;
 use super::{Context, lanes::Lanes};
-use crate::layout::{GROUP, Kind};
+use crate::layout::{GROUP, Kind, Scales};
 
 /// Bytes of four columns' int15.
 const FOUR: usize = 8;
@@ -31,7 +31,7 @@ pub struct PackedActivations {
     /// `[tiles, groups, tokens of the tile]`: what makes up for `Q4`'s codes, which are 8 too high,
     /// in whole numbers.
     offsets: Vec<i32>,
-    /// The same of a group's first half.
+    /// The same of a group's first half, beside kinds whose halves have scales of their own.
     first_offsets: Vec<i32>,
     /// `[tiles, groups, tokens of the tile]`: the sum of a group's rounded activations.
     sums: Vec<f32>,
@@ -297,9 +297,7 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
                 .store(rounded.as_mut_ptr().add(at));
         }
         let whole = rounded.map(|x| x as i32);
-        let first = whole[..GROUP / 2].iter().sum::<i32>();
-        let sum = first + whole[GROUP / 2..].iter().sum::<i32>();
-        let step = largest / f32::from(LARGEST);
+        let (sum, step) = (whole.iter().sum::<i32>(), largest / f32::from(LARGEST));
         for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
             let x = x.map(|x| x as i16);
             let spread: [u8; FOUR] =
@@ -309,7 +307,9 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         }
         *to.scales.add(token) = step;
         *to.offsets.add(token) = -8 * sum;
-        *to.first_offsets.add(token) = -8 * first;
+        if matches!(kind.scales(), Scales::BlockHalves) {
+            *to.first_offsets.add(token) = -8 * whole[..GROUP / 2].iter().sum::<i32>();
+        }
         *to.sums.add(token) = step * sum as f32;
     }
 }

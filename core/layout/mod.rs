@@ -141,8 +141,20 @@ impl Kind {
         !matches!(self.scales(), Scales::None | Scales::Half)
     }
     /// Whether blocks of [`BLOCK`] groups share factors: rows have whole blocks then.
-    pub fn has_blocks(self) -> bool {
-        matches!(self.scales(), Scales::BlockMin | Scales::BlockHalves)
+    pub const fn has_blocks(self) -> bool {
+        self.factors() > 0
+    }
+    /// Factors that a row has for each block of groups.
+    pub const fn factors(self) -> usize {
+        match self.scales() {
+            Scales::BlockMin => 2,
+            Scales::BlockHalves => 1,
+            Scales::None | Scales::Half | Scales::HalfMin => 0,
+        }
+    }
+    /// Columns of which a row has a multiple.
+    pub const fn unit(self) -> usize {
+        if self.factors() > 0 { BLOCK * GROUP } else { GROUP }
     }
     /// Bits a weight, scales included.
     pub fn bits(self) -> f64 {
@@ -177,8 +189,9 @@ pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let mins = match kind.scales() {
         Scales::None | Scales::Half => 0,
         Scales::HalfMin => groups * halves,
-        Scales::BlockMin => groups / BLOCK as u64 * 2 * halves,
-        Scales::BlockHalves => groups / BLOCK as u64 * halves,
+        Scales::BlockMin | Scales::BlockHalves => {
+            groups / BLOCK as u64 * kind.factors() as u64 * halves
+        }
     };
     Planes {
         codes: groups * kind.codes_per_group() as u64,

@@ -52,7 +52,7 @@ pub struct Block {
 impl Panel {
     /// Zeroed rows.
     pub fn new(kind: Kind, rows: usize, cols: usize) -> Panel {
-        let unit = if kind.has_blocks() { BLOCK * GROUP } else { GROUP };
+        let unit = kind.unit();
         assert!(cols.is_multiple_of(unit), "columns of {kind:?} come by {unit}");
         let bytes = planes(kind, rows, cols);
         Panel {
@@ -90,7 +90,7 @@ impl Panel {
             let at = self.bytes_of(row, group);
             (self.scales[at], self.scales[at + QUAD]) = (scales[0], scales[1]);
         }
-        for (i, &factor) in from.factors.iter().take(self.factors()).enumerate() {
+        for (i, &factor) in from.factors.iter().take(self.kind.factors()).enumerate() {
             let slot = self.factor_slot(row, block, i);
             set_half(&mut self.mins, slot, factor);
         }
@@ -104,7 +104,7 @@ impl Panel {
             [self.scales[at], self.scales[at + QUAD]]
         });
         let mut factors = [f16::ZERO; 2];
-        for (i, factor) in factors.iter_mut().take(self.factors()).enumerate() {
+        for (i, factor) in factors.iter_mut().take(self.kind.factors()).enumerate() {
             *factor = half(&self.mins, self.factor_slot(row, block, i));
         }
         Block { codes: groups.map(|group| self.codes_of(row, group)), scales, factors }
@@ -139,20 +139,8 @@ impl Panel {
     }
 
     fn codes_of(&self, row: usize, group: usize) -> [u8; GROUP] {
-        let (bits, lines) = (self.kind.code_bits(), &self.codes[self.line(row, group, 0)..]);
-        std::array::from_fn(|column| {
-            let (line, byte, half) = (column % 16 / 4, column % 4, column / 16);
-            if bits == 8 {
-                return lines[column / 4 * LINE + byte];
-            }
-            let low = lines[line * LINE + byte] >> (4 * half) & 15;
-            let upper = match bits {
-                5 => lines[4 * LINE + byte] >> (line + 4 * half) & 1,
-                6 => lines[(4 + half) * LINE + byte] >> (2 * line) & 3,
-                _ => 0,
-            };
-            low | upper << 4
-        })
+        let lines = &self.codes[self.line(row, group, 0)..];
+        std::array::from_fn(|column| code(self.kind, lines, column))
     }
 
     /// Stores a whole row of an unquantised kind; f16 rounds to nearest.
@@ -212,7 +200,7 @@ impl Panel {
         }
         let of_plane = |plane: &[u8]| (0..plane.len() / 2).find(|&i| !half(plane, i).is_finite());
         if self.kind.has_blocks() {
-            let of_quad = groups / BLOCK * self.factors() * QUAD;
+            let of_quad = groups / BLOCK * self.kind.factors() * QUAD;
             return of_plane(&self.mins).map(|at| row_of(at, of_quad));
         }
         of_plane(&self.scales).or_else(|| of_plane(&self.mins)).map(|at| row_of(at, groups * QUAD))
@@ -238,14 +226,9 @@ impl Panel {
         (row / QUAD * (self.cols / GROUP) + group) * 2 * QUAD + row % QUAD
     }
 
-    /// Factors of a block.
-    fn factors(&self) -> usize {
-        if self.kind.scales() == Scales::BlockMin { 2 } else { 1 }
-    }
-
     fn factor_slot(&self, row: usize, block: usize, factor: usize) -> usize {
         let blocks = self.cols / GROUP / BLOCK;
-        ((row / QUAD * blocks + block) * self.factors() + factor) * QUAD + row % QUAD
+        ((row / QUAD * blocks + block) * self.kind.factors() + factor) * QUAD + row % QUAD
     }
 
     /// Where a row's bytes in a line of a group begin.
@@ -284,6 +267,22 @@ impl Block {
         };
         self.codes.iter().zip(&self.scales).flat_map(of_group).collect()
     }
+}
+
+/// A code of a row's group, whose lines begin at the row's first byte.
+pub fn code(kind: Kind, lines: &[u8], column: usize) -> u8 {
+    let (line, byte, half) = (column % 16 / 4, column % 4, column / 16);
+    let bits = kind.code_bits();
+    if bits == 8 {
+        return lines[column / 4 * LINE + byte];
+    }
+    let low = lines[line * LINE + byte] >> (4 * half) & 15;
+    let upper = match bits {
+        5 => lines[4 * LINE + byte] >> (line + 4 * half) & 1,
+        6 => lines[(4 + half) * LINE + byte] >> (2 * line) & 3,
+        _ => 0,
+    };
+    low | upper << 4
 }
 
 fn half(plane: &[u8], at: usize) -> f16 {

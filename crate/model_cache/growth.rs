@@ -90,12 +90,12 @@ pub(super) async fn as_begun<S: Source>(
     origin: Origin<S>,
     storage: &impl ModelStorage,
 ) -> Result<Origin<S>> {
-    if origin.is_as_first() || journal::is_of(storage, &layout(&origin)).await? {
+    let begun = journal::layout(storage).await?;
+    if origin.is_as_first() || begun.is_none_or(|begun| begun == layout(&origin)) {
         return Ok(origin);
     }
     let first = origin.replanned(true).await?;
-    let is_first = journal::is_of(storage, &layout(&first)).await?;
-    if is_first { Ok(first) } else { first.replanned(false).await }
+    if begun == Some(layout(&first)) { Ok(first) } else { first.replanned(false).await }
 }
 
 /// Removes files of another state of the model that this one does not have.

@@ -69,14 +69,15 @@ fn record(place: u64, Entry { origin, digest }: &Entry) -> [u8; RECORD] {
     record
 }
 
-/// Whether the storage has a journal of this layout.
-pub async fn is_of(storage: &impl ModelStorage, layout: &Tag) -> Result<bool> {
-    let mut head = [0; RECORD];
+/// The layout of the journal that the storage has, if it has one.
+pub async fn layout(storage: &impl ModelStorage) -> Result<Option<Tag>> {
     if storage.size(FILE).await?.is_none_or(|size| size < RECORD as u64) {
-        return Ok(false);
+        return Ok(None);
     }
+    let mut head = [0; RECORD];
     storage.read(FILE, 0, &mut head).await?;
-    Ok(head == record(0, &Entry { origin: *layout, digest: *layout }))
+    let layout = first(&head);
+    Ok((head == record(0, &Entry { origin: layout, digest: layout })).then_some(layout))
 }
 
 /// The units that are in storage, `None` for those that it does not. The layout's own tag comes

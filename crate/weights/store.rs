@@ -103,14 +103,15 @@ impl PlaneTensor {
             |plane, stored, each, width| PlaneTensor { plane, stored, shape: [quads, each, width] };
         let halves = |plane| tensor(plane, ElementType::F16, groups, QUAD);
         let bytes = |plane, width| tensor(plane, ElementType::U8, groups, width);
-        let factors = |width| tensor("factors", ElementType::F16, groups / BLOCK, width);
+        let factors = || tensor("factors", ElementType::F16, groups / BLOCK, kind.factors() * QUAD);
         let mut all = vec![bytes("codes", kind.codes_per_group())];
         match kind.scales() {
             Scales::None => {}
             Scales::Half => all.push(halves("scales")),
             Scales::HalfMin => all.extend([halves("scales"), halves("mins")]),
-            Scales::BlockMin => all.extend([bytes("scales", 2 * QUAD), factors(2 * QUAD)]),
-            Scales::BlockHalves => all.extend([bytes("scales", 2 * QUAD), factors(QUAD)]),
+            Scales::BlockMin | Scales::BlockHalves => {
+                all.extend([bytes("scales", 2 * QUAD), factors()]);
+            }
         }
         all
     }
@@ -181,7 +182,7 @@ impl Manifest {
             );
         }
         for (name, entry) in &manifest.matrices {
-            let unit = if entry.kind.has_blocks() { BLOCK * GROUP } else { GROUP };
+            let unit = entry.kind.unit();
             if entry.cols == 0 || !entry.cols.is_multiple_of(unit) || entry.rows == 0 {
                 fail!(
                     Code::Malformed,

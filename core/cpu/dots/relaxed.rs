@@ -76,8 +76,7 @@ impl Dots for Fours {
                 i32x4_relaxed_dot_i8x16_i7x16_add(word::<3>(x), high, lower),
             ]
         };
-        fn total(sums: [v128; 2], plus: i32) -> Simd128 =
-            Simd128::of(i32x4_add(i32x4_add(i32x4_shl(sums[0], 7), sums[1]), i32x4_splat(plus)));
+        fn total(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =

@@ -126,64 +126,46 @@ macro_rules! each_group {
         let (mut $w, mut $tile) = (*$w, *$tile);
         for _ in 0..BLOCK {
             $w.prefetch::<<$D>::Lanes, $T>(Self::KIND);
-            $body($w, $tile) = ($w.next(Self::KIND), $tile.next(Self::KIND, $T));
+            $body;
+            ($w, $tile) = ($w.next(Self::KIND), $tile.next(Self::KIND, $T));
         }
     };
 }
 
-/// [`Kind::Q4K`].
-pub struct Q4K;
+/// A kind whose groups have a scale and a minimum each, of a block's two factors.
+macro_rules! block_min {
+    ($kind:ident, $dot:expr, $total:ident) => {
+        #[doc = concat!("[`Kind::", stringify!($kind), "`].")]
+        pub struct $kind;
 
-impl Packed for Q4K {
-    const KIND: Kind = Kind::Q4K;
-    const GROUPS: usize = BLOCK;
+        impl Packed for $kind {
+            const KIND: Kind = Kind::$kind;
+            const GROUPS: usize = BLOCK;
 
-    #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(
-        w: &Groups,
-        tile: &Tile,
-        totals: &mut [D::Lanes; T],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            let (d, dmin) = (w.min::<D::Lanes, T>(0), w.min::<D::Lanes, T>(1));
-            let minus = dmin.mul(D::Lanes::splat(-1.0));
-            each_group!(D, T, w, tile => {
-                let sums = dot_nibbles::<D, T>(&w, &tile);
-                let scale = d.mul(w.byte::<D::Lanes, T>(0, false));
-                add_dots(totals, &tile, scale, |token| D::total(sums[token], 0));
-                add_mins(totals, &tile, minus.mul(w.byte::<D::Lanes, T>(1, false)));
-            });
+            #[inline(always)]
+            unsafe fn multiply<D: Dots, const T: usize>(
+                w: &Groups,
+                tile: &Tile,
+                totals: &mut [D::Lanes; T],
+            ) {
+                // SAFETY: the caller's.
+                unsafe {
+                    let (d, dmin) = (w.min::<D::Lanes, T>(0), w.min::<D::Lanes, T>(1));
+                    let minus = dmin.mul(D::Lanes::splat(-1.0));
+                    each_group!(D, T, w, tile => {
+                        let sums = $dot(&w, &tile);
+                        let scale = d.mul(w.byte::<D::Lanes, T>(0, false));
+                        add_dots(totals, &tile, scale, |token| D::$total(sums[token], 0));
+                        add_mins(totals, &tile, minus.mul(w.byte::<D::Lanes, T>(1, false)));
+                    });
+                }
+            }
         }
-    }
+    };
 }
 
-/// [`Kind::Q5K`].
-pub struct Q5K;
-
-impl Packed for Q5K {
-    const KIND: Kind = Kind::Q5K;
-    const GROUPS: usize = BLOCK;
-
-    #[inline(always)]
-    unsafe fn multiply<D: Dots, const T: usize>(
-        w: &Groups,
-        tile: &Tile,
-        totals: &mut [D::Lanes; T],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            let (d, dmin) = (w.min::<D::Lanes, T>(0), w.min::<D::Lanes, T>(1));
-            let minus = dmin.mul(D::Lanes::splat(-1.0));
-            each_group!(D, T, w, tile => {
-                let sums = dot_group::<D, Q5K, T>(&w, &tile);
-                let scale = d.mul(w.byte::<D::Lanes, T>(0, false));
-                add_dots(totals, &tile, scale, |token| D::total_of_codes(sums[token], 0));
-                add_mins(totals, &tile, minus.mul(w.byte::<D::Lanes, T>(1, false)));
-            });
-        }
-    }
-}
+block_min!(Q4K, dot_nibbles::<D, T>, total);
+block_min!(Q5K, dot_group::<D, Q5K, T>, total_of_codes);
 
 /// [`Kind::Q6K`].
 pub struct Q6K;

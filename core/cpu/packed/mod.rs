@@ -14,7 +14,7 @@ use super::lanes::Lanes;
 use super::memory::Memory;
 use crate::error::Result;
 use crate::layout::panel::LINE;
-use crate::layout::{BLOCK, GROUP, Kind, QUAD, Scales};
+use crate::layout::{BLOCK, GROUP, Kind, QUAD};
 use crate::op::{Buf, Matrix, Part};
 pub use codes::{Q4K, Q5, Q5K, Q5Min, Q6K};
 pub use kinds::{F16, F32, Q4, Q4Min, Q8};
@@ -73,10 +73,9 @@ impl<'a> Weights<'a> {
     pub fn at(&self, quad: usize, together: usize) -> Groups {
         let block = quad * self.groups();
         let stride = if together > 1 { self.groups() } else { 0 };
-        let mins = |groups: usize| match self.kind.scales() {
-            Scales::BlockMin => groups / BLOCK * 2 * QUAD,
-            Scales::BlockHalves => groups / BLOCK * QUAD,
-            _ => groups * QUAD,
+        let mins = |groups: usize| match self.kind.factors() {
+            0 => groups * QUAD,
+            factors => groups / BLOCK * factors * QUAD,
         };
         Groups {
             codes: self.codes[block * self.kind.codes_per_group()..].as_ptr(),
@@ -110,10 +109,7 @@ impl Groups {
         Groups {
             codes: self.codes.wrapping_add(kind.codes_per_group()),
             scales: self.scales.wrapping_add(QUAD),
-            mins: match kind.scales() {
-                Scales::BlockMin | Scales::BlockHalves => self.mins,
-                _ => self.mins.wrapping_add(QUAD),
-            },
+            mins: if kind.has_blocks() { self.mins } else { self.mins.wrapping_add(QUAD) },
             ..self
         }
     }
@@ -121,11 +117,10 @@ impl Groups {
     /// The first group of the next block, of a kind that has some.
     #[inline(always)]
     fn next_block(self, kind: Kind) -> Groups {
-        let factors = if matches!(kind.scales(), Scales::BlockMin) { 2 } else { 1 };
         Groups {
             codes: self.codes.wrapping_add(BLOCK * kind.codes_per_group()),
             scales: self.scales.wrapping_add(BLOCK * QUAD),
-            mins: self.mins.wrapping_add(factors * QUAD),
+            mins: self.mins.wrapping_add(kind.factors() * QUAD),
             ..self
         }
     }

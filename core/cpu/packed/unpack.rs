@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::Weights;
-use crate::layout::panel::LINE;
+use crate::layout::panel::{LINE, code};
 use crate::layout::{BLOCK, GROUP, Kind, QUAD, Scales};
 
 impl Weights<'_> {
@@ -20,7 +20,12 @@ impl Weights<'_> {
             let factors = self.factors(first + group, lane);
             for (column, out) in out.iter_mut().enumerate() {
                 let (scale, min) = factors[column / (GROUP / 2)];
-                *out = scale * code(self.kind, codes, lane, column) + min;
+                let code = code(self.kind, &codes[4 * lane..], column);
+                let code = match self.kind {
+                    Kind::Q8 => f32::from(code as i8),
+                    _ => f32::from(code) - f32::from(self.kind.zero()),
+                };
+                *out = scale * code + min;
             }
         }
     }
@@ -45,19 +50,6 @@ impl Weights<'_> {
             }
         }
     }
-}
-
-/// A code, less the one that stands for zero.
-fn code(kind: Kind, codes: &[u8], lane: usize, column: usize) -> f32 {
-    let (line, place, half) = (column % 16 / 4, 4 * lane + column % 4, column / 16);
-    let low = || codes[LINE * line + place] >> (4 * half) & 15;
-    let code = match kind.code_bits() {
-        8 => return f32::from(codes[LINE * (column / 4) + place] as i8),
-        6 => low() | (codes[LINE * (4 + half) + place] >> (2 * line) & 3) << 4,
-        5 => low() | (codes[LINE * 4 + place] >> (line + 4 * half) & 1) << 4,
-        _ => low(),
-    };
-    f32::from(code) - f32::from(kind.zero())
 }
 
 /// A row's group of a kind that has no codes.

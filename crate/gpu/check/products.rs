@@ -108,17 +108,20 @@ pub(super) fn example(kind: Kind, rows: usize, cols: usize) -> Panel {
             let code = |i| ((pseudo(group * GROUP + i, 5) + 1.0) * 128.0) as u8 >> (8 - bits);
             std::array::from_fn(code)
         };
-        for block in (0..cols / GROUP / BLOCK).filter(|_| kind.has_blocks()) {
-            let first = row * cols / GROUP + block * BLOCK;
-            let scale = |i: usize| ((pseudo(i, 13) + 2.0) * 16.0) as u8;
-            let block_of_row = Block {
-                codes: std::array::from_fn(|group| codes_of(first + group)),
-                scales: std::array::from_fn(|i| [0, 1].map(|j| scale(2 * (first + i) + j))),
-                factors: [0.001, 0.015].map(f16::from_f32),
-            };
-            panel.set_block(row, block, &block_of_row);
+        if kind.has_blocks() {
+            for block in 0..cols / GROUP / BLOCK {
+                let first = row * cols / GROUP + block * BLOCK;
+                let scale = |i: usize| ((pseudo(i, 13) + 2.0) * 16.0) as u8;
+                let of_row = Block {
+                    codes: std::array::from_fn(|group| codes_of(first + group)),
+                    scales: std::array::from_fn(|i| [0, 1].map(|j| scale(2 * (first + i) + j))),
+                    factors: [0.001, 0.015].map(f16::from_f32),
+                };
+                panel.set_block(row, block, &of_row);
+            }
+            continue;
         }
-        for group in (0..cols / GROUP).filter(|_| !kind.has_blocks()) {
+        for group in 0..cols / GROUP {
             let at = row * cols / GROUP + group;
             let codes = codes_of(at);
             let min = if kind.has_mins() {

@@ -7,7 +7,7 @@
 
 use std::marker::PhantomData;
 
-use super::dots::{Dots, LARGEST};
+use super::dots::{Dots, LARGEST, as_they_are};
 use super::memory::Shared;
 use super::{Context, lanes::Lanes};
 use crate::layout::{GROUP, Kind, Scales};
@@ -28,10 +28,11 @@ pub struct PackedActivations {
     values: Vec<u32>,
     /// `[tiles, groups, tokens of the tile]`: what one of a group's int15 stands for.
     scales: Vec<f32>,
-    /// `[tiles, groups, tokens of the tile]`: what makes up for `Q4`'s codes, which are 8 too high,
-    /// in whole numbers.
+    /// `[tiles, groups, tokens of the tile]`: what makes up for codes that are too high by the
+    /// kind's zero, in whole numbers; beside kinds whose halves have scales of their own that of a
+    /// group's second half.
     offsets: Vec<i32>,
-    /// The same of a group's first half, beside kinds whose halves have scales of their own.
+    /// Beside such kinds that of the first half.
     first_offsets: Vec<i32>,
     /// `[tiles, groups, tokens of the tile]`: the sum of a group's rounded activations.
     sums: Vec<f32>,
@@ -220,20 +221,18 @@ impl Tile {
         unsafe { *self.scales.add(token) }
     }
 
-    /// What is to be added to the whole numbers' products.
+    /// What is to be added to the whole numbers' products, or to those of the second half.
     #[inline(always)]
     pub unsafe fn offset(&self, token: usize) -> i32 {
         // SAFETY: the caller's.
         unsafe { *self.offsets.add(token) }
     }
 
-    /// The same for one half of the columns.
+    /// The same for the first half of the columns.
     #[inline(always)]
-    pub unsafe fn offset_of_half<const HALF: usize>(&self, token: usize) -> i32 {
+    pub unsafe fn first_offset(&self, token: usize) -> i32 {
         // SAFETY: the caller's.
-        let first = unsafe { *self.first_offsets.add(token) };
-        // SAFETY: the caller's.
-        if HALF == 0 { first } else { unsafe { self.offset(token) - first } }
+        unsafe { *self.first_offsets.add(token) }
     }
 
     /// The sum of the rounded activations.
@@ -290,26 +289,34 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         let inverse = f32::from(LARGEST) / largest;
         let inverse = D::Lanes::splat(if inverse.is_finite() { inverse } else { 0.0 });
         let mut rounded = [0.0f32; GROUP];
+        let mut halves = [D::Lanes::splat(0.0); 2];
         for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
-            D::Lanes::load(group.as_ptr().add(at))
-                .mul(inverse)
-                .round()
-                .store(rounded.as_mut_ptr().add(at));
+            let x = D::Lanes::load(group.as_ptr().add(at)).mul(inverse).round();
+            x.store(rounded.as_mut_ptr().add(at));
+            halves[2 * at / GROUP] = halves[2 * at / GROUP].add(x);
         }
-        let whole = rounded.map(|x| x as i32);
-        let (sum, step) = (whole.iter().sum::<i32>(), largest / f32::from(LARGEST));
-        for (four, x) in whole.as_chunks::<4>().0.iter().enumerate() {
-            let x = x.map(|x| x as i16);
-            let spread: [u8; FOUR] =
-                if kind == Kind::Q8 { bytemuck::cast(x) } else { D::spread(x) };
-            let place = (four % 4 * count + token) * 2 + four / 4;
-            to.values.add(place * FOUR).cast::<[u8; FOUR]>().write_unaligned(spread);
+        let mut sums = [0; 2];
+        for (half, sum) in halves.into_iter().zip(&mut sums) {
+            // Whole numbers below 2²⁴, exactly.
+            let mut lanes = [0.0f32; 16];
+            half.store(lanes.as_mut_ptr());
+            *sum = lanes.iter().sum::<f32>() as i32;
         }
+        // Whole arrays at a time: so compilers make vectors of them.
+        let whole = rounded.map(|x| x as i32 as i16);
+        let spread = if kind == Kind::Q8 { as_they_are(&whole) } else { D::spread(&whole) };
+        for (line, halves) in spread.iter().enumerate() {
+            to.values.cast::<[[u8; FOUR]; 2]>().add(line * count + token).write(*halves);
+        }
+        let ([first, second], step) = (sums, largest / f32::from(LARGEST));
         *to.scales.add(token) = step;
-        *to.offsets.add(token) = -8 * sum;
-        if matches!(kind.scales(), Scales::BlockHalves) {
-            *to.first_offsets.add(token) = -8 * whole[..GROUP / 2].iter().sum::<i32>();
+        let zero = i32::from(kind.zero());
+        if kind.scales() == Scales::BlockHalves {
+            *to.first_offsets.add(token) = -zero * first;
+            *to.offsets.add(token) = -zero * second;
+        } else {
+            *to.offsets.add(token) = -zero * (first + second);
         }
-        *to.sums.add(token) = step * sum as f32;
+        *to.sums.add(token) = step * (first + second) as f32;
     }
 }

@@ -22,10 +22,14 @@ pub mod x86;
 mod tests;
 
 use super::lanes::Lanes;
+use crate::layout::GROUP;
 
 /// The largest magnitude of an activation: 127 in the upper byte, and nothing in the seven bits
 /// below.
 pub const LARGEST: i16 = 127 << 7;
+
+/// A group's activations, for each line of nibbles those of its low ones and of its high ones.
+pub type Spread = [[[u8; 8]; 2]; 4];
 
 /// Exact products of codes and whole-numbered activations.
 ///
@@ -42,8 +46,8 @@ pub trait Dots: Copy {
     /// Sums of products with codes of up to seven bits.
     type CodeSums: Copy;
 
-    /// Four columns' activations as [`Dots::dot`] reads two of them.
-    fn spread(four: [i16; 4]) -> [u8; 8];
+    /// A group's activations as [`Dots::dot`] reads them.
+    fn spread(group: &[i16; GROUP]) -> Spread;
 
     /// Nothing yet.
     unsafe fn none() -> Self::Sums;
@@ -88,8 +92,8 @@ pub trait Dots: Copy {
     /// The sums, row by row.
     unsafe fn total_of_bytes(sums: Self::ByteSums) -> Self::Lanes;
 
-    /// Nothing yet.
-    unsafe fn no_codes() -> Self::CodeSums;
+    /// Nothing yet but `plus`, row by row.
+    unsafe fn no_codes(plus: i32) -> Self::CodeSums;
     /// `sums` and the products of a line of codes in bytes with the first four of the spread
     /// activations, or, of half 1, with the others.
     unsafe fn dot_codes<const HALF: usize>(
@@ -108,25 +112,39 @@ pub trait Dots: Copy {
         // SAFETY: the caller's. A vector of one quad has one line.
         unsafe { Self::dot_codes::<HALF>(sums, lines, x) }
     }
-    /// `sums + plus`, row by row.
-    unsafe fn total_of_codes(sums: Self::CodeSums, plus: i32) -> Self::Lanes;
+    /// The sums, row by row.
+    unsafe fn total_of_codes(sums: Self::CodeSums) -> Self::Lanes;
 }
 
-/// The upper bytes of four activations, then their lower seven bits as signed bytes: `128 * upper +
-/// lower`.
+/// Four by four.
+#[inline(always)]
+pub fn as_they_are(group: &[i16; GROUP]) -> Spread {
+    let fours: [[u8; 8]; 8] = bytemuck::cast(*group);
+    std::array::from_fn(|line| [fours[line], fours[line + 4]])
+}
+
+/// Of every four activations the upper bytes, then the lower seven bits as signed bytes: `128 *
+/// upper + lower`.
 // Elsewhere vectors multiply 16 bits.
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))]
-fn in_bytes(four: [i16; 4]) -> [u8; 8] {
-    let upper = four.map(|x| (x + 64) >> 7);
-    std::array::from_fn(|i| {
-        if i < 4 { upper[i] as u8 } else { (four[i - 4] - 128 * upper[i - 4]) as u8 }
-    })
+#[inline(always)]
+fn in_bytes(group: &[i16; GROUP]) -> Spread {
+    let upper: [[u8; 4]; 8] = bytemuck::cast(group.map(|x| ((x + 64) >> 7) as u8));
+    let lower: [[u8; 4]; 8] = bytemuck::cast(group.map(|x| (x - ((x + 64) & !127)) as u8));
+    let four = |i: usize| bytemuck::cast([upper[i], lower[i]]);
+    std::array::from_fn(|line| [four(line), four(line + 4)])
 }
 
 /// Those of even columns, then those of odd ones, as the nibbles of two neighbouring bytes come
 /// apart.
 // There vectors multiply bytes.
 #[cfg_attr(any(target_arch = "x86_64", target_feature = "relaxed-simd"), allow(dead_code))]
-fn even_and_odd([a, b, c, d]: [i16; 4]) -> [u8; 8] {
-    bytemuck::cast([a, c, b, d])
+#[inline(always)]
+fn even_and_odd(group: &[i16; GROUP]) -> Spread {
+    as_they_are(group).map(|halves| {
+        halves.map(|four| {
+            let [a, b, c, d] = bytemuck::cast::<_, [i16; 4]>(four);
+            bytemuck::cast([a, c, b, d])
+        })
+    })
 }

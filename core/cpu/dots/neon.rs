@@ -2,9 +2,10 @@
 
 use std::arch::aarch64::*;
 
-use super::Dots;
+use super::{Dots, Spread};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::neon::Neon;
+use crate::layout::GROUP;
 
 /// See [`Dots`].
 #[derive(Clone, Copy)]
@@ -26,8 +27,9 @@ impl Dots for NeonDots {
     type ByteSums = [int32x4_t; 2];
     type CodeSums = [int32x4_t; 2];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::even_and_odd(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::even_and_odd(group)
     }
 
     methods! {
@@ -72,7 +74,9 @@ impl Dots for NeonDots {
         };
         fn total_of_bytes(sums: [int32x4_t; 2]) -> Neon = Neon::of(vpaddq_s32(sums[0], sums[1]));
 
-        fn no_codes() -> [int32x4_t; 2] = [vdupq_n_s32(0); 2];
+        // Neighbours are added in the end: one of them has it.
+        fn no_codes(plus: i32) -> [int32x4_t; 2] =
+            [vreinterpretq_s32_u64(vdupq_n_u64(u64::from(plus as u32))); 2];
         fn dot_codes<const HALF: usize>(
             sums: [int32x4_t; 2],
             line: uint32x4_t,
@@ -86,6 +90,7 @@ impl Dots for NeonDots {
             };
             products(products(sums, even, word(2 * HALF)), odd, word(2 * HALF + 1))
         };
-        fn total_of_codes(sums: [int32x4_t; 2], plus: i32) -> Neon = Self::total(sums, plus);
+        fn total_of_codes(sums: [int32x4_t; 2]) -> Neon =
+            Neon::of(vpaddq_s32(sums[0], sums[1]));
     }
 }

@@ -1,8 +1,9 @@
 //! Plain Rust: runs everywhere, and is the oracle of the others.
 
-use super::Dots;
+use super::{Dots, Spread};
 use crate::cpu::lanes::portable::Portable;
 use crate::cpu::lanes::{Lanes, methods};
+use crate::layout::GROUP;
 
 /// See [`Dots`].
 #[derive(Clone, Copy)]
@@ -26,8 +27,9 @@ impl Dots for PortableDots {
     type ByteSums = [i32; 4];
     type CodeSums = [i32; 4];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        bytemuck::cast(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::as_they_are(group)
     }
 
     methods! {
@@ -49,7 +51,7 @@ impl Dots for PortableDots {
         };
         fn total_of_bytes(sums: [i32; 4]) -> Portable = floats(sums);
 
-        fn no_codes() -> [i32; 4] = [0; 4];
+        fn no_codes(plus: i32) -> [i32; 4] = [plus; 4];
         fn dot_codes<const HALF: usize>(
             sums: [i32; 4],
             line: [u32; 4],
@@ -58,7 +60,6 @@ impl Dots for PortableDots {
             let x = x.cast::<[[i16; 4]; 2]>().read_unaligned();
             products(sums, line.map(u32::to_le_bytes), x[HALF])
         };
-        fn total_of_codes(sums: [i32; 4], plus: i32) -> Portable =
-            floats(sums.map(|sum| sum + plus));
+        fn total_of_codes(sums: [i32; 4]) -> Portable = floats(sums);
     }
 }

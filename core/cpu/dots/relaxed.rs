@@ -6,10 +6,11 @@
 
 use std::arch::wasm32::*;
 
-use super::Dots;
 use super::simd128::{self, ByteSums, word};
-use crate::cpu::lanes::methods;
+use super::{Dots, Spread};
 use crate::cpu::lanes::simd128::Simd128;
+use crate::cpu::lanes::{Lanes, methods};
+use crate::layout::GROUP;
 
 /// Whether this CPU has dots of four bytes. Without them an x86 takes two steps, and the first
 /// one's sums of 255 * 127 * 2, which are beyond the seven bits, show that they are cut to 16 bits.
@@ -18,10 +19,20 @@ pub fn fours_are_native() -> bool {
     i32x4_extract_lane::<0>(dots) != 2 * i32::from(i16::MAX)
 }
 
-/// Both halves of a line.
+/// Both halves of a line. x86 shifts no bytes: an engine would make a mask for that each time.
 #[inline(always)]
 fn nibbles(line: v128) -> [v128; 2] {
-    [v128_and(line, u8x16_splat(15)), u8x16_shr(line, 4)]
+    // SAFETY: the module is compiled for these instructions.
+    let nibble = unsafe { Simd128::mask::<0x0f0f_0f0f>() };
+    [v128_and(line, nibble), v128_and(u32x4_shr(line, 4), nibble)]
+}
+
+/// Four activations' upper bytes and their lower ones, everywhere.
+#[inline(always)]
+unsafe fn words<const HALF: usize>(x: *const u8) -> [v128; 2] {
+    // SAFETY: the caller's.
+    let x = unsafe { v128_load(x.cast()) };
+    if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] }
 }
 
 /// `sums` and the products of a line of codes. Sums of 16 bits would be too short for them, so both
@@ -33,9 +44,7 @@ unsafe fn dot_codes<const HALF: usize>(
     x: *const u8,
 ) -> [v128; 2] {
     // SAFETY: the caller's.
-    let x = unsafe { v128_load(x.cast()) };
-    let [above, below] =
-        if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] };
+    let [above, below] = unsafe { words::<HALF>(x) };
     [
         i32x4_relaxed_dot_i8x16_i7x16_add(above, line, upper),
         i32x4_relaxed_dot_i8x16_i7x16_add(below, line, lower),
@@ -43,8 +52,8 @@ unsafe fn dot_codes<const HALF: usize>(
 }
 
 #[inline(always)]
-fn total_of_codes([upper, lower]: [v128; 2], plus: i32) -> Simd128 {
-    Simd128::of(i32x4_add(i32x4_add(i32x4_shl(upper, 7), lower), i32x4_splat(plus)))
+fn total_of_codes([upper, lower]: [v128; 2]) -> Simd128 {
+    Simd128::of(i32x4_add(i32x4_shl(upper, 7), lower))
 }
 
 /// Four bytes at once; see [`Dots`].
@@ -59,8 +68,9 @@ impl Dots for Fours {
     /// With the activations' upper bytes and with their lower ones.
     type CodeSums = [v128; 2];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::in_bytes(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::in_bytes(group)
     }
 
     methods! {
@@ -76,17 +86,18 @@ impl Dots for Fours {
                 i32x4_relaxed_dot_i8x16_i7x16_add(word::<3>(x), high, lower),
             ]
         };
-        fn total(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
+        fn total([upper, lower]: [v128; 2], plus: i32) -> Simd128 =
+            total_of_codes([upper, i32x4_add(lower, i32x4_splat(plus))]);
 
         fn no_bytes() -> ByteSums = [i32x4_splat(0); 2];
         fn dot_bytes(sums: ByteSums, lines: [v128; 2], x: *const u8) -> ByteSums =
             simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
 
-        fn no_codes() -> [v128; 2] = [i32x4_splat(0); 2];
+        fn no_codes(plus: i32) -> [v128; 2] = [i32x4_splat(0), i32x4_splat(plus)];
         fn dot_codes<const HALF: usize>(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] =
             dot_codes::<HALF>(sums, line, x);
-        fn total_of_codes(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
+        fn total_of_codes(sums: [v128; 2]) -> Simd128 = total_of_codes(sums);
     }
 }
 
@@ -103,8 +114,9 @@ impl Dots for Pairs {
     /// With the activations' upper bytes and with their lower ones.
     type CodeSums = [v128; 2];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::in_bytes(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::in_bytes(group)
     }
 
     methods! {
@@ -132,9 +144,9 @@ impl Dots for Pairs {
             simd128::dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = simd128::total_of_bytes(sums);
 
-        fn no_codes() -> [v128; 2] = [i32x4_splat(0); 2];
+        fn no_codes(plus: i32) -> [v128; 2] = [i32x4_splat(0), i32x4_splat(plus)];
         fn dot_codes<const HALF: usize>(sums: [v128; 2], line: v128, x: *const u8) -> [v128; 2] =
             dot_codes::<HALF>(sums, line, x);
-        fn total_of_codes(sums: [v128; 2], plus: i32) -> Simd128 = total_of_codes(sums, plus);
+        fn total_of_codes(sums: [v128; 2]) -> Simd128 = total_of_codes(sums);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::arch::wasm32::*;
 
-use super::Dots;
+use super::{Dots, Spread};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::simd128::Simd128;
+use crate::layout::GROUP;
 
 /// See [`Dots`].
 #[derive(Clone, Copy)]
@@ -57,8 +58,9 @@ impl Dots for Simd128Dots {
     type ByteSums = ByteSums;
     type CodeSums = v128;
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::even_and_odd(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::even_and_odd(group)
     }
 
     methods! {
@@ -96,7 +98,7 @@ impl Dots for Simd128Dots {
             dot_bytes(sums, lines, x);
         fn total_of_bytes(sums: ByteSums) -> Simd128 = total_of_bytes(sums);
 
-        fn no_codes() -> v128 = i32x4_splat(0);
+        fn no_codes(plus: i32) -> v128 = i32x4_splat(plus);
         fn dot_codes<const HALF: usize>(sums: v128, line: v128, x: *const u8) -> v128 = {
             let x = v128_load(x.cast());
             let [even, odd] = if HALF == 0 {
@@ -107,7 +109,6 @@ impl Dots for Simd128Dots {
             let even = i32x4_dot_i16x8(v128_and(line, u16x8_splat(0x00ff)), even);
             i32x4_add(sums, i32x4_add(even, i32x4_dot_i16x8(u16x8_shr(line, 8), odd)))
         };
-        fn total_of_codes(sums: v128, plus: i32) -> Simd128 =
-            Simd128::of(i32x4_add(sums, i32x4_splat(plus)));
+        fn total_of_codes(sums: v128) -> Simd128 = Simd128::of(sums);
     }
 }

@@ -5,6 +5,7 @@
 use super::portable::PortableDots;
 use super::{Dots, LARGEST};
 use crate::cpu::lanes::Lanes;
+use crate::layout::GROUP;
 
 /// Runs a generic test on every implementation that this CPU has.
 macro_rules! on_all {
@@ -88,6 +89,14 @@ unsafe fn lanes<L: Lanes>(v: L) -> Vec<f32> {
     all
 }
 
+/// What a line of nibbles is multiplied with.
+fn spread<D: Dots>(low: [i16; 4], high: [i16; 4]) -> [[u8; 8]; 2] {
+    let mut group = [0; GROUP];
+    group[..4].copy_from_slice(&low);
+    group[GROUP / 2..][..4].copy_from_slice(&high);
+    D::spread(&group)[0]
+}
+
 /// A group's products, with codes and activations at their extremes and between.
 unsafe fn dots<D: Dots>() {
     let mut noise = 1u32;
@@ -129,11 +138,10 @@ unsafe fn dots<D: Dots>() {
                     D::Lanes::load_quads(pair[1].as_ptr(), 16),
                 ];
                 for (bits, &x) in bits.into_iter().zip(x) {
-                    let (x, nothing) = (D::spread(x), D::spread([0; 4]));
-                    low = D::dot(low, bits, [x, nothing].as_ptr().cast());
-                    high = D::dot(high, bits, [nothing, x].as_ptr().cast());
+                    low = D::dot(low, bits, spread::<D>(x, [0; 4]).as_ptr().cast());
+                    high = D::dot(high, bits, spread::<D>([0; 4], x).as_ptr().cast());
                 }
-                both = D::dot(both, bits[0], [D::spread(x[0]), D::spread(x[1])].as_ptr().cast());
+                both = D::dot(both, bits[0], spread::<D>(x[0], x[1]).as_ptr().cast());
                 bytes = D::dot_bytes(bytes, bits, x.as_ptr().cast());
             }
             assert_eq!(lanes(D::total(low, 0)), expected(&|byte| i32::from(byte & 15)));
@@ -169,7 +177,8 @@ unsafe fn lines<D: Dots>() {
     let numbers: Vec<[i16; 4]> = (0..D::Lanes::WIDTH as i16 / 2)
         .map(|i| std::array::from_fn(|j| (i * 977 + j as i16 * 3001) % LARGEST - 500))
         .collect();
-    let spread: Vec<[u8; 8]> = numbers.iter().map(|&four| D::spread(four)).collect();
+    let spread: Vec<[[u8; 8]; 2]> =
+        numbers.as_chunks::<2>().0.iter().map(|&[x, y]| spread::<D>(x, y)).collect();
     unsafe {
         let load = |codes: &[u8]| D::Lanes::load_quads(codes.as_ptr(), 16);
         let dots = lanes(D::total(D::dot_lines(D::none(), load(codes), spread.as_ptr().cast()), 7));
@@ -180,8 +189,7 @@ unsafe fn lines<D: Dots>() {
         )));
         for line in 0..D::Lanes::WIDTH / 4 {
             let same = |codes: &[u8]| D::Lanes::load_quads(codes[16 * line..].as_ptr(), 0);
-            let dot =
-                D::total(D::dot(D::none(), same(codes), spread[2 * line..].as_ptr().cast()), 7);
+            let dot = D::total(D::dot(D::none(), same(codes), spread[line..].as_ptr().cast()), 7);
             assert_eq!(dots[4 * line..][..4], lanes(dot)[..4], "line {line}");
             let dot = D::total_of_bytes(D::dot_bytes(
                 D::no_bytes(),

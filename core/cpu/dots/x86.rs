@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::Dots;
+use super::{Dots, Spread};
 use crate::cpu::lanes::methods;
 use crate::cpu::lanes::x86::{Avx2, Avx512};
+use crate::layout::GROUP;
 
 /// Eight bytes in every row.
 #[inline(always)]
@@ -136,8 +137,9 @@ impl Dots for Avx2Dots {
     /// With the activations' upper bytes and with their lower ones.
     type CodeSums = [__m256i; 2];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::in_bytes(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::in_bytes(group)
     }
 
     methods! {
@@ -171,7 +173,8 @@ impl Dots for Avx2Dots {
             Avx2::of(_mm256_permute4x64_epi64::<0xd8>(neighbours))
         };
 
-        fn no_codes() -> [__m256i; 2] = [_mm256_setzero_si256(); 2];
+        fn no_codes(plus: i32) -> [__m256i; 2] =
+            [_mm256_setzero_si256(), _mm256_set1_epi32(plus)];
         fn dot_codes<const HALF: usize>(
             sums: [__m256i; 2],
             line: __m256i,
@@ -185,10 +188,8 @@ impl Dots for Avx2Dots {
             lines: __m256i,
             x: *const u8,
         ) -> [__m256i; 2] = add_codes_256::<HALF>(sums, lines, _mm256_loadu_si256(x.cast()));
-        fn total_of_codes(sums: [__m256i; 2], plus: i32) -> Avx2 = {
-            let both = _mm256_add_epi32(_mm256_slli_epi32::<7>(sums[0]), sums[1]);
-            Avx2::of(_mm256_add_epi32(both, _mm256_set1_epi32(plus)))
-        };
+        fn total_of_codes(sums: [__m256i; 2]) -> Avx2 =
+            Avx2::of(_mm256_add_epi32(_mm256_slli_epi32::<7>(sums[0]), sums[1]));
     }
 }
 
@@ -205,8 +206,9 @@ impl Dots for VnniDots {
     /// With the activations' upper bytes and with their lower ones.
     type CodeSums = [__m512i; 2];
 
-    fn spread(four: [i16; 4]) -> [u8; 8] {
-        super::in_bytes(four)
+    #[inline(always)]
+    fn spread(group: &[i16; GROUP]) -> Spread {
+        super::in_bytes(group)
     }
 
     methods! {
@@ -250,7 +252,8 @@ impl Dots for VnniDots {
             Avx512::of(_mm512_add_epi32(halves[0], halves[1]))
         };
 
-        fn no_codes() -> [__m512i; 2] = [_mm512_setzero_si512(); 2];
+        fn no_codes(plus: i32) -> [__m512i; 2] =
+            [_mm512_setzero_si512(), _mm512_set1_epi32(plus)];
         fn dot_codes<const HALF: usize>(
             sums: [__m512i; 2],
             line: __m512i,
@@ -264,6 +267,6 @@ impl Dots for VnniDots {
             lines: __m512i,
             x: *const u8,
         ) -> [__m512i; 2] = add_codes_512::<HALF>(sums, lines, _mm512_loadu_si512(x.cast()));
-        fn total_of_codes(sums: [__m512i; 2], plus: i32) -> Avx512 = Self::total(sums, plus);
+        fn total_of_codes(sums: [__m512i; 2]) -> Avx512 = Self::total(sums, 0);
     }
 }

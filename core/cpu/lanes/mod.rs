@@ -42,10 +42,10 @@ pub trait Lanes: Copy {
     unsafe fn load_halves(from: *const u16) -> Self;
     /// Four halves for each quad, `stride` halves apart. They are finite.
     unsafe fn quads_of_halves(from: *const u16, stride: usize) -> Self;
-    /// Four bytes for each quad, `stride` bytes apart, as whole numbers.
-    unsafe fn quads_of_bytes(from: *const u8, stride: usize) -> Self;
+    /// Four bytes for each quad, `stride` bytes apart, as whole numbers, and the four after them.
+    unsafe fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2];
     /// The same in two's complement.
-    unsafe fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self;
+    unsafe fn quads_of_signed_bytes(from: *const u8, stride: usize) -> [Self; 2];
     /// `WIDTH` floats.
     unsafe fn store(self, to: *mut f32);
 
@@ -71,10 +71,19 @@ pub trait Lanes: Copy {
 
     /// Says that this memory, which need not exist, will be read soon.
     unsafe fn prefetch(from: *const u8);
+    /// Whether to go on to a line, which exists: a branch, where compilers need one. For a stack
+    /// machine they nest what a block computes, all products of one sum, then all of another, and
+    /// keep the codes of all lines meanwhile: more than there are registers.
+    #[inline(always)]
+    fn goes_on(_exists: bool) -> bool {
+        true
+    }
     /// 16 bytes for each quad, `stride` bytes apart.
     unsafe fn load_quads(from: *const u8, stride: usize) -> Self::Bits;
-    /// `mask` of each.
-    unsafe fn and(bits: Self::Bits, mask: u32) -> Self::Bits;
+    /// The same bits everywhere.
+    unsafe fn mask<const MASK: u32>() -> Self::Bits;
+    /// Those of both.
+    unsafe fn and(one: Self::Bits, other: Self::Bits) -> Self::Bits;
     /// Those of either.
     unsafe fn or(one: Self::Bits, other: Self::Bits) -> Self::Bits;
     /// Moved up, by `by - step * q` in quad q, or down where that is negative. What comes from
@@ -89,11 +98,11 @@ pub trait Lanes: Copy {
 /// Writes the methods of an implementation: one expression each.
 macro_rules! methods {
     ($(
-        fn $name:ident$(<const $half:ident: usize>)?($($args:tt)*) $(-> $ret:ty)? = $body:expr;
+        fn $name:ident$(<const $half:ident: $int:ty>)?($($args:tt)*) $(-> $ret:ty)? = $body:expr;
     )*) => {$(
         #[inline(always)]
         #[allow(unused_unsafe)] // Some instruction sets have safe intrinsics.
-        unsafe fn $name$(<const $half: usize>)?($($args)*) $(-> $ret)? {
+        unsafe fn $name$(<const $half: $int>)?($($args)*) $(-> $ret)? {
             // SAFETY: the trait's contract: the CPU has the instructions, pointers lead to as many
             // elements as are named.
             unsafe { $body }

@@ -50,13 +50,15 @@ impl Lanes for Neon {
         fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Neon(widen(vmovl_u16(vld1_u16(from))));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
-        fn quads_of_bytes(from: *const u8, _stride: usize) -> Self = {
-            let bytes = vreinterpret_u8_u32(vdup_n_u32(from.cast::<u32>().read_unaligned()));
-            Neon(vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))))
+        fn quads_of_bytes(from: *const u8, _stride: usize) -> [Self; 2] = {
+            let words = vmovl_u8(vld1_u8(from));
+            let [first, second] = [vmovl_u16(vget_low_u16(words)), vmovl_high_u16(words)];
+            [Neon(vcvtq_f32_u32(first)), Neon(vcvtq_f32_u32(second))]
         };
-        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> Self = {
-            let bytes = vreinterpret_s8_u32(vdup_n_u32(from.cast::<u32>().read_unaligned()));
-            Neon(vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes)))))
+        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> [Self; 2] = {
+            let words = vmovl_s8(vld1_s8(from.cast()));
+            let [first, second] = [vmovl_s16(vget_low_s16(words)), vmovl_high_s16(words)];
+            [Neon(vcvtq_f32_s32(first)), Neon(vcvtq_f32_s32(second))]
         };
         fn store(self, to: *mut f32) = vst1q_f32(to, self.0);
 
@@ -83,7 +85,8 @@ impl Lanes for Neon {
         fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> uint32x4_t =
             vreinterpretq_u32_u8(vld1q_u8(from));
-        fn and(bits: uint32x4_t, mask: u32) -> uint32x4_t = vandq_u32(bits, vdupq_n_u32(mask));
+        fn mask<const MASK: u32>() -> uint32x4_t = vdupq_n_u32(MASK);
+        fn and(one: uint32x4_t, other: uint32x4_t) -> uint32x4_t = vandq_u32(one, other);
         fn or(one: uint32x4_t, other: uint32x4_t) -> uint32x4_t = vorrq_u32(one, other);
         fn moved(bits: uint32x4_t, by: i32, _step: i32) -> uint32x4_t =
             vshlq_u32(bits, vdupq_n_s32(by));

@@ -30,10 +30,10 @@ impl Lanes for Portable {
         fn load_halves(from: *const u16) -> Self =
             Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
-        fn quads_of_bytes(from: *const u8, _stride: usize) -> Self =
-            Portable(from.cast::<[u8; 4]>().read_unaligned().map(f32::from));
-        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> Self =
-            Portable(from.cast::<[i8; 4]>().read_unaligned().map(f32::from));
+        fn quads_of_bytes(from: *const u8, _stride: usize) -> [Self; 2] =
+            from.cast::<[[u8; 4]; 2]>().read_unaligned().map(|four| Portable(four.map(f32::from)));
+        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> [Self; 2] =
+            from.cast::<[[i8; 4]; 2]>().read_unaligned().map(|four| Portable(four.map(f32::from)));
         fn store(self, to: *mut f32) = to.cast::<[f32; 4]>().write_unaligned(self.0);
 
         fn add(self, other: Self) -> Self = self.zip(other, |a, b| a + b);
@@ -52,7 +52,9 @@ impl Lanes for Portable {
         fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> [u32; 4] =
             from.cast::<[u32; 4]>().read_unaligned();
-        fn and(bits: [u32; 4], mask: u32) -> [u32; 4] = bits.map(|bits| bits & mask);
+        fn mask<const MASK: u32>() -> [u32; 4] = [MASK; 4];
+        fn and(one: [u32; 4], other: [u32; 4]) -> [u32; 4] =
+            std::array::from_fn(|row| one[row] & other[row]);
         fn or(one: [u32; 4], other: [u32; 4]) -> [u32; 4] =
             std::array::from_fn(|i| one[i] | other[i]);
         fn moved(bits: [u32; 4], by: i32, _step: i32) -> [u32; 4] =

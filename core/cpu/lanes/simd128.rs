@@ -34,6 +34,11 @@ impl Lanes for Simd128 {
     const TOKENS: usize = 4;
     type Bits = v128;
 
+    #[inline(always)]
+    fn goes_on(exists: bool) -> bool {
+        exists
+    }
+
     methods! {
         fn splat(x: f32) -> Self = Simd128(f32x4_splat(x));
         fn load(from: *const f32) -> Self = Simd128(v128_load(from.cast()));
@@ -45,13 +50,13 @@ impl Lanes for Simd128 {
             let bits = v128_and(bits, u32x4_splat(0x8fff_ffff));
             Simd128(f32x4_mul(bits, f32x4_splat(f32::from_bits((127 + 112) << 23))))
         };
-        fn quads_of_bytes(from: *const u8, _stride: usize) -> Self = {
-            let words = u16x8_extend_low_u8x16(v128_load32_zero(from.cast()));
-            Simd128(f32x4_convert_i32x4(u32x4_extend_low_u16x8(words)))
+        fn quads_of_bytes(from: *const u8, _stride: usize) -> [Self; 2] = {
+            let words = u16x8_load_extend_u8x8(from);
+            [u32x4_extend_low_u16x8(words), u32x4_extend_high_u16x8(words)].map(Self::of)
         };
-        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> Self = {
-            let words = i16x8_extend_low_i8x16(v128_load32_zero(from.cast()));
-            Simd128(f32x4_convert_i32x4(i32x4_extend_low_i16x8(words)))
+        fn quads_of_signed_bytes(from: *const u8, _stride: usize) -> [Self; 2] = {
+            let words = i16x8_load_extend_i8x8(from.cast());
+            [i32x4_extend_low_i16x8(words), i32x4_extend_high_i16x8(words)].map(Self::of)
         };
         fn store(self, to: *mut f32) = v128_store(to.cast(), self.0);
 
@@ -82,7 +87,10 @@ impl Lanes for Simd128 {
 
         fn prefetch(_from: *const u8) = ();
         fn load_quads(from: *const u8, _stride: usize) -> v128 = v128_load(from.cast());
-        fn and(bits: v128, mask: u32) -> v128 = v128_and(bits, u32x4_splat(mask));
+        // Read: engines make constants anew wherever they are used, in three instructions.
+        fn mask<const MASK: u32>() -> v128 =
+            std::ptr::read_volatile(const { &u32x4(MASK, MASK, MASK, MASK) });
+        fn and(one: v128, other: v128) -> v128 = v128_and(one, other);
         fn or(one: v128, other: v128) -> v128 = v128_or(one, other);
         fn moved(bits: v128, by: i32, _step: i32) -> v128 =
             if by < 0 { u32x4_shr(bits, -by as u32) } else { u32x4_shl(bits, by as u32) };

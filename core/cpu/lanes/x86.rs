@@ -91,10 +91,14 @@ impl Lanes for Avx2 {
             Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self =
             Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
-        fn quads_of_bytes(from: *const u8, stride: usize) -> Self =
-            Avx2::of(_mm256_cvtepu8_epi32(two_quads_of_bytes(from, stride)));
-        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self =
-            Avx2::of(_mm256_cvtepi8_epi32(two_quads_of_bytes(from, stride)));
+        fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
+            Avx2::of(_mm256_cvtepu8_epi32(two_quads_of_bytes(from, stride))),
+            Avx2::of(_mm256_cvtepu8_epi32(two_quads_of_bytes(from.add(4), stride))),
+        ];
+        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
+            Avx2::of(_mm256_cvtepi8_epi32(two_quads_of_bytes(from, stride))),
+            Avx2::of(_mm256_cvtepi8_epi32(two_quads_of_bytes(from.add(4), stride))),
+        ];
         fn store(self, to: *mut f32) = _mm256_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx2(_mm256_add_ps(self.0, other.0));
@@ -123,8 +127,8 @@ impl Lanes for Avx2 {
 
         fn prefetch(from: *const u8) = _mm_prefetch::<_MM_HINT_T0>(from.cast());
         fn load_quads(from: *const u8, stride: usize) -> __m256i = two_quads(from, stride);
-        fn and(bits: __m256i, mask: u32) -> __m256i =
-            _mm256_and_si256(bits, _mm256_set1_epi32(mask as i32));
+        fn mask<const MASK: u32>() -> __m256i = _mm256_set1_epi32(MASK as i32);
+        fn and(one: __m256i, other: __m256i) -> __m256i = _mm256_and_si256(one, other);
         fn or(one: __m256i, other: __m256i) -> __m256i = _mm256_or_si256(one, other);
         fn moved(bits: __m256i, by: i32, step: i32) -> __m256i = {
             let up = |q: i32| (by - step * q).max(0);
@@ -182,10 +186,14 @@ impl Lanes for Avx512 {
             let high = two_quads_of_halves(from.add(2 * stride), stride);
             Avx512(_mm512_cvtph_ps(_mm256_set_m128i(high, low)))
         };
-        fn quads_of_bytes(from: *const u8, stride: usize) -> Self =
-            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from, stride)));
-        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> Self =
-            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from, stride)));
+        fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
+            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from, stride))),
+            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from.add(4), stride))),
+        ];
+        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
+            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from, stride))),
+            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from.add(4), stride))),
+        ];
         fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx512(_mm512_add_ps(self.0, other.0));
@@ -218,8 +226,8 @@ impl Lanes for Avx512 {
             let (low, high) = (two_quads(from, stride), two_quads(from.add(2 * stride), stride));
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
         };
-        fn and(bits: __m512i, mask: u32) -> __m512i =
-            _mm512_and_si512(bits, _mm512_set1_epi32(mask as i32));
+        fn mask<const MASK: u32>() -> __m512i = _mm512_set1_epi32(MASK as i32);
+        fn and(one: __m512i, other: __m512i) -> __m512i = _mm512_and_si512(one, other);
         fn or(one: __m512i, other: __m512i) -> __m512i = _mm512_or_si512(one, other);
         // A rotation to the left by a negative number is one to the right.
         fn moved(bits: __m512i, by: i32, step: i32) -> __m512i = {

@@ -7,52 +7,98 @@ use crate::cpu::dots::Dots;
 use crate::cpu::lanes::Lanes;
 use crate::layout::{BLOCK, Kind};
 
-/// A line's codes in bytes, of its low nibbles or of its high ones: the upper bits come from the
-/// lines after the fourth.
+/// What cuts codes out: their nibbles, and what lies above.
+type Masks<L> = [<L as Lanes>::Bits; 2];
+
 #[inline(always)]
-unsafe fn codes<L: Lanes, K: Packed, const T: usize, const HALF: usize>(
-    w: &Groups,
-    line: usize,
-) -> L::Bits {
-    // Beside one token a vector has several lines, whose upper bits lie side by side.
-    let (line, next) = (line as i32, if T == 1 { 1 } else { 0 });
+unsafe fn masks<L: Lanes, K: Packed>() -> Masks<L> {
     // SAFETY: the caller's.
     unsafe {
-        let bits = w.line::<L, T>(line as usize);
-        let low = L::and(if HALF == 0 { bits } else { L::moved(bits, -4, 0) }, 0x0f0f_0f0f);
         let upper = match K::KIND.code_bits() {
-            5 => {
-                let place = line + 4 * HALF as i32;
-                let bits = L::moved(w.line_for_all::<L, T>(4), 4 - place, next);
-                L::and(bits, 0x1010_1010)
-            }
-            _ => {
-                let bits = w.line_for_all::<L, T>(4 + HALF);
-                L::and(L::moved(bits, 4 - 2 * line, 2 * next), 0x3030_3030)
-            }
+            5 => L::mask::<0x1010_1010>(),
+            _ => L::mask::<0x3030_3030>(),
         };
-        L::or(low, upper)
+        [L::mask::<0x0f0f_0f0f>(), upper]
     }
 }
 
-/// `sums` and the products of a line's codes, or a vector's lines, with each token's activations.
+/// A line's codes in bytes, of its low nibbles or of its high ones: the upper bits come from the
+/// lines after the fourth.
 #[inline(always)]
-unsafe fn add_codes<D: Dots, const T: usize, const HALF: usize>(
-    sums: &mut [D::CodeSums; T],
-    codes: <D::Lanes as Lanes>::Bits,
+unsafe fn codes<L: Lanes, K: Packed, const T: usize, const HALF: usize, const LINE: usize>(
+    w: &Groups,
+    [nibble, upper]: Masks<L>,
+) -> L::Bits {
+    // Beside one token a vector has several lines, whose upper bits lie side by side.
+    let (line, next) = (LINE as i32, if T == 1 { 1 } else { 0 });
+    // SAFETY: the caller's.
+    unsafe {
+        let bits = w.line::<L, T>(LINE);
+        let bits = if HALF == 0 { bits } else { L::moved(bits, -4, 0) };
+        let above = match K::KIND.code_bits() {
+            5 => L::moved(w.line_for_all::<L, T>(4), 4 - line - 4 * HALF as i32, next),
+            _ => L::moved(w.line_for_all::<L, T>(4 + HALF), 4 - 2 * line, 2 * next),
+        };
+        L::or(L::and(bits, nibble), L::and(above, upper))
+    }
+}
+
+/// `sums` and the products of half a line's codes, or a vector's lines, with each token's
+/// activations.
+#[inline(always)]
+unsafe fn add_line<D: Dots, K: Packed, const T: usize, const HALF: usize, const LINE: usize>(
+    w: &Groups,
+    masks: Masks<D::Lanes>,
     tile: &Tile,
-    line: usize,
+    sums: &mut [D::CodeSums; T],
 ) {
+    // SAFETY: the caller's.
+    let codes = unsafe { codes::<D::Lanes, K, T, HALF, LINE>(w, masks) };
     for (token, sums) in sums.iter_mut().enumerate() {
         // SAFETY: the caller's.
         unsafe {
-            let x = tile.fours::<T>(line, token);
+            let x = tile.fours::<T>(LINE, token);
             *sums = if T == 1 {
                 D::dot_lines_of_codes::<HALF>(*sums, codes, x)
             } else {
                 D::dot_codes::<HALF>(*sums, codes, x)
             };
         }
+    }
+}
+
+/// The same of all lines: one after the other, since how far bits are moved must be known when this
+/// is compiled.
+macro_rules! each_line {
+    ($L:ty, $T:ident, $w:ident, $LINE:ident => $body:expr) => {
+        'lines: {
+            each_line!(@ 'lines, $L, $T, $w, $LINE = 0, $body);
+            each_line!(@ 'lines, $L, $T, $w, $LINE = 1, $body);
+            each_line!(@ 'lines, $L, $T, $w, $LINE = 2, $body);
+            each_line!(@ 'lines, $L, $T, $w, $LINE = 3, $body);
+        }
+    };
+    (@ $lines:lifetime, $L:ty, $T:ident, $w:ident, $LINE:ident = $line:literal, $body:expr) => {{
+        const $LINE: usize = $line;
+        if $LINE.is_multiple_of(lines::<$L>($T)) {
+            if !$w.goes_on::<$L>($LINE) {
+                break $lines;
+            }
+            $body
+        }
+    }};
+}
+
+/// What sums begin with, in each of a vector's lines: what makes up for codes that are too high.
+#[inline(always)]
+unsafe fn sums_from<D: Dots, const T: usize>(offset: impl Fn(usize) -> i32) -> [D::CodeSums; T] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sums = [D::no_codes(0); T];
+        for (token, sums) in sums.iter_mut().enumerate() {
+            *sums = D::no_codes(offset(token) / lines::<D::Lanes>(T) as i32);
+        }
+        sums
     }
 }
 
@@ -64,13 +110,12 @@ unsafe fn dot_group<D: Dots, K: Packed, const T: usize>(
 ) -> [D::CodeSums; T] {
     // SAFETY: the caller's.
     unsafe {
-        let mut sums = [D::no_codes(); T];
-        for line in (0..4).step_by(lines::<D::Lanes>(T)) {
-            let low = codes::<D::Lanes, K, T, 0>(w, line);
-            add_codes::<D, T, 0>(&mut sums, low, tile, line);
-            let high = codes::<D::Lanes, K, T, 1>(w, line);
-            add_codes::<D, T, 1>(&mut sums, high, tile, line);
-        }
+        let mut sums = sums_from::<D, T>(|token| tile.offset(token));
+        let masks = masks::<D::Lanes, K>();
+        each_line!(D::Lanes, T, w, LINE => {
+            add_line::<D, K, T, 0, LINE>(w, masks, tile, &mut sums);
+            add_line::<D, K, T, 1, LINE>(w, masks, tile, &mut sums)
+        });
         sums
     }
 }
@@ -87,13 +132,11 @@ impl Packed for Q5 {
         tile: &Tile,
         totals: &mut [D::Lanes; T],
     ) {
-        // SAFETY: the caller's. Offsets are those of codes that are 8 too high: these are 16.
+        // SAFETY: the caller's.
         unsafe {
             let sums = dot_group::<D, Q5, T>(w, tile);
-            add_dots(totals, tile, w.scale::<D::Lanes, T>(), |token| {
-                let offset = 2 * tile.offset(token) / lines::<D::Lanes>(T) as i32;
-                D::total_of_codes(sums[token], offset)
-            });
+            let scale = w.scale::<D::Lanes, T>();
+            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
         }
     }
 }
@@ -114,7 +157,7 @@ impl Packed for Q5Min {
         unsafe {
             let sums = dot_group::<D, Q5Min, T>(w, tile);
             let scale = w.scale::<D::Lanes, T>();
-            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token], 0));
+            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
             add_mins(totals, tile, w.min::<D::Lanes, T>(0));
         }
     }
@@ -134,7 +177,7 @@ macro_rules! each_group {
 
 /// A kind whose groups have a scale and a minimum each, of a block's two factors.
 macro_rules! block_min {
-    ($kind:ident, $dot:expr, $total:ident) => {
+    ($kind:ident, $dot:expr, |$sums:ident| $total:expr) => {
         #[doc = concat!("[`Kind::", stringify!($kind), "`].")]
         pub struct $kind;
 
@@ -154,9 +197,12 @@ macro_rules! block_min {
                     let minus = dmin.mul(D::Lanes::splat(-1.0));
                     each_group!(D, T, w, tile => {
                         let sums = $dot(&w, &tile);
-                        let scale = d.mul(w.byte::<D::Lanes, T>(0, false));
-                        add_dots(totals, &tile, scale, |token| D::$total(sums[token], 0));
-                        add_mins(totals, &tile, minus.mul(w.byte::<D::Lanes, T>(1, false)));
+                        let [scale, min] = w.bytes::<D::Lanes, T>(false);
+                        add_dots(totals, &tile, d.mul(scale), |token| {
+                            let $sums = sums[token];
+                            $total
+                        });
+                        add_mins(totals, &tile, minus.mul(min));
                     });
                 }
             }
@@ -164,8 +210,8 @@ macro_rules! block_min {
     };
 }
 
-block_min!(Q4K, dot_nibbles::<D, T>, total);
-block_min!(Q5K, dot_group::<D, Q5K, T>, total_of_codes);
+block_min!(Q4K, dot_nibbles::<D, T>, |sums| D::total(sums, 0));
+block_min!(Q5K, dot_group::<D, Q5K, T>, |sums| D::total_of_codes(sums));
 
 /// [`Kind::Q6K`].
 pub struct Q6K;
@@ -180,17 +226,16 @@ impl Q6K {
         scale: D::Lanes,
         totals: &mut [D::Lanes; T],
     ) {
-        // SAFETY: the caller's. Offsets are those of codes that are 8 too high: these are 32.
+        // SAFETY: the caller's.
         unsafe {
-            let mut sums = [D::no_codes(); T];
-            for line in (0..4).step_by(lines::<D::Lanes>(T)) {
-                let codes = codes::<D::Lanes, Q6K, T, HALF>(w, line);
-                add_codes::<D, T, HALF>(&mut sums, codes, tile, line);
-            }
-            add_dots(totals, tile, scale, |token| {
-                let offset = 4 * tile.offset_of_half::<HALF>(token);
-                D::total_of_codes(sums[token], offset / lines::<D::Lanes>(T) as i32)
+            let mut sums = sums_from::<D, T>(|token| {
+                if HALF == 0 { tile.first_offset(token) } else { tile.offset(token) }
             });
+            let masks = masks::<D::Lanes, Q6K>();
+            each_line!(D::Lanes, T, w, LINE => {
+                add_line::<D, Q6K, T, HALF, LINE>(w, masks, tile, &mut sums)
+            });
+            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
         }
     }
 }
@@ -209,10 +254,9 @@ impl Packed for Q6K {
         unsafe {
             let d = w.min::<D::Lanes, T>(0);
             each_group!(D, T, w, tile => {
-                let scale = d.mul(w.byte::<D::Lanes, T>(0, true));
-                Self::half::<D, T, 0>(&w, &tile, scale, totals);
-                let scale = d.mul(w.byte::<D::Lanes, T>(1, true));
-                Self::half::<D, T, 1>(&w, &tile, scale, totals);
+                let [first, second] = w.bytes::<D::Lanes, T>(true);
+                Self::half::<D, T, 0>(&w, &tile, d.mul(first), totals);
+                Self::half::<D, T, 1>(&w, &tile, d.mul(second), totals);
             });
         }
     }

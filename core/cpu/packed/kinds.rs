@@ -13,6 +13,9 @@ pub(super) unsafe fn dot_nibbles<D: Dots, const T: usize>(w: &Groups, tile: &Til
     unsafe {
         let mut sums = [D::none(); T];
         for line in (0..4).step_by(lines::<D::Lanes>(T)) {
+            if !w.goes_on::<D::Lanes>(line) {
+                break;
+            }
             let bits = w.line::<D::Lanes, T>(line);
             for (token, sums) in sums.iter_mut().enumerate() {
                 let x = tile.fours::<T>(line, token);

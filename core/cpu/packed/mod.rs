@@ -81,6 +81,7 @@ impl<'a> Weights<'a> {
             codes: self.codes[block * self.kind.codes_per_group()..].as_ptr(),
             scales: self.scales.as_ptr().wrapping_add(block * QUAD),
             mins: self.mins.as_ptr().wrapping_add(mins(block)),
+            lines: self.kind.codes_per_group() / LINE,
             codes_stride: stride * self.kind.codes_per_group(),
             halves_stride: stride * QUAD,
             mins_stride: mins(stride),
@@ -94,6 +95,8 @@ pub struct Groups {
     codes: *const u8,
     scales: *const u16,
     mins: *const u16,
+    /// Lines of a group.
+    lines: usize,
     /// Bytes from a quad's codes to the next one's.
     codes_stride: usize,
     /// Halves from a quad's scales to the next one's.
@@ -142,6 +145,12 @@ impl Groups {
         }
     }
 
+    /// Whether there is a line: [`Lanes::goes_on`].
+    #[inline(always)]
+    fn goes_on<L: Lanes>(&self, line: usize) -> bool {
+        L::goes_on(line < self.lines)
+    }
+
     /// A line of each quad, or lines from this one on.
     #[inline(always)]
     unsafe fn line<L: Lanes, const T: usize>(&self, line: usize) -> L::Bits {
@@ -164,13 +173,13 @@ impl Groups {
         unsafe { L::quads_of_halves(self.scales, if T == 1 { 0 } else { self.halves_stride }) }
     }
 
-    /// Of a K kind: the groups' first bytes, or the second.
+    /// Of a K kind: the groups' first bytes, and the second.
     #[inline(always)]
-    unsafe fn byte<L: Lanes, const T: usize>(&self, which: usize, signed: bool) -> L {
-        let stride = if T == 1 { 0 } else { 2 * self.halves_stride };
+    unsafe fn bytes<L: Lanes, const T: usize>(&self, signed: bool) -> [L; 2] {
+        let (from, stride) =
+            (self.scales.cast::<u8>(), if T == 1 { 0 } else { 2 * self.halves_stride });
         // SAFETY: the caller's.
         unsafe {
-            let from = self.scales.cast::<u8>().add(which * QUAD);
             if signed {
                 L::quads_of_signed_bytes(from, stride)
             } else {

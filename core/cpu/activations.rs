@@ -30,7 +30,7 @@ pub struct PackedActivations {
     scales: Vec<f32>,
     /// `[tiles, groups, tokens of the tile]`: what makes up for codes that are too high by the
     /// kind's zero, in whole numbers; beside kinds whose halves have scales of their own that of a
-    /// group's second half.
+    /// group's second half, or what is to be multiplied with its minimum, which is subtracted.
     offsets: Vec<i32>,
     /// Beside such kinds that of the first half.
     first_offsets: Vec<i32>,
@@ -310,8 +310,10 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         }
         let ([first, second], step) = (sums, largest / f32::from(LARGEST));
         *to.scales.add(token) = step;
-        let zero = i32::from(kind.zero());
-        if kind.scales() == Scales::BlockHalves {
+        // Minima of halves take the sums as they are.
+        let has_mins = kind.scales() == Scales::BlockHalvesMin;
+        let zero = if has_mins { 1 } else { i32::from(kind.zero()) };
+        if kind.has_halves() {
             *to.first_offsets.add(token) = -zero * first;
             *to.offsets.add(token) = -zero * second;
         } else {

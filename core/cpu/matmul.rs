@@ -109,7 +109,8 @@ pub unsafe fn many<D: Dots, K: Packed>(p: &Product, quads: Range<usize>) {
             // SAFETY: the caller's; tiles have at most `TOKENS` tokens.
             unsafe {
                 match count {
-                    8.. => tile::<D, K, 8>(p, first, x, quad, together),
+                    // What no tile of these lanes has is left out.
+                    8.. if D::Lanes::TOKENS >= 8 => tile::<D, K, 8>(p, first, x, quad, together),
                     4.. => tile::<D, K, 4>(p, first, x, quad, together),
                     _ => tile::<D, K, 2>(p, first, x, quad, together),
                 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `Q4_0`, `Q5_0`, `Q8_0` | `Q4`, `Q5`, `Q8` | none |
 //! | `Q4_1`, `Q5_1` | `Q4Min`, `Q5Min` | none |
-//! | `Q4_K`, `Q5_K`, `Q6_K` | `Q4K`, `Q5K`, `Q6K` | none |
+//! | `Q2_K` to `Q6_K` | `Q2K` to `Q6K` | none |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
 //! Where fused projections are stored in several types, `Q4_0` fits `Q4Min`, `Q5`, `Q5Min` and `Q8`
@@ -48,6 +48,12 @@ pub fn values(stored: &ElementType, bytes: &[u8]) -> Result<Vec<f32>> {
         | ElementType::Q5_1
         | ElementType::Q8_0 => {
             blocks.for_each(|block| small_block(stored, block, &mut values));
+        }
+        ElementType::Q2K => {
+            blocks.for_each(|block| (0..8).for_each(|group| q2k_group(block, group, &mut values)))
+        }
+        ElementType::Q3K => {
+            blocks.for_each(|block| (0..8).for_each(|group| q3k_group(block, group, &mut values)))
         }
         ElementType::Q4K => {
             blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values)))
@@ -193,6 +199,22 @@ fn with_min(group: Group, zero: u8) -> Group {
 /// How to take a block of a row as it is, where the kind can hold it.
 fn exact_block(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> Block> {
     let exact: fn(&[u8], usize) -> Block = match (stored, kind) {
+        (ElementType::Q2K, Kind::Q2K) => |row, at| {
+            let block = block(row, at, 84);
+            Block {
+                codes: std::array::from_fn(|group| pairs(&block[16..], group)),
+                scales: std::array::from_fn(|group| [0, 1].map(|i| block[2 * group + i])),
+                factors: [f16_at(block, 80), f16_at(block, 82)],
+            }
+        },
+        (ElementType::Q3K, Kind::Q3K) => |row, at| {
+            let block = block(row, at, 110);
+            Block {
+                codes: std::array::from_fn(|group| q3k_codes(block, group)),
+                scales: std::array::from_fn(|group| q3k_scales(block, group).map(|x| x as u8)),
+                factors: [f16_at(block, 108), f16::ZERO],
+            }
+        },
         (ElementType::Q4K, Kind::Q4K) => |row, at| {
             let block = block(row, at, 144);
             Block {
@@ -269,6 +291,44 @@ fn nibbles(bytes: &[u8]) -> [u8; GROUP] {
 fn fives(bytes: &[u8]) -> [u8; GROUP] {
     let low = nibbles(&bytes[4..]);
     std::array::from_fn(|i| low[i] | (bytes[i / 8] >> (i % 8) & 1) << 4)
+}
+
+/// Groups lie in fours of 32 bytes, two bits of each byte a group.
+fn pairs(bytes: &[u8], group: usize) -> [u8; GROUP] {
+    let bytes = &bytes[group / 4 * 32..][..32];
+    std::array::from_fn(|i| bytes[i] >> (group % 4 * 2) & 3)
+}
+
+/// For every 16 columns a scale and a minimum in a byte, then the codes, then what they are of.
+fn q2k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
+    for (i, code) in pairs(&block[16..], group).into_iter().enumerate() {
+        let both = block[2 * group + i / 16];
+        let (step, min) = (f32::from(both & 15), f32::from(both >> 4));
+        values.push(half_at(block, 80) * step * f32::from(code) - half_at(block, 82) * min);
+    }
+}
+
+/// The third bits come first: bit g of byte i belongs to column i of group g.
+fn q3k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
+    let low = pairs(&block[32..], group);
+    std::array::from_fn(|i| low[i] | (block[i] >> group & 1) << 2)
+}
+
+/// Both halves' scales, of six bits: the lower four of 16 scales lie in 8 bytes, the upper two in
+/// the 4 after them.
+fn q3k_scales(block: &[u8], group: usize) -> [i8; 2] {
+    let packed = &block[96..108];
+    [2 * group, 2 * group + 1].map(|i| {
+        let low = packed[i % 8] >> (i / 8 * 4) & 15;
+        (low | (packed[8 + i % 4] >> (i / 4 * 2) & 3) << 4) as i8 - 32
+    })
+}
+
+fn q3k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
+    let scales = q3k_scales(block, group).map(f32::from);
+    for (i, code) in q3k_codes(block, group).into_iter().enumerate() {
+        values.push(half_at(block, 108) * scales[i / 16] * (f32::from(code) - 4.0));
+    }
 }
 
 /// Group `group` of 8 of a `Q4_K` or `Q5_K` block: its scale and its minimum.

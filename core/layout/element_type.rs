@@ -21,6 +21,10 @@ pub enum ElementType {
     Q5_1,
     /// GGUF: 32 symmetric 8-bit codes.
     Q8_0,
+    /// GGUF: 16 groups of 16 2-bit codes with 4-bit scales and minima.
+    Q2K,
+    /// GGUF: 16 groups of 16 symmetric 3-bit codes with 6-bit scales.
+    Q3K,
     /// GGUF: 8 groups of 32 4-bit codes with 6-bit scales and minima.
     Q4K,
     /// GGUF: 8 groups of 32 5-bit codes with 6-bit scales and minima.
@@ -45,6 +49,8 @@ impl ElementType {
             ElementType::Q5_0 => "Q5_0",
             ElementType::Q5_1 => "Q5_1",
             ElementType::Q8_0 => "Q8_0",
+            ElementType::Q2K => "Q2_K",
+            ElementType::Q3K => "Q3_K",
             ElementType::Q4K => "Q4_K",
             ElementType::Q5K => "Q5_K",
             ElementType::Q6K => "Q6_K",
@@ -64,6 +70,8 @@ impl ElementType {
             ElementType::Q5_0 => Some((32, 22)),
             ElementType::Q5_1 => Some((32, 24)),
             ElementType::Q8_0 => Some((32, 34)),
+            ElementType::Q2K => Some((256, 84)),
+            ElementType::Q3K => Some((256, 110)),
             ElementType::Q4K => Some((256, 144)),
             ElementType::Q5K => Some((256, 176)),
             ElementType::Q6K => Some((256, 210)),
@@ -91,6 +99,8 @@ impl ElementType {
             ElementType::Q5_0 => Some(Kind::Q5),
             ElementType::Q5_1 => Some(Kind::Q5Min),
             ElementType::Q8_0 => Some(Kind::Q8),
+            ElementType::Q2K => Some(Kind::Q2K),
+            ElementType::Q3K => Some(Kind::Q3K),
             ElementType::Q4K => Some(Kind::Q4K),
             ElementType::Q5K => Some(Kind::Q5K),
             ElementType::Q6K => Some(Kind::Q6K),

@@ -7,6 +7,8 @@
 //!
 //! | kind | columns a line | the u32 of row r in line l of group g |
 //! |---|---|---|
+//! | 2 bits: `Q2K` | 16 | byte j: bits 2m and 2m + 1 are column `32g + 16l + 4m + j`, l < 2, m < 4 |
+//! | 3 bits: `Q3K` | 16, 32 | the lower two bits as above; in line 2, byte j: bit m is the third bit of column `32g + 4m + j`, m < 8 |
 //! | 4 bits: `Q4`, `Q4Min`, `Q4K` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
 //! | 5 bits: `Q5`, `Q5Min`, `Q5K` | 8, 32 | the lower four bits as above; in line 4, byte j: the fifth bit of the former column is bit l, of the latter bit 4 + l |
 //! | 6 bits: `Q6K` | 8, 16 | the lower four bits as above; in line 4, byte j: bits 2l and 2l + 1 are the upper two of the former column, in line 5 of the latter |
@@ -25,7 +27,8 @@
 //! | `Q4Min`, `Q5Min` | `scale * q + min` | | |
 //! | `Q8` | `scale * q` | | |
 //! | `Q4K`, `Q5K` | `(d * scale) * q - dmin * min` | scale, min | d, dmin |
-//! | `Q6K` | `(d * scale) * (q - 32)` | signed scales of columns 0..16 and 16..32 | d |
+//! | `Q3K`, `Q6K` | `(d * scale) * (q - 4)`, `(d * scale) * (q - 32)` | signed scales of columns 0..16 and 16..32 | d |
+//! | `Q2K` | `(d * scale) * q - dmin * min` | of either half of the columns the scale in the low nibble, the minimum in the high one | d, dmin |
 
 pub mod blocks;
 pub mod element_type;
@@ -66,6 +69,10 @@ pub enum Kind {
     Q5K,
     /// 6-bit symmetric groups of 16, whose scales are codes, too: 6.5625 bits a weight.
     Q6K,
+    /// The same with 3 bits: 3.5625 bits a weight.
+    Q3K,
+    /// 2-bit groups of 16 with an offset, whose scales are codes, too: 2.625 bits a weight.
+    Q2K,
 }
 
 /// What a group's codes are multiplied with.
@@ -81,11 +88,14 @@ pub enum Scales {
     BlockMin,
     /// Scales of either half in a byte each, of what a block's factor stands for.
     BlockHalves,
+    /// A scale and a minimum of either half in a byte together, of what a block's two factors stand
+    /// for.
+    BlockHalvesMin,
 }
 
 impl Kind {
     /// All of them, for tables of tests.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
         Kind::F32,
         Kind::F16,
         Kind::Q8,
@@ -96,6 +106,8 @@ impl Kind {
         Kind::Q4K,
         Kind::Q5K,
         Kind::Q6K,
+        Kind::Q3K,
+        Kind::Q2K,
     ];
 
     /// Bits of an element, scales left out.
@@ -107,6 +119,8 @@ impl Kind {
             Kind::Q6K => 6,
             Kind::Q5 | Kind::Q5Min | Kind::Q5K => 5,
             Kind::Q4 | Kind::Q4Min | Kind::Q4K => 4,
+            Kind::Q3K => 3,
+            Kind::Q2K => 2,
         }
     }
     /// What codes are multiplied with.
@@ -116,7 +130,8 @@ impl Kind {
             Kind::Q8 | Kind::Q4 | Kind::Q5 => Scales::Half,
             Kind::Q4Min | Kind::Q5Min => Scales::HalfMin,
             Kind::Q4K | Kind::Q5K => Scales::BlockMin,
-            Kind::Q6K => Scales::BlockHalves,
+            Kind::Q6K | Kind::Q3K => Scales::BlockHalves,
+            Kind::Q2K => Scales::BlockHalvesMin,
         }
     }
     /// Bytes of one quad's codes for one group of 32 columns.
@@ -129,8 +144,13 @@ impl Kind {
             Kind::Q4 => 8,
             Kind::Q5 => 16,
             Kind::Q6K => 32,
+            Kind::Q3K => 4,
             _ => 0,
         }
+    }
+    /// Whether the halves of a group have scales of their own.
+    pub const fn has_halves(self) -> bool {
+        matches!(self.scales(), Scales::BlockHalves | Scales::BlockHalvesMin)
     }
     /// Whether groups have a scale.
     pub fn has_scales(self) -> bool {
@@ -147,7 +167,7 @@ impl Kind {
     /// Factors that a row has for each block of groups.
     pub const fn factors(self) -> usize {
         match self.scales() {
-            Scales::BlockMin => 2,
+            Scales::BlockMin | Scales::BlockHalvesMin => 2,
             Scales::BlockHalves => 1,
             Scales::None | Scales::Half | Scales::HalfMin => 0,
         }
@@ -189,7 +209,7 @@ pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let mins = match kind.scales() {
         Scales::None | Scales::Half => 0,
         Scales::HalfMin => groups * halves,
-        Scales::BlockMin | Scales::BlockHalves => {
+        Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
             groups / BLOCK as u64 * kind.factors() as u64 * halves
         }
     };

@@ -43,7 +43,8 @@ pub struct Group {
 pub struct Block {
     /// Codes from 0 on.
     pub codes: [[u8; GROUP]; BLOCK],
-    /// Each group's scale and minimum, or the scales of its halves, in two's complement.
+    /// Each group's scale and minimum, or the scales of its halves, in two's complement, or what
+    /// either half has of both in its nibbles.
     pub scales: [[u8; 2]; BLOCK],
     /// What a step of scales is worth, and one of minima, where there are any.
     pub factors: [f16; 2],
@@ -119,22 +120,29 @@ impl Panel {
             }
             return;
         }
-        let (low, high) = codes.split_at(GROUP / 2);
-        for (line, (low, high)) in low.chunks_exact(4).zip(high.chunks_exact(4)).enumerate() {
-            let both: [u8; 4] = std::array::from_fn(|i| low[i] & 15 | high[i] << 4);
-            all[line * LINE..][..4].copy_from_slice(&both);
-        }
-        for upper in 0..bits - 4 {
-            let mut bytes = [0u8; 4];
-            for (column, code) in codes.iter().enumerate() {
-                let (byte, shift, mask) = match (bits, column / 16 == upper) {
-                    (5, _) => (column % 4, column % 16 / 4 + column / 16 * 4, 1),
-                    (_, true) => (column % 4, column % 16 / 4 * 2, 3),
-                    (_, false) => continue,
-                };
-                bytes[byte] |= (code >> 4 & mask) << shift;
+        let nibbles = bits & 4;
+        if nibbles != 0 {
+            let (low, high) = codes.split_at(GROUP / 2);
+            for (line, (low, high)) in low.chunks_exact(4).zip(high.chunks_exact(4)).enumerate() {
+                let both: [u8; 4] = std::array::from_fn(|i| low[i] & 15 | high[i] << 4);
+                all[line * LINE..][..4].copy_from_slice(&both);
             }
-            all[(4 + upper) * LINE..][..4].copy_from_slice(&bytes);
+        }
+        if bits & 2 != 0 {
+            for (half, codes) in codes.chunks_exact(GROUP / 2).enumerate() {
+                let mut bytes = [0u8; 4];
+                for (column, &code) in codes.iter().enumerate() {
+                    bytes[column % 4] |= (code >> nibbles & 3) << (column / 4 * 2);
+                }
+                all[(nibbles + half) * LINE..][..4].copy_from_slice(&bytes);
+            }
+        }
+        if bits & 1 != 0 {
+            let mut bytes = [0u8; 4];
+            for (column, &code) in codes.iter().enumerate() {
+                bytes[column % 4] |= (code >> (bits - 1) & 1) << (column / 4);
+            }
+            all[(bits - 1) * LINE..][..4].copy_from_slice(&bytes);
         }
     }
 
@@ -178,7 +186,7 @@ impl Panel {
             Scales::Half | Scales::HalfMin => {
                 (0..groups).flat_map(|at| self.group(row, at).values(self.kind)).collect()
             }
-            Scales::BlockMin | Scales::BlockHalves => {
+            Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
                 (0..groups / BLOCK).flat_map(|at| self.block(row, at).values(self.kind)).collect()
             }
         }
@@ -257,11 +265,13 @@ impl Block {
         let of_group = |(codes, &[one, other]): (&[u8; GROUP], &[u8; 2])| {
             std::array::from_fn::<f32, GROUP, _>(|i| {
                 let code = f32::from(codes[i]) - f32::from(kind.zero());
-                if kind.scales() == Scales::BlockMin {
-                    d * f32::from(one) * code - dmin * f32::from(other)
-                } else {
-                    let scale = if i < GROUP / 2 { one } else { other };
-                    d * f32::from(scale as i8) * code
+                let own = if i < GROUP / 2 { one } else { other };
+                match kind.scales() {
+                    Scales::BlockMin => d * f32::from(one) * code - dmin * f32::from(other),
+                    Scales::BlockHalvesMin => {
+                        d * f32::from(own & 15) * code - dmin * f32::from(own >> 4)
+                    }
+                    _ => d * f32::from(own as i8) * code,
                 }
             })
         };
@@ -269,20 +279,25 @@ impl Block {
     }
 }
 
-/// A code of a row's group, whose lines begin at the row's first byte.
+/// A code of a row's group, whose lines begin at the row's first byte. Its bits lie in as many lines
+/// as there are: nibbles in four, pairs in two, single ones in one.
 pub fn code(kind: Kind, lines: &[u8], column: usize) -> u8 {
     let (line, byte, half) = (column % 16 / 4, column % 4, column / 16);
-    let bits = kind.code_bits();
+    let (bits, at) = (kind.code_bits(), |line: usize| lines[line * LINE + byte]);
     if bits == 8 {
-        return lines[column / 4 * LINE + byte];
+        return at(column / 4);
     }
-    let low = lines[line * LINE + byte] >> (4 * half) & 15;
-    let upper = match bits {
-        5 => lines[4 * LINE + byte] >> (line + 4 * half) & 1,
-        6 => lines[(4 + half) * LINE + byte] >> (2 * line) & 3,
-        _ => 0,
-    };
-    low | upper << 4
+    let (nibbles, mut code) = (bits & 4, 0);
+    if nibbles != 0 {
+        code |= at(line) >> (4 * half) & 15;
+    }
+    if bits & 2 != 0 {
+        code |= (at(nibbles + half) >> (2 * line) & 3) << nibbles;
+    }
+    if bits & 1 != 0 {
+        code |= (at(bits - 1) >> (line + 4 * half) & 1) << (bits - 1);
+    }
+    code
 }
 
 fn half(plane: &[u8], at: usize) -> f16 {
@@ -320,7 +335,7 @@ mod tests {
                     for at in 0..2 {
                         let codes = [(); BLOCK].map(|_| [(); GROUP].map(|_| next() & mask));
                         let scales = [(); BLOCK].map(|_| [next(), next()]);
-                        let second = if kind == Kind::Q6K { 0.0 } else { 0.25 };
+                        let second = if kind.factors() == 1 { 0.0 } else { 0.25 };
                         let factors = [0.5 + row as f32, second].map(f16::from_f32);
                         let block = Block { codes, scales, factors };
                         panel.set_block(row, at, &block);

@@ -109,7 +109,7 @@ impl PlaneTensor {
             Scales::None => {}
             Scales::Half => all.push(halves("scales")),
             Scales::HalfMin => all.extend([halves("scales"), halves("mins")]),
-            Scales::BlockMin | Scales::BlockHalves => {
+            Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
                 all.extend([bytes("scales", 2 * QUAD), factors()]);
             }
         }

@@ -1,18 +1,20 @@
 // Weights whose codes are put together from nibbles and further bits, and whose scales are those of
-// files. With one of bits4.wgsl to bits6.wgsl and one of scales_*.wgsl.
+// files. With one of bits2.wgsl to bits6.wgsl and one of scales_*.wgsl.
 
 // lines: [quads, GROUPS, GROUP_STRIDE]
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>;
 
-// What codes are multiplied with in columns 0 to 15 of a group and in 16 to 31, and what is added:
-// what the code ZERO stands for.
+// What codes are multiplied with in columns 0 to 15 of a group and in 16 to 31, and what is added
+// there: what the code ZERO stands for.
 struct Factors {
     low: vec4<f32>,
     high: vec4<f32>,
-    zeros: vec4<f32>,
+    low_zeros: vec4<f32>,
+    high_zeros: vec4<f32>,
 }
 
-// 16-byte lines of nibbles of a group, each with 8 columns of the quad's four rows.
+// What is read of a group at once: 8 columns of the quad's four rows, as a 16-byte line of nibbles
+// has them.
 const GROUP_LINES: u32 = 4u;
 // Lines that name the same four columns: each names two fours.
 const LINES_OF_FOUR: f32 = 0.5;
@@ -57,8 +59,10 @@ fn line_of(quad: u32, line: u32) -> Line {
 fn line_dot(w: Line, x0: vec4<Real>, x1: vec4<Real>) -> vec4<f32> {
     let low = w.factors.low * vec4<f32>(w.low * x0);
     let high = w.factors.high * vec4<f32>(w.high * x1);
-    let inputs = dot(vec4<f32>(x0) + vec4<f32>(x1), vec4<f32>(1.0));
-    return 2.0 * ZERO * (low + high) + w.factors.zeros * inputs;
+    let low_inputs = dot(vec4<f32>(x0), vec4<f32>(1.0));
+    let high_inputs = dot(vec4<f32>(x1), vec4<f32>(1.0));
+    let zeros = w.factors.low_zeros * low_inputs + w.factors.high_zeros * high_inputs;
+    return 2.0 * ZERO * (low + high) + zeros;
 }
 
 // The weights of a quad's rows in columns 4 * column4 and the three after it, a vector of four rows
@@ -67,12 +71,14 @@ fn block(quad: u32, column4: u32) -> mat4x4<Real> {
     let group = quad * GROUPS + column4 / 8u;
     let w = columns(code_bytes(group, column4 % 8u));
     let factors = factors_at(group);
-    let scale = 2.0 * ZERO * select(factors.low, factors.high, column4 % 8u >= 4u);
+    let is_high = column4 % 8u >= 4u;
+    let scale = 2.0 * ZERO * select(factors.low, factors.high, is_high);
+    let zeros = select(factors.low_zeros, factors.high_zeros, is_high);
     return mat4x4<Real>(
-        real4(vec4<f32>(w[0]) * scale + factors.zeros),
-        real4(vec4<f32>(w[1]) * scale + factors.zeros),
-        real4(vec4<f32>(w[2]) * scale + factors.zeros),
-        real4(vec4<f32>(w[3]) * scale + factors.zeros),
+        real4(vec4<f32>(w[0]) * scale + zeros),
+        real4(vec4<f32>(w[1]) * scale + zeros),
+        real4(vec4<f32>(w[2]) * scale + zeros),
+        real4(vec4<f32>(w[3]) * scale + zeros),
     );
 }
 
@@ -92,7 +98,7 @@ struct Dequantiser {
 
 fn dequantiser_of(at: u32) -> Dequantiser {
     let factors = factors_at(at);
-    return Dequantiser(factors.low, factors.zeros);
+    return Dequantiser(factors.low, factors.low_zeros);
 }
 
 // What a group adds to a product, of whose inputs these are the dots with `code_block`s, and the

@@ -14,5 +14,5 @@ fn factors_at(at: u32) -> Factors {
     let pair = scales[at];
     let step = block_factors[at / 8u];
     let d = vec4<f32>(unpack2x16float(step.x), unpack2x16float(step.y));
-    return Factors(d * four_bytes(pair.x), d * four_bytes(pair.y), vec4<f32>());
+    return Factors(d * four_bytes(pair.x), d * four_bytes(pair.y), vec4<f32>(), vec4<f32>());
 }

@@ -14,5 +14,6 @@ fn factors_at(at: u32) -> Factors {
     let d = vec4<f32>(unpack2x16float(step.x), unpack2x16float(step.y));
     let dmin = vec4<f32>(unpack2x16float(step.z), unpack2x16float(step.w));
     let scale = d * four_bytes(pair.x);
-    return Factors(scale, scale, ZERO * scale - dmin * four_bytes(pair.y));
+    let zeros = ZERO * scale - dmin * four_bytes(pair.y);
+    return Factors(scale, scale, zeros, zeros);
 }

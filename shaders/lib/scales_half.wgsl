@@ -5,5 +5,5 @@
 fn factors_at(at: u32) -> Factors {
     let pair = scales[at];
     let scale = vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
-    return Factors(scale, scale, vec4<f32>());
+    return Factors(scale, scale, vec4<f32>(), vec4<f32>());
 }

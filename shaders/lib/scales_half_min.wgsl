@@ -7,5 +7,6 @@ fn factors_at(at: u32) -> Factors {
     let pair = scales[at];
     let scale = vec4<f32>(unpack2x16float(pair.x), unpack2x16float(pair.y));
     let min = vec4<f32>(unpack2x16float(mins[at].x), unpack2x16float(mins[at].y));
-    return Factors(scale, scale, min + ZERO * scale);
+    let zeros = min + ZERO * scale;
+    return Factors(scale, scale, zeros, zeros);
 }

@@ -91,7 +91,9 @@ macro_rules! each_line {
 
 /// What sums begin with, in each of a vector's lines: what makes up for codes that are too high.
 #[inline(always)]
-unsafe fn sums_from<D: Dots, const T: usize>(offset: impl Fn(usize) -> i32) -> [D::CodeSums; T] {
+pub(super) unsafe fn sums_from<D: Dots, const T: usize>(
+    offset: impl Fn(usize) -> i32,
+) -> [D::CodeSums; T] {
     // SAFETY: the caller's.
     unsafe {
         let mut sums = [D::no_codes(0); T];
@@ -174,6 +176,8 @@ macro_rules! each_group {
         }
     };
 }
+
+pub(super) use each_group;
 
 /// A kind whose groups have a scale and a minimum each, of a block's two factors.
 macro_rules! block_min {

@@ -6,6 +6,7 @@
 
 mod codes;
 mod kinds;
+mod low;
 mod unpack;
 
 use super::activations::Tile;
@@ -18,6 +19,7 @@ use crate::layout::{BLOCK, GROUP, Kind, QUAD};
 use crate::op::{Buf, Matrix, Part};
 pub use codes::{Q4K, Q5, Q5K, Q5Min, Q6K};
 pub use kinds::{F16, F32, Q4, Q4Min, Q8};
+pub use low::{Q2K, Q3K};
 
 /// Bytes that memory hands over at once.
 const CACHE_LINE: usize = 64;
@@ -239,6 +241,14 @@ macro_rules! with_kind {
             }
             $crate::layout::Kind::Q6K => {
                 type $K = $crate::cpu::packed::Q6K;
+                $body
+            }
+            $crate::layout::Kind::Q3K => {
+                type $K = $crate::cpu::packed::Q3K;
+                $body
+            }
+            $crate::layout::Kind::Q2K => {
+                type $K = $crate::cpu::packed::Q2K;
                 $body
             }
         }

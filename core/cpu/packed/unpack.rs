@@ -44,6 +44,10 @@ impl Weights<'_> {
                 let [d, dmin] = [0, 1].map(|at| half(self.mins, group / BLOCK * 2 + at));
                 [(d * f32::from(byte(0)), -dmin * f32::from(byte(1))); 2]
             }
+            Scales::BlockHalvesMin => {
+                let [d, dmin] = [0, 1].map(|at| half(self.mins, group / BLOCK * 2 + at));
+                [0, 1].map(|at| (d * f32::from(byte(at) & 15), -dmin * f32::from(byte(at) >> 4)))
+            }
             Scales::BlockHalves => {
                 let d = half(self.mins, group / BLOCK);
                 [0, 1].map(|at| (d * f32::from(byte(at) as i8), 0.0))

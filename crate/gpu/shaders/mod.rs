@@ -5,7 +5,7 @@ mod module;
 use serde::{Deserialize, Serialize};
 
 use super::params::Layout;
-use crate::layout::{Kind, Scales};
+use crate::layout::Kind;
 use crate::op::KvKind;
 
 /// What products of weights and activations are computed in. Sums are always f32.
@@ -36,7 +36,7 @@ pub enum Products {
 impl Products {
     /// Whether there are dots with weights of a kind: those whose groups have codes and one scale.
     pub fn has_dots(kind: Kind) -> bool {
-        !matches!(kind.scales(), Scales::None | Scales::BlockHalves)
+        kind.has_scales() && !kind.has_halves()
     }
 }
 

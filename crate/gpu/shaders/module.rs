@@ -173,24 +173,27 @@ impl Module {
                 wgsl!("lib/dequantise.wgsl")
             ),
             Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
-            Kind::Q5 | Kind::Q5Min | Kind::Q4K | Kind::Q5K | Kind::Q6K => {
+            Kind::Q5 | Kind::Q5Min | Kind::Q4K | Kind::Q5K | Kind::Q6K | Kind::Q3K | Kind::Q2K => {
                 return module.codes(kind);
             }
         };
         module.with(weights)
     }
 
-    /// Codes of four to six bits, and scales as files have them.
+    /// Codes of two to six bits, and scales as files have them.
     fn codes(self, kind: Kind) -> Module {
         let bits = kind.code_bits();
         let module = self.with(format!("const ZERO: f32 = {}.0;\n", 1 << (bits - 1)));
         let module = module.with(wgsl!("lib/codes.wgsl")).with(match bits {
+            2 => wgsl!("lib/bits2.wgsl"),
+            3 => wgsl!("lib/bits3.wgsl"),
             4 => wgsl!("lib/bits4.wgsl"),
             5 => wgsl!("lib/bits5.wgsl"),
             _ => wgsl!("lib/bits6.wgsl"),
         });
         module.with(match kind.scales() {
             Scales::BlockHalves => wgsl!("lib/scales_block_halves.wgsl"),
+            Scales::BlockHalvesMin => wgsl!("lib/scales_block_halves_min.wgsl"),
             Scales::BlockMin => wgsl!("lib/scales_block_min.wgsl"),
             Scales::HalfMin => wgsl!("lib/scales_half_min.wgsl"),
             Scales::Half | Scales::None => wgsl!("lib/scales_half.wgsl"),

@@ -15,16 +15,22 @@ from safetensors.numpy import save_file
 OUT = "tests/golden/weights"
 HIDDEN, INTER, LAYERS, HEADS, KV, HEAD, VOCAB = 32, 64, 2, 2, 1, 16, 41
 rng = np.random.default_rng(20)
+# Of its own, so that types which came later change nothing that was there.
+later = np.random.default_rng(21)
 
 
-def half(low, high):
+def half(low, high, rng=rng):
     return struct.pack("<e", rng.uniform(low, high))
 
 
 def k_block(kind):
     """A block of random codes under sensible scales: the package decodes these types but does not
     encode them."""
-    raw = lambda n: rng.integers(0, 256, n, dtype=np.uint8).tobytes()
+    raw = lambda n, rng=rng: rng.integers(0, 256, n, dtype=np.uint8).tobytes()
+    if kind == gguf.GGMLQuantizationType.Q2_K:
+        return raw(80, later) + half(1e-3, 1e-2, later) + half(1e-3, 1e-2, later)
+    if kind == gguf.GGMLQuantizationType.Q3_K:
+        return raw(108, later) + half(1e-3, 1e-2, later)
     if kind == gguf.GGMLQuantizationType.Q4_K:
         return half(1e-4, 1e-3) + half(1e-4, 1e-3) + raw(12) + raw(128)
     if kind == gguf.GGMLQuantizationType.Q5_K:
@@ -44,6 +50,8 @@ def blocks():
         "Q5_0",
         "Q5_1",
         "Q8_0",
+        "Q2_K",
+        "Q3_K",
         "Q4_K",
         "Q5_K",
         "Q6_K",

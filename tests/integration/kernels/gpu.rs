@@ -143,7 +143,7 @@ fn precision(tuning: Tuning) -> Precision {
         if tuning.real == Real::F16 { F16 } else { Precision { together: true, ..runner::F32 } };
     let (from, in_lines) = (tuning.few_tokens + 1, tuning.few_dots);
     // Their groups have two scales: no dots.
-    let rounded = Activations::Rounded { from, in_lines, not: &[Kind::Q6K] };
+    let rounded = Activations::Rounded { from, in_lines, not: &[Kind::Q6K, Kind::Q3K, Kind::Q2K] };
     let activations = if tuning.dots { rounded } else { Activations::Kept };
     Precision { activations, ..precision }
 }

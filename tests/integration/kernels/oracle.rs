@@ -361,6 +361,7 @@ fn weight(
     let half =
         |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
     let low = || codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15;
+    let pair = || codes[line(c / 16, c % 4)] >> (c % 16 / 4 * 2) & 3;
     let nibble = || f64::from(low());
     let five = || f64::from(low() | (codes[line(4, c % 4)] >> (c % 16 / 4 + c / 16 * 4) & 1) << 4);
     let six = || f64::from(low() | (codes[line(4 + c / 16, c % 4)] >> (c % 16 / 4 * 2) & 3) << 4);
@@ -377,6 +378,16 @@ fn weight(
         Kind::Q6K => {
             let scale = f64::from(byte(c / 16) as i8);
             of_block(half(mins, factor(1, 0)), scale) * (six() - 32.0)
+        }
+        Kind::Q3K => {
+            let scale = f64::from(byte(c / 16) as i8);
+            let code = pair() | (codes[line(2, c % 4)] >> (c / 4) & 1) << 2;
+            of_block(half(mins, factor(1, 0)), scale) * (f64::from(code) - 4.0)
+        }
+        Kind::Q2K => {
+            let [d, dmin] = [0, 1].map(|at| half(mins, factor(2, at)));
+            let (scale, min) = (byte(c / 16) % 16, byte(c / 16) / 16);
+            of_block(d, scale.into()) * f64::from(pair()) - of_block(dmin, min.into())
         }
         Kind::Q4 => half(scales, group) * (nibble() - 8.0),
         Kind::Q4Min => half(scales, group) * nibble() + half(mins, group),

@@ -304,7 +304,7 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         }
         // Whole arrays at a time: so compilers make vectors of them.
         let whole = rounded.map(|x| x as i32 as i16);
-        let spread = if kind == Kind::Q8 { as_they_are(&whole) } else { D::spread(&whole) };
+        let spread = if kind.is_signed() { as_they_are(&whole) } else { D::spread(&whole) };
         for (line, halves) in spread.iter().enumerate() {
             to.values.cast::<[[u8; FOUR]; 2]>().add(line * count + token).write(*halves);
         }

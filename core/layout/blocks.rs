@@ -5,12 +5,13 @@
 //! | `Q4_0`, `Q5_0`, `Q8_0` | `Q4`, `Q5`, `Q8` | none |
 //! | `Q4_1`, `Q5_1` | `Q4Min`, `Q5Min` | none |
 //! | `Q2_K` to `Q6_K` | `Q2K` to `Q6K` | none |
+//! | `IQ4_NL`, `IQ4_XS` | `IQ4NL`, `IQ4XS` | none |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
 //! Where fused projections are stored in several types, `Q4_0` fits `Q4Min`, `Q5`, `Q5Min` and `Q8`
-//! without error too, `Q4_1` `Q5Min`, and `Q5_0` `Q5Min` and `Q8`. Others become `Q8` there, which
-//! moves a weight by at most 1/253 of the largest of its group of 32. Any other pair goes by way of
-//! floats.
+//! without error too, `Q4_1` `Q5Min`, `Q5_0` `Q5Min` and `Q8`, and `IQ4_NL` `Q8`. Others become
+//! `Q8` there, which moves a weight by at most 1/253 of the largest of its group of 32. Any other
+//! pair goes by way of floats.
 
 use half::{bf16, f16};
 
@@ -18,7 +19,7 @@ use super::element_type::ElementType;
 use super::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE, quantise};
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Block, Group, Panel};
-use crate::layout::{BLOCK, GROUP, Kind};
+use crate::layout::{BLOCK, GROUP, Kind, TABLE};
 
 /// The values of stored bytes: whole blocks, as many as there are.
 ///
@@ -42,30 +43,20 @@ pub fn values(stored: &ElementType, bytes: &[u8]) -> Result<Vec<f32>> {
         ElementType::BF16 => {
             values.extend(blocks.map(|block| bf16::from_le_bytes([block[0], block[1]]).to_f32()))
         }
-        ElementType::Q4_0
-        | ElementType::Q4_1
-        | ElementType::Q5_0
-        | ElementType::Q5_1
-        | ElementType::Q8_0 => {
-            blocks.for_each(|block| small_block(stored, block, &mut values));
-        }
-        ElementType::Q2K => {
-            blocks.for_each(|block| (0..8).for_each(|group| q2k_group(block, group, &mut values)))
-        }
-        ElementType::Q3K => {
-            blocks.for_each(|block| (0..8).for_each(|group| q3k_group(block, group, &mut values)))
-        }
-        ElementType::Q4K => {
-            blocks.for_each(|block| (0..8).for_each(|group| q4k_group(block, group, &mut values)))
-        }
-        ElementType::Q5K => {
-            blocks.for_each(|block| (0..8).for_each(|group| q5k_group(block, group, &mut values)))
-        }
-        ElementType::Q6K => {
-            blocks.for_each(|block| (0..8).for_each(|group| q6k_group(block, group, &mut values)))
-        }
-        ElementType::U8 | ElementType::Other(_) => {
-            fail!(Code::UnsupportedTensor, "the element type {} holds no weights", stored.name())
+        _ => {
+            let Some(kind) = stored.quantised_kind() else {
+                fail!(
+                    Code::UnsupportedTensor,
+                    "the element type {} holds no weights",
+                    stored.name()
+                );
+            };
+            let count = blocks.len();
+            if let Some(exact) = exact_block(stored, kind) {
+                (0..count).for_each(|at| values.extend(exact(bytes, at).values(kind)));
+            } else if let Some(exact) = exact_group(stored, kind) {
+                (0..count).for_each(|at| values.extend(exact(bytes, at).values(kind)));
+            }
         }
     }
     Ok(values)
@@ -166,6 +157,11 @@ fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> G
             let block = block(row, at, 24);
             Group { codes: fives(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
+        (ElementType::IQ4NL, Kind::IQ4NL) => q4_0,
+        (ElementType::IQ4NL, Kind::Q8) => |row, at| {
+            let group = q4_0(row, at);
+            Group { codes: group.codes.map(|code| TABLE[usize::from(code)] as u8), ..group }
+        },
         (ElementType::Q8_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 34);
             let codes = std::array::from_fn(|i| block[2 + i]);
@@ -176,6 +172,7 @@ fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> G
     Some(exact)
 }
 
+/// `IQ4_NL` lies so, too.
 fn q4_0(row: &[u8], at: usize) -> Group {
     let block = block(row, at, 18);
     Group { codes: nibbles(&block[2..]), scale: f16_at(block, 0), min: f16::ZERO }
@@ -239,6 +236,14 @@ fn exact_block(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> B
                 factors: [f16_at(block, 208), f16::ZERO],
             }
         },
+        (ElementType::IQ4XS, Kind::IQ4XS) => |row, at| {
+            let block = block(row, at, 136);
+            Block {
+                codes: std::array::from_fn(|group| iq4xs_codes(block, group)),
+                scales: std::array::from_fn(|group| [iq4xs_scale(block, group) as u8, 0]),
+                factors: [f16_at(block, 0), f16::ZERO],
+            }
+        },
         _ => return None,
     };
     Some(exact)
@@ -255,24 +260,6 @@ fn round_to_q8(values: &[f32]) -> Group {
     let code =
         |value: f32| ((value * steps).clamp(-127.0, 127.0) + 0.5f32.copysign(value)) as i8 as u8;
     Group { codes: std::array::from_fn(|i| code(values[i])), scale, min: f16::ZERO }
-}
-
-/// Blocks of 32.
-fn small_block(stored: &ElementType, block: &[u8], values: &mut Vec<f32>) {
-    let scale = half_at(block, 0);
-    match stored {
-        ElementType::Q4_0 => {
-            values.extend(nibbles(&block[2..]).map(|code| scale * (f32::from(code) - 8.0)))
-        }
-        ElementType::Q4_1 => values
-            .extend(nibbles(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
-        ElementType::Q5_0 => {
-            values.extend(fives(&block[2..]).map(|code| scale * (f32::from(code) - 16.0)))
-        }
-        ElementType::Q5_1 => values
-            .extend(fives(&block[4..]).map(|code| scale * f32::from(code) + half_at(block, 2))),
-        _ => values.extend(block[2..34].iter().map(|&code| scale * f32::from(code as i8))),
-    }
 }
 
 /// 16 bytes: columns 0..16 in the low nibbles, 16..32 in the high ones.
@@ -299,15 +286,6 @@ fn pairs(bytes: &[u8], group: usize) -> [u8; GROUP] {
     std::array::from_fn(|i| bytes[i] >> (group % 4 * 2) & 3)
 }
 
-/// For every 16 columns a scale and a minimum in a byte, then the codes, then what they are of.
-fn q2k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    for (i, code) in pairs(&block[16..], group).into_iter().enumerate() {
-        let both = block[2 * group + i / 16];
-        let (step, min) = (f32::from(both & 15), f32::from(both >> 4));
-        values.push(half_at(block, 80) * step * f32::from(code) - half_at(block, 82) * min);
-    }
-}
-
 /// The third bits come first: bit g of byte i belongs to column i of group g.
 fn q3k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
     let low = pairs(&block[32..], group);
@@ -322,13 +300,6 @@ fn q3k_scales(block: &[u8], group: usize) -> [i8; 2] {
         let low = packed[i % 8] >> (i / 8 * 4) & 15;
         (low | (packed[8 + i % 4] >> (i / 4 * 2) & 3) << 4) as i8 - 32
     })
-}
-
-fn q3k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    let scales = q3k_scales(block, group).map(f32::from);
-    for (i, code) in q3k_codes(block, group).into_iter().enumerate() {
-        values.push(half_at(block, 108) * scales[i / 16] * (f32::from(code) - 4.0));
-    }
 }
 
 /// Group `group` of 8 of a `Q4_K` or `Q5_K` block: its scale and its minimum.
@@ -360,20 +331,10 @@ fn q4k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
     paired_nibbles(&block[16..], group)
 }
 
-fn q4k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    let (step, min) = step_and_min(block, group);
-    values.extend(q4k_codes(block, group).map(|code| step * f32::from(code) - min));
-}
-
 /// The fifth bits come first: bit g of byte i belongs to column i of group g.
 fn q5k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
     let (fifth, low) = (&block[16..48], paired_nibbles(&block[48..], group));
     std::array::from_fn(|i| low[i] | (fifth[i] >> group & 1) << 4)
-}
-
-fn q5k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    let (step, min) = step_and_min(block, group);
-    values.extend(q5k_codes(block, group).map(|code| step * f32::from(code) - min));
 }
 
 /// Two halves of four groups: 64 bytes of low nibbles and 32 bytes of upper pairs each, a scale for
@@ -387,11 +348,16 @@ fn q6k_codes(block: &[u8], group: usize) -> [u8; GROUP] {
     })
 }
 
-fn q6k_group(block: &[u8], group: usize, values: &mut Vec<f32>) {
-    for (i, code) in q6k_codes(block, group).into_iter().enumerate() {
-        let scale = f32::from(block[192 + 2 * group + i / 16] as i8);
-        values.push(half_at(block, 208) * scale * (f32::from(code) - 32.0));
-    }
+/// Of a scale's six bits the upper two come first, in two bytes for all groups, then the lower four
+/// in four bytes.
+fn iq4xs_scale(block: &[u8], group: usize) -> i8 {
+    let upper = u16::from_le_bytes([block[2], block[3]]) >> (2 * group) & 3;
+    let lower = block[4 + group / 2] >> (group % 2 * 4) & 15;
+    (lower | (upper as u8) << 4) as i8 - 32
+}
+
+fn iq4xs_codes(block: &[u8], group: usize) -> [u8; GROUP] {
+    nibbles(&block[8 + 16 * group..])
 }
 
 fn block(row: &[u8], at: usize, size: usize) -> &[u8] {

@@ -31,6 +31,10 @@ pub enum ElementType {
     Q5K,
     /// GGUF: 16 groups of 16 symmetric 6-bit codes with 8-bit scales.
     Q6K,
+    /// GGUF: 32 4-bit places in a table.
+    IQ4NL,
+    /// GGUF: 8 groups of 32 4-bit places in a table, with 6-bit scales.
+    IQ4XS,
     /// Bytes: the packed codes of our own converted form.
     U8,
     /// Something that we don't read, by its own name.
@@ -54,6 +58,8 @@ impl ElementType {
             ElementType::Q4K => "Q4_K",
             ElementType::Q5K => "Q5_K",
             ElementType::Q6K => "Q6_K",
+            ElementType::IQ4NL => "IQ4_NL",
+            ElementType::IQ4XS => "IQ4_XS",
             ElementType::U8 => "U8",
             ElementType::Other(name) => name,
         }
@@ -75,6 +81,8 @@ impl ElementType {
             ElementType::Q4K => Some((256, 144)),
             ElementType::Q5K => Some((256, 176)),
             ElementType::Q6K => Some((256, 210)),
+            ElementType::IQ4NL => Some((32, 18)),
+            ElementType::IQ4XS => Some((256, 136)),
             ElementType::U8 => Some((1, 1)),
             ElementType::Other(_) => None,
         }
@@ -104,6 +112,8 @@ impl ElementType {
             ElementType::Q4K => Some(Kind::Q4K),
             ElementType::Q5K => Some(Kind::Q5K),
             ElementType::Q6K => Some(Kind::Q6K),
+            ElementType::IQ4NL => Some(Kind::IQ4NL),
+            ElementType::IQ4XS => Some(Kind::IQ4XS),
             ElementType::F32
             | ElementType::F16
             | ElementType::BF16

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | 2 bits: `Q2K` | 16 | byte j: bits 2m and 2m + 1 are column `32g + 16l + 4m + j`, l < 2, m < 4 |
 //! | 3 bits: `Q3K` | 16, 32 | the lower two bits as above; in line 2, byte j: bit m is the third bit of column `32g + 4m + j`, m < 8 |
-//! | 4 bits: `Q4`, `Q4Min`, `Q4K` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
+//! | 4 bits: `Q4`, `Q4Min`, `Q4K`, `IQ4NL`, `IQ4XS` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
 //! | 5 bits: `Q5`, `Q5Min`, `Q5K` | 8, 32 | the lower four bits as above; in line 4, byte j: the fifth bit of the former column is bit l, of the latter bit 4 + l |
 //! | 6 bits: `Q6K` | 8, 16 | the lower four bits as above; in line 4, byte j: bits 2l and 2l + 1 are the upper two of the former column, in line 5 of the latter |
 //! | `Q8` | 4 | byte j (two's complement): column `32g + 4l + j`, l < 8 |
@@ -19,7 +19,7 @@
 //! What codes are multiplied with lies in planes of its own, with a number for each row of the
 //! quad. Most kinds have f16 scales, `[quads, groups, 4]`, and those with minima f16 minima
 //! likewise. K kinds, of GGUF's K-quants, have two bytes a row and group, `[quads, groups, 2, 4]`,
-//! and f16 factors for each *block* of eight groups.
+//! or one, and f16 factors for each *block* of eight groups.
 //!
 //! | kind | value of a weight with code q | bytes a row and group | factors a row and block |
 //! |---|---|---|---|
@@ -29,6 +29,8 @@
 //! | `Q4K`, `Q5K` | `(d * scale) * q - dmin * min` | scale, min | d, dmin |
 //! | `Q3K`, `Q6K` | `(d * scale) * (q - 4)`, `(d * scale) * (q - 32)` | signed scales of columns 0..16 and 16..32 | d |
 //! | `Q2K` | `(d * scale) * q - dmin * min` | of either half of the columns the scale in the low nibble, the minimum in the high one | d, dmin |
+//! | `IQ4NL` | `scale * TABLE[q]` | | |
+//! | `IQ4XS` | `(d * scale) * TABLE[q]` | signed scale | d |
 
 pub mod blocks;
 pub mod element_type;
@@ -44,6 +46,10 @@ pub const QUAD: usize = 4;
 
 /// Groups of a block, which share factors in the K kinds.
 pub const BLOCK: usize = 8;
+
+/// What the codes of GGUF's non-linear types stand for.
+pub const TABLE: [i8; 16] =
+    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// How the elements of a matrix are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,6 +79,10 @@ pub enum Kind {
     Q3K,
     /// 2-bit groups of 16 with an offset, whose scales are codes, too: 2.625 bits a weight.
     Q2K,
+    /// Groups of places in [`TABLE`], 4.5 bits a weight.
+    IQ4NL,
+    /// The same, whose scales are codes, too: 4.3125 bits a weight.
+    IQ4XS,
 }
 
 /// What a group's codes are multiplied with.
@@ -84,6 +94,8 @@ pub enum Scales {
     Half,
     /// An f16 scale, and an f16 minimum that is added.
     HalfMin,
+    /// A signed scale in a byte, of what a block's factor stands for.
+    Block,
     /// A scale and a minimum in a byte each, of what a block's two factors stand for.
     BlockMin,
     /// Scales of either half in a byte each, of what a block's factor stands for.
@@ -95,7 +107,7 @@ pub enum Scales {
 
 impl Kind {
     /// All of them, for tables of tests.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 14] = [
         Kind::F32,
         Kind::F16,
         Kind::Q8,
@@ -108,6 +120,8 @@ impl Kind {
         Kind::Q6K,
         Kind::Q3K,
         Kind::Q2K,
+        Kind::IQ4NL,
+        Kind::IQ4XS,
     ];
 
     /// Bits of an element, scales left out.
@@ -118,7 +132,7 @@ impl Kind {
             Kind::Q8 => 8,
             Kind::Q6K => 6,
             Kind::Q5 | Kind::Q5Min | Kind::Q5K => 5,
-            Kind::Q4 | Kind::Q4Min | Kind::Q4K => 4,
+            Kind::Q4 | Kind::Q4Min | Kind::Q4K | Kind::IQ4NL | Kind::IQ4XS => 4,
             Kind::Q3K => 3,
             Kind::Q2K => 2,
         }
@@ -127,16 +141,42 @@ impl Kind {
     pub const fn scales(self) -> Scales {
         match self {
             Kind::F32 | Kind::F16 => Scales::None,
-            Kind::Q8 | Kind::Q4 | Kind::Q5 => Scales::Half,
+            Kind::Q8 | Kind::Q4 | Kind::Q5 | Kind::IQ4NL => Scales::Half,
             Kind::Q4Min | Kind::Q5Min => Scales::HalfMin,
             Kind::Q4K | Kind::Q5K => Scales::BlockMin,
             Kind::Q6K | Kind::Q3K => Scales::BlockHalves,
             Kind::Q2K => Scales::BlockHalvesMin,
+            Kind::IQ4XS => Scales::Block,
         }
     }
     /// Bytes of one quad's codes for one group of 32 columns.
     pub const fn codes_per_group(self) -> usize {
         QUAD * GROUP * self.code_bits() / 8
+    }
+    /// Bytes of one quad's scales for one group.
+    pub const fn scales_per_group(self) -> usize {
+        match self.scales() {
+            Scales::None => 0,
+            Scales::Block => QUAD,
+            // A half for each row, which two bytes take as well.
+            _ => 2 * QUAD,
+        }
+    }
+    /// Whether codes are places in [`TABLE`].
+    pub const fn has_table(self) -> bool {
+        matches!(self, Kind::IQ4NL | Kind::IQ4XS)
+    }
+    /// Whether codes stand for signed bytes.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Kind::Q8) || self.has_table()
+    }
+    /// The whole number that a code stands for: so many steps of its group's scale.
+    pub fn steps(self, code: u8) -> f32 {
+        match self {
+            Kind::Q8 => f32::from(code as i8),
+            Kind::IQ4NL | Kind::IQ4XS => f32::from(TABLE[usize::from(code)]),
+            _ => f32::from(code) - f32::from(self.zero()),
+        }
     }
     /// The code that stands for zero where no minimum is added.
     pub const fn zero(self) -> u8 {
@@ -168,7 +208,7 @@ impl Kind {
     pub const fn factors(self) -> usize {
         match self.scales() {
             Scales::BlockMin | Scales::BlockHalvesMin => 2,
-            Scales::BlockHalves => 1,
+            Scales::BlockHalves | Scales::Block => 1,
             Scales::None | Scales::Half | Scales::HalfMin => 0,
         }
     }
@@ -204,18 +244,14 @@ impl Planes {
 /// Sizes of the planes of `rows` rows (padded to a quad) of `cols` columns.
 pub fn planes(kind: Kind, rows: usize, cols: usize) -> Planes {
     let groups = (rows.div_ceil(QUAD) * (cols / GROUP)) as u64;
-    // A half for each row of a quad, which two bytes take as well.
     let halves = 2 * QUAD as u64;
-    let mins = match kind.scales() {
-        Scales::None | Scales::Half => 0,
-        Scales::HalfMin => groups * halves,
-        Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
-            groups / BLOCK as u64 * kind.factors() as u64 * halves
-        }
+    let mins = match kind.factors() {
+        0 if kind.scales() == Scales::HalfMin => groups * halves,
+        factors => groups / BLOCK as u64 * factors as u64 * halves,
     };
     Planes {
         codes: groups * kind.codes_per_group() as u64,
-        scales: if kind.has_scales() { groups * halves } else { 0 },
+        scales: groups * kind.scales_per_group() as u64,
         mins,
     }
 }

@@ -20,7 +20,8 @@ pub struct Panel {
     pub cols: usize,
     /// `[quads, groups, lines, 4]` u32, little-endian.
     pub codes: Vec<u8>,
-    /// Halves `[quads, groups, 4]` or bytes `[quads, groups, 2, 4]`, empty for kinds without any.
+    /// Halves `[quads, groups, 4]` or bytes `[quads, groups, 2 or 1, 4]`, empty for kinds without
+    /// any.
     pub scales: Vec<u8>,
     /// Halves, `[quads, groups, 4]` or `[quads, blocks, factors, 4]`, empty for kinds without
     /// either.
@@ -44,7 +45,7 @@ pub struct Block {
     /// Codes from 0 on.
     pub codes: [[u8; GROUP]; BLOCK],
     /// Each group's scale and minimum, or the scales of its halves, in two's complement, or what
-    /// either half has of both in its nibbles.
+    /// either half has of both in its nibbles, or its scale and nothing.
     pub scales: [[u8; 2]; BLOCK],
     /// What a step of scales is worth, and one of minima, where there are any.
     pub factors: [f16; 2],
@@ -88,8 +89,8 @@ impl Panel {
         for (i, (codes, scales)) in from.codes.iter().zip(from.scales).enumerate() {
             let group = block * BLOCK + i;
             self.set_codes(row, group, codes);
-            let at = self.bytes_of(row, group);
-            (self.scales[at], self.scales[at + QUAD]) = (scales[0], scales[1]);
+            let bytes = self.bytes_of(row, group);
+            bytes.zip(scales).for_each(|(at, scale)| self.scales[at] = scale);
         }
         for (i, &factor) in from.factors.iter().take(self.kind.factors()).enumerate() {
             let slot = self.factor_slot(row, block, i);
@@ -101,8 +102,10 @@ impl Panel {
     pub fn block(&self, row: usize, block: usize) -> Block {
         let groups: [usize; BLOCK] = std::array::from_fn(|i| block * BLOCK + i);
         let scales = groups.map(|group| {
-            let at = self.bytes_of(row, group);
-            [self.scales[at], self.scales[at + QUAD]]
+            let mut scales = [0; 2];
+            let bytes = self.bytes_of(row, group);
+            scales.iter_mut().zip(bytes).for_each(|(scale, at)| *scale = self.scales[at]);
+            scales
         });
         let mut factors = [f16::ZERO; 2];
         for (i, factor) in factors.iter_mut().take(self.kind.factors()).enumerate() {
@@ -186,9 +189,7 @@ impl Panel {
             Scales::Half | Scales::HalfMin => {
                 (0..groups).flat_map(|at| self.group(row, at).values(self.kind)).collect()
             }
-            Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
-                (0..groups / BLOCK).flat_map(|at| self.block(row, at).values(self.kind)).collect()
-            }
+            _ => (0..groups / BLOCK).flat_map(|at| self.block(row, at).values(self.kind)).collect(),
         }
     }
 
@@ -229,9 +230,12 @@ impl Panel {
         (row / QUAD * (self.cols / GROUP) + group) * QUAD + row % QUAD
     }
 
-    /// A group's first byte in planes that have two bytes a row; the second is a quad further on.
-    fn bytes_of(&self, row: usize, group: usize) -> usize {
-        (row / QUAD * (self.cols / GROUP) + group) * 2 * QUAD + row % QUAD
+    /// Where a group's bytes lie in planes that have one a row, or two: the second is a quad
+    /// further on.
+    fn bytes_of(&self, row: usize, group: usize) -> impl Iterator<Item = usize> + use<> {
+        let bytes = self.kind.scales_per_group();
+        let first = (row / QUAD * (self.cols / GROUP) + group) * bytes;
+        (first + row % QUAD..first + bytes).step_by(QUAD)
     }
 
     fn factor_slot(&self, row: usize, block: usize, factor: usize) -> usize {
@@ -250,28 +254,28 @@ impl Group {
     /// What its codes stand for.
     pub fn values(&self, kind: Kind) -> [f32; GROUP] {
         let (scale, min) = (self.scale.to_f32(), self.min.to_f32());
-        self.codes.map(|code| match kind {
-            Kind::Q8 => scale * f32::from(code as i8),
-            _ if kind.has_mins() => scale * f32::from(code) + min,
-            _ => scale * (f32::from(code) - f32::from(kind.zero())),
+        self.codes.map(|code| {
+            let value = scale * kind.steps(code);
+            if kind.has_mins() { value + min } else { value }
         })
     }
 }
 
 impl Block {
     /// What its codes stand for.
-    fn values(&self, kind: Kind) -> Vec<f32> {
+    pub fn values(&self, kind: Kind) -> Vec<f32> {
         let [d, dmin] = self.factors.map(f16::to_f32);
         let of_group = |(codes, &[one, other]): (&[u8; GROUP], &[u8; 2])| {
             std::array::from_fn::<f32, GROUP, _>(|i| {
-                let code = f32::from(codes[i]) - f32::from(kind.zero());
+                let steps = kind.steps(codes[i]);
                 let own = if i < GROUP / 2 { one } else { other };
                 match kind.scales() {
-                    Scales::BlockMin => d * f32::from(one) * code - dmin * f32::from(other),
+                    Scales::BlockMin => d * f32::from(one) * steps - dmin * f32::from(other),
                     Scales::BlockHalvesMin => {
-                        d * f32::from(own & 15) * code - dmin * f32::from(own >> 4)
+                        d * f32::from(own & 15) * steps - dmin * f32::from(own >> 4)
                     }
-                    _ => d * f32::from(own as i8) * code,
+                    Scales::Block => d * f32::from(one as i8) * steps,
+                    _ => d * f32::from(own as i8) * steps,
                 }
             })
         };
@@ -279,8 +283,8 @@ impl Block {
     }
 }
 
-/// A code of a row's group, whose lines begin at the row's first byte. Its bits lie in as many lines
-/// as there are: nibbles in four, pairs in two, single ones in one.
+/// A code of a row's group, whose lines begin at the row's first byte. There are as many as a code
+/// has bits: nibbles take four, pairs two, single bits one.
 pub fn code(kind: Kind, lines: &[u8], column: usize) -> u8 {
     let (line, byte, half) = (column % 16 / 4, column % 4, column / 16);
     let (bits, at) = (kind.code_bits(), |line: usize| lines[line * LINE + byte]);
@@ -334,7 +338,9 @@ mod tests {
                 } else if kind.has_blocks() {
                     for at in 0..2 {
                         let codes = [(); BLOCK].map(|_| [(); GROUP].map(|_| next() & mask));
-                        let scales = [(); BLOCK].map(|_| [next(), next()]);
+                        let has_two = kind.scales() != Scales::Block;
+                        let scales =
+                            [(); BLOCK].map(|_| [next(), if has_two { next() } else { 0 }]);
                         let second = if kind.factors() == 1 { 0.0 } else { 0.25 };
                         let factors = [0.5 + row as f32, second].map(f16::from_f32);
                         let block = Block { codes, scales, factors };

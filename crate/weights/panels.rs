@@ -281,14 +281,14 @@ pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind 
 }
 
 /// The least kind that holds what either does, exactly where there is one. What has blocks is held
-/// by no other.
+/// by no other, and places in a table only as the bytes that they stand for.
 fn widest(one: Kind, other: Kind) -> Kind {
     let both = [one, other];
     if one == other {
         one
     } else if both.iter().any(|kind| !kind.has_scales()) {
         if one.bits() > other.bits() { one } else { other }
-    } else if both.iter().any(|&kind| kind.has_blocks() || kind == Kind::Q8) {
+    } else if both.iter().any(|&kind| kind.has_blocks() || kind.is_signed()) {
         Kind::Q8
     } else {
         let five = both.iter().any(|kind| kind.code_bits() == 5);

@@ -109,9 +109,7 @@ impl PlaneTensor {
             Scales::None => {}
             Scales::Half => all.push(halves("scales")),
             Scales::HalfMin => all.extend([halves("scales"), halves("mins")]),
-            Scales::BlockMin | Scales::BlockHalves | Scales::BlockHalvesMin => {
-                all.extend([bytes("scales", 2 * QUAD), factors()]);
-            }
+            _ => all.extend([bytes("scales", kind.scales_per_group()), factors()]),
         }
         all
     }

@@ -1,5 +1,6 @@
 // Weights whose codes are put together from nibbles and further bits, and whose scales are those of
-// files. With one of bits2.wgsl to bits6.wgsl and one of scales_*.wgsl.
+// files. With one of bits2.wgsl to bits6.wgsl, and code_block.wgsl, or table.wgsl, and one of
+// scales_*.wgsl.
 
 // lines: [quads, GROUPS, GROUP_STRIDE]
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>;
@@ -80,14 +81,6 @@ fn block(quad: u32, column4: u32) -> mat4x4<Real> {
         real4(vec4<f32>(w[2]) * scale + zeros),
         real4(vec4<f32>(w[3]) * scale + zeros),
     );
-}
-
-// The block of the same columns as code - ZERO in bytes: for each row those of four columns.
-fn code_block(quad: u32, column4: u32) -> vec4<u32> {
-    let bytes = code_bytes(quad * GROUPS + column4 / 8u, column4 % 8u);
-    // With its upper bit set no byte borrows from the next.
-    let upper = vec4<u32>(0x80808080u);
-    return ((bytes | upper) - vec4<u32>(u32(ZERO) * 0x01010101u)) ^ upper;
 }
 
 // What turns dots of codes into floats, in the four rows at `at`, where both halves have one scale.

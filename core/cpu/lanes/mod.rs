@@ -89,6 +89,8 @@ pub trait Lanes: Copy {
     /// Moved up, by `by - step * q` in quad q, or down where that is negative. What comes from
     /// beyond an end is left open.
     unsafe fn moved(bits: Self::Bits, by: i32, step: i32) -> Self::Bits;
+    /// The bytes of a table at the places that bytes name, each below 16.
+    unsafe fn looked_up(table: &[i8; 16], places: Self::Bits) -> Self::Bits;
     /// The bits of floats.
     unsafe fn from_bits(bits: Self::Bits) -> Self;
     /// The lower and the upper half-precision number.

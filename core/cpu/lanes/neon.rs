@@ -90,6 +90,10 @@ impl Lanes for Neon {
         fn or(one: uint32x4_t, other: uint32x4_t) -> uint32x4_t = vorrq_u32(one, other);
         fn moved(bits: uint32x4_t, by: i32, _step: i32) -> uint32x4_t =
             vshlq_u32(bits, vdupq_n_s32(by));
+        fn looked_up(table: &[i8; 16], places: uint32x4_t) -> uint32x4_t = {
+            let table = vreinterpretq_u8_s8(vld1q_s8(table.as_ptr()));
+            vreinterpretq_u32_u8(vqtbl1q_u8(table, vreinterpretq_u8_u32(places)))
+        };
         fn from_bits(bits: uint32x4_t) -> Self = Neon(vreinterpretq_f32_u32(bits));
         fn halves(bits: uint32x4_t) -> [Self; 2] = [
             Neon(widen(vandq_u32(bits, vdupq_n_u32(0xffff)))),

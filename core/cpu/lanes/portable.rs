@@ -59,6 +59,10 @@ impl Lanes for Portable {
             std::array::from_fn(|i| one[i] | other[i]);
         fn moved(bits: [u32; 4], by: i32, _step: i32) -> [u32; 4] =
             bits.map(|bits| if by < 0 { bits >> -by } else { bits << by });
+        fn looked_up(table: &[i8; 16], places: [u32; 4]) -> [u32; 4] = places.map(|places| {
+            let bytes = places.to_le_bytes().map(|place| table[usize::from(place)] as u8);
+            u32::from_le_bytes(bytes)
+        });
         fn from_bits(bits: [u32; 4]) -> Self = Portable(bits.map(f32::from_bits));
         fn halves(bits: [u32; 4]) -> [Self; 2] = [
             Portable(bits.map(|b| half(b as u16))),

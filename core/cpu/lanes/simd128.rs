@@ -94,6 +94,8 @@ impl Lanes for Simd128 {
         fn or(one: v128, other: v128) -> v128 = v128_or(one, other);
         fn moved(bits: v128, by: i32, _step: i32) -> v128 =
             if by < 0 { u32x4_shr(bits, -by as u32) } else { u32x4_shl(bits, by as u32) };
+        fn looked_up(table: &[i8; 16], places: v128) -> v128 =
+            i8x16_swizzle(v128_load(table.as_ptr().cast()), places);
         fn from_bits(bits: v128) -> Self = Simd128(bits);
         fn halves(bits: v128) -> [Self; 2] = [
             Simd128(widen(v128_and(bits, u32x4_splat(0xffff)))),

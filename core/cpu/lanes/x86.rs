@@ -138,6 +138,10 @@ impl Lanes for Avx2 {
             let higher = _mm256_sllv_epi32(bits, places([up(0), up(1)]));
             _mm256_srlv_epi32(higher, places([down(0), down(1)]))
         };
+        fn looked_up(table: &[i8; 16], places: __m256i) -> __m256i = {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm256_shuffle_epi8(table, places)
+        };
         fn from_bits(bits: __m256i) -> Self = Avx2(_mm256_castsi256_ps(bits));
         fn halves(bits: __m256i) -> [Self; 2] = {
             let a = _mm256_cvtph_ps(_mm256_castsi256_si128(bits));
@@ -234,6 +238,10 @@ impl Lanes for Avx512 {
             let (a, b, c, d) = (by, by - step, by - 2 * step, by - 3 * step);
             let places = _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d);
             _mm512_rolv_epi32(bits, places)
+        };
+        fn looked_up(table: &[i8; 16], places: __m512i) -> __m512i = {
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm512_shuffle_epi8(table, places)
         };
         fn from_bits(bits: __m512i) -> Self = Avx512(_mm512_castsi512_ps(bits));
         fn halves(bits: __m512i) -> [Self; 2] = {

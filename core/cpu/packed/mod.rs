@@ -7,6 +7,7 @@
 mod codes;
 mod kinds;
 mod low;
+mod table;
 mod unpack;
 
 use super::activations::Tile;
@@ -20,6 +21,7 @@ use crate::op::{Buf, Matrix, Part};
 pub use codes::{Q4K, Q5, Q5K, Q5Min, Q6K};
 pub use kinds::{F16, F32, Q4, Q4Min, Q8};
 pub use low::{Q2K, Q3K};
+pub use table::{IQ4NL, IQ4XS};
 
 /// Bytes that memory hands over at once.
 const CACHE_LINE: usize = 64;
@@ -79,13 +81,14 @@ impl<'a> Weights<'a> {
             0 => groups * QUAD,
             factors => groups / BLOCK * factors * QUAD,
         };
+        let scales = self.kind.scales_per_group() / 2;
         Groups {
             codes: self.codes[block * self.kind.codes_per_group()..].as_ptr(),
-            scales: self.scales.as_ptr().wrapping_add(block * QUAD),
+            scales: self.scales.as_ptr().wrapping_add(block * scales),
             mins: self.mins.as_ptr().wrapping_add(mins(block)),
             lines: self.kind.codes_per_group() / LINE,
             codes_stride: stride * self.kind.codes_per_group(),
-            halves_stride: stride * QUAD,
+            halves_stride: stride * scales,
             mins_stride: mins(stride),
         }
     }
@@ -113,7 +116,7 @@ impl Groups {
     pub fn next(self, kind: Kind) -> Groups {
         Groups {
             codes: self.codes.wrapping_add(kind.codes_per_group()),
-            scales: self.scales.wrapping_add(QUAD),
+            scales: self.scales.wrapping_add(kind.scales_per_group() / 2),
             mins: if kind.has_blocks() { self.mins } else { self.mins.wrapping_add(QUAD) },
             ..self
         }
@@ -124,7 +127,7 @@ impl Groups {
     fn next_block(self, kind: Kind) -> Groups {
         Groups {
             codes: self.codes.wrapping_add(BLOCK * kind.codes_per_group()),
-            scales: self.scales.wrapping_add(BLOCK * QUAD),
+            scales: self.scales.wrapping_add(BLOCK * kind.scales_per_group() / 2),
             mins: self.mins.wrapping_add(kind.factors() * QUAD),
             ..self
         }
@@ -249,6 +252,14 @@ macro_rules! with_kind {
             }
             $crate::layout::Kind::Q2K => {
                 type $K = $crate::cpu::packed::Q2K;
+                $body
+            }
+            $crate::layout::Kind::IQ4NL => {
+                type $K = $crate::cpu::packed::IQ4NL;
+                $body
+            }
+            $crate::layout::Kind::IQ4XS => {
+                type $K = $crate::cpu::packed::IQ4XS;
                 $body
             }
         }

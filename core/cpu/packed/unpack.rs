@@ -21,11 +21,7 @@ impl Weights<'_> {
             for (column, out) in out.iter_mut().enumerate() {
                 let (scale, min) = factors[column / (GROUP / 2)];
                 let code = code(self.kind, &codes[4 * lane..], column);
-                let code = match self.kind {
-                    Kind::Q8 => f32::from(code as i8),
-                    _ => f32::from(code) - f32::from(self.kind.zero()),
-                };
-                *out = scale * code + min;
+                *out = scale * self.kind.steps(code) + min;
             }
         }
     }
@@ -33,9 +29,9 @@ impl Weights<'_> {
     /// What the codes of a group's two halves are multiplied with, and what is added then.
     fn factors(&self, group: usize, lane: usize) -> [(f32, f32); 2] {
         let half = |plane: &[u16], at: usize| f16::from_bits(plane[at * QUAD + lane]).to_f32();
-        // A quad's row has a byte of the first four and one of the others.
-        let byte =
-            |at: usize| self.scales[group * QUAD + at * 2 + lane / 2].to_le_bytes()[lane % 2];
+        // A quad's row has a byte of the first four and one of the others, where there are some.
+        let first = group * self.kind.scales_per_group() / 2;
+        let byte = |at: usize| self.scales[first + at * 2 + lane / 2].to_le_bytes()[lane % 2];
         match self.kind.scales() {
             Scales::None => [(1.0, 0.0); 2],
             Scales::Half => [(half(self.scales, group), 0.0); 2],
@@ -48,6 +44,7 @@ impl Weights<'_> {
                 let [d, dmin] = [0, 1].map(|at| half(self.mins, group / BLOCK * 2 + at));
                 [0, 1].map(|at| (d * f32::from(byte(at) & 15), -dmin * f32::from(byte(at) >> 4)))
             }
+            Scales::Block => [(half(self.mins, group / BLOCK) * f32::from(byte(0) as i8), 0.0); 2],
             Scales::BlockHalves => {
                 let d = half(self.mins, group / BLOCK);
                 [0, 1].map(|at| (d * f32::from(byte(at) as i8), 0.0))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::gpu::params::{self, Layout};
 use crate::gpu::platform;
-use crate::layout::{Kind, Scales};
+use crate::layout::{Kind, Scales, TABLE};
 use crate::op::{self, KvKind};
 
 /// Includes a file of `shaders/`.
@@ -124,6 +124,14 @@ const SILU: &str = wgsl!("lib/silu.wgsl");
 const ROTATE: &str = wgsl!("lib/rotate.wgsl");
 const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
 
+/// What codes are places in, as WGSL: four bytes a word, 128 more than they are.
+fn table() -> String {
+    let four = |four: &[i8; 4]| u32::from_le_bytes(four.map(|value| value as u8 ^ 0x80));
+    let words: Vec<String> =
+        TABLE.as_chunks().0.iter().map(|bytes| format!("{:#x}u", four(bytes))).collect();
+    format!("const TABLE: vec4<u32> = vec4<u32>({});\n", words.join(", "))
+}
+
 impl Module {
     /// The files, one after the other.
     pub fn source(self) -> String {
@@ -173,9 +181,7 @@ impl Module {
                 wgsl!("lib/dequantise.wgsl")
             ),
             Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
-            Kind::Q5 | Kind::Q5Min | Kind::Q4K | Kind::Q5K | Kind::Q6K | Kind::Q3K | Kind::Q2K => {
-                return module.codes(kind);
-            }
+            _ => return module.codes(kind),
         };
         module.with(weights)
     }
@@ -183,17 +189,25 @@ impl Module {
     /// Codes of two to six bits, and scales as files have them.
     fn codes(self, kind: Kind) -> Module {
         let bits = kind.code_bits();
-        let module = self.with(format!("const ZERO: f32 = {}.0;\n", 1 << (bits - 1)));
-        let module = module.with(wgsl!("lib/codes.wgsl")).with(match bits {
-            2 => wgsl!("lib/bits2.wgsl"),
-            3 => wgsl!("lib/bits3.wgsl"),
-            4 => wgsl!("lib/bits4.wgsl"),
-            5 => wgsl!("lib/bits5.wgsl"),
-            _ => wgsl!("lib/bits6.wgsl"),
-        });
+        let zero = if kind.has_table() { 128 } else { 1 << (bits - 1) };
+        let module = self.with(format!("const ZERO: f32 = {zero}.0;\n"));
+        let module = module.with(wgsl!("lib/codes.wgsl"));
+        let module = if kind.has_table() {
+            module.with(table()).with(wgsl!("lib/table.wgsl"))
+        } else {
+            let code_bytes = match bits {
+                2 => wgsl!("lib/bits2.wgsl"),
+                3 => wgsl!("lib/bits3.wgsl"),
+                4 => wgsl!("lib/bits4.wgsl"),
+                5 => wgsl!("lib/bits5.wgsl"),
+                _ => wgsl!("lib/bits6.wgsl"),
+            };
+            module.with(code_bytes).with(wgsl!("lib/code_block.wgsl"))
+        };
         module.with(match kind.scales() {
             Scales::BlockHalves => wgsl!("lib/scales_block_halves.wgsl"),
             Scales::BlockHalvesMin => wgsl!("lib/scales_block_halves_min.wgsl"),
+            Scales::Block => wgsl!("lib/scales_block.wgsl"),
             Scales::BlockMin => wgsl!("lib/scales_block_min.wgsl"),
             Scales::HalfMin => wgsl!("lib/scales_half_min.wgsl"),
             Scales::Half | Scales::None => wgsl!("lib/scales_half.wgsl"),

@@ -24,9 +24,13 @@ def half(low, high, rng=rng):
 
 
 def k_block(kind):
-    """A block of random codes under sensible scales: the package decodes these types but does not
+    """256 random codes under sensible scales: the package decodes these types but does not
     encode them."""
     raw = lambda n, rng=rng: rng.integers(0, 256, n, dtype=np.uint8).tobytes()
+    if kind == gguf.GGMLQuantizationType.IQ4_NL:
+        return b"".join(half(1e-3, 1e-2, later) + raw(16, later) for _ in range(8))
+    if kind == gguf.GGMLQuantizationType.IQ4_XS:
+        return half(1e-4, 1e-3, later) + raw(134, later)
     if kind == gguf.GGMLQuantizationType.Q2_K:
         return raw(80, later) + half(1e-3, 1e-2, later) + half(1e-3, 1e-2, later)
     if kind == gguf.GGMLQuantizationType.Q3_K:
@@ -55,9 +59,11 @@ def blocks():
         "Q4_K",
         "Q5_K",
         "Q6_K",
+        "IQ4_NL",
+        "IQ4_XS",
     ]:
         kind = gguf.GGMLQuantizationType[name]
-        if name.endswith("K"):
+        if name.endswith("K") or name.startswith("IQ"):
             data = np.frombuffer(b"".join(k_block(kind) for _ in range(4)), dtype=np.uint8).reshape(
                 2, -1
             )

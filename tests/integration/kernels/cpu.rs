@@ -11,7 +11,7 @@ use super::host::{Host, Memory};
 use super::make::{Make, Noise};
 use super::oracle::Activations;
 use super::runner::Precision;
-use super::{oracle, runner};
+use super::{runner, weights};
 
 /// Given its rounded activations, a product errs as in f32.
 const ROUNDED: Precision = Precision {
@@ -97,7 +97,7 @@ async_test! {
             let scales = kind.has_scales().then_some(Buf(1));
             let mins = kind.has_mins().then_some(Buf(2));
             let parts = vec![Part { first_row: 0, rows: 6, codes: Buf(0), scales, mins }];
-            let rows = oracle::unpack(&memory, &Matrix { kind, rows: 6, cols, parts });
+            let rows = weights::unpack(&memory, &Matrix { kind, rows: 6, cols, parts });
             for (row, values) in rows.iter().enumerate() {
                 let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
                 assert_eq!(values, panel.row(row), "{kind:?} row {row}");

@@ -134,13 +134,13 @@ impl Noise {
         for row in 0..rows {
             if kind.has_blocks() {
                 for block in 0..cols / GROUP / BLOCK {
-                    let block_of_row = self.block(mask, size);
+                    let block_of_row = self.block(kind, size);
                     panel.set_block(row, block, &block_of_row);
                 }
             } else if kind.has_scales() {
                 for group in 0..cols / GROUP {
                     let codes = std::array::from_fn(|_| self.next() as u8 & mask);
-                    let step = if kind == Kind::Q8 { 0.02 } else { 4.5 / f32::from(mask) };
+                    let step = if kind.is_signed() { 0.02 } else { 4.5 / f32::from(mask) };
                     let scale = f16::from_f32(self.float() * size * step);
                     let min = f16::from_f32(if kind.has_mins() {
                         self.float() * size * 2.0
@@ -158,11 +158,13 @@ impl Noise {
     }
 
     /// Every code and every scale among them.
-    fn block(&mut self, mask: u8, size: f32) -> Block {
+    fn block(&mut self, kind: Kind, size: f32) -> Block {
+        let mask = (1 << kind.code_bits()) - 1;
+        let most = if kind.has_table() { 127.0 } else { f32::from(mask) };
         Block {
             codes: [(); BLOCK].map(|_| [(); GROUP].map(|_| self.next() as u8 & mask)),
             scales: [(); BLOCK].map(|_| [self.next() as u8, self.next() as u8]),
-            factors: [4.0 / f32::from(mask), 2.0]
+            factors: [4.0 / most, 2.0]
                 .map(|most| f16::from_f32(self.float() * size * most / 100.0)),
         }
     }

@@ -12,3 +12,4 @@ mod oracle;
 mod runner;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod sampling;
+mod weights;

@@ -56,6 +56,10 @@ const TABLE: &[(ElementType, &str, Option<Kind>, Kind, Error)] = &[
     (ElementType::Q6K, "Q6_K", Some(Kind::Q6K), Kind::Q6K, Error::None),
     (ElementType::Q6K, "Q6_K", Some(Kind::Q6K), Kind::Q8, Error::Rounded),
     (ElementType::Q6K, "Q6_K", Some(Kind::Q6K), Kind::F32, Error::None),
+    (ElementType::IQ4NL, "IQ4_NL", Some(Kind::IQ4NL), Kind::IQ4NL, Error::None),
+    (ElementType::IQ4NL, "IQ4_NL", Some(Kind::IQ4NL), Kind::Q8, Error::None),
+    (ElementType::IQ4XS, "IQ4_XS", Some(Kind::IQ4XS), Kind::IQ4XS, Error::None),
+    (ElementType::IQ4XS, "IQ4_XS", Some(Kind::IQ4XS), Kind::Q8, Error::Rounded),
 ];
 
 #[test]
@@ -146,7 +150,7 @@ fn floats_are_quantised_as_asked() {
 
 #[test]
 fn types_without_weights_are_refused() {
-    for stored in [ElementType::U8, ElementType::Other("IQ4_XS".to_owned())] {
+    for stored in [ElementType::U8, ElementType::Other("TQ1_0".to_owned())] {
         let error = pack_row(&stored, &[0; 64], &mut Panel::new(Kind::F32, 1, 32), 0).unwrap_err();
         assert_eq!(error.code.as_str(), "unsupported-tensor");
         assert!(error.message.contains(stored.name()), "{error}");
@@ -168,6 +172,8 @@ fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
         (ElementType::Q4K, "Q4_K", &[0, 2]),
         (ElementType::Q5K, "Q5_K", &[0, 2]),
         (ElementType::Q6K, "Q6_K", &[208]),
+        (ElementType::IQ4NL, "IQ4_NL", &[0]),
+        (ElementType::IQ4XS, "IQ4_XS", &[0]),
     ];
     for (stored, name, places) in places {
         let tensor = golden.tensor(&format!("{name}.bytes")).unwrap();

@@ -208,15 +208,16 @@ fn shards_are_one_model() {
 
 #[test]
 fn fused_parts_of_several_types_take_the_least_that_holds_them() {
-    use Kind::{Q4, Q4Min, Q5, Q5Min, Q8};
+    use Kind::{IQ4NL, Q4, Q4Min, Q5, Q5Min, Q8};
     // type's number in GGUF, bytes of a block, the kinds that hold it exactly
-    let types: [(u32, usize, &[Kind]); 6] = [
+    let types: [(u32, usize, &[Kind]); 7] = [
         (0, 128, &[Q4, Q4Min, Q8]), // Floats: those that they can be rounded to.
         (2, 18, &[Q4, Q4Min, Q5, Q5Min, Q8]),
         (3, 20, &[Q4Min, Q5Min]),
         (6, 22, &[Q5, Q5Min, Q8]),
         (7, 24, &[Q5Min]),
         (8, 34, &[Q8]),
+        (20, 18, &[IQ4NL, Q8]),
     ];
     for (q, q_bytes, q_kinds) in types {
         for (v, v_bytes, v_kinds) in types {

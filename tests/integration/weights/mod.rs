@@ -7,5 +7,6 @@ mod converted;
 mod families;
 mod leftovers;
 mod make;
+mod mixes;
 mod mutated;
 mod reading;

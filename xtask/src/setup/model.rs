@@ -19,7 +19,7 @@ pub const Q4_0: &str = "SmolLM2-135M-Instruct.Q4_0.gguf";
 /// The rotated model's name in the cache.
 pub const ROTATED: &str = "SmolLM2-135M-Instruct.rotated.gguf";
 /// What reads and writes GGUF files in Python.
-const GGUF: &[&str] = &["numpy==2.4.6", "gguf==0.19.0"];
+pub const GGUF: &[&str] = &["numpy==2.4.6", "gguf==0.19.0"];
 const WHOLE: Whole = Whole {
     size: 98_362_432,
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

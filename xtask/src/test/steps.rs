@@ -127,6 +127,13 @@ pub const STEPS: &[Step] = &[
         Extent::Long,
         qwen,
     ),
+    step(
+        "mixes",
+        "weights in the mixes of types that llama.cpp makes keep their values and sizes",
+        &["set-up"],
+        Extent::Long,
+        mixes,
+    ),
     step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
@@ -197,6 +204,14 @@ fn templates(place: &Place, extent: Extent) -> Result<()> {
     let folder = place.cache.join("templates");
     sh::show(place.command(place.python()).arg("tests/golden/make/templates.py").arg(&folder))?;
     sh::show(fetched(place, extent, "real_templates").env("PHI_TEMPLATES", folder))
+}
+
+/// llama.cpp's quantisers make the files.
+fn mixes(place: &Place, extent: Extent) -> Result<()> {
+    setup::llama_cpp(place)?;
+    let folder = place.cache.join("mixes");
+    sh::show(place.command(place.python()).arg("tests/golden/make/mixes.py").arg(&folder))?;
+    sh::show(fetched(place, extent, "weights::mixes").env("PHI_MIXES", folder))
 }
 
 /// Half a gigabyte is fetched for it.

@@ -12,7 +12,7 @@ use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::directory::NewDirectory;
 use crate::weights::gguf::Metadata;
 use crate::weights::source::Source;
-use crate::weights::write::{ConvertOptions, Report};
+use crate::weights::write::{Alone, ConvertOptions, Report, Rounding};
 
 /// How far a conversion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +41,30 @@ pub async fn convert<S: Source>(
     progress: &mut dyn FnMut(ConvertProgress),
 ) -> Result<Report> {
     let checkpoint = Checkpoint::open(source).await?;
+    convert_rounded(&checkpoint, destination, options.into(), &mut Alone, progress).await
+}
+
+/// Converts an opened model, rounded so.
+pub(crate) async fn convert_rounded<S: Source, R: Rounding<S>>(
+    checkpoint: &Checkpoint<S>,
+    destination: &Path,
+    options: ConvertOptions,
+    rounding: &mut R,
+    progress: &mut dyn FnMut(ConvertProgress),
+) -> Result<Report> {
     if let TextFiles::HuggingFace { tokenizer_json: Some(tokenizer), .. } = &checkpoint.files {
         // Whatever stands in its place is copied, and makes the new model as useless as this one.
         json::parse::<IgnoredAny>("tokenizer.json", tokenizer)?;
     }
-    let texts = texts(&checkpoint)?;
+    let texts = texts(checkpoint)?;
     let mut directory = NewDirectory::begin(destination)?;
     let mut now = ConvertProgress { done: 0, total: checkpoint.weight_bytes() };
     let mut count = |bytes| {
         now.done += bytes;
         progress(now);
     };
-    let report = checkpoint.write(&mut directory, options, &texts, &mut count).await?;
+    let report =
+        checkpoint.write_rounded(&mut directory, options, &texts, (rounding, &mut count)).await?;
     directory.finish()?;
     Ok(report)
 }

@@ -1,17 +1,23 @@
 //! `phi convert`: a model into the form that streams.
 
+#[cfg(not(target_family = "wasm"))]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::HumanBytes;
 use phi_wasm::Result;
-use phi_wasm::convert::convert;
+#[cfg(not(target_family = "wasm"))]
+use phi_wasm::calibrate::Calibration;
+use phi_wasm::convert::{ConvertProgress, convert};
 use phi_wasm::weights::DirSource;
 use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::write::Report;
 
 use super::options::parse_bits;
+#[cfg(not(target_family = "wasm"))]
+use super::options::read_text;
 use super::{output, progress};
 
 /// Convert a model into the form that streams to the GPU and the CPU as it lies in the file.
@@ -25,6 +31,12 @@ pub struct Convert {
     /// values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     bits: Bits,
+    /// Round the weights so that the model computes what it did of this text: a file, - for
+    /// standard input, some 25,000 tokens of what it is to be good at; or `auto`, which has the
+    /// model write one. Takes minutes to hours.
+    #[cfg(not(target_family = "wasm"))]
+    #[arg(long, value_name = "TEXT")]
+    calibrate: Option<PathBuf>,
 }
 
 impl Convert {
@@ -32,16 +44,12 @@ impl Convert {
     pub async fn run(self) -> Result<()> {
         let start = Instant::now();
         let bar = progress::bytes("converting");
-        let report = convert(
-            DirSource::open(&self.source)?,
-            &self.destination,
-            self.bits,
-            &mut |progress| {
+        let report = self
+            .converted(&mut |progress| {
                 bar.set_length(progress.total);
                 bar.set_position(progress.done);
-            },
-        )
-        .await;
+            })
+            .await;
         bar.finish_and_clear();
         print(&report?)?;
         output::line(format_args!(
@@ -49,6 +57,29 @@ impl Convert {
             self.destination.display(),
             start.elapsed().as_secs_f64()
         ))
+    }
+
+    async fn converted(&self, told: &mut dyn FnMut(ConvertProgress)) -> Result<Report> {
+        let (source, destination) = (DirSource::open(&self.source)?, &self.destination);
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(file) = &self.calibrate {
+            let calibration = Calibration::open(source, self.bits).await?;
+            let windows = if file == Path::new("auto") {
+                let bar = progress::tokens("writing", 0);
+                let windows = calibration
+                    .write(&mut |done, total| {
+                        bar.set_length(total as u64);
+                        bar.set_position(done as u64);
+                    })
+                    .await;
+                bar.finish_and_clear();
+                windows?
+            } else {
+                calibration.read(&read_text(file)?)?
+            };
+            return calibration.convert(destination, &windows, told).await;
+        }
+        convert(source, destination, self.bits, told).await
     }
 }
 

@@ -8,6 +8,8 @@ pub mod forward;
 pub mod kv;
 mod layer;
 pub mod rope;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+pub mod single;
 pub mod transformer;
 
 pub use transformer::Transformer;

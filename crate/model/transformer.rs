@@ -209,17 +209,24 @@ impl<S: Source, B: Backend> Loading<'_, S, B> {
                 .matrix(backend, name, shape, self.format, self.progress)
                 .await
                 .map(Weight::Matrix),
-            Shape::Vector(length) if role.is_bias() => {
-                checkpoint.bias(backend, name, length).await.map(Weight::Matrix)
-            }
-            Shape::Vector(length) => {
-                let values = checkpoint.vector(name, length).await?;
-                let buf = backend.alloc(name, (length * 4) as u64)?;
-                backend.write(buf, 0, bytemuck::cast_slice(&values))?;
-                Ok(Weight::Vector(buf))
-            }
+            Shape::Vector(length) => vector(checkpoint, backend, (*role, name, length)).await,
         }
     }
+}
+
+/// Loads a tensor of a single dimension.
+pub(super) async fn vector<S: Source, B: Backend>(
+    checkpoint: &Checkpoint<S>,
+    backend: &mut B,
+    (role, name, length): (Role, &str, usize),
+) -> Result<Weight> {
+    if role.is_bias() {
+        return checkpoint.bias(backend, name, length).await.map(Weight::Matrix);
+    }
+    let values = checkpoint.vector(name, length).await?;
+    let buf = backend.alloc(name, (length * 4) as u64)?;
+    backend.write(buf, 0, bytemuck::cast_slice(&values))?;
+    Ok(Weight::Vector(buf))
 }
 
 /// Tensors without any sense, of these kinds.

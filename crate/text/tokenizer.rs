@@ -152,6 +152,11 @@ impl Tokenizer {
         Ok(if add_special { [&self.prefix, &ids[..], &self.suffix].concat() } else { ids })
     }
 
+    /// What [`Tokenizer::encode`] puts before a text.
+    pub fn prefix(&self) -> &[u32] {
+        &self.prefix
+    }
+
     /// The ids of a rendered conversation: the template's control tokens are recognised, those that
     /// a message spells stay text.
     ///

@@ -99,7 +99,8 @@ pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
     }
 }
 
-pub(super) fn allocate<B: Backend>(
+/// Buffers for a matrix, of zeros.
+pub(crate) fn allocate<B: Backend>(
     backend: &mut B,
     name: &str,
     [rows, cols]: [usize; 2],
@@ -161,7 +162,7 @@ fn allocate_part<B: Backend>(
 }
 
 /// Writes a panel that begins at a quad into the parts that it touches.
-fn write_panel<B: Backend>(
+pub(crate) fn write_panel<B: Backend>(
     backend: &mut B,
     matrix: &Matrix,
     first_row: usize,

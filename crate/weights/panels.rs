@@ -17,7 +17,7 @@ use crate::layout::{GROUP, Kind, QUAD, planes};
 const PANEL_BYTES: usize = 4 << 20;
 
 /// Where panels go: the first row, the panel, and what it came from.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, PanelOrigin) -> Result<()>;
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, PanelOrigin) -> Result<()>;
 
 /// What a panel came from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +52,18 @@ impl<S: Source> Checkpoint<S> {
         format: impl Into<WeightFormat>,
     ) -> Result<Kind> {
         Ok(kind(name, &self.place(name, &shape)?, format.into()))
+    }
+
+    /// A matrix that comes quantised, if one does.
+    pub fn quantised(&self) -> Option<String> {
+        let is_quantised = |(name, shape): &(String, [usize; 2])| match self.place(name, shape) {
+            Ok(Place::Packed { entry, .. }) => entry.kind.has_scales(),
+            Ok(Place::Pieces(pieces)) => {
+                pieces.iter().any(|(tensor, _)| tensor.stored.quantised_kind().is_some())
+            }
+            Err(_) => false,
+        };
+        self.config.matrices().into_iter().find(is_quantised).map(|(name, _)| name)
     }
 
     /// Bytes that loading the whole model reads.
@@ -114,7 +126,7 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// As [`Self::panels`], with what each panel came from.
-    pub(super) async fn each_panel(
+    pub(crate) async fn each_panel(
         &self,
         name: &str,
         shape: [usize; 2],
@@ -254,7 +266,7 @@ impl<S: Source> Checkpoint<S> {
 
 impl Place<'_> {
     /// Bytes that reading it reads.
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Place::Pieces(pieces) => pieces.iter().map(|(tensor, _)| tensor.bytes).sum(),
             Place::Packed { codes, scales, mins, .. } => {

@@ -291,6 +291,6 @@ pub(super) fn find(name: &str) -> Option<(&'static Row, Option<&str>)> {
 }
 
 /// What the tensor of a canonical name is.
-pub(super) fn role(name: &str) -> Option<Role> {
+pub(crate) fn role(name: &str) -> Option<Role> {
     find(name).map(|(row, _)| row.role)
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::format::WeightFormat;
-use super::panels::PanelOrigin;
+use super::panels::{PanelOrigin, Sink};
 pub use super::plan::ConvertOptions;
 use super::plan::Item;
 use super::source::Source;
@@ -33,6 +33,40 @@ pub trait Target {
     /// # Errors
     /// `io`.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// Who makes the panels that are written, of matrices in the order of the table.
+pub(crate) trait Rounding<S> {
+    /// A matrix's panels, in order. `progress` hears how many bytes of the source were done.
+    async fn panels(
+        &mut self,
+        checkpoint: &Checkpoint<S>,
+        matrix: (&str, [usize; 2]),
+        format: WeightFormat,
+        progress: &mut dyn FnMut(u64),
+        sink: Sink<'_>,
+    ) -> Result<()>;
+}
+
+/// Every group by itself.
+pub(crate) struct Alone;
+
+impl<S: Source> Rounding<S> for Alone {
+    async fn panels(
+        &mut self,
+        checkpoint: &Checkpoint<S>,
+        (name, shape): (&str, [usize; 2]),
+        format: WeightFormat,
+        progress: &mut dyn FnMut(u64),
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let mut count = |first_row: usize, panel: Panel, origin: PanelOrigin| {
+            sink(first_row, panel, origin)?;
+            progress(origin.bytes);
+            Ok(())
+        };
+        checkpoint.each_panel(name, shape, format, &mut count).await
+    }
 }
 
 /// What became of the weights.
@@ -100,7 +134,17 @@ impl<S: Source> Checkpoint<S> {
         texts: &[(&str, Vec<u8>)],
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report> {
-        let options = options.into();
+        self.write_rounded(target, options.into(), texts, (&mut Alone, progress)).await
+    }
+
+    /// As [`Self::write`], rounded so.
+    pub(crate) async fn write_rounded<T: Target, R: Rounding<S>>(
+        &self,
+        target: &mut T,
+        options: ConvertOptions,
+        texts: &[(&str, Vec<u8>)],
+        (rounding, progress): (&mut R, &mut dyn FnMut(u64)),
+    ) -> Result<Report> {
         let plan = self.plan(options, texts)?;
         let mut out = Hashing { target, files: BTreeMap::new(), current: None };
         let mut report = Report::default();
@@ -114,7 +158,18 @@ impl<S: Source> Checkpoint<S> {
             for item in &shard.items {
                 let error = match *item {
                     Item::Matrix { ref name, shape, .. } => {
-                        self.write_matrix(&mut out, name, shape, options.format, progress).await?
+                        let mut planes = Planes::of(&mut out);
+                        let matrix = (&**name, shape);
+                        rounding
+                            .panels(
+                                self,
+                                matrix,
+                                options.format,
+                                progress,
+                                &mut |_, panel, origin| planes.take(&panel, origin),
+                            )
+                            .await?;
+                        planes.finish()?
                     }
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;
@@ -132,28 +187,33 @@ impl<S: Source> Checkpoint<S> {
         report.bytes = manifest.len() as u64 + files.values().map(|file| file.size).sum::<u64>();
         Ok(report)
     }
+}
 
-    async fn write_matrix<T: Target>(
-        &self,
-        out: &mut Hashing<'_, T>,
-        name: &str,
-        shape: [usize; 2],
-        format: WeightFormat,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<QuantError> {
-        let (mut scales, mut mins, mut error) = (Vec::new(), Vec::new(), QuantError::default());
-        let mut take = |_: usize, panel: Panel, origin: PanelOrigin| {
-            out.append(&panel.codes)?;
-            scales.extend_from_slice(&panel.scales);
-            mins.extend_from_slice(&panel.mins);
-            error += origin.quant_error;
-            progress(origin.bytes);
-            Ok(())
-        };
-        self.each_panel(name, shape, format, &mut take).await?;
-        out.append(&scales)?;
-        out.append(&mins)?;
-        Ok(error)
+/// A matrix that is being written: its codes are, the others wait.
+struct Planes<'a, 'b, T> {
+    out: &'a mut Hashing<'b, T>,
+    scales: Vec<u8>,
+    mins: Vec<u8>,
+    error: QuantError,
+}
+
+impl<'a, 'b, T: Target> Planes<'a, 'b, T> {
+    fn of(out: &'a mut Hashing<'b, T>) -> Planes<'a, 'b, T> {
+        Planes { out, scales: Vec::new(), mins: Vec::new(), error: QuantError::default() }
+    }
+
+    fn take(&mut self, panel: &Panel, origin: PanelOrigin) -> Result<()> {
+        self.out.append(&panel.codes)?;
+        self.scales.extend_from_slice(&panel.scales);
+        self.mins.extend_from_slice(&panel.mins);
+        self.error += origin.quant_error;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<QuantError> {
+        self.out.append(&self.scales)?;
+        self.out.append(&self.mins)?;
+        Ok(self.error)
     }
 }
 

@@ -33,6 +33,8 @@ mod weights;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod bench;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod calibrate;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod chat;
 #[cfg(not(target_family = "wasm"))]
 mod circles;

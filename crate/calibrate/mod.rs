@@ -1,0 +1,124 @@
+//! `phi convert --calibrate`: weights rounded so that a text's products stay what they were, where
+//! each alone would be rounded to the nearest.
+//!
+//! GPTQ's way: [`inputs`] says how errors of columns go together, [`grid`] which scales a group may
+//! take, [`round`] rounds column by column, and [`rounding`] takes the text through the model as
+//! far as it is rounded. [`written`] is text that the model writes itself.
+
+mod grid;
+mod inputs;
+mod round;
+mod rounding;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::path::Path;
+
+use rounding::Calibrated;
+
+use crate::convert::{ConvertProgress, convert_rounded};
+use crate::error::{Code, Result, fail};
+use crate::text_assets::TextAssets;
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::format::Bits;
+use crate::weights::source::Source;
+use crate::weights::write::Report;
+
+/// Tokens that are read together.
+const WINDOW: usize = 512;
+/// Windows of them, at most: taken from all over a text that has more.
+const WINDOWS: usize = 48;
+
+/// A model that is to be rounded on a text.
+pub struct Calibration<S> {
+    checkpoint: Checkpoint<S>,
+    bits: Bits,
+}
+
+/// Tokens of a text, in windows of one length that are read each on its own.
+pub struct Windows(Vec<Vec<u32>>);
+
+impl<S: Source> Calibration<S> {
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// Those of opening; `bad-option` for a model that is quantised already, and for bits that are
+    /// not rounded to.
+    pub async fn open(source: S, bits: Bits) -> Result<Calibration<S>> {
+        let checkpoint = Checkpoint::open(source).await?;
+        if matches!(bits, Bits::Sixteen | Bits::ThirtyTwo) {
+            fail!(
+                Code::BadOption,
+                "there is nothing to calibrate at {} bits", bits.number();
+                "calibrate at 4, 5 or 8"
+            );
+        }
+        if let Some(name) = checkpoint.quantised() {
+            fail!(
+                Code::BadOption,
+                "{name} is quantised already, and what it lost is gone";
+                "calibrate the model as it was published, in 16 or 32 bits"
+            );
+        }
+        Ok(Calibration { checkpoint, bits })
+    }
+
+    /// The windows of a text, each as if the text began there.
+    ///
+    /// # Errors
+    /// `bad-tokenizer`, and `bad-option` for a text that is shorter than a window.
+    pub fn read(&self, text: &str) -> Result<Windows> {
+        let tokenizer = TextAssets::of(&self.checkpoint)?.tokenizer;
+        let ids = tokenizer.encode(text, false)?;
+        let each = self.window() - tokenizer.prefix().len().min(self.window() - 1);
+        if ids.len() < each {
+            fail!(
+                Code::BadOption,
+                "the text to calibrate on has {} tokens, and one window of them takes {each}",
+                ids.len();
+                "give a longer one: {} tokens do well, of what the model is to be good at",
+                WINDOWS * WINDOW
+            );
+        }
+        if let Some(id) = ids.iter().find(|&&id| id >= self.checkpoint.config.vocab_size) {
+            fail!(Code::BadTokenizer, "token {id} of the text is beyond the model's vocabulary");
+        }
+        let all: Vec<_> = ids.chunks_exact(each).collect();
+        let count = all.len().min(WINDOWS);
+        let window = |at| [tokenizer.prefix(), all[at * all.len() / count]].concat();
+        Ok(Windows((0..count).map(window).collect()))
+    }
+
+    /// Windows that the model writes itself, the same each time: it is asked nothing, and held as
+    /// rounding each weight by itself leaves it. `progress` hears of tokens.
+    ///
+    /// # Errors
+    /// Those of loading, and `bad-tokenizer`.
+    pub async fn write(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<Windows> {
+        written::windows(&self.checkpoint, (WINDOWS, self.window()), progress).await.map(Windows)
+    }
+
+    fn window(&self) -> usize {
+        WINDOW.min(self.checkpoint.config.max_position_embeddings as usize)
+    }
+
+    /// Converts the model as [`crate::convert::convert`] does, rounded to what keeps the text as it
+    /// was.
+    ///
+    /// Memory is bounded by what the text is in one layer, by that layer, and by what is known of
+    /// the widest product's inputs.
+    ///
+    /// # Errors
+    /// Those of converting.
+    pub async fn convert(
+        &self,
+        destination: &Path,
+        windows: &Windows,
+        progress: &mut dyn FnMut(ConvertProgress),
+    ) -> Result<Report> {
+        let mut rounding = Calibrated::new(&self.checkpoint.config, &windows.0)?;
+        let options = self.bits.into();
+        convert_rounded(&self.checkpoint, destination, options, &mut rounding, progress).await
+    }
+}

@@ -1,0 +1,226 @@
+//! The rounding against a naive twin, which eliminates column by column in f64, and against plain
+//! rounding.
+
+#![allow(clippy::unwrap_used)]
+
+use super::grid::Grid;
+use super::inputs::{DAMPING, Factor, Inputs};
+use super::round::round;
+use crate::layout::panel::Group;
+use crate::layout::quant::{KINDS, quantise};
+use crate::layout::{GROUP, Kind};
+use crate::random::unit;
+
+/// Nearly normal numbers.
+fn normal(seed: u64, count: usize) -> Vec<f32> {
+    let one = |at: usize| (0..12).map(|i| unit(seed, (12 * at + i) as u64)).sum::<f64>() - 6.0;
+    (0..count).map(|at| one(at) as f32).collect()
+}
+
+/// Inputs whose columns go together: a few directions bear most of them.
+fn correlated(tokens: usize, cols: usize) -> Vec<f32> {
+    let (rank, few, noise) = (8, normal(1, 8 * tokens), normal(2, tokens * cols));
+    let directions = normal(3, rank * cols);
+    let at = |index: usize| {
+        let (token, col) = (index / cols, index % cols);
+        let along = |i: usize| few[token * rank + i] * directions[i * cols + col];
+        (0..rank).map(along).sum::<f32>() + 0.3 * noise[index]
+    };
+    (0..tokens * cols).map(at).collect()
+}
+
+/// `XᵀX`, damped.
+fn damped(inputs: &[f32], cols: usize) -> Vec<Vec<f64>> {
+    let mut h = vec![vec![0.0; cols]; cols];
+    for token in inputs.chunks_exact(cols) {
+        for (row, &x) in h.iter_mut().zip(token) {
+            row.iter_mut().zip(token).for_each(|(sum, &y)| *sum += f64::from(x) * f64::from(y));
+        }
+    }
+    let mean = (0..cols).map(|at| h[at][at]).sum::<f64>() / cols as f64;
+    (0..cols).for_each(|at| h[at][at] += 0.01 * mean);
+    h
+}
+
+/// Gauss and Jordan's way.
+fn inverse(mut h: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let n = h.len();
+    let mut inverse: Vec<Vec<f64>> =
+        (0..n).map(|row| (0..n).map(|col| f64::from(u8::from(row == col))).collect()).collect();
+    for pivot in 0..n {
+        let by = h[pivot][pivot];
+        h[pivot].iter_mut().chain(&mut inverse[pivot]).for_each(|x| *x /= by);
+        let (from, from_inverse) = (h[pivot].clone(), inverse[pivot].clone());
+        for row in (0..n).filter(|&row| row != pivot) {
+            let times = h[row][pivot];
+            h[row].iter_mut().zip(&from).for_each(|(x, y)| *x -= times * y);
+            inverse[row].iter_mut().zip(&from_inverse).for_each(|(x, y)| *x -= times * y);
+        }
+    }
+    inverse
+}
+
+/// A row rounded by Frantar and Alistarh's first way: after each column the inverse loses it.
+fn twin(row: &[f32], h: &[Vec<f64>], order: &[usize], kind: Kind) -> Vec<f64> {
+    let n = row.len();
+    let in_order = |values: &[f64]| order.iter().map(|&col| values[col]).collect::<Vec<_>>();
+    let mut left = inverse(order.iter().map(|&row| in_order(&h[row])).collect());
+    let mut steps = Vec::new();
+    for col in 0..n {
+        let (diagonal, behind) = (left[col][col], left[col].clone());
+        for row in left.iter_mut().skip(col + 1) {
+            let times = row[col] / diagonal;
+            row.iter_mut().zip(&behind).for_each(|(x, y)| *x -= times * y);
+        }
+        steps.push(behind);
+    }
+    let mut values: Vec<f64> = order.iter().map(|&col| row[col].into()).collect();
+    for first in (0..n).step_by(GROUP) {
+        let before = std::array::from_fn(|i| values[first + i] as f32);
+        let weights = std::array::from_fn(|i| (1.0 / steps[first + i][first + i]) as f32);
+        let on = |grid: &Grid| {
+            let (mut values, mut cost) = (values.clone(), 0.0);
+            for col in first..first + GROUP {
+                let value = f64::from(grid.code(values[col] as f32).1);
+                let error = (values[col] - value) / steps[col][col];
+                cost += error * error * steps[col][col];
+                (col + 1..n).for_each(|behind| values[behind] -= error * steps[col][behind]);
+                values[col] = value;
+            }
+            (cost, values)
+        };
+        let tried = Grid::search(&before, &weights, kind).iter().map(on).collect::<Vec<_>>();
+        let best = tried.into_iter().min_by(|one, other| one.0.total_cmp(&other.0));
+        values = best.unwrap().1;
+    }
+    let mut held = vec![0.0; n];
+    order.iter().zip(values).for_each(|(&col, value)| held[col] = value);
+    held
+}
+
+fn held(groups: &[Group], kind: Kind) -> Vec<f64> {
+    groups.iter().flat_map(|group| group.values(kind).map(f64::from)).collect()
+}
+
+/// What rounding does to the products: `ΔHΔᵀ`.
+fn loss(row: &[f32], held: &[f64], h: &[Vec<f64>]) -> f64 {
+    let off: Vec<f64> = row.iter().zip(held).map(|(&x, y)| f64::from(x) - y).collect();
+    let along = |row: &[f64]| row.iter().zip(&off).map(|(h, x)| h * x).sum::<f64>();
+    h.iter().zip(&off).map(|(row, x)| x * along(row)).sum()
+}
+
+#[test]
+fn it_loses_no_more_than_the_naive_twin() {
+    let (cols, rows) = (96, 7);
+    let inputs = correlated(200, cols);
+    let h = damped(&inputs, cols);
+    let mut seen = Inputs::new(cols);
+    inputs.chunks(cols * 64).for_each(|some| seen.add(some));
+    let factor = seen.factor(DAMPING).unwrap();
+    for kind in KINDS {
+        let weights = normal(5, rows * cols);
+        let rounded = round(&weights, &factor, kind);
+        let mut losses = [0.0; 3];
+        for (row, groups) in weights.chunks(cols).zip(rounded.chunks(cols / GROUP)) {
+            let (ours, theirs) = (held(groups, kind), twin(row, &h, &factor.order, kind));
+            let plain: Vec<Group> =
+                row.chunks(GROUP).map(|group| quantise(group, kind).unwrap()).collect();
+            for (sum, held) in losses.iter_mut().zip([ours, theirs, held(&plain, kind)]) {
+                *sum += loss(row, &held, &h);
+            }
+        }
+        let [ours, theirs, plain] = losses;
+        // The twin does not fit scales again.
+        assert!((0.8..1.03).contains(&(ours / theirs)), "{kind:?}: {ours} and {theirs}");
+        assert!(ours < plain / 3.0, "{kind:?}: {ours}, plainly {plain}");
+    }
+}
+
+#[test]
+fn columns_that_do_not_go_together_are_rounded_to_the_nearest() {
+    let cols = 64;
+    // Each token is in one column alone.
+    let mut one_each = vec![0.0; cols * cols];
+    (0..cols).for_each(|at| one_each[at * cols + at] = 2.0);
+    let mut seen = Inputs::new(cols);
+    seen.add(&one_each);
+    let factor = seen.factor(DAMPING).unwrap();
+    for kind in KINDS {
+        let weights = normal(7, 4 * cols);
+        let rounded = round(&weights, &factor, kind);
+        for (values, group) in weights.chunks(GROUP).zip(&rounded) {
+            let codes = if kind == Kind::Q8 { 0..=255 } else { 0..=15 };
+            let held = |code| Group { codes: [code; GROUP], ..*group }.values(kind)[0];
+            for (&value, code) in values.iter().zip(group.codes) {
+                let away = |code| (held(code) - value).abs();
+                // Minus 128 is no code of 8 bits.
+                let nearest = codes.clone().filter(|&code| kind != Kind::Q8 || code != 128);
+                let nearest = nearest.map(away).fold(f32::INFINITY, f32::min);
+                assert!(away(code) <= nearest + 1e-6, "{kind:?} {value}");
+            }
+            let error = |group: &Group| -> f32 {
+                let held = group.values(kind);
+                values.iter().zip(held).map(|(x, y)| (x - y).powi(2)).sum()
+            };
+            let plain = quantise(values, kind).unwrap();
+            assert!(error(group) <= 1.3 * error(&plain), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn the_factor_is_the_inverses() {
+    let cols = 160;
+    let inputs = correlated(300, cols);
+    let mut seen = Inputs::new(cols);
+    inputs.chunks(cols * 100).for_each(|some| seen.add(some));
+    let factor = seen.factor(DAMPING).unwrap();
+    let inverse = inverse(damped(&inputs, cols));
+    let upper = |row: usize, col: usize| match col.checked_sub(row) {
+        Some(behind) => f64::from(factor.row(row)[behind]),
+        None => 0.0,
+    };
+    let largest = (0..cols).map(|at| inverse[at][at]).fold(0.0, f64::max);
+    for (row, expected) in inverse.iter().enumerate() {
+        for (col, expected) in expected.iter().enumerate() {
+            let place = |col: usize| factor.order.iter().position(|&at| at == col).unwrap();
+            let (row, col) = (place(row), place(col));
+            let found: f64 = (0..=row.min(col)).map(|at| upper(at, row) * upper(at, col)).sum();
+            assert!((found - expected).abs() < 1e-5 * largest, "{row} {col}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn inputs_may_be_nothing_and_must_be_numbers() {
+    let zeros = Inputs::new(32).factor(DAMPING).unwrap();
+    assert_eq!(zeros.upper, Factor::identity(32).upper);
+    let mut seen = Inputs::new(32);
+    seen.add(&[f32::NAN; 32]);
+    assert!(seen.factor(DAMPING).is_err());
+}
+
+#[test]
+fn weights_at_the_edge_are_held() {
+    for kind in KINDS {
+        for value in [0.0, 1e-9, 1e-3, 3.5, -7e4, 3e38] {
+            let values = std::array::from_fn(|i| if i == 3 { value } else { 0.25 * value });
+            let [grid, ..] = Grid::search(&values, &[1.0; GROUP], kind);
+            assert!(grid.scale.is_finite() && grid.min.is_finite(), "{kind:?} {value}");
+            // f16 holds neither the least nor the largest.
+            for value in values.into_iter().filter(|x| *x == 0.0 || (1e-4..1e5).contains(&x.abs()))
+            {
+                let found = grid.code(value).1;
+                assert!((found - value).abs() <= 0.1 * values[3].abs(), "{kind:?}: {found}");
+            }
+        }
+        // A column that counts alone is held best.
+        let mut weights = [1e-6; GROUP];
+        weights[9] = 1.0;
+        let values: [f32; GROUP] = normal(11, GROUP).try_into().unwrap();
+        let error = |grid: Grid| (grid.code(values[9]).1 - values[9]).abs();
+        let [heeded, ..] = Grid::search(&values, &weights, kind);
+        let [equal, ..] = Grid::search(&values, &[1.0; GROUP], kind);
+        assert!(error(heeded) <= error(equal), "{kind:?}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::layout::panel::Group;
 use crate::layout::{GROUP, Kind};
 
 /// Turns of codes and scale that a grid is given.
-const TURNS: usize = 3;
+pub(super) const TURNS: usize = 3;
 
 /// Rounds rows of weights, `[rows, factor.cols]`, to the groups that stand for them,
 /// `[rows, groups]`.

@@ -10,6 +10,9 @@ use crate::weights::checkpoint::Checkpoint;
 use crate::weights::format::Bits;
 use crate::weights::source::Source;
 
+/// What the model that writes may take of memory.
+const ROOM: u64 = 3 << 30;
+
 /// So many windows of so many tokens. Each begins as any text does, and has a seed of its own.
 pub(super) async fn windows<S: Source>(
     checkpoint: &Checkpoint<S>,
@@ -27,7 +30,10 @@ pub(super) async fn windows<S: Source>(
         ),
         (prefix, _) => prefix[..prefix.len().min(window)].to_vec(),
     };
-    let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(window), kv: None };
+    // What rounding costs shows in the text, too.
+    let has_room = |&bits: &Bits| checkpoint.held_bytes(bits.into()) <= ROOM;
+    let bits = [Bits::Eight, Bits::Five].into_iter().find(has_room).unwrap_or(Bits::Four);
+    let options = EngineOptions { format: bits.into(), ctx_len: Some(window), kv: None };
     let cpu = Cpu::new(CpuOptions::default())?;
     let mut engine = Engine::load(checkpoint, cpu, &options, &mut |_| {}).await?;
     let mut sequence = engine.sequence(None)?;

@@ -136,6 +136,23 @@ fn what_cannot_be_calibrated_is_told_and_leaves_nothing() {
 }
 
 #[test]
+fn a_gguf_of_floats_is_calibrated_and_one_of_codes_is_told() {
+    let golden = |file: &str| format!("{}/tests/golden/weights/{file}", env!("CARGO_MANIFEST_DIR"));
+    let converted = fresh("calibrated-gguf");
+    let report = answer(&["convert", &golden("llama.gguf"), &converted, "--calibrate", "auto"], "");
+    assert!(report.lines().any(|line| line.starts_with("q4 ")), "{report}");
+    let ids: Vec<u32> = (5..35).collect();
+    let exact = logits(&golden("llama.gguf"), &ids, Bits::ThirtyTwo);
+    let found = logits(&converted, &ids, Bits::Four);
+    let off: f32 = exact.iter().zip(&found).map(|(x, y)| (x - y).powi(2)).sum();
+    let all: f32 = exact.iter().map(|x| x * x).sum();
+    assert!(off < 0.2 * all, "{off} of {all}");
+    let (codes, to) = (golden("phi3.gguf"), fresh("not-calibrated-gguf"));
+    let again = ["convert", &codes, &to, "--calibrate", "auto"];
+    check_mistakes(&[("bad-option", &again)]);
+}
+
+#[test]
 fn a_matrix_that_is_embedding_and_head_is_rounded_as_both() {
     let model = tiny_chat("calibrate-tied");
     let assets = TextAssets::of(&open(&model)).unwrap();

@@ -90,8 +90,8 @@ impl<S: Source> Calibration<S> {
         Ok(Windows((0..count).map(window).collect()))
     }
 
-    /// Windows that the model writes itself, the same each time: it is asked nothing, and held in as
-    /// many bits as have room. `progress` hears of tokens.
+    /// Windows that the model writes itself, the same each time: it is asked nothing, and held in
+    /// as many bits as have room. `progress` hears of tokens.
     ///
     /// # Errors
     /// Those of loading, and `bad-tokenizer`.

@@ -221,18 +221,18 @@ impl Tile {
         unsafe { *self.scales.add(token) }
     }
 
-    /// What is to be added to the whole numbers' products, or to those of the second half.
+    /// What is to be added to the whole numbers' products.
     #[inline(always)]
     pub unsafe fn offset(&self, token: usize) -> i32 {
         // SAFETY: the caller's.
         unsafe { *self.offsets.add(token) }
     }
 
-    /// The same for the first half of the columns.
+    /// The same for one half of the columns, beside kinds whose halves have scales of their own.
     #[inline(always)]
-    pub unsafe fn first_offset(&self, token: usize) -> i32 {
+    pub unsafe fn offset_of_half<const HALF: usize>(&self, token: usize) -> i32 {
         // SAFETY: the caller's.
-        unsafe { *self.first_offsets.add(token) }
+        unsafe { if HALF == 0 { *self.first_offsets.add(token) } else { self.offset(token) } }
     }
 
     /// The sum of the rounded activations.

@@ -105,33 +105,52 @@ pub fn quantise(values: &[f32], kind: Kind) -> Result<Group> {
         fail!(Code::Malformed, "{NOT_FINITE}");
     }
     Ok(match kind {
-        Kind::Q4 => symmetric(values, Codes { low: -8.0, high: 7.0, bias: 8 }, &PEAKS_Q4),
-        Kind::Q8 => symmetric(values, Codes { low: -127.0, high: 127.0, bias: 0 }, &PEAKS_Q8),
+        Kind::Q4 => symmetric(values, Codes::of(kind), &PEAKS_Q4),
+        Kind::Q8 => symmetric(values, Codes::of(kind), &PEAKS_Q8),
         Kind::Q4Min => affine(values),
         _ => panic!("nothing is rounded to {kind:?}"),
     })
 }
 
 /// The integers that a kind's codes stand for, and what is added to store them.
-#[derive(Clone, Copy)]
-struct Codes {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Codes {
     low: f32,
     high: f32,
     bias: i32,
 }
 
-const CODES_Q4MIN: Codes = Codes { low: 0.0, high: 15.0, bias: 0 };
+const CODES_Q4MIN: Codes = Codes::of(Kind::Q4Min);
 
 impl Codes {
+    /// Those of a kind.
+    ///
+    /// # Panics
+    /// If the kind is none of [`KINDS`].
+    pub const fn of(kind: Kind) -> Codes {
+        match kind {
+            Kind::Q4 => Codes { low: -8.0, high: 7.0, bias: 8 },
+            Kind::Q4Min => Codes { low: 0.0, high: 15.0, bias: 0 },
+            Kind::Q8 => Codes { low: -127.0, high: 127.0, bias: 0 },
+            _ => panic!("nothing is rounded to this kind"),
+        }
+    }
+
     /// The nearest code to a value that lies `steps` from code zero.
     #[inline(always)]
-    fn nearest(self, steps: f32) -> f32 {
+    pub fn nearest(self, steps: f32) -> f32 {
         (steps.clamp(self.low, self.high) + ROUND) - ROUND
+    }
+
+    /// How a code is stored.
+    #[inline(always)]
+    pub fn stored(self, code: f32) -> u8 {
+        (code as i32 + self.bias) as u8
     }
 
     fn store(self, values: &[f32; GROUP], scale: f32, offset: f32) -> [u8; GROUP] {
         let inverse = 1.0 / scale;
-        values.map(|x| (self.nearest((x - offset) * inverse) as i32 + self.bias) as u8)
+        values.map(|x| self.stored(self.nearest((x - offset) * inverse)))
     }
 }
 
@@ -242,7 +261,7 @@ fn vanishes(peak: f32) -> bool {
 }
 
 /// The nearest f16, saturating.
-fn half(value: f32) -> f16 {
+pub fn half(value: f32) -> f16 {
     f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
 }
 

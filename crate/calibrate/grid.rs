@@ -3,6 +3,7 @@
 
 use half::f16;
 
+use crate::layout::quant::{Codes, half};
 use crate::layout::{GROUP, Kind};
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search
@@ -18,39 +19,22 @@ pub(super) const BEST: usize = 6;
 /// How far the codes' middle is from the range's, in steps.
 const SHIFTS: [f32; 5] = [-1.0, -0.5, 0.0, 0.5, 1.0];
 
-/// What a group's codes stand for: `scale * (code - bias) + min`.
+/// What a group's codes stand for: `scale * Kind::steps(code) + min`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grid {
     pub scale: f16,
     pub min: f16,
+    kind: Kind,
     codes: Codes,
     steps: f32,
     offset: f32,
 }
 
-/// The integers of a kind, and what is added to store them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Codes {
-    low: f32,
-    high: f32,
-    bias: i32,
-}
-
-impl Codes {
-    fn of(kind: Kind) -> Codes {
-        match kind {
-            Kind::Q8 => Codes { low: -127.0, high: 127.0, bias: 0 },
-            Kind::Q4 => Codes { low: -8.0, high: 7.0, bias: 8 },
-            Kind::Q4Min => Codes { low: 0.0, high: 15.0, bias: 0 },
-            _ => panic!("nothing is rounded to {kind:?}"),
-        }
-    }
-}
-
 impl Grid {
-    fn new(codes: Codes, scale: f32, offset: f32) -> Grid {
+    fn new(kind: Kind, scale: f32, offset: f32) -> Grid {
         let (scale, min) = (half(scale), half(offset));
-        Grid { scale, min, codes, steps: scale.to_f32(), offset: min.to_f32() }
+        let (steps, offset) = (scale.to_f32(), min.to_f32());
+        Grid { scale, min, kind, codes: Codes::of(kind), steps, offset }
     }
 
     /// Those of the least squared errors, each column's times its weight.
@@ -58,10 +42,9 @@ impl Grid {
     /// # Panics
     /// If nothing is rounded to the kind.
     pub fn search(values: &[f32; GROUP], weights: &[f32; GROUP], kind: Kind) -> [Grid; BEST] {
-        let codes = Codes::of(kind);
-        let mut best = [(f32::INFINITY, Grid::new(codes, 0.0, 0.0)); BEST];
+        let mut best = [(f32::INFINITY, Grid::new(kind, 0.0, 0.0)); BEST];
         let mut attempt = |scale: f32, offset: f32| {
-            let grid = Grid::new(codes, scale, offset);
+            let grid = Grid::new(kind, scale, offset);
             let error = grid.error(values, weights);
             let at = best.partition_point(|(least, _)| *least <= error);
             if at < BEST {
@@ -106,14 +89,14 @@ impl Grid {
             xq += weight * value * code;
         }
         if self.offset == 0.0 {
-            return if qq > 0.0 { Grid::new(self.codes, xq / qq, 0.0) } else { self };
+            return if qq > 0.0 { Grid::new(self.kind, xq / qq, 0.0) } else { self };
         }
         let spread = w * qq - q * q;
         if spread <= 0.0 {
             return self;
         }
         let scale = (w * xq - q * x) / spread;
-        Grid::new(self.codes, scale, (x - scale * q) / w)
+        Grid::new(self.kind, scale, (x - scale * q) / w)
     }
 
     fn error(self, values: &[f32; GROUP], weights: &[f32; GROUP]) -> f32 {
@@ -122,38 +105,29 @@ impl Grid {
     }
 
     fn nearest(self, value: f32) -> f32 {
-        let Codes { low, high, .. } = self.codes;
         if self.steps == 0.0 {
             return 0.0;
         }
-        ((value - self.offset) / self.steps).clamp(low, high).round_ties_even()
+        self.codes.nearest((value - self.offset) / self.steps)
     }
 
     /// What the scale is multiplied with in a code.
     pub fn integer(self, code: u8) -> f32 {
-        match self.codes.bias {
-            0 if self.codes.low < 0.0 => (code as i8).into(),
-            bias => f32::from(code) - bias as f32,
-        }
+        self.kind.steps(code)
     }
 
     /// With a scale that is so much larger.
     pub fn rescaled(self, by: f32) -> Grid {
-        Grid::new(self.codes, self.steps + by, self.offset)
+        Grid::new(self.kind, self.steps + by, self.offset)
     }
 
     /// The code of a value, and what it stands for.
     pub fn code(self, value: f32) -> (u8, f32) {
         let code = self.nearest(value);
-        ((code as i32 + self.codes.bias) as u8, self.steps * code + self.offset)
+        (self.codes.stored(code), self.steps * code + self.offset)
     }
 }
 
 fn between((from, to, count): (f32, f32, usize)) -> impl Iterator<Item = f32> {
     (0..count).map(move |at| from + (to - from) * at as f32 / (count - 1) as f32)
-}
-
-/// The nearest f16, saturating.
-fn half(value: f32) -> f16 {
-    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
 }

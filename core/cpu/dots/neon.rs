@@ -90,7 +90,6 @@ impl Dots for NeonDots {
             };
             products(products(sums, even, word(2 * HALF)), odd, word(2 * HALF + 1))
         };
-        fn total_of_codes(sums: [int32x4_t; 2]) -> Neon =
-            Neon::of(vpaddq_s32(sums[0], sums[1]));
+        fn total_of_codes(sums: [int32x4_t; 2]) -> Neon = Self::total_of_bytes(sums);
     }
 }

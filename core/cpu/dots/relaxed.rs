@@ -27,14 +27,6 @@ fn nibbles(line: v128) -> [v128; 2] {
     [v128_and(line, nibble), v128_and(u32x4_shr(line, 4), nibble)]
 }
 
-/// Four activations' upper bytes and their lower ones, everywhere.
-#[inline(always)]
-unsafe fn words<const HALF: usize>(x: *const u8) -> [v128; 2] {
-    // SAFETY: the caller's.
-    let x = unsafe { v128_load(x.cast()) };
-    if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] }
-}
-
 /// `sums` and the products of a line of codes. Sums of 16 bits would be too short for them, so both
 /// ways add four at once.
 #[inline(always)]
@@ -44,7 +36,9 @@ unsafe fn dot_codes<const HALF: usize>(
     x: *const u8,
 ) -> [v128; 2] {
     // SAFETY: the caller's.
-    let [above, below] = unsafe { words::<HALF>(x) };
+    let x = unsafe { v128_load(x.cast()) };
+    let [above, below] =
+        if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] };
     [
         i32x4_relaxed_dot_i8x16_i7x16_add(above, line, upper),
         i32x4_relaxed_dot_i8x16_i7x16_add(below, line, lower),

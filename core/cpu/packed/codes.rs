@@ -91,9 +91,7 @@ macro_rules! each_line {
 
 /// What sums begin with, in each of a vector's lines: what makes up for codes that are too high.
 #[inline(always)]
-pub(super) unsafe fn sums_from<D: Dots, const T: usize>(
-    offset: impl Fn(usize) -> i32,
-) -> [D::CodeSums; T] {
+unsafe fn sums_from<D: Dots, const T: usize>(offset: impl Fn(usize) -> i32) -> [D::CodeSums; T] {
     // SAFETY: the caller's.
     unsafe {
         let mut sums = [D::no_codes(0); T];
@@ -217,14 +215,25 @@ macro_rules! block_min {
 block_min!(Q4K, dot_nibbles::<D, T>, |sums| D::total(sums, 0));
 block_min!(Q5K, dot_group::<D, Q5K, T>, |sums| D::total_of_codes(sums));
 
-/// [`Kind::Q6K`].
-pub struct Q6K;
+/// Kinds whose groups have a signed scale for either half, of a block's factor.
+pub(super) trait Halves: Packed {
+    /// `sums` and the products of one half of a group with each token's whole numbers.
+    ///
+    /// # Safety
+    /// That of [`Packed::multiply`].
+    unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
+        w: &Groups,
+        tile: &Tile,
+        sums: &mut [D::CodeSums; T],
+    );
 
-impl Q6K {
-    /// One half of a group: its scale is its own. Either half reads all lines: the second time they
+    /// One half of a group, its scale and all. Either half reads all lines: the second time they
     /// are near, and sums of both would be more than there are registers.
+    ///
+    /// # Safety
+    /// As above.
     #[inline(always)]
-    unsafe fn half<D: Dots, const T: usize, const HALF: usize>(
+    unsafe fn multiply_half<D: Dots, const T: usize, const HALF: usize>(
         w: &Groups,
         tile: &Tile,
         scale: D::Lanes,
@@ -232,14 +241,50 @@ impl Q6K {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            let mut sums = sums_from::<D, T>(|token| {
-                if HALF == 0 { tile.first_offset(token) } else { tile.offset(token) }
+            let mut sums = sums_from::<D, T>(|token| tile.offset_of_half::<HALF>(token));
+            Self::add_half::<D, T, HALF>(w, tile, &mut sums);
+            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
+        }
+    }
+
+    /// A block.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline(always)]
+    unsafe fn multiply_block<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let d = w.min::<D::Lanes, T>(0);
+            each_group!(D, T, w, tile => {
+                let [first, second] = w.bytes::<D::Lanes, T>(true);
+                Self::multiply_half::<D, T, 0>(&w, &tile, d.mul(first), totals);
+                Self::multiply_half::<D, T, 1>(&w, &tile, d.mul(second), totals);
             });
+        }
+    }
+}
+
+/// [`Kind::Q6K`].
+pub struct Q6K;
+
+impl Halves for Q6K {
+    #[inline(always)]
+    unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
+        w: &Groups,
+        tile: &Tile,
+        sums: &mut [D::CodeSums; T],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
             let masks = masks::<D::Lanes, Q6K>();
             each_line!(D::Lanes, T, w, LINE => {
-                add_line::<D, Q6K, T, HALF, LINE>(w, masks, tile, &mut sums)
+                add_line::<D, Q6K, T, HALF, LINE>(w, masks, tile, sums)
             });
-            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
         }
     }
 }
@@ -255,13 +300,6 @@ impl Packed for Q6K {
         totals: &mut [D::Lanes; T],
     ) {
         // SAFETY: the caller's.
-        unsafe {
-            let d = w.min::<D::Lanes, T>(0);
-            each_group!(D, T, w, tile => {
-                let [first, second] = w.bytes::<D::Lanes, T>(true);
-                Self::half::<D, T, 0>(&w, &tile, d.mul(first), totals);
-                Self::half::<D, T, 1>(&w, &tile, d.mul(second), totals);
-            });
-        }
+        unsafe { Self::multiply_block::<D, T>(w, tile, totals) }
     }
 }

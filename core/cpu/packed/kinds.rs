@@ -97,10 +97,7 @@ impl Packed for Q8 {
                 }
             }
             let scale = w.scale::<D::Lanes, T>();
-            for (token, total) in totals.iter_mut().enumerate() {
-                *total = D::total_of_bytes(sums[token])
-                    .mul_add(scale.mul(D::Lanes::splat(tile.scale(token))), *total);
-            }
+            add_dots(totals, tile, scale, |token| D::total_of_bytes(sums[token]));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Kinds whose codes have two or three bits: pairs of bits, and single ones after them, with
 //! scales of either half of a group.
 
-use super::codes::{each_group, sums_from};
+use super::codes::{Halves, each_group};
 use super::{Groups, Packed, add_dots, lines};
 use crate::cpu::activations::Tile;
 use crate::cpu::dots::Dots;
@@ -46,30 +46,18 @@ unsafe fn add_half<D: Dots, K: Packed, const T: usize, const HALF: usize>(
     }
 }
 
-/// What makes up for the zero of one half's codes; beside minima the sum, subtracted.
-#[inline(always)]
-unsafe fn offset<const HALF: usize>(tile: &Tile, token: usize) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { if HALF == 0 { tile.first_offset(token) } else { tile.offset(token) } }
-}
-
 /// [`Kind::Q3K`].
 pub struct Q3K;
 
-impl Q3K {
+impl Halves for Q3K {
     #[inline(always)]
-    unsafe fn half<D: Dots, const T: usize, const HALF: usize>(
+    unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
         w: &Groups,
         tile: &Tile,
-        scale: D::Lanes,
-        totals: &mut [D::Lanes; T],
+        sums: &mut [D::CodeSums; T],
     ) {
         // SAFETY: the caller's.
-        unsafe {
-            let mut sums = sums_from::<D, T>(|token| offset::<HALF>(tile, token));
-            add_half::<D, Q3K, T, HALF>(w, tile, &mut sums);
-            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
-        }
+        unsafe { add_half::<D, Q3K, T, HALF>(w, tile, sums) }
     }
 }
 
@@ -84,14 +72,7 @@ impl Packed for Q3K {
         totals: &mut [D::Lanes; T],
     ) {
         // SAFETY: the caller's.
-        unsafe {
-            let d = w.min::<D::Lanes, T>(0);
-            each_group!(D, T, w, tile => {
-                let [first, second] = w.bytes::<D::Lanes, T>(true);
-                Self::half::<D, T, 0>(&w, &tile, d.mul(first), totals);
-                Self::half::<D, T, 1>(&w, &tile, d.mul(second), totals);
-            });
-        }
+        unsafe { Self::multiply_block::<D, T>(w, tile, totals) }
     }
 }
 
@@ -116,10 +97,11 @@ impl Q2K {
             let min = both.mul_add(sixteenth, below).round();
             let scale = min.mul_add(D::Lanes::splat(-16.0), both);
             add_dots(totals, tile, d.mul(scale), |token| D::total_of_codes(sums[token]));
-            // One token's minima are added by every line.
+            // What stands for a half's offset is its sum, subtracted; one token's minima are added
+            // by every line.
             let (min, each) = (dmin.mul(min), 1.0 / lines::<D::Lanes>(T) as f32);
             for (token, total) in totals.iter_mut().enumerate() {
-                let sum = each * tile.scale(token) * offset::<HALF>(tile, token) as f32;
+                let sum = each * tile.scale(token) * tile.offset_of_half::<HALF>(token) as f32;
                 *total = min.mul_add(D::Lanes::splat(sum), *total);
             }
         }

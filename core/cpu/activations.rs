@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use super::dots::{Dots, LARGEST, as_they_are};
 use super::memory::Shared;
 use super::{Context, lanes::Lanes};
-use crate::layout::{GROUP, Kind, Scales};
+use crate::layout::{GROUP, Kind, QUAD, Scales};
 
 /// Bytes of four columns' int15.
 const FOUR: usize = 8;
@@ -270,21 +270,29 @@ pub unsafe fn kernel<D: Dots>(kind: Kind, x: &[f32], count: usize, tile: Tile) {
     }
 }
 
+/// What a vector's lanes come to, quad by quad, which are vectors again, and then across the last.
+/// Lanes that there are not are zeros.
+#[inline(always)]
+unsafe fn across<L: Lanes>(vector: L, both: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [[0.0f32; QUAD]; 4];
+    // SAFETY: the caller's; no vector has more lanes.
+    unsafe { vector.store(lanes.as_mut_ptr().cast()) };
+    let two = |a: [f32; QUAD], b: [f32; QUAD]| std::array::from_fn(|lane| both(a[lane], b[lane]));
+    let [a, b, c, d] = two(two(lanes[0], lanes[1]), two(lanes[2], lanes[3]));
+    both(both(a, b), both(c, d))
+}
+
 /// Rounds a token's group.
 #[inline(always)]
 unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, to: Tile) {
     // SAFETY: the caller's; a group is a multiple of every vector's width.
     unsafe {
-        let mut largest = [0.0f32; 16];
         let mut magnitude = D::Lanes::splat(0.0);
         for at in (0..GROUP).step_by(D::Lanes::WIDTH) {
             let x = D::Lanes::load(group.as_ptr().add(at));
             magnitude = x.max(x.mul(D::Lanes::splat(-1.0))).max(magnitude);
         }
-        magnitude.store(largest.as_mut_ptr());
-        let largest = largest[..D::Lanes::WIDTH]
-            .iter()
-            .fold(0.0f32, |most, &x| if x > most { x } else { most });
+        let largest = across(magnitude, |most, x| if x > most { x } else { most });
         // Of zeros, and of what is so small that its inverse is beyond f32, all are zero.
         let inverse = f32::from(LARGEST) / largest;
         let inverse = D::Lanes::splat(if inverse.is_finite() { inverse } else { 0.0 });
@@ -298,12 +306,13 @@ unsafe fn round<D: Dots>(kind: Kind, group: &[f32], token: usize, count: usize, 
         let mut sums = [0; 2];
         for (half, sum) in halves.into_iter().zip(&mut sums) {
             // Whole numbers below 2²⁴, exactly.
-            let mut lanes = [0.0f32; 16];
-            half.store(lanes.as_mut_ptr());
-            *sum = lanes.iter().sum::<f32>() as i32;
+            *sum = across(half, |sum, x| sum + x) as i32;
         }
         // Whole arrays at a time: so compilers make vectors of them.
-        let whole = rounded.map(|x| x as i32 as i16);
+        let mut whole = [0i16; GROUP];
+        for (whole, x) in whole.iter_mut().zip(rounded) {
+            *whole = x as i32 as i16;
+        }
         let spread = if kind.is_signed() { as_they_are(&whole) } else { D::spread(&whole) };
         for (line, halves) in spread.iter().enumerate() {
             to.values.cast::<[[u8; FOUR]; 2]>().add(line * count + token).write(*halves);

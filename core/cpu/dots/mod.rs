@@ -129,8 +129,14 @@ pub fn as_they_are(group: &[i16; GROUP]) -> Spread {
 #[cfg_attr(not(any(target_arch = "x86_64", target_feature = "relaxed-simd")), allow(dead_code))]
 #[inline(always)]
 fn in_bytes(group: &[i16; GROUP]) -> Spread {
-    let upper: [[u8; 4]; 8] = bytemuck::cast(group.map(|x| ((x + 64) >> 7) as u8));
-    let lower: [[u8; 4]; 8] = bytemuck::cast(group.map(|x| (x - ((x + 64) & !127)) as u8));
+    // Loops, for arrays that are mapped are functions of their own, without these instructions.
+    let (mut upper, mut lower) = ([0u8; GROUP], [0u8; GROUP]);
+    for ((upper, lower), x) in upper.iter_mut().zip(&mut lower).zip(group) {
+        *upper = ((x + 64) >> 7) as u8;
+        *lower = (x - ((x + 64) & !127)) as u8;
+    }
+    let (upper, lower): ([[u8; 4]; 8], [[u8; 4]; 8]) =
+        (bytemuck::cast(upper), bytemuck::cast(lower));
     let four = |i: usize| bytemuck::cast([upper[i], lower[i]]);
     std::array::from_fn(|line| [four(line), four(line + 4)])
 }

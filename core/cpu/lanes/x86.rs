@@ -56,13 +56,22 @@ unsafe fn two_quads_of_bytes(from: *const u8, stride: usize) -> __m128i {
     }
 }
 
-/// Four bytes from each of four places.
+/// Four bytes from each of four places, and the four after them.
 #[inline(always)]
-unsafe fn four_quads_of_bytes(from: *const u8, stride: usize) -> __m128i {
+unsafe fn four_quads_of_bytes(from: *const u8, stride: usize) -> [__m128i; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let low = two_quads_of_bytes(from, stride);
-        _mm_unpacklo_epi64(low, two_quads_of_bytes(from.add(2 * stride), stride))
+        if stride == 0 {
+            let word = |at: usize| from.cast::<i32>().add(at).read_unaligned();
+            return [_mm_set1_epi32(word(0)), _mm_set1_epi32(word(1))];
+        }
+        let eight = |at: usize| _mm_loadl_epi64(from.add(at).cast());
+        let two = |at: usize| _mm_castsi128_ps(_mm_unpacklo_epi64(eight(at), eight(at + stride)));
+        let [low, high] = [two(0), two(2 * stride)];
+        [
+            _mm_castps_si128(_mm_shuffle_ps::<0x88>(low, high)),
+            _mm_castps_si128(_mm_shuffle_ps::<0xdd>(low, high)),
+        ]
     }
 }
 
@@ -190,14 +199,14 @@ impl Lanes for Avx512 {
             let high = two_quads_of_halves(from.add(2 * stride), stride);
             Avx512(_mm512_cvtph_ps(_mm256_set_m128i(high, low)))
         };
-        fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
-            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from, stride))),
-            Avx512::of(_mm512_cvtepu8_epi32(four_quads_of_bytes(from.add(4), stride))),
-        ];
-        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
-            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from, stride))),
-            Avx512::of(_mm512_cvtepi8_epi32(four_quads_of_bytes(from.add(4), stride))),
-        ];
+        fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2] = {
+            let [first, second] = four_quads_of_bytes(from, stride);
+            [Avx512::of(_mm512_cvtepu8_epi32(first)), Avx512::of(_mm512_cvtepu8_epi32(second))]
+        };
+        fn quads_of_signed_bytes(from: *const u8, stride: usize) -> [Self; 2] = {
+            let [first, second] = four_quads_of_bytes(from, stride);
+            [Avx512::of(_mm512_cvtepi8_epi32(first)), Avx512::of(_mm512_cvtepi8_epi32(second))]
+        };
         fn store(self, to: *mut f32) = _mm512_storeu_ps(to, self.0);
 
         fn add(self, other: Self) -> Self = Avx512(_mm512_add_ps(self.0, other.0));

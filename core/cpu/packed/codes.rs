@@ -1,7 +1,7 @@
 //! Kinds whose codes have five or six bits, and K kinds, whose scales are codes of a block.
 
 use super::kinds::dot_nibbles;
-use super::{Groups, Packed, add_dots, add_mins, lines};
+use super::{Groups, Packed, add_dots, add_mins, lines, share};
 use crate::cpu::activations::Tile;
 use crate::cpu::dots::Dots;
 use crate::cpu::lanes::Lanes;
@@ -96,7 +96,7 @@ unsafe fn sums_from<D: Dots, const T: usize>(offset: impl Fn(usize) -> i32) -> [
     unsafe {
         let mut sums = [D::no_codes(0); T];
         for (token, sums) in sums.iter_mut().enumerate() {
-            *sums = D::no_codes(offset(token) / lines::<D::Lanes>(T) as i32);
+            *sums = D::no_codes(share::<D::Lanes>(offset(token), T));
         }
         sums
     }

@@ -1,6 +1,6 @@
 //! Kinds of one product a group: floats, nibbles and bytes.
 
-use super::{Groups, Packed, add_dots, add_mins, lines};
+use super::{Groups, Packed, add_dots, add_mins, lines, share};
 use crate::cpu::activations::Tile;
 use crate::cpu::dots::Dots;
 use crate::cpu::lanes::Lanes;
@@ -42,7 +42,7 @@ impl Packed for Q4 {
         unsafe {
             let sums = dot_nibbles::<D, T>(w, tile);
             add_dots(totals, tile, w.scale::<D::Lanes, T>(), |token| {
-                D::total(sums[token], tile.offset(token) / lines::<D::Lanes>(T) as i32)
+                D::total(sums[token], share::<D::Lanes>(tile.offset(token), T))
             });
         }
     }

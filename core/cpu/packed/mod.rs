@@ -33,6 +33,13 @@ pub const fn lines<L: Lanes>(tokens: usize) -> usize {
     if tokens == 1 { L::WIDTH / QUAD } else { 1 }
 }
 
+/// What each of a vector's lines has of an offset: a multiple of every kind's zero, which is one of
+/// four.
+#[inline(always)]
+const fn share<L: Lanes>(offset: i32, tokens: usize) -> i32 {
+    offset >> lines::<L>(tokens).ilog2()
+}
+
 /// A part of a matrix in memory.
 #[derive(Clone, Copy)]
 pub struct Weights<'a> {

@@ -36,9 +36,10 @@ unsafe fn dot_codes<const HALF: usize>(
     x: *const u8,
 ) -> [v128; 2] {
     // SAFETY: the caller's.
-    let x = unsafe { v128_load(x.cast()) };
-    let [above, below] =
-        if HALF == 0 { [word::<0>(x), word::<1>(x)] } else { [word::<2>(x), word::<3>(x)] };
+    let [above, below] = unsafe {
+        let x = x.cast::<u32>().add(2 * HALF);
+        [v128_load32_splat(x), v128_load32_splat(x.add(1))]
+    };
     [
         i32x4_relaxed_dot_i8x16_i7x16_add(above, line, upper),
         i32x4_relaxed_dot_i8x16_i7x16_add(below, line, lower),

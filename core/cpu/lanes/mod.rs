@@ -100,8 +100,10 @@ pub trait Lanes: Copy {
 /// Writes the methods of an implementation: one expression each.
 macro_rules! methods {
     ($(
+        $(#[$attribute:meta])?
         fn $name:ident$(<const $half:ident: $int:ty>)?($($args:tt)*) $(-> $ret:ty)? = $body:expr;
     )*) => {$(
+        $(#[$attribute])?
         #[inline(always)]
         #[allow(unused_unsafe)] // Some instruction sets have safe intrinsics.
         unsafe fn $name$(<const $half: $int>)?($($args)*) $(-> $ret)? {

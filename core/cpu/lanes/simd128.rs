@@ -63,6 +63,10 @@ impl Lanes for Simd128 {
         fn add(self, other: Self) -> Self = Simd128(f32x4_add(self.0, other.0));
         fn mul(self, other: Self) -> Self = Simd128(f32x4_mul(self.0, other.0));
         fn div(self, other: Self) -> Self = Simd128(f32x4_div(self.0, other.0));
+        #[cfg(target_feature = "relaxed-simd")]
+        fn mul_add(self, by: Self, plus: Self) -> Self =
+            Simd128(f32x4_relaxed_madd(self.0, by.0, plus.0));
+        #[cfg(not(target_feature = "relaxed-simd"))]
         fn mul_add(self, by: Self, plus: Self) -> Self = self.mul(by).add(plus);
         // pmax(a, b) is b where a < b, else a.
         fn max(self, other: Self) -> Self = Simd128(f32x4_pmax(other.0, self.0));

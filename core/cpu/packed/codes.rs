@@ -89,19 +89,6 @@ macro_rules! each_line {
     }};
 }
 
-/// What sums begin with, in each of a vector's lines: what makes up for codes that are too high.
-#[inline(always)]
-unsafe fn sums_from<D: Dots, const T: usize>(offset: impl Fn(usize) -> i32) -> [D::CodeSums; T] {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut sums = [D::no_codes(0); T];
-        for (token, sums) in sums.iter_mut().enumerate() {
-            *sums = D::no_codes(share::<D::Lanes>(offset(token), T));
-        }
-        sums
-    }
-}
-
 /// The whole numbers of a group of codes, multiplied with each token's.
 #[inline(always)]
 unsafe fn dot_group<D: Dots, K: Packed, const T: usize>(
@@ -110,7 +97,11 @@ unsafe fn dot_group<D: Dots, K: Packed, const T: usize>(
 ) -> [D::CodeSums; T] {
     // SAFETY: the caller's.
     unsafe {
-        let mut sums = sums_from::<D, T>(|token| tile.offset(token));
+        let mut sums = [D::no_codes(0); T];
+        for (token, sums) in sums.iter_mut().enumerate() {
+            // What makes up for codes that are too high.
+            *sums = D::no_codes(share::<D::Lanes>(tile.offset(token), T));
+        }
         let masks = masks::<D::Lanes, K>();
         each_line!(D::Lanes, T, w, LINE => {
             add_line::<D, K, T, 0, LINE>(w, masks, tile, &mut sums);
@@ -215,20 +206,40 @@ macro_rules! block_min {
 block_min!(Q4K, dot_nibbles::<D, T>, |sums| D::total(sums, 0));
 block_min!(Q5K, dot_group::<D, Q5K, T>, |sums| D::total_of_codes(sums));
 
+/// One half's codes, multiplied with a token's whole numbers, and `plus`. Token after token, so that
+/// WebAssembly's sixteen registers hold the codes of all lines, rather than sums of all tokens.
+#[inline(always)]
+pub(super) unsafe fn dot_half<D: Dots, const T: usize, const HALF: usize>(
+    codes: [<D::Lanes as Lanes>::Bits; 4],
+    tile: &Tile,
+    token: usize,
+    plus: i32,
+) -> D::Lanes {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut sums = D::no_codes(share::<D::Lanes>(plus, T));
+        for line in (0..4).step_by(lines::<D::Lanes>(T)) {
+            let x = tile.fours::<T>(line, token);
+            sums = if T == 1 {
+                D::dot_lines_of_codes::<HALF>(sums, codes[line], x)
+            } else {
+                D::dot_codes::<HALF>(sums, codes[line], x)
+            };
+        }
+        D::total_of_codes(sums)
+    }
+}
+
 /// Kinds whose groups have a signed scale for either half, of a block's factor.
 pub(super) trait Halves: Packed {
-    /// `sums` and the products of one half of a group with each token's whole numbers.
+    /// The codes of one half of a group in bytes, line by line; those of lines that a vector has
+    /// already are left open.
     ///
     /// # Safety
     /// That of [`Packed::multiply`].
-    unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
-        w: &Groups,
-        tile: &Tile,
-        sums: &mut [D::CodeSums; T],
-    );
+    unsafe fn codes<L: Lanes, const T: usize, const HALF: usize>(w: &Groups) -> [L::Bits; 4];
 
-    /// One half of a group, its scale and all. Either half reads all lines: the second time they
-    /// are near, and sums of both would be more than there are registers.
+    /// One half of a group, its scale and all.
     ///
     /// # Safety
     /// As above.
@@ -241,9 +252,10 @@ pub(super) trait Halves: Packed {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            let mut sums = sums_from::<D, T>(|token| tile.offset_of_half::<HALF>(token));
-            Self::add_half::<D, T, HALF>(w, tile, &mut sums);
-            add_dots(totals, tile, scale, |token| D::total_of_codes(sums[token]));
+            let codes = Self::codes::<D::Lanes, T, HALF>(w);
+            add_dots(totals, tile, scale, |token| {
+                dot_half::<D, T, HALF>(codes, tile, token, tile.offset_of_half::<HALF>(token))
+            });
         }
     }
 
@@ -274,17 +286,19 @@ pub struct Q6K;
 
 impl Halves for Q6K {
     #[inline(always)]
-    unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
-        w: &Groups,
-        tile: &Tile,
-        sums: &mut [D::CodeSums; T],
-    ) {
+    unsafe fn codes<L: Lanes, const T: usize, const HALF: usize>(w: &Groups) -> [L::Bits; 4] {
         // SAFETY: the caller's.
         unsafe {
-            let masks = masks::<D::Lanes, Q6K>();
-            each_line!(D::Lanes, T, w, LINE => {
-                add_line::<D, Q6K, T, HALF, LINE>(w, masks, tile, sums)
-            });
+            let masks = masks::<L, Q6K>();
+            let mut all = [codes::<L, Q6K, T, HALF, 0>(w, masks); 4];
+            if lines::<L>(T) == 1 {
+                all[1] = codes::<L, Q6K, T, HALF, 1>(w, masks);
+                all[3] = codes::<L, Q6K, T, HALF, 3>(w, masks);
+            }
+            if lines::<L>(T) <= 2 {
+                all[2] = codes::<L, Q6K, T, HALF, 2>(w, masks);
+            }
+            all
         }
     }
 }

@@ -6,6 +6,8 @@
 //! | `Q4_1`, `Q5_1` | `Q4Min`, `Q5Min` | none |
 //! | `Q2_K` to `Q6_K` | `Q2K` to `Q6K` | none |
 //! | `IQ4_NL`, `IQ4_XS` | `IQ4NL`, `IQ4XS` | none |
+//! | `TQ1_0`, `TQ2_0` | `Q2K` | none |
+//! | `MXFP4` | `FP4` | none; a scale that f16 does not hold is refused |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
 //! Where fused projections are stored in several types, `Q4_0` fits `Q4Min`, `Q5`, `Q5Min` and `Q8`
@@ -19,7 +21,7 @@ use super::element_type::ElementType;
 use super::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE, quantise};
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Block, Group, Panel};
-use crate::layout::{BLOCK, GROUP, Kind, TABLE};
+use crate::layout::{BLOCK, GROUP, Kind, NON_LINEAR};
 
 /// The values of stored bytes: whole blocks, as many as there are.
 ///
@@ -160,7 +162,12 @@ fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> G
         (ElementType::IQ4NL, Kind::IQ4NL) => q4_0,
         (ElementType::IQ4NL, Kind::Q8) => |row, at| {
             let group = q4_0(row, at);
-            Group { codes: group.codes.map(|code| TABLE[usize::from(code)] as u8), ..group }
+            Group { codes: group.codes.map(|code| NON_LINEAR[usize::from(code)] as u8), ..group }
+        },
+        (ElementType::MXFP4, Kind::FP4) => |row, at| {
+            let block = block(row, at, 17);
+            let codes = nibbles(&block[1..]);
+            Group { codes, scale: power_of_two(block[0], &codes), min: f16::ZERO }
         },
         (ElementType::Q8_0, Kind::Q8) => |row, at| {
             let block = block(row, at, 34);
@@ -244,9 +251,47 @@ fn exact_block(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> B
                 factors: [f16_at(block, 0), f16::ZERO],
             }
         },
+        (ElementType::TQ1_0, Kind::Q2K) => |row, at| {
+            let block = block(row, at, 54);
+            let codes = |group| std::array::from_fn(|i| tq1_0_code(block, group * GROUP + i));
+            ternary(f16_at(block, 52), std::array::from_fn(codes))
+        },
+        (ElementType::TQ2_0, Kind::Q2K) => |row, at| {
+            let block = block(row, at, 66);
+            ternary(f16_at(block, 64), std::array::from_fn(|group| pairs(block, group)))
+        },
         _ => return None,
     };
     Some(exact)
+}
+
+/// Codes of -1, 0 and 1, one more than they are: every group has one step and a minimum of one.
+fn ternary(step: f16, codes: [[u8; GROUP]; BLOCK]) -> Block {
+    Block { codes, scales: [[0x11; 2]; BLOCK], factors: [step; 2] }
+}
+
+/// A byte is a fraction of 256 whose first five digits to the base of three are codes, and four in
+/// the last four bytes. Digits of as many bytes lie together: 32, then 16, then 4.
+fn tq1_0_code(block: &[u8], column: usize) -> u8 {
+    let (first, bytes, column) = match column {
+        0..160 => (0, 32, column),
+        160..240 => (32, 16, column - 160),
+        _ => (48, 4, column - 240),
+    };
+    let digit = 3u8.pow((column / bytes) as u32);
+    let rest = block[first + column % bytes].wrapping_mul(digit);
+    (u16::from(rest) * 3 >> 8) as u8
+}
+
+/// 2 to the power of a byte less 128, which f16 holds from -24 to 15. Of zeros none is needed;
+/// others become no number, which is told.
+fn power_of_two(byte: u8, codes: &[u8; GROUP]) -> f16 {
+    match i16::from(byte) - 128 {
+        exponent @ -14..=15 => f16::from_bits(((exponent + 15) as u16) << 10),
+        exponent @ -24..=-15 => f16::from_bits(1 << (exponent + 24)),
+        _ if codes.iter().all(|code| code & 7 == 0) => f16::ZERO,
+        _ => f16::NAN,
+    }
 }
 
 /// The nearest `Q8` group: within half a step of 1/127 of the largest weight, a little more for

@@ -35,6 +35,12 @@ pub enum ElementType {
     IQ4NL,
     /// GGUF: 8 groups of 32 4-bit places in a table, with 6-bit scales.
     IQ4XS,
+    /// GGUF: 8 groups of 32 codes of -1, 0 and 1, five in a byte.
+    TQ1_0,
+    /// GGUF: the same, four in a byte.
+    TQ2_0,
+    /// GGUF: 32 4-bit floats with a power of two.
+    MXFP4,
     /// Bytes: the packed codes of our own converted form.
     U8,
     /// Something that we don't read, by its own name.
@@ -60,6 +66,9 @@ impl ElementType {
             ElementType::Q6K => "Q6_K",
             ElementType::IQ4NL => "IQ4_NL",
             ElementType::IQ4XS => "IQ4_XS",
+            ElementType::TQ1_0 => "TQ1_0",
+            ElementType::TQ2_0 => "TQ2_0",
+            ElementType::MXFP4 => "MXFP4",
             ElementType::U8 => "U8",
             ElementType::Other(name) => name,
         }
@@ -83,6 +92,9 @@ impl ElementType {
             ElementType::Q6K => Some((256, 210)),
             ElementType::IQ4NL => Some((32, 18)),
             ElementType::IQ4XS => Some((256, 136)),
+            ElementType::TQ1_0 => Some((256, 54)),
+            ElementType::TQ2_0 => Some((256, 66)),
+            ElementType::MXFP4 => Some((32, 17)),
             ElementType::U8 => Some((1, 1)),
             ElementType::Other(_) => None,
         }
@@ -107,13 +119,14 @@ impl ElementType {
             ElementType::Q5_0 => Some(Kind::Q5),
             ElementType::Q5_1 => Some(Kind::Q5Min),
             ElementType::Q8_0 => Some(Kind::Q8),
-            ElementType::Q2K => Some(Kind::Q2K),
+            ElementType::Q2K | ElementType::TQ1_0 | ElementType::TQ2_0 => Some(Kind::Q2K),
             ElementType::Q3K => Some(Kind::Q3K),
             ElementType::Q4K => Some(Kind::Q4K),
             ElementType::Q5K => Some(Kind::Q5K),
             ElementType::Q6K => Some(Kind::Q6K),
             ElementType::IQ4NL => Some(Kind::IQ4NL),
             ElementType::IQ4XS => Some(Kind::IQ4XS),
+            ElementType::MXFP4 => Some(Kind::FP4),
             ElementType::F32
             | ElementType::F16
             | ElementType::BF16

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | 2 bits: `Q2K` | 16 | byte j: bits 2m and 2m + 1 are column `32g + 16l + 4m + j`, l < 2, m < 4 |
 //! | 3 bits: `Q3K` | 16, 32 | the lower two bits as above; in line 2, byte j: bit m is the third bit of column `32g + 4m + j`, m < 8 |
-//! | 4 bits: `Q4`, `Q4Min`, `Q4K`, `IQ4NL`, `IQ4XS` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
+//! | 4 bits: `Q4`, `Q4Min`, `Q4K`, `IQ4NL`, `IQ4XS`, `FP4` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
 //! | 5 bits: `Q5`, `Q5Min`, `Q5K` | 8, 32 | the lower four bits as above; in line 4, byte j: the fifth bit of the former column is bit l, of the latter bit 4 + l |
 //! | 6 bits: `Q6K` | 8, 16 | the lower four bits as above; in line 4, byte j: bits 2l and 2l + 1 are the upper two of the former column, in line 5 of the latter |
 //! | `Q8` | 4 | byte j (two's complement): column `32g + 4l + j`, l < 8 |
@@ -29,8 +29,8 @@
 //! | `Q4K`, `Q5K` | `(d * scale) * q - dmin * min` | scale, min | d, dmin |
 //! | `Q3K`, `Q6K` | `(d * scale) * (q - 4)`, `(d * scale) * (q - 32)` | signed scales of columns 0..16 and 16..32 | d |
 //! | `Q2K` | `(d * scale) * q - dmin * min` | of either half of the columns the scale in the low nibble, the minimum in the high one | d, dmin |
-//! | `IQ4NL` | `scale * TABLE[q]` | | |
-//! | `IQ4XS` | `(d * scale) * TABLE[q]` | signed scale | d |
+//! | `IQ4NL`, `FP4` | `scale * table[q]` | | |
+//! | `IQ4XS` | `(d * scale) * table[q]` | signed scale | d |
 
 pub mod blocks;
 pub mod element_type;
@@ -48,8 +48,11 @@ pub const QUAD: usize = 4;
 pub const BLOCK: usize = 8;
 
 /// What the codes of GGUF's non-linear types stand for.
-pub const TABLE: [i8; 16] =
+pub const NON_LINEAR: [i8; 16] =
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// What those of floats of a sign, two bits of exponent and one of mantissa stand for: halves.
+pub const HALVES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// How the elements of a matrix are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,10 +82,12 @@ pub enum Kind {
     Q3K,
     /// 2-bit groups of 16 with an offset, whose scales are codes, too: 2.625 bits a weight.
     Q2K,
-    /// Groups of places in [`TABLE`], 4.5 bits a weight.
+    /// Groups of places in [`NON_LINEAR`], 4.5 bits a weight.
     IQ4NL,
     /// The same, whose scales are codes, too: 4.3125 bits a weight.
     IQ4XS,
+    /// Groups of 4-bit floats, places in [`HALVES`], 4.5 bits a weight.
+    FP4,
 }
 
 /// What a group's codes are multiplied with.
@@ -107,7 +112,7 @@ pub enum Scales {
 
 impl Kind {
     /// All of them, for tables of tests.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::F32,
         Kind::F16,
         Kind::Q8,
@@ -122,6 +127,7 @@ impl Kind {
         Kind::Q2K,
         Kind::IQ4NL,
         Kind::IQ4XS,
+        Kind::FP4,
     ];
 
     /// Bits of an element, scales left out.
@@ -132,7 +138,7 @@ impl Kind {
             Kind::Q8 => 8,
             Kind::Q6K => 6,
             Kind::Q5 | Kind::Q5Min | Kind::Q5K => 5,
-            Kind::Q4 | Kind::Q4Min | Kind::Q4K | Kind::IQ4NL | Kind::IQ4XS => 4,
+            Kind::Q4 | Kind::Q4Min | Kind::Q4K | Kind::IQ4NL | Kind::IQ4XS | Kind::FP4 => 4,
             Kind::Q3K => 3,
             Kind::Q2K => 2,
         }
@@ -141,7 +147,7 @@ impl Kind {
     pub const fn scales(self) -> Scales {
         match self {
             Kind::F32 | Kind::F16 => Scales::None,
-            Kind::Q8 | Kind::Q4 | Kind::Q5 | Kind::IQ4NL => Scales::Half,
+            Kind::Q8 | Kind::Q4 | Kind::Q5 | Kind::IQ4NL | Kind::FP4 => Scales::Half,
             Kind::Q4Min | Kind::Q5Min => Scales::HalfMin,
             Kind::Q4K | Kind::Q5K => Scales::BlockMin,
             Kind::Q6K | Kind::Q3K => Scales::BlockHalves,
@@ -162,19 +168,23 @@ impl Kind {
             _ => 2 * QUAD,
         }
     }
-    /// Whether codes are places in [`TABLE`].
-    pub const fn has_table(self) -> bool {
-        matches!(self, Kind::IQ4NL | Kind::IQ4XS)
+    /// What codes are places in, if they are.
+    pub const fn table(self) -> Option<&'static [i8; 16]> {
+        match self {
+            Kind::IQ4NL | Kind::IQ4XS => Some(&NON_LINEAR),
+            Kind::FP4 => Some(&HALVES),
+            _ => None,
+        }
     }
     /// Whether codes stand for signed bytes.
     pub const fn is_signed(self) -> bool {
-        matches!(self, Kind::Q8) || self.has_table()
+        matches!(self, Kind::Q8) || self.table().is_some()
     }
     /// The whole number that a code stands for: so many steps of its group's scale.
     pub fn steps(self, code: u8) -> f32 {
-        match self {
-            Kind::Q8 => f32::from(code as i8),
-            Kind::IQ4NL | Kind::IQ4XS => f32::from(TABLE[usize::from(code)]),
+        match (self, self.table()) {
+            (_, Some(table)) => f32::from(table[usize::from(code)]),
+            (Kind::Q8, _) => f32::from(code as i8),
             _ => f32::from(code) - f32::from(self.zero()),
         }
     }

@@ -293,6 +293,9 @@ fn stored(id: u32) -> ElementType {
         20 => return ElementType::IQ4NL,
         23 => return ElementType::IQ4XS,
         30 => return ElementType::BF16,
+        34 => return ElementType::TQ1_0,
+        35 => return ElementType::TQ2_0,
+        39 => return ElementType::MXFP4,
         9 => "Q8_1",
         15 => "Q8_K",
         16 => "IQ2_XXS",
@@ -307,9 +310,6 @@ fn stored(id: u32) -> ElementType {
         27 => "I64",
         28 => "F64",
         29 => "IQ1_M",
-        34 => "TQ1_0",
-        35 => "TQ2_0",
-        39 => "MXFP4",
         _ => return ElementType::Other(format!("GGUF type {id}")),
     };
     ElementType::Other(other.to_owned())

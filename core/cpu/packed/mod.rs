@@ -21,7 +21,7 @@ use crate::op::{Buf, Matrix, Part};
 pub use codes::{Q4K, Q5, Q5K, Q5Min, Q6K};
 pub use kinds::{F16, F32, Q4, Q4Min, Q8};
 pub use low::{Q2K, Q3K};
-pub use table::{IQ4NL, IQ4XS};
+pub use table::{FP4, IQ4NL, IQ4XS};
 
 /// Bytes that memory hands over at once.
 const CACHE_LINE: usize = 64;
@@ -267,6 +267,10 @@ macro_rules! with_kind {
             }
             $crate::layout::Kind::IQ4XS => {
                 type $K = $crate::cpu::packed::IQ4XS;
+                $body
+            }
+            $crate::layout::Kind::FP4 => {
+                type $K = $crate::cpu::packed::FP4;
                 $body
             }
         }

@@ -4,12 +4,13 @@ use super::{Groups, Packed, add_dots, lines};
 use crate::cpu::activations::Tile;
 use crate::cpu::dots::Dots;
 use crate::cpu::lanes::Lanes;
-use crate::layout::{BLOCK, Kind, TABLE};
+use crate::layout::{BLOCK, HALVES, Kind, NON_LINEAR};
 
 /// What the codes of a group stand for, multiplied with each token's whole numbers, and that added
 /// to the totals.
 #[inline(always)]
 unsafe fn add_group<D: Dots, const T: usize>(
+    table: &'static [i8; 16],
     w: &Groups,
     tile: &Tile,
     scale: D::Lanes,
@@ -22,8 +23,8 @@ unsafe fn add_group<D: Dots, const T: usize>(
             let bits = w.line::<D::Lanes, T>(line);
             let high = D::Lanes::moved(bits, -4, 0);
             let bytes = [
-                D::Lanes::looked_up(&TABLE, D::Lanes::and(bits, nibble)),
-                D::Lanes::looked_up(&TABLE, D::Lanes::and(high, nibble)),
+                D::Lanes::looked_up(table, D::Lanes::and(bits, nibble)),
+                D::Lanes::looked_up(table, D::Lanes::and(high, nibble)),
             ];
             for (token, sums) in sums.iter_mut().enumerate() {
                 let x = tile.fours::<T>(line, token);
@@ -51,7 +52,24 @@ impl Packed for IQ4NL {
         totals: &mut [D::Lanes; T],
     ) {
         // SAFETY: the caller's.
-        unsafe { add_group::<D, T>(w, tile, w.scale::<D::Lanes, T>(), totals) }
+        unsafe { add_group::<D, T>(&NON_LINEAR, w, tile, w.scale::<D::Lanes, T>(), totals) }
+    }
+}
+
+/// [`Kind::FP4`].
+pub struct FP4;
+
+impl Packed for FP4 {
+    const KIND: Kind = Kind::FP4;
+
+    #[inline(always)]
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
+        // SAFETY: the caller's.
+        unsafe { add_group::<D, T>(&HALVES, w, tile, w.scale::<D::Lanes, T>(), totals) }
     }
 }
 
@@ -76,7 +94,7 @@ impl Packed for IQ4XS {
                 // Two groups' scales lie where other kinds have a group's two.
                 for scale in w.bytes::<D::Lanes, T>(true) {
                     w.prefetch::<D::Lanes, T>(Self::KIND);
-                    add_group::<D, T>(&w, &tile, d.mul(scale), totals);
+                    add_group::<D, T>(&NON_LINEAR, &w, &tile, d.mul(scale), totals);
                     (w, tile) = (w.next(Self::KIND), tile.next(Self::KIND, T));
                 }
             }

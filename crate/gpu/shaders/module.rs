@@ -8,7 +8,7 @@ use super::{
 };
 use crate::gpu::params::{self, Layout};
 use crate::gpu::platform;
-use crate::layout::{Kind, Scales, TABLE};
+use crate::layout::{Kind, Scales};
 use crate::op::{self, KvKind};
 
 /// Includes a file of `shaders/`.
@@ -125,10 +125,10 @@ const ROTATE: &str = wgsl!("lib/rotate.wgsl");
 const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
 
 /// What codes are places in, as WGSL: four bytes a word, 128 more than they are.
-fn table() -> String {
+fn table(of: &[i8; 16]) -> String {
     let four = |four: &[i8; 4]| u32::from_le_bytes(four.map(|value| value as u8 ^ 0x80));
     let words: Vec<String> =
-        TABLE.as_chunks().0.iter().map(|bytes| format!("{:#x}u", four(bytes))).collect();
+        of.as_chunks().0.iter().map(|bytes| format!("{:#x}u", four(bytes))).collect();
     format!("const TABLE: vec4<u32> = vec4<u32>({});\n", words.join(", "))
 }
 
@@ -189,11 +189,11 @@ impl Module {
     /// Codes of two to six bits, and scales as files have them.
     fn codes(self, kind: Kind) -> Module {
         let bits = kind.code_bits();
-        let zero = if kind.has_table() { 128 } else { 1 << (bits - 1) };
+        let zero = if kind.table().is_some() { 128 } else { 1 << (bits - 1) };
         let module = self.with(format!("const ZERO: f32 = {zero}.0;\n"));
         let module = module.with(wgsl!("lib/codes.wgsl"));
-        let module = if kind.has_table() {
-            module.with(table()).with(wgsl!("lib/table.wgsl"))
+        let module = if let Some(of) = kind.table() {
+            module.with(table(of)).with(wgsl!("lib/table.wgsl"))
         } else {
             let code_bytes = match bits {
                 2 => wgsl!("lib/bits2.wgsl"),

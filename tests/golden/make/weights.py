@@ -17,6 +17,7 @@ HIDDEN, INTER, LAYERS, HEADS, KV, HEAD, VOCAB = 32, 64, 2, 2, 1, 16, 41
 rng = np.random.default_rng(20)
 # Of its own, so that types which came later change nothing that was there.
 later = np.random.default_rng(21)
+latest = np.random.default_rng(22)
 
 
 def half(low, high, rng=rng):
@@ -61,6 +62,9 @@ def blocks():
         "Q6_K",
         "IQ4_NL",
         "IQ4_XS",
+        "TQ1_0",
+        "TQ2_0",
+        "MXFP4",
     ]:
         kind = gguf.GGMLQuantizationType[name]
         if name.endswith("K") or name.startswith("IQ"):
@@ -68,7 +72,8 @@ def blocks():
                 2, -1
             )
         else:
-            data = gguf.quantize(rng.normal(0, 0.05, (2, 512)).astype(np.float32), kind)
+            numbers = latest if name in ("TQ1_0", "TQ2_0", "MXFP4") else rng
+            data = gguf.quantize(numbers.normal(0, 0.05, (2, 512)).astype(np.float32), kind)
         out[f"{name}.values"] = gguf.dequantize(data, kind).astype(np.float32).reshape(2, 512)
         out[f"{name}.bytes"] = np.ascontiguousarray(data).view(np.uint8).reshape(2, -1)
     save_file(out, f"{OUT}/blocks.safetensors")

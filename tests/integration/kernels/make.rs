@@ -160,7 +160,7 @@ impl Noise {
     /// Every code and every scale among them.
     fn block(&mut self, kind: Kind, size: f32) -> Block {
         let mask = (1 << kind.code_bits()) - 1;
-        let most = if kind.has_table() { 127.0 } else { f32::from(mask) };
+        let most = if kind.table().is_some() { 127.0 } else { f32::from(mask) };
         Block {
             codes: [(); BLOCK].map(|_| [(); GROUP].map(|_| self.next() as u8 & mask)),
             scales: [(); BLOCK].map(|_| [self.next() as u8, self.next() as u8]),

@@ -1,7 +1,7 @@
 //! Weights in f64, one by one, read off the documentation of `layout/mod.rs`.
 
 use half::f16;
-use phi_wasm::layout::{Kind, TABLE};
+use phi_wasm::layout::{HALVES, Kind, NON_LINEAR};
 use phi_wasm::op::{Buf, Matrix};
 
 use super::host::{Host, Memory};
@@ -74,11 +74,12 @@ fn weight(
             let (scale, min) = (byte(c / 16) % 16, byte(c / 16) / 16);
             of_block(d, scale.into()) * f64::from(pair()) - of_block(dmin, min.into())
         }
-        Kind::IQ4NL => half(scales, group) * f64::from(TABLE[usize::from(low())]),
+        Kind::IQ4NL => half(scales, group) * f64::from(NON_LINEAR[usize::from(low())]),
+        Kind::FP4 => half(scales, group) * f64::from(HALVES[usize::from(low())]),
         Kind::IQ4XS => {
             let scale = scales[(quad * (cols / 32) + col / 32) * 4 + row % 4] as i8;
             let step = of_block(half(mins, factor(1, 0)), scale.into());
-            step * f64::from(TABLE[usize::from(low())])
+            step * f64::from(NON_LINEAR[usize::from(low())])
         }
         Kind::Q4 => half(scales, group) * (nibble() - 8.0),
         Kind::Q4Min => half(scales, group) * nibble() + half(mins, group),

@@ -60,6 +60,10 @@ const TABLE: &[(ElementType, &str, Option<Kind>, Kind, Error)] = &[
     (ElementType::IQ4NL, "IQ4_NL", Some(Kind::IQ4NL), Kind::Q8, Error::None),
     (ElementType::IQ4XS, "IQ4_XS", Some(Kind::IQ4XS), Kind::IQ4XS, Error::None),
     (ElementType::IQ4XS, "IQ4_XS", Some(Kind::IQ4XS), Kind::Q8, Error::Rounded),
+    (ElementType::TQ1_0, "TQ1_0", Some(Kind::Q2K), Kind::Q2K, Error::None),
+    (ElementType::TQ2_0, "TQ2_0", Some(Kind::Q2K), Kind::Q2K, Error::None),
+    (ElementType::MXFP4, "MXFP4", Some(Kind::FP4), Kind::FP4, Error::None),
+    (ElementType::MXFP4, "MXFP4", Some(Kind::FP4), Kind::Q8, Error::Rounded),
 ];
 
 #[test]
@@ -150,7 +154,7 @@ fn floats_are_quantised_as_asked() {
 
 #[test]
 fn types_without_weights_are_refused() {
-    for stored in [ElementType::U8, ElementType::Other("TQ1_0".to_owned())] {
+    for stored in [ElementType::U8, ElementType::Other("IQ1_S".to_owned())] {
         let error = pack_row(&stored, &[0; 64], &mut Panel::new(Kind::F32, 1, 32), 0).unwrap_err();
         assert_eq!(error.code.as_str(), "unsupported-tensor");
         assert!(error.message.contains(stored.name()), "{error}");
@@ -174,6 +178,8 @@ fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
         (ElementType::Q6K, "Q6_K", &[208]),
         (ElementType::IQ4NL, "IQ4_NL", &[0]),
         (ElementType::IQ4XS, "IQ4_XS", &[0]),
+        (ElementType::TQ1_0, "TQ1_0", &[52]),
+        (ElementType::TQ2_0, "TQ2_0", &[64]),
     ];
     for (stored, name, places) in places {
         let tensor = golden.tensor(&format!("{name}.bytes")).unwrap();
@@ -198,6 +204,30 @@ fn a_scale_that_is_no_number_is_found_whatever_it_becomes() {
                     "{name} as {kind:?}, {value} at {at}: {error}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn powers_of_two_that_halves_do_not_hold_are_refused_unless_all_is_zero() {
+    let group = |power: u8, code: u8| [[power].as_slice(), &[code << 4 | code; 16]].concat();
+    for (power, code, expected) in [
+        (104, 7, Some(12.0 * 2f32.powi(-24))),
+        (143, 15, Some(-12.0 * 2f32.powi(15))),
+        (128, 1, Some(1.0)),
+        (103, 1, None),
+        (144, 1, None),
+        (255, 1, None),
+        (0, 8, Some(0.0)),
+    ] {
+        let mut panel = Panel::new(Kind::FP4, 1, 32);
+        let packed = pack_row(&ElementType::MXFP4, &group(power, code), &mut panel, 0);
+        match expected {
+            Some(value) => {
+                assert!(packed.is_ok(), "{power}");
+                assert_eq!(panel.row(0), vec![value; 32], "{power}");
+            }
+            None => assert_eq!(packed.unwrap_err().code, Code::Malformed, "{power}"),
         }
     }
 }

@@ -44,22 +44,26 @@ pub struct Product<'a> {
 pub fn run(context: &Context, activations: &mut PackedActivations, op: &Matmul) -> Result<()> {
     let Matmul { w, x, out, rows, add } = op;
     let (kernels, memory) = (context.kernels, context.memory);
-    let x = activations.fill(context, w.kind, memory.read(*x)?, *rows as usize, w.cols as usize);
-    let matmul = (kernels.matmul)(w.kind);
-    for part in &w.parts {
-        let (first_row, out, out_width) =
-            (part.first_row as usize, memory.share(*out)?, w.rows as usize);
-        let (w, one) = (Weights::of(memory, w, part)?, (kernels.matvec)(w.kind));
-        let p = Product { w, x, first_row, out, out_width, add: *add, one };
-        let (quads, each) = (
-            p.w.quads(),
-            quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD),
-        );
-        // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has quads of
-        // its own.
-        context.threads.each(quads.div_ceil(each), |task| unsafe {
-            matmul(&p, task * each..quads.min((task + 1) * each))
-        });
+    let (x, tokens, cols) = (memory.read(*x)?, *rows as usize, w.cols as usize);
+    for parts in w.parts.chunk_by(|one, next| one.kind == next.kind) {
+        let kind = parts[0].kind;
+        let x = activations.fill(context, kind, x, tokens, cols);
+        let (matmul, one) = ((kernels.matmul)(kind), (kernels.matvec)(kind));
+        for part in parts {
+            let (first_row, out, out_width) =
+                (part.first_row as usize, memory.share(*out)?, w.rows as usize);
+            let w = Weights::of(memory, w, part)?;
+            let p = Product { w, x, first_row, out, out_width, add: *add, one };
+            let (quads, each) = (
+                p.w.quads(),
+                quads_of_a_task(&p, context.threads.count()).next_multiple_of(kernels.width / QUAD),
+            );
+            // SAFETY: the kernels were chosen for this CPU; the op was checked; every task has
+            // quads of its own.
+            context.threads.each(quads.div_ceil(each), |task| unsafe {
+                matmul(&p, task * each..quads.min((task + 1) * each))
+            });
+        }
     }
     Ok(())
 }

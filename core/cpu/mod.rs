@@ -118,7 +118,9 @@ impl Backend for Cpu {
             check::op(&self.memory, op)?;
             match op {
                 Op::Matmul(op) => {
-                    self.activations.reserve(op.w.kind, op.rows as usize, op.w.cols as usize)
+                    for part in &op.w.parts {
+                        self.activations.reserve(part.kind, op.rows as usize, op.w.cols as usize);
+                    }
                 }
                 Op::Sample(_) => {
                     fail!(Code::Internal, "the CPU leaves draws to who reads the logits")

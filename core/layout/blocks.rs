@@ -10,10 +10,9 @@
 //! | `MXFP4` | `FP4` | none; a scale that f16 does not hold is refused |
 //! | `F32`, `F16`, `BF16` | as asked | the quantiser's, or f16 rounding, or none |
 //!
-//! Where fused projections are stored in several types, `Q4_0` fits `Q4Min`, `Q5`, `Q5Min` and `Q8`
-//! without error too, `Q4_1` `Q5Min`, `Q5_0` `Q5Min` and `Q8`, and `IQ4_NL` `Q8`. Others become
-//! `Q8` there, which moves a weight by at most 1/253 of the largest of its group of 32. Any other
-//! pair goes by way of floats.
+//! `Q4_0` fits `Q4Min` and `Q8` without error too, and `Q5_0` `Q8`: halves of downloads that the
+//! first version left take them, and `Q8` for what it had no kind for, which moves a weight by at
+//! most 1/253 of the largest of its group of 32. Any other pair goes by way of floats.
 
 use half::{bf16, f16};
 
@@ -21,7 +20,7 @@ use super::element_type::ElementType;
 use super::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE, quantise};
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Block, Group, Panel};
-use crate::layout::{BLOCK, GROUP, Kind, NON_LINEAR};
+use crate::layout::{BLOCK, GROUP, Kind};
 
 /// The values of stored bytes: whole blocks, as many as there are.
 ///
@@ -138,10 +137,13 @@ fn finite(group: &Group) -> Result<()> {
 fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> Group> {
     let exact: fn(&[u8], usize) -> Group = match (stored, kind) {
         (ElementType::Q4_0, Kind::Q4) => q4_0,
-        (ElementType::Q4_0, Kind::Q5) => |row, at| moved(q4_0(row, at), 8),
-        (ElementType::Q4_0, Kind::Q4Min | Kind::Q5Min) => |row, at| with_min(q4_0(row, at), 8),
+        (ElementType::Q4_0, Kind::Q4Min) => |row, at| {
+            // A minimum in place of a zero, a power of two: their product is exact.
+            let group = q4_0(row, at);
+            Group { min: f16::from_f32(-8.0 * group.scale.to_f32()), ..group }
+        },
         (ElementType::Q4_0, Kind::Q8) => |row, at| moved(q4_0(row, at), -8),
-        (ElementType::Q4_1, Kind::Q4Min | Kind::Q5Min) => |row, at| {
+        (ElementType::Q4_1, Kind::Q4Min) => |row, at| {
             let block = block(row, at, 20);
             Group { codes: nibbles(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
@@ -153,17 +155,12 @@ fn exact_group(stored: &ElementType, kind: Kind) -> Option<fn(&[u8], usize) -> G
             Group { codes, scale: f16::from_f32(step), min: f16::from_f32(-min) }
         },
         (ElementType::Q5_0, Kind::Q5) => q5_0,
-        (ElementType::Q5_0, Kind::Q5Min) => |row, at| with_min(q5_0(row, at), 16),
         (ElementType::Q5_0, Kind::Q8) => |row, at| moved(q5_0(row, at), -16),
         (ElementType::Q5_1, Kind::Q5Min) => |row, at| {
             let block = block(row, at, 24);
             Group { codes: fives(&block[4..]), scale: f16_at(block, 0), min: f16_at(block, 2) }
         },
         (ElementType::IQ4NL, Kind::IQ4NL) => q4_0,
-        (ElementType::IQ4NL, Kind::Q8) => |row, at| {
-            let group = q4_0(row, at);
-            Group { codes: group.codes.map(|code| NON_LINEAR[usize::from(code)] as u8), ..group }
-        },
         (ElementType::MXFP4, Kind::FP4) => |row, at| {
             let block = block(row, at, 17);
             let codes = nibbles(&block[1..]);
@@ -193,11 +190,6 @@ fn q5_0(row: &[u8], at: usize) -> Group {
 /// The group with other codes for the same values.
 fn moved(group: Group, by: i8) -> Group {
     Group { codes: group.codes.map(|code| code.wrapping_add_signed(by)), ..group }
-}
-
-/// The group with a minimum in place of a zero, a power of two: their product is exact.
-fn with_min(group: Group, zero: u8) -> Group {
-    Group { min: f16::from_f32(-f32::from(zero) * group.scale.to_f32()), ..group }
 }
 
 /// How to take a block of a row as it is, where the kind can hold it.

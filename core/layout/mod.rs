@@ -233,6 +233,35 @@ impl Kind {
     }
 }
 
+/// Neighbouring rows of a matrix that are held in one kind. All bands but a matrix's last have a
+/// multiple of [`QUAD`] rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Band {
+    /// How the elements are held.
+    pub kind: Kind,
+    /// How many rows.
+    pub rows: usize,
+}
+
+impl Band {
+    /// The same rows, those of one kind that follow each other as one band.
+    pub fn joined(bands: impl IntoIterator<Item = Band>) -> Vec<Band> {
+        let mut joined: Vec<Band> = Vec::new();
+        for band in bands {
+            match joined.last_mut() {
+                Some(last) if last.kind == band.kind => last.rows += band.rows,
+                _ => joined.push(band),
+            }
+        }
+        joined
+    }
+
+    /// Sizes of its planes, of rows of `cols` columns.
+    pub fn planes(self, cols: usize) -> Planes {
+        planes(self.kind, self.rows, cols)
+    }
+}
+
 /// Byte sizes of the planes of a `[rows, cols]` matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planes {

@@ -2,16 +2,14 @@
 
 use super::{Access, Buf, Operand};
 use crate::error::{Code, Result, fail};
-use crate::layout::{GROUP, Kind, QUAD, planes};
+use crate::layout::{Band, GROUP, Kind, Planes, QUAD, planes};
 
 /// A weight matrix, `[rows, cols]` (output, input), in the packed layout of [`crate::layout`].
 ///
 /// It lies in one or several parts, each a range of rows that begins at a multiple of four, because
-/// a device may bind only 128 MiB at once.
+/// a device may bind only 128 MiB at once, and because rows may be held in several kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
-    /// How the elements are held.
-    pub kind: Kind,
     /// Output width.
     pub rows: u32,
     /// Input width, a multiple of 32.
@@ -23,7 +21,13 @@ pub struct Matrix {
 impl Matrix {
     /// Bytes of its planes.
     pub fn bytes(&self) -> u64 {
-        planes(self.kind, self.rows as usize, self.cols as usize).bytes()
+        self.parts.iter().map(|part| part.planes(self.cols).bytes()).sum()
+    }
+
+    /// The kinds of its rows.
+    pub fn bands(&self) -> Vec<Band> {
+        let band = |part: &Part| Band { kind: part.kind, rows: part.rows as usize };
+        Band::joined(self.parts.iter().map(band))
     }
 
     /// Whether its parts follow each other and come to the whole.
@@ -42,10 +46,10 @@ impl Matrix {
                 );
             }
             rows = rows.saturating_add(part.rows);
-            if part.scales.is_some() != self.kind.has_scales()
-                || part.mins.is_some() != self.kind.has_mins()
+            if part.scales.is_some() != part.kind.has_scales()
+                || part.mins.is_some() != part.kind.has_mins()
             {
-                fail!(Code::Internal, "a matrix of {:?} with other planes", self.kind);
+                fail!(Code::Internal, "a matrix of {:?} with other planes", part.kind);
             }
         }
         if rows != self.rows {
@@ -56,7 +60,7 @@ impl Matrix {
 
     pub(super) fn operands(&self) -> impl Iterator<Item = Operand> + '_ {
         self.parts.iter().flat_map(|part| {
-            let size = planes(self.kind, part.rows as usize, self.cols as usize);
+            let size = part.planes(self.cols);
             let planes = [
                 ("codes", Some(part.codes), size.codes),
                 ("scales", part.scales, size.scales),
@@ -78,6 +82,8 @@ impl Matrix {
 /// Some rows of a [`Matrix`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
+    /// How the elements are held.
+    pub kind: Kind,
     /// Where in the matrix the part begins, a multiple of 4.
     pub first_row: u32,
     /// How many rows it has. Its buffers are padded to a multiple of 4 rows.
@@ -88,4 +94,11 @@ pub struct Part {
     pub scales: Option<Buf>,
     /// f16 minima of the groups or factors of the blocks, for kinds that have some.
     pub mins: Option<Buf>,
+}
+
+impl Part {
+    /// Sizes of its planes, of rows of `cols` columns.
+    pub fn planes(&self, cols: u32) -> Planes {
+        planes(self.kind, self.rows as usize, cols as usize)
+    }
 }

@@ -189,7 +189,7 @@ impl Calibrated {
         let inputs = self.inputs(ops, (inputs, shape[1]), || meter.count(share)).await?;
         let factor = inputs.factor(DAMPING)?;
         let cpu = &mut self.cpu;
-        let to = (matrix.kind, &mut *meter);
+        let to = (checkpoint.kind_of(name, shape, format)?, &mut *meter);
         round_matrix(checkpoint, (name, shape), &factor, to, &mut |first_row, panel, origin| {
             write_panel(cpu, &matrix, first_row, &panel)?;
             sink(first_row, panel, origin)

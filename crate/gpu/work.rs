@@ -1,7 +1,7 @@
 //! What a dispatch has to move and to compute, however it goes about it: what its time is held
 //! against.
 
-use crate::layout::{Planes, QUAD, planes};
+use crate::layout::{QUAD, planes};
 use crate::op::{Buf, Heads, KvPart, Matrix, Part};
 
 /// The work of a dispatch. Each byte counts once, however often a kernel comes back to it.
@@ -36,14 +36,13 @@ impl Work {
     /// writes.
     pub fn product(w: &Matrix, part: &Part, tokens: u32, floats: u32) -> Work {
         let (rows, cols) = (part.rows, w.cols);
-        let Planes { codes, scales, mins } = planes(w.kind, rows as usize, cols as usize);
         Work {
             over: if tokens == 1 {
                 format!("{rows} × {cols}")
             } else {
                 format!("{rows} × {cols} × {tokens}")
             },
-            weights: codes + scales + mins,
+            weights: part.planes(cols).bytes(),
             others: 4 * u64::from(floats),
             operations: 2 * u64::from(rows) * u64::from(cols) * u64::from(tokens),
             attention: None,
@@ -52,9 +51,9 @@ impl Work {
 
     /// Rows of a table, which are too few of it to count as weights. Each is in one of the table's
     /// parts: they share alike.
-    pub fn lookup(table: &Matrix, tokens: u32) -> Work {
-        let Planes { codes, scales, mins } = planes(table.kind, QUAD, table.cols as usize);
-        let row = (codes + scales + mins) / QUAD as u64 + 4 * u64::from(table.cols + 1);
+    pub fn lookup(table: &Matrix, part: &Part, tokens: u32) -> Work {
+        let quad = planes(part.kind, QUAD, table.cols as usize).bytes();
+        let row = quad / QUAD as u64 + 4 * u64::from(table.cols + 1);
         Work {
             over: format!("{tokens} of {} × {}", table.rows, table.cols),
             others: u64::from(tokens) * row / table.parts.len() as u64,

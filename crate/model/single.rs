@@ -105,8 +105,8 @@ impl SingleLayer {
             let name = &*tensor.name;
             let weight = match tensor.shape {
                 Shape::Matrix(shape) if fill == Fill::Later => {
-                    let kind = checkpoint.kind_of(name, shape, format)?;
-                    Weight::Matrix(Arc::new(load::allocate(backend, name, shape, kind)?))
+                    let bands = checkpoint.bands(name, shape, format)?;
+                    Weight::Matrix(Arc::new(load::allocate(backend, name, &bands, shape[1])?))
                 }
                 Shape::Matrix(shape) => Weight::Matrix(
                     checkpoint.matrix(backend, name, shape, format, &mut |_| {}).await?,

@@ -9,7 +9,7 @@ use super::kv::LayerCache;
 use super::layer::{Layer, Weight, Weights};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::layout::{GROUP, Kind};
+use crate::layout::{Band, GROUP, Kind};
 use crate::op::{self, Buf, Matrix, Op};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
@@ -28,7 +28,7 @@ pub struct Transformer {
     norm: Buf,         // [hidden_size]
     head: Arc<Matrix>, // [vocab_size, hidden_size], the embedding itself when they are tied
     /// How each matrix is held, by its canonical name.
-    kinds: BTreeMap<String, Kind>,
+    bands: BTreeMap<String, Vec<Band>>,
 }
 
 /// What weights are loaded from and into.
@@ -37,7 +37,7 @@ struct Loading<'a, S, B> {
     backend: &'a mut B,
     format: WeightFormat,
     progress: &'a mut dyn FnMut(u64),
-    kinds: BTreeMap<String, Kind>,
+    bands: BTreeMap<String, Vec<Band>>,
 }
 
 impl Transformer {
@@ -54,7 +54,7 @@ impl Transformer {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Transformer> {
         let config = checkpoint.config.clone();
-        let mut loading = Loading { checkpoint, backend, format, progress, kinds: BTreeMap::new() };
+        let mut loading = Loading { checkpoint, backend, format, progress, bands: BTreeMap::new() };
         let mut ends = Weights::default();
         loading.add(&mut ends, spec::before_layers(&config)).await?;
         let mut layers = Vec::new();
@@ -71,14 +71,14 @@ impl Transformer {
             }
         }
         loading.add(&mut ends, spec::after_layers(&config)).await?;
-        Transformer::new(config, layers, &ends, loading.kinds)
+        Transformer::new(config, layers, &ends, loading.bands)
     }
 
     fn new(
         config: Config,
         layers: Vec<Layer>,
         ends: &Weights,
-        kinds: BTreeMap<String, Kind>,
+        bands: BTreeMap<String, Vec<Band>>,
     ) -> Result<Transformer> {
         let embedding = ends.matrix(Role::Embedding)?;
         let head =
@@ -89,7 +89,7 @@ impl Transformer {
             layers,
             norm: ends.vector(Role::FinalNorm)?,
             head,
-            kinds,
+            bands,
         })
     }
 
@@ -108,14 +108,16 @@ impl Transformer {
             tie_word_embeddings: true,
             ..self.config.clone()
         };
-        let mut kinds = self.kinds.clone();
-        kinds.insert(spec::EMBED_TOKENS.to_owned(), self.head.kind);
-        let mut filled = |tensors: Vec<TensorSpec>| fill(backend, &tensors, &kinds);
+        let mut bands = self.bands.clone();
+        let head = self.head.bands().into_iter().take(1);
+        let head = head.map(|band| Band { rows: vocab_size as usize, ..band }).collect();
+        bands.insert(spec::EMBED_TOKENS.to_owned(), head);
+        let mut filled = |tensors: Vec<TensorSpec>| fill(backend, &tensors, &bands);
         let ends = filled([spec::before_layers(&config), spec::after_layers(&config)].concat())?;
         let layers = (0..config.num_hidden_layers)
             .map(|index| Layer::new(&config, index, &filled(spec::layer(&config, index))?))
             .collect::<Result<_>>()?;
-        Transformer::new(config, layers, &ends, kinds)
+        Transformer::new(config, layers, &ends, bands)
     }
 
     /// Bytes of a layer's weights, and of a row of the head's.
@@ -195,7 +197,7 @@ impl<S: Source, B: Backend> Loading<'_, S, B> {
         for tensor in tensors {
             let weight = self.weight(&tensor).await?;
             if let Weight::Matrix(matrix) = &weight {
-                self.kinds.insert(tensor.name, matrix.kind);
+                self.bands.insert(tensor.name, matrix.bands());
             }
             weights.0.insert(tensor.role, weight);
         }
@@ -229,21 +231,21 @@ pub(super) async fn vector<S: Source, B: Backend>(
     Ok(Weight::Vector(buf))
 }
 
-/// Tensors without any sense, of these kinds.
+/// Tensors without any sense, held so.
 fn fill<B: Backend>(
     backend: &mut B,
     tensors: &[TensorSpec],
-    kinds: &BTreeMap<String, Kind>,
+    bands: &BTreeMap<String, Vec<Band>>,
 ) -> Result<Weights> {
     let mut filled = |TensorSpec { role, name, shape }: &TensorSpec| {
-        let kind = kinds.get(name).copied().unwrap_or(Kind::F32);
+        let mut matrix = |[rows, cols]: [usize; 2]| {
+            let plain = [Band { kind: Kind::F32, rows }];
+            filler::matrix(backend, bands.get(name).map_or(&plain, Vec::as_slice), cols)
+                .map(Weight::Matrix)
+        };
         let weight = match *shape {
-            Shape::Matrix([rows, cols]) => {
-                Weight::Matrix(filler::matrix(backend, kind, rows as u32, cols as u32)?)
-            }
-            Shape::Vector(length) if role.is_bias() => {
-                Weight::Matrix(filler::matrix(backend, kind, length as u32, GROUP as u32)?)
-            }
+            Shape::Matrix(shape) => matrix(shape)?,
+            Shape::Vector(length) if role.is_bias() => matrix([length, GROUP])?,
             Shape::Vector(length) => Weight::Vector(filler::vector(backend, length as u32)?),
         };
         Ok((*role, weight))

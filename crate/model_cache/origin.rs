@@ -8,10 +8,9 @@ use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
-use crate::layout::planes;
 use crate::weights::checkpoint::{Checkpoint, Place};
 use crate::weights::format::WeightFormat;
-use crate::weights::panels::{Step, kind};
+use crate::weights::panels::{Step, kinds};
 use crate::weights::plan::{Item, Plan};
 use crate::weights::source::{Source, place, read_all};
 use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
@@ -224,8 +223,8 @@ impl<S: Source> Origin<S> {
             }
             (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
                 let place = checkpoint.place(name, shape)?;
-                let (panel, _) =
-                    checkpoint.panel(&place, *shape, kind(name, &place, *format), *step).await?;
+                let kind = kinds(name, &place, *format)[step.piece];
+                let (panel, _) = checkpoint.panel(&place, kind, *step).await?;
                 Ok([panel.codes, panel.scales, panel.mins].concat())
             }
             _ => fail!(Code::Internal, "a unit of another model was asked for"),
@@ -272,19 +271,12 @@ impl<S: Source> Checkpoint<S> {
                     content,
                 }])
             }
-            Item::Matrix { name, shape, kind } => {
+            Item::Matrix { name, shape, .. } => {
                 let stored = self.place(name, shape)?;
-                let whole = planes(*kind, shape[0], shape[1]);
-                let steps = self.steps(&stored, *shape).into_iter().map(|step| {
-                    let (before, own) =
-                        (planes(*kind, step.row, shape[1]), planes(*kind, step.rows, shape[1]));
-                    let (scales, mins) =
-                        (whole.codes + before.scales, whole.codes + whole.scales + before.mins);
-                    let extents =
-                        [(before.codes, own.codes), (scales, own.scales), (mins, own.mins)];
+                let steps = self.steps(&stored).into_iter().map(|step| {
                     let from = made_from(&stored, Some(step.piece), versions);
                     Piece {
-                        extents: extents.into_iter().filter(|(_, len)| *len > 0).collect(),
+                        extents: item.extents(step.row, step.rows),
                         tag: tag(&[
                             name.as_bytes(),
                             from.as_bytes(),

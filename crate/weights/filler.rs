@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::load::allocate;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::layout::{Kind, planes};
+use crate::layout::Band;
 use crate::op::{Buf, Matrix};
 
 /// What is written at once, from the stack: where memory is short, all of it is the backend's to
@@ -17,17 +17,16 @@ const VALUES: u8 = 0x3c;
 /// An f16 of 0.065.
 const SCALES: u8 = 0x2c;
 
-/// A matrix `[rows, cols]` without any sense. Every byte is written: pages that nobody wrote are
-/// all one, which a cache would hold.
+/// A matrix without any sense. Every byte is written: pages that nobody wrote are all one, which a
+/// cache would hold.
 pub(crate) fn matrix<B: Backend>(
     backend: &mut B,
-    kind: Kind,
-    rows: u32,
-    cols: u32,
+    bands: &[Band],
+    cols: usize,
 ) -> Result<Arc<Matrix>> {
-    let matrix = allocate(backend, "weights to time with", [rows as usize, cols as usize], kind)?;
+    let matrix = allocate(backend, "weights to time with", bands, cols)?;
     for part in &matrix.parts {
-        let sizes = planes(kind, part.rows as usize, cols as usize);
+        let sizes = part.planes(matrix.cols);
         fill(backend, part.codes, sizes.codes, VALUES)?;
         for (plane, bytes) in [(part.scales, sizes.scales), (part.mins, sizes.mins)] {
             plane.map_or(Ok(()), |buf| fill(backend, buf, bytes, SCALES))?;

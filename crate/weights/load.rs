@@ -10,7 +10,7 @@ use super::spec::{self, Shape};
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::Panel;
-use crate::layout::{GROUP, Kind, Planes, QUAD, planes};
+use crate::layout::{Band, GROUP, Kind, Planes, QUAD, planes};
 use crate::op::{Buf, Matrix, Part};
 
 /// What [`Checkpoint::bias`] is multiplied with.
@@ -27,8 +27,8 @@ impl<S: Source> Checkpoint<S> {
         let held = |tensor: spec::TensorSpec| match tensor.shape {
             Shape::Vector(length) => 4 * length as u64,
             Shape::Matrix([rows, cols]) => self
-                .kind_of(&tensor.name, [rows, cols], format)
-                .map_or(0, |kind| planes(kind, rows, cols).bytes()),
+                .bands(&tensor.name, [rows, cols], format)
+                .map_or(0, |bands| bands.iter().map(|band| band.planes(cols).bytes()).sum()),
         };
         spec::tensors(&self.config).map(held).sum()
     }
@@ -47,8 +47,7 @@ impl<S: Source> Checkpoint<S> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Arc<Matrix>> {
         let format = format.into();
-        let kind = self.kind_of(name, shape, format)?;
-        let matrix = allocate(backend, name, shape, kind)?;
+        let matrix = allocate(backend, name, &self.bands(name, shape, format)?, shape[1])?;
         let mut write = |first_row: usize, panel: Panel, origin: PanelOrigin| {
             write_panel(backend, &matrix, first_row, &panel)?;
             progress(origin.bytes);
@@ -78,7 +77,7 @@ impl<S: Source> Checkpoint<S> {
         for (row, value) in self.vector(name, len).await?.into_iter().enumerate() {
             panel.set_row(row, &ONE.map(|one| one * value));
         }
-        let matrix = allocate(backend, name, [len, GROUP], Kind::F32)?;
+        let matrix = allocate(backend, name, &[Band { kind: Kind::F32, rows: len }], GROUP)?;
         match write_panel(backend, &matrix, 0, &panel) {
             Ok(()) => Ok(Arc::new(matrix)),
             Err(error) => {
@@ -103,10 +102,27 @@ pub fn free<B: Backend>(backend: &mut B, matrix: &Matrix) {
 pub(crate) fn allocate<B: Backend>(
     backend: &mut B,
     name: &str,
-    [rows, cols]: [usize; 2],
-    kind: Kind,
+    bands: &[Band],
+    cols: usize,
 ) -> Result<Matrix> {
-    let most = backend.limits().max_buffer;
+    let mut matrix = Matrix { rows: 0, cols: cols as u32, parts: Vec::new() };
+    for band in bands {
+        if let Err(error) = allocate_band(backend, name, *band, &mut matrix) {
+            free(backend, &matrix);
+            return Err(error);
+        }
+    }
+    Ok(matrix)
+}
+
+/// Adds a band to a matrix.
+fn allocate_band<B: Backend>(
+    backend: &mut B,
+    name: &str,
+    Band { kind, rows }: Band,
+    matrix: &mut Matrix,
+) -> Result<()> {
+    let (most, cols) = (backend.limits().max_buffer, matrix.cols as usize);
     // Codes are the largest plane of every kind.
     let quads = (most / planes(kind, QUAD, cols).codes).min(rows.div_ceil(QUAD) as u64) as usize;
     if quads == 0 {
@@ -115,27 +131,14 @@ pub(crate) fn allocate<B: Backend>(
             "{name}: four rows of {cols} do not fit into a buffer; the device allows {most} bytes"
         );
     }
-    let mut matrix = Matrix { kind, rows: rows as u32, cols: cols as u32, parts: Vec::new() };
     for first_row in (0..rows).step_by(quads * QUAD) {
-        let part_rows = (quads * QUAD).min(rows - first_row);
-        match allocate_part(backend, name, planes(kind, part_rows, cols)) {
-            Ok([codes, scales, mins]) => {
-                let codes = codes.expect("every kind has codes");
-                matrix.parts.push(Part {
-                    first_row: first_row as u32,
-                    rows: part_rows as u32,
-                    codes,
-                    scales,
-                    mins,
-                });
-            }
-            Err(error) => {
-                free(backend, &matrix);
-                return Err(error);
-            }
-        }
+        let rows = (quads * QUAD).min(rows - first_row);
+        let [codes, scales, mins] = allocate_part(backend, name, planes(kind, rows, cols))?;
+        let (codes, rows) = (codes.expect("every kind has codes"), rows as u32);
+        matrix.parts.push(Part { kind, first_row: matrix.rows, rows, codes, scales, mins });
+        matrix.rows += rows;
     }
-    Ok(matrix)
+    Ok(())
 }
 
 /// Buffers for the planes that there are.

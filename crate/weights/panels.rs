@@ -1,17 +1,18 @@
 //! A model's tensors on their way out of its files: read in panels of bounded size, fused, put in
 //! order and packed on the way.
 
-use super::checkpoint::{Checkpoint, Place};
+use super::checkpoint::{Checkpoint, PackedBand, Place};
 use super::format::WeightFormat;
 use super::source::Source;
 use super::spec;
+use super::store::MatrixEntry;
 use super::tensor::Tensor;
 use crate::error::{Code, Result, fail};
 use crate::layout::blocks::{pack_row, values};
 use crate::layout::element_type::ElementType;
 use crate::layout::panel::Panel;
-use crate::layout::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE};
-use crate::layout::{GROUP, Kind, QUAD, planes};
+use crate::layout::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
+use crate::layout::{Band, GROUP, Kind, QUAD, planes};
 
 /// Stored bytes that are read at once.
 const PANEL_BYTES: usize = 4 << 20;
@@ -31,7 +32,8 @@ pub(crate) struct PanelOrigin {
 /// The rows of one panel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
-    /// Which of the stored tensors that the matrix consists of they lie in, and where there.
+    /// Which of the stored tensors, or bands, that the matrix consists of they lie in, and where
+    /// there.
     pub piece: usize,
     pub first_row: usize,
     /// Where they are in the matrix.
@@ -40,24 +42,44 @@ pub(crate) struct Step {
 }
 
 impl<S: Source> Checkpoint<S> {
-    /// The kind in which a canonical matrix will be held. Fused projections of several types take
-    /// the widest.
+    /// The kinds in which a canonical matrix will be held: projections that are fused here and come
+    /// in several types keep one each.
     ///
     /// # Errors
     /// `missing-tensor` and `wrong-shape`.
+    pub fn bands(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        format: impl Into<WeightFormat>,
+    ) -> Result<Vec<Band>> {
+        let place = self.place(name, &shape)?;
+        let kinds = kinds(name, &place, format.into());
+        Ok(Band::joined(
+            place.rows().into_iter().zip(kinds).map(|(rows, kind)| Band { kind, rows }),
+        ))
+    }
+
+    /// The kind of a canonical matrix that is held in one: any that comes unquantised.
+    ///
+    /// # Errors
+    /// As [`Self::bands`], and `internal` for a matrix of several kinds.
     pub fn kind_of(
         &self,
         name: &str,
         shape: [usize; 2],
         format: impl Into<WeightFormat>,
     ) -> Result<Kind> {
-        Ok(kind(name, &self.place(name, &shape)?, format.into()))
+        match self.bands(name, shape, format)?[..] {
+            [Band { kind, .. }] => Ok(kind),
+            _ => fail!(Code::Internal, "{name} is held in several kinds"),
+        }
     }
 
     /// A matrix that comes quantised, if one does.
     pub fn quantised(&self) -> Option<String> {
         let is_quantised = |(name, shape): &(String, [usize; 2])| match self.place(name, shape) {
-            Ok(Place::Packed { entry, .. }) => entry.kind.has_scales(),
+            Ok(Place::Packed(bands)) => bands.iter().any(|band| band.entry.kind.has_scales()),
             Ok(Place::Pieces(pieces)) => {
                 pieces.iter().any(|(tensor, _)| tensor.stored.quantised_kind().is_some())
             }
@@ -134,45 +156,38 @@ impl<S: Source> Checkpoint<S> {
         sink: Sink<'_>,
     ) -> Result<()> {
         let place = self.place(name, &shape)?;
-        let kind = kind(name, &place, format);
-        for step in self.steps(&place, shape) {
-            let (panel, origin) = self.panel(&place, shape, kind, step).await?;
+        let kinds = kinds(name, &place, format);
+        for step in self.steps(&place) {
+            let (panel, origin) = self.panel(&place, kinds[step.piece], step).await?;
             sink(step.row, panel, origin)?;
         }
         Ok(())
     }
 
     /// The panels that a matrix is read in.
-    pub(crate) fn steps(&self, place: &Place<'_>, [rows, cols]: [usize; 2]) -> Vec<Step> {
-        let mut steps = Vec::new();
-        match place {
-            Place::Packed { entry, .. } => {
-                let at_once =
-                    rows_at_once(cols / GROUP * entry.kind.codes_per_group() / QUAD, QUAD);
-                steps.extend((0..rows).step_by(at_once).map(|row| Step {
-                    piece: 0,
-                    first_row: row,
-                    row,
-                    rows: at_once.min(rows - row),
-                }));
-            }
-            Place::Pieces(pieces) => {
-                let mut before = 0;
-                for (piece, &(tensor, interleaved)) in pieces.iter().enumerate() {
-                    let rows = tensor.shape[0] as usize;
-                    let at_once = rows_at_once(
+    pub(crate) fn steps(&self, place: &Place<'_>) -> Vec<Step> {
+        let (mut steps, mut before) = (Vec::new(), 0);
+        for (piece, rows) in place.rows().into_iter().enumerate() {
+            let at_once = match place {
+                Place::Packed(bands) => {
+                    let MatrixEntry { kind, cols, .. } = bands[piece].entry;
+                    rows_at_once(cols / GROUP * kind.codes_per_group() / QUAD, QUAD)
+                }
+                Place::Pieces(pieces) => {
+                    let (tensor, interleaved) = pieces[piece];
+                    rows_at_once(
                         (tensor.bytes / tensor.shape[0]) as usize,
                         if interleaved { self.config.head_dim as usize } else { QUAD },
-                    );
-                    steps.extend((0..rows).step_by(at_once).map(|first_row| Step {
-                        piece,
-                        first_row,
-                        row: before + first_row,
-                        rows: at_once.min(rows - first_row),
-                    }));
-                    before += rows;
+                    )
                 }
-            }
+            };
+            steps.extend((0..rows).step_by(at_once).map(|first_row| Step {
+                piece,
+                first_row,
+                row: before + first_row,
+                rows: at_once.min(rows - first_row),
+            }));
+            before += rows;
         }
         steps
     }
@@ -181,17 +196,14 @@ impl<S: Source> Checkpoint<S> {
     pub(crate) async fn panel(
         &self,
         place: &Place<'_>,
-        shape: [usize; 2],
         kind: Kind,
         step: Step,
     ) -> Result<(Panel, PanelOrigin)> {
         match place {
-            Place::Packed { entry, codes, scales, mins } => {
-                let (panel, mut origin) = self
-                    .packed_panel(shape[1], entry.kind, [Some(codes), *scales, *mins], step)
-                    .await?;
+            Place::Packed(bands) => {
+                let (panel, mut origin) = self.packed_panel(bands[step.piece], step).await?;
                 Ok((
-                    if entry.kind == kind {
+                    if panel.kind == kind {
                         panel
                     } else {
                         repack(&panel, kind, &mut origin.quant_error)?
@@ -237,28 +249,26 @@ impl<S: Source> Checkpoint<S> {
 
     async fn packed_panel(
         &self,
-        cols: usize,
-        kind: Kind,
-        tensors: [Option<&Tensor>; 3],
+        PackedBand { entry: MatrixEntry { kind, cols, .. }, codes, scales, mins }: PackedBand<'_>,
         step: Step,
     ) -> Result<(Panel, PanelOrigin)> {
         let mut panel = Panel::new(kind, step.rows, cols);
-        let before = planes(kind, step.row, cols);
+        let before = planes(kind, step.first_row, cols);
         let ranges = [
             (&mut panel.codes[..], before.codes),
             (&mut panel.scales[..], before.scales),
             (&mut panel.mins[..], before.mins),
         ];
         let mut read = 0;
-        for ((into, offset), tensor) in ranges.into_iter().zip(tensors) {
+        for ((into, offset), tensor) in ranges.into_iter().zip([Some(codes), scales, mins]) {
             if let Some(tensor) = tensor {
                 self.store.read(&tensor.file, tensor.offset + offset, into).await?;
                 read += into.len() as u64;
             }
         }
-        if let (Some(row), Some(Tensor { name, .. })) = (panel.row_not_finite(), tensors[0]) {
+        if let Some(row) = panel.row_not_finite() {
             let what = if kind.has_scales() { SCALE_NOT_FINITE } else { NOT_FINITE };
-            fail!(Code::Malformed, "{name} row {}: {what}", step.row + row);
+            fail!(Code::Malformed, "{} row {}: {what}", codes.name, step.first_row + row);
         }
         Ok((panel, PanelOrigin { bytes: read, quant_error: QuantError::default() }))
     }
@@ -269,48 +279,44 @@ impl Place<'_> {
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Place::Pieces(pieces) => pieces.iter().map(|(tensor, _)| tensor.bytes).sum(),
-            Place::Packed { codes, scales, mins, .. } => {
-                [Some(*codes), *scales, *mins].iter().flatten().map(|tensor| tensor.bytes).sum()
+            Place::Packed(bands) => bands
+                .iter()
+                .flat_map(|band| [Some(band.codes), band.scales, band.mins])
+                .flatten()
+                .map(|tensor| tensor.bytes)
+                .sum(),
+        }
+    }
+
+    /// Rows of each of the stored tensors, or bands. A configuration has a multiple of [`QUAD`] of
+    /// what follows each other.
+    fn rows(&self) -> Vec<usize> {
+        match self {
+            Place::Pieces(pieces) => {
+                pieces.iter().map(|(tensor, _)| tensor.shape[0] as usize).collect()
             }
+            Place::Packed(bands) => bands.iter().map(|band| band.entry.rows).collect(),
         }
     }
 }
 
-/// The kind in which what lies there will be held.
-pub(crate) fn kind(name: &str, place: &Place<'_>, format: WeightFormat) -> Kind {
-    match place {
-        Place::Packed { entry, .. } => format.quantised.unwrap_or(entry.kind),
-        Place::Pieces(pieces) => {
-            let each = pieces.iter().map(|(tensor, _)| {
-                format.quantised_of(&tensor.stored).unwrap_or_else(|| format.floats_of(name))
-            });
-            let kind = each.reduce(widest).unwrap_or_else(|| format.floats_of(name));
-            let has_floats = pieces.iter().any(|(tensor, _)| tensor.stored.is_float());
-            let is_of_files = kind.has_scales() && !KINDS.contains(&kind);
-            if has_floats && is_of_files { Kind::Q8 } else { kind }
+/// The kinds in which the stored tensors, or bands, that lie there will be held.
+pub(crate) fn kinds(name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<Kind> {
+    let pieces = match place {
+        Place::Pieces(pieces) => pieces,
+        Place::Packed(bands) => {
+            let kind = |band: &PackedBand<'_>| format.quantised.unwrap_or(band.entry.kind);
+            return bands.iter().map(kind).collect();
         }
+    };
+    let kind = |stored| format.quantised_of(stored).unwrap_or_else(|| format.floats_of(name));
+    let mut kinds: Vec<Kind> = pieces.iter().map(|(tensor, _)| kind(&tensor.stored)).collect();
+    if format.as_first {
+        // It had one for all of a matrix.
+        let widest = kinds.iter().copied().max_by(|one, other| one.bits().total_cmp(&other.bits()));
+        kinds.fill(widest.unwrap_or(format.floats));
     }
-}
-
-/// The least kind that holds what either does, exactly where there is one. What has blocks is held
-/// by no other, and places in a table only as the bytes that they stand for.
-fn widest(one: Kind, other: Kind) -> Kind {
-    let both = [one, other];
-    if one == other {
-        one
-    } else if both.iter().any(|kind| !kind.has_scales()) {
-        if one.bits() > other.bits() { one } else { other }
-    } else if both.iter().any(|&kind| kind.has_blocks() || kind.is_signed()) {
-        Kind::Q8
-    } else {
-        let five = both.iter().any(|kind| kind.code_bits() == 5);
-        match (five, both.iter().any(|kind| kind.has_mins())) {
-            (false, false) => Kind::Q4,
-            (false, true) => Kind::Q4Min,
-            (true, false) => Kind::Q5,
-            (true, true) => Kind::Q5Min,
-        }
-    }
+    kinds
 }
 
 /// Rows for one panel: about [`PANEL_BYTES`], in whole units.

@@ -10,11 +10,12 @@ use super::format::WeightFormat;
 use super::source::Source;
 use super::spec::{self, Shape, TensorSpec};
 use super::store::{
-    CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, PlaneTensor, VERSION, plane_name,
+    BANDED, CHUNK, FORMAT, FileEntry, Manifest, MatrixEntry, PlaneTensor, VERSION, band_name,
+    plane_name,
 };
 use crate::error::Result;
-use crate::layout::Kind;
 use crate::layout::element_type::ElementType;
+use crate::layout::{Band, Kind, planes};
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,10 @@ pub(crate) struct Shard {
 impl Plan {
     /// The manifest, once it is known what the files' bytes are.
     pub fn manifest(&self, files: BTreeMap<String, FileEntry>) -> Manifest {
-        let matrices =
-            self.shards.iter().flat_map(|shard| &shard.items).filter_map(Item::entry).collect();
-        Manifest { format: FORMAT.to_owned(), version: VERSION, chunk: CHUNK, matrices, files }
+        let items = || self.shards.iter().flat_map(|shard| &shard.items);
+        let version = if items().any(Item::is_banded) { BANDED } else { VERSION };
+        let matrices = items().flat_map(Item::entries).collect();
+        Manifest { format: FORMAT.to_owned(), version, chunk: CHUNK, matrices, files }
     }
 }
 
@@ -84,7 +86,7 @@ impl<S: Source> Checkpoint<S> {
         let name = tensor.name;
         Ok(match tensor.shape {
             Shape::Matrix(shape) => {
-                Item::Matrix { kind: self.kind_of(&name, shape, format)?, name, shape }
+                Item::Matrix { bands: self.bands(&name, shape, format)?, name, shape }
             }
             Shape::Vector(length) => Item::Vector { name, length },
         })
@@ -93,7 +95,7 @@ impl<S: Source> Checkpoint<S> {
 
 /// A tensor of the model.
 pub(crate) enum Item {
-    Matrix { name: String, shape: [usize; 2], kind: Kind },
+    Matrix { name: String, shape: [usize; 2], bands: Vec<Band> },
     Vector { name: String, length: usize },
 }
 
@@ -101,17 +103,14 @@ pub(crate) enum Item {
 type Plane = (String, ElementType, Vec<usize>, u64);
 
 impl Item {
-    pub fn kind(&self) -> Kind {
+    /// Kind, number and bytes of the weights of each band.
+    pub fn held(&self) -> Vec<(Kind, u64, u64)> {
         match self {
-            Item::Matrix { kind, .. } => *kind,
-            Item::Vector { .. } => Kind::F32,
-        }
-    }
-
-    pub fn weights(&self) -> u64 {
-        match self {
-            Item::Matrix { shape: [rows, cols], .. } => *rows as u64 * *cols as u64,
-            Item::Vector { length, .. } => *length as u64,
+            Item::Matrix { shape: [_, cols], bands, .. } => bands
+                .iter()
+                .map(|band| (band.kind, (band.rows * cols) as u64, band.planes(*cols).bytes()))
+                .collect(),
+            Item::Vector { length, .. } => vec![(Kind::F32, *length as u64, self.bytes())],
         }
     }
 
@@ -119,13 +118,39 @@ impl Item {
         self.planes().iter().map(|(.., bytes)| bytes).sum()
     }
 
-    fn entry(&self) -> Option<(String, MatrixEntry)> {
-        match self {
-            Item::Matrix { name, shape: [rows, cols], kind } => {
-                Some((name.clone(), MatrixEntry { kind: *kind, rows: *rows, cols: *cols }))
+    /// Where some rows of one band lie among the bytes: first byte and length in each plane.
+    pub fn extents(&self, row: usize, rows: usize) -> Vec<(u64, u64)> {
+        let (mut at, mut first) = (0, 0);
+        let Item::Matrix { shape: [_, cols], bands, .. } = self else { return Vec::new() };
+        for band in bands {
+            let whole = band.planes(*cols);
+            if row < first + band.rows {
+                let [before, own] = [row - first, rows].map(|rows| planes(band.kind, rows, *cols));
+                let (scales, mins) = (at + whole.codes, at + whole.codes + whole.scales);
+                let extents = [
+                    (at + before.codes, own.codes),
+                    (scales + before.scales, own.scales),
+                    (mins + before.mins, own.mins),
+                ];
+                return extents.into_iter().filter(|(_, len)| *len > 0).collect();
             }
-            Item::Vector { .. } => None,
+            (at, first) = (at + whole.bytes(), first + band.rows);
         }
+        Vec::new()
+    }
+
+    fn is_banded(&self) -> bool {
+        matches!(self, Item::Matrix { bands, .. } if bands.len() > 1)
+    }
+
+    /// What the manifest says: of a matrix that has one kind, or of each band.
+    fn entries(&self) -> Vec<(String, MatrixEntry)> {
+        let Item::Matrix { name, shape: [_, cols], bands } = self else { return Vec::new() };
+        let entry = |(number, band): (usize, &Band)| {
+            let name = if bands.len() == 1 { name.clone() } else { band_name(name, number) };
+            (name, MatrixEntry { kind: band.kind, rows: band.rows, cols: *cols })
+        };
+        bands.iter().enumerate().map(entry).collect()
     }
 
     /// What the file holds for it, in order.
@@ -134,14 +159,17 @@ impl Item {
             Item::Vector { name, length } => {
                 vec![(name.clone(), ElementType::F32, vec![*length], *length as u64 * 4)]
             }
-            Item::Matrix { name, shape: [rows, cols], kind } => {
-                let tensors = PlaneTensor::of(*kind, *rows, *cols).into_iter();
-                let plane = |tensor: PlaneTensor| {
+            Item::Matrix { .. } => {
+                let plane = |name: &str, tensor: PlaneTensor| {
                     let bytes = tensor.stored.bytes(tensor.len()).unwrap_or_default();
                     let shape = tensor.shape.to_vec();
                     (plane_name(name, tensor.plane), tensor.stored, shape, bytes)
                 };
-                tensors.map(plane).collect()
+                let of_band = |(name, MatrixEntry { kind, rows, cols }): (String, MatrixEntry)| {
+                    let tensors = PlaneTensor::of(kind, rows, cols).into_iter();
+                    tensors.map(move |tensor| plane(&name, tensor))
+                };
+                self.entries().into_iter().flat_map(of_band).collect()
             }
         }
     }

@@ -24,6 +24,10 @@
 //!
 //! with `quads = ceil(rows / 4)` and `groups = cols / 32`. Rows of padding are zero. Vectors are
 //! `F32`, `[length]`, named as they are.
+//!
+//! A matrix of several kinds lies in bands, each of some rows of one kind, all but the last of a
+//! multiple of four: `X.weight.0`, `X.weight.1` and so on are entries and have planes as if they
+//! were matrices. The manifest is of version 2 then, which those who know of no bands refuse.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -42,8 +46,10 @@ use crate::layout::{BLOCK, GROUP, Kind, QUAD, Scales};
 pub const MANIFEST: &str = "phi-manifest.json";
 /// What [`Manifest::format`] says.
 pub const FORMAT: &str = "phi-wasm";
-/// The version that we write, and the only one that we read.
+/// The version that we write.
 pub const VERSION: u32 = 1;
+/// The version that we write where a matrix lies in bands. Others are not read.
+pub const BANDED: u32 = 2;
 /// Bytes of a chunk that we write; each file's last one may be shorter.
 pub const CHUNK: u64 = 8 << 20;
 /// Larger indices, configurations and manifests are not sensible, in bytes.
@@ -57,17 +63,17 @@ const LARGEST_CHUNK: u64 = 64 << 20;
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: String,
-    /// [`VERSION`].
+    /// [`VERSION`] or [`BANDED`].
     pub version: u32,
     /// Bytes that each hash covers.
     pub chunk: u64,
-    /// The matrices by canonical name.
+    /// The matrices by canonical name, or their bands.
     pub matrices: BTreeMap<String, MatrixEntry>,
     /// All files but the manifest itself.
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// How a matrix is held.
+/// How a matrix, or a band of one, is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatrixEntry {
     /// The kind of its elements.
@@ -125,6 +131,11 @@ pub fn plane_name(matrix: &str, plane: &str) -> String {
     format!("{matrix}.{plane}")
 }
 
+/// The name of a matrix's band.
+pub fn band_name(matrix: &str, number: usize) -> String {
+    format!("{matrix}.{number}")
+}
+
 /// The hash of a chunk as the manifest spells it.
 pub fn chunk_hash(bytes: &[u8]) -> String {
     hash_text(&Sha256::digest(bytes))
@@ -161,15 +172,24 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The entries of a matrix: itself, or its bands in order; none where it is not there.
+    pub(super) fn bands_of(&self, name: &str) -> Vec<(String, MatrixEntry)> {
+        let entry = |name: String| self.matrices.get(&name).map(|entry| (name, *entry));
+        match entry(name.to_owned()) {
+            Some(whole) => vec![whole],
+            None => (0..).map_while(|number| entry(band_name(name, number))).collect(),
+        }
+    }
+
     /// Reads one that need not have hashes: where somebody else sees to it that bytes are right.
     pub(super) fn parse_unhashed(at: &str, bytes: &[u8]) -> Result<Manifest> {
         let manifest: Manifest = json::parse(at, bytes)?;
-        if manifest.format != FORMAT || manifest.version != VERSION {
+        if manifest.format != FORMAT || ![VERSION, BANDED].contains(&manifest.version) {
             let (format, version) = (&manifest.format, manifest.version);
             fail!(
                 Code::NotAModel,
-                "{at}: {format} version {version}; we read {FORMAT} version {VERSION}, convert \
-                    the model again"
+                "{at}: {format} version {version}; we read {FORMAT} versions {VERSION} and \
+                    {BANDED}, convert the model again"
             );
         }
         if manifest.chunk == 0 || manifest.chunk > LARGEST_CHUNK {

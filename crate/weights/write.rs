@@ -83,7 +83,7 @@ pub struct Report {
 pub struct Held {
     /// Their kind.
     pub kind: Kind,
-    /// How many there are.
+    /// How many there are. Of a matrix of several kinds each band counts.
     pub tensors: usize,
     /// Weights in all of them.
     pub weights: u64,
@@ -156,7 +156,7 @@ impl<S: Source> Checkpoint<S> {
             out.begin(&shard.name)?;
             out.append(&shard.header)?;
             for item in &shard.items {
-                let error = match *item {
+                let errors = match *item {
                     Item::Matrix { ref name, shape, .. } => {
                         let mut planes = Planes::of(&mut out);
                         let matrix = (&**name, shape);
@@ -174,10 +174,12 @@ impl<S: Source> Checkpoint<S> {
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;
                         out.append(bytemuck::cast_slice(&values))?;
-                        QuantError::default()
+                        vec![QuantError::default()]
                     }
                 };
-                report.count(item.kind(), item.weights(), item.bytes(), error);
+                for ((kind, weights, bytes), error) in item.held().into_iter().zip(errors) {
+                    report.count(kind, weights, bytes, error);
+                }
             }
         }
         let manifest = plan.manifest(out.finish()).to_json();
@@ -189,31 +191,43 @@ impl<S: Source> Checkpoint<S> {
     }
 }
 
-/// A matrix that is being written: its codes are, the others wait.
+/// A matrix that is being written, band by band: a band's codes are, the others wait.
 struct Planes<'a, 'b, T> {
     out: &'a mut Hashing<'b, T>,
+    kind: Option<Kind>,
     scales: Vec<u8>,
     mins: Vec<u8>,
-    error: QuantError,
+    /// Of each band.
+    errors: Vec<QuantError>,
 }
 
 impl<'a, 'b, T: Target> Planes<'a, 'b, T> {
     fn of(out: &'a mut Hashing<'b, T>) -> Planes<'a, 'b, T> {
-        Planes { out, scales: Vec::new(), mins: Vec::new(), error: QuantError::default() }
+        Planes { out, kind: None, scales: Vec::new(), mins: Vec::new(), errors: Vec::new() }
     }
 
     fn take(&mut self, panel: &Panel, origin: PanelOrigin) -> Result<()> {
+        if self.kind.replace(panel.kind) != Some(panel.kind) {
+            self.end_band()?;
+            self.errors.push(QuantError::default());
+        }
         self.out.append(&panel.codes)?;
         self.scales.extend_from_slice(&panel.scales);
         self.mins.extend_from_slice(&panel.mins);
-        self.error += origin.quant_error;
+        if let Some(error) = self.errors.last_mut() {
+            *error += origin.quant_error;
+        }
         Ok(())
     }
 
-    fn finish(self) -> Result<QuantError> {
-        self.out.append(&self.scales)?;
-        self.out.append(&self.mins)?;
-        Ok(self.error)
+    fn end_band(&mut self) -> Result<()> {
+        self.out.append(&std::mem::take(&mut self.scales))?;
+        self.out.append(&std::mem::take(&mut self.mins))
+    }
+
+    fn finish(mut self) -> Result<Vec<QuantError>> {
+        self.end_band()?;
+        Ok(self.errors)
     }
 }
 

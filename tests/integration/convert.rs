@@ -6,18 +6,19 @@ use std::path::Path;
 
 use phi_wasm::convert::{ConvertProgress, convert};
 use phi_wasm::error::{Code, Error, Result};
-use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
+use phi_wasm::layout::{Band, Kind};
 use phi_wasm::weights::checkpoint::{Checkpoint, TextFiles};
 #[cfg(unix)]
 use phi_wasm::weights::directory::NewDirectory;
 use phi_wasm::weights::format::Bits;
-use phi_wasm::weights::store::{MANIFEST, chunk_hash};
+use phi_wasm::weights::store::{BANDED, MANIFEST, Manifest, MatrixEntry, band_name, chunk_hash};
 use phi_wasm::weights::write::{ConvertOptions, Report, Target};
 use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use tempfile::TempDir;
 
+use crate::common::mixed::mixed;
 use crate::common::watched::Watched;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -51,8 +52,9 @@ fn panels<S: Source>(
     model: &Checkpoint<S>,
     name: &str,
     shape: [usize; 2],
-    bits: Bits,
-) -> (Vec<u8>, Vec<u8>, Vec<u8>, Kind) {
+    format: impl Into<WeightFormat>,
+) -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<Band>) {
+    let format = format.into();
     let (mut codes, mut scales, mut mins) = (Vec::new(), Vec::new(), Vec::new());
     let mut take = |_: usize, panel: Panel| {
         codes.extend(panel.codes);
@@ -60,8 +62,8 @@ fn panels<S: Source>(
         mins.extend_from_slice(bytemuck::cast_slice(&panel.mins));
         Ok(())
     };
-    block_on(model.panels(name, shape, bits, &mut take)).unwrap();
-    (codes, scales, mins, model.kind_of(name, shape, bits).unwrap())
+    block_on(model.panels(name, shape, format, &mut take)).unwrap();
+    (codes, scales, mins, model.bands(name, shape, format).unwrap())
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -139,11 +141,62 @@ fn a_converted_model_converts_to_itself() {
     let (once, twice) = (here.path().join("once"), here.path().join("twice"));
     to(&once, golden("tiny-phi"), Bits::Five).unwrap();
     to(&twice, DirSource::open(&once).unwrap(), Bits::Eight).unwrap();
-    assert_eq!(names(&once), names(&twice));
-    for file in names(&once) {
+    assert_same_files(&once, &twice);
+}
+
+/// Fused projections of several types keep each its bits, in bands of a manifest that those who
+/// know of none refuse.
+#[test]
+fn a_matrix_of_several_kinds_comes_back_as_it_was() {
+    let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (once, twice, cut) =
+        (here.path().join("once"), here.path().join("twice"), here.path().join("cut"));
+    let report = to(&once, mixed(), Bits::Four).unwrap();
+    to(&twice, DirSource::open(&once).unwrap(), Bits::Eight).unwrap();
+    assert_same_files(&once, &twice);
+    to(&cut, mixed(), ConvertOptions { shard_bytes: 30_000, ..Bits::Four.into() }).unwrap();
+    let qkv = "model.layers.0.self_attn.qkv_proj.weight";
+    let shape = [256, 256];
+    let source = block_on(Checkpoint::open(mixed())).unwrap();
+    assert_eq!(
+        source.bands(qkv, shape, Bits::Four).unwrap(),
+        [Band { kind: Kind::Q4K, rows: 192 }, Band { kind: Kind::Q6K, rows: 64 }]
+    );
+    let as_first = WeightFormat { as_first: true, ..Bits::Four.into() };
+    assert_eq!(source.kind_of(qkv, shape, as_first).unwrap(), Kind::Q8, "it knew of no bands");
+    for directory in [&once, &cut] {
+        let manifest =
+            Manifest::parse(MANIFEST, &fs::read(directory.join(MANIFEST)).unwrap()).unwrap();
+        assert_eq!(manifest.version, BANDED);
+        let entry = |kind, rows| MatrixEntry { kind, rows, cols: 256 };
+        let held = [0, 1].map(|band| manifest.matrices[&band_name(qkv, band)]);
+        assert_eq!(held, [entry(Kind::Q4K, 192), entry(Kind::Q6K, 64)]);
+        let converted = open(directory);
+        for (name, shape) in source.config.matrices() {
+            for format in [Bits::Four.into(), WeightFormat::EXACT] {
+                // A float that was rounded is worth what it was rounded to.
+                let is_rounded = name.ends_with("1.self_attn.qkv_proj.weight");
+                assert!(
+                    is_rounded && format == WeightFormat::EXACT
+                        || panels(&source, &name, shape, format)
+                            == panels(&converted, &name, shape, format),
+                    "{name} as {format:?}"
+                );
+            }
+        }
+    }
+    let held: u64 = report.kinds.iter().map(|held| held.bytes).sum();
+    assert_eq!(held, source.held_bytes(Bits::Four.into()));
+    let weights: u64 = report.kinds.iter().map(|held| held.weights).sum();
+    assert_eq!(weights, source.parameters());
+}
+
+fn assert_same_files(one: &Path, other: &Path) {
+    assert_eq!(names(one), names(other));
+    for file in names(one) {
         assert_eq!(
-            fs::read(once.join(&file)).unwrap(),
-            fs::read(twice.join(&file)).unwrap(),
+            fs::read(one.join(&file)).unwrap(),
+            fs::read(other.join(&file)).unwrap(),
             "{file}"
         );
     }

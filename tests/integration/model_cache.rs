@@ -19,6 +19,7 @@ use phi_wasm::weights::{DirSource, MemorySource, Source, WeightFormat};
 use pollster::block_on;
 use tempfile::TempDir;
 
+use crate::common::mixed::mixed;
 use crate::common::watched::Watched;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -34,9 +35,13 @@ fn golden(model: &str) -> DirSource {
 
 /// What `phi convert` makes of a model.
 fn converted(model: &str, format: impl Into<WeightFormat>) -> Files {
+    converted_from(golden(model), format)
+}
+
+fn converted_from(source: impl Source, format: impl Into<WeightFormat>) -> Files {
     let here = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let destination = here.path().join("model");
-    block_on(convert(golden(model), &destination, format.into(), &mut |_| {})).unwrap();
+    block_on(convert(source, &destination, format.into(), &mut |_| {})).unwrap();
     let files = fs::read_dir(destination).unwrap().map(|item| item.unwrap().path());
     files
         .map(|path| {
@@ -176,6 +181,12 @@ fn what_is_kept_is_what_convert_writes() {
             assert!(model_files(&storage) == converted(model, bits), "{model} at {bits:?}");
             assert_eq!(cached.notice(), None);
         }
+    }
+    let as_first = WeightFormat { as_first: true, ..Bits::Four.into() };
+    for format in [Bits::Four.into(), as_first] {
+        let storage = MemoryStorage::default();
+        keep(mixed(), storage.clone(), format).unwrap();
+        assert!(model_files(&storage) == converted_from(mixed(), format), "mixed as {format:?}");
     }
 }
 

@@ -60,7 +60,7 @@ impl<'a> Weights<'a> {
         let plane = |buf: Option<Buf>| buf.map_or(Ok(&[][..]), |buf| memory.read(buf));
         let (rows, cols) = (part.rows as usize, matrix.cols as usize);
         Ok(Weights {
-            kind: matrix.kind,
+            kind: part.kind,
             rows,
             cols,
             codes: memory.read(part.codes)?,

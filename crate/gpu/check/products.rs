@@ -143,13 +143,9 @@ pub(super) fn matrix(gpu: &mut Gpu, panel: &Panel) -> Result<Matrix> {
     let codes = upload(gpu, &panel.codes)?;
     let scales = if panel.kind.has_scales() { Some(upload(gpu, &panel.scales)?) } else { None };
     let mins = if panel.kind.has_mins() { Some(upload(gpu, &panel.mins)?) } else { None };
-    let part = Part { first_row: 0, rows: panel.rows as u32, codes, scales, mins };
-    Ok(Matrix {
-        kind: panel.kind,
-        rows: panel.rows as u32,
-        cols: panel.cols as u32,
-        parts: vec![part],
-    })
+    let (rows, cols) = (panel.rows as u32, panel.cols as u32);
+    let part = Part { kind: panel.kind, first_row: 0, rows, codes, scales, mins };
+    Ok(Matrix { rows, cols, parts: vec![part] })
 }
 
 pub(super) fn free(gpu: &mut Gpu, w: &Matrix) {

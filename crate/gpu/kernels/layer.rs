@@ -12,12 +12,12 @@ use crate::op::{self, Buf, Matrix, Part};
 pub(super) fn embed(tuning: &Tuning, op: &op::Embed) -> Vec<Dispatch> {
     let op::Embed { table, ids, out, rows } = op;
     let of_part = |part: &Part| Dispatch {
-        shader: Shader::Embed(table.kind),
+        shader: Shader::Embed(part.kind),
         constants: vec![("WG", tuning.workgroup), ("GROUPS", groups_of_columns(table))],
         params: bytes_of(&Embed { first_row: part.first_row, part_rows: part.rows }).to_vec(),
         buffers: planes(part).chain([(4, *ids), (5, *out)]).collect(),
         groups: [(table.cols / 4).div_ceil(tuning.workgroup), *rows, 1],
-        work: Work::lookup(table, *rows),
+        work: Work::lookup(table, part, *rows),
     };
     table.parts.iter().map(of_part).collect()
 }
@@ -122,8 +122,8 @@ fn matvec(tuning: &Tuning, op: &op::Matmul, part: &Part, input: &Few) -> Dispatc
     let block = tuning.block(input.rows);
     Dispatch {
         shader: Shader::Matvec(
-            w.kind,
-            tuning.products(w.kind, input.rows),
+            part.kind,
+            tuning.products(part.kind, input.rows),
             tuning.reduce,
             input.form(),
             block,
@@ -153,8 +153,8 @@ pub(super) fn gated(
     let params = Gated { width: w.rows / 2, x_row: input.x_row, eps: input.eps() };
     Dispatch {
         shader: Shader::Gated(
-            w.kind,
-            tuning.products(w.kind, input.rows),
+            part.kind,
+            tuning.products(part.kind, input.rows),
             tuning.reduce,
             input.form(),
             block,
@@ -190,7 +190,7 @@ fn tiled(tuning: &Tuning, op: &op::Matmul, part: &Part) -> Dispatch {
     };
     let (quads, teams) = tuning.tile;
     Dispatch {
-        shader: Shader::Matmul(w.kind, tuning.products(w.kind, rows)),
+        shader: Shader::Matmul(part.kind, tuning.products(part.kind, rows)),
         constants: vec![("QUADS", quads), ("TEAMS", teams), ("GROUPS", groups_of_columns(w))],
         params: bytes_of(&params).to_vec(),
         buffers: planes(part).chain([(4, *x), (5, *out)]).collect(),

@@ -22,6 +22,7 @@ use super::store::{
 };
 use super::tensor::Tensor;
 use crate::error::{Code, Result, fail};
+use crate::layout::QUAD;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -81,17 +82,21 @@ impl<S: Source> Source for Store<S> {
 pub(crate) enum Place<'a> {
     /// In stored tensors, one after the other; each with whether its heads' rows are interleaved.
     Pieces(Vec<(&'a Tensor, bool)>),
-    /// In the planes of our own converted form.
-    Packed {
-        /// How it is held.
-        entry: MatrixEntry,
-        /// The elements.
-        codes: &'a Tensor,
-        /// The scales, for kinds that have them.
-        scales: Option<&'a Tensor>,
-        /// The minima, for kinds that have them.
-        mins: Option<&'a Tensor>,
-    },
+    /// In the bands of our own converted form, one after the other.
+    Packed(Vec<PackedBand<'a>>),
+}
+
+/// The planes of a band.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedBand<'a> {
+    /// How it is held.
+    pub entry: MatrixEntry,
+    /// The elements.
+    pub codes: &'a Tensor,
+    /// The scales, for kinds that have them.
+    pub scales: Option<&'a Tensor>,
+    /// The minima, for kinds that have them.
+    pub mins: Option<&'a Tensor>,
 }
 
 impl<S: Source> Checkpoint<S> {
@@ -202,14 +207,7 @@ impl<S: Source> Checkpoint<S> {
         let name =
             if name == LM_HEAD && self.config.tie_word_embeddings { EMBED_TOKENS } else { name };
         if let (Some(verified), &[rows, cols]) = (&self.store.verified, shape) {
-            let Some(entry) = verified.manifest().matrices.get(name) else {
-                fail!(
-                    Code::MissingTensor,
-                    "{name}: {} does not have it",
-                    place(MANIFEST, &self.store.name())
-                );
-            };
-            return self.packed(name, [rows, cols], *entry);
+            return self.packed(name, [rows, cols], &verified.manifest().bands_of(name));
         }
         let mut found = Vec::new();
         for piece in pieces(self.naming, &self.config, name, |name| self.tensors.contains_key(name))
@@ -240,16 +238,43 @@ impl<S: Source> Checkpoint<S> {
         &self,
         name: &str,
         [rows, cols]: [usize; 2],
-        entry: MatrixEntry,
+        bands: &[(String, MatrixEntry)],
     ) -> Result<Place<'_>> {
-        if [entry.rows, entry.cols] != [rows, cols] {
+        let [.., (_, last)] = bands else {
+            fail!(
+                Code::MissingTensor,
+                "{name}: {} does not have it",
+                place(MANIFEST, &self.store.name())
+            );
+        };
+        let mut held = 0usize;
+        for (band, entry) in bands {
+            if !held.is_multiple_of(QUAD) || entry.cols != last.cols {
+                fail!(
+                    Code::WrongShape,
+                    "{band} is [{}, {}] after {held} rows; bands are as wide as the last, and \
+                        begin after a multiple of {QUAD} rows",
+                    entry.rows,
+                    entry.cols
+                );
+            }
+            held = held.saturating_add(entry.rows);
+        }
+        if [held, last.cols] != [rows, cols] {
             fail!(
                 Code::WrongShape,
-                "{name} is [{}, {}]; [{rows}, {cols}] is needed",
-                entry.rows,
-                entry.cols
+                "{name} is [{held}, {}]; [{rows}, {cols}] is needed",
+                last.cols
             );
         }
+        bands
+            .iter()
+            .map(|(name, entry)| self.packed_band(name, *entry))
+            .collect::<Result<_>>()
+            .map(Place::Packed)
+    }
+
+    fn packed_band(&self, name: &str, entry: MatrixEntry) -> Result<PackedBand<'_>> {
         let plane = |plane: PlaneTensor| {
             let tensor = self.tensor(name, &plane_name(name, plane.plane), &plane.shape)?;
             if tensor.stored != plane.stored {
@@ -263,10 +288,10 @@ impl<S: Source> Checkpoint<S> {
             }
             Ok(tensor)
         };
-        let planes = PlaneTensor::of(entry.kind, rows, cols);
+        let planes = PlaneTensor::of(entry.kind, entry.rows, entry.cols);
         let mut planes = planes.into_iter().map(plane).collect::<Result<Vec<_>>>()?.into_iter();
         let codes = planes.next().expect("every kind has codes");
-        Ok(Place::Packed { entry, codes, scales: planes.next(), mins: planes.next() })
+        Ok(PackedBand { entry, codes, scales: planes.next(), mins: planes.next() })
     }
 
     fn tensor(&self, canonical: &str, name: &str, shape: &[usize]) -> Result<&Tensor> {

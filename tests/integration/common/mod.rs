@@ -2,6 +2,7 @@
 //! browser; models; backends.
 
 pub mod backends;
+pub mod mixed;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 pub mod narrow;
 #[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]

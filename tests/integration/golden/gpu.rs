@@ -134,6 +134,12 @@ async_test! {
     async fn drawn_tokens() {
         drawn_tokens_are_the_samplers(backends::gpu(Switch::Off, Switch::Auto).await).await;
     }
+    #[cfg_attr(target_family = "wasm", ignore = "as natively, and as many kernels as kinds take \
+        long to compile where the CPU plays the GPU")]
+    async fn mixed() {
+        let gpu = backends::gpu(Switch::Off, Switch::Auto).await;
+        mixed_weights_are_their_values(gpu, ROUNDED).await;
+    }
     // Unpacked weights are never multiplied in whole numbers: the rows below have all else.
     async fn without_integer_dots() {
         let gpu = backends::gpu(Switch::Off, Switch::Off).await;

@@ -8,18 +8,19 @@ use std::collections::BTreeMap;
 
 use phi_wasm::Code;
 use phi_wasm::backend::Backend;
-use phi_wasm::engine::{Engine, EngineOptions, SampleOptions, Sequence};
+use phi_wasm::engine::{Engine, EngineOptions, SampleOptions, Sequence, Tokens};
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::panel::Panel;
 use phi_wasm::op::KvKind;
 use phi_wasm::session::sampler_params;
 use phi_wasm::text::Sampling;
 use phi_wasm::weights::checkpoint::Checkpoint;
-use phi_wasm::weights::format::Bits;
+use phi_wasm::weights::format::{Bits, WeightFormat};
 use phi_wasm::weights::source::MemorySource;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::common::backends;
+use crate::common::mixed::mixed;
 use crate::common::tiny_phi::{CONFIG, Golden, tiny_phi};
 
 /// Logits of the unquantised model, float kernels on the CPU.
@@ -28,9 +29,14 @@ const CPU: f32 = 1e-4;
 /// bits, each moving by up to 1/32512 of the largest of its 32. Four times what it comes to.
 const ROUNDED: f32 = 1e-2;
 
-async fn load<B: Backend>(source: MemorySource, backend: B, bits: Bits) -> Engine<B> {
+async fn load<B: Backend>(
+    source: MemorySource,
+    backend: B,
+    format: impl Into<WeightFormat>,
+) -> Engine<B> {
     let checkpoint = Checkpoint::open(source).await.unwrap();
-    let options = EngineOptions { format: bits.into(), ctx_len: Some(256), kv: Some(KvKind::F32) };
+    let (format, kv) = (format.into(), Some(KvKind::F32));
+    let options = EngineOptions { format, ctx_len: Some(256), kv };
     Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
 }
 
@@ -151,6 +157,26 @@ async fn packed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: 
         let difference = largest_difference(&logits[0], &logits[1]);
         assert!(difference <= tolerance, "{bits:?}: {difference}");
     }
+}
+
+/// Fused projections whose parts are held in kinds of their own compute what their values do, for
+/// many tokens and for one.
+async fn mixed_weights_are_their_values<B: Backend>(mut backend: B, tolerance: f32) {
+    let mut logits = Vec::new();
+    for format in [Kind::F32.into(), WeightFormat::EXACT] {
+        let mut engine = load(mixed(), backend, format).await;
+        let mut sequence = engine.sequence(None).unwrap();
+        let ids: Vec<u32> = (0..40).map(|i| i * 7 % 64).collect();
+        let mut all = all_logits(&mut engine, &mut sequence, &ids).await;
+        engine.push(&mut sequence, 5).unwrap();
+        all.extend(engine.logits(&mut sequence).await.unwrap());
+        logits.push(all);
+        let alike = engine.estimate_on(backends::simd().await, Tokens { read: 8, written: 2 });
+        assert!(alike.await.unwrap() > 0.0, "layers of the same kinds can be timed elsewhere");
+        backend = engine.into_backend();
+    }
+    let difference = largest_difference(&logits[0], &logits[1]);
+    assert!(difference <= tolerance, "{difference}");
 }
 
 async fn what_is_cached_changes_nothing<B: Backend>(
@@ -352,6 +378,15 @@ macro_rules! on_backend {
 
 on_backend!(portable, backends::portable(), Bits::ThirtyTwo, CPU, ROUNDED);
 on_backend!(simd, backends::simd(), Bits::ThirtyTwo, CPU, ROUNDED);
+
+async_test! {
+    async fn mixed_portable() {
+        mixed_weights_are_their_values(backends::portable().await, ROUNDED).await;
+    }
+    async fn mixed_simd() {
+        mixed_weights_are_their_values(backends::simd().await, ROUNDED).await;
+    }
+}
 
 mod cases;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]

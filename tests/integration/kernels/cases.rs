@@ -351,6 +351,47 @@ pub fn normed() -> Vec<Case> {
     cases
 }
 
+/// Matrices of several kinds: rows of one as an embedding, and of gate and up after a norm.
+pub fn mixed() -> Vec<Case> {
+    use Kind::{F16, F32, IQ4NL, IQ4XS, Q2K, Q3K, Q4, Q4K, Q4Min, Q5, Q5K, Q5Min, Q6K, Q8};
+    #[rustfmt::skip]
+    let table = [
+        // tokens, cols, kinds with their rows and parts
+        (1,        576,  vec![(Q5, 64, 1), (Q8, 36, 1)]),
+        (1,        256,  vec![(Q4K, 132, 2), (Q6K, 68, 1)]),
+        (2,        96,   vec![(IQ4NL, 4, 1), (Q5Min, 70, 1)]),
+        (5,        512,  vec![(Q2K, 12, 1), (Q3K, 64, 1), (IQ4XS, 30, 1)]),
+        (17,       256,  vec![(Q6K, 8, 1), (Q5K, 36, 2), (Q6K, 66, 1)]),
+        (37,       192,  vec![(Q4, 36, 1), (F16, 36, 1)]),
+        (70,       96,   vec![(F32, 36, 1), (Q4Min, 128, 2), (Q8, 4, 1)]),
+    ];
+    let mut cases = Vec::new();
+    for (tokens, cols, bands) in table {
+        let rows: u32 = bands.iter().map(|(_, rows, _)| rows).sum();
+        let mut make = Make::new();
+        let (w, ids) = (make.banded(&bands, cols), (0..tokens).map(|id| id * 31 % rows).collect());
+        let (ids, x, weight) =
+            (make.push(Host::U32(ids)), make.output(tokens * cols), make.floats(cols));
+        let (h, out, gated) = (
+            make.output(tokens * cols),
+            make.output(tokens * rows),
+            make.output(tokens * rows / 2),
+        );
+        let (width, eps_bits) = (rows / 2, 1e-5f32.to_bits());
+        let norm =
+            op::Norm { x, weight, out: h, first_row: 0, rows: tokens, width: cols, eps_bits };
+        let ops = vec![
+            Op::Embed(op::Embed { table: w.clone(), ids, out: x, rows: tokens }),
+            Op::Norm(norm),
+            Op::Matmul(op::Matmul { w, x: h, out, rows: tokens, add: false }),
+            Op::Swiglu(op::Swiglu { gate_up: out, out: gated, width, rows: tokens }),
+        ];
+        let case = make.case(format!("{tokens}×{cols} by {bands:?}"), ops);
+        cases.push(Case { passing: vec![h], chained: Some(40.0), ..case });
+    }
+    cases
+}
+
 /// Ops that a GPU does together: one token's rope and attention.
 pub fn attend_token() -> Vec<Case> {
     const ALL: u32 = u32::MAX;

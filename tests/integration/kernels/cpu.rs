@@ -82,6 +82,9 @@ async_test! {
     async fn read_again() {
         check(cases::read_again()).await;
     }
+    async fn mixed() {
+        check(cases::mixed()).await;
+    }
     async fn program() {
         check(cases::program()).await;
     }
@@ -96,8 +99,8 @@ async_test! {
             let memory = Memory::new(&planes.map(|plane| Host::Bytes(plane.clone())));
             let scales = kind.has_scales().then_some(Buf(1));
             let mins = kind.has_mins().then_some(Buf(2));
-            let parts = vec![Part { first_row: 0, rows: 6, codes: Buf(0), scales, mins }];
-            let rows = weights::unpack(&memory, &Matrix { kind, rows: 6, cols, parts });
+            let parts = vec![Part { kind, first_row: 0, rows: 6, codes: Buf(0), scales, mins }];
+            let rows = weights::unpack(&memory, &Matrix { rows: 6, cols, parts });
             for (row, values) in rows.iter().enumerate() {
                 let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
                 assert_eq!(values, panel.row(row), "{kind:?} row {row}");

@@ -28,7 +28,13 @@ fn all() -> Vec<Case> {
 /// All but those for many tokens, whose kernels have tiles: these know of no subgroups and have
 /// their workgroups' size for themselves.
 fn by_workgroups() -> Vec<Case> {
-    let together = [cases::program(), cases::attend_token(), cases::normed(), cases::read_again()];
+    let together = [
+        cases::program(),
+        cases::attend_token(),
+        cases::normed(),
+        cases::mixed(),
+        cases::read_again(),
+    ];
     let single = [
         cases::embed(),
         cases::norm(),
@@ -43,7 +49,7 @@ fn by_workgroups() -> Vec<Case> {
 
 /// What multiplies weights.
 fn products() -> Vec<Case> {
-    [cases::program(), cases::normed(), cases::matvec(), cases::matmul()].concat()
+    [cases::program(), cases::normed(), cases::mixed(), cases::matvec(), cases::matmul()].concat()
 }
 
 /// One case in `each`, from `first` on, where all would take long and tell little more; other

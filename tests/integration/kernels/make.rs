@@ -95,15 +95,23 @@ impl Make {
 
     /// Random weights of about the size that keeps a product's scale, packed part by part.
     pub fn matrix(&mut self, kind: Kind, rows: u32, cols: u32, parts: u32) -> Arc<Matrix> {
-        let each = rows.div_ceil(parts).next_multiple_of(4);
-        let mut matrix = Matrix { kind, rows, cols, parts: Vec::new() };
-        for first_row in (0..rows).step_by(each as usize) {
-            let count = each.min(rows - first_row);
-            let panel = self.noise.panel(kind, count as usize, cols as usize);
-            let codes = self.push(Host::Bytes(panel.codes));
-            let scales = kind.has_scales().then(|| self.push(Host::Bytes(panel.scales)));
-            let mins = kind.has_mins().then(|| self.push(Host::Bytes(panel.mins)));
-            matrix.parts.push(Part { first_row, rows: count, codes, scales, mins });
+        self.banded(&[(kind, rows, parts)], cols)
+    }
+
+    /// The same, of bands: kinds, with how many rows are held so, in how many parts.
+    pub fn banded(&mut self, bands: &[(Kind, u32, u32)], cols: u32) -> Arc<Matrix> {
+        let mut matrix = Matrix { rows: 0, cols, parts: Vec::new() };
+        for &(kind, rows, parts) in bands {
+            let (each, end) = (rows.div_ceil(parts).next_multiple_of(4), matrix.rows + rows);
+            while matrix.rows < end {
+                let (first_row, rows) = (matrix.rows, each.min(end - matrix.rows));
+                let panel = self.noise.panel(kind, rows as usize, cols as usize);
+                let codes = self.push(Host::Bytes(panel.codes));
+                let scales = kind.has_scales().then(|| self.push(Host::Bytes(panel.scales)));
+                let mins = kind.has_mins().then(|| self.push(Host::Bytes(panel.mins)));
+                matrix.parts.push(Part { kind, first_row, rows, codes, scales, mins });
+                matrix.rows += rows;
+            }
         }
         Arc::new(matrix)
     }

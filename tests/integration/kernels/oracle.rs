@@ -38,21 +38,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 );
             }
             Op::Matmul(op::Matmul { ref w, x, out, rows, add }) => {
-                let rounded: &[Vec<usize>] = &match activations {
-                    Activations::Rounded { not, .. } if not.contains(&w.kind) => Vec::new(),
-                    Activations::Rounded { from, .. } if rows >= from => vec![(0..32).collect()],
-                    Activations::Rounded { in_lines: true, .. } => lines(w.kind),
-                    _ => Vec::new(),
-                };
-                matmul(
-                    memory,
-                    w,
-                    x,
-                    out,
-                    rows as usize,
-                    add,
-                    if w.kind.has_scales() { rounded } else { &[] },
-                );
+                matmul(memory, w, x, out, rows, add, activations)
             }
             Op::HeadNorm(op::HeadNorm { qkv, q_weight, k_weight, heads, rows, eps_bits }) => {
                 head_norm(
@@ -144,23 +130,35 @@ fn matmul(
     w: &Matrix,
     x: Buf,
     out: Buf,
-    rows: usize,
+    rows: u32,
     add: bool,
-    rounded: &[Vec<usize>],
+    activations: Activations,
 ) {
-    let w = unpack(memory, w);
-    let cols = w[0].len();
-    for row in 0..rows {
-        let mut x: Vec<f64> = (0..cols).map(|i| memory.get(x, row * cols + i)).collect();
-        for columns in rounded {
-            x.chunks_exact_mut(32).for_each(|group| round(group, columns));
+    let (weights, cols, width) = (unpack(memory, w), w.cols as usize, w.rows as usize);
+    for row in 0..rows as usize {
+        let x: Vec<f64> = (0..cols).map(|i| memory.get(x, row * cols + i)).collect();
+        for part in &w.parts {
+            let mut x = x.clone();
+            for columns in rounded_together(part.kind, rows, activations) {
+                x.chunks_exact_mut(32).for_each(|group| round(group, &columns));
+            }
+            for o in (part.first_row..part.first_row + part.rows).map(|o| o as usize) {
+                let before = if add { memory.get(out, row * width + o) } else { 0.0 };
+                let terms: Vec<f64> = weights[o].iter().zip(&x).map(|(w, x)| w * x).collect();
+                let magnitude = before.abs() + terms.iter().map(|term| term.abs()).sum::<f64>();
+                memory.set(out, row * width + o, before + terms.iter().sum::<f64>(), magnitude);
+            }
         }
-        for (o, weights) in w.iter().enumerate() {
-            let before = if add { memory.get(out, row * w.len() + o) } else { 0.0 };
-            let terms: Vec<f64> = (0..cols).map(|i| weights[i] * x[i]).collect();
-            let magnitude = before.abs() + terms.iter().map(|term| term.abs()).sum::<f64>();
-            memory.set(out, row * w.len() + o, before + terms.iter().sum::<f64>(), magnitude);
-        }
+    }
+}
+
+/// The columns of a group of activations that are rounded together beside weights of a kind.
+fn rounded_together(kind: Kind, tokens: u32, activations: Activations) -> Vec<Vec<usize>> {
+    match activations {
+        Activations::Rounded { not, .. } if !kind.has_scales() || not.contains(&kind) => Vec::new(),
+        Activations::Rounded { from, .. } if tokens >= from => vec![(0..32).collect()],
+        Activations::Rounded { in_lines: true, .. } => lines(kind),
+        _ => Vec::new(),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn unpack(memory: &Memory, matrix: &Matrix) -> Vec<Vec<f64>> {
         let (codes, scales, mins) = (bytes(Some(part.codes)), bytes(part.scales), bytes(part.mins));
         let cols = matrix.cols as usize;
         rows.extend((0..part.rows as usize).map(|row| {
-            (0..cols).map(|col| weight(matrix.kind, codes, scales, mins, cols, row, col)).collect()
+            (0..cols).map(|col| weight(part.kind, codes, scales, mins, cols, row, col)).collect()
         }));
     }
     rows

@@ -6,7 +6,7 @@ use phi_wasm::error::{Code, Result};
 use phi_wasm::layout::quant::KINDS;
 use phi_wasm::layout::{Kind, QUAD};
 use phi_wasm::weights::store::{
-    FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, chunk_hash, plane_name,
+    FORMAT, FileEntry, MANIFEST, Manifest, MatrixEntry, VERSION, band_name, chunk_hash, plane_name,
 };
 use phi_wasm::weights::{Bits, MemorySource, WeightFormat};
 use pollster::block_on;
@@ -71,6 +71,14 @@ fn entries(source: &MemorySource, chunk: usize) -> BTreeMap<String, FileEntry> {
 
 fn manifest(source: &MemorySource) -> Manifest {
     Manifest::parse(MANIFEST, &source.files[MANIFEST]).unwrap()
+}
+
+/// Has a matrix in two bands, the first of so many rows.
+fn in_bands(manifest: &mut Manifest, name: &str, first: usize) {
+    let whole = manifest.matrices.remove(name).unwrap();
+    for (band, rows) in [first, whole.rows - first].into_iter().enumerate() {
+        manifest.matrices.insert(band_name(name, band), MatrixEntry { rows, ..whole });
+    }
 }
 
 fn set_manifest(source: &mut MemorySource, manifest: &Manifest) {
@@ -177,7 +185,7 @@ fn a_manifest_that_contradicts_itself_is_refused() {
     };
     for (what, expected, found) in [
         ("another format", Code::NotAModel, change(&|m| m.format = "x".into())),
-        ("another version", Code::NotAModel, change(&|m| m.version = 2)),
+        ("another version", Code::NotAModel, change(&|m| m.version = 3)),
         ("no chunks", Code::Malformed, change(&|m| m.chunk = 0)),
         ("vast chunks", Code::Malformed, change(&|m| m.chunk = 1 << 40)),
         ("other chunks", Code::Malformed, change(&|m| m.chunk = 100)),
@@ -203,6 +211,8 @@ fn a_manifest_that_contradicts_itself_is_refused() {
             Code::MissingTensor,
             change(&|m| m.matrices.get_mut(name).unwrap().kind = Kind::Q4Min),
         ),
+        ("bands that begin within a quad", Code::WrongShape, change(&|m| in_bands(m, name, 30))),
+        ("bands without planes", Code::MissingTensor, change(&|m| in_bands(m, name, 28))),
         ("no configuration", Code::NotAModel, change(&|m| drop(m.files.remove("config.json")))),
     ] {
         assert_eq!(found.code, expected, "{what}");

@@ -39,30 +39,54 @@ pub fn code<S: Source>(source: S) -> Option<Code> {
     open(source).err().map(|error| error.code)
 }
 
-/// All rows of a matrix as one panel, checked to arrive in order, in whole quads.
+/// All rows of a matrix of one kind as one panel.
 pub fn whole<S: Source>(
     model: &Checkpoint<S>,
     name: &str,
     shape: [usize; 2],
     format: impl Into<WeightFormat>,
 ) -> Result<Panel> {
+    let mut bands = bands(model, name, shape, format)?;
+    let (panel, others) = (bands.swap_remove(0), bands);
+    assert!(others.is_empty(), "{name} is held in several kinds");
+    Ok(panel)
+}
+
+/// All rows of a matrix as a panel for each band, checked to arrive in order, in whole quads.
+pub fn bands<S: Source>(
+    model: &Checkpoint<S>,
+    name: &str,
+    shape: [usize; 2],
+    format: impl Into<WeightFormat>,
+) -> Result<Vec<Panel>> {
     let format = format.into();
-    let mut all = Panel::new(model.kind_of(name, shape, format)?, shape[0], shape[1]);
-    let (mut next, mut codes, mut scales, mut mins) = (0, 0, 0, 0);
+    let bands = model.bands(name, shape, format)?;
+    let mut all: Vec<Panel> =
+        bands.iter().map(|band| Panel::new(band.kind, band.rows, shape[1])).collect();
+    let (mut next, mut band, mut first, mut filled) = (0, 0, 0, [0; 3]);
     block_on(model.panels(name, shape, format, &mut |first_row, panel| {
         assert_eq!(first_row, next, "{name}: panels come in order");
-        assert_eq!(panel.kind, all.kind, "{name}: the kind is known before");
         assert_eq!(first_row % 4, 0, "{name}: panels are whole quads");
+        if next - first == bands[band].rows {
+            (band, first, filled) = (band + 1, next, [0; 3]);
+        }
+        let into = &mut all[band];
+        assert_eq!(panel.kind, into.kind, "{name}: the kind is known before");
         next += panel.rows;
-        all.codes[codes..][..panel.codes.len()].copy_from_slice(&panel.codes);
-        all.scales[scales..][..panel.scales.len()].copy_from_slice(&panel.scales);
-        all.mins[mins..][..panel.mins.len()].copy_from_slice(&panel.mins);
-        codes += panel.codes.len();
-        scales += panel.scales.len();
-        mins += panel.mins.len();
+        for ((into, from), filled) in [
+            (&mut into.codes, panel.codes),
+            (&mut into.scales, panel.scales),
+            (&mut into.mins, panel.mins),
+        ]
+        .into_iter()
+        .zip(&mut filled)
+        {
+            into[*filled..][..from.len()].copy_from_slice(&from);
+            *filled += from.len();
+        }
         Ok(())
     }))?;
-    assert_eq!(next, shape[0], "{name}: all rows come");
+    assert_eq!((next, band + 1), (shape[0], bands.len()), "{name}: all rows come");
     Ok(all)
 }
 

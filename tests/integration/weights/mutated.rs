@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::make::{
-    LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, PHI3_GGUF, llama_directory, open, whole,
+    LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, PHI3_GGUF, bands, llama_directory, open,
 };
 
 /// The system's allocator, which remembers the largest request of each thread.
@@ -54,7 +54,7 @@ fn survives(source: MemorySource) {
     LARGEST.set(0);
     if let Ok(model) = open(source) {
         for (name, shape) in model.config.matrices() {
-            let _ = whole(&model, &name, shape, Bits::Four);
+            let _ = bands(&model, &name, shape, Bits::Four);
         }
     }
     // A list of strings takes three times its bytes, and grows by doubling; weights of 4 bits

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use phi_wasm::error::{Code, Result};
-use phi_wasm::layout::{Kind, planes};
+use phi_wasm::layout::{Band, Kind, planes};
 use phi_wasm::op::Matrix;
 use phi_wasm::weights::config::RopeScaling;
 use phi_wasm::weights::gguf::write;
@@ -18,8 +18,8 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::make::{
     Dice, Gguf, GgufTensor, LLAMA_CONFIG, LLAMA_GGUF, LLAMA_SAFETENSORS, Memory, Meta, PHI3_GGUF,
-    PHI3_VALUES, TINY_PHI, everything, floats, llama_directory, open, random_gguf, safetensors,
-    unpack, whole,
+    PHI3_VALUES, TINY_PHI, bands, everything, floats, llama_directory, open, random_gguf,
+    safetensors, unpack, whole,
 };
 use crate::common::watched::Watched;
 
@@ -207,20 +207,20 @@ fn shards_are_one_model() {
 }
 
 #[test]
-fn fused_parts_of_several_types_take_the_least_that_holds_them() {
+fn fused_parts_of_several_types_keep_their_own() {
     use Kind::{IQ4NL, Q4, Q4Min, Q5, Q5Min, Q8};
-    // type's number in GGUF, bytes of a block, the kinds that hold it exactly
-    let types: [(u32, usize, &[Kind]); 7] = [
-        (0, 128, &[Q4, Q4Min, Q8]), // Floats: those that they can be rounded to.
-        (2, 18, &[Q4, Q4Min, Q5, Q5Min, Q8]),
-        (3, 20, &[Q4Min, Q5Min]),
-        (6, 22, &[Q5, Q5Min, Q8]),
-        (7, 24, &[Q5Min]),
-        (8, 34, &[Q8]),
-        (20, 18, &[IQ4NL, Q8]),
+    // Type's number in GGUF, bytes of a block, kind. Floats become what is asked for.
+    let types: [(u32, usize, Kind); 7] = [
+        (0, 128, Q4Min),
+        (2, 18, Q4),
+        (3, 20, Q4Min),
+        (6, 22, Q5),
+        (7, 24, Q5Min),
+        (8, 34, Q8),
+        (20, 18, IQ4NL),
     ];
-    for (q, q_bytes, q_kinds) in types {
-        for (v, v_bytes, v_kinds) in types {
+    for (q, q_bytes, q_kind) in types {
+        for (v, v_bytes, v_kind) in types {
             let random = |bytes: usize| {
                 let mut dice = Dice(9);
                 let mut data: Vec<u8> = (0..32 * bytes).map(|_| dice.byte()).collect();
@@ -238,20 +238,20 @@ fn fused_parts_of_several_types_take_the_least_that_holds_them() {
             let model = model.with("blk.0.attn_k.weight", change(q, q_bytes));
             let model = open(model.file()).unwrap();
             let (name, shape) = ("model.layers.0.self_attn.qkv_proj.weight", [96, 32]);
-            let panel = whole(&model, name, shape, Bits::Four).unwrap();
-            let both = q_kinds.iter().find(|kind| v_kinds.contains(kind));
-            assert_eq!(panel.kind, *both.unwrap_or(&Q8), "{q} and {v}");
-            if [q, v].contains(&0) || both.is_none() {
-                continue; // Not exact, and measured elsewhere.
+            let found = bands(&model, name, shape, Q4Min).unwrap();
+            let expected = if q_kind == v_kind {
+                vec![(q_kind, 96)]
+            } else {
+                vec![(q_kind, 64), (v_kind, 32)]
+            };
+            let held: Vec<_> = found.iter().map(|panel| (panel.kind, panel.rows)).collect();
+            assert_eq!(held, expected, "{q} and {v}");
+            let exact = whole(&model, name, shape, WeightFormat::EXACT).unwrap();
+            let rows = found.iter().flat_map(|panel| (0..panel.rows).map(|row| panel.row(row)));
+            for (row, found) in rows.enumerate() {
+                let comes = if row < 64 { q } else { v };
+                assert!(comes == 0 || found == exact.row(row), "{q} and {v}, row {row}");
             }
-            assert_eq!(
-                panel.row(0),
-                whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(0)
-            );
-            assert_eq!(
-                panel.row(95),
-                whole(&model, name, shape, WeightFormat::EXACT).unwrap().row(95)
-            );
         }
     }
 }
@@ -264,7 +264,7 @@ fn joined(backend: &Memory, matrix: &Matrix) -> [Vec<u8>; 3] {
         assert_eq!(part.first_row, next);
         assert!(part.first_row.is_multiple_of(4));
         next += part.rows;
-        let bytes = planes(matrix.kind, part.rows as usize, matrix.cols as usize);
+        let bytes = part.planes(matrix.cols);
         for ((all, buf), bytes) in all
             .iter_mut()
             .zip([Some(part.codes), part.scales, part.mins])
@@ -297,8 +297,8 @@ fn matrices_are_split_into_buffers_that_the_device_allows() {
                     )
                     .unwrap();
                 assert_eq!(
-                    (matrix.kind, matrix.rows as usize, matrix.cols as usize),
-                    (panel.kind, shape[0], shape[1])
+                    (matrix.bands(), matrix.rows as usize, matrix.cols as usize),
+                    (vec![Band { kind: panel.kind, rows: shape[0] }], shape[0], shape[1])
                 );
                 let planes = [&panel.codes, &panel.scales, &panel.mins];
                 assert_eq!(joined(&backend, &matrix), planes.map(Vec::clone), "{name}");

@@ -2,34 +2,79 @@
 what the package `gguf` (0.19.0) makes of them.
 
 usage: mixes.py OUT
-Writes MIX.gguf and MIX.values.safetensors, which has each matrix by its canonical name, for each of
-MIXES. Needs xllamacpp (2026.10.11549), a build of llama.cpp, of which it calls the library, and
-safetensors (0.8.0).
+Writes MODEL-MIX.gguf and MODEL-MIX.json, which has the SHA-256 of each matrix's values in f32 by
+its canonical name, for each of MODELS and MIXES. Needs xllamacpp (2026.10.11549), a build of
+llama.cpp, of which it calls the library.
 """
 
 import ctypes
+import hashlib
 import importlib.util
+import json
 import pathlib
 import sys
 
 import gguf
 import numpy as np
-from safetensors.numpy import save_file
 
 Type = gguf.GGMLQuantizationType
-HIDDEN, INTER, LAYERS, HEADS, KV, HEAD, VOCAB = 256, 512, 2, 8, 2, 32, 512
+LAYERS, VOCAB = 4, 512
 
-# The embedding, projections of queries, keys and values, out, gate and up, and those down of either
-# layer: what llama.cpp's rules (llama-quant.cpp) give a model of fused projections, more or less.
-MIXES = {
-    "Q2_K": ["Q6_K", "Q2_K", "Q3_K", "Q2_K", "Q3_K", "Q3_K"],
-    "Q3_K_M": ["Q6_K", "Q4_K", "Q4_K", "Q3_K", "Q5_K", "Q4_K"],
-    "Q4_K_M": ["Q6_K", "Q5_K", "Q4_K", "Q4_K", "Q6_K", "Q4_K"],
-    "Q5_K_M": ["Q6_K", "Q6_K", "Q5_K", "Q5_K", "Q6_K", "Q5_K"],
-    "Q6_K": ["Q6_K", "Q6_K", "Q6_K", "Q6_K", "Q6_K", "Q6_K"],
-    "IQ4_NL": ["Q6_K", "IQ4_NL", "IQ4_NL", "IQ4_NL", "Q5_K", "IQ4_NL"],
-    "IQ4_XS": ["Q6_K", "IQ4_XS", "IQ4_XS", "IQ4_XS", "Q5_K", "IQ4_XS"],
+# Architecture, widths of the model and of its MLP, heads of queries and of keys, width of a head.
+MODELS = {
+    "fused": ("phi3", 256, 512, 8, 2, 32),
+    "split": ("llama", 256, 512, 8, 2, 32),
+    # Not all are multiples of 256.
+    "smollm2": ("llama", 576, 1536, 9, 3, 64),
 }
+# What most of a mix's matrices become.
+MIXES = {
+    "Q2_K": Type.Q2_K,
+    "Q3_K_M": Type.Q3_K,
+    "Q4_K_M": Type.Q4_K,
+    "Q5_K_M": Type.Q5_K,
+    "Q6_K": Type.Q6_K,
+    "IQ4_NL": Type.IQ4_NL,
+    "IQ4_XS": Type.IQ4_XS,
+}
+# What takes the place of a type whose blocks do not fit.
+OTHERS = {
+    Type.Q2_K: Type.IQ4_NL,
+    Type.Q3_K: Type.IQ4_NL,
+    Type.IQ4_XS: Type.IQ4_NL,
+    Type.Q4_K: Type.Q5_0,
+    Type.Q5_K: Type.Q5_1,
+    Type.Q6_K: Type.Q8_0,
+}
+
+
+def kind_of(mix, name, layer, queries, cols):
+    """A tensor's type by llama.cpp's rules (llama_tensor_get_type in llama-quant.cpp), where no
+    text tells which weights matter. So many queries share a key."""
+    early, late = LAYERS // 8, 7 * LAYERS // 8
+    more = layer < early or layer >= late or (layer - early) % 3 == 2
+    kind = {
+        "token_embd": {mix: Type.Q6_K},  # The head is the same tensor.
+        "attn_v": {
+            "Q2_K": Type.Q4_K if queries >= 4 else Type.Q3_K,
+            "Q3_K_M": Type.Q5_K if layer < 2 else Type.Q4_K,
+            "IQ4_NL": Type.Q5_K if queries >= 4 else Type.IQ4_NL,
+            "IQ4_XS": Type.Q5_K if queries >= 4 else Type.IQ4_XS,
+            "Q4_K_M": Type.Q6_K if more else Type.Q4_K,
+            "Q5_K_M": Type.Q6_K if more else Type.Q5_K,
+        },
+        "attn_qkv": {"Q3_K_M": Type.Q4_K, "Q4_K_M": Type.Q5_K, "Q5_K_M": Type.Q6_K},
+        "attn_output": {"Q2_K": Type.Q3_K, "Q3_K_M": Type.Q4_K},
+        "ffn_down": {
+            "Q2_K": Type.Q3_K,
+            "Q3_K_M": Type.Q5_K if layer < LAYERS // 16 else Type.Q4_K,
+            "Q4_K_M": Type.Q6_K if more else Type.Q4_K,
+            "Q5_K_M": Type.Q6_K if more else Type.Q5_K,
+            "IQ4_NL": Type.Q5_K if layer < early else Type.IQ4_NL,
+            "IQ4_XS": Type.Q5_K if layer < early else Type.IQ4_XS,
+        },
+    }.get(name, {}).get(mix, MIXES[mix])
+    return OTHERS.get(kind, kind) if cols % gguf.GGML_QUANT_SIZES[kind][0] else kind
 
 
 def library():
@@ -51,58 +96,77 @@ def quantise(llama, weights, kind):
     return out
 
 
-def model(llama, folder, name):
+def in_halves(values, head_dim):
+    """Rows of heads whose first and second halves lie interleaved, half after half."""
+    heads = values.reshape(-1, head_dim // 2, 2, values.shape[1])
+    return heads.swapaxes(1, 2).reshape(values.shape)
+
+
+def model(llama, folder, name, mix):
+    arch, hidden, inter, heads, kv, head_dim = MODELS[name]
     rng = np.random.default_rng(30)
-    writer = gguf.GGUFWriter(folder / f"{name}.gguf", "phi3")
+    writer = gguf.GGUFWriter(folder / f"{name}-{mix}.gguf", arch)
     writer.add_context_length(512)
-    writer.add_embedding_length(HIDDEN)
+    writer.add_embedding_length(hidden)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(INTER)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV)
+    writer.add_feed_forward_length(inter)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(HEAD)
-    writer.add_rope_scaling_orig_ctx_len(512)
-    writer.add_sliding_window(0)
+    writer.add_rope_dimension_count(head_dim)
+    if arch == "phi3":
+        writer.add_rope_scaling_orig_ctx_len(512)
+        writer.add_sliding_window(0)
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list([f"<{i}>" for i in range(VOCAB - 1)] + ["<|end|>"])
     writer.add_token_types([1] * (VOCAB - 1) + [3])
     writer.add_eos_token_id(VOCAB - 1)
-    embed, qkv, out, gate_up, *down = (Type[kind] for kind in MIXES[name])
-    values = {}
+    hashes = {}
 
-    def matrix(short, canonical, kind, rows, cols):
+    def matrix(short, rows, cols, layer=None):
         # Longer tails than a normal distribution has, as weights have them.
         weights = (rng.standard_t(4, (rows, cols)) * 0.02).astype(np.float32)
+        kind = kind_of(mix, short, layer or 0, heads // kv, cols)
         data = quantise(llama, weights, kind)
-        writer.add_tensor(f"{short}.weight", data, raw_dtype=kind)
-        held = gguf.dequantize(data, kind).astype(np.float32)
-        values[f"{canonical}.weight"] = held.reshape(rows, cols)
+        prefix = "" if layer is None else f"blk.{layer}."
+        writer.add_tensor(f"{prefix}{short}.weight", data, raw_dtype=kind)
+        return gguf.dequantize(data, kind).astype("<f4").reshape(rows, cols)
 
     def norm(short):
-        writer.add_tensor(f"{short}.weight", np.ones(HIDDEN, dtype=np.float32))
+        writer.add_tensor(f"{short}.weight", np.ones(hidden, dtype=np.float32))
 
-    matrix("token_embd", "model.embed_tokens", embed, VOCAB, HIDDEN)
+    def have(canonical, *values):
+        bytes_of = np.concatenate(values).tobytes()
+        hashes[f"{canonical}.weight"] = hashlib.sha256(bytes_of).hexdigest()
+
+    have("model.embed_tokens", matrix("token_embd", VOCAB, hidden))
     norm("output_norm")
     for i in range(LAYERS):
-        short, long = f"blk.{i}", f"model.layers.{i}"
-        width = (HEADS + 2 * KV) * HEAD
-        matrix(f"{short}.attn_qkv", f"{long}.self_attn.qkv_proj", qkv, width, HIDDEN)
-        matrix(f"{short}.attn_output", f"{long}.self_attn.o_proj", out, HIDDEN, HIDDEN)
-        matrix(f"{short}.ffn_up", f"{long}.mlp.gate_up_proj", gate_up, 2 * INTER, HIDDEN)
-        matrix(f"{short}.ffn_down", f"{long}.mlp.down_proj", down[i], HIDDEN, INTER)
-        norm(f"{short}.attn_norm")
-        norm(f"{short}.ffn_norm")
+        layer, (q, k) = f"model.layers.{i}", (heads * head_dim, kv * head_dim)
+        qkv, gate_up = f"{layer}.self_attn.qkv_proj", f"{layer}.mlp.gate_up_proj"
+        if arch == "phi3":
+            have(qkv, matrix("attn_qkv", q + 2 * k, hidden, i))
+            have(gate_up, matrix("ffn_up", 2 * inter, hidden, i))
+        else:
+            queries, keys = matrix("attn_q", q, hidden, i), matrix("attn_k", k, hidden, i)
+            rotated = in_halves(queries, head_dim), in_halves(keys, head_dim)
+            have(qkv, *rotated, matrix("attn_v", k, hidden, i))
+            have(gate_up, matrix("ffn_gate", inter, hidden, i), matrix("ffn_up", inter, hidden, i))
+        have(f"{layer}.self_attn.o_proj", matrix("attn_output", hidden, q, i))
+        have(f"{layer}.mlp.down_proj", matrix("ffn_down", hidden, inter, i))
+        norm(f"blk.{i}.attn_norm")
+        norm(f"blk.{i}.ffn_norm")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    save_file(values, folder / f"{name}.values.safetensors")
+    (folder / f"{name}-{mix}.json").write_text(json.dumps(hashes, indent=1))
 
 
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 llama = library()
-for name in MIXES:
-    model(llama, folder, name)
+for name in MODELS:
+    for mix in MIXES:
+        model(llama, folder, name, mix)

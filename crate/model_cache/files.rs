@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::storage::ModelStorage;
 use crate::error::Result;
-use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
+use crate::weights::store::{CHUNK, FileEntry, LARGEST_JSON, MANIFEST, Manifest, hash_text};
 
 /// Bytes of which files that are written over have a multiple.
 pub(super) const PAGE: usize = 4096;
+
+/// Bytes that are read at once to be hashed.
+const HASHED_AT_ONCE: usize = 1 << 20;
 
 /// Bytes of all files.
 pub(super) fn total(manifest: &Manifest) -> u64 {
@@ -87,10 +92,16 @@ pub(super) async fn chunk_hashes(
 ) -> Result<Vec<String>> {
     let (mut hashes, mut bytes) = (Vec::new(), Vec::new());
     for at in (0..size).step_by(chunk as usize) {
-        bytes.resize((size - at).min(chunk) as usize, 0);
-        storage.read(file, at, &mut bytes).await?;
-        hashes.push(chunk_hash(&bytes));
-        progress(bytes.len() as u64);
+        let end = size.min(at + chunk);
+        let mut hasher = Sha256::new();
+        // Not a chunk at once: a module's memory, which does not shrink, would grow for it.
+        for at in (at..end).step_by(HASHED_AT_ONCE) {
+            bytes.resize(HASHED_AT_ONCE.min((end - at) as usize), 0);
+            storage.read(file, at, &mut bytes).await?;
+            hasher.update(&bytes);
+        }
+        hashes.push(hash_text(&hasher.finalize()));
+        progress(end - at);
     }
     Ok(hashes)
 }

@@ -48,6 +48,12 @@ impl<S> Growth<S> {
     pub fn has(&self, unit: usize) -> Have {
         self.have.borrow()[unit]
     }
+
+    /// Notes that a unit is in the storage, as it was made.
+    pub fn settle(&self, unit: usize) {
+        self.have.borrow_mut()[unit] = Have::Yes;
+        self.origin.units[unit].forget();
+    }
 }
 
 /// Which units of a model are in storage, and bytes of others that it had of another state of the

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::storage::ModelStorage;
 use crate::error::Result;
-use crate::weights::store::chunk_hash;
+use crate::weights::store::hash_text;
 
 /// The journal's name.
 pub const FILE: &str = "journal";
@@ -38,9 +38,11 @@ pub fn tag(parts: &[&[u8]]) -> Tag {
     first(&hasher.finalize())
 }
 
-/// What a unit's bytes are remembered by.
-pub fn digest(bytes: &[u8]) -> Tag {
-    digest_of(&chunk_hash(bytes))
+/// What a unit's bytes, one part after the other, are remembered by.
+pub fn digest(parts: &[Vec<u8>]) -> Tag {
+    let mut hasher = Sha256::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    digest_of(&hash_text(&hasher.finalize()))
 }
 
 /// What a unit's bytes are remembered by whose SHA-256 is known.

@@ -106,7 +106,8 @@ impl<S: Hashed, M: ModelStorage> CachedModel<S, M> {
     }
 
     async fn begin(source: S, storage: M, format: WeightFormat) -> Result<CachedModel<S, M>> {
-        let origin = as_begun(Origin::open(source, format).await?, &storage).await?;
+        let mut origin = as_begun(Origin::open(source, format).await?, &storage).await?;
+        origin.forget_words();
         let name = origin.name();
         discard(&origin, &storage).await?;
         let (have, changed) = present(&origin, &storage).await?;
@@ -228,8 +229,8 @@ impl<S: Hashed, M: ModelStorage> Inner<S, M> {
             bytes.resize(start + *len as usize, 0);
             self.storage.read(&files[*file].0, *at, &mut bytes[start..]).await?;
         }
-        if journal::digest(&bytes) == digest {
-            growth.have.borrow_mut()[unit] = Have::Yes;
+        if journal::digest(&[bytes]) == digest {
+            growth.settle(unit);
             return Ok(());
         }
         self.lose(growth, unit).await?;
@@ -239,17 +240,14 @@ impl<S: Hashed, M: ModelStorage> Inner<S, M> {
 
     async fn make(&self, growth: &Growth<S>, unit: usize) -> Result<()> {
         let Origin { files, units, .. } = &growth.origin;
-        let bytes = growth.origin.make(unit).await?;
-        let mut rest = &bytes[..];
-        for extent in &units[unit].extents {
-            let (now, later) = rest.split_at(extent.len as usize);
-            self.storage.write(&files[extent.file].0, extent.at, now).await?;
-            rest = later;
+        let made = growth.origin.make(unit).await?;
+        for (extent, bytes) in units[unit].extents.iter().zip(&made) {
+            self.storage.write(&files[extent.file].0, extent.at, bytes).await?;
         }
         self.storage.flush(&files[units[unit].extents[0].file].0).await?;
-        journal::note(&self.storage, unit, &units[unit].entry(&bytes)).await?;
-        growth.have.borrow_mut()[unit] = Have::Yes;
-        self.count(bytes.len() as u64).await
+        journal::note(&self.storage, unit, &units[unit].entry(&made)).await?;
+        growth.settle(unit);
+        self.count(units[unit].bytes()).await
     }
 
     /// Has the source compare what came of it with what it should be. Nobody knows which of it is

@@ -1,6 +1,7 @@
 //! What a cached model is made from, unit by unit, in any order: the chunks of a converted one, the
 //! panels of any other.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
-use crate::weights::checkpoint::{Checkpoint, Place};
+use crate::layout::planes;
+use crate::weights::checkpoint::{Checkpoint, Place, TextFiles};
 use crate::weights::format::WeightFormat;
 use crate::weights::panels::{Step, kinds};
 use crate::weights::plan::{Item, Plan};
@@ -39,8 +41,8 @@ pub struct Unit {
 }
 
 enum Content {
-    /// Bytes that are known already.
-    Known(Vec<u8>),
+    /// Bytes that are known already, until they are stored.
+    Known(RefCell<Vec<u8>>),
     /// A chunk of a converted model's file.
     Chunk {
         file: String,
@@ -81,14 +83,21 @@ impl Unit {
         self.extents.iter().map(|extent| extent.len).sum()
     }
 
-    /// What it is noted as, once [`Origin::make`] has given these bytes.
-    pub fn entry(&self, bytes: &[u8]) -> Entry {
+    /// What it is noted as, once [`Origin::make`] has made this.
+    pub fn entry(&self, made: &[Vec<u8>]) -> Entry {
         let digest = match &self.content {
             // They have been hashed.
             Content::Chunk { sha256, .. } => digest_of(sha256),
-            _ => digest(bytes),
+            _ => digest(made),
         };
         Entry { origin: self.tag, digest }
+    }
+
+    /// Lets go of bytes that are stored by now: of a vocabulary, megabytes.
+    pub fn forget(&self) {
+        if let Content::Known(bytes) = &self.content {
+            bytes.take();
+        }
     }
 }
 
@@ -183,6 +192,14 @@ impl<S: Source> Origin<S> {
         }
     }
 
+    /// Lets go of what it says of words: what is kept of that has been made, and the metadata take
+    /// tens of megabytes.
+    pub fn forget_words(&mut self) {
+        if let Model::Other { checkpoint, .. } = &mut self.model {
+            checkpoint.files = TextFiles::default();
+        }
+    }
+
     /// What messages call it.
     pub fn name(&self) -> String {
         self.source().name()
@@ -196,19 +213,19 @@ impl<S: Source> Origin<S> {
         }
     }
 
-    /// The bytes of a unit.
+    /// The bytes of a unit, those of each extent.
     ///
     /// # Errors
     /// Those of reading; `corrupt` for a chunk that differs from its hash twice.
-    pub async fn make(&self, unit: usize) -> Result<Vec<u8>> {
+    pub async fn make(&self, unit: usize) -> Result<Vec<Vec<u8>>> {
         match (&self.units[unit].content, &self.model) {
-            (Content::Known(bytes), _) => Ok(bytes.clone()),
+            (Content::Known(bytes), _) => Ok(vec![bytes.borrow().clone()]),
             (Content::Chunk { file, at, len, sha256 }, Model::Converted(source)) => {
                 let mut bytes = vec![0; *len as usize];
                 for _ in 0..2 {
                     source.read(file, *at, &mut bytes).await?;
                     if chunk_hash(&bytes) == *sha256 {
-                        return Ok(bytes);
+                        return Ok(vec![bytes]);
                     }
                 }
                 let name = source.name();
@@ -219,13 +236,15 @@ impl<S: Source> Origin<S> {
                 )
             }
             (Content::Vector { name, length }, Model::Other { checkpoint, .. }) => {
-                Ok(bytemuck::cast_slice(&checkpoint.vector(name, *length).await?).to_vec())
+                let values = checkpoint.vector(name, *length).await?;
+                Ok(vec![bytemuck::cast_slice(&values).to_vec()])
             }
             (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
                 let place = checkpoint.place(name, shape)?;
                 let kind = kinds(name, &place, *format)[step.piece];
                 let (panel, _) = checkpoint.panel(&place, kind, *step).await?;
-                Ok([panel.codes, panel.scales, panel.mins].concat())
+                let planes = [panel.codes, panel.scales, panel.mins];
+                Ok(planes.into_iter().filter(|plane| !plane.is_empty()).collect())
             }
             _ => fail!(Code::Internal, "a unit of another model was asked for"),
         }
@@ -345,5 +364,6 @@ fn laid_out(plan: &Plan, made: Vec<Made>) -> (Vec<(String, u64)>, Vec<Unit>) {
 
 fn known(file: usize, bytes: &[u8]) -> Unit {
     let extents = vec![Extent { file, at: 0, len: bytes.len() as u64 }];
-    Unit { extents, tag: tag(&[bytes]), place: (None, 0), content: Content::Known(bytes.to_vec()) }
+    let content = Content::Known(RefCell::new(bytes.to_vec()));
+    Unit { extents, tag: tag(&[bytes]), place: (None, 0), content }
 }

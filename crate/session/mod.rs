@@ -28,7 +28,7 @@ use crate::text::Tokenizer;
 use crate::text::stream::TextStream;
 use crate::text::template::{ChatTemplate, Ending, Message};
 use crate::text_assets::TextAssets;
-use crate::weights::checkpoint::Checkpoint;
+use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::format::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use answer::Step;
@@ -108,12 +108,14 @@ impl<B: Backend> Session<B> {
 
     /// Reads a model whose header was read already into a backend.
     async fn load<S: Source>(
-        checkpoint: Checkpoint<S>,
+        mut checkpoint: Checkpoint<S>,
         backend: B,
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Session<B>> {
         let text_assets = TextAssets::of(&checkpoint)?;
+        // They take tens of megabytes, which the weights can have.
+        checkpoint.files = TextFiles::default();
         let total = checkpoint.weight_bytes();
         let mut done = 0;
         let engine_options =

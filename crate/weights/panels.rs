@@ -14,8 +14,10 @@ use crate::layout::panel::Panel;
 use crate::layout::quant::{NOT_FINITE, QuantError, SCALE_NOT_FINITE};
 use crate::layout::{Band, GROUP, Kind, QUAD, planes};
 
-/// Stored bytes that are read at once.
+/// Stored bytes that a panel is made from.
 const PANEL_BYTES: usize = 4 << 20;
+/// Stored bytes that are read at once: they are there beside the panel that they go into.
+const READ_BYTES: usize = 1 << 20;
 
 /// Where panels go: the first row, the panel, and what it came from.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(usize, Panel, PanelOrigin) -> Result<()>;
@@ -130,7 +132,7 @@ impl<S: Source> Checkpoint<S> {
     }
 
     /// Streams a canonical matrix, `[output, input]`, in order, in panels of whole quads (the last
-    /// may be shorter), each made from about 4 MiB of the file.
+    /// may be shorter), each made from at most about 4 MiB of the file.
     ///
     /// # Errors
     /// `missing-tensor`, `wrong-shape`, those of reading, and the sink's own.
@@ -171,11 +173,12 @@ impl<S: Source> Checkpoint<S> {
             let at_once = match place {
                 Place::Packed(bands) => {
                     let MatrixEntry { kind, cols, .. } = bands[piece].entry;
-                    rows_at_once(cols / GROUP * kind.codes_per_group() / QUAD, QUAD)
+                    rows_at_once(READ_BYTES, cols / GROUP * kind.codes_per_group() / QUAD, QUAD)
                 }
                 Place::Pieces(pieces) => {
                     let (tensor, interleaved) = pieces[piece];
                     rows_at_once(
+                        PANEL_BYTES,
                         (tensor.bytes / tensor.shape[0]) as usize,
                         if interleaved { self.config.head_dim as usize } else { QUAD },
                     )
@@ -227,24 +230,26 @@ impl<S: Source> Checkpoint<S> {
     ) -> Result<(Panel, PanelOrigin)> {
         let row_bytes = (tensor.bytes / tensor.shape[0]) as usize;
         let head_dim = self.config.head_dim as usize;
-        let mut bytes = vec![0; step.rows * row_bytes];
-        self.store
-            .read(
-                &tensor.file,
-                tensor.offset + step.first_row as u64 * row_bytes as u64,
-                &mut bytes,
-            )
-            .await?;
         let (mut panel, mut error) =
             (Panel::new(kind, step.rows, tensor.shape[1] as usize), QuantError::default());
-        for row in 0..step.rows {
-            let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
-            let stored = &bytes[stored_row * row_bytes..][..row_bytes];
-            error += pack_row(&tensor.stored, stored, &mut panel, row).map_err(|error| {
-                error.at(format_args!("{} row {}", tensor.name, step.first_row + stored_row))
-            })?;
+        let at_once = rows_at_once(READ_BYTES, row_bytes, if interleaved { head_dim } else { 1 });
+        let mut bytes = Vec::new();
+        for first in (0..step.rows).step_by(at_once) {
+            let (rows, stored_first) = (at_once.min(step.rows - first), step.first_row + first);
+            bytes.resize(rows * row_bytes, 0);
+            let offset = tensor.offset + stored_first as u64 * row_bytes as u64;
+            self.store.read(&tensor.file, offset, &mut bytes).await?;
+            for row in 0..rows {
+                let stored_row = if interleaved { interleaved_row(row, head_dim) } else { row };
+                let stored = &bytes[stored_row * row_bytes..][..row_bytes];
+                error +=
+                    pack_row(&tensor.stored, stored, &mut panel, first + row).map_err(|error| {
+                        error.at(format_args!("{} row {}", tensor.name, stored_first + stored_row))
+                    })?;
+            }
         }
-        Ok((panel, PanelOrigin { bytes: bytes.len() as u64, quant_error: error }))
+        let bytes = step.rows as u64 * row_bytes as u64;
+        Ok((panel, PanelOrigin { bytes, quant_error: error }))
     }
 
     async fn packed_panel(
@@ -319,9 +324,9 @@ pub(crate) fn kinds(name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<
     kinds
 }
 
-/// Rows for one panel: about [`PANEL_BYTES`], in whole units.
-fn rows_at_once(row_bytes: usize, unit: usize) -> usize {
-    (PANEL_BYTES / row_bytes.max(1) / unit).max(1) * unit
+/// Rows of about so many bytes, in whole units.
+fn rows_at_once(bytes: usize, row_bytes: usize, unit: usize) -> usize {
+    (bytes / row_bytes.max(1) / unit).max(1) * unit
 }
 
 /// Where row `row` of rotate-half order lies among heads whose halves are interleaved: i of the

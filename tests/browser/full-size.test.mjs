@@ -32,10 +32,11 @@ const HEAP_GROWTH = 64 << 20;
 const CONTEXT = 4096;
 const CACHE = CONTEXT * 2 * 8 * 128 * 32 * 2;
 /**
- * Bytes that a tab's process may take beside weights and cache: the browser's own, the module, the
- * engine's working memory, the heaps.
+ * Bytes that a tab's process may take beside files and cache: the browser's own, most of it, the
+ * module, the tokenizer, the engine's working memory, the heaps. Of Phi-4-mini in Q4_K_M a tab that
+ * has it from storage takes less than 3.3 GB so.
  */
-const PROCESS_SLACK = 640 << 20;
+const SLACK = { downloaded: 335e6, stored: 275e6 };
 
 const size = readdirSync(dirname(MODEL)).reduce(
   (sum, file) => sum + statSync(join(dirname(MODEL), file)).size,
@@ -44,8 +45,9 @@ const size = readdirSync(dirname(MODEL)).reduce(
 
 /**
  * An idle page collects no rubbish then: memory that came back only by that would not come back.
+ * And nobody looks at the network, for whom the tab would keep 200 MB of what it has fetched.
  */
-const OPTIONS = { args: ["--js-flags=--no-memory-reducer"] };
+const OPTIONS = { args: ["--js-flags=--no-memory-reducer"], networkEnabled: false };
 
 let site, hub;
 const device = new Device("chromium without WebGPU");
@@ -119,7 +121,7 @@ function load(tab) {
 }
 
 /** The same, and the most memory that it took, which may not be more than it must. */
-async function loadWatched(tab, t) {
+async function loadWatched(tab, slack, t) {
   const watch = await Watch.of(tab);
   const outcome = await load(tab);
   const { heap, process } = await watch.end();
@@ -129,7 +131,7 @@ async function loadWatched(tab, t) {
   assert.equal(outcome.description.storage, "opfs");
   assert.equal(await answer(tab), 4);
   assert.ok(heap < HEAP_GROWTH, `JavaScript's heaps took ${heap} bytes`);
-  assert.ok(process < size + CACHE + PROCESS_SLACK, `the tab's process took ${process} bytes`);
+  assert.ok(process < size + CACHE + slack, `the tab's process took ${process} bytes`);
   return outcome;
 }
 
@@ -195,7 +197,7 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 describe(`a model of ${megabytes(size)}`, () => {
   it("is downloaded, kept and answers, and gives its memory back", async (t) => {
     const tab = await openPage();
-    const { seconds } = await loadWatched(tab, t);
+    const { seconds } = await loadWatched(tab, SLACK.downloaded, t);
     t.diagnostic(`downloaded, turned into our form, kept and loaded in ${seconds.toFixed(1)} s`);
     await unload(tab, t);
   });
@@ -209,7 +211,7 @@ describe(`a model of ${megabytes(size)}`, () => {
     const from = forgetFiles()
       ? "the disk"
       : "the system's memory of the disk, which only root may clear";
-    const { seconds, heard } = await loadWatched(tab, t);
+    const { seconds, heard } = await loadWatched(tab, SLACK.stored, t);
     assert.ok(
       heard.every(({ phase }) => phase === "loading"),
       JSON.stringify(heard[0]),

@@ -4,7 +4,8 @@ use js_sys::{Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStream, Request, RequestCache, RequestInit, Response,
+    AbortController, AbortSignal, Headers, ReadableStream, Request, RequestCache, RequestInit,
+    Response,
 };
 
 use super::WINDOW;
@@ -20,7 +21,7 @@ const GAP: u64 = 1 << 16;
 extern "C" {
     /// What gives a promise of a body's next piece at each call, in place of the one before.
     #[wasm_bindgen(js_name = piecesOf)]
-    fn pieces_of(body: &ReadableStream) -> Function;
+    fn pieces_of(body: &ReadableStream, signal: &AbortSignal) -> Function;
 }
 
 /// What a server says of a file.
@@ -109,7 +110,7 @@ impl Body {
             end,
             total,
             tag: header(&headers, "etag").or_else(|| header(&headers, "last-modified")),
-            pieces: pieces_of(&stream),
+            pieces: pieces_of(&stream, &abort.signal()),
             abort,
             piece: Uint8Array::new_with_length(0),
             window: WINDOW.0,

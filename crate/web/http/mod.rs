@@ -126,7 +126,10 @@ impl HttpSource {
     ) -> Attempt<usize> {
         if let Some(mut run) = self.run_at(file, at, state) {
             let bytes = run.read(at, into).await?;
-            self.runs.borrow_mut().push(run);
+            // At the file's end its arrays are needed no more.
+            if at + (bytes as u64) < state.size {
+                self.runs.borrow_mut().push(run);
+            }
             return Ok(bytes);
         }
         let mut body = self.body_at(file, at, into.len() as u64, state).await?;

@@ -32,6 +32,18 @@ pub enum TextFiles {
     Gguf(Metadata),
 }
 
+impl Default for TextFiles {
+    /// Nothing.
+    fn default() -> TextFiles {
+        TextFiles::HuggingFace {
+            tokenizer_json: None,
+            tokenizer_config: None,
+            chat_template: None,
+            generation_config: None,
+        }
+    }
+}
+
 impl TextFiles {
     /// What a model's files say about words. Its weights are not looked for: a `tokenizer.json`
     /// will do, or the header of a GGUF file.

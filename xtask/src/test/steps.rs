@@ -324,8 +324,16 @@ fn wasm_pack(place: &Place, _: Extent) -> Result<()> {
     sh::show(test.args(["--", "--test=integration", "--", "golden::simd"]))
 }
 
+/// The model of full size is in 4 bits; at length it comes in the mix that most people have, too.
 fn page(place: &Place, extent: Extent) -> Result<()> {
-    sh::show(node_tests(place, "tests/browser", extent)?.env("PHI_FULL_SIZE", full_size(place)?))
+    let small = full_size(place, "phi-4-mini")?;
+    sh::show(node_tests(place, "tests/browser", extent)?.env("PHI_FULL_SIZE", small))?;
+    if extent < Extent::Long {
+        return Ok(());
+    }
+    let mixed = full_size(place, "phi-4-mini-q4km")?;
+    let mut node = node(place, extent);
+    sh::show(node.arg("tests/browser/full-size.test.mjs").env("PHI_FULL_SIZE", mixed))
 }
 
 fn package_tests(place: &Place, extent: Extent) -> Result<()> {
@@ -340,12 +348,13 @@ fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
 }
 
 /// A synthetic model of Phi-4-mini's size, written unless it is there.
-fn full_size(place: &Place) -> Result<String> {
+fn full_size(place: &Place, shape: &str) -> Result<String> {
     command_for_tests(place, &["--workspace", FEATURES])?;
     let mut phi = place.command(place.target.join("debug/phi"));
     phi.args([
         "bench",
-        "--shape=phi-4-mini",
+        "--shape",
+        shape,
         "--prompt=1",
         "--gen=1",
         "--backend=cpu",
@@ -357,7 +366,7 @@ fn full_size(place: &Place) -> Result<String> {
     Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }
 
-/// Node's test runner over a folder's files, two at a time, with the demo model.
+/// Node's test runner over a folder's files.
 fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
     let mut files = Vec::new();
     for item in
@@ -367,12 +376,18 @@ fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
         files.extend(path.to_string_lossy().ends_with(".test.mjs").then_some(path));
     }
     files.sort();
+    let mut node = node(place, extent);
+    node.args(files);
+    Ok(node)
+}
+
+/// Node's test runner, two files at a time, with the demo model.
+fn node(place: &Place, extent: Extent) -> Command {
     let mut node = place.command("node");
     node.args(["--test", "--test-reporter=spec", "--test-concurrency=2"])
-        .args(files)
         .env("PHI_SMOLLM2", place.model());
     with_extent(&mut node, extent);
-    Ok(node)
+    node
 }
 
 fn chromedriver() -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! This checkout beside an earlier commit: both are measured in turn, so that each ratio is of two
 //! measurements that follow one another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -47,8 +47,7 @@ struct Build<'a> {
     place: &'a Place,
     /// Said beside its measurements.
     name: String,
-    /// What it calls the model: each finds, or writes, a synthetic one by the version that it
-    /// knows.
+    /// The model, which is one for both.
     file: PathBuf,
 }
 
@@ -117,16 +116,18 @@ fn measure(
     comparisons
 }
 
-/// Has each build load the model once: whoever came first would otherwise write a synthetic one,
-/// and read the disk, for the other.
+/// Has each build load the model once: ours would otherwise write a synthetic one, and read the
+/// disk, for the earlier.
 fn warm_up<'a>(model: &Model, [ours, earlier]: [(&'a Place, String); 2]) -> Result<[Build<'a>; 2]> {
     let shortest = Model { prompt: 1, generate: 1, ..*model };
-    let load = |(place, name): (&'a Place, String)| -> Result<Build<'a>> {
-        let record = Run { who: &Who::Native, model: &shortest, threads: 1, file: None }
+    let load = |(place, name): (&'a Place, String), file: Option<&Path>| -> Result<Build<'a>> {
+        let record = Run { who: &Who::Native, model: &shortest, threads: 1, file }
             .once(place, &format!("{name}, to warm up"))?;
         Ok(Build { place, name, file: PathBuf::from(record.file) })
     };
-    Ok([load(ours)?, load(earlier)?])
+    let ours = load(ours, None)?;
+    let earlier = load(earlier, Some(&ours.file))?;
+    Ok([ours, earlier])
 }
 
 /// Each browser module has a name, which the other build may not know.

@@ -48,6 +48,7 @@ pub struct Standing {
 
 const SMALL: &str = "smollm2";
 const LARGE: &str = "phi-4-mini";
+const MIXED: &str = "phi-4-mini-q4km";
 
 const fn who(engine: &'static str, host: &'static str, threads: usize) -> Who {
     Who { engine, host, threads, variants: Variants::All }
@@ -90,6 +91,8 @@ const BARS: &[Bar] = &[
     bar(LARGE, Figure::Decode, ours("native", 2), llama_cpp(2), 1.0),
     bar(LARGE, Figure::Prefill, ours("native", 1), llama_cpp(1), 0.7),
     bar(LARGE, Figure::Prefill, ours("native", 2), llama_cpp(2), 0.7),
+    bar(MIXED, Figure::Decode, ours("native", 1), llama_cpp(1), 1.0),
+    bar(MIXED, Figure::Decode, ours("native", 2), llama_cpp(2), 1.0),
     bar(SMALL, Figure::Decode, ours_in_chromium(1, false), ours_in_chromium(1, true), 0.5),
     bar(SMALL, Figure::Decode, ours_in_chromium(2, false), ours_in_chromium(2, true), 0.5),
     bar(LARGE, Figure::Decode, ours_in_chromium(2, false), ours_in_chromium(2, true), 0.5),

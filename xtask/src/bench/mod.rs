@@ -75,6 +75,8 @@ enum Only {
     Smollm2,
     #[value(name = "phi-4-mini")]
     Phi4Mini,
+    #[value(name = "phi-4-mini-q4km")]
+    Phi4MiniQ4KM,
 }
 
 impl Only {
@@ -82,6 +84,7 @@ impl Only {
         match self {
             Only::Smollm2 => MODELS[0].name,
             Only::Phi4Mini => MODELS[1].name,
+            Only::Phi4MiniQ4KM => MODELS[2].name,
         }
     }
 }

@@ -8,11 +8,9 @@ import { launch } from "../../../web/tools/browser.mjs";
 import { Page } from "../../../web/tools/page.mjs";
 import { servePage } from "../setting.mjs";
 
-/** The step `qwen` of `cargo xtask test` sets it. */
-const MODEL = process.env.PHI_QWEN;
-const GOLDEN = JSON.parse(
-  readFileSync(new URL("../../golden/qwen/answer.json", import.meta.url), "utf8"),
-);
+/** The step `qwen` of `cargo xtask test` sets both. */
+const { PHI_QWEN: MODEL, PHI_QWEN_GOLDEN } = process.env;
+const GOLDEN = JSON.parse(readFileSync(PHI_QWEN_GOLDEN, "utf8"));
 
 it("a real Qwen answers as the reference does", async (t) => {
   const site = await servePage({ model: MODEL });

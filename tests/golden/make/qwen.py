@@ -1,10 +1,11 @@
-"""Writes tests/golden/qwen/answer.json: what transformers 5.24.0 (torch 2.15.0) answers, greedily
-and in float32, with the weights of Qwen2.5-Coder-0.5B-Instruct as its GGUF (Q4_K_M) gives them
-back, and how far each token was ahead of the next best.
+"""Writes tests/golden/qwen/NAME.json: what transformers 5.24.0 (torch 2.15.0) answers, greedily and
+in float32, with the weights of a Qwen2.5-Coder-Instruct as its GGUF (Q4_K_M) gives them back, and
+how far each token was ahead of the next best.
 
-usage: python3 tests/golden/make/qwen.py GGUF
+usage: python3 tests/golden/make/qwen.py GGUF NAME
 
-From the repository's root; `cargo xtask test --long qwen` fetches the file.
+From the repository's root; the steps `qwen` (0.5b) and `qwen-1.5b` of `cargo xtask test` fetch the
+files.
 """
 
 import json
@@ -33,7 +34,7 @@ best = logits.topk(2).values
 assert (logits.argmax(-1) == answer).all(), "generate answers as the logits say"
 margins = [round(float(first - second), 4) for first, second in best]
 os.makedirs(OUT, exist_ok=True)
-with open(f"{OUT}/answer.json", "w") as out:
+with open(f"{OUT}/{sys.argv[2]}.json", "w") as out:
     golden = {
         "question": QUESTION,
         "prompt": prompt[0].tolist(),

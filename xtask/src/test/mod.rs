@@ -46,6 +46,8 @@ pub enum Extent {
     Usual,
     /// What is too long for that, too.
     Long,
+    /// What only runs when it is named.
+    Named,
 }
 
 impl Extent {
@@ -53,7 +55,7 @@ impl Extent {
     fn option(self) -> Option<&'static str> {
         match self {
             Extent::Quick => Some("--quick"),
-            Extent::Usual => None,
+            Extent::Usual | Extent::Named => None,
             Extent::Long => Some("--long"),
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::Extent;
 use crate::bench::record::Record;
 use crate::place::Place;
+use crate::setup::coder::{self, Qwen};
 use crate::{audit, build, release, setup, sh};
 
 /// One step.
@@ -125,8 +126,11 @@ pub const STEPS: &[Step] = &[
         "a real Qwen chooses the reference's tokens, natively and in Chromium",
         &["site"],
         Extent::Long,
-        qwen,
+        |place, extent| qwen(place, extent, &coder::SMALL),
     ),
+    step("qwen-1.5b", "a larger one does, of 1.1 GB", &["site"], Extent::Named, |place, extent| {
+        qwen(place, extent, &coder::LARGE)
+    }),
     step(
         "mixes",
         "weights in the mixes of types that llama.cpp makes keep their values and sizes",
@@ -214,11 +218,13 @@ fn mixes(place: &Place, extent: Extent) -> Result<()> {
     sh::show(fetched(place, extent, "weights::mixes").env("PHI_MIXES", folder))
 }
 
-/// Half a gigabyte is fetched for it.
-fn qwen(place: &Place, extent: Extent) -> Result<()> {
-    let model = setup::coder::fetch(place)?;
-    sh::show(fetched(place, extent, "real_model::qwen").env("PHI_QWEN", &model))?;
-    sh::show(node_tests(place, "tests/browser/real", extent)?.env("PHI_QWEN", model))
+/// Half a gigabyte or more is fetched for it.
+fn qwen(place: &Place, extent: Extent, which: &Qwen) -> Result<()> {
+    let model = which.fetch(place)?;
+    let golden = place.root.join(format!("tests/golden/qwen/{}.json", which.size));
+    let known = [("PHI_QWEN", model), ("PHI_QWEN_GOLDEN", golden)];
+    sh::show(fetched(place, extent, "real_model::qwen").envs(known.clone()))?;
+    sh::show(node_tests(place, "tests/browser/real", extent)?.envs(known))
 }
 
 /// Tests natively that only run once something was fetched for them.
@@ -351,17 +357,8 @@ fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
 fn full_size(place: &Place, shape: &str) -> Result<String> {
     command_for_tests(place, &["--workspace", FEATURES])?;
     let mut phi = place.command(place.target.join("debug/phi"));
-    phi.args([
-        "bench",
-        "--shape",
-        shape,
-        "--prompt=1",
-        "--gen=1",
-        "--backend=cpu",
-        "--json",
-        "--cache",
-    ])
-    .arg(&place.cache);
+    phi.args(["bench", "--shape", shape, "--prompt=1", "--gen=1"]);
+    phi.args(["--backend=cpu", "--json", "--cache"]).arg(&place.cache);
     let said = sh::output(&mut phi)?;
     Ok(serde_json::from_str::<Record>(&said).context("phi bench says nothing of its model")?.file)
 }

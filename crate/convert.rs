@@ -41,15 +41,16 @@ pub async fn convert<S: Source>(
     progress: &mut dyn FnMut(ConvertProgress),
 ) -> Result<Report> {
     let checkpoint = Checkpoint::open(source).await?;
-    convert_rounded(&checkpoint, destination, options.into(), &mut Alone, progress).await
+    convert_rounded(&checkpoint, destination, options.into(), (&mut Alone, None), progress).await
 }
 
-/// Converts an opened model, rounded so.
+/// Converts an opened model, rounded so. With an identity, a line that tells what comes out, it
+/// goes on with what was left of the same.
 pub(crate) async fn convert_rounded<S: Source, R: Rounding<S>>(
     checkpoint: &Checkpoint<S>,
     destination: &Path,
     options: ConvertOptions,
-    rounding: &mut R,
+    (rounding, identity): (&mut R, Option<&str>),
     progress: &mut dyn FnMut(ConvertProgress),
 ) -> Result<Report> {
     if let TextFiles::HuggingFace { tokenizer_json: Some(tokenizer), .. } = &checkpoint.files {
@@ -57,7 +58,10 @@ pub(crate) async fn convert_rounded<S: Source, R: Rounding<S>>(
         json::parse::<IgnoredAny>("tokenizer.json", tokenizer)?;
     }
     let texts = texts(checkpoint)?;
-    let mut directory = NewDirectory::begin(destination)?;
+    let mut directory = match identity {
+        Some(identity) => NewDirectory::resume(destination, identity)?,
+        None => NewDirectory::begin(destination)?,
+    };
     let mut now = ConvertProgress { done: 0, total: checkpoint.weight_bytes() };
     let mut count = |bytes| {
         now.done += bytes;

@@ -99,12 +99,10 @@ impl LoadSettings {
                 .map(|(file, hash)| Some((file.clone(), hash.as_str()?.to_owned())))
                 .collect()
         };
-        let bits = |number: &Value| {
-            Bits::ALL.into_iter().find(|bits| number.as_f64() == Some(bits.number().into()))
-        };
+        let bits = |number: &Value| number.as_f64().and_then(Bits::of);
         Ok(LoadSettings {
             backend: given.read("backend", "auto, gpu or cpu", backend)?.unwrap_or_default(),
-            bits: given.read("bits", "4, 5, 8, 16 or 32", bits)?,
+            bits: given.read("bits", Bits::WANTED, bits)?,
             ctx_len: count("ctxLen")?,
             kv: given.read("kv", "f16 or f32", kv)?,
             threads: count("threads")?.unwrap_or_default(),

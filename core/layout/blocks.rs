@@ -17,7 +17,9 @@
 use half::{bf16, f16};
 
 use super::element_type::ElementType;
-use super::quant::{KINDS, NOT_FINITE, QuantError, SCALE_NOT_FINITE, quantise};
+use super::quant::{
+    KINDS, NOT_FINITE, OTHERS, QuantError, SCALE_NOT_FINITE, quantise, quantise_block,
+};
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Block, Group, Panel};
 use crate::layout::{BLOCK, GROUP, Kind};
@@ -110,8 +112,16 @@ pub fn pack_row(
         }
         return Ok(error);
     }
-    if !KINDS.contains(&panel.kind) {
+    if !KINDS.contains(&panel.kind) && !OTHERS.contains(&panel.kind) {
         fail!(Code::Internal, "weights of type {} as {:?}", stored.name(), panel.kind);
+    }
+    if panel.kind.has_blocks() {
+        for (block, values) in values.chunks_exact(panel.kind.unit()).enumerate() {
+            let held = quantise_block(values, panel.kind)?;
+            error.add(values, &held.values(panel.kind));
+            panel.set_block(row, block, &held);
+        }
+        return Ok(error);
     }
     for (group, values) in values.chunks_exact(GROUP).enumerate() {
         // What was quantised once is only rounded: the quantiser's search would gain nothing, and

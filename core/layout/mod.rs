@@ -44,6 +44,8 @@ pub const GROUP: usize = 32;
 /// Rows that are interleaved.
 pub const QUAD: usize = 4;
 
+/// Columns of half a group.
+pub const HALF: usize = GROUP / 2;
 /// Groups of a block, which share factors in the K kinds.
 pub const BLOCK: usize = 8;
 
@@ -201,6 +203,10 @@ impl Kind {
     /// Whether the halves of a group have scales of their own.
     pub const fn has_halves(self) -> bool {
         matches!(self.scales(), Scales::BlockHalves | Scales::BlockHalvesMin)
+    }
+    /// Columns that share a scale.
+    pub const fn span(self) -> usize {
+        if self.has_halves() { HALF } else { GROUP }
     }
     /// Whether groups have a scale.
     pub fn has_scales(self) -> bool {

@@ -8,12 +8,12 @@
 use half::f16;
 
 use crate::error::{Code, Result, fail};
-use crate::layout::panel::Group;
-use crate::layout::{GROUP, Kind};
+use crate::layout::panel::{Block, Group};
+use crate::layout::{BLOCK, GROUP, HALF, Kind, Scales};
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search
-/// tries in `Q4`. Negative, since the longest side gets the eighth step. The outermost clip the
-/// largest weight for the others' sake.
+/// tries in `Q4`; with twice the codes twice as many. Negative, since the longest side gets the
+/// eighth step. The outermost clip the largest weight for the others' sake.
 const PEAKS_Q4: [f32; 20] = [
     -9.2, -8.8, -8.4, -8.1, -7.8, -7.5, -7.2, -6.9, -6.6, -6.2, -5.8, -5.4, 5.4, 5.8, 6.2, 6.6,
     6.9, 7.2, 7.5, 7.9,
@@ -22,8 +22,9 @@ const PEAKS_Q4: [f32; 20] = [
 /// the search tries: 127 steps leave little to gain.
 const PEAKS_Q8: [f32; 6] = [127.4, 126.7, 126.0, 125.2, 124.4, 123.6];
 /// Into how many steps the range of the weights is divided, for each scale that the search tries in
-/// `Q4Min`.
+/// `Q4Min`, whose codes have a range of [`RANGE`].
 const RANGES: [f32; 8] = [12.0, 13.0, 13.8, 14.5, 15.2, 16.2, 17.4, 18.6];
+const RANGE: f32 = 15.0;
 /// How far the codes' middle is from the range's, in steps: clipping one side alone is often best.
 const SHIFTS: [f32; 3] = [-0.5, 0.0, 0.5];
 /// How many candidates are refined: there are many local minima.
@@ -41,8 +42,11 @@ const ROUND: f32 = 12_582_912.0;
 /// The smallest f16 above zero, 2⁻²⁴.
 const SMALLEST: f16 = f16::from_bits(1);
 
-/// The kinds that are made of floats; the others are those of files.
+/// The kinds that floats become in most formats.
 pub const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
+/// Those of files that floats become, too, where bits are an average. The others are of files
+/// alone.
+pub const OTHERS: [Kind; 4] = [Kind::Q2K, Kind::Q3K, Kind::Q5, Kind::Q6K];
 
 /// What is to be said of weights that are no numbers.
 pub const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
@@ -87,7 +91,7 @@ impl std::ops::AddAssign for QuantError {
     }
 }
 
-/// Chooses codes, scale and offset of 32 weights for `Q4`, `Q4Min` or `Q8`, so that the squared
+/// Chooses codes, scale and offset of 32 weights for a kind without blocks, so that the squared
 /// error is least.
 ///
 /// f16 bounds what a group can hold: scales and offsets saturate at ±65504, so weights beyond
@@ -98,18 +102,163 @@ impl std::ops::AddAssign for QuantError {
 /// `malformed` if a weight is NaN or infinite; the caller adds the tensor's name.
 ///
 /// # Panics
-/// If there are not 32 values, or the kind is none of [`KINDS`].
+/// If there are not 32 values, or nothing is rounded to the kind.
 pub fn quantise(values: &[f32], kind: Kind) -> Result<Group> {
     let values: &[f32; GROUP] = values.try_into().expect("a group has 32 weights");
+    finite(values)?;
+    Ok(rounded(values, kind))
+}
+
+/// The same for a block of weights and a kind that has blocks: what is best for each half of a group
+/// is rounded to what the block's factors let it have.
+///
+/// # Errors
+/// As [`quantise`].
+///
+/// # Panics
+/// If there are not 256 values, or nothing is rounded to the kind.
+pub fn quantise_block(values: &[f32], kind: Kind) -> Result<Block> {
+    finite(values)?;
+    // Twice the same 16 weights have the scale of one.
+    let halves: [[f32; GROUP]; 2 * BLOCK] = std::array::from_fn(|half| {
+        std::array::from_fn(|i| values[half * HALF..][..HALF][i % HALF])
+    });
+    let free = halves.map(|values| {
+        let Group { scale, min, .. } = rounded(&values, kind);
+        (scale.to_f32(), min.to_f32())
+    });
+    let (steps, codes) = (Steps::of_block(kind, &free, 1.0), Codes::of(kind));
+    let mut block =
+        Block { codes: [[0; GROUP]; BLOCK], scales: [[0; 2]; BLOCK], factors: steps.factors() };
+    for (at, (values, free)) in halves.iter().zip(free).enumerate() {
+        let (scale, offset) = steps.fitted(values, codes, free);
+        let (group, half) = (at / 2, at % 2);
+        block.scales[group][half] = steps.byte(scale, offset);
+        let stored = codes.store(values, scale, offset);
+        block.codes[group][half * HALF..][..HALF].copy_from_slice(&stored[..HALF]);
+    }
+    Ok(block)
+}
+
+fn finite(values: &[f32]) -> Result<()> {
     if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
         fail!(Code::Malformed, "{NOT_FINITE}");
     }
-    Ok(match kind {
-        Kind::Q4 => symmetric(values, Codes::of(kind), &PEAKS_Q4),
-        Kind::Q8 => symmetric(values, Codes::of(kind), &PEAKS_Q8),
-        Kind::Q4Min => affine(values),
-        _ => panic!("nothing is rounded to {kind:?}"),
-    })
+    Ok(())
+}
+
+/// With a scale and an offset in f16.
+fn rounded(values: &[f32; GROUP], kind: Kind) -> Group {
+    let codes = Codes::of(kind);
+    match kind {
+        Kind::Q8 => symmetric(values, codes, &PEAKS_Q8),
+        Kind::Q4Min | Kind::Q2K => affine(values, codes),
+        _ => symmetric(values, codes, &PEAKS_Q4.map(|steps| steps * codes.times_q4())),
+    }
+}
+
+/// How scales and offsets are held: what they are rounded to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Steps {
+    /// In f16.
+    Halves,
+    /// As a signed byte times a block's factor.
+    Signed(f16),
+    /// As a nibble each, times a block's two factors; offsets are subtracted.
+    Nibbles([f16; 2]),
+}
+
+impl Steps {
+    /// Those of a block whose halves would have these scales and offsets, with room for others that
+    /// are so much larger.
+    pub fn of_block(kind: Kind, free: &[(f32, f32)], room: f32) -> Steps {
+        let most = |of: fn(&(f32, f32)) -> f32| free.iter().map(of).fold(0.0, f32::max) * room;
+        match kind.scales() {
+            Scales::BlockHalves => Steps::Signed(half(most(|half| half.0.abs()) / 127.0)),
+            Scales::BlockHalvesMin => {
+                Steps::Nibbles([most(|half| half.0), most(|half| -half.1)].map(|x| half(x / 15.0)))
+            }
+            _ => Steps::Halves,
+        }
+    }
+
+    /// A block's factors.
+    pub fn factors(self) -> [f16; 2] {
+        match self {
+            Steps::Halves => [f16::ZERO; 2],
+            Steps::Signed(d) => [d, f16::ZERO],
+            Steps::Nibbles(factors) => factors,
+        }
+    }
+
+    /// The nearest that are held.
+    pub fn nearest(self, scale: f32, offset: f32) -> (f32, f32) {
+        let nearest = |x: f32, factor: f16, (low, high): (f32, f32)| {
+            let factor = factor.to_f32();
+            if factor > 0.0 {
+                factor * ((x / factor).clamp(low, high) + ROUND - ROUND)
+            } else {
+                0.0
+            }
+        };
+        match self {
+            Steps::Halves => (half(scale).to_f32(), half(offset).to_f32()),
+            Steps::Signed(d) => (nearest(scale, d, (-127.0, 127.0)), 0.0),
+            Steps::Nibbles([d, dmin]) => {
+                (nearest(scale, d, (0.0, 15.0)), -nearest(-offset, dmin, (0.0, 15.0)))
+            }
+        }
+    }
+
+    /// How half a group's are stored in a block.
+    pub fn byte(self, scale: f32, offset: f32) -> u8 {
+        let steps = |x: f32, factor: f16| {
+            if factor > f16::ZERO { (x / factor.to_f32() + ROUND - ROUND) as i32 } else { 0 }
+        };
+        match self {
+            Steps::Halves => 0,
+            Steps::Signed(d) => steps(scale, d) as u8,
+            Steps::Nibbles([d, dmin]) => (steps(scale, d) | steps(-offset, dmin) << 4) as u8,
+        }
+    }
+
+    /// The best that are held near these.
+    fn fitted(
+        self,
+        values: &[f32; GROUP],
+        codes: Codes,
+        (scale, offset): (f32, f32),
+    ) -> (f32, f32) {
+        let mut best = (f32::INFINITY, (0.0, 0.0));
+        let mut attempt = |scale: f32, offset: f32| {
+            let (scale, offset) = self.nearest(scale, offset);
+            let (mut error, mut better) = (0.0, scale);
+            if scale == 0.0 {
+                values.iter().for_each(|x| error += (x - offset) * (x - offset));
+            } else {
+                let candidate = Candidate::new(values, codes, scale, offset);
+                error = candidate.error;
+                better += candidate.rq / candidate.qq.max(1.0);
+            }
+            if error < best.0 {
+                best = (error, (scale, offset));
+            }
+            better
+        };
+        // Offsets above zero are not held: all codes begin there then.
+        let peak = values.iter().copied().fold(0.0, f32::max);
+        let scale = if offset > 0.0 { peak / codes.high } else { scale };
+        let around = match self {
+            Steps::Nibbles([_, dmin]) => [0.0, -dmin.to_f32(), dmin.to_f32()].map(|by| offset + by),
+            _ => [offset; 3],
+        };
+        let count = if matches!(self, Steps::Nibbles(_)) { 3 } else { 1 };
+        for offset in around.into_iter().take(count) {
+            let better = attempt(scale, offset);
+            attempt(better, offset);
+        }
+        best.1
+    }
 }
 
 /// The integers that a kind's codes stand for, and what is added to store them.
@@ -120,20 +269,36 @@ pub struct Codes {
     bias: i32,
 }
 
-const CODES_Q4MIN: Codes = Codes::of(Kind::Q4Min);
-
 impl Codes {
     /// Those of a kind.
     ///
     /// # Panics
-    /// If the kind is none of [`KINDS`].
+    /// If nothing is rounded to the kind.
     pub const fn of(kind: Kind) -> Codes {
+        let all = 1 << kind.code_bits();
         match kind {
-            Kind::Q4 => Codes { low: -8.0, high: 7.0, bias: 8 },
-            Kind::Q4Min => Codes { low: 0.0, high: 15.0, bias: 0 },
             Kind::Q8 => Codes { low: -127.0, high: 127.0, bias: 0 },
+            Kind::Q4Min | Kind::Q2K => Codes { low: 0.0, high: (all - 1) as f32, bias: 0 },
+            Kind::Q3K | Kind::Q4 | Kind::Q5 | Kind::Q6K => {
+                Codes { low: -(all / 2) as f32, high: (all / 2 - 1) as f32, bias: all / 2 }
+            }
             _ => panic!("nothing is rounded to this kind"),
         }
+    }
+
+    /// Whether offsets are added to what these stand for.
+    pub fn from_zero(self) -> bool {
+        self.low == 0.0
+    }
+
+    /// How many times as far these codes go down as those of `Q4`.
+    pub fn times_q4(self) -> f32 {
+        self.low / -8.0
+    }
+
+    /// The largest code.
+    pub fn high(self) -> f32 {
+        self.high
     }
 
     /// The nearest code to a value that lies `steps` from code zero.
@@ -149,7 +314,7 @@ impl Codes {
     }
 
     fn store(self, values: &[f32; GROUP], scale: f32, offset: f32) -> [u8; GROUP] {
-        let inverse = 1.0 / scale;
+        let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
         values.map(|x| self.stored(self.nearest((x - offset) * inverse)))
     }
 }
@@ -202,8 +367,8 @@ struct Start {
     offset: f32,
 }
 
-/// `w = scale * q + min`, for q in 0..16.
-fn affine(values: &[f32; GROUP]) -> Group {
+/// `w = scale * q + min`, for q from 0 on.
+fn affine(values: &[f32; GROUP], codes: Codes) -> Group {
     let peak = values.iter().fold(0.0f32, |peak, &x| peak.max(x.abs()));
     if vanishes(peak) {
         return Group { codes: [0; GROUP], scale: f16::ZERO, min: f16::ZERO };
@@ -216,14 +381,16 @@ fn affine(values: &[f32; GROUP]) -> Group {
         // f16 cannot place the offset finely enough: it goes below all weights, and the scale makes
         // up for the rest.
         let offset = half((low - low.abs() * 2.0 * f16::EPSILON.to_f32()) * peak).to_f32() / peak;
-        starts.iter_mut().zip([1.0, 3.0, 7.0, 11.0, 15.0]).for_each(|(start, steps)| {
+        let steps = [1.0, 3.0, 7.0, 11.0, 15.0].map(|steps: f32| steps.min(codes.high));
+        starts.iter_mut().zip(steps).for_each(|(start, steps)| {
             *start = Start { bound: 0.0, scale: (high - offset) / steps, offset };
         });
     } else {
         for (index, start) in starts.iter_mut().enumerate() {
-            let scale = (high - low) / RANGES[index / SHIFTS.len()];
-            let offset = (low + high) * 0.5 + (SHIFTS[index % SHIFTS.len()] - 7.5) * scale;
-            let candidate = Candidate::new(&values, CODES_Q4MIN, scale, offset);
+            let scale = (high - low) / (RANGES[index / SHIFTS.len()] * (codes.high / RANGE));
+            let middle = SHIFTS[index % SHIFTS.len()] - codes.high * 0.5;
+            let offset = (low + high) * 0.5 + middle * scale;
+            let candidate = Candidate::new(&values, codes, scale, offset);
             let (by_scale, by_offset) = candidate.line();
             let bound = candidate.error - by_scale * candidate.rq - by_offset * candidate.r;
             *start = Start { bound, scale: scale + by_scale, offset: offset + by_offset };
@@ -236,7 +403,7 @@ fn affine(values: &[f32; GROUP]) -> Group {
         for _ in 0..TURNS {
             let held = (step(scale * peak), half(offset * peak));
             let (scale_held, offset_held) = (held.0.to_f32() / peak, held.1.to_f32() / peak);
-            let candidate = Candidate::new(&values, CODES_Q4MIN, scale_held, offset_held);
+            let candidate = Candidate::new(&values, codes, scale_held, offset_held);
             if candidate.error < least {
                 (least, best) = (candidate.error, held);
             }
@@ -249,7 +416,7 @@ fn affine(values: &[f32; GROUP]) -> Group {
         }
     }
     Group {
-        codes: CODES_Q4MIN.store(&values, best.0.to_f32() / peak, best.1.to_f32() / peak),
+        codes: codes.store(&values, best.0.to_f32() / peak, best.1.to_f32() / peak),
         scale: best.0,
         min: best.1,
     }

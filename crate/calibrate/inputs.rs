@@ -26,11 +26,14 @@ pub(super) struct Inputs {
 /// Upper triangular `U` with `UᵀU = H⁻¹`, of columns in the order in which they are rounded.
 pub(super) struct Factor {
     pub cols: usize,
-    /// That order. Groups stay together: what bears errors worst comes first, while there are many
+    /// That order. Columns that share a scale stay together: what bears errors worst comes first, while there are many
     /// columns behind to make them good.
     pub order: Vec<usize>,
     /// `U`, row-major; nothing below the diagonal means anything.
     pub upper: Vec<f32>, // [cols, cols]
+    /// Whether columns say nothing of each other. Of `U`'s rows there is the beginning then, from
+    /// the diagonal on.
+    pub is_diagonal: bool, // upper is [cols, GROUP]
 }
 
 impl Inputs {
@@ -54,16 +57,17 @@ impl Inputs {
         });
     }
 
-    /// Factors the inverse, the diagonal raised by a share of its mean.
+    /// Factors the inverse, the diagonal raised by a share of its mean. So many columns stay
+    /// together.
     ///
     /// # Errors
     /// `malformed` for inputs that are no numbers.
-    pub fn factor(mut self, damping: f64) -> Result<Factor> {
+    pub fn factor(mut self, damping: f64, span: usize) -> Result<Factor> {
         let cols = self.cols;
         let mean = (0..cols).map(|at| self.sums[at * cols + at]).sum::<f64>() / cols as f64;
         let damping = if mean > 0.0 { damping * mean } else { 1.0 };
         (0..cols).for_each(|at| self.sums[at * cols + at] += damping);
-        let order = self.order();
+        let order = self.order(span);
         // With rows and columns in reverse, H is LLᵀ; in order again, L is the upper R of H = RRᵀ,
         // and U is its inverse.
         let reversed = Mat::from_fn(cols, cols, |row, col| {
@@ -88,23 +92,23 @@ impl Inputs {
                 upper[row * cols + col] = inverse[(cols - 1 - row, cols - 1 - col)] as f32;
             }
         }
-        Ok(Factor { cols, order, upper })
+        Ok(Factor { cols, order, upper, is_diagonal: false })
     }
 
-    /// Groups by what their inputs come to, and the columns of each.
-    fn order(&self) -> Vec<usize> {
+    /// Spans of columns by what their inputs come to, and the columns of each.
+    fn order(&self, span: usize) -> Vec<usize> {
         let power = |col: usize| self.sums[col * (self.cols + 1)];
-        let mut groups: Vec<Vec<usize>> = (0..self.cols)
-            .step_by(GROUP)
+        let mut spans: Vec<Vec<usize>> = (0..self.cols)
+            .step_by(span)
             .map(|first| {
-                let mut group: Vec<_> = (first..first + GROUP).collect();
-                group.sort_by(|&one, &other| power(other).total_cmp(&power(one)));
-                group
+                let mut cols: Vec<_> = (first..first + span).collect();
+                cols.sort_by(|&one, &other| power(other).total_cmp(&power(one)));
+                cols
             })
             .collect();
-        let of_group = |group: &[usize]| group.iter().map(|&col| power(col)).sum::<f64>();
-        groups.sort_by(|one, other| of_group(other).total_cmp(&of_group(one)));
-        groups.concat()
+        let of_all = |cols: &[usize]| cols.iter().map(|&col| power(col)).sum::<f64>();
+        spans.sort_by(|one, other| of_all(other).total_cmp(&of_all(one)));
+        spans.concat()
     }
 }
 
@@ -114,12 +118,29 @@ impl Factor {
     pub fn identity(cols: usize) -> Factor {
         let at = |index| f32::from(u8::from(index / cols == index % cols));
         let order = (0..cols).collect();
-        Factor { cols, order, upper: (0..cols * cols).map(at).collect() }
+        let upper = (0..cols * cols).map(at).collect();
+        Factor { cols, order, upper, is_diagonal: false }
+    }
+
+    /// That of inputs of which only the mean squares are known.
+    pub fn diagonal(means: &[f32]) -> Factor {
+        let cols = means.len();
+        let mean = means.iter().sum::<f32>() / cols as f32;
+        let damping = if mean > 0.0 { DAMPING as f32 * mean } else { 1.0 };
+        let mut upper = vec![0.0; cols * GROUP];
+        for (row, square) in upper.chunks_exact_mut(GROUP).zip(means) {
+            row[0] = (square + damping).sqrt().recip();
+        }
+        Factor { cols, order: (0..cols).collect(), upper, is_diagonal: true }
     }
 
     /// `U`'s row `col`, from its diagonal on.
     pub fn row(&self, col: usize) -> &[f32] {
-        &self.upper[col * self.cols + col..(col + 1) * self.cols]
+        if self.is_diagonal {
+            &self.upper[col * GROUP..(col + 1) * GROUP]
+        } else {
+            &self.upper[col * self.cols + col..(col + 1) * self.cols]
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! far as it is rounded. [`written`] is text that the model writes itself.
 
 mod grid;
+mod importance;
 mod inputs;
 mod round;
 mod rounding;
@@ -13,8 +14,10 @@ mod rounding;
 mod tests;
 mod written;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+pub use importance::Importance;
 use rounding::Calibrated;
 
 use crate::convert::{ConvertProgress, convert_rounded};
@@ -23,6 +26,7 @@ use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::format::Bits;
 use crate::weights::source::Source;
+use crate::weights::store::chunk_hash;
 use crate::weights::write::Report;
 
 /// Tokens that are read together.
@@ -37,6 +41,7 @@ pub struct Calibration<S> {
 }
 
 /// Tokens of a text, in windows of one length that are read each on its own.
+#[derive(Debug)]
 pub struct Windows(Vec<Vec<u32>>);
 
 impl<S: Source> Calibration<S> {
@@ -51,7 +56,7 @@ impl<S: Source> Calibration<S> {
             fail!(
                 Code::BadOption,
                 "there is nothing to calibrate at {} bits", bits.number();
-                "calibrate at 4, 5 or 8"
+                "calibrate at 4, 5, 8 or an average of at most 8"
             );
         }
         if let Some(name) = checkpoint.quantised() {
@@ -104,7 +109,7 @@ impl<S: Source> Calibration<S> {
     }
 
     /// Converts the model as [`crate::convert::convert`] does, rounded to what keeps the text as it
-    /// was.
+    /// was. What was begun and not completed, of the same model and text, is gone on with.
     ///
     /// Memory is bounded by what the text is in one layer, by that layer, and by what is known of
     /// the widest product's inputs.
@@ -118,7 +123,38 @@ impl<S: Source> Calibration<S> {
         progress: &mut dyn FnMut(ConvertProgress),
     ) -> Result<Report> {
         let mut rounding = Calibrated::new(&self.checkpoint.config, &windows.0)?;
-        let options = self.bits.into();
-        convert_rounded(&self.checkpoint, destination, options, &mut rounding, progress).await
+        let (options, identity) = (self.bits.into(), self.identity(windows).await?);
+        let how = (&mut rounding, Some(&*identity));
+        convert_rounded(&self.checkpoint, destination, options, how, progress).await
+    }
+
+    /// Converts the model as [`crate::convert::convert`] does, rounded so that what counts most
+    /// loses least.
+    ///
+    /// # Errors
+    /// Those of converting, and `bad-option` for the importance matrix of another model.
+    pub async fn convert_weighted(
+        &self,
+        destination: &Path,
+        importance: &Importance,
+        progress: &mut dyn FnMut(ConvertProgress),
+    ) -> Result<Report> {
+        let mut rounding = importance.of_model(&self.checkpoint.config)?;
+        let how = (&mut rounding, None);
+        convert_rounded(&self.checkpoint, destination, self.bits.into(), how, progress).await
+    }
+
+    /// A line that is the same where the same model is rounded in the same way on the same text.
+    async fn identity(&self, windows: &Windows) -> Result<String> {
+        let mut about = format!("{} {:?} {windows:?}", env!("CARGO_PKG_VERSION"), self.bits);
+        let mut files = BTreeSet::new();
+        for tensor in self.checkpoint.tensors() {
+            about += &format!(" {tensor:?}");
+            files.insert(&tensor.file);
+        }
+        for file in files {
+            about += &format!(" {}", self.checkpoint.version(file).await?);
+        }
+        Ok(chunk_hash(about.as_bytes()))
     }
 }

@@ -6,14 +6,15 @@ use super::round::round;
 use crate::backend::Backend;
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Result, fail};
-use crate::layout::panel::{Group, Panel};
+use crate::layout::Kind;
+use crate::layout::panel::Panel;
 use crate::layout::quant::{NOT_FINITE, QuantError};
-use crate::layout::{GROUP, Kind};
 use crate::model::single::{Fill, Room, SingleLayer};
 use crate::op::{Buf, Op};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::format::{Bits, WeightFormat};
+use crate::weights::left::Left;
 use crate::weights::load::write_panel;
 use crate::weights::panels::{PanelOrigin, Sink};
 use crate::weights::source::Source;
@@ -46,13 +47,13 @@ struct Windows {
 }
 
 /// How much of a matrix is done.
-struct Meter<'a> {
-    left: u64,
-    progress: &'a mut dyn FnMut(u64),
+pub(super) struct Meter<'a> {
+    pub left: u64,
+    pub progress: &'a mut dyn FnMut(u64),
 }
 
 impl Meter<'_> {
-    fn count(&mut self, bytes: u64) {
+    pub fn count(&mut self, bytes: u64) {
         let bytes = bytes.min(self.left);
         self.left -= bytes;
         (self.progress)(bytes);
@@ -173,7 +174,32 @@ impl Calibrated {
         meter: &mut Meter<'_>,
         sink: Sink<'_>,
     ) -> Result<()> {
-        let (index, layer) = match self.layer.take() {
+        let (index, layer) = self.layer_of(checkpoint, role, format).await?;
+        let (matrix, (ops, inputs)) = (layer.matrix(role)?, layer.before(role)?);
+        let share = meter.left / 2 / self.windows.count as u64;
+        let inputs = self.inputs(ops, (inputs, shape[1]), || meter.count(share)).await?;
+        let kind = checkpoint.kind_of(name, shape, format)?;
+        let factor = inputs.factor(DAMPING, kind.span())?;
+        let cpu = &mut self.cpu;
+        let to = (kind, &mut *meter);
+        round_matrix(checkpoint, (name, shape), &factor, to, &mut |first_row, panel, origin| {
+            write_panel(cpu, &matrix, first_row, &panel)?;
+            sink(first_row, panel, origin)
+        })
+        .await?;
+        self.pass(role, &layer).await?;
+        self.layer = Some((index, layer));
+        Ok(())
+    }
+
+    /// The layer that a matrix with this role is in, when that is next, with its number.
+    async fn layer_of<S: Source>(
+        &mut self,
+        checkpoint: &Checkpoint<S>,
+        role: Role,
+        format: WeightFormat,
+    ) -> Result<(u32, SingleLayer)> {
+        Ok(match self.layer.take() {
             Some((index, layer)) if role != Role::Qkv => (index, layer),
             before => {
                 let index = before.as_ref().map_or(0, |(index, _)| index + 1);
@@ -183,26 +209,51 @@ impl Calibrated {
                 let (cpu, how) = (&mut self.cpu, (format, Fill::Later));
                 (index, SingleLayer::load(checkpoint, cpu, &self.room, index, how).await?)
             }
-        };
-        let (matrix, (ops, inputs)) = (layer.matrix(role)?, layer.before(role)?);
-        let share = meter.left / 2 / self.windows.count as u64;
-        let inputs = self.inputs(ops, (inputs, shape[1]), || meter.count(share)).await?;
-        let factor = inputs.factor(DAMPING)?;
-        let cpu = &mut self.cpu;
-        let to = (checkpoint.kind_of(name, shape, format)?, &mut *meter);
-        round_matrix(checkpoint, (name, shape), &factor, to, &mut |first_row, panel, origin| {
-            write_panel(cpu, &matrix, first_row, &panel)?;
-            sink(first_row, panel, origin)
         })
-        .await?;
+    }
+
+    /// Takes the text through the half of a layer whose last matrix this is.
+    async fn pass(&mut self, role: Role, layer: &SingleLayer) -> Result<()> {
         let [attention, mlp] = layer.halves();
         match role {
-            Role::Output => self.advance(attention).await?,
-            Role::Down => self.advance(mlp).await?,
-            _ => {}
+            Role::Output => self.advance(attention).await,
+            Role::Down => self.advance(mlp).await,
+            _ => Ok(()),
         }
-        self.layer = Some((index, layer));
-        Ok(())
+    }
+
+    /// Takes a matrix as an earlier run has rounded it.
+    async fn take_left<S: Source>(
+        &mut self,
+        checkpoint: &Checkpoint<S>,
+        (name, shape): (&str, [usize; 2]),
+        (format, mut left): (WeightFormat, Left),
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let kind = checkpoint.kind_of(name, shape, format)?;
+        let mut quant_error = left.error();
+        let mut hand_on = |row: usize, panel: Panel| {
+            let quant_error = std::mem::take(&mut quant_error);
+            sink(row, panel, PanelOrigin { bytes: 0, quant_error })
+        };
+        match spec::role(name) {
+            Some(Role::Embedding) => left.panels(kind, shape, &mut |row, panel| {
+                self.windows.look_up(row, &panel);
+                hand_on(row, panel)
+            }),
+            None | Some(Role::Head) => left.panels(kind, shape, &mut hand_on),
+            Some(role) => {
+                let (index, layer) = self.layer_of(checkpoint, role, format).await?;
+                let (cpu, matrix) = (&mut self.cpu, layer.matrix(role)?);
+                left.panels(kind, shape, &mut |row, panel| {
+                    write_panel(cpu, &matrix, row, &panel)?;
+                    hand_on(row, panel)
+                })?;
+                self.pass(role, &layer).await?;
+                self.layer = Some((index, layer));
+                Ok(())
+            }
+        }
     }
 }
 
@@ -211,17 +262,22 @@ impl<S: Source> Rounding<S> for Calibrated {
         &mut self,
         checkpoint: &Checkpoint<S>,
         (name, shape): (&str, [usize; 2]),
-        format: WeightFormat,
+        (format, left): (WeightFormat, Option<Left>),
         progress: &mut dyn FnMut(u64),
         sink: Sink<'_>,
     ) -> Result<()> {
         let kind = checkpoint.kind_of(name, shape, format)?;
         let mut meter = Meter { left: checkpoint.place(name, &shape)?.bytes(), progress };
+        if let Some(left) = left {
+            self.take_left(checkpoint, (name, shape), (format, left), sink).await?;
+            meter.count(meter.left);
+            return Ok(());
+        }
         let tied = checkpoint.config.tie_word_embeddings;
         match spec::role(name) {
             Some(Role::Embedding) if tied => {
                 let inputs = self.head_before(checkpoint, (name, shape), &mut meter).await?;
-                let factor = inputs.factor(DAMPING_TIED)?;
+                let factor = inputs.factor(DAMPING_TIED, kind.span())?;
                 let to = (kind, &mut meter);
                 round_matrix(checkpoint, (name, shape), &factor, to, &mut |row, panel, origin| {
                     self.windows.look_up(row, &panel);
@@ -241,7 +297,7 @@ impl<S: Source> Rounding<S> for Calibrated {
             Some(Role::Head) => {
                 let share = meter.left / 2 / self.windows.count as u64;
                 let inputs = self.head(checkpoint, || meter.count(share)).await?;
-                let factor = inputs.factor(DAMPING)?;
+                let factor = inputs.factor(DAMPING, kind.span())?;
                 let to = (kind, &mut meter);
                 round_matrix(checkpoint, (name, shape), &factor, to, sink).await?;
             }
@@ -270,7 +326,7 @@ impl Windows {
 }
 
 /// Rounds a matrix, panel by panel as it streams by.
-async fn round_matrix<S: Source>(
+pub(super) async fn round_matrix<S: Source>(
     checkpoint: &Checkpoint<S>,
     (name, shape): (&str, [usize; 2]),
     factor: &Factor,
@@ -290,23 +346,24 @@ async fn round_matrix<S: Source>(
 }
 
 fn round_panel(exact: &Panel, factor: &Factor, kind: Kind) -> (Panel, QuantError) {
-    let mut rounded = vec![(Vec::new(), QuantError::default()); exact.rows.div_ceil(ROWS)];
-    in_parallel(rounded.iter_mut().enumerate(), |(block, (groups, error))| {
+    let empty = || (Panel::new(kind, 0, exact.cols), QuantError::default());
+    let mut rounded: Vec<_> = (0..exact.rows.div_ceil(ROWS)).map(|_| empty()).collect();
+    in_parallel(rounded.iter_mut().enumerate(), |(block, (panel, error))| {
         let rows = block * ROWS..exact.rows.min((block + 1) * ROWS);
         let weights: Vec<f32> = rows.flat_map(|row| exact.row(row)).collect();
-        *groups = round(&weights, factor, kind);
-        for (values, group) in weights.chunks_exact(GROUP).zip(groups) {
-            error.add(values, &group.values(kind));
+        *panel = round(&weights, factor, kind);
+        for (row, values) in weights.chunks_exact(exact.cols).enumerate() {
+            error.add(values, &panel.row(row));
         }
     });
-    let mut panel = Panel::new(kind, exact.rows, exact.cols);
-    let (groups, mut sum) = (exact.cols / GROUP, QuantError::default());
-    for (block, (rounded, error)) in rounded.iter().enumerate() {
-        sum += *error;
-        let set = |(at, group): (usize, &Group)| {
-            panel.set_group(block * ROWS + at / groups, at % groups, group)
-        };
-        rounded.iter().enumerate().for_each(set);
+    // Blocks of rows are whole quads, whose planes follow each other.
+    let (mut all, mut sum) = empty();
+    all.rows = exact.rows;
+    for (panel, error) in rounded {
+        all.codes.extend(panel.codes);
+        all.scales.extend(panel.scales);
+        all.mins.extend(panel.mins);
+        sum += error;
     }
-    (panel, sum)
+    (all, sum)
 }

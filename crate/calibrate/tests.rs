@@ -5,9 +5,11 @@
 
 use super::grid::Grid;
 use super::inputs::{DAMPING, Factor, Inputs};
-use super::round::{TURNS, round};
-use crate::layout::panel::Group;
-use crate::layout::quant::{KINDS, quantise};
+use super::round::{TURNS, round, steps};
+use crate::layout::blocks::pack_row;
+use crate::layout::element_type::ElementType;
+use crate::layout::panel::{Group, Panel};
+use crate::layout::quant::{KINDS, OTHERS, Steps};
 use crate::layout::{GROUP, Kind};
 use crate::random::unit;
 
@@ -62,43 +64,47 @@ fn inverse(mut h: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
 
 /// A row rounded by Frantar and Alistarh's first way: after each column the inverse loses it.
 fn twin(row: &[f32], h: &[Vec<f64>], order: &[usize], kind: Kind) -> Vec<f64> {
-    let n = row.len();
+    let (n, span) = (row.len(), kind.span());
+    let held: Vec<Steps> = row.chunks(kind.unit()).map(|unit| steps(unit, kind)).collect();
     let in_order = |values: &[f64]| order.iter().map(|&col| values[col]).collect::<Vec<_>>();
     let mut left = inverse(order.iter().map(|&row| in_order(&h[row])).collect());
-    let mut steps = Vec::new();
+    let mut behind = Vec::new();
     for col in 0..n {
-        let (diagonal, behind) = (left[col][col], left[col].clone());
+        let (diagonal, row_behind) = (left[col][col], left[col].clone());
         for row in left.iter_mut().skip(col + 1) {
             let times = row[col] / diagonal;
-            row.iter_mut().zip(&behind).for_each(|(x, y)| *x -= times * y);
+            row.iter_mut().zip(&row_behind).for_each(|(x, y)| *x -= times * y);
         }
-        steps.push(behind);
+        behind.push(row_behind);
     }
     let mut values: Vec<f64> = order.iter().map(|&col| row[col].into()).collect();
-    for first in (0..n).step_by(GROUP) {
-        // What it costs to hold a group so, and the row then.
+    for first in (0..n).step_by(span) {
+        // What it costs to hold columns so, and the row then.
         let hold = |code: &dyn Fn(usize, f64) -> f64| {
             let (mut values, mut cost) = (values.clone(), 0.0);
-            for col in first..first + GROUP {
+            for col in first..first + span {
                 let value = code(col, values[col]);
-                let error = (values[col] - value) / steps[col][col];
-                cost += error * error * steps[col][col];
-                (col + 1..n).for_each(|behind| values[behind] -= error * steps[col][behind]);
+                let error = (values[col] - value) / behind[col][col];
+                cost += error * error * behind[col][col];
+                (col + 1..n).for_each(|next| values[next] -= error * behind[col][next]);
                 values[col] = value;
             }
             (cost, values)
         };
-        let before = std::array::from_fn(|i| values[first + i] as f32);
-        let weights = std::array::from_fn(|i| (1.0 / steps[first + i][first + i]) as f32);
+        let before: Vec<f32> = (0..span).map(|i| values[first + i] as f32).collect();
+        let weight = |i: usize| (1.0 / behind[first + i][first + i]) as f32;
+        let weights: Vec<f32> = (0..span).map(weight).collect();
+        let held = held[order[first] / kind.unit()];
         let mut best = (f64::INFINITY, vec![]);
-        for mut grid in Grid::search(&before, &weights, kind) {
+        for mut grid in Grid::search(&before, &weights, (kind, held)) {
             for _ in 0..TURNS {
                 let tried = hold(&|_, value| grid.code(value as f32).1.into());
                 if tried.0 >= best.0 {
                     break;
                 }
                 // Of the scale the cost is a parabola, which three points give.
-                let (scale, min) = (grid.scale.to_f64(), grid.min.to_f64());
+                let (scale, min) = grid.scale_and_offset();
+                let (scale, min) = (f64::from(scale), f64::from(min));
                 let stretched = |by: f64| hold(&|col, _| (tried.1[col] - min) * by + min).0;
                 let [below, at, above] = [0.5, 1.0, 1.5].map(stretched);
                 let curve = below - 2.0 * at + above;
@@ -114,8 +120,18 @@ fn twin(row: &[f32], h: &[Vec<f64>], order: &[usize], kind: Kind) -> Vec<f64> {
     held
 }
 
-fn held(groups: &[Group], kind: Kind) -> Vec<f64> {
-    groups.iter().flat_map(|group| group.values(kind).map(f64::from)).collect()
+/// A row of a panel.
+fn held(panel: &Panel, row: usize) -> Vec<f64> {
+    panel.row(row).into_iter().map(f64::from).collect()
+}
+
+/// Each group by itself.
+fn plain(weights: &[f32], cols: usize, kind: Kind) -> Panel {
+    let mut panel = Panel::new(kind, weights.len() / cols, cols);
+    for (at, row) in weights.chunks(cols).enumerate() {
+        pack_row(&ElementType::F32, bytemuck::cast_slice(row), &mut panel, at).unwrap();
+    }
+    panel
 }
 
 /// What rounding does to the products: `ΔHΔᵀ`.
@@ -127,24 +143,22 @@ fn loss(row: &[f32], held: &[f64], h: &[Vec<f64>]) -> f64 {
 
 #[test]
 fn it_rounds_as_the_naive_twin_does() {
-    let (cols, rows) = (96, 7);
-    let inputs = correlated(200, cols);
-    let h = damped(&inputs, cols);
-    let mut seen = Inputs::new(cols);
-    inputs.chunks(cols * 64).for_each(|some| seen.add(some));
-    let factor = seen.factor(DAMPING).unwrap();
-    for kind in KINDS {
+    for kind in KINDS.into_iter().chain(OTHERS) {
+        let (cols, rows) = (if kind.has_blocks() { 256 } else { 96 }, 4);
+        let inputs = correlated(400, cols);
+        let h = damped(&inputs, cols);
+        let mut seen = Inputs::new(cols);
+        inputs.chunks(cols * 64).for_each(|some| seen.add(some));
+        let factor = seen.factor(DAMPING, kind.span()).unwrap();
         let weights = normal(5, rows * cols);
-        let rounded = round(&weights, &factor, kind);
+        let (rounded, plain) = (round(&weights, &factor, kind), plain(&weights, cols, kind));
         let (mut losses, mut plain_losses) = (0.0, 0.0);
-        for (row, groups) in weights.chunks(cols).zip(rounded.chunks(cols / GROUP)) {
-            let ours = loss(row, &held(groups, kind), &h);
+        for (at, row) in weights.chunks(cols).enumerate() {
+            let ours = loss(row, &held(&rounded, at), &h);
             let theirs = loss(row, &twin(row, &h, &factor.order, kind), &h);
-            assert!((0.999..1.001).contains(&(ours / theirs)), "{kind:?}: {ours} and {theirs}");
-            let plain = |group| quantise(group, kind).unwrap();
-            let plain: Vec<Group> = row.chunks(GROUP).map(plain).collect();
+            assert!((0.99..1.01).contains(&(ours / theirs)), "{kind:?}: {ours} and {theirs}");
             losses += ours;
-            plain_losses += loss(row, &held(&plain, kind), &h);
+            plain_losses += loss(row, &held(&plain, at), &h);
         }
         assert!(losses < plain_losses / 3.0, "{kind:?}: {losses}, plainly {plain_losses}");
     }
@@ -158,27 +172,46 @@ fn columns_that_do_not_go_together_are_rounded_to_the_nearest() {
     (0..cols).for_each(|at| one_each[at * cols + at] = 2.0);
     let mut seen = Inputs::new(cols);
     seen.add(&one_each);
-    let factor = seen.factor(DAMPING).unwrap();
-    for kind in KINDS {
+    let factor = seen.factor(DAMPING, GROUP).unwrap();
+    for kind in KINDS.into_iter().chain([Kind::Q5]) {
         let weights = normal(7, 4 * cols);
-        let rounded = round(&weights, &factor, kind);
-        for (values, group) in weights.chunks(GROUP).zip(&rounded) {
-            let codes = if kind == Kind::Q8 { 0..=255 } else { 0..=15 };
-            let held = |code| Group { codes: [code; GROUP], ..*group }.values(kind)[0];
+        let (rounded, plain) = (round(&weights, &factor, kind), plain(&weights, cols, kind));
+        for (at, values) in weights.chunks(GROUP).enumerate() {
+            let (row, group) = (at * GROUP / cols, at % (cols / GROUP));
+            let group = rounded.group(row, group);
+            let last = ((1u32 << kind.code_bits()) - 1) as u8;
+            let held = |code| Group { codes: [code; GROUP], ..group }.values(kind)[0];
             for (&value, code) in values.iter().zip(group.codes) {
                 let away = |code| (held(code) - value).abs();
                 // Minus 128 is no code of 8 bits.
-                let nearest = codes.clone().filter(|&code| kind != Kind::Q8 || code != 128);
+                let nearest = (0..=last).filter(|&code| kind != Kind::Q8 || code != 128);
                 let nearest = nearest.map(away).fold(f32::INFINITY, f32::min);
                 assert!(away(code) <= nearest + 1e-6, "{kind:?} {value}");
             }
-            let error = |group: &Group| -> f32 {
-                let held = group.values(kind);
+            let error = |panel: &Panel| -> f32 {
+                let held = &panel.row(row)[at % (cols / GROUP) * GROUP..];
                 values.iter().zip(held).map(|(x, y)| (x - y).powi(2)).sum()
             };
-            let plain = quantise(values, kind).unwrap();
-            assert!(error(group) <= 1.3 * error(&plain), "{kind:?}");
+            assert!(error(&rounded) <= 1.3 * error(&plain), "{kind:?}");
         }
+    }
+}
+
+#[test]
+fn columns_that_count_most_lose_least() {
+    let cols = 512;
+    let means: Vec<f32> = (0..cols).map(|col| if col % 7 == 0 { 30.0 } else { 0.1 }).collect();
+    for kind in KINDS.into_iter().chain(OTHERS) {
+        let weights = normal(9, 4 * cols);
+        let error = |panel: &Panel| -> f32 {
+            let held = (0..4).flat_map(|row| panel.row(row));
+            let squares = weights.iter().zip(held).map(|(x, y)| (x - y).powi(2));
+            squares.zip(means.iter().cycle()).map(|(square, mean)| square * mean).sum()
+        };
+        let weighted = error(&round(&weights, &Factor::diagonal(&means), kind));
+        let plain = error(&plain(&weights, cols, kind));
+        let most = if kind == Kind::Q8 { 1.05 } else { 0.9 };
+        assert!(weighted < most * plain, "{kind:?}: {weighted}, plainly {plain}");
     }
 }
 
@@ -188,7 +221,7 @@ fn the_factor_is_the_inverses() {
     let inputs = correlated(300, cols);
     let mut seen = Inputs::new(cols);
     inputs.chunks(cols * 100).for_each(|some| seen.add(some));
-    let factor = seen.factor(DAMPING).unwrap();
+    let factor = seen.factor(DAMPING, GROUP).unwrap();
     let inverse = inverse(damped(&inputs, cols));
     let upper = |row: usize, col: usize| match col.checked_sub(row) {
         Some(behind) => f64::from(factor.row(row)[behind]),
@@ -207,20 +240,22 @@ fn the_factor_is_the_inverses() {
 
 #[test]
 fn inputs_may_be_nothing_and_must_be_numbers() {
-    let zeros = Inputs::new(32).factor(DAMPING).unwrap();
+    let zeros = Inputs::new(32).factor(DAMPING, GROUP).unwrap();
     assert_eq!(zeros.upper, Factor::identity(32).upper);
     let mut seen = Inputs::new(32);
     seen.add(&[f32::NAN; 32]);
-    assert!(seen.factor(DAMPING).is_err());
+    assert!(seen.factor(DAMPING, GROUP).is_err());
 }
 
 #[test]
 fn weights_at_the_edge_are_held() {
     for kind in KINDS {
         for value in [0.0, 1e-9, 1e-3, 3.5, -7e4, 3e38] {
-            let values = std::array::from_fn(|i| if i == 3 { value } else { 0.25 * value });
-            let [grid, ..] = Grid::search(&values, &[1.0; GROUP], kind);
-            assert!(grid.scale.is_finite() && grid.min.is_finite(), "{kind:?} {value}");
+            let values: [f32; GROUP] =
+                std::array::from_fn(|i| if i == 3 { value } else { 0.25 * value });
+            let [grid, ..] = Grid::search(&values, &[1.0; GROUP], (kind, Steps::Halves));
+            let (scale, offset) = grid.scale_and_offset();
+            assert!(scale.is_finite() && offset.is_finite(), "{kind:?} {value}");
             // f16 holds neither the least nor the largest.
             for value in values.into_iter().filter(|x| *x == 0.0 || (1e-4..1e5).contains(&x.abs()))
             {
@@ -233,8 +268,8 @@ fn weights_at_the_edge_are_held() {
         weights[9] = 1.0;
         let values: [f32; GROUP] = normal(11, GROUP).try_into().unwrap();
         let error = |grid: Grid| (grid.code(values[9]).1 - values[9]).abs();
-        let [heeded, ..] = Grid::search(&values, &weights, kind);
-        let [equal, ..] = Grid::search(&values, &[1.0; GROUP], kind);
+        let [heeded, ..] = Grid::search(&values, &weights, (kind, Steps::Halves));
+        let [equal, ..] = Grid::search(&values, &[1.0; GROUP], (kind, Steps::Halves));
         assert!(error(heeded) <= error(equal), "{kind:?}");
     }
 }

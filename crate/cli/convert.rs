@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::HumanBytes;
+#[cfg(not(target_family = "wasm"))]
+use phi_wasm::Error;
 use phi_wasm::Result;
 #[cfg(not(target_family = "wasm"))]
-use phi_wasm::calibrate::Calibration;
+use phi_wasm::calibrate::{Calibration, Importance};
 use phi_wasm::convert::{ConvertProgress, convert};
 use phi_wasm::weights::DirSource;
 use phi_wasm::weights::format::Bits;
@@ -28,7 +30,8 @@ pub struct Convert {
     /// The directory to make.
     destination: PathBuf,
     /// Bits of weights that come unquantised: 4 (4.5 with scales), 5 (8 for queries, keys and
-    /// values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
+    /// values, offsets in the down projections), 8, 16 or 32, which keeps them exactly; or an
+    /// average from 2.5 to 8, scales and all, like 3.5 or 5.25, a kind for each matrix.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     bits: Bits,
     /// Round the weights so that the model computes what it did of this text: a file, - for
@@ -37,6 +40,11 @@ pub struct Convert {
     #[cfg(not(target_family = "wasm"))]
     #[arg(long, value_name = "TEXT")]
     calibrate: Option<PathBuf>,
+    /// Round the weights so that those lose least which count most: by an importance matrix of
+    /// llama.cpp, in either form.
+    #[cfg(not(target_family = "wasm"))]
+    #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
+    imatrix: Option<PathBuf>,
 }
 
 impl Convert {
@@ -78,6 +86,13 @@ impl Convert {
                 calibration.read(&read_text(file)?)?
             };
             return calibration.convert(destination, &windows, told).await;
+        }
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(file) = &self.imatrix {
+            let bytes = std::fs::read(file).map_err(|error| Error::reading(file, &error))?;
+            let importance = Importance::read(&file.display().to_string(), bytes).await?;
+            let calibration = Calibration::open(source, self.bits).await?;
+            return calibration.convert_weighted(destination, &importance, told).await;
         }
         convert(source, destination, self.bits, told).await
     }

@@ -79,7 +79,7 @@ pub enum Kv {
 
 /// Reads `--bits`.
 pub fn parse_bits(text: &str) -> std::result::Result<Bits, String> {
-    Bits::parse(text).ok_or_else(|| format!("{text} is none of 4, 5, 8, 16 and 32"))
+    Bits::parse(text).ok_or_else(|| format!("it must be {}", Bits::WANTED))
 }
 
 /// Reads how many there are to be of something. What zero would be is for the engine to say.

@@ -12,7 +12,7 @@ use crate::error::{Code, Result, fail};
 use crate::layout::planes;
 use crate::weights::checkpoint::{Checkpoint, Place, TextFiles};
 use crate::weights::format::WeightFormat;
-use crate::weights::panels::{Step, kinds};
+use crate::weights::panels::Step;
 use crate::weights::plan::{Item, Plan};
 use crate::weights::source::{Source, place, read_all};
 use crate::weights::store::{FileEntry, LARGEST_JSON, MANIFEST, Manifest, chunk_hash};
@@ -241,7 +241,7 @@ impl<S: Source> Origin<S> {
             }
             (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
                 let place = checkpoint.place(name, shape)?;
-                let kind = kinds(name, &place, *format)[step.piece];
+                let kind = checkpoint.kinds(name, &place, *format)[step.piece];
                 let (panel, _) = checkpoint.panel(&place, kind, *step).await?;
                 let planes = [panel.codes, panel.scales, panel.mins];
                 Ok(planes.into_iter().filter(|plane| !plane.is_empty()).collect())

@@ -111,7 +111,7 @@ pub async fn check(
     let origin = PageSource::named(source)?;
     // Nothing but the id tells how the weights are held.
     let Some(format) =
-        Bits::ALL.into_iter().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id)
+        Bits::all().map(WeightFormat::from).find(|&format| id_of(&origin, format) == id)
     else {
         fail!(
             Code::NotFound,

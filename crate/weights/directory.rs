@@ -1,22 +1,44 @@
 //! A directory that comes into being whole or not at all: where a model is written on a disk.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
+use super::journal::{Finished, Journal};
+use super::left::Left;
+use super::store::hash_text;
 use super::write::Target;
 use crate::error::{Code, Error, Result, fail};
+use crate::layout::quant::QuantError;
 
 /// A file that says of a directory in the making that it is one: what is not ours is never emptied.
+/// Where a later run may go on, it is the journal.
 const MARK: &str = ".phi-part";
+
+/// Bytes of what was left that are looked at together.
+const AT_ONCE: usize = 1 << 20;
 
 /// The directory in the making.
 #[derive(Debug)]
 pub struct NewDirectory {
     destination: PathBuf,
     part: Part,
-    file: Option<(PathBuf, File)>,
+    file: Option<Open>,
+    /// Where a later run may go on.
+    journal: Option<Journal>,
     complete: bool,
+}
+
+/// The file that is being written.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    /// Of the matrix that is being written.
+    hash: Sha256,
 }
 
 /// Where a directory is until it is complete, and the lock that keeps others out: it ends with this
@@ -35,6 +57,18 @@ impl NewDirectory {
     /// `bad-option` for a destination that is a file or a directory with something in it, or where
     /// somebody has put another `.phi-part`, `in-use` where somebody else is making it, `io`.
     pub fn begin(destination: &Path) -> Result<NewDirectory> {
+        Self::claimed(destination, None)
+    }
+
+    /// Begins it, or goes on with what was left of the same: `identity` tells, a line.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn resume(destination: &Path, identity: &str) -> Result<NewDirectory> {
+        Self::claimed(destination, Some(identity))
+    }
+
+    fn claimed(destination: &Path, identity: Option<&str>) -> Result<NewDirectory> {
         let destination = &behind_links(destination)?;
         let Some(name) = destination.file_name() else {
             fail!(
@@ -46,22 +80,30 @@ impl NewDirectory {
         may_become(destination)?;
         let mut part = name.to_owned();
         part.push(".phi-part");
-        let part = Part::claim(destination.with_file_name(part), destination)?;
-        let new =
-            NewDirectory { destination: destination.to_owned(), part, file: None, complete: false };
+        let path = destination.with_file_name(part);
+        let (part, journal) = Part::claim(path, destination, identity)?;
+        let destination_path = destination.to_owned();
+        let new = NewDirectory {
+            destination: destination_path,
+            part,
+            file: None,
+            journal,
+            complete: false,
+        };
         // Somebody may have been complete between the look and the lock.
         may_become(destination)?;
         Ok(new)
     }
 
     fn close(&mut self) -> Result<()> {
-        match self.file.take() {
-            Some((path, file)) => file.sync_all().map_err(|error| Error::writing(&path, &error)),
-            None => Ok(()),
-        }
+        let Some(Open { path, file, bytes, .. }) = self.file.take() else { return Ok(()) };
+        // An earlier run may have left more.
+        let whole = file.set_len(bytes).and_then(|()| file.sync_all());
+        whole.map_err(|error| Error::writing(&path, &error))
     }
 
-    /// Gives it its name; until then it is removed when this is dropped.
+    /// Gives it its name; until then it is removed when this is dropped, unless a later run may go
+    /// on.
     ///
     /// # Errors
     /// `in-use` if somebody else has put something there meanwhile, `io`.
@@ -90,6 +132,24 @@ impl NewDirectory {
             Err(error) => return Err(Error::writing(&self.destination, &error)),
         }
         Ok(())
+    }
+}
+
+impl Open {
+    /// What is there from here on, if it is what was finished.
+    fn left(&self, bytes: u64, finished: &Finished) -> Option<Left> {
+        let mut file = File::open(&self.path).ok()?;
+        file.seek(SeekFrom::Start(self.bytes)).ok()?;
+        let (mut hash, mut here) = (Sha256::new(), (&mut file).take(bytes));
+        let mut some = vec![0; AT_ONCE];
+        loop {
+            match here.read(&mut some).ok()? {
+                0 => break,
+                count => hash.update(&some[..count]),
+            }
+        }
+        let is_whole = hash_text(&hash.finalize()) == finished.sha256;
+        is_whole.then_some(Left { file, at: self.bytes, error: finished.error })
     }
 }
 
@@ -128,8 +188,13 @@ fn may_become(destination: &Path) -> Result<()> {
 }
 
 impl Part {
-    /// Makes it, or takes one that a run which was killed left behind, emptied.
-    fn claim(path: PathBuf, destination: &Path) -> Result<Part> {
+    /// Makes it, or takes one that a run which was killed left behind: emptied, but for one of the
+    /// same identity.
+    fn claim(
+        path: PathBuf,
+        destination: &Path,
+        identity: Option<&str>,
+    ) -> Result<(Part, Option<Journal>)> {
         /// Each time somebody else was complete between two of our steps.
         const TRIES: usize = 20;
         let failed = |error: std::io::Error| Error::writing(&path, &error);
@@ -144,6 +209,10 @@ impl Part {
             if lock.as_ref().is_none_or(|lock| is_still_there(lock, &path)) {
                 let mark = path.join(MARK);
                 if mark.exists() {
+                    let left = identity.and_then(|identity| Journal::read(&mark, identity));
+                    if left.is_some() {
+                        return Ok((Part { path, _lock: lock }, left));
+                    }
                     empty(&path).map_err(failed)?;
                 } else if fs::read_dir(&path).map_err(failed)?.next().is_some() {
                     fail!(
@@ -153,7 +222,9 @@ impl Part {
                     );
                 }
                 File::create(&mark).map_err(failed)?;
-                return Ok(Part { path, _lock: lock });
+                let begin = |identity| Journal::begin(&mark, identity);
+                let journal = identity.map(begin).transpose().map_err(failed)?;
+                return Ok((Part { path, _lock: lock }, journal));
             }
         }
         Err(somebody_else(destination))
@@ -220,24 +291,57 @@ impl Target for NewDirectory {
     fn begin(&mut self, file: &str) -> Result<()> {
         self.close()?;
         let path = self.part.path.join(file);
-        let made = File::create_new(&path).map_err(|error| Error::writing(&path, &error))?;
-        self.file = Some((path, made));
+        // What is there has the same bytes, as far as it goes.
+        let goes_on = self.journal.is_some();
+        let made = OpenOptions::new().write(true).create(true).create_new(!goes_on).open(&path);
+        let file = made.map_err(|error| Error::writing(&path, &error))?;
+        self.file = Some(Open { path, file, bytes: 0, hash: Sha256::new() });
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.file {
-            Some((path, file)) => {
+            Some(Open { path, file, bytes: written, hash }) => {
+                *written += bytes.len() as u64;
+                if self.journal.is_some() {
+                    hash.update(bytes);
+                }
                 file.write_all(bytes).map_err(|error| Error::writing(path, &error))
             }
             None => Ok(()),
         }
     }
+
+    fn matrix(&mut self, name: &str, bytes: u64) -> Result<Option<Left>> {
+        let (Some(open), Some(journal)) = (&mut self.file, &mut self.journal) else {
+            return Ok(None);
+        };
+        open.hash = Sha256::new();
+        let Some(finished) = journal.next(name) else { return Ok(None) };
+        let left = open.left(bytes, &finished);
+        if left.is_none() {
+            journal.forget().map_err(|error| Error::writing(&open.path, &error))?;
+        }
+        Ok(left)
+    }
+
+    fn matrix_ends(&mut self, name: &str, error: QuantError) -> Result<()> {
+        let (Some(open), Some(journal)) = (&mut self.file, &mut self.journal) else {
+            return Ok(());
+        };
+        // Of what the journal has, nothing is missing.
+        let ended = open.file.sync_data().and_then(|()| {
+            let sha256 = hash_text(&open.hash.finalize_reset());
+            journal.add(&Finished { name: name.to_owned(), sha256, error })
+        });
+        ended.map_err(|error| Error::writing(&open.path, &error))
+    }
 }
 
 impl Drop for NewDirectory {
     fn drop(&mut self) {
-        if !self.complete {
+        let goes_on = self.journal.as_ref().is_some_and(|journal| !journal.is_empty());
+        if !self.complete && !goes_on {
             self.file = None;
             // The error that led here is the one to tell.
             let _ = fs::remove_dir_all(&self.part.path);

@@ -45,6 +45,13 @@ pub(super) fn pieces(
     row.parts.iter().map(piece).collect()
 }
 
+/// What a GGUF may call a canonical tensor, or any that is fused into it.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn in_gguf(config: &Config, name: &str) -> Vec<String> {
+    let stored = |there: bool| pieces(Naming::Gguf, config, name, move |_| there);
+    stored(true).into_iter().chain(stored(false)).map(|piece| piece.name).collect()
+}
+
 /// Whether a tensor of this stored name can only be there to change what a model computes: one of a
 /// layer or of the head. What else there is in a Hugging Face checkpoint (of a vision tower, say)
 /// transformers passes over; llama.cpp takes all that is in a GGUF.

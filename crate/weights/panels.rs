@@ -3,6 +3,7 @@
 
 use super::checkpoint::{Checkpoint, PackedBand, Place};
 use super::format::WeightFormat;
+use super::mix::Mix;
 use super::source::Source;
 use super::spec;
 use super::store::MatrixEntry;
@@ -56,7 +57,7 @@ impl<S: Source> Checkpoint<S> {
         format: impl Into<WeightFormat>,
     ) -> Result<Vec<Band>> {
         let place = self.place(name, &shape)?;
-        let kinds = kinds(name, &place, format.into());
+        let kinds = self.kinds(name, &place, format.into());
         Ok(Band::joined(
             place.rows().into_iter().zip(kinds).map(|(rows, kind)| Band { kind, rows }),
         ))
@@ -76,6 +77,16 @@ impl<S: Source> Checkpoint<S> {
             [Band { kind, .. }] => Ok(kind),
             _ => fail!(Code::Internal, "{name} is held in several kinds"),
         }
+    }
+
+    /// The kinds in which the stored tensors, or bands, that lie there will be held.
+    pub(crate) fn kinds(&self, name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<Kind> {
+        let floats = match (format.average, &self.mix) {
+            (None, _) => format.floats_of(name),
+            (Some(_), Some(mix)) => mix.kind(name),
+            (Some(average), None) => Mix::by_role(&self.config, average).kind(name),
+        };
+        kinds(place, format, floats)
     }
 
     /// A matrix that comes quantised, if one does.
@@ -158,7 +169,7 @@ impl<S: Source> Checkpoint<S> {
         sink: Sink<'_>,
     ) -> Result<()> {
         let place = self.place(name, &shape)?;
-        let kinds = kinds(name, &place, format);
+        let kinds = self.kinds(name, &place, format);
         for step in self.steps(&place) {
             let (panel, origin) = self.panel(&place, kinds[step.piece], step).await?;
             sink(step.row, panel, origin)?;
@@ -305,8 +316,8 @@ impl Place<'_> {
     }
 }
 
-/// The kinds in which the stored tensors, or bands, that lie there will be held.
-pub(crate) fn kinds(name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<Kind> {
+/// The same, where such that come unquantised get `floats`.
+fn kinds(place: &Place<'_>, format: WeightFormat, floats: Kind) -> Vec<Kind> {
     let pieces = match place {
         Place::Pieces(pieces) => pieces,
         Place::Packed(bands) => {
@@ -314,7 +325,7 @@ pub(crate) fn kinds(name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<
             return bands.iter().map(kind).collect();
         }
     };
-    let kind = |stored| format.quantised_of(stored).unwrap_or_else(|| format.floats_of(name));
+    let kind = |stored| format.quantised_of(stored).unwrap_or(floats);
     let mut kinds: Vec<Kind> = pieces.iter().map(|(tensor, _)| kind(&tensor.stored)).collect();
     if format.as_first {
         // It had one for all of a matrix.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::format::WeightFormat;
+use super::left::Left;
 use super::panels::{PanelOrigin, Sink};
 pub use super::plan::ConvertOptions;
 use super::plan::Item;
@@ -33,16 +34,34 @@ pub trait Target {
     /// # Errors
     /// `io`.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// A matrix comes next, of so many bytes. What an earlier run left of it, if that is whole; it
+    /// is appended all the same.
+    ///
+    /// # Errors
+    /// `io`.
+    fn matrix(&mut self, _name: &str, _bytes: u64) -> Result<Option<Left>> {
+        Ok(None)
+    }
+
+    /// That is all of it, with this error.
+    ///
+    /// # Errors
+    /// `io`.
+    fn matrix_ends(&mut self, _name: &str, _error: QuantError) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Who makes the panels that are written, of matrices in the order of the table.
 pub(crate) trait Rounding<S> {
-    /// A matrix's panels, in order. `progress` hears how many bytes of the source were done.
+    /// A matrix's panels, in order, or those that an earlier run left. `progress` hears how many
+    /// bytes of the source were done.
     async fn panels(
         &mut self,
         checkpoint: &Checkpoint<S>,
         matrix: (&str, [usize; 2]),
-        format: WeightFormat,
+        how: (WeightFormat, Option<Left>),
         progress: &mut dyn FnMut(u64),
         sink: Sink<'_>,
     ) -> Result<()>;
@@ -56,7 +75,7 @@ impl<S: Source> Rounding<S> for Alone {
         &mut self,
         checkpoint: &Checkpoint<S>,
         (name, shape): (&str, [usize; 2]),
-        format: WeightFormat,
+        (format, _): (WeightFormat, Option<Left>),
         progress: &mut dyn FnMut(u64),
         sink: Sink<'_>,
     ) -> Result<()> {
@@ -158,18 +177,21 @@ impl<S: Source> Checkpoint<S> {
             for item in &shard.items {
                 let errors = match *item {
                     Item::Matrix { ref name, shape, .. } => {
+                        let left = out.target.matrix(name, item.bytes())?;
                         let mut planes = Planes::of(&mut out);
                         let matrix = (&**name, shape);
                         rounding
                             .panels(
                                 self,
                                 matrix,
-                                options.format,
+                                (options.format, left),
                                 progress,
                                 &mut |_, panel, origin| planes.take(&panel, origin),
                             )
                             .await?;
-                        planes.finish()?
+                        let error = planes.finish()?;
+                        out.target.matrix_ends(name, error)?;
+                        error
                     }
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;

@@ -23,8 +23,12 @@ const REFUSED = {
     /^toString is no option/,
   ],
   "a model's impossible option": [
-    () => options.ofLoad({ model: "m", bits: 3 }),
-    /^bits is 3: it must be 4, 5, 8, 16 or 32$/,
+    () => options.ofLoad({ model: "m", bits: 9 }),
+    /^bits is 9: it must be 4, 5, 8, 16, 32 or an average from 2.5 to 8, like 3.5 or 5.25$/,
+  ],
+  "more decimals than are told apart": [
+    () => options.ofLoad({ model: "m", bits: 4.505 }),
+    /^bits is 4.505: /,
   ],
   "a context of no tokens": [
     () => options.ofLoad({ model: "m", contextLength: 0 }),

@@ -25,6 +25,13 @@ const HEADERS: Check = [
     isSendable(value as Record<string, string>),
   "an object of texts, with names and values that a request can have",
 ];
+/** An average has at most two decimals. */
+const BITS: Check = [
+  (value) =>
+    [4, 5, 8, 16, 32].includes(value as number) ||
+    (typeof value === "number" && value >= 2.5 && value <= 8 && Number(value.toFixed(2)) === value),
+  "4, 5, 8, 16, 32 or an average from 2.5 to 8, like 3.5 or 5.25",
+];
 const CHECK = {
   token: TEXT,
   headers: HEADERS,
@@ -39,7 +46,7 @@ const LOAD = {
   model: ANYTHING,
   backend: oneOf("auto", "gpu", "cpu"),
   contextLength: whole(1, 2 ** 32 - 1),
-  bits: oneOf(4, 5, 8, 16, 32),
+  bits: BITS,
   kv: oneOf("f16", "f32"),
   threads: whole(0, 64),
   variant: oneOf(...VARIANTS),

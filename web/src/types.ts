@@ -32,8 +32,11 @@ export interface LoadOptions {
    * otherwise.
    */
   contextLength?: number;
-  /** How weights that come unquantised are held; 4 unless said otherwise. */
-  bits?: 4 | 5 | 8 | 16 | 32;
+  /**
+   * How weights that come unquantised are held: 4, 5, 8, 16, 32 or an average from 2.5 to 8 with at
+   * most two decimals, like 3.5 or 5.25; 4 unless said otherwise.
+   */
+  bits?: number;
   /** How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise. */
   kv?: "f16" | "f32";
   /**

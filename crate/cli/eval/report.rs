@@ -45,7 +45,7 @@ impl Display for Share {
 pub struct Run<F> {
     model: String,
     /// Of weights that come unquantised.
-    bits: u32,
+    bits: f64,
     /// What computed.
     backend: String,
     #[serde(flatten)]

@@ -65,6 +65,7 @@ impl<S: Source> Checkpoint<S> {
             store,
             naming: Naming::Gguf,
             tensors,
+            mix: None,
         })
     }
 }

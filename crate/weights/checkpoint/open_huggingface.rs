@@ -48,7 +48,15 @@ impl<S: Source> Checkpoint<S> {
         }
         let (files, own) = texts::read(&store).await?;
         let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
-        Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })
+        Ok(Checkpoint {
+            config,
+            stop_tokens,
+            files,
+            store,
+            naming: Naming::HuggingFace,
+            tensors,
+            mix: None,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::Extent;
+use super::{Extent, readmes};
 use crate::bench::record::Record;
 use crate::place::Place;
 use crate::setup::coder::{self, Qwen};
@@ -138,6 +138,13 @@ pub const STEPS: &[Step] = &[
         Extent::Long,
         mixes,
     ),
+    step(
+        "calibration",
+        "rounding that was calibrated loses no more than it did",
+        &["set-up"],
+        Extent::Long,
+        calibration,
+    ),
     step("wasm-pack", "wasm-pack builds and tests", &["set-up", "tools"], Extent::Long, wasm_pack),
 ];
 
@@ -216,6 +223,12 @@ fn mixes(place: &Place, extent: Extent) -> Result<()> {
     let folder = place.cache.join("mixes");
     sh::show(place.command(place.python()).arg("tests/golden/make/mixes.py").arg(&folder))?;
     sh::show(fetched(place, extent, "weights::mixes").env("PHI_MIXES", folder))
+}
+
+/// A model is rounded on a text for it, which takes minutes.
+fn calibration(place: &Place, extent: Extent) -> Result<()> {
+    let text = readmes::write(place)?;
+    sh::show(fetched(place, extent, "calibrate::real").env("PHI_CALIBRATION", text))
 }
 
 /// Half a gigabyte or more is fetched for it.

@@ -252,7 +252,11 @@ mod tests {
             LoadSettings::from_json(&json!({"model": "m"})).unwrap().for_session();
         assert_eq!((format, ctx_len, kv), (Bits::default().into(), None, None));
         for (given, sentence) in [
-            (json!({"bits": 3}), "bits is 3: it must be 4, 5, 8, 16 or 32"),
+            (
+                json!({"bits": 9}),
+                "bits is 9: it must be 4, 5, 8, 16, 32 or an average from 2.5 to 8, like 3.5 or \
+                    5.25",
+            ),
             (json!({"backend": "npu"}), "backend is \"npu\": it must be auto, gpu or cpu"),
             (json!({"kv": "q8"}), "kv is \"q8\": it must be f16 or f32"),
             (

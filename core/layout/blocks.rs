@@ -17,9 +17,8 @@
 use half::{bf16, f16};
 
 use super::element_type::ElementType;
-use super::quant::{
-    KINDS, NOT_FINITE, OTHERS, QuantError, SCALE_NOT_FINITE, quantise, quantise_block,
-};
+use super::quant::{KINDS, NOT_FINITE, OTHERS, QuantError, SCALE_NOT_FINITE, quantise};
+use super::steps::quantise_block;
 use crate::error::{Code, Result, fail};
 use crate::layout::panel::{Block, Group, Panel};
 use crate::layout::{BLOCK, GROUP, Kind};

@@ -36,6 +36,7 @@ pub mod blocks;
 pub mod element_type;
 pub mod panel;
 pub mod quant;
+pub mod steps;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,8 @@
 use half::f16;
 
 use crate::layout::Kind;
-use crate::layout::quant::{Codes, Steps};
+use crate::layout::quant::Codes;
+use crate::layout::steps::Steps;
 
 /// How many steps of the scale the largest weight is away from zero, for each scale that the search
 /// tries in `Q4`: from and to, and how many between them. With twice the codes it is twice as many.

@@ -26,8 +26,8 @@ pub(super) struct Inputs {
 /// Upper triangular `U` with `UᵀU = H⁻¹`, of columns in the order in which they are rounded.
 pub(super) struct Factor {
     pub cols: usize,
-    /// That order. Columns that share a scale stay together: what bears errors worst comes first, while there are many
-    /// columns behind to make them good.
+    /// That order. Columns that share a scale stay together: what bears errors worst comes first,
+    /// while there are many columns behind to make them good.
     pub order: Vec<usize>,
     /// `U`, row-major; nothing below the diagonal means anything.
     pub upper: Vec<f32>, // [cols, cols]

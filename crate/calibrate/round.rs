@@ -7,7 +7,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::grid::Grid;
 use super::inputs::Factor;
 use crate::layout::panel::{Block, Group, Panel};
-use crate::layout::quant::Steps;
+use crate::layout::steps::Steps;
 use crate::layout::{BLOCK, GROUP, HALF, Kind};
 
 /// Turns of codes and scale that a grid is given.

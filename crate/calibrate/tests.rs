@@ -9,7 +9,8 @@ use super::round::{TURNS, round, steps};
 use crate::layout::blocks::pack_row;
 use crate::layout::element_type::ElementType;
 use crate::layout::panel::{Group, Panel};
-use crate::layout::quant::{KINDS, OTHERS, Steps};
+use crate::layout::quant::{KINDS, OTHERS};
+use crate::layout::steps::Steps;
 use crate::layout::{GROUP, Kind};
 use crate::random::unit;
 

@@ -85,8 +85,9 @@ impl Mix {
     }
 }
 
-/// What an error costs in a matrix of this role, for each of its weights: what perplexity lost, by a
-/// weight, where one role alone of SmolLM2 had 4.5 bits and all others 8.5, the least of it raised.
+/// What an error costs in a matrix of this role, for each of its weights: what perplexity lost,
+/// by a weight, where one role alone of SmolLM2 had 4.5 bits and all others 8.5, the least of it
+/// raised.
 fn sensitivity(role: Role) -> f64 {
     match role {
         Role::Embedding | Role::Head => 0.15,

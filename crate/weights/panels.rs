@@ -81,10 +81,9 @@ impl<S: Source> Checkpoint<S> {
 
     /// The kinds in which the stored tensors, or bands, that lie there will be held.
     pub(crate) fn kinds(&self, name: &str, place: &Place<'_>, format: WeightFormat) -> Vec<Kind> {
-        let floats = match (format.average, &self.mix) {
-            (None, _) => format.floats_of(name),
-            (Some(_), Some(mix)) => mix.kind(name),
-            (Some(average), None) => Mix::by_role(&self.config, average).kind(name),
+        let floats = match format.average {
+            None => format.floats_of(name),
+            Some(average) => Mix::by_role(&self.config, average).kind(name),
         };
         kinds(place, format, floats)
     }

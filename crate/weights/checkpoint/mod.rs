@@ -14,7 +14,6 @@ use directory::{is_of_directory, only_gguf, weight_files};
 pub use texts::TextFiles;
 
 use super::config::{AttentionBias, Config};
-use super::mix::Mix;
 use super::names::{is_computed_with, pieces};
 use super::source::{Source, place, read_all};
 use super::spec::{self, EMBED_TOKENS, LM_HEAD, Naming};
@@ -47,8 +46,6 @@ pub struct Checkpoint<S> {
     pub(super) store: Store<S>,
     pub(super) naming: Naming,
     pub(super) tensors: BTreeMap<String, Tensor>,
-    /// The kinds that were chosen for an average, by more than the matrices' roles.
-    pub(crate) mix: Option<Mix>,
 }
 
 /// A source, checked against a manifest where there is one.

@@ -65,7 +65,6 @@ impl<S: Source> Checkpoint<S> {
             store,
             naming: Naming::Gguf,
             tensors,
-            mix: None,
         })
     }
 }

@@ -48,15 +48,7 @@ impl<S: Source> Checkpoint<S> {
         }
         let (files, own) = texts::read(&store).await?;
         let stop_tokens = if own.is_empty() { config.eos_token_ids.clone() } else { own };
-        Ok(Checkpoint {
-            config,
-            stop_tokens,
-            files,
-            store,
-            naming: Naming::HuggingFace,
-            tensors,
-            mix: None,
-        })
+        Ok(Checkpoint { config, stop_tokens, files, store, naming: Naming::HuggingFace, tensors })
     }
 }
 

@@ -293,7 +293,12 @@ impl Target for NewDirectory {
         let path = self.part.path.join(file);
         // What is there has the same bytes, as far as it goes.
         let goes_on = self.journal.is_some();
-        let made = OpenOptions::new().write(true).create(true).create_new(!goes_on).open(&path);
+        let made = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .create_new(!goes_on)
+            .open(&path);
         let file = made.map_err(|error| Error::writing(&path, &error))?;
         self.file = Some(Open { path, file, bytes: 0, hash: Sha256::new() });
         Ok(())

@@ -32,6 +32,7 @@
 //! | `IQ4NL`, `FP4` | `scale * table[q]` | | |
 //! | `IQ4XS` | `(d * scale) * table[q]` | signed scale | d |
 
+mod bits;
 pub mod blocks;
 pub mod element_type;
 pub mod panel;

@@ -9,7 +9,6 @@ use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
-use crate::layout::planes;
 use crate::weights::checkpoint::{Checkpoint, Place, TextFiles};
 use crate::weights::format::WeightFormat;
 use crate::weights::panels::Step;

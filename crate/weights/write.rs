@@ -189,9 +189,11 @@ impl<S: Source> Checkpoint<S> {
                                 &mut |_, panel, origin| planes.take(&panel, origin),
                             )
                             .await?;
-                        let error = planes.finish()?;
-                        out.target.matrix_ends(name, error)?;
-                        error
+                        let errors = planes.finish()?;
+                        let mut all = QuantError::default();
+                        errors.iter().for_each(|&error| all += error);
+                        out.target.matrix_ends(name, all)?;
+                        errors
                     }
                     Item::Vector { ref name, length } => {
                         let values = self.vector(name, length).await?;

@@ -206,8 +206,8 @@ macro_rules! block_min {
 block_min!(Q4K, dot_nibbles::<D, T>, |sums| D::total(sums, 0));
 block_min!(Q5K, dot_group::<D, Q5K, T>, |sums| D::total_of_codes(sums));
 
-/// One half's codes, multiplied with a token's whole numbers, and `plus`. Token after token, so that
-/// WebAssembly's sixteen registers hold the codes of all lines, rather than sums of all tokens.
+/// One half's codes, multiplied with a token's whole numbers, and `plus`. Token after token, so
+/// that WebAssembly's sixteen registers hold the codes of all lines, not sums of all tokens.
 #[inline(always)]
 pub(super) unsafe fn dot_half<D: Dots, const T: usize, const HALF: usize>(
     codes: [<D::Lanes as Lanes>::Bits; 4],

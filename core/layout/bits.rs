@@ -124,7 +124,7 @@ pub fn tq1_0_code(block: &[u8], column: usize) -> u8 {
     };
     let digit = 3u8.pow((column / bytes) as u32);
     let rest = block[first + column % bytes].wrapping_mul(digit);
-    (u16::from(rest) * 3 >> 8) as u8
+    ((u16::from(rest) * 3) >> 8) as u8
 }
 
 /// 2 to the power of a byte less 128, which f16 holds from -24 to 15. Of zeros none is needed;

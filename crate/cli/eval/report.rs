@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use phi_wasm::{Error, Result};
 use serde::Serialize;
+use serde_json::Number;
 
 use crate::cli::options::{ModelArgs, is_stdin};
 use crate::cli::{output, whole};
@@ -45,7 +46,7 @@ impl Display for Share {
 pub struct Run<F> {
     model: String,
     /// Of weights that come unquantised.
-    bits: f64,
+    bits: Option<Number>,
     /// What computed.
     backend: String,
     #[serde(flatten)]
@@ -55,7 +56,7 @@ pub struct Run<F> {
 impl<F> Run<F> {
     pub fn new(args: &ModelArgs, backend: String, figures: F) -> Run<F> {
         let model = args.model.display().to_string();
-        Run { model, bits: args.compute.bits.number(), backend, figures }
+        Run { model, bits: number(args.compute.bits.number()), backend, figures }
     }
 
     /// The model's file, without the folders that all may have in common.
@@ -63,6 +64,11 @@ impl<F> Run<F> {
         let path = PathBuf::from(&self.model);
         path.file_name().map_or(self.model.clone(), |name| name.to_string_lossy().into_owned())
     }
+}
+
+/// Bits as people write them: 4, not 4.0.
+fn number(bits: f64) -> Option<Number> {
+    if bits.fract() == 0.0 { Some(Number::from(bits as u64)) } else { Number::from_f64(bits) }
 }
 
 /// All runs of a test.
@@ -98,7 +104,11 @@ impl<F: Serialize> Report<F> {
     pub fn table(&self, heads: &[&str], figures: impl Iterator<Item = Vec<String>>) -> Result<()> {
         let heads = ["model", "bits"].iter().chain(heads).map(|&head| head.to_owned()).collect();
         let row = |(run, figures): (&Run<F>, Vec<String>)| {
-            [vec![run.name(), run.bits.to_string()], figures].concat()
+            [
+                vec![run.name(), run.bits.as_ref().map(Number::to_string).unwrap_or_default()],
+                figures,
+            ]
+            .concat()
         };
         table(std::iter::once(heads).chain(self.runs.iter().zip(figures).map(row)))
     }

@@ -341,8 +341,8 @@ fn every_tensor_is_needed_in_its_shape_and_type() {
             wide.message.contains('8') && wide.message.contains("32"),
             "both shapes are named: {wide}"
         );
-        let (ternary, integers) = (34, 26);
-        for kind in [ternary, integers, 9999] {
+        let (one_bit, integers) = (19, 26);
+        for kind in [one_bit, integers, 9999] {
             let unknown =
                 open(Gguf::llama().with(name, |tensor| tensor.2 = kind).file()).err().unwrap();
             assert_eq!(unknown.code, Code::UnsupportedTensor, "{name}: {unknown}");

@@ -1,6 +1,7 @@
 //! Everything that must hold: steps that need one another, as many at a time as there are hands
 //! for.
 
+mod fetched;
 mod readmes;
 mod run;
 mod steps;

@@ -8,10 +8,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Extent, readmes};
+use super::Extent;
+use super::fetched::{calibration, mixes, qwen, templates};
 use crate::bench::record::Record;
 use crate::place::Place;
-use crate::setup::coder::{self, Qwen};
+use crate::setup::coder;
 use crate::{audit, build, release, setup, sh};
 
 /// One step.
@@ -209,45 +210,7 @@ fn native(place: &Place, extent: Extent) -> Result<()> {
     sh::show(cargo.arg("--workspace").args(features).args(TIMED))
 }
 
-/// Templates are other people's work: they are fetched, and compared by their hashes with what the
-/// repository has of them.
-fn templates(place: &Place, extent: Extent) -> Result<()> {
-    let folder = place.cache.join("templates");
-    sh::show(place.command(place.python()).arg("tests/golden/make/templates.py").arg(&folder))?;
-    sh::show(fetched(place, extent, "real_templates").env("PHI_TEMPLATES", folder))
-}
-
-/// llama.cpp's quantisers make the files.
-fn mixes(place: &Place, extent: Extent) -> Result<()> {
-    setup::llama_cpp(place)?;
-    let folder = place.cache.join("mixes");
-    sh::show(place.command(place.python()).arg("tests/golden/make/mixes.py").arg(&folder))?;
-    sh::show(fetched(place, extent, "weights::mixes").env("PHI_MIXES", folder))
-}
-
-/// A model is rounded on a text for it, which takes minutes.
-fn calibration(place: &Place, extent: Extent) -> Result<()> {
-    let text = readmes::write(place)?;
-    sh::show(fetched(place, extent, "calibrate::real").env("PHI_CALIBRATION", text))
-}
-
-/// Half a gigabyte or more is fetched for it.
-fn qwen(place: &Place, extent: Extent, which: &Qwen) -> Result<()> {
-    let model = which.fetch(place)?;
-    let golden = place.root.join(format!("tests/golden/qwen/{}.json", which.size));
-    let known = [("PHI_QWEN", model), ("PHI_QWEN_GOLDEN", golden)];
-    sh::show(fetched(place, extent, "real_model::qwen").envs(known.clone()))?;
-    sh::show(node_tests(place, "tests/browser/real", extent)?.envs(known))
-}
-
-/// Tests natively that only run once something was fetched for them.
-fn fetched(place: &Place, extent: Extent, tests: &str) -> Command {
-    let mut cargo = cargo_test(place, extent, "X86_64_UNKNOWN_LINUX_GNU", "");
-    cargo.args(["--test=integration", FEATURES, "--", "--ignored", "--nocapture", tests]);
-    cargo
-}
-
-const FEATURES: &str = "--features=gpu-tests,real-model-tests";
+pub const FEATURES: &str = "--features=gpu-tests,real-model-tests";
 
 fn wasi(place: &Place, extent: Extent) -> Result<()> {
     let runner = format!("node --no-warnings {}", place.root.join("tests/wasi/run.mjs").display());
@@ -260,7 +223,7 @@ fn wasi(place: &Place, extent: Extent) -> Result<()> {
 const TIMED: [&str; 3] = ["--", "-Zunstable-options", "--report-time"];
 
 /// `cargo test` with what tests look for, for a target whose programs start so.
-fn cargo_test(place: &Place, extent: Extent, target: &str, runner: &str) -> Command {
+pub fn cargo_test(place: &Place, extent: Extent, target: &str, runner: &str) -> Command {
     let mut command = place.command("cargo");
     command.arg("test").env("PHI_SMOLLM2", place.model()).env("PHI_ROTATED", place.rotated_model());
     with_extent(&mut command, extent);
@@ -377,7 +340,7 @@ fn full_size(place: &Place, shape: &str) -> Result<String> {
 }
 
 /// Node's test runner over a folder's files.
-fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
+pub fn node_tests(place: &Place, folder: &str, extent: Extent) -> Result<Command> {
     let mut files = Vec::new();
     for item in
         fs::read_dir(place.root.join(folder)).with_context(|| format!("{folder} cannot be read"))?

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::inputs::Factor;
 use super::rounding::{Meter, round_matrix};
 use crate::error::{Code, Result, fail};
+use crate::layout::blocks::values;
 use crate::layout::element_type::ElementType;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
@@ -14,7 +15,7 @@ use crate::weights::gguf::{self, MAGIC};
 use crate::weights::left::Left;
 use crate::weights::names::in_gguf;
 use crate::weights::panels::Sink;
-use crate::weights::source::MemorySource;
+use crate::weights::source::{MemorySource, Source};
 use crate::weights::write::{Alone, Rounding};
 
 /// What a matrix' sums are called in a GGUF, after its own name, and how often they were added to.
@@ -90,13 +91,14 @@ async fn in_new_form(at: &str, bytes: Vec<u8>) -> Result<BTreeMap<String, Vec<f3
     let floats = |name: &str| {
         let tensor = header.tensors.iter().find(|tensor| tensor.name == name)?;
         let all = bytes.get(tensor.offset as usize..)?.get(..tensor.bytes as usize)?;
-        (tensor.stored == ElementType::F32).then(|| read_floats(all))
+        (tensor.stored == ElementType::F32).then(|| values(&ElementType::F32, all))
     };
     let mut means = BTreeMap::new();
     for name in header.tensors.iter().filter_map(|tensor| tensor.name.strip_suffix(SUMS)) {
-        let both = (floats(&format!("{name}{SUMS}")), floats(&format!("{name}{COUNTS}")));
+        let floats = |of| floats(&format!("{name}{of}")).transpose();
+        let (sums, counts) = (floats(SUMS)?, floats(COUNTS)?);
         // What has experts has a count for each: those models are not read.
-        let (Some(sums), Some([count])) = (both.0, both.1.as_deref()) else { continue };
+        let (Some(sums), Some([count])) = (sums, counts.as_deref()) else { continue };
         means.insert(name.to_owned(), divided(sums, *count));
     }
     Ok(means)
@@ -106,37 +108,30 @@ async fn in_new_form(at: &str, bytes: Vec<u8>) -> Result<BTreeMap<String, Vec<f3
 /// to, how many sums there are, and those.
 fn in_old_form(at: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<f32>>> {
     let mut rest = bytes;
-    let mut take = |count: i32, each: usize| -> Result<&[u8]> {
-        let taken = usize::try_from(count).ok().and_then(|count| {
-            let (taken, behind) = rest.split_at_checked(count.checked_mul(each)?)?;
-            rest = behind;
-            Some(taken)
-        });
-        match taken {
-            Some(taken) => Ok(taken),
-            None => fail!(
+    let mut take = |count: u32, each: usize| -> Result<&[u8]> {
+        let bytes = (count as usize).checked_mul(each);
+        let Some((taken, behind)) = bytes.and_then(|bytes| rest.split_at_checked(bytes)) else {
+            fail!(
                 Code::Malformed,
                 "{at}: neither a GGUF nor a whole importance matrix; make it again with \
                     llama-imatrix"
-            ),
-        }
+            );
+        };
+        rest = behind;
+        Ok(taken)
     };
     let number =
         |bytes: &[u8]| bytes.iter().rev().fold(0u32, |all, &byte| all << 8 | u32::from(byte));
     let mut means = BTreeMap::new();
     for _ in 0..number(take(1, 4)?) {
-        let length = number(take(1, 4)?) as i32;
+        let length = number(take(1, 4)?);
         let name = String::from_utf8_lossy(take(length, 1)?).into_owned();
         let count = number(take(1, 4)?);
-        let columns = number(take(1, 4)?) as i32;
-        means.insert(name, divided(read_floats(take(columns, 4)?), count as f32));
+        let columns = number(take(1, 4)?);
+        let sums = values(&ElementType::F32, take(columns, 4)?)?;
+        means.insert(name, divided(sums, count as f32));
     }
     Ok(means)
-}
-
-fn read_floats(bytes: &[u8]) -> Vec<f32> {
-    let float = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    bytes.chunks_exact(4).map(float).collect()
 }
 
 fn divided(sums: Vec<f32>, count: f32) -> Vec<f32> {
@@ -147,7 +142,7 @@ fn divided(sums: Vec<f32>, count: f32) -> Vec<f32> {
 #[derive(Debug)]
 pub(super) struct Weighted(BTreeMap<String, Vec<f32>>);
 
-impl<S: crate::weights::source::Source> Rounding<S> for Weighted {
+impl<S: Source> Rounding<S> for Weighted {
     async fn panels(
         &mut self,
         checkpoint: &Checkpoint<S>,

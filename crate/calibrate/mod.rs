@@ -14,7 +14,6 @@ mod rounding;
 mod tests;
 mod written;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use importance::Importance;
@@ -147,13 +146,11 @@ impl<S: Source> Calibration<S> {
     /// A line that is the same where the same model is rounded in the same way on the same text.
     async fn identity(&self, windows: &Windows) -> Result<String> {
         let mut about = format!("{} {:?} {windows:?}", env!("CARGO_PKG_VERSION"), self.bits);
-        let mut files = BTreeSet::new();
         for tensor in self.checkpoint.tensors() {
             about += &format!(" {tensor:?}");
-            files.insert(&tensor.file);
         }
-        for file in files {
-            about += &format!(" {}", self.checkpoint.version(file).await?);
+        for version in self.checkpoint.versions().await?.values() {
+            about += &format!(" {version}");
         }
         Ok(chunk_hash(about.as_bytes()))
     }

@@ -9,6 +9,7 @@ use super::journal::{Entry, Tag, digest, digest_of, tag};
 use super::{HASHED, about, journal};
 use crate::convert::texts;
 use crate::error::{Code, Result, fail};
+use crate::layout::Kind;
 use crate::weights::checkpoint::{Checkpoint, Place, TextFiles};
 use crate::weights::format::WeightFormat;
 use crate::weights::panels::Step;
@@ -56,6 +57,7 @@ enum Content {
     Panel {
         name: String,
         shape: [usize; 2],
+        kind: Kind,
         step: Step,
     },
 }
@@ -238,10 +240,9 @@ impl<S: Source> Origin<S> {
                 let values = checkpoint.vector(name, *length).await?;
                 Ok(vec![bytemuck::cast_slice(&values).to_vec()])
             }
-            (Content::Panel { name, shape, step }, Model::Other { checkpoint, format }) => {
+            (Content::Panel { name, shape, kind, step }, Model::Other { checkpoint, .. }) => {
                 let place = checkpoint.place(name, shape)?;
-                let kind = checkpoint.kinds(name, &place, *format)[step.piece];
-                let (panel, _) = checkpoint.panel(&place, kind, *step).await?;
+                let (panel, _) = checkpoint.panel(&place, *kind, *step).await?;
                 let planes = [panel.codes, panel.scales, panel.mins];
                 Ok(planes.into_iter().filter(|plane| !plane.is_empty()).collect())
             }
@@ -265,17 +266,6 @@ struct Piece {
 }
 
 impl<S: Source> Checkpoint<S> {
-    /// Which state of each file this is, by name.
-    async fn versions(&self) -> Result<Versions> {
-        let mut versions = BTreeMap::new();
-        for tensor in self.tensors() {
-            if !versions.contains_key(&tensor.file) {
-                versions.insert(tensor.file.clone(), self.version(&tensor.file).await?);
-            }
-        }
-        Ok(versions)
-    }
-
     fn contents(&self, item: &Item, format: WeightFormat, versions: &Versions) -> Result<Made> {
         match item {
             Item::Vector { name, length } => {
@@ -291,6 +281,7 @@ impl<S: Source> Checkpoint<S> {
             }
             Item::Matrix { name, shape, .. } => {
                 let stored = self.place(name, shape)?;
+                let kinds = self.kinds(name, &stored, format);
                 let steps = self.steps(&stored).into_iter().map(|step| {
                     let from = made_from(&stored, Some(step.piece), versions);
                     Piece {
@@ -301,7 +292,12 @@ impl<S: Source> Checkpoint<S> {
                             format!("{} {step:?}", format.stored_name()).as_bytes(),
                         ]),
                         place: begins(&stored, step.piece, step.first_row),
-                        content: Content::Panel { name: name.clone(), shape: *shape, step },
+                        content: Content::Panel {
+                            name: name.clone(),
+                            shape: *shape,
+                            kind: kinds[step.piece],
+                            step,
+                        },
                     }
                 });
                 Ok(steps.collect())

@@ -82,9 +82,8 @@ impl NewDirectory {
         part.push(".phi-part");
         let path = destination.with_file_name(part);
         let (part, journal) = Part::claim(path, destination, identity)?;
-        let destination_path = destination.to_owned();
         let new = NewDirectory {
-            destination: destination_path,
+            destination: destination.to_owned(),
             part,
             file: None,
             journal,

@@ -43,7 +43,7 @@ impl Bits {
     /// What users call so: 4, 5, 8, 16 or 32, or an average of at most two decimals.
     pub fn of(number: f64) -> Option<Bits> {
         let hundredths = (number * 100.0).round();
-        let is_average = Bits::AVERAGES.map(f64::from).any(|average| average == hundredths)
+        let is_average = Bits::AVERAGES.contains(&(hundredths as u16))
             && (number * 100.0 - hundredths).abs() < 1e-6;
         let named = Bits::ALL.into_iter().find(|bits| bits.number() == number);
         named.or(is_average.then_some(Bits::Average(hundredths as u16)))

@@ -61,6 +61,7 @@ unsafe fn two_quads_of_bytes(from: *const u8, stride: usize) -> __m128i {
 unsafe fn four_quads_of_bytes(from: *const u8, stride: usize) -> [__m128i; 2] {
     // SAFETY: the caller's.
     unsafe {
+        // One quad for all: loads repeat it by the way.
         if stride == 0 {
             let word = |at: usize| from.cast::<i32>().add(at).read_unaligned();
             return [_mm_set1_epi32(word(0)), _mm_set1_epi32(word(1))];

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use phi_wasm::{Error, Result};
-use serde::Serialize;
-use serde_json::Number;
+use serde::{Serialize, Serializer};
 
 use crate::cli::options::{ModelArgs, is_stdin};
 use crate::cli::{output, whole};
@@ -46,7 +45,8 @@ impl Display for Share {
 pub struct Run<F> {
     model: String,
     /// Of weights that come unquantised.
-    bits: Option<Number>,
+    #[serde(serialize_with = "as_written")]
+    bits: f64,
     /// What computed.
     backend: String,
     #[serde(flatten)]
@@ -56,7 +56,7 @@ pub struct Run<F> {
 impl<F> Run<F> {
     pub fn new(args: &ModelArgs, backend: String, figures: F) -> Run<F> {
         let model = args.model.display().to_string();
-        Run { model, bits: number(args.compute.bits.number()), backend, figures }
+        Run { model, bits: args.compute.bits.number(), backend, figures }
     }
 
     /// The model's file, without the folders that all may have in common.
@@ -67,8 +67,8 @@ impl<F> Run<F> {
 }
 
 /// Bits as people write them: 4, not 4.0.
-fn number(bits: f64) -> Option<Number> {
-    if bits.fract() == 0.0 { Some(Number::from(bits as u64)) } else { Number::from_f64(bits) }
+fn as_written<S: Serializer>(bits: &f64, to: S) -> std::result::Result<S::Ok, S::Error> {
+    if bits.fract() == 0.0 { to.serialize_u64(*bits as u64) } else { to.serialize_f64(*bits) }
 }
 
 /// All runs of a test.
@@ -104,11 +104,7 @@ impl<F: Serialize> Report<F> {
     pub fn table(&self, heads: &[&str], figures: impl Iterator<Item = Vec<String>>) -> Result<()> {
         let heads = ["model", "bits"].iter().chain(heads).map(|&head| head.to_owned()).collect();
         let row = |(run, figures): (&Run<F>, Vec<String>)| {
-            [
-                vec![run.name(), run.bits.as_ref().map(Number::to_string).unwrap_or_default()],
-                figures,
-            ]
-            .concat()
+            [vec![run.name(), run.bits.to_string()], figures].concat()
         };
         table(std::iter::once(heads).chain(self.runs.iter().zip(figures).map(row)))
     }

@@ -9,6 +9,7 @@ mod open_huggingface;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use directory::{is_of_directory, only_gguf, weight_files};
 pub use texts::TextFiles;
@@ -154,9 +155,16 @@ impl<S: Source> Checkpoint<S> {
         self.tensors.values()
     }
 
-    /// Which state of a file this is.
-    pub(crate) async fn version(&self, file: &str) -> Result<String> {
-        self.store.source.version(file).await
+    /// Which state of each file this is, by name.
+    pub(crate) async fn versions(&self) -> Result<BTreeMap<Arc<str>, String>> {
+        let mut versions = BTreeMap::new();
+        for tensor in self.tensors() {
+            if !versions.contains_key(&tensor.file) {
+                let version = self.store.source.version(&tensor.file).await?;
+                versions.insert(tensor.file.clone(), version);
+            }
+        }
+        Ok(versions)
     }
 
     /// Where the model lies.

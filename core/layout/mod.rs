@@ -8,7 +8,7 @@
 //! | kind | columns a line | the u32 of row r in line l of group g |
 //! |---|---|---|
 //! | 2 bits: `Q2K` | 16 | byte j: bits 2m and 2m + 1 are column `32g + 16l + 4m + j`, l < 2, m < 4 |
-//! | 3 bits: `Q3K` | 16, 32 | the lower two bits as above; in line 2, byte j: bit m is the third bit of column `32g + 4m + j`, m < 8 |
+//! | 3 bits: `Q3`, `Q3K` | 16, 32 | the lower two bits as above; in line 2, byte j: bit m is the third bit of column `32g + 4m + j`, m < 8 |
 //! | 4 bits: `Q4`, `Q4Min`, `Q4K`, `IQ4NL`, `IQ4XS`, `FP4` | 8 | byte j: low nibble column `32g + 4l + j`, high nibble column `32g + 16 + 4l + j`, l < 4 |
 //! | 5 bits: `Q5`, `Q5Min`, `Q5K` | 8, 32 | the lower four bits as above; in line 4, byte j: the fifth bit of the former column is bit l, of the latter bit 4 + l |
 //! | 6 bits: `Q6K` | 8, 16 | the lower four bits as above; in line 4, byte j: bits 2l and 2l + 1 are the upper two of the former column, in line 5 of the latter |
@@ -23,7 +23,7 @@
 //!
 //! | kind | value of a weight with code q | bytes a row and group | factors a row and block |
 //! |---|---|---|---|
-//! | `Q4`, `Q5` | `scale * (q - 8)`, `scale * (q - 16)` | | |
+//! | `Q3`, `Q4`, `Q5` | `scale * (q - 4)`, `scale * (q - 8)`, `scale * (q - 16)` | | |
 //! | `Q4Min`, `Q5Min` | `scale * q + min` | | |
 //! | `Q8` | `scale * q` | | |
 //! | `Q4K`, `Q5K` | `(d * scale) * q - dmin * min` | scale, min | d, dmin |
@@ -72,6 +72,8 @@ pub enum Kind {
     Q4,
     /// 4-bit groups with an offset, 5 bits a weight.
     Q4Min,
+    /// 3-bit symmetric groups, 3.5 bits a weight.
+    Q3,
     /// 5-bit symmetric groups, 5.5 bits a weight.
     Q5,
     /// 5-bit groups with an offset, 6 bits a weight.
@@ -116,12 +118,13 @@ pub enum Scales {
 
 impl Kind {
     /// All of them, for tables of tests.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::F32,
         Kind::F16,
         Kind::Q8,
         Kind::Q4,
         Kind::Q4Min,
+        Kind::Q3,
         Kind::Q5,
         Kind::Q5Min,
         Kind::Q4K,
@@ -143,7 +146,7 @@ impl Kind {
             Kind::Q6K => 6,
             Kind::Q5 | Kind::Q5Min | Kind::Q5K => 5,
             Kind::Q4 | Kind::Q4Min | Kind::Q4K | Kind::IQ4NL | Kind::IQ4XS | Kind::FP4 => 4,
-            Kind::Q3K => 3,
+            Kind::Q3 | Kind::Q3K => 3,
             Kind::Q2K => 2,
         }
     }
@@ -151,7 +154,7 @@ impl Kind {
     pub const fn scales(self) -> Scales {
         match self {
             Kind::F32 | Kind::F16 => Scales::None,
-            Kind::Q8 | Kind::Q4 | Kind::Q5 | Kind::IQ4NL | Kind::FP4 => Scales::Half,
+            Kind::Q8 | Kind::Q3 | Kind::Q4 | Kind::Q5 | Kind::IQ4NL | Kind::FP4 => Scales::Half,
             Kind::Q4Min | Kind::Q5Min => Scales::HalfMin,
             Kind::Q4K | Kind::Q5K => Scales::BlockMin,
             Kind::Q6K | Kind::Q3K => Scales::BlockHalves,
@@ -198,7 +201,7 @@ impl Kind {
             Kind::Q4 => 8,
             Kind::Q5 => 16,
             Kind::Q6K => 32,
-            Kind::Q3K => 4,
+            Kind::Q3 | Kind::Q3K => 4,
             _ => 0,
         }
     }

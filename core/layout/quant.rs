@@ -44,9 +44,8 @@ const SMALLEST: f16 = f16::from_bits(1);
 
 /// The kinds that floats become in most formats.
 pub const KINDS: [Kind; 3] = [Kind::Q4, Kind::Q4Min, Kind::Q8];
-/// Those of files that floats become, too, where bits are an average. The others are of files
-/// alone.
-pub const OTHERS: [Kind; 4] = [Kind::Q2K, Kind::Q3K, Kind::Q5, Kind::Q6K];
+/// Those that floats become, too, where bits are an average. The others are of files alone.
+pub const OTHERS: [Kind; 5] = [Kind::Q2K, Kind::Q3K, Kind::Q3, Kind::Q5, Kind::Q6K];
 
 /// What is to be said of weights that are no numbers.
 pub const NOT_FINITE: &str = "a weight is NaN or infinite; the file is damaged, fetch it \
@@ -144,7 +143,7 @@ impl Codes {
         match kind {
             Kind::Q8 => Codes { low: -127.0, high: 127.0, bias: 0 },
             Kind::Q4Min | Kind::Q2K => Codes { low: 0.0, high: (all - 1) as f32, bias: 0 },
-            Kind::Q3K | Kind::Q4 | Kind::Q5 | Kind::Q6K => {
+            Kind::Q3K | Kind::Q3 | Kind::Q4 | Kind::Q5 | Kind::Q6K => {
                 Codes { low: -(all / 2) as f32, high: (all / 2 - 1) as f32, bias: all / 2 }
             }
             _ => panic!("nothing is rounded to this kind"),

@@ -206,8 +206,30 @@ macro_rules! block_min {
 block_min!(Q4K, dot_nibbles::<D, T>, |sums| D::total(sums, 0));
 block_min!(Q5K, dot_group::<D, Q5K, T>, |sums| D::total_of_codes(sums));
 
-/// One half's codes, multiplied with a token's whole numbers, and `plus`. Token after token, so
+/// `sums` and the products of one half's codes with a token's whole numbers. Token after token, so
 /// that WebAssembly's sixteen registers hold the codes of all lines, not sums of all tokens.
+#[inline(always)]
+pub(super) unsafe fn add_half<D: Dots, const T: usize, const HALF: usize>(
+    mut sums: D::CodeSums,
+    codes: [<D::Lanes as Lanes>::Bits; 4],
+    tile: &Tile,
+    token: usize,
+) -> D::CodeSums {
+    for line in (0..4).step_by(lines::<D::Lanes>(T)) {
+        // SAFETY: the caller's.
+        unsafe {
+            let x = tile.fours::<T>(line, token);
+            sums = if T == 1 {
+                D::dot_lines_of_codes::<HALF>(sums, codes[line], x)
+            } else {
+                D::dot_codes::<HALF>(sums, codes[line], x)
+            };
+        }
+    }
+    sums
+}
+
+/// What one half's codes come to beside a token, and `plus`.
 #[inline(always)]
 pub(super) unsafe fn dot_half<D: Dots, const T: usize, const HALF: usize>(
     codes: [<D::Lanes as Lanes>::Bits; 4],
@@ -217,16 +239,8 @@ pub(super) unsafe fn dot_half<D: Dots, const T: usize, const HALF: usize>(
 ) -> D::Lanes {
     // SAFETY: the caller's.
     unsafe {
-        let mut sums = D::no_codes(share::<D::Lanes>(plus, T));
-        for line in (0..4).step_by(lines::<D::Lanes>(T)) {
-            let x = tile.fours::<T>(line, token);
-            sums = if T == 1 {
-                D::dot_lines_of_codes::<HALF>(sums, codes[line], x)
-            } else {
-                D::dot_codes::<HALF>(sums, codes[line], x)
-            };
-        }
-        D::total_of_codes(sums)
+        let sums = D::no_codes(share::<D::Lanes>(plus, T));
+        D::total_of_codes(add_half::<D, T, HALF>(sums, codes, tile, token))
     }
 }
 

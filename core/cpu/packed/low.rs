@@ -1,8 +1,7 @@
-//! Kinds whose codes have two or three bits: pairs of bits, and single ones after them, with
-//! scales of either half of a group.
+//! Kinds whose codes have two or three bits: pairs of bits, and single ones after them.
 
-use super::codes::{Halves, dot_half, each_group};
-use super::{Groups, Packed, add_dots, lines};
+use super::codes::{Halves, add_half, dot_half, each_group};
+use super::{Groups, Packed, add_dots, lines, share};
 use crate::cpu::activations::Tile;
 use crate::cpu::dots::Dots;
 use crate::cpu::lanes::Lanes;
@@ -35,6 +34,32 @@ unsafe fn codes<L: Lanes, K: Packed, const T: usize, const HALF: usize>(
             singles = L::moved(singles, -count, 0);
         }
         all
+    }
+}
+
+/// [`Kind::Q3`].
+pub struct Q3;
+
+impl Packed for Q3 {
+    const KIND: Kind = Kind::Q3;
+
+    #[inline(always)]
+    unsafe fn multiply<D: Dots, const T: usize>(
+        w: &Groups,
+        tile: &Tile,
+        totals: &mut [D::Lanes; T],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let first = codes::<D::Lanes, Q3, T, 0>(w);
+            let second = codes::<D::Lanes, Q3, T, 1>(w);
+            let scale = w.scale::<D::Lanes, T>();
+            add_dots(totals, tile, scale, |token| {
+                let sums = D::no_codes(share::<D::Lanes>(tile.offset(token), T));
+                let sums = add_half::<D, T, 0>(sums, first, tile, token);
+                D::total_of_codes(add_half::<D, T, 1>(sums, second, tile, token))
+            });
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::layout::{BLOCK, GROUP, Kind, QUAD};
 use crate::op::{Buf, Matrix, Part};
 pub use codes::{Q4K, Q5, Q5K, Q5Min, Q6K};
 pub use kinds::{F16, F32, Q4, Q4Min, Q8};
-pub use low::{Q2K, Q3K};
+pub use low::{Q2K, Q3, Q3K};
 pub use table::{FP4, IQ4NL, IQ4XS};
 
 /// Bytes that memory hands over at once.
@@ -231,6 +231,10 @@ macro_rules! with_kind {
             }
             $crate::layout::Kind::Q4Min => {
                 type $K = $crate::cpu::packed::Q4Min;
+                $body
+            }
+            $crate::layout::Kind::Q3 => {
+                type $K = $crate::cpu::packed::Q3;
                 $body
             }
             $crate::layout::Kind::Q5 => {

@@ -47,12 +47,14 @@ fn weight(
         |plane: &[u8], i: usize| f64::from(f16::from_le_bytes([plane[2 * i], plane[2 * i + 1]]));
     let low = || codes[line(c % 16 / 4, c % 4)] >> (c / 16 * 4) & 15;
     let pair = || codes[line(c / 16, c % 4)] >> (c % 16 / 4 * 2) & 3;
+    let three = || pair() | (codes[line(2, c % 4)] >> (c / 4) & 1) << 2;
     let nibble = || f64::from(low());
     let five = || f64::from(low() | (codes[line(4, c % 4)] >> (c % 16 / 4 + c / 16 * 4) & 1) << 4);
     let six = || f64::from(low() | (codes[line(4 + c / 16, c % 4)] >> (c % 16 / 4 * 2) & 3) << 4);
     // Scales are rounded to f32, as files mean it.
     let of_block = |factor: f64, scale: f64| f64::from((factor * scale) as f32);
     match kind {
+        Kind::Q3 => half(scales, group) * (f64::from(three()) - 4.0),
         Kind::Q5 => half(scales, group) * (five() - 16.0),
         Kind::Q5Min => half(scales, group) * five() + half(mins, group),
         Kind::Q4K | Kind::Q5K => {
@@ -66,8 +68,7 @@ fn weight(
         }
         Kind::Q3K => {
             let scale = f64::from(byte(c / 16) as i8);
-            let code = pair() | (codes[line(2, c % 4)] >> (c / 4) & 1) << 2;
-            of_block(half(mins, factor(1, 0)), scale) * (f64::from(code) - 4.0)
+            of_block(half(mins, factor(1, 0)), scale) * (f64::from(three()) - 4.0)
         }
         Kind::Q2K => {
             let [d, dmin] = [0, 1].map(|at| half(mins, factor(2, at)));

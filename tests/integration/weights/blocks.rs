@@ -133,6 +133,7 @@ fn floats_are_quantised_as_asked() {
     let expected = floats(&golden, "F32.values");
     for (kind, steps) in [
         (Kind::Q2K, 3.0),
+        (Kind::Q3, 6.0),
         (Kind::Q3K, 6.0),
         (Kind::Q4, 14.0),
         (Kind::Q4Min, 15.0),

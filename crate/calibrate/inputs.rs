@@ -1,5 +1,8 @@
 //! What a product's inputs say of its weights: `H = XᵀX`, and the factor by which an error in one
-//! column is made good in those behind it.
+//! column is made good in those behind it; and what weights make good that inputs have drifted by.
+//!
+//! Inputs of a model as far as it is rounded, X, lack D of those that it gives unrounded. Weights W
+//! do most for the products that were if they are `W + W DᵀX H⁻¹` before they are rounded.
 
 use std::sync::Mutex;
 use std::thread;
@@ -17,10 +20,13 @@ pub(super) const DAMPING: f64 = 0.01;
 /// Rows of `H` that a thread computes at once.
 const STRIPE: usize = 128;
 
-/// The upper half of `XᵀX`, summed over rows of inputs.
+/// What is summed over rows of inputs.
 pub(super) struct Inputs {
     cols: usize,
+    /// The upper half of `XᵀX`.
     sums: Vec<f64>, // [cols, cols]
+    /// `DᵀX`: what inputs lack of those that an unrounded model gives. Empty where that is nothing.
+    drift: Vec<f32>, // [cols, cols]
 }
 
 /// Upper triangular `U` with `UᵀU = H⁻¹`, of columns in the order in which they are rounded.
@@ -34,26 +40,46 @@ pub(super) struct Factor {
     /// Whether columns say nothing of each other. Of `U`'s rows there is the beginning then, from
     /// the diagonal on.
     pub is_diagonal: bool, // upper is [cols, GROUP]
+    /// What makes good, added to weights times this, that inputs have drifted: `DᵀX H⁻¹`. Columns
+    /// are in their own order here. Empty where they have not.
+    drift: Vec<f32>, // [cols, cols]
 }
 
 impl Inputs {
     /// None yet.
     pub fn new(cols: usize) -> Inputs {
-        Inputs { cols, sums: vec![0.0; cols * cols] }
+        Inputs { cols, sums: vec![0.0; cols * cols], drift: Vec::new() }
     }
 
     /// Counts inputs in, `[rows, cols]`.
     pub fn add(&mut self, inputs: &[f32]) {
         let cols = self.cols;
-        let x: Vec<f64> = inputs.iter().map(|&x| x.into()).collect();
-        let x = MatRef::from_row_major_slice(&x, inputs.len() / cols, cols);
+        let x = MatRef::from_row_major_slice(inputs, inputs.len() / cols, cols);
         in_parallel(self.sums.chunks_mut(STRIPE * cols).enumerate(), |(stripe, sums)| {
-            let first = stripe * STRIPE;
-            let rows = sums.len() / cols;
-            let sums = MatMut::from_row_major_slice_mut(sums, rows, cols);
-            let (left, right) = (x.subcols(first, rows), x.subcols(first, cols - first));
-            let sums = sums.subcols_mut(first, cols - first);
-            matmul(sums, Accum::Add, left.transpose(), right, 1.0, Par::Seq);
+            let (first, height) = (stripe * STRIPE, sums.len() / cols);
+            // A window's products are near enough in f32, which takes half of the time.
+            let mut products = Mat::<f32>::zeros(height, cols - first);
+            let (left, right) = (x.subcols(first, height), x.subcols(first, cols - first));
+            matmul(products.as_mut(), Accum::Replace, left.transpose(), right, 1.0, Par::Seq);
+            for (row, sums) in sums.chunks_exact_mut(cols).enumerate() {
+                let products = products.row(row);
+                (first..cols).for_each(|col| sums[col] += f64::from(products[col - first]));
+            }
+        });
+    }
+
+    /// Counts in by how much inputs are less than these, which an unrounded model gives.
+    pub fn add_drift(&mut self, inputs: &[f32], exact: &[f32]) {
+        let cols = self.cols;
+        let lacks: Vec<f32> = exact.iter().zip(inputs).map(|(exact, x)| exact - x).collect();
+        let rows = inputs.len() / cols;
+        let [d, x] = [&lacks[..], inputs].map(|of| MatRef::from_row_major_slice(of, rows, cols));
+        self.drift.resize(cols * cols, 0.0);
+        in_parallel(self.drift.chunks_mut(STRIPE * cols).enumerate(), |(stripe, drift)| {
+            let height = drift.len() / cols;
+            let left = d.subcols(stripe * STRIPE, height).transpose();
+            let drift = MatMut::from_row_major_slice_mut(drift, height, cols);
+            matmul(drift, Accum::Add, left, x, 1.0, Par::Seq);
         });
     }
 
@@ -74,7 +100,7 @@ impl Inputs {
             let (one, other) = (order[cols - 1 - row], order[cols - 1 - col]);
             if row < col { 0.0 } else { self.sums[one.min(other) * cols + one.max(other)] }
         });
-        drop(self.sums);
+        self.sums = Vec::new();
         let Ok(lower) = reversed.llt(Side::Lower) else {
             fail!(
                 Code::Malformed,
@@ -92,7 +118,9 @@ impl Inputs {
                 upper[row * cols + col] = inverse[(cols - 1 - row, cols - 1 - col)] as f32;
             }
         }
-        Ok(Factor { cols, order, upper, is_diagonal: false })
+        let mut factor = Factor { cols, order, upper, is_diagonal: false, drift: self.drift };
+        factor.divide_drift();
+        Ok(factor)
     }
 
     /// Spans of columns by what their inputs come to, and the columns of each.
@@ -119,7 +147,7 @@ impl Factor {
         let at = |index| f32::from(u8::from(index / cols == index % cols));
         let order = (0..cols).collect();
         let upper = (0..cols * cols).map(at).collect();
-        Factor { cols, order, upper, is_diagonal: false }
+        Factor { cols, order, upper, is_diagonal: false, drift: Vec::new() }
     }
 
     /// That of inputs of which only the mean squares are known.
@@ -131,7 +159,36 @@ impl Factor {
         for (row, square) in upper.chunks_exact_mut(GROUP).zip(means) {
             row[0] = (square + damping).sqrt().recip();
         }
-        Factor { cols, order: (0..cols).collect(), upper, is_diagonal: true }
+        let order = (0..cols).collect();
+        Factor { cols, order, upper, is_diagonal: true, drift: Vec::new() }
+    }
+
+    /// Multiplies what has drifted with `H⁻¹`.
+    fn divide_drift(&mut self) {
+        let cols = self.cols;
+        let upper = MatRef::from_row_major_slice(&self.upper, cols, cols);
+        in_parallel(self.drift.chunks_mut(STRIPE * cols), |drift| {
+            let in_order = |row, col| drift[row * cols + self.order[col]];
+            let drifted = Mat::from_fn(drift.len() / cols, cols, in_order);
+            let divided = &(&drifted * upper.transpose()) * upper;
+            for (row, drift) in drift.chunks_exact_mut(cols).enumerate() {
+                let divided = divided.row(row);
+                self.order.iter().enumerate().for_each(|(at, &col)| drift[col] = divided[at]);
+            }
+        });
+    }
+
+    /// Rows of weights, as they serve inputs that have drifted.
+    pub fn adapted(&self, weights: &[f32]) -> Vec<f32> {
+        let mut adapted = weights.to_vec();
+        if !self.drift.is_empty() {
+            let (rows, cols) = (weights.len() / self.cols, self.cols);
+            let drift = MatRef::from_row_major_slice(&self.drift, cols, cols);
+            let to = MatMut::from_row_major_slice_mut(&mut adapted, rows, cols);
+            let weights = MatRef::from_row_major_slice(weights, rows, cols);
+            matmul(to, Accum::Add, weights, drift, 1.0, Par::Seq);
+        }
+        adapted
     }
 
     /// `U`'s row `col`, from its diagonal on.

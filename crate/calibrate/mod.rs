@@ -1,15 +1,17 @@
 //! `phi convert --calibrate`: weights rounded so that a text's products stay what they were, where
 //! each alone would be rounded to the nearest.
 //!
-//! GPTQ's way: [`inputs`] says how errors of columns go together, [`grid`] which scales a group may
-//! take, [`round`] rounds column by column, and [`rounding`] takes the text through the model as
-//! far as it is rounded. [`written`] is text that the model writes itself.
+//! GPTQ's way: [`inputs`] says how errors of columns go together and what the inputs lack of those
+//! that were, [`grid`] which scales a group may take, [`round`] rounds column by column, and
+//! [`rounding`] takes the text through the model as it was and as far as it is rounded. [`written`]
+//! is text that the model writes itself.
 
 mod grid;
 mod importance;
 mod inputs;
 mod round;
 mod rounding;
+mod states;
 #[cfg(test)]
 mod tests;
 mod written;

@@ -3,6 +3,7 @@
 
 use super::inputs::{DAMPING, Factor, Inputs, in_parallel};
 use super::round::round;
+use super::states::{Of, States};
 use crate::backend::Backend;
 use crate::cpu::{Cpu, CpuOptions};
 use crate::error::{Code, Result, fail};
@@ -21,6 +22,12 @@ use crate::weights::source::Source;
 use crate::weights::spec::{self, Role};
 use crate::weights::write::Rounding;
 
+/// What the inputs of a window's first token are multiplied with: it counts as the square of that
+/// many. Attention rests on it where there is nothing else to look at, so what is wrong with its
+/// keys is wrong for all others.
+const FIRST: f32 = 4.0;
+/// How the model is held that is not rounded.
+const EXACT: Bits = Bits::Sixteen;
 /// Rows that a thread rounds at once: each reads the whole factor.
 const ROWS: usize = 64;
 /// How the head's inputs are damped where it is the embedding, too: an error there counts whatever
@@ -31,19 +38,15 @@ const DAMPING_TIED: f64 = 1.0;
 pub(super) struct Calibrated {
     cpu: Cpu,
     room: Room,
-    windows: Windows,
-    /// The layer that is being rounded, and its number.
-    layer: Option<(u32, SingleLayer)>,
+    states: States,
+    layer: Option<Twins>,
 }
 
-/// Windows of a text, and what became of them.
-struct Windows {
-    /// All of one length, one after the other.
-    ids: Vec<u32>,
-    count: usize,
-    hidden_size: usize,
-    /// `[ids, hidden_size]`: what the half of a layer that is next takes.
-    states: Vec<f32>,
+/// The layer that is being rounded, and the same as it was.
+struct Twins {
+    index: u32,
+    rounded: SingleLayer,
+    exact: SingleLayer,
 }
 
 /// How much of a matrix is done.
@@ -68,78 +71,71 @@ impl Calibrated {
     pub fn new(config: &Config, windows: &[Vec<u32>]) -> Result<Calibrated> {
         let mut cpu = Cpu::new(CpuOptions::default())?;
         let room = Room::new(&mut cpu, config, windows.first().map_or(1, Vec::len))?;
-        let (ids, hidden_size) = (windows.concat(), config.hidden_size as usize);
-        let states = vec![0.0; ids.len() * hidden_size];
-        let windows = Windows { ids, count: windows.len(), hidden_size, states };
-        Ok(Calibrated { cpu, room, windows, layer: None })
+        let states = States::new(windows, config.hidden_size as usize);
+        Ok(Calibrated { cpu, room, states, layer: None })
     }
 
-    /// Embeds the text by a matrix that is held so, while it streams by.
+    /// Embeds the text as the model does that is not rounded.
     async fn embed<S: Source>(
         &mut self,
         checkpoint: &Checkpoint<S>,
         (name, shape): (&str, [usize; 2]),
-        format: WeightFormat,
     ) -> Result<()> {
-        let windows = &mut self.windows;
+        let states = &mut self.states;
         checkpoint
-            .each_panel(name, shape, format, &mut |first_row, panel, _| {
-                windows.look_up(first_row, &panel);
+            .each_panel(name, shape, EXACT.into(), &mut |first_row, panel, _| {
+                states.look_up(Of::Exact, first_row, &panel);
                 Ok(())
             })
             .await
     }
 
-    /// Takes all windows through these ops. `sink` gets what they leave in a buffer.
+    /// Takes a window through a program. What that leaves in a buffer is read.
     async fn run(
         &mut self,
-        ops: &[Op],
-        (out, width): (Buf, usize),
-        mut sink: impl FnMut(&mut [f32], &[f32]),
+        program: &<Cpu as Backend>::Program,
+        (of, window): (Of, usize),
+        (out, into): (Buf, &mut [f32]),
     ) -> Result<()> {
+        let states = self.states.window(of, window);
+        self.cpu.write(self.room.states(), 0, bytemuck::cast_slice(states))?;
+        self.cpu.run(program)?;
+        self.cpu.read(out, 0, bytemuck::cast_slice_mut(into)).await
+    }
+
+    /// Takes all windows to where these ops leave them.
+    async fn advance(&mut self, ops: &[Op], of: Of) -> Result<()> {
         let program = self.cpu.prepare(ops)?;
-        let states = &mut self.windows.states;
-        let size = states.len() / self.windows.count;
-        let mut left = vec![0.0f32; size / self.windows.hidden_size * width];
-        for window in states.chunks_exact_mut(size) {
-            self.cpu.write(self.room.states(), 0, bytemuck::cast_slice(window))?;
-            self.cpu.run(&program)?;
-            self.cpu.read(out, 0, bytemuck::cast_slice_mut(&mut left)).await?;
-            sink(window, &left);
+        let out = self.room.states();
+        let mut left = self.states.rows(self.states.hidden_size);
+        for window in 0..self.states.count {
+            self.run(&program, (of, window), (out, &mut left)).await?;
+            self.states.window(of, window).copy_from_slice(&left);
         }
         Ok(())
     }
 
-    /// Takes all windows to where these ops leave them.
-    async fn advance(&mut self, ops: &[Op]) -> Result<()> {
-        let out = (self.room.states(), self.windows.hidden_size);
-        self.run(ops, out, |window, left| window.copy_from_slice(left)).await
-    }
-
-    /// What these ops leave in a buffer.
+    /// What ops of the rounded model leave in a buffer, and the same ones of the exact model.
     async fn inputs(
         &mut self,
-        ops: &[Op],
+        [rounded, exact]: [&[Op]; 2],
         (out, width): (Buf, usize),
         mut done: impl FnMut(),
     ) -> Result<Inputs> {
+        let programs = (self.cpu.prepare(rounded)?, self.cpu.prepare(exact)?);
+        let (mut left, mut wanted) = (self.states.rows(width), self.states.rows(width));
         let mut inputs = Inputs::new(width);
-        self.run(ops, (out, width), |_, left| {
-            inputs.add(left);
+        for window in 0..self.states.count {
+            self.run(&programs.0, (Of::Rounded, window), (out, &mut left)).await?;
+            self.run(&programs.1, (Of::Exact, window), (out, &mut wanted)).await?;
+            for all in [&mut left, &mut wanted] {
+                all[..width].iter_mut().for_each(|x| *x *= FIRST);
+            }
+            inputs.add(&left);
+            inputs.add_drift(&left, &wanted);
             done();
-        })
-        .await?;
+        }
         Ok(inputs)
-    }
-
-    /// The head's inputs, as the layers before it left them.
-    async fn head<S: Source>(
-        &mut self,
-        checkpoint: &Checkpoint<S>,
-        done: impl FnMut(),
-    ) -> Result<Inputs> {
-        let (ops, normed) = self.room.final_norm(checkpoint, &mut self.cpu).await?;
-        self.inputs(&ops, (normed, self.windows.hidden_size), done).await
     }
 
     /// The head's inputs, as layers give them that are not rounded.
@@ -149,20 +145,28 @@ impl Calibrated {
         embedding: (&str, [usize; 2]),
         meter: &mut Meter<'_>,
     ) -> Result<Inputs> {
-        let (exact, layers) = (Bits::Sixteen.into(), checkpoint.config.num_hidden_layers);
-        self.embed(checkpoint, embedding, exact).await?;
+        self.embed(checkpoint, embedding).await?;
+        let layers = checkpoint.config.num_hidden_layers;
         let share = meter.left / 2 / u64::from(layers.max(1));
         for index in 0..layers {
-            let how = (exact, Fill::Loaded);
+            let how = (EXACT.into(), Fill::Loaded);
             let layer =
                 SingleLayer::load(checkpoint, &mut self.cpu, &self.room, index, how).await?;
             for half in layer.halves() {
-                self.advance(half).await?;
+                self.advance(half, Of::Exact).await?;
             }
             layer.free(&mut self.cpu);
             meter.count(share);
         }
-        self.head(checkpoint, || {}).await
+        let (ops, normed) = self.room.final_norm(checkpoint, &mut self.cpu).await?;
+        let program = self.cpu.prepare(&ops)?;
+        let mut left = self.states.rows(self.states.hidden_size);
+        let mut inputs = Inputs::new(self.states.hidden_size);
+        for window in 0..self.states.count {
+            self.run(&program, (Of::Exact, window), (normed, &mut left)).await?;
+            inputs.add(&left);
+        }
+        Ok(inputs)
     }
 
     /// Rounds a matrix of a layer. Every other one is the last of its half.
@@ -174,10 +178,12 @@ impl Calibrated {
         meter: &mut Meter<'_>,
         sink: Sink<'_>,
     ) -> Result<()> {
-        let (index, layer) = self.layer_of(checkpoint, role, format).await?;
-        let (matrix, (ops, inputs)) = (layer.matrix(role)?, layer.before(role)?);
-        let share = meter.left / 2 / self.windows.count as u64;
-        let inputs = self.inputs(ops, (inputs, shape[1]), || meter.count(share)).await?;
+        let twins = self.layer_of(checkpoint, role, format).await?;
+        let matrix = twins.rounded.matrix(role)?;
+        let ((ops, inputs), (exact, _)) = (twins.rounded.before(role)?, twins.exact.before(role)?);
+        let share = meter.left / 2 / self.states.count as u64;
+        let done = || meter.count(share);
+        let inputs = self.inputs([ops, exact], (inputs, shape[1]), done).await?;
         let kind = checkpoint.kind_of(name, shape, format)?;
         let factor = inputs.factor(DAMPING, kind.span())?;
         let cpu = &mut self.cpu;
@@ -187,8 +193,8 @@ impl Calibrated {
             sink(first_row, panel, origin)
         })
         .await?;
-        self.pass(role, &layer).await?;
-        self.layer = Some((index, layer));
+        self.pass(role, &twins).await?;
+        self.layer = Some(twins);
         Ok(())
     }
 
@@ -198,28 +204,33 @@ impl Calibrated {
         checkpoint: &Checkpoint<S>,
         role: Role,
         format: WeightFormat,
-    ) -> Result<(u32, SingleLayer)> {
-        Ok(match self.layer.take() {
-            Some((index, layer)) if role != Role::Qkv => (index, layer),
-            before => {
-                let index = before.as_ref().map_or(0, |(index, _)| index + 1);
-                if let Some((_, layer)) = before {
-                    layer.free(&mut self.cpu);
-                }
-                let (cpu, how) = (&mut self.cpu, (format, Fill::Later));
-                (index, SingleLayer::load(checkpoint, cpu, &self.room, index, how).await?)
-            }
-        })
+    ) -> Result<Twins> {
+        let before = match self.layer.take() {
+            Some(twins) if role != Role::Qkv => return Ok(twins),
+            before => before,
+        };
+        let index = before.as_ref().map_or(0, |before| before.index + 1);
+        if let Some(Twins { rounded, exact, .. }) = before {
+            rounded.free(&mut self.cpu);
+            exact.free(&mut self.cpu);
+        }
+        let (cpu, room) = (&mut self.cpu, &self.room);
+        let later = (format, Fill::Later);
+        let rounded = SingleLayer::load(checkpoint, cpu, room, index, later).await?;
+        let loaded = (EXACT.into(), Fill::Loaded);
+        let exact = SingleLayer::load(checkpoint, cpu, room, index, loaded).await?;
+        Ok(Twins { index, rounded, exact })
     }
 
     /// Takes the text through the half of a layer whose last matrix this is.
-    async fn pass(&mut self, role: Role, layer: &SingleLayer) -> Result<()> {
-        let [attention, mlp] = layer.halves();
-        match role {
-            Role::Output => self.advance(attention).await,
-            Role::Down => self.advance(mlp).await,
-            _ => Ok(()),
-        }
+    async fn pass(&mut self, role: Role, twins: &Twins) -> Result<()> {
+        let half = match role {
+            Role::Output => 0,
+            Role::Down => 1,
+            _ => return Ok(()),
+        };
+        self.advance(twins.rounded.halves()[half], Of::Rounded).await?;
+        self.advance(twins.exact.halves()[half], Of::Exact).await
     }
 
     /// Takes a matrix as an earlier run has rounded it.
@@ -237,20 +248,23 @@ impl Calibrated {
             sink(row, panel, PanelOrigin { bytes: 0, quant_error })
         };
         match spec::role(name) {
-            Some(Role::Embedding) => left.panels(kind, shape, &mut |row, panel| {
-                self.windows.look_up(row, &panel);
-                hand_on(row, panel)
-            }),
+            Some(Role::Embedding) => {
+                self.embed(checkpoint, (name, shape)).await?;
+                left.panels(kind, shape, &mut |row, panel| {
+                    self.states.look_up(Of::Rounded, row, &panel);
+                    hand_on(row, panel)
+                })
+            }
             None | Some(Role::Head) => left.panels(kind, shape, &mut hand_on),
             Some(role) => {
-                let (index, layer) = self.layer_of(checkpoint, role, format).await?;
-                let (cpu, matrix) = (&mut self.cpu, layer.matrix(role)?);
+                let twins = self.layer_of(checkpoint, role, format).await?;
+                let (cpu, matrix) = (&mut self.cpu, twins.rounded.matrix(role)?);
                 left.panels(kind, shape, &mut |row, panel| {
                     write_panel(cpu, &matrix, row, &panel)?;
                     hand_on(row, panel)
                 })?;
-                self.pass(role, &layer).await?;
-                self.layer = Some((index, layer));
+                self.pass(role, &twins).await?;
+                self.layer = Some(twins);
                 Ok(())
             }
         }
@@ -278,25 +292,29 @@ impl<S: Source> Rounding<S> for Calibrated {
             Some(Role::Embedding) if tied => {
                 let inputs = self.head_before(checkpoint, (name, shape), &mut meter).await?;
                 let factor = inputs.factor(DAMPING_TIED, kind.span())?;
+                self.embed(checkpoint, (name, shape)).await?;
                 let to = (kind, &mut meter);
                 round_matrix(checkpoint, (name, shape), &factor, to, &mut |row, panel, origin| {
-                    self.windows.look_up(row, &panel);
+                    self.states.look_up(Of::Rounded, row, &panel);
                     sink(row, panel, origin)
                 })
                 .await?;
             }
             Some(Role::Embedding) => {
+                self.embed(checkpoint, (name, shape)).await?;
                 checkpoint
                     .each_panel(name, shape, format, &mut |row, panel, origin| {
-                        self.windows.look_up(row, &panel);
+                        self.states.look_up(Of::Rounded, row, &panel);
                         meter.count(origin.bytes);
                         sink(row, panel, origin)
                     })
                     .await?;
             }
             Some(Role::Head) => {
-                let share = meter.left / 2 / self.windows.count as u64;
-                let inputs = self.head(checkpoint, || meter.count(share)).await?;
+                let share = meter.left / 2 / self.states.count as u64;
+                let (ops, normed) = self.room.final_norm(checkpoint, &mut self.cpu).await?;
+                let normed = (normed, self.states.hidden_size);
+                let inputs = self.inputs([&ops, &ops], normed, || meter.count(share)).await?;
                 let factor = inputs.factor(DAMPING, kind.span())?;
                 let to = (kind, &mut meter);
                 round_matrix(checkpoint, (name, shape), &factor, to, sink).await?;
@@ -309,19 +327,6 @@ impl<S: Source> Rounding<S> for Calibrated {
         }
         meter.count(meter.left);
         Ok(())
-    }
-}
-
-impl Windows {
-    /// Takes from some rows of the embedding those of the text.
-    fn look_up(&mut self, first_row: usize, panel: &Panel) {
-        let states = self.states.chunks_exact_mut(self.hidden_size);
-        for (state, &id) in states.zip(&self.ids) {
-            if let Some(row) = (id as usize).checked_sub(first_row).filter(|&row| row < panel.rows)
-            {
-                state.copy_from_slice(&panel.row(row));
-            }
-        }
     }
 }
 
@@ -351,7 +356,7 @@ fn round_panel(exact: &Panel, factor: &Factor, kind: Kind) -> (Panel, QuantError
     in_parallel(rounded.iter_mut().enumerate(), |(block, (panel, error))| {
         let rows = block * ROWS..exact.rows.min((block + 1) * ROWS);
         let weights: Vec<f32> = rows.flat_map(|row| exact.row(row)).collect();
-        *panel = round(&weights, factor, kind);
+        *panel = round(&factor.adapted(&weights), factor, kind);
         for (row, values) in weights.chunks_exact(exact.cols).enumerate() {
             error.add(values, &panel.row(row));
         }

@@ -174,7 +174,7 @@ fn columns_that_do_not_go_together_are_rounded_to_the_nearest() {
     let mut seen = Inputs::new(cols);
     seen.add(&one_each);
     let factor = seen.factor(DAMPING, GROUP).unwrap();
-    for kind in KINDS.into_iter().chain([Kind::Q5]) {
+    for kind in KINDS.into_iter().chain([Kind::Q3, Kind::Q5]) {
         let weights = normal(7, 4 * cols);
         let (rounded, plain) = (round(&weights, &factor, kind), plain(&weights, cols, kind));
         for (at, values) in weights.chunks(GROUP).enumerate() {
@@ -234,7 +234,42 @@ fn the_factor_is_the_inverses() {
             let place = |col: usize| factor.order.iter().position(|&at| at == col).unwrap();
             let (row, col) = (place(row), place(col));
             let found: f64 = (0..=row.min(col)).map(|at| upper(at, row) * upper(at, col)).sum();
-            assert!((found - expected).abs() < 1e-5 * largest, "{row} {col}: {found} {expected}");
+            assert!((found - expected).abs() < 1e-4 * largest, "{row} {col}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn weights_make_good_what_inputs_have_drifted_by() {
+    let (tokens, cols) = (300, 64);
+    let inputs = correlated(tokens, cols);
+    // Each column lacks some of the next one.
+    let exact: Vec<f32> = inputs
+        .chunks_exact(cols)
+        .flat_map(|x| (0..cols).map(|col| x[col] + 0.2 * x[(col + 1) % cols]))
+        .collect();
+    let mut seen = Inputs::new(cols);
+    for (inputs, exact) in inputs.chunks(cols * 100).zip(exact.chunks(cols * 100)) {
+        seen.add(inputs);
+        seen.add_drift(inputs, exact);
+    }
+    let weights = normal(5, 2 * cols);
+    let adapted = seen.factor(DAMPING, GROUP).unwrap().adapted(&weights);
+    // What a product lacks, beside each input, times the inverse of what inputs are together.
+    let inverse = inverse(damped(&inputs, cols));
+    let product = |row: &[f32], x: &[f32]| -> f64 {
+        row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum()
+    };
+    for (row, adapted) in weights.chunks_exact(cols).zip(adapted.chunks_exact(cols)) {
+        let mut beside = vec![0.0; cols];
+        for (x, exact) in inputs.chunks_exact(cols).zip(exact.chunks_exact(cols)) {
+            let lacks = product(row, exact) - product(row, x);
+            beside.iter_mut().zip(x).for_each(|(sum, x)| *sum += lacks * f64::from(*x));
+        }
+        for (col, found) in adapted.iter().enumerate() {
+            let more: f64 = (0..cols).map(|at| beside[at] * inverse[at][col]).sum();
+            let expected = f64::from(row[col]) + more;
+            assert!((f64::from(*found) - expected).abs() < 1e-3, "{col}: {found} {expected}");
         }
     }
 }

@@ -244,8 +244,8 @@ fn what_was_begun_is_gone_on_with() {
     assert_eq!(other_read, read);
 }
 
-/// Rotated SmolLM2 in 4.5 bits, 15.37 in 16 and 24.95 rounded to the nearest. Texts differ by some
-/// tenths (docs/measured.md); the step's gave 16.62.
+/// Rotated SmolLM2 in 4.5 bits, 15.37 in 16 and 24.95 rounded to the nearest: 16.31 on the step's
+/// text, give or take a tenth for what is chance in it (docs/measured.md).
 #[test]
 #[cfg(feature = "real-model-tests")]
 #[ignore = "reads a text that the step `calibration` of `cargo xtask test` writes; takes minutes"]
@@ -259,5 +259,5 @@ fn real_weights_lose_no_more_than_they_did() {
     let said = answer(&[&asked[..], &["--backend", "cpu"]].concat(), "");
     fs::remove_dir_all(&converted).unwrap();
     let perplexity: f64 = said.split_whitespace().nth(1).unwrap().parse().unwrap();
-    assert!(perplexity <= 16.7, "{said}");
+    assert!(perplexity <= 16.5, "{said}");
 }

@@ -6,7 +6,8 @@
 //!   a GGUF file;
 //! - [`template`]: a conversation as the one string that the model was trained to see;
 //! - [`sampling`] and [`sampler`]: from a row of logits to the next id;
-//! - [`stream`]: from ids to pieces of text that may be shown at once.
+//! - [`stream`]: from ids to pieces of text that may be shown at once;
+//! - [`xml_schema`]: an XML Schema as a grammar of its documents.
 //!
 //! Nothing here knows a tensor, a file or a device: bytes come in.
 
@@ -15,6 +16,7 @@ pub mod sampling;
 pub mod stream;
 pub mod template;
 pub mod tokenizer;
+pub mod xml_schema;
 
 mod added;
 mod encoder;

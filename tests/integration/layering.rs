@@ -92,6 +92,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("tokenizers", &["text"]),
     ("minijinja", &["text"]),
+    ("roxmltree", &["text"]),
     ("faer", &["calibrate"]),
     ("jiff", &["text", "clock"]),
     ("safetensors", &["weights", "cli"]),

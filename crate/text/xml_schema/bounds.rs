@@ -63,6 +63,11 @@ impl Decimal {
         (self.whole.len() + self.fraction.len()) as u32
     }
 
+    /// Whether there are plainly written numbers on either side of it.
+    pub fn is_plain(&self) -> bool {
+        self.whole.len() <= 11 && self.fraction.len() <= 5
+    }
+
     /// A terminal's expression for the numbers on this side of it, with zeros that say nothing or
     /// without.
     pub fn beyond(&self, side: Side) -> String {

@@ -59,7 +59,7 @@ pub(super) fn built_in(name: &str, lark: &mut Lark) -> std::result::Result<Simpl
         "decimal" => (
             Family::Decimal,
             r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?".to_owned(),
-            Some(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,6})?".to_owned()),
+            Some(r"[+-]?[0-9]+(?:\.[0-9]+)?".to_owned()),
         ),
         "float" | "double" => (
             Family::Float(if name == "float" { 6 } else { 15 }),
@@ -123,6 +123,7 @@ pub(super) fn built_in(name: &str, lark: &mut Lark) -> std::result::Result<Simpl
     // There was no year 0.
     let has_year = matches!(name, "date" | "dateTime" | "gYear" | "gYearMonth");
     let not = match name {
+        "decimal" => r" & /[+-]?(?:[0-9]\.?){1,18}/",
         "duration" => r" & ~/.*[PT]/",
         _ if has_year => " & ~/0000.*/",
         _ => "",

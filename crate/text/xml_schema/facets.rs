@@ -71,7 +71,9 @@ impl Simple {
                 .any,
             );
         }
-        let is_chosen = !patterns.is_empty() || !values.is_empty();
+        let is_chosen = !patterns.is_empty()
+            || !values.is_empty()
+            || facets.iter().any(|facet| self.is_beyond_plain(facet));
         for ways in [patterns, values].iter().filter(|ways| !ways.is_empty()) {
             all.push(format!("/(?:{})/", ways.join("|")));
         }
@@ -83,6 +85,12 @@ impl Simple {
         let any = with(&self.any);
         let plain = if is_chosen { any.clone() } else { with(&self.plain) };
         Ok(Simple { blanks, plain, any, ..*self })
+    }
+
+    /// Whether a bound has more digits than numbers that are written plainly.
+    fn is_beyond_plain(&self, facet: &Facet) -> bool {
+        let number = Decimal::parse(facet.value.trim()).filter(|_| self.family == Family::Decimal);
+        Side::named(facet.name).is_some() && number.is_some_and(|number| !number.is_plain())
     }
 
     fn bound(&self, facet: &Facet) -> Result<String> {

@@ -9,11 +9,10 @@ use crate::session::GenerateOptions;
 use crate::text::Sampling;
 use crate::text::options::{NamedOptions, short};
 use crate::text::template::Message;
+use crate::text::tool_calls::{ToolChoice, Tools};
 
 /// Each would change what comes out.
-const UNSUPPORTED: [&str; 14] = [
-    "tools",
-    "tool_choice",
+const UNSUPPORTED: [&str; 12] = [
     "functions",
     "function_call",
     "logprobs",
@@ -28,7 +27,7 @@ const UNSUPPORTED: [&str; 14] = [
     "web_search_options",
 ];
 /// What OpenAI has for its own servers, and what changes nothing here.
-const IGNORED: [&str; 10] = [
+const IGNORED: [&str; 9] = [
     "model",
     "user",
     "metadata",
@@ -37,14 +36,20 @@ const IGNORED: [&str; 10] = [
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
-    "parallel_tool_calls",
     "prediction",
 ];
 /// What every request may hold, besides how tokens are chosen.
 const COMMON: [&str; 6] =
     ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
 /// What a conversation may have besides.
-const CHAT: [&str; 3] = ["messages", "max_completion_tokens", "continue_final_message"];
+const CHAT: [&str; 6] = [
+    "messages",
+    "max_completion_tokens",
+    "continue_final_message",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+];
 const COMPLETION: [&str; 1] = ["prompt"];
 
 /// Who may speak; "developer" is OpenAI's newer name for the system.
@@ -58,7 +63,7 @@ pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
     let options = {
         let given = asked(&request, "chat.completions.create", &CHAT)?;
         let continue_final = given.flag("continue_final_message")?;
-        GenerateOptions { continue_final, ..generate_options(&given)? }
+        GenerateOptions { continue_final, tools: tools(&given)?, ..generate_options(&given)? }
     };
     Ok((messages(request["messages"].take())?, options))
 }
@@ -91,6 +96,23 @@ pub fn messages(json: Value) -> Result<Vec<Message>> {
             .collect::<Result<_>>()?,
         other => other,
     })
+}
+
+/// The tools that a model may call.
+fn tools(given: &NamedOptions) -> Result<Tools> {
+    let mut tools = Tools::read(given.get("tools"), given.get("tool_choice"))?;
+    if matches!(tools.choice, ToolChoice::Required | ToolChoice::Named(_)) {
+        fail!(
+            Code::BadOption,
+            "tool_choice is {}: this engine leaves the choice to the model, give \"auto\" or \
+                \"none\"",
+            given.get("tool_choice").map(short).unwrap_or_default()
+        );
+    }
+    let is_flag = "true or false";
+    let parallel = given.read("parallel_tool_calls", is_flag, Value::as_bool)?;
+    tools.is_single = parallel == Some(false) && !tools.offered.is_empty();
+    Ok(tools)
 }
 
 /// The options of a request of which all is known.
@@ -147,7 +169,7 @@ fn generate_options(given: &NamedOptions) -> Result<GenerateOptions> {
         }),
         sampling: Sampling::of(given)?,
         stop: given.read("stop", "a text or a list of texts", texts)?.unwrap_or_default(),
-        continue_final: false,
+        ..GenerateOptions::default()
     })
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 
 use super::*;
@@ -139,7 +141,16 @@ fn what_cannot_be_is_refused_by_its_name() {
         ),
         (
             json!({"tools": [{"type": "function"}]}),
-            "tools is not something that this engine can do: leave it out",
+            "tools[0] is no function: give { type: \"function\", function: { name } }",
+        ),
+        (
+            json!({"tools": TOOLS.clone(), "tool_choice": "required"}),
+            "tool_choice is \"required\": this engine leaves the choice to the model, give \
+                \"auto\" or \"none\"",
+        ),
+        (
+            json!({"tools": TOOLS.clone(), "parallel_tool_calls": 1}),
+            "parallel_tool_calls is 1: it must be true or false",
         ),
         (
             json!({"n": 2}),
@@ -235,6 +246,33 @@ fn messages_are_put_as_templates_take_them() {
         let messages = messages(json!([given])).unwrap();
         // As texts, which have an order.
         assert_eq!(serde_json::to_string(&messages[0]).unwrap(), taken.to_string(), "{given}");
+    }
+}
+
+/// A tool that takes nothing.
+static TOOLS: LazyLock<Value> =
+    LazyLock::new(|| json!([{"type": "function", "function": {"name": "now"}}]));
+
+#[test]
+fn tools_are_read_with_how_they_may_be_called() {
+    let rows = [
+        (json!({"tools": TOOLS.clone()}), ToolChoice::Auto, false, 1),
+        (json!({"tools": TOOLS.clone(), "tool_choice": "none"}), ToolChoice::None, false, 0),
+        (
+            json!({"tools": TOOLS.clone(), "tool_choice": "auto", "parallel_tool_calls": false}),
+            ToolChoice::Auto,
+            true,
+            1,
+        ),
+        (json!({"tools": null, "tool_choice": null}), ToolChoice::Auto, false, 0),
+    ];
+    for (options, choice, is_single, told) in rows {
+        let tools = chat(request(options.clone())).unwrap().1.tools;
+        assert_eq!(
+            (&tools.choice, tools.is_single, tools.told().len()),
+            (&choice, is_single, told),
+            "{options}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! One answer: its way from the prompt to the last token.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Session;
@@ -11,6 +12,7 @@ use crate::engine::{Engine, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result};
 use crate::op::SamplerParams;
 use crate::text::stream::TextStream;
+use crate::text::tool_calls::{CallParser, Tools};
 use crate::text::{Sampler, Sampling};
 use crate::text_assets::TextAssets;
 
@@ -36,6 +38,10 @@ pub struct Generation {
     choice: ChoiceBy,
     work: Work,
     stream: TextStream,
+    /// Where tools may be called, with whether once at the most.
+    calls: Option<(CallParser, bool)>,
+    /// What is still to be told.
+    events: VecDeque<Event>,
     phase: Phase,
     max_tokens: usize,
     prompt: usize,
@@ -93,9 +99,7 @@ impl Generation {
         never: &[u32],
     ) -> Result<Generation> {
         options.validate()?;
-        let fresh_seed = getrandom::u64()
-            .map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))?;
-        let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed)?;
+        let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed()?)?;
         sampler.prompt(prompt);
         Ok(Generation {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -105,6 +109,8 @@ impl Generation {
             choice: ChoiceBy::Here,
             work: Work::default(),
             stream,
+            calls: None,
+            events: VecDeque::new(),
             phase: Phase::Prefill,
             max_tokens: options.max_tokens,
             prompt: prompt.len(),
@@ -113,6 +119,36 @@ impl Generation {
             started: clock::seconds(),
             prefilled: 0.0,
         })
+    }
+
+    /// Tells calls of these tools apart from text.
+    pub(super) fn listen_for_calls(&mut self, tools: &Tools) -> Result<()> {
+        let names = tools.callable();
+        if !names.is_empty() {
+            let id = format!("call_{:016x}", fresh_seed()?);
+            self.calls = Some((CallParser::new(&names, id), tools.is_single));
+        }
+        Ok(())
+    }
+
+    /// Has what was said told, event by event.
+    fn tell(&mut self, text: String, is_last: bool) {
+        match &mut self.calls {
+            Some((parser, _)) => {
+                let mut pieces = parser.push(&text);
+                if is_last {
+                    pieces.extend(parser.finish());
+                }
+                self.events.extend(pieces.into_iter().map(Event::from));
+            }
+            None if text.is_empty() => {}
+            None => self.events.push_back(Event::Text { text }),
+        }
+    }
+
+    /// Whether the one call that may be has come.
+    fn has_called_enough(&self) -> bool {
+        self.calls.as_ref().is_some_and(|(parser, is_single)| *is_single && parser.ended() > 0)
     }
 
     pub(super) fn id(&self) -> usize {
@@ -188,6 +224,11 @@ impl Generation {
     }
 }
 
+fn fresh_seed() -> Result<u64> {
+    getrandom::u64()
+        .map_err(|e| Error::new(Code::Io, format!("there is no randomness for a seed: {e}")))
+}
+
 /// Sampling in the words of [`crate::op::Op::Sample`].
 pub fn sampler_params(sampling: &Sampling) -> SamplerParams {
     SamplerParams {
@@ -214,6 +255,9 @@ pub(super) struct Step<'a, B: Backend> {
 impl<B: Backend> Step<'_, B> {
     /// Works until there is something to tell.
     pub async fn next(mut self) -> Result<Option<Event>> {
+        if let Some(event) = self.generation.events.pop_front() {
+            return Ok(Some(event));
+        }
         match self.generation.phase {
             Phase::Prefill => self.prefill().await.map(Some),
             Phase::Decode => self.decode().await.map(Some),
@@ -262,8 +306,12 @@ impl<B: Backend> Step<'_, B> {
             }
             self.engine.push(self.sequence, token)?;
             self.generation.tokens.push(token);
-            if !text.is_empty() {
-                return Ok(Event::Text { text });
+            self.generation.tell(text, false);
+            if self.generation.has_called_enough() {
+                return Ok(self.end_with(String::new(), Finish::Stop));
+            }
+            if let Some(event) = self.generation.events.pop_front() {
+                return Ok(event);
             }
         }
     }
@@ -289,15 +337,62 @@ impl<B: Backend> Step<'_, B> {
     }
 
     fn end_with(&mut self, rest: String, finish: Finish) -> Event {
-        if rest.is_empty() {
-            return self.done(finish);
+        self.generation.tell(rest, true);
+        let has_called = self.generation.calls.as_ref().is_some_and(|(all, _)| all.calls() > 0);
+        let finish = match finish {
+            Finish::Stop if has_called => Finish::ToolCalls,
+            finish => finish,
+        };
+        match self.generation.events.pop_front() {
+            Some(event) => {
+                self.generation.phase = Phase::Ending(finish);
+                event
+            }
+            None => self.done(finish),
         }
-        self.generation.phase = Phase::Ending(finish);
-        Event::Text { text: rest }
     }
 
     fn done(&mut self, finish: Finish) -> Event {
         self.generation.phase = Phase::Over;
         Event::Done(self.generation.stats(finish, self.engine.describe_backend()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::session::CallDelta;
+
+    #[test]
+    fn calls_are_told_in_pieces_beside_text() {
+        let tools = json!([{"type": "function", "function": {"name": "now"}}]);
+        let tools = Tools { is_single: true, ..Tools::read(Some(&tools), None).unwrap() };
+        let options = GenerateOptions::default();
+        let stream = TextStream::continuing(&[]);
+        let mut generation = Generation::new(&[1], stream, &options, &[]).unwrap();
+        generation.tell("Hm".to_owned(), false);
+        assert_eq!(generation.events.pop_front(), Some(Event::Text { text: "Hm".to_owned() }));
+        generation.listen_for_calls(&tools).unwrap();
+        generation.tell("So.\n<tool_call>{\"name\": \"now\", \"arg".to_owned(), false);
+        assert_eq!(generation.events.pop_front(), Some(Event::Text { text: "So.".to_owned() }));
+        assert_eq!(generation.events.pop_front(), None);
+        generation.tell("uments\": {}".to_owned(), false);
+        let Some(Event::Call(CallDelta { index: 0, id: Some(id), name: Some(name), .. })) =
+            generation.events.pop_front()
+        else {
+            panic!("no call has begun");
+        };
+        assert!(id.starts_with("call_") && name == "now");
+        let more = CallDelta { index: 0, id: None, name: None, arguments: "{}".to_owned() };
+        assert_eq!(generation.events.pop_front(), Some(Event::Call(more)));
+        assert!(!generation.has_called_enough());
+        generation.tell("}".to_owned(), false);
+        assert!(generation.has_called_enough());
+        generation.tell("</tool_call>".to_owned(), true);
+        assert_eq!(generation.events.pop_front(), None);
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::backend::Counters;
+use crate::text::tool_calls::Piece;
 
 /// What happened since the last one: what [`Answer::next`] gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +22,8 @@ pub enum Event {
         /// The piece, not empty.
         text: String,
     },
+    /// A piece of a call of a tool: its first, which names it, or more of its arguments.
+    Call(CallDelta),
     /// What computes has changed or is about to; the answer goes on.
     Notice {
         /// Why, and what comes of it, in a sentence.
@@ -28,6 +31,39 @@ pub enum Event {
     },
     /// The answer is complete.
     Done(Stats),
+}
+
+/// A piece of a call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct CallDelta {
+    /// Calls before it in the answer.
+    pub index: usize,
+    /// What the tool's answer names it by; with the first piece.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The tool; with the first piece.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More of the arguments, which are JSON, if the model keeps to it.
+    pub arguments: String,
+}
+
+impl From<Piece> for Event {
+    fn from(piece: Piece) -> Event {
+        match piece {
+            Piece::Text(text) => Event::Text { text },
+            Piece::Call { index, id, name } => Event::Call(CallDelta {
+                index,
+                id: Some(id),
+                name: Some(name),
+                arguments: String::new(),
+            }),
+            Piece::Arguments { index, text } => {
+                Event::Call(CallDelta { index, id: None, name: None, arguments: text })
+            }
+        }
+    }
 }
 
 /// Why an answer ended.
@@ -39,6 +75,9 @@ pub enum Finish {
     Stop,
     /// `max_tokens` or the context was reached.
     Length,
+    /// The model called tools, and waits for what they give.
+    #[serde(rename = "tool_calls")]
+    ToolCalls,
     /// Whoever asked had heard enough.
     Cancelled,
 }

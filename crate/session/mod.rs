@@ -13,7 +13,7 @@ mod verdict;
 use serde::Serialize;
 
 pub use answer::{Answer, Generation, sampler_params};
-pub use event::{Event, Finish, Stats, WorkPerToken};
+pub use event::{CallDelta, Event, Finish, Stats, WorkPerToken};
 pub use host::{Host, Wanted};
 pub use options::GenerateOptions;
 pub use resilient::{Device, ResilientAnswer, ResilientSession};
@@ -211,7 +211,7 @@ impl<B: Backend> Session<B> {
         } else {
             (Ending::Answer, TextStream::new(tokenizer, &options.stop))
         };
-        let rendered = template.render(messages, &[], ending);
+        let rendered = template.render(messages, options.tools.told(), ending);
         if rendered.is_err() {
             // What no context holds may be too much for the template, too.
             messages.iter().try_for_each(|message| {
@@ -222,7 +222,9 @@ impl<B: Backend> Session<B> {
         tokenizer.check_room(&prompt, self.engine.ctx_len())?;
         // The template writes its own BOS where the model wants one.
         let ids = tokenizer.encode_prompt(&prompt)?;
-        self.begin(&ids, stream, options)
+        let mut generation = self.begin(&ids, stream, options)?;
+        generation.listen_for_calls(&options.tools)?;
+        Ok(generation)
     }
 
     /// Begins the continuation of a plain text, for [`Session::next`] to go on with.

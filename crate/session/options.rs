@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Result, fail};
 use crate::text::Sampling;
+use crate::text::tool_calls::Tools;
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,9 @@ pub struct GenerateOptions {
     /// there.
     #[cfg_attr(test, ts(skip))]
     pub continue_final: bool,
+    /// Tools that the model may call in a conversation.
+    #[cfg_attr(test, ts(skip))]
+    pub tools: Tools,
 }
 
 impl Default for GenerateOptions {
@@ -29,6 +33,7 @@ impl Default for GenerateOptions {
             sampling: Sampling::default(),
             stop: Vec::new(),
             continue_final: false,
+            tools: Tools::default(),
         }
     }
 }

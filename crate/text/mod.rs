@@ -7,6 +7,7 @@
 //! - [`template`]: a conversation as the one string that the model was trained to see;
 //! - [`sampling`] and [`sampler`]: from a row of logits to the next id;
 //! - [`stream`]: from ids to pieces of text that may be shown at once;
+//! - [`tool_calls`]: calls of tools in what a model says;
 //! - [`xml_schema`]: an XML Schema as a grammar of its documents.
 //!
 //! Nothing here knows a tensor, a file or a device: bytes come in.
@@ -16,6 +17,7 @@ pub mod sampling;
 pub mod stream;
 pub mod template;
 pub mod tokenizer;
+pub mod tool_calls;
 pub mod xml_schema;
 
 mod added;

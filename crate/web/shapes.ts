@@ -50,9 +50,33 @@ export interface Sampling extends GenerateOptions {
   stream_options?: { include_usage?: boolean } | null;
 }
 
+/** What the model may call. */
+export interface Tool {
+  type: "function";
+  function: {
+    /** 1 to 64 of a-z, A-Z, 0-9, _ and -. */
+    name: string;
+    description?: string | null;
+    /** A JSON Schema of type "object". */
+    parameters?: Record<string, unknown> | null;
+    strict?: boolean | null;
+  };
+}
+
+/** Which tools are to be called; the model chooses unless said otherwise. */
+export type ToolChoice =
+  | "auto"
+  | "none"
+  | "required"
+  | { type: "function"; function: { name: string } };
+
 export interface ChatRequest extends Sampling {
   messages: ChatMessage[];
   max_completion_tokens?: number | null;
+  tools?: Tool[] | null;
+  tool_choice?: ToolChoice | null;
+  /** Whether one answer may call several, which it may unless said otherwise. */
+  parallel_tool_calls?: boolean | null;
   /**
    * Not OpenAI's: the last message, the assistant's, is the beginning of the answer; what comes is
    * the rest of it.

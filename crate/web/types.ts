@@ -223,7 +223,7 @@ export type GenerateOptions = {
 /**
  * Why an answer ended.
  */
-export type Finish = "stop" | "length" | "cancelled";
+export type Finish = "stop" | "length" | "tool_calls" | "cancelled";
 
 /**
  * Figures of one answer.
@@ -297,6 +297,28 @@ export type Stats = {
 };
 
 /**
+ * A piece of a call of a tool.
+ */
+export type CallDelta = {
+  /**
+   * Calls before it in the answer.
+   */
+  index: number;
+  /**
+   * What the tool's answer names it by; with the first piece.
+   */
+  id?: string;
+  /**
+   * The tool; with the first piece.
+   */
+  name?: string;
+  /**
+   * More of the arguments, which are JSON, if the model keeps to it.
+   */
+  arguments: string;
+};
+
+/**
  * What happened since the last one: what [`Answer::next`] gives.
  */
 export type Event = { "kind": "prefill";
@@ -313,7 +335,7 @@ export type Event = { "kind": "prefill";
    * The piece, not empty.
    */
   text: string;
-} | { "kind": "notice";
+} | { "kind": "call" } & CallDelta | { "kind": "notice";
   /**
    * Why, and what comes of it, in a sentence.
    */

@@ -226,7 +226,12 @@ function note(figures: HTMLElement, sentence: string): void {
 }
 
 function showFigures(article: HTMLElement, figures: HTMLElement, stats: Stats): void {
-  const ends = { stop: "", length: " · cut at the longest answer", cancelled: " · stopped" };
+  const ends = {
+    stop: "",
+    length: " · cut at the longest answer",
+    tool_calls: " · calls tools",
+    cancelled: " · stopped",
+  };
   const [decode, prefill] = [stats.decodeTps.toFixed(1), stats.prefillTps.toFixed(0)];
   const speeds = `${decode} tokens/s, read at ${prefill} tokens/s`;
   const end = stats.backend + ends[stats.finish];

@@ -13,6 +13,8 @@ import {
   UnsupportedFunctionalityError,
 } from "@ai-sdk/provider";
 import {
+  type CalledTool,
+  type CalledToolDelta,
   type CallOptions,
   type ChatCompletionChunk,
   type ChatMessage,
@@ -22,6 +24,9 @@ import {
   type LoadOptions,
   Phi,
   PhiError,
+  type Tool,
+  type ToolCall,
+  type ToolChoice,
   type Usage,
 } from "./index.js";
 
@@ -112,8 +117,12 @@ function modelOf(load: () => Promise<Phi>, modelId: string): LanguageModelV4 {
           throw asAbort(error, options.abortSignal);
         });
       const [{ message, finish_reason }] = choices;
+      const calls = (message.tool_calls ?? []).map(
+        ({ id, function: { name, arguments: input } }) =>
+          ({ type: "tool-call", toolCallId: id, toolName: name, input }) as const,
+      );
       return {
-        content: [{ type: "text", text: message.content }],
+        content: [{ type: "text", text: message.content ?? "" }, ...calls],
         finishReason: finishOf(finish_reason),
         usage: usageOf(usage),
         response: { id, timestamp: new Date(created * 1000), modelId: model },
@@ -140,6 +149,7 @@ async function* partsOf(
   const id = "0";
   let finish: FinishReason = "stop";
   let isFirst = true;
+  const calls: CalledTool[] = [];
   for await (const { id: answerId, created, model, choices, usage } of pieces) {
     if (isFirst) {
       yield {
@@ -153,12 +163,40 @@ async function* partsOf(
     isFirst = false;
     const [choice] = choices;
     if (choice?.delta.content) yield { type: "text-delta", id, delta: choice.delta.content };
+    for (const delta of choice?.delta.tool_calls ?? []) yield* partsOfCall(calls, delta);
     if (choice?.finish_reason === "cancelled") throw asAbort(undefined, options.abortSignal);
     finish = choice?.finish_reason ?? finish;
     if (!usage) continue;
+    yield* endOf(calls);
     yield { type: "text-end", id };
     yield { type: "finish", finishReason: finishOf(finish), usage: usageOf(usage) };
   }
+}
+
+/** What a piece of a call is to the SDK; the call before it is over when another begins. */
+function* partsOfCall(
+  calls: CalledTool[],
+  { index, id, function: { name, arguments: delta } }: CalledToolDelta,
+): Generator<LanguageModelV4StreamPart, void> {
+  let call = calls[index];
+  if (!call) {
+    yield* endOf(calls);
+    const begun = { name: name ?? "", arguments: "" };
+    call = { id: id ?? "", type: "function", function: begun };
+    calls[index] = call;
+    yield { type: "tool-input-start", id: call.id, toolName: call.function.name };
+  }
+  call.function.arguments += delta;
+  if (delta) yield { type: "tool-input-delta", id: call.id, delta };
+}
+
+/** The end of the last call: without it the SDK runs no tool. */
+function* endOf(calls: CalledTool[]): Generator<LanguageModelV4StreamPart, void> {
+  const last = calls.at(-1);
+  if (!last) return;
+  const { name, arguments: input } = last.function;
+  yield { type: "tool-input-end", id: last.id };
+  yield { type: "tool-call", toolCallId: last.id, toolName: name, input };
 }
 
 /** Not all browsers have `ReadableStream.from`. */
@@ -215,23 +253,63 @@ function asked(options: LanguageModelV4CallOptions): [ChatRequest, CallOptions] 
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
   return [
-    { ...request, messages: messagesOf(options.prompt) },
+    { ...request, ...toolsOf(options), messages: options.prompt.flatMap(messagesOf) },
     abortSignal ? { signal: abortSignal } : {},
   ];
 }
 
-function messagesOf(prompt: LanguageModelV4Prompt): ChatMessage[] {
-  return prompt.map(({ role, content }) => {
-    if (typeof content === "string") return { role, content };
-    const texts = content.map((part) => {
-      if (part.type === "text") return part.text;
-      // What a model thought is no part of what it said.
-      if (part.type === "reasoning") return "";
-      throw new UnsupportedFunctionalityError({
-        functionality: `a part of type "${part.type}" in a message: phi-wasm reads text only`,
-      });
-    });
-    return { role, content: texts.join("") };
+/** The tools of a call, as our API takes them. */
+function toolsOf({ tools, toolChoice }: LanguageModelV4CallOptions): Partial<ChatRequest> {
+  const ours = (tools ?? []).filter((tool) => tool.type === "function");
+  if (!ours.length) return {};
+  const asTool = ({ name, description, inputSchema }: (typeof ours)[number]): Tool => ({
+    type: "function",
+    function: { name, description: description ?? null, parameters: { ...inputSchema } },
+  });
+  const choice: ToolChoice | undefined =
+    toolChoice?.type === "tool"
+      ? { type: "function", function: { name: toolChoice.toolName } }
+      : toolChoice?.type;
+  return { tools: ours.map(asTool), ...(choice ? { tool_choice: choice } : {}) };
+}
+
+type Turn = LanguageModelV4Prompt[number];
+
+function messagesOf(turn: Turn): ChatMessage[] {
+  if (turn.role === "system") return [{ role: "system", content: turn.content }];
+  if (turn.role === "tool") return turn.content.map(resultOf);
+  const calls: ToolCall[] = [];
+  const texts = turn.content.map((part) => {
+    if (part.type === "text") return part.text;
+    // What a model thought is no part of what it said.
+    if (part.type === "reasoning") return "";
+    if (part.type !== "tool-call") throw unread(part.type);
+    const { toolCallId, toolName, input } = part;
+    const called = { name: toolName, arguments: JSON.stringify(input ?? {}) };
+    calls.push({ id: toolCallId, type: "function", function: called });
+    return "";
+  });
+  const said = { role: turn.role, content: texts.join("") };
+  return [calls.length ? { ...said, tool_calls: calls } : said];
+}
+
+/** What a tool gave, as a message. */
+function resultOf(part: (Turn & { role: "tool" })["content"][number]): ChatMessage {
+  if (part.type !== "tool-result") throw unread(part.type);
+  const { output } = part;
+  if (output.type === "content") throw unread("content");
+  const value = output.type === "execution-denied" ? (output.reason ?? "denied") : output.value;
+  return {
+    role: "tool",
+    tool_call_id: part.toolCallId,
+    name: part.toolName,
+    content: typeof value === "string" ? value : JSON.stringify(value),
+  };
+}
+
+function unread(type: string): UnsupportedFunctionalityError {
+  return new UnsupportedFunctionalityError({
+    functionality: `a part of type "${type}" in a message: phi-wasm reads text only`,
   });
 }
 
@@ -241,14 +319,20 @@ function warningsOf({
   responseFormat,
 }: LanguageModelV4CallOptions): { type: "unsupported"; feature: string }[] {
   const features = [
-    ...(tools?.length ? ["tools"] : []),
+    ...(tools?.some((tool) => tool.type !== "function") ? ["tools of a provider"] : []),
     ...(responseFormat?.type === "json" ? ["responseFormat"] : []),
   ];
   return features.map((feature) => ({ type: "unsupported", feature }));
 }
 
 function finishOf(raw: FinishReason): LanguageModelV4FinishReason {
-  return { unified: raw === "cancelled" ? "other" : raw, raw };
+  const unified = {
+    stop: "stop",
+    length: "length",
+    tool_calls: "tool-calls",
+    cancelled: "other",
+  } as const;
+  return { unified: unified[raw], raw };
 }
 
 function usageOf({

@@ -273,10 +273,12 @@ export class Phi {
       return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
     }
     let text = "";
+    const calls: openai.CalledTool[] = [];
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") text += event.text;
+      if (event.kind === "call") openai.addCall(calls, event);
       if (event.kind === "done" && event.finish !== "cancelled")
-        return shape.whole(text, event.finish, openai.usageOf(event));
+        return shape.whole(text, event.finish, openai.usageOf(event), calls);
     }
     throw cancelled("the answer");
   }
@@ -304,6 +306,7 @@ export class Phi {
     let end: Stats | undefined;
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") yield shape.piece(event.text);
+      if (event.kind === "call") yield shape.call(event);
       if (event.kind === "done") end = event;
     }
     // One that was cancelled before its turn has no figures.

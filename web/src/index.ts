@@ -12,6 +12,8 @@ export {
   StorageError,
 } from "./errors.js";
 export type {
+  CalledTool,
+  CalledToolDelta,
   ChatCompletion,
   ChatCompletionChunk,
   ChatMessage,
@@ -21,6 +23,9 @@ export type {
   CompletionRequest,
   FinishReason,
   TextPart,
+  Tool,
+  ToolCall,
+  ToolChoice,
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";

@@ -1,6 +1,7 @@
 // The shapes of OpenAI's API. What requests say, and what of it the engine has not, is for the
 // engine to read (crate/openai.rs).
 
+import type { CallDelta } from "../../pkg/simd/phi_wasm.js";
 import { refuse } from "./check.js";
 import type { Stats } from "./types.js";
 
@@ -10,10 +11,28 @@ export type {
   CompletionRequest,
   Sampling,
   TextPart,
+  Tool,
+  ToolCall,
+  ToolChoice,
 } from "../../pkg/simd/phi_wasm.js";
 
 /** "cancelled" is ours: the caller ended the answer. */
-export type FinishReason = "stop" | "length" | "cancelled";
+export type FinishReason = "stop" | "length" | "tool_calls" | "cancelled";
+
+/** A call of a tool, whose arguments are JSON, if the model keeps to it. */
+export interface CalledTool {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+
+/** A piece of one: the first names it, others go on with its arguments. */
+export interface CalledToolDelta {
+  index: number;
+  id?: string;
+  type?: "function";
+  function: { name?: string; arguments: string };
+}
 
 export interface Usage {
   prompt_tokens: number;
@@ -35,7 +54,8 @@ export interface ChatCompletion extends Answer {
   choices: [
     {
       index: 0;
-      message: { role: "assistant"; content: string };
+      /** The content is null where tools are called and nothing else is said. */
+      message: { role: "assistant"; content: string | null; tool_calls?: CalledTool[] };
       finish_reason: FinishReason;
       logprobs: null;
     },
@@ -43,12 +63,18 @@ export interface ChatCompletion extends Answer {
   usage: Usage;
 }
 
+interface ChatDelta {
+  role?: "assistant";
+  content?: string;
+  tool_calls?: CalledToolDelta[];
+}
+
 export interface ChatCompletionChunk extends Answer {
   object: "chat.completion.chunk";
   /** Empty in the last chunk, if usage was asked for. */
   choices: {
     index: 0;
-    delta: { role?: "assistant"; content?: string };
+    delta: ChatDelta;
     finish_reason: FinishReason | null;
     logprobs: null;
   }[];
@@ -71,19 +97,17 @@ export interface CompletionChunk extends Answer {
 export interface Shape<Chunk, Whole> {
   first(): Chunk[];
   piece(text: string): Chunk;
+  call(delta: CallDelta): Chunk;
   last(finish: FinishReason): Chunk;
   usage(usage: Usage): Chunk;
-  whole(text: string, finish: FinishReason, usage: Usage): Whole;
+  whole(text: string, finish: FinishReason, usage: Usage, calls?: CalledTool[]): Whole;
 }
 
 const COMMON = { index: 0, logprobs: null } as const;
 
 export function chatShape(model: string): Shape<ChatCompletionChunk, ChatCompletion> {
   const about = answer("chatcmpl", model);
-  const chunk = (
-    delta: { role?: "assistant"; content?: string },
-    finish_reason: FinishReason | null,
-  ): ChatCompletionChunk => {
+  const chunk = (delta: ChatDelta, finish_reason: FinishReason | null): ChatCompletionChunk => {
     return {
       ...about,
       object: "chat.completion.chunk",
@@ -93,13 +117,16 @@ export function chatShape(model: string): Shape<ChatCompletionChunk, ChatComplet
   return {
     first: () => [chunk({ role: "assistant", content: "" }, null)],
     piece: (content) => chunk({ content }, null),
+    call: (delta) => chunk({ tool_calls: [calledDelta(delta)] }, null),
     last: (finish) => chunk({}, finish),
     usage: (usage) => ({ ...about, object: "chat.completion.chunk", choices: [], usage }),
-    whole: (content, finish_reason, usage) => {
+    whole: (text, finish_reason, usage, calls = []) => {
+      const said = { role: "assistant", content: text } as const;
+      const message = calls.length ? { ...said, content: text || null, tool_calls: calls } : said;
       return {
         ...about,
         object: "chat.completion",
-        choices: [{ ...COMMON, message: { role: "assistant", content }, finish_reason }],
+        choices: [{ ...COMMON, message, finish_reason }],
         usage,
       };
     },
@@ -111,6 +138,8 @@ export function textShape(model: string): Shape<CompletionChunk, Completion> {
   return {
     first: () => [],
     piece: (text) => ({ ...about, choices: [{ ...COMMON, text, finish_reason: null }] }),
+    // A text that goes on calls no tools: none are offered.
+    call: () => ({ ...about, choices: [] }),
     last: (finish_reason) => ({ ...about, choices: [{ ...COMMON, text: "", finish_reason }] }),
     usage: (usage) => ({ ...about, choices: [], usage }),
     whole: (text, finish_reason, usage) => ({
@@ -119,6 +148,23 @@ export function textShape(model: string): Shape<CompletionChunk, Completion> {
       usage,
     }),
   };
+}
+
+function calledDelta({ index, id, name, arguments: piece }: CallDelta): CalledToolDelta {
+  if (id === undefined) return { index, function: { arguments: piece } };
+  return { index, id, type: "function", function: { name: name ?? "", arguments: piece } };
+}
+
+/** Adds a piece of a call to the calls so far. */
+export function addCall(calls: CalledTool[], { index, id, name, arguments: piece }: CallDelta) {
+  const begun = calls[index];
+  if (begun) begun.function.arguments += piece;
+  else
+    calls[index] = {
+      id: id ?? "",
+      type: "function",
+      function: { name: name ?? "", arguments: piece },
+    };
 }
 
 function answer(kind: string, model: string): Answer {

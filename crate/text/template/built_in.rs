@@ -12,8 +12,9 @@ pub enum BuiltIn {
 }
 
 const PHI4: &str = concat!(
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + \
-        '<|end|>' }}{% endfor %}",
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}",
+    "{% if message['role'] == 'system' and message['tools'] %}",
+    "{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}{% endif %}{{ '<|end|>' }}{% endfor %}",
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
 );
 const PHI3: &str = concat!(

@@ -117,6 +117,10 @@ impl Message {
         calls(&self.fields).is_some()
     }
 
+    pub(super) fn fields_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.fields
+    }
+
     /// The message with its texts changed, the names of its fields as `rename` has them. A role
     /// stays where it is a name: a template asks for it, and writes it between the signs of a
     /// control token.

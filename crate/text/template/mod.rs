@@ -11,6 +11,7 @@ mod limits;
 mod message;
 mod moment;
 mod operators;
+mod phi4;
 mod prices;
 mod program;
 mod python;
@@ -33,6 +34,7 @@ use moment::strftime;
 
 use super::Tokenizer;
 use super::prompt::{Prompt, Spellings};
+use super::tool_calls::{Dialect, takes_tools_in_message};
 use crate::error::{Code, Error, Result, fail};
 
 /// The instructions that one rendering may take, each worth 64 bytes of what it makes: a template
@@ -191,6 +193,10 @@ impl ChatTemplate {
                     free; leave some out"
             );
         }
+        let (marked, tools) = match takes_tools_in_message(self.source_for(&tools)) {
+            true => (phi4::conversation(marked, &tools), Vec::new()),
+            false => (marked, tools),
+        };
         let marked = match ending {
             Ending::Continued => {
                 self.continued(marked, &tools, mark, unused[1].unwrap_or('\u{f8ff}'))?
@@ -198,6 +204,11 @@ impl ChatTemplate {
             _ => self.run(&marked, &tools, mark, ending == Ending::Answer)?,
         };
         Ok(Prompt { marked, mark, is_rendered: true })
+    }
+
+    /// How the model calls tools, as far as the template shows it.
+    pub fn dialect(&self) -> Dialect {
+        Dialect::of(self.for_tools.as_ref().unwrap_or(&self.source))
     }
 
     /// What renders a conversation with these tools.
@@ -333,7 +344,8 @@ impl ChatTemplate {
                     message"
             );
         }
-        if messages.iter().any(Message::calls_tools) && !knows("tool_calls") {
+        let is_told = knows("tool_calls") || takes_tools_in_message(source);
+        if messages.iter().any(Message::calls_tools) && !is_told {
             fail!(
                 Code::BadTemplate,
                 "this model's chat template knows nothing of tool_calls; write the call into the \

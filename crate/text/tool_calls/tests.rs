@@ -1,0 +1,345 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+
+fn tool(name: &str) -> Value {
+    let parameters = json!({
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 8}},
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "function",
+        "function": {"name": name, "description": "Tells.", "parameters": parameters},
+    })
+}
+
+/// What an answer comes to: its text, and its calls with their arguments.
+fn read(pieces: impl IntoIterator<Item = Piece>) -> (String, Vec<(String, String)>) {
+    let (mut text, mut calls) = (String::new(), Vec::<(String, String)>::new());
+    for piece in pieces {
+        match piece {
+            Piece::Text(piece) => text += &piece,
+            Piece::Call { index, id, name } => {
+                assert_eq!((index, id), (calls.len(), format!("call_{}", calls.len())));
+                calls.push((name, String::new()));
+            }
+            Piece::Arguments { index, text } => {
+                assert!(!text.is_empty());
+                calls[index].1 += &text;
+            }
+        }
+    }
+    (text, calls)
+}
+
+fn parsed(cuts: &[&str]) -> (String, Vec<(String, String)>) {
+    let mut parser = CallParser::new(&["weather", "now"], "call_");
+    let mut pieces: Vec<Piece> = cuts.iter().flat_map(|cut| parser.push(cut)).collect();
+    pieces.extend(parser.finish());
+    read(pieces)
+}
+
+#[test]
+fn calls_are_read_in_every_dialect() {
+    let paris = ("weather", r#"{"city": "Paris"}"#);
+    let call = r#"{"name": "weather", "arguments": {"city": "Paris"}}"#;
+    let now = r#"{"arguments": {}, "name": "now"}"#;
+    let rows = [
+        // Phi-4-mini's four.
+        (format!("<|tool_call|>[{call}]<|/tool_call|>"), "", vec![paris]),
+        (format!("[{call}, {now}]"), "", vec![paris, ("now", "{}")]),
+        (format!("functools[{call},{now}]"), "", vec![paris, ("now", "{}")]),
+        (
+            r#"{"type": "function", "function": {"name": "weather", "arguments": {"city": "Paris"}}}"#
+                .to_owned(),
+            "",
+            vec![paris],
+        ),
+        (
+            r#"[{"type": "function", "id": "7", "function": {"arguments": "{\"city\": 1}", "name": "weather"}}]"#
+                .to_owned(),
+            "",
+            vec![("weather", r#"{"city": 1}"#)],
+        ),
+        // Hermes' and Qwen's, with text around.
+        (
+            format!("I look.\n<tool_call>\n{call}\n</tool_call>\n<tool_call>\n{now}\n</tool_call>"),
+            "I look.",
+            vec![paris, ("now", "{}")],
+        ),
+        (format!("<tool_call>{now}</tool_call> So."), " So.", vec![("now", "{}")]),
+        (format!("{call}\n{now}"), "", vec![paris, ("now", "{}")]),
+        // Their words for nothing, and for arguments.
+        (r#"{"name": "now"}"#.to_owned(), "", vec![("now", "{}")]),
+        (r#"{"name": "now", "arguments": null}"#.to_owned(), "", vec![("now", "{}")]),
+        (
+            r#"{"name": "weather", "parameters": {"city": "Paris"}}"#.to_owned(),
+            "",
+            vec![paris],
+        ),
+        // What is in a string is no end.
+        (
+            r#"<tool_call>{"name": "now", "arguments": {"a": "}</tool_call>\"{"}}</tool_call>"#
+                .to_owned(),
+            "",
+            vec![("now", r#"{"a": "}</tool_call>\"{"}"#)],
+        ),
+        // Cut off, or broken: what has come, as it is.
+        (
+            r#"<tool_call>{"name": "weather", "arguments": {"city": "Pa"#.to_owned(),
+            "",
+            vec![("weather", r#"{"city": "Pa"#)],
+        ),
+        (
+            r#"<tool_call>{"name": "weather", "arguments": {"city"</tool_call>Oh."#.to_owned(),
+            "Oh.",
+            vec![("weather", r#"{"city""#)],
+        ),
+        // Tools that were not offered, and what is no call, stay text.
+        (
+            r#"<tool_call>{"name": "rm", "arguments": {}}</tool_call>"#.to_owned(),
+            r#"<tool_call>{"name": "rm", "arguments": {}}</tool_call>"#,
+            vec![],
+        ),
+        (
+            format!(r#"[{call}, {{"name": "rm", "arguments": {{}}}}]"#),
+            r#"{"name": "rm", "arguments": {}}"#,
+            vec![paris],
+        ),
+        (r#"{"answer": [1, {"a": 2}]}"#.to_owned(), r#"{"answer": [1, {"a": 2}]}"#, vec![]),
+        ("[Paris](https://paris.fr) <b>".to_owned(), "[Paris](https://paris.fr) <b>", vec![]),
+        ("Say {call} or [1, 2].\n".to_owned(), "Say {call} or [1, 2].\n", vec![]),
+        ("func".to_owned(), "func", vec![]),
+        ("<|tool_call|>".to_owned(), "<|tool_call|>", vec![]),
+        ("\n <tool".to_owned(), "\n <tool", vec![]),
+        (format!("{{\"a\": <tool_call>{call}</tool_call>"), "{\"a\":", vec![paris]),
+        // A description that the model repeats is no call.
+        (
+            r#"{"name": "now", "description": "Tells.", "parameters": {"type": "object"}}"#
+                .to_owned(),
+            r#"{"name": "now", "description": "Tells.", "parameters": {"type": "object"}}"#,
+            vec![],
+        ),
+    ];
+    for (said, text, calls) in rows {
+        let calls: Vec<_> =
+            calls.into_iter().map(|(name, given)| (name.to_owned(), given.to_owned())).collect();
+        assert_eq!(parsed(&[&said]), (text.to_owned(), calls.clone()), "{said}");
+        let one_by_one: Vec<String> = said.chars().map(String::from).collect();
+        let one_by_one: Vec<&str> = one_by_one.iter().map(String::as_str).collect();
+        assert_eq!(parsed(&one_by_one), (text.to_owned(), calls), "{said}");
+    }
+}
+
+#[test]
+fn arguments_come_as_they_are_said() {
+    let mut parser = CallParser::new(&["now"], "call_");
+    assert_eq!(
+        parser.push("Well, <tool_call>{\"name\": \"now\", \"arguments\": "),
+        [Piece::Text("Well,".to_owned())]
+    );
+    assert_eq!(
+        parser.push("{\"a\""),
+        [
+            Piece::Call { index: 0, id: "call_0".to_owned(), name: "now".to_owned() },
+            Piece::Arguments { index: 0, text: "{\"a\"".to_owned() },
+        ]
+    );
+    assert_eq!((parser.calls(), parser.ended()), (1, 0));
+    assert_eq!(
+        parser.push(": 1}}</tool_call>"),
+        [Piece::Arguments { index: 0, text: ": 1}".to_owned() }]
+    );
+    assert_eq!((parser.ended(), parser.finish()), (1, Vec::new()));
+}
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+mod whatever_is_said {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What calls are made of, and what is near to it.
+    const WORDS: &[&str] = &[
+        "<|tool_call|>",
+        "<|/tool_call|>",
+        "<tool_call>",
+        "</tool_call>",
+        "functools[",
+        "<tool",
+        "_call>",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\n",
+        " ",
+        "\"name\"",
+        "\"arguments\"",
+        "\"parameters\"",
+        "\"function\"",
+        "\"type\"",
+        "\"description\"",
+        "\"now\"",
+        "\"weather\"",
+        "\"rm\"",
+        "{\"name\": \"now\", \"arguments\": ",
+        "{\"a\": 1}",
+        "null",
+        "1.5e3",
+        "true",
+        "Hi é.",
+        "\u{7fff}",
+    ];
+
+    fn said() -> impl Strategy<Value = Vec<String>> {
+        let word = prop_oneof![
+            8 => proptest::sample::select(WORDS).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        proptest::collection::vec(word, 0..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_cuts_do_not_matter_and_only_what_is_offered_is_called(words in said()) {
+            let cuts: Vec<&str> = words.iter().map(String::as_str).collect();
+            let all = words.concat();
+            let (text, calls) = parsed(&cuts);
+            prop_assert_eq!(&parsed(&[&all]), &(text.clone(), calls.clone()));
+            for (name, _) in &calls {
+                prop_assert!(["now", "weather"].contains(&name.as_str()));
+            }
+            // Nothing is made up.
+            let is_said = |c: char| all.contains(c);
+            prop_assert!(text.chars().all(is_said));
+            if calls.is_empty() {
+                prop_assert_eq!(text, all);
+            }
+        }
+    }
+}
+
+#[test]
+fn tools_are_read_as_openai_describes_them() {
+    let tools = json!([tool("weather"), {"type": "function", "function": {"name": "now"}}]);
+    let read = |choice: Value| Tools::read(Some(&tools), Some(&choice)).unwrap();
+    assert_eq!(read(json!("auto")).callable(), ["weather", "now"]);
+    assert_eq!(read(json!("none")).told(), &[] as &[Value]);
+    assert_eq!(read(json!("required")).choice, ToolChoice::Required);
+    let named = read(json!({"type": "function", "function": {"name": "now"}}));
+    assert_eq!((named.callable(), named.told().len()), (vec!["now"], 2));
+    assert_eq!(Tools::read(None, None).unwrap(), Tools::default());
+
+    let named = |name: Value| json!([{"type": "function", "function": {"name": name}}]);
+    let with = |field: &str, value: Value| json!([{"type": "function", "function": {"name": "a", field: value}}]);
+    let rows = [
+        (json!({}), "tools is an object: it must be a list of { type: \"function\", function }"),
+        (
+            json!([{"name": "a"}]),
+            "tools[0] is no function: give { type: \"function\", function: { name } }",
+        ),
+        (
+            named(json!("a b")),
+            "tools[0].function.name is \"a b\": it must be 1 to 64 of a-z, A-Z, 0-9, _ and -",
+        ),
+        (
+            named(json!(null)),
+            "tools[0].function.name is null: it must be 1 to 64 of a-z, A-Z, 0-9, _ and -",
+        ),
+        (json!([tool("a"), tool("a")]), "tools[1].function.name is \"a\" again: rename one"),
+        (with("description", json!(1)), "tools[0].function.description is 1: it must be a text"),
+        (
+            with("parameters", json!({"type": "string"})),
+            "tools[0].function.parameters is an object: it must be a JSON Schema of type \
+                \"object\"",
+        ),
+    ];
+    for (tools, sentence) in rows {
+        let error = Tools::read(Some(&tools), None).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::BadOption, sentence), "{tools}");
+    }
+    let rows = [
+        (
+            json!("any"),
+            "tool_choice is \"any\": it must be \"auto\", \"none\", \"required\" or { type: \
+                \"function\", function: { name } }",
+        ),
+        (
+            json!({"type": "function", "function": {"name": "rm"}}),
+            "tool_choice names \"rm\", which tools has not: offer it",
+        ),
+    ];
+    for (choice, sentence) in rows {
+        let error = Tools::read(Some(&tools), Some(&choice)).unwrap_err();
+        assert_eq!(error.message, sentence, "{choice}");
+    }
+    let error = Tools::read(None, Some(&json!("required"))).unwrap_err();
+    assert_eq!(error.message, "tool_choice is \"required\", and there are no tools: give some");
+}
+
+#[test]
+fn templates_show_the_dialect() {
+    let rows = [
+        ("{{ '<|tool_call|>' }}", Dialect::Phi4),
+        ("{{ '<|tool|>' + message['tools'] }}", Dialect::Phi4),
+        ("{{ message['tools'] }}", Dialect::Json),
+        ("within <tool_call></tool_call> tags", Dialect::Hermes),
+        ("functools[", Dialect::Functools),
+        ("{{ tools | tojson }}", Dialect::Json),
+    ];
+    for (template, dialect) in rows {
+        assert_eq!(Dialect::of(template), dialect, "{template}");
+    }
+}
+
+/// What the grammar of a dialect has in it is what the parser takes for calls.
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn grammars_of_calls_are_read_by_the_parser() {
+    use llguidance::api::TopLevelGrammar;
+    use llguidance::toktrie::ApproximateTokEnv;
+    use llguidance::{Matcher, ParserFactory};
+    let tokens = ApproximateTokEnv::single_byte_env();
+    let factory = ParserFactory::new_simple(&tokens).unwrap();
+    let accepts = |grammar: &str, text: &str| {
+        let grammar = TopLevelGrammar::from_lark(grammar.to_owned());
+        let mut matcher = Matcher::new(factory.create_parser(grammar));
+        let bytes: Vec<u32> = text.bytes().map(u32::from).collect();
+        let taken = matcher.try_consume_tokens(&bytes).unwrap();
+        taken == bytes.len() && matcher.is_accepting().unwrap()
+    };
+    let mut tools = Tools::read(Some(&json!([tool("weather"), tool("now")])), None).unwrap();
+    for dialect in [Dialect::Phi4, Dialect::Hermes, Dialect::Functools, Dialect::Json] {
+        let (open, between, close) = dialect.around();
+        let call = |name: &str, city: &str| {
+            format!("{{\"name\": \"{name}\", \"arguments\": {{\"city\": {city}}}}}")
+        };
+        let (first, second) = (call("weather", "\"Paris\""), call("now", "\"Rome\""));
+        let one = format!("{open}{first}{close}");
+        let two = format!("{open}{first}{between}{second}{close}");
+        let all = grammar(&tools, dialect).unwrap();
+        assert!(accepts(&all, &one) && accepts(&all, &two), "{dialect:?}");
+        assert_eq!(parsed(&[&two]).1.len(), 2, "{dialect:?}");
+        for (name, city) in [("rm", "\"Paris\""), ("now", "7"), ("now", "\"Llanfairpwll\"")] {
+            let other = format!("{open}{}{close}", call(name, city));
+            assert!(!accepts(&all, &other), "{dialect:?}: {other}");
+        }
+        let single = Tools { is_single: true, ..tools.clone() };
+        let single = grammar(&single, dialect).unwrap();
+        assert!(accepts(&single, &one) && !accepts(&single, &two), "{dialect:?}");
+    }
+    tools.choice = ToolChoice::Named("now".to_owned());
+    assert!(!grammar(&tools, Dialect::Json).unwrap().contains("weather"));
+    assert_eq!(grammar(&Tools::default(), Dialect::Json), None);
+}

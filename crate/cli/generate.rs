@@ -100,6 +100,8 @@ pub async fn print_answer<H: Host>(
                 output::piece(&text)?;
                 whole.push_str(&text);
             }
+            // The command offers no tools.
+            Event::Call(_) => {}
             Event::Done(stats) => {
                 output::line("")?;
                 return Ok((whole, stats));

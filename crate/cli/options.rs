@@ -213,9 +213,9 @@ impl SamplingArgs {
         };
         let options = GenerateOptions {
             max_tokens: self.max_tokens,
-            continue_final: false,
             sampling,
             stop: self.stop.clone(),
+            ..GenerateOptions::default()
         };
         let as_option = |error: Error| {
             let (name, rest) = error.message.split_once(' ').unwrap_or((&error.message, ""));

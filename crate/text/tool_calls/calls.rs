@@ -29,8 +29,9 @@ pub(super) struct Call {
     /// Which call it is, once that is known.
     pub index: Option<usize>,
     pub is_in_arguments: bool,
-    /// It names none of the tools.
-    pub is_refused: bool,
+    /// Its name was not known when its arguments came, or is none of the tools': whether it is a
+    /// call is said when all of it is there.
+    pub is_late: bool,
 }
 
 impl Calls {

@@ -181,7 +181,7 @@ impl CallParser {
                     begins,
                     index: None,
                     is_in_arguments: false,
-                    is_refused: false,
+                    is_late: false,
                 });
                 true
             }
@@ -218,7 +218,7 @@ impl CallParser {
                 self.state = State::Calls(calls);
                 return self.character(c);
             }
-            (Step::ArgumentsBegin, None) if !call.is_refused => {
+            (Step::ArgumentsBegin, None) if !call.is_late => {
                 self.begin_with_arguments(&mut calls, &mut call);
             }
             _ => {}
@@ -259,18 +259,16 @@ impl CallParser {
         // The beginning of an object, made whole, is JSON or none.
         let begun = &calls.raw[call.begins..];
         let read = |closed: &str| serde_json::from_str::<Value>(&format!("{begun}{closed}")).ok();
-        let Some(object) = read("null}").or_else(|| read("null}}")) else { return };
-        let Some(name) = field(&object, "name").as_str() else { return };
+        let object = read("null}").or_else(|| read("null}}")).unwrap_or_default();
         let is_described = !field(&object, "description").is_null();
-        match Some(name).filter(|_| !is_described).and_then(|name| self.begin(name)) {
-            Some(index) => {
-                calls.has_called = true;
-                calls.raw.clear();
-                call.begins = 0;
-                call.index = Some(index);
-                call.is_in_arguments = true;
-            }
-            None => call.is_refused = true,
+        let name = field(&object, "name").as_str().filter(|_| !is_described);
+        call.index = name.and_then(|name| self.begin(name));
+        call.is_late = call.index.is_none();
+        if call.index.is_some() {
+            calls.has_called = true;
+            calls.raw.clear();
+            call.begins = 0;
+            call.is_in_arguments = true;
         }
     }
 

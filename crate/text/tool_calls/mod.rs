@@ -135,7 +135,7 @@ fn check<'t>(place: &str, tool: &'t Value) -> Result<&'t str> {
     let is_schema =
         parameters.is_object() && matches!(&parameters["type"], Value::Null | Value::String(_));
     let is_object = parameters["type"].is_null() || parameters["type"] == "object";
-    if !parameters.is_null() && !(is_schema && is_object) {
+    if !(parameters.is_null() || is_schema && is_object) {
         fail!(
             Code::BadOption,
             "{place}.function.parameters is {}: it must be a JSON Schema of type \"object\"",

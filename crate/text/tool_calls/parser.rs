@@ -98,7 +98,7 @@ impl CallParser {
     pub fn finish(&mut self) -> Vec<Piece> {
         if let State::Calls(calls) = std::mem::replace(&mut self.state, State::Text) {
             let is_begun = calls.call.is_some_and(|call| call.index.is_some());
-            if !is_begun && !(calls.has_called && is_between(&calls.raw)) {
+            if !(is_begun || calls.has_called && is_between(&calls.raw)) {
                 self.tell(&calls.raw);
             }
         }

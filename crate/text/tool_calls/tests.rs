@@ -54,13 +54,13 @@ fn calls_are_read_in_every_dialect() {
         (format!("[{call}, {now}]"), "", vec![paris, ("now", "{}")]),
         (format!("functools[{call},{now}]"), "", vec![paris, ("now", "{}")]),
         (
-            r#"{"type": "function", "function": {"name": "weather", "arguments": {"city": "Paris"}}}"#
+            r#"{"type": "function", "function": {"name": "now", "arguments": {"z": "Paris"}}}"#
                 .to_owned(),
             "",
-            vec![paris],
+            vec![("now", r#"{"z": "Paris"}"#)],
         ),
         (
-            r#"[{"type": "function", "id": "7", "function": {"arguments": "{\"city\": 1}", "name": "weather"}}]"#
+            r#"[{"id": "7", "function": {"arguments": "{\"city\": 1}", "name": "weather"}}]"#
                 .to_owned(),
             "",
             vec![("weather", r#"{"city": 1}"#)],
@@ -76,11 +76,7 @@ fn calls_are_read_in_every_dialect() {
         // Their words for nothing, and for arguments.
         (r#"{"name": "now"}"#.to_owned(), "", vec![("now", "{}")]),
         (r#"{"name": "now", "arguments": null}"#.to_owned(), "", vec![("now", "{}")]),
-        (
-            r#"{"name": "weather", "parameters": {"city": "Paris"}}"#.to_owned(),
-            "",
-            vec![paris],
-        ),
+        (r#"{"name": "weather", "parameters": {"city": "Paris"}}"#.to_owned(), "", vec![paris]),
         // What is in a string is no end.
         (
             r#"<tool_call>{"name": "now", "arguments": {"a": "}</tool_call>\"{"}}</tool_call>"#
@@ -209,7 +205,10 @@ mod whatever_is_said {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn the_cuts_do_not_matter_and_only_what_is_offered_is_called(words in said()) {
@@ -242,7 +241,10 @@ fn tools_are_read_as_openai_describes_them() {
     assert_eq!(Tools::read(None, None).unwrap(), Tools::default());
 
     let named = |name: Value| json!([{"type": "function", "function": {"name": name}}]);
-    let with = |field: &str, value: Value| json!([{"type": "function", "function": {"name": "a", field: value}}]);
+    let with = |field: &str, value: Value| {
+        let function = json!({"name": "a", field: value});
+        json!([{"type": "function", "function": function}])
+    };
     let rows = [
         (json!({}), "tools is an object: it must be a list of { type: \"function\", function }"),
         (

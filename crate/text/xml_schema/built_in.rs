@@ -14,7 +14,7 @@ const DAYS: &str = concat!(
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 );
 const LEAP_YEARS: &str =
-    concat!("(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)",);
+    "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)";
 const TIME: &str = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?";
 const ZONE: &str = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?";
 
@@ -154,7 +154,6 @@ fn uri() -> String {
     let path = format!(r"{c}*(?:\/{c}+)*\/?");
     let query = format!(r"(?:\?(?:{c}|[\/?])*)?(?:#(?:{c}|[\/?])*)?");
     let relative = r"[A-Za-z0-9._~\-]+";
-    format!(
-        r"(?:https?:\/\/{host}(?:\/{path})?|urn:[a-z0-9]+:{c}+|mailto:{c}+|{relative}(?:\/{path})?){query}"
-    )
+    let beyond = format!(r"https?:\/\/{host}(?:\/{path})?|urn:[a-z0-9]+:{c}+|mailto:{c}+");
+    format!(r"(?:{beyond}|{relative}(?:\/{path})?){query}")
 }

@@ -13,8 +13,10 @@ const DEEPEST: usize = 32;
 /// The largest number in braces.
 const MOST: u32 = 65_535;
 /// Categories of characters that both sides have.
-const CATEGORIES: &str = " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po Z Zs Zl Zp \
-    S Sm Sc Sk So C Cc Cf Co Cn ";
+const CATEGORIES: &str = concat!(
+    " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po Z Zs Zl Zp ",
+    "S Sm Sc Sk So C Cc Cf Co Cn "
+);
 /// The characters that have entities, with their names.
 const ENTITIES: [(char, &str); 5] =
     [('&', "amp"), ('<', "lt"), ('>', "gt"), ('"', "quot"), ('\'', "apos")];

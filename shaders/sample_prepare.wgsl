@@ -1,6 +1,5 @@
-// What a token is drawn from: logits with their biases and penalties, in place, and for each of
-// RUNS runs the largest of them and the weight of all. A workgroup for each run. The draw is for
-// sample.wgsl.
+// What a token is drawn from: logits with their biases and penalties, and for each of RUNS runs the
+// largest of them and the weight of all. A workgroup for each run. The draw is for sample.wgsl.
 
 override RUNS: u32 = 1u;
 
@@ -13,11 +12,12 @@ struct Params {
 // [width]: 0, or SEEN and how often a token was generated
 @group(0) @binding(3) var<storage, read> seen: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // [width]
-@group(0) @binding(5) var<storage, read_write> logits: array<f32>; // [width]
-@group(0) @binding(6) var<storage, read_write> runs: array<Run>; // [RUNS]
+@group(0) @binding(5) var<storage, read> logits: array<f32>; // [width]
+@group(0) @binding(6) var<storage, read_write> processed: array<f32>; // [width]
+@group(0) @binding(7) var<storage, read_write> runs: array<Run>; // [RUNS]
 
 // What a token's logit comes to.
-fn processed(i: u32) -> f32 {
+fn process(i: u32) -> f32 {
     if ((allowed[i / 32u] >> (i % 32u)) & 1u) == 0u {
         return FORBIDDEN;
     }
@@ -46,15 +46,15 @@ fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
     let end = min((id.x + 1u) * each, params.width);
     var best = NONE;
     for (var i = id.x * each + lane.index; i < end; i += WG) {
-        let logit = processed(i);
-        logits[i] = logit;
+        let logit = process(i);
+        processed[i] = logit;
         best = better(best, vec2<u32>(key(bitcast<u32>(logit)), i));
     }
     let found = best_of_workgroup(best, lane.index);
     let largest = value_of(found.x);
     var weight = 0.0;
     for (var i = id.x * each + lane.index; i < end; i += WG) {
-        weight += weight_of(logits[i], largest);
+        weight += weight_of(processed[i], largest);
     }
     let total = workgroup_sum(weight, lane);
     if lane.index == 0u {

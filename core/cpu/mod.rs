@@ -13,6 +13,7 @@ mod embed;
 mod head_norm;
 mod kernels;
 mod lanes;
+mod log_probs;
 mod matmul;
 mod memory;
 mod norm;
@@ -178,6 +179,7 @@ impl Context<'_> {
             Op::Attend(op) => attend::run(self, op),
             Op::Argmax(op) => argmax::run(self, op),
             Op::Swiglu(op) => swiglu::run(self, op),
+            Op::LogProbs(op) => log_probs::run(self, op),
             Op::Sample(_) => fail!(Code::Internal, "the CPU leaves draws to who reads the logits"),
         }
     }

@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Access, Buf, Operand, Operation};
+use crate::error::{Code, Result, fail};
 
 /// `out[0]`, a u32, is where the largest of `x` is whose bit in `allowed` is set: the first among
 /// equals. NaN is below all others; 0 where nothing is allowed.
@@ -68,8 +69,10 @@ impl SamplerParams {
 /// reads the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
-    /// `[width]`, f32. Not worth anything afterwards.
+    /// `[width]`, f32.
     pub logits: Buf,
+    /// `[width]`, f32: what they come to.
+    pub processed: Buf,
     /// `[width / 32]`, rounded up, as for [`Argmax`].
     pub allowed: Buf,
     /// `[width]`, u32: 0 for a token that was not seen, else [`Sample::SEEN`] and how often it was
@@ -97,7 +100,8 @@ impl Sample {
 impl Operation for Sample {
     fn operands(&self) -> Vec<Operand> {
         vec![
-            Operand::words("logits", self.logits, Access::Update, &[self.width]),
+            Operand::words("logits", self.logits, Access::Read, &[self.width]),
+            Operand::words("processed", self.processed, Access::Write, &[self.width]),
             Operand::words("allowed", self.allowed, Access::Read, &[self.width.div_ceil(32)]),
             Operand::words("seen", self.seen, Access::Update, &[self.width]),
             Operand::words("bias", self.bias, Access::Read, &[self.width]),
@@ -118,7 +122,61 @@ impl Operation for Sample {
     }
 
     fn buffers(&mut self) -> Vec<&mut Buf> {
-        let Sample { logits, allowed, seen, bias, params, candidates, out, width: _ } = self;
-        vec![logits, allowed, seen, bias, params, candidates, out]
+        let Sample { logits, processed, allowed, seen, bias, params, candidates, out, width: _ } =
+            self;
+        vec![logits, processed, allowed, seen, bias, params, candidates, out]
+    }
+}
+
+/// What log-probabilities are made of, for rows of logits. One that is no finite number weighs
+/// nothing, and is below all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogProbs {
+    /// `[rows, width]`, f32.
+    pub logits: Buf,
+    /// `[rows, asked]`, u32: tokens whose logits are asked for.
+    pub ids: Buf,
+    /// `[rows, 2 + 2 * (asked + top)]`, f32: the largest logit (0 where there is none), the sum of
+    /// `exp(logit - largest)`, then an id and its logit for each token that is asked for and for
+    /// the most probable ones in order, the first among equals first.
+    pub out: Buf,
+    /// Tokens of the sequence.
+    pub rows: u32,
+    /// Tokens that each row is asked for.
+    pub asked: u32,
+    /// How many of the most probable ones are told, at most `width`.
+    pub top: u32,
+    /// Tokens of the vocabulary, at most [`LogProbs::WIDEST`].
+    pub width: u32,
+}
+
+impl LogProbs {
+    /// Ids are told as floats, which have all whole numbers up to here.
+    pub const WIDEST: u32 = 1 << 24;
+
+    /// Floats of a row of `out`.
+    pub fn out_width(&self) -> u32 {
+        2 + 2 * (self.asked + self.top)
+    }
+}
+
+impl Operation for LogProbs {
+    fn check(&self) -> Result<()> {
+        if self.width > LogProbs::WIDEST || self.top > self.width {
+            fail!(Code::Internal, "the {} most probable of {} tokens", self.top, self.width);
+        }
+        Ok(())
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::words("logits", self.logits, Access::Read, &[self.rows, self.width]),
+            Operand::words("ids", self.ids, Access::Read, &[self.rows, self.asked]),
+            Operand::words("out", self.out, Access::Part, &[self.rows, self.out_width()]),
+        ]
+    }
+
+    fn buffers(&mut self) -> Vec<&mut Buf> {
+        vec![&mut self.logits, &mut self.ids, &mut self.out]
     }
 }

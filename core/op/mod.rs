@@ -10,7 +10,7 @@ mod layer;
 mod matrix;
 
 pub use attention::{Attend, HeadNorm, Heads, KvKind, KvPart, Rope, Start};
-pub use choice::{Argmax, Sample, SamplerParams};
+pub use choice::{Argmax, LogProbs, Sample, SamplerParams};
 pub use layer::{Embed, Matmul, Norm, Swiglu};
 pub use matrix::{Matrix, Part};
 
@@ -141,6 +141,8 @@ ops! {
     Argmax = "argmax",
     /// A token, drawn.
     Sample = "sample",
+    /// What log-probabilities are made of.
+    LogProbs = "log-probabilities",
     /// Gate and up made one.
     Swiglu = "swiglu",
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Engine;
+use super::log_probs::LogProbs;
 use super::sequence::{SamplerState, Sequence, SequenceId};
 use crate::backend::Backend;
 use crate::error::Result;
@@ -26,10 +27,14 @@ pub(super) struct LookAhead<L> {
     /// That token, where it was chosen but not pushed yet; until then `scratch.x` is not the last
     /// planned token's.
     token: Option<u32>,
-    mode: SampleMode,
+    mode: Mode,
     /// The choice after it.
     choice: L,
 }
+
+/// How a token is chosen, and of how many of the most probable ones is told with it, where
+/// log-probabilities are asked for.
+pub(super) type Mode = (SampleMode, Option<u32>);
 
 /// How to sample the tokens of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +114,7 @@ impl<B: Backend> Engine<B> {
             bias: words("biases", width)?,
             params: words("sampler parameters", (size_of::<SamplerParams>() / 4) as u32)?,
             candidates: words("candidates", width + 256)?,
+            processed: words("logits to sample from", width)?,
             logits: self.scratch.logits,
             allowed: self.scratch.allowed,
             out: self.scratch.ids,
@@ -142,6 +148,7 @@ impl<B: Backend> Engine<B> {
 
     async fn choose(&mut self, sequence: &mut Sequence, mode: SampleMode) -> Result<u32> {
         self.check_own(sequence)?;
+        let mode = (mode, sequence.log_probs);
         // Of sequences that take turns, each would leave the step that another has begun.
         let is_alone = self.latest.as_ref().is_none_or(|latest| sequence.is(&latest.of));
         let choice = match self
@@ -155,14 +162,24 @@ impl<B: Backend> Engine<B> {
                     self.advance(sequence).await?;
                 }
                 // Before the last ops: to write is to submit what came before.
-                self.write_params(sequence, mode, 0)?;
+                self.write_params(sequence, mode.0, 0)?;
                 let row = self.reach_end(sequence).await?;
                 self.run_choice(mode, row).await?
             }
         };
         let next = if is_alone { self.begin_ahead(sequence, mode).await? } else { None };
-        let mut token = 0u32;
-        self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
+        let token = match mode.1 {
+            None => {
+                let mut token = 0u32;
+                self.backend.fetch(choice, bytemuck::bytes_of_mut(&mut token)).await?;
+                token
+            }
+            Some(top) => {
+                let mut row = vec![0.0f32; self.log_probs_width(1, top)];
+                self.backend.fetch(choice, bytemuck::cast_slice_mut(&mut row)).await?;
+                sequence.told.insert(LogProbs::of(&row, 1)).token()
+            }
+        };
         self.ahead =
             next.map(|choice| LookAhead { of: sequence.id(), token: Some(token), mode, choice });
         Ok(token)
@@ -201,13 +218,16 @@ impl<B: Backend> Engine<B> {
 
     /// The choice after a row of `scratch.x`; it is also the first of `scratch.ids` then, so that
     /// the next step may go on from there.
-    async fn run_choice(&mut self, mode: SampleMode, row: usize) -> Result<B::Readback> {
+    async fn run_choice(&mut self, mode: Mode, row: usize) -> Result<B::Readback> {
         let kept = if row == 0 { self.programs.choices.remove(&mode) } else { None };
         let program = match kept {
             Some(program) => program,
             None => {
                 let mut ops = self.model.record_head(&self.scratch, row, 1);
-                ops.push(self.choosing(mode));
+                ops.push(self.choosing(mode.0));
+                if let Some(top) = mode.1 {
+                    ops.push(self.telling(self.scratch.ids, (1, 1), top)?.into());
+                }
                 self.make_ready(ops).await?
             }
         };
@@ -215,7 +235,12 @@ impl<B: Backend> Engine<B> {
         if row == 0 {
             self.programs.choices.insert(mode, program);
         }
-        self.backend.read_later(self.scratch.ids, 0, size_of::<u32>())
+        match (mode.1, &self.told) {
+            (Some(top), Some(told)) => {
+                self.backend.read_later(told.out, 0, self.log_probs_width(1, top) * 4)
+            }
+            _ => self.backend.read_later(self.scratch.ids, 0, size_of::<u32>()),
+        }
     }
 
     fn choosing(&self, mode: SampleMode) -> Op {
@@ -235,7 +260,7 @@ impl<B: Backend> Engine<B> {
     async fn begin_ahead(
         &mut self,
         sequence: &Sequence,
-        mode: SampleMode,
+        mode: Mode,
     ) -> Result<Option<B::Readback>> {
         let position = sequence.planned.len();
         let fits =
@@ -244,7 +269,7 @@ impl<B: Backend> Engine<B> {
             return Ok(None);
         }
         self.write_start(sequence, position, 1)?;
-        self.write_params(sequence, mode, 1)?;
+        self.write_params(sequence, mode.0, 1)?;
         self.run_layers(1).await?;
         self.note_latest(sequence, 1, position + 1);
         self.run_choice(mode, 0).await.map(Some)
@@ -265,7 +290,7 @@ impl<B: Backend> Engine<B> {
     /// Lets a step ahead be in vain.
     pub(super) fn leave_ahead(&mut self) {
         let left = self.ahead.take();
-        if let (Some(LookAhead { mode: SampleMode::Sampled, .. }), Some(sampler)) =
+        if let (Some(LookAhead { mode: (SampleMode::Sampled, _), .. }), Some(sampler)) =
             (left, &mut self.sampler)
         {
             sampler.seen_of = None;

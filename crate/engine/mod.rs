@@ -6,13 +6,16 @@
 
 mod choice;
 mod estimate;
+mod log_probs;
 mod room;
+mod scoring;
 mod sequence;
 
 use std::collections::BTreeMap;
 
 pub use choice::SampleOptions;
 pub use estimate::Tokens;
+pub use log_probs::{LogProbs, MOST_PROBABLE};
 pub use sequence::Sequence;
 
 use crate::backend::{Backend, Counters, Trials};
@@ -28,7 +31,8 @@ use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
-use choice::{LookAhead, SampleMode, Sampler};
+use choice::{LookAhead, Mode, Sampler};
+use scoring::Told;
 use sequence::SequenceId;
 
 /// Rows of logits computed at once: a row of Phi-4-mini's is 800 KB.
@@ -60,6 +64,7 @@ pub struct Engine<B: Backend> {
     latest: Option<Latest>,
     ahead: Option<LookAhead<B::Readback>>,
     sampler: Option<Sampler>,
+    told: Option<Told>,
 }
 
 /// The latest rows, of one sequence, that went through the layers, which `scratch.x` still holds.
@@ -74,7 +79,7 @@ struct Latest {
 struct Programs<P> {
     layers: BTreeMap<usize, P>,
     head: Option<P>,
-    choices: BTreeMap<SampleMode, P>,
+    choices: BTreeMap<Mode, P>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -133,6 +138,7 @@ impl<B: Backend> Engine<B> {
             latest: None,
             ahead: None,
             sampler: None,
+            told: None,
             backend,
             model,
             cache,
@@ -310,15 +316,20 @@ impl<B: Backend> Engine<B> {
         position: usize,
         most: usize,
     ) -> Result<Vec<f32>> {
-        let begin = sequence.cached - self.latest_rows(sequence).unwrap_or(0);
-        let rows = self.head_rows.min(most).min(sequence.cached.saturating_sub(position));
-        if rows == 0 || position < begin {
+        let (begin, rows) = self.rows_from(sequence, position, most);
+        if rows == 0 {
             return Ok(Vec::new());
         }
-        let ops = self.model.record_head(&self.scratch, position - begin, rows);
-        let program = self.make_ready(ops).await?;
+        let program = self.make_ready(self.model.record_head(&self.scratch, begin, rows)).await?;
         self.backend.run(&program)?;
         self.floats(self.scratch.logits, rows * self.config().vocab_size as usize).await
+    }
+
+    /// Which row of `scratch.x` is a position's, and how many from it on can be computed at once.
+    fn rows_from(&self, sequence: &Sequence, position: usize, most: usize) -> (usize, usize) {
+        let begin = sequence.cached - self.latest_rows(sequence).unwrap_or(0);
+        let rows = self.head_rows.min(most).min(sequence.cached.saturating_sub(position));
+        position.checked_sub(begin).map_or((0, 0), |row| (row, rows))
     }
 
     /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use super::Engine;
+use super::log_probs::LogProbs;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::model::kv::Region;
@@ -23,6 +24,10 @@ pub struct Sequence {
     /// What the cache was rotated with.
     pub(super) factors: Factors,
     pub(super) sampler: Option<SamplerState>,
+    /// Of how many of the most probable tokens each choice tells, where it tells of any.
+    pub(super) log_probs: Option<u32>,
+    /// What the latest choice told.
+    pub(super) told: Option<LogProbs>,
 }
 
 /// What sampling has come to in a sequence.
@@ -51,6 +56,18 @@ impl Sequence {
     /// How many planned tokens the cache does not hold yet.
     pub fn pending(&self) -> usize {
         self.planned.len() - self.cached
+    }
+
+    /// Has every choice after this tell how probable its token was, and so many of the most
+    /// probable ones (up to [`super::MOST_PROBABLE`]); none for nothing.
+    pub fn tell_log_probs(&mut self, top: Option<u32>) {
+        self.log_probs = top;
+        self.told = None;
+    }
+
+    /// What the latest choice told.
+    pub fn take_log_probs(&mut self) -> Option<LogProbs> {
+        self.told.take()
     }
 
     pub(super) fn id(&self) -> SequenceId {
@@ -89,6 +106,8 @@ impl<B: Backend> Engine<B> {
             cached: 0,
             factors: Factors::Short,
             sampler: None,
+            log_probs: None,
+            told: None,
         })
     }
 

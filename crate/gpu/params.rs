@@ -63,6 +63,8 @@ params! {
     Argmax { width: u32 }
     /// Of `sample_prepare.wgsl` and `sample.wgsl`.
     Sample { width: u32 }
+    /// Of `log_probs.wgsl` and `log_probs_of_runs.wgsl`.
+    LogProbs { width: u32, asked: u32, top: u32 }
     /// Of `peak_reads.wgsl`, `peak_floats.wgsl` and `peak_dots.wgsl`.
     Peak { rounds: u32 }
 }

@@ -117,9 +117,10 @@ async fn sample(gpu: &mut Gpu) -> Result<()> {
         uniform: 0.9,
     };
     let zeros = vec![0; 4 * (WIDTH + 256)];
-    let [seen, bias] = [&zeros, &zeros].map(|zeros| upload(gpu, &zeros[..4 * WIDTH]));
+    let [processed, seen, bias] = [(); 3].map(|()| upload(gpu, &zeros[..4 * WIDTH]));
     let buffers = op::Sample {
         logits: upload(gpu, bytemuck::cast_slice(&logits))?,
+        processed: processed?,
         allowed: upload(gpu, &[0xff; 4 * WIDTH.div_ceil(32)])?,
         seen: seen?,
         bias: bias?,
@@ -130,14 +131,14 @@ async fn sample(gpu: &mut Gpu) -> Result<()> {
     };
     // The first draw makes its token unlikely for the second.
     for right in [2007, 3007] {
-        gpu.write(buffers.logits, 0, bytemuck::cast_slice(&logits))?;
         run(gpu, &[Op::Sample(buffers)]).await?;
         let mut found = 0u32;
         gpu.read(buffers.out, 0, bytemuck::bytes_of_mut(&mut found)).await?;
         close(gpu, "a draw", found as f32, right as f32, 0.0)?;
     }
-    let op::Sample { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
-    [logits, allowed, seen, bias, params, candidates, out]
+    let op::Sample { logits, processed, allowed, seen, bias, params, candidates, out, .. } =
+        buffers;
+    [logits, processed, allowed, seen, bias, params, candidates, out]
         .into_iter()
         .for_each(|buf| gpu.free(buf));
     Ok(())

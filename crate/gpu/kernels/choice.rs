@@ -3,12 +3,12 @@
 use bytemuck::bytes_of;
 
 use super::{Dispatch, Tuning};
-use crate::gpu::params::{Argmax, Sample};
+use crate::gpu::params::{Argmax, LogProbs, Sample};
 use crate::gpu::shaders::Shader;
 use crate::gpu::work::Work;
 use crate::op::{self, Buf};
 
-/// Workgroups among which a search for the largest logit is divided.
+/// Workgroups among which a search for the largest logits is divided.
 const RUNS: u32 = 64;
 
 /// Runs of logits that are weighed apart from each other.
@@ -43,7 +43,7 @@ pub(super) fn argmax(tuning: &Tuning, op: &op::Argmax, partials: Buf) -> Vec<Dis
 }
 
 pub(super) fn sample(tuning: &Tuning, op: &op::Sample, runs: Buf) -> Vec<Dispatch> {
-    let op::Sample { logits, allowed, seen, bias, params, candidates, out, width } = *op;
+    let op::Sample { logits, processed, allowed, seen, bias, params, candidates, out, width } = *op;
     let dispatch = |shader, workgroup, buffers, workgroups, floats| Dispatch {
         shader,
         constants: vec![("WG", workgroup), ("RUNS", SAMPLE_RUNS)],
@@ -52,8 +52,17 @@ pub(super) fn sample(tuning: &Tuning, op: &op::Sample, runs: Buf) -> Vec<Dispatc
         groups: [workgroups, 1, 1],
         work: Work::floats(width.to_string(), floats),
     };
-    let prepared = vec![(1, params), (2, allowed), (3, seen), (4, bias), (5, logits), (6, runs)];
-    let sampled = vec![(1, params), (2, logits), (3, runs), (4, seen), (5, candidates), (6, out)];
+    let prepared = vec![
+        (1, params),
+        (2, allowed),
+        (3, seen),
+        (4, bias),
+        (5, logits),
+        (6, processed),
+        (7, runs),
+    ];
+    let sampled =
+        vec![(1, params), (2, processed), (3, runs), (4, seen), (5, candidates), (6, out)];
     vec![
         dispatch(
             Shader::SamplePrepare(tuning.reduce),
@@ -63,5 +72,32 @@ pub(super) fn sample(tuning: &Tuning, op: &op::Sample, runs: Buf) -> Vec<Dispatc
             4 * width + width / 32,
         ),
         dispatch(Shader::Sample(tuning.reduce), SAMPLING, sampled, 1, width),
+    ]
+}
+
+/// Bytes that the runs need for what they found: each its weight and its most probable tokens.
+pub(super) fn log_probs_bytes(op: &op::LogProbs) -> u64 {
+    u64::from(op.rows) * u64::from(RUNS) * u64::from(1 + op.top.max(1)) * 8
+}
+
+pub(super) fn log_probs(tuning: &Tuning, op: &op::LogProbs, runs: Buf) -> Vec<Dispatch> {
+    let op::LogProbs { logits, ids, out, rows, asked, top, width } = *op;
+    let dispatch = |shader, buffers, groups, floats| Dispatch {
+        shader,
+        constants: vec![("WG", tuning.workgroup), ("RUNS", RUNS)],
+        params: bytes_of(&LogProbs { width, asked, top }).to_vec(),
+        buffers,
+        groups,
+        work: Work::floats(format!("{rows} × {width}"), floats),
+    };
+    let found = rows * RUNS * 2 * (1 + top.max(1));
+    vec![
+        dispatch(Shader::LogProbs, vec![(1, logits), (2, runs)], [RUNS, rows, 1], rows * width),
+        dispatch(
+            Shader::LogProbsOfRuns,
+            vec![(1, logits), (2, ids), (3, runs), (4, out)],
+            [rows, 1, 1],
+            found,
+        ),
     ]
 }

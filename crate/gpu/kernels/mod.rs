@@ -115,6 +115,7 @@ pub(super) fn partial_bytes(ops: &[Op], tuning: &Tuning) -> u64 {
         Op::Attend(op) => attention::partial_bytes(tuning, op),
         Op::Argmax(_) => choice::ARGMAX_BYTES,
         Op::Sample(_) => choice::SAMPLE_BYTES,
+        Op::LogProbs(op) => choice::log_probs_bytes(op),
         _ => 0,
     };
     ops.iter().map(of_op).max().unwrap_or(0)
@@ -195,5 +196,6 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
         Op::Attend(op) => vec![attention::attend(tuning, op)?],
         Op::Argmax(op) => choice::argmax(tuning, op, runs()?),
         Op::Sample(op) => choice::sample(tuning, op, runs()?),
+        Op::LogProbs(op) => choice::log_probs(tuning, op, runs()?),
     })
 }

@@ -112,6 +112,10 @@ pub enum Shader {
     SamplePrepare(Reduce),
     /// `sample.wgsl`.
     Sample(Reduce),
+    /// `log_probs.wgsl`.
+    LogProbs,
+    /// `log_probs_of_runs.wgsl`.
+    LogProbsOfRuns,
     /// `peak_reads.wgsl`, `peak_floats.wgsl` or `peak_dots.wgsl`, which compute nothing.
     Peak(Peak),
 }
@@ -149,7 +153,14 @@ impl Shader {
         );
         let blocks = [(1, 1), (MOST_QUADS, 1), (1, MOST_TOKENS)]
             .map(|(quads, tokens)| Block { quads, tokens });
-        let mut all = vec![Shader::Swiglu, Shader::Merge, Shader::Argmax, Shader::ArgmaxOfRuns];
+        let mut all = vec![
+            Shader::Swiglu,
+            Shader::Merge,
+            Shader::Argmax,
+            Shader::ArgmaxOfRuns,
+            Shader::LogProbs,
+            Shader::LogProbsOfRuns,
+        ];
         for kind in Kind::ALL {
             all.push(Shader::Embed(kind));
             let floats =

@@ -92,13 +92,23 @@ impl Shader {
                 kernel!("argmax_of_runs", params::Argmax).bind(1, &[Read, Write]).with(ARGMAX)
             }
             Shader::SamplePrepare(reduce) => kernel!("sample_prepare", params::Sample)
-                .bind(1, &[Read, Read, Read, Read, Write, Write])
+                .bind(1, &[Read, Read, Read, Read, Read, Write, Write])
                 .sums(reduce)
                 .samples(),
             Shader::Sample(reduce) => kernel!("sample", params::Sample)
                 .bind(1, &[Read, Read, Read, Write, Write, Write])
                 .sums(reduce)
                 .samples(),
+            Shader::LogProbs => kernel!("log_probs", params::LogProbs)
+                .bind(1, &[Read, Write])
+                .sums(Reduce::Workgroup)
+                .with(ARGMAX)
+                .with(LOG_PROBS),
+            Shader::LogProbsOfRuns => kernel!("log_probs_of_runs", params::LogProbs)
+                .bind(1, &[Read, Read, Read, Write])
+                .sums(Reduce::Workgroup)
+                .with(ARGMAX)
+                .with(LOG_PROBS),
             Shader::Peak(Peak::Reads) => {
                 kernel!("peak_reads", params::Peak).bind(1, &[Read, Write])
             }
@@ -123,6 +133,7 @@ pub(super) struct Module {
 const SILU: &str = wgsl!("lib/silu.wgsl");
 const ROTATE: &str = wgsl!("lib/rotate.wgsl");
 const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
+const LOG_PROBS: &str = wgsl!("lib/most_probable.wgsl");
 
 /// What codes are places in, as WGSL: four bytes a word, 128 more than they are.
 fn table(of: &[i8; 16]) -> String {

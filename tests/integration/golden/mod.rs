@@ -64,6 +64,7 @@ async fn answers_are_the_references<B: Backend>(backend: B, bits: Bits, toleranc
     let mut sequence = engine.sequence(None).unwrap();
     what_is_cached_changes_nothing(&mut engine, &mut sequence, &golden).await;
     logits_are_the_references(&mut engine, &mut sequence, &golden, tolerance).await;
+    log_probs::are_the_references(&mut engine, &mut sequence, &golden, tolerance).await;
     hidden_states_are_the_references(&mut engine, &mut sequence, &golden, tolerance).await;
     greedy_text_crosses_the_switch(&mut engine, &mut sequence, &golden).await;
 }
@@ -391,3 +392,4 @@ async_test! {
 mod cases;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod gpu;
+mod log_probs;

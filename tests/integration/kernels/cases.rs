@@ -291,6 +291,40 @@ pub fn argmax() -> Vec<Case> {
     cases
 }
 
+pub fn log_probs() -> Vec<Case> {
+    #[rustfmt::skip]
+    let table = [
+        // rows, width,   asked, top, what the elements are
+        (1,      1,       1,     1,   1),
+        (1,      70,      2,     0,   1),
+        (3,      513,     1,     20,  1),
+        (4,      2000,    33,    3,   1),
+        (1,      100_003, 1,     20,  1),
+        (2,      100_003, 2,     7,   50_000), // many equals
+    ];
+    let mut cases = Vec::new();
+    for (rows, width, asked, top, coarse) in table {
+        let mut make = Make::new();
+        let mut noise = Noise(5);
+        let element = |i: u32| match i % 91 {
+            13 => f32::NAN,
+            17 => f32::NEG_INFINITY,
+            18 => -0.0,
+            19 => f32::INFINITY,
+            _ => (noise.float() * 100_000.0 / coarse as f32).trunc() * 2e-4 * coarse as f32 - 7.0,
+        };
+        let logits = make.push(Host::F32((0..rows * width).map(element).collect()));
+        let id = |i: u32| (i * 31 + width - 1) % width;
+        let ids = make.push(Host::U32((0..rows * asked).map(id).collect()));
+        let out = make.output(rows * (2 + 2 * (asked + top)));
+        let name = format!("{asked} of {rows}×{width} logits and the {top} most probable");
+        let op = op::LogProbs { logits, ids, out, rows, asked, top, width };
+        // Invocations that are few each add up many.
+        cases.push(Case { chained: Some(8.0), ..make.case(name, vec![Op::LogProbs(op)]) });
+    }
+    cases
+}
+
 /// Ops that a backend may compute together: a norm and the product after it.
 pub fn normed() -> Vec<Case> {
     #[rustfmt::skip]

@@ -73,6 +73,9 @@ async_test! {
     async fn argmax() {
         check(cases::argmax()).await;
     }
+    async fn log_probs() {
+        check(cases::log_probs()).await;
+    }
     async fn normed() {
         check(cases::normed()).await;
     }

@@ -43,6 +43,7 @@ fn by_workgroups() -> Vec<Case> {
         cases::rope(),
         cases::swiglu(),
         cases::argmax(),
+        cases::log_probs(),
     ];
     [together.concat(), single.concat()].concat()
 }

@@ -66,10 +66,31 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
             }
             Op::Sample(_) => unreachable!("draws have a test of their own"),
+            Op::LogProbs(op) => (0..op.rows as usize).for_each(|row| log_probs(memory, op, row)),
             Op::Swiglu(op::Swiglu { gate_up, out, width, rows }) => {
                 swiglu(memory, gate_up, out, width as usize, rows as usize)
             }
         }
+    }
+}
+
+fn log_probs(memory: &mut Memory, op: op::LogProbs, row: usize) {
+    let width = op.width as usize;
+    let logits: Vec<f64> = (0..width).map(|i| memory.get(op.logits, row * width + i)).collect();
+    let value = |id: usize| if logits[id].is_finite() { logits[id] } else { f64::NEG_INFINITY };
+    let largest = (0..width).map(value).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = (0..width).map(|id| (value(id) - largest).exp()).sum();
+    let at = row * (2 + 2 * (op.asked + op.top) as usize);
+    memory.set(op.out, at, largest, 0.0);
+    memory.set(op.out, at + 1, sum, sum);
+    let mut order: Vec<usize> = (0..width).collect();
+    order.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));
+    let asked = op.asked as usize;
+    let asked: Vec<usize> =
+        (0..asked).map(|i| memory.get(op.ids, row * asked + i) as usize).collect();
+    for (i, &id) in asked.iter().chain(&order[..op.top as usize]).enumerate() {
+        memory.set(op.out, at + 2 + 2 * i, id as f64, 0.0);
+        memory.set(op.out, at + 3 + 2 * i, logits[id], 0.0);
     }
 }
 

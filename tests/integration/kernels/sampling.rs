@@ -50,7 +50,8 @@ fn rows() -> Vec<Sampling> {
 /// Buffers for a draw from so many logits, with a forbidden token, a prompt and biases.
 fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>) -> op::Sample {
     let mut buffer = |words: u32| gpu.alloc("for a draw", u64::from(words) * 4).unwrap();
-    let [logits, seen, biases, candidates] = [width, width, width, width + 256].map(&mut buffer);
+    let [logits, processed, seen, biases, candidates] =
+        [width, width, width, width, width + 256].map(&mut buffer);
     let [allowed, how, out] = [width.div_ceil(32), 8, 1].map(&mut buffer);
     let mut mask = vec![u32::MAX; width.div_ceil(32) as usize];
     mask[forbidden as usize / 32] &= !(1 << (forbidden % 32));
@@ -62,7 +63,8 @@ fn buffers(gpu: &mut Gpu, width: u32, forbidden: u32, bias: &BTreeMap<u32, f32>)
         gpu.write(biases, u64::from(token) * 4, &bias.max(-2.0 * op::Sample::MOST).to_le_bytes())
             .unwrap();
     }
-    op::Sample { logits, allowed, seen, bias: biases, params: how, candidates, out, width }
+    let (bias, params) = (biases, how);
+    op::Sample { logits, processed, allowed, seen, bias, params, candidates, out, width }
 }
 
 async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coarse: bool) {
@@ -100,8 +102,9 @@ async fn check(gpu: &mut Gpu, sampling: &Sampling, width: u32, steps: u64, coars
             if coarse { ", coarse" } else { "" }
         );
     }
-    let op::Sample { logits, allowed, seen, bias, params, candidates, out, .. } = buffers;
-    [logits, allowed, seen, bias, params, candidates, out]
+    let op::Sample { logits, processed, allowed, seen, bias, params, candidates, out, .. } =
+        buffers;
+    [logits, processed, allowed, seen, bias, params, candidates, out]
         .into_iter()
         .for_each(|buf: Buf| gpu.free(buf));
 }

@@ -5,22 +5,19 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Result, fail};
-use crate::session::GenerateOptions;
+use crate::session::{GenerateOptions, MOST_PROBABLE, check_choices};
 use crate::text::Sampling;
 use crate::text::options::{NamedOptions, short};
 use crate::text::template::Message;
 use crate::text::tool_calls::{ToolChoice, Tools};
 
 /// Each would change what comes out.
-const UNSUPPORTED: [&str; 12] = [
+const UNSUPPORTED: [&str; 9] = [
     "functions",
     "function_call",
-    "logprobs",
-    "top_logprobs",
     "audio",
     "modalities",
     "suffix",
-    "echo",
     "best_of",
     "reasoning_effort",
     "verbosity",
@@ -42,15 +39,20 @@ const IGNORED: [&str; 9] = [
 const COMMON: [&str; 6] =
     ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
 /// What a conversation may have besides.
-const CHAT: [&str; 6] = [
+const CHAT: [&str; 8] = [
     "messages",
     "max_completion_tokens",
     "continue_final_message",
+    "logprobs",
+    "top_logprobs",
     "tools",
     "tool_choice",
     "parallel_tool_calls",
 ];
-const COMPLETION: [&str; 1] = ["prompt"];
+const COMPLETION: [&str; 3] = ["prompt", "logprobs", "echo"];
+
+/// Answers to one request at the most.
+const MOST_CHOICES: i128 = 128;
 
 /// Who may speak; "developer" is OpenAI's newer name for the system.
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
@@ -62,8 +64,12 @@ const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
     let options = {
         let given = asked(&request, "chat.completions.create", &CHAT)?;
-        let continue_final = given.flag("continue_final_message")?;
-        GenerateOptions { continue_final, tools: tools(&given)?, ..generate_options(&given)? }
+        GenerateOptions {
+            continue_final: given.flag("continue_final_message")?,
+            log_probs: chat_log_probs(&given)?,
+            tools: tools(&given)?,
+            ..generate_options(&given, 1)?
+        }
     };
     Ok((messages(request["messages"].take())?, options))
 }
@@ -79,7 +85,51 @@ pub fn completion(request: &Value) -> Result<(String, GenerateOptions)> {
     else {
         fail!(Code::BadOption, "there is no prompt: give the text to go on with");
     };
-    Ok((prompt, generate_options(&given)?))
+    let echo = given.flag("echo")?;
+    let options = GenerateOptions {
+        log_probs: given
+            .get("logprobs")
+            .filter(|value| *value != false)
+            .map_or(Ok(None), |_| most_probable(&given, "logprobs"))?,
+        echo,
+        // A text may be told alone.
+        ..generate_options(&given, i128::from(!echo))?
+    };
+    Ok((prompt, options))
+}
+
+/// How many of the most probable tokens a conversation's answer is to tell, where it tells of any.
+fn chat_log_probs(given: &NamedOptions) -> Result<Option<u32>> {
+    let top = most_probable(given, "top_logprobs")?;
+    if given.flag("logprobs")? {
+        return Ok(Some(top.unwrap_or(0)));
+    }
+    if let Some(top) = top.filter(|&top| top > 0) {
+        fail!(
+            Code::BadOption,
+            "top_logprobs is {top} and logprobs is not true: ask for logprobs, too"
+        );
+    }
+    Ok(None)
+}
+
+fn most_probable(given: &NamedOptions, name: &str) -> Result<Option<u32>> {
+    let number = given.whole(name, 0..=MOST_PROBABLE.into(), "a whole number from 0 to 20")?;
+    Ok(number.map(|number| number as u32))
+}
+
+/// A conversation, and the answers to decide between. It is ours, and OpenAI's shape goes for the
+/// conversation.
+///
+/// # Errors
+/// As [`chat`].
+pub fn decision(mut request: Value) -> Result<(Vec<Message>, Vec<String>)> {
+    let choices = {
+        let given = NamedOptions::of(&request, "decide", &["messages", "choices"])?;
+        given.read("choices", "a list of texts", texts)?.unwrap_or_default()
+    };
+    check_choices(&choices)?;
+    Ok((messages(request["messages"].take())?, choices))
 }
 
 /// A conversation as chat templates take it: parts of text are one text, and what calls of tools
@@ -135,13 +185,17 @@ fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<NamedOption
             short(format)
         );
     }
-    given.whole("n", 1..=1, "1: this engine gives one answer at a time, ask several times")?;
     given.flag("stream")?;
     let is_plain = |options: &Value| {
         options.as_object()?.get("include_usage").is_none_or(Value::is_boolean).then_some(())
     };
     given.read("stream_options", "an object such as { include_usage: true }", is_plain)?;
     Ok(given)
+}
+
+/// A list of texts.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 /// Whether a value asks for something: clients send many that do not.
@@ -156,19 +210,24 @@ fn asks(value: &Value) -> bool {
     }
 }
 
-fn generate_options(given: &NamedOptions) -> Result<GenerateOptions> {
-    let tokens = |name| given.whole(name, 1..=i128::MAX, "a whole number, 1 or more");
+/// What conversations and texts have in common, with `least` tokens at the least.
+fn generate_options(given: &NamedOptions, least: i128) -> Result<GenerateOptions> {
+    let needed = format!("a whole number, {least} or more");
+    let tokens = |name| given.whole(name, least..=i128::MAX, &needed);
     let (max_tokens, newer) = (tokens("max_tokens")?, tokens("max_completion_tokens")?);
-    let texts = |value: &Value| match value {
+    let stop = |value: &Value| match value {
         Value::String(text) => Some(vec![text.clone()]),
-        list => list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+        list => texts(list),
     };
     Ok(GenerateOptions {
         max_tokens: newer.or(max_tokens).map_or(GenerateOptions::default().max_tokens, |most| {
             usize::try_from(most).unwrap_or(usize::MAX)
         }),
         sampling: Sampling::of(given)?,
-        stop: given.read("stop", "a text or a list of texts", texts)?.unwrap_or_default(),
+        stop: given.read("stop", "a text or a list of texts", stop)?.unwrap_or_default(),
+        n: given
+            .whole("n", 1..=MOST_CHOICES, "a whole number from 1 to 128")?
+            .map_or(1, |n| n as u32),
         ..GenerateOptions::default()
     })
 }

@@ -9,7 +9,10 @@ use ts_rs::{Config, TS};
 use crate::bench::Figures;
 use crate::error::Code;
 use crate::model_cache::Checked;
-use crate::session::{CallDelta, Event, Finish, GenerateOptions, Stats, Wanted};
+use crate::session::{
+    CallDelta, Decision, Event, Finish, GenerateOptions, Score, Stats, TokenLogprob, TopLogprob,
+    Wanted,
+};
 use crate::wire::{LoadProgress, LoadSettings, LoadedModel, TemplateOptions};
 
 const FILE: &str = include_str!("web/types.ts");
@@ -29,8 +32,12 @@ fn types_are_those_of_the_rust_code() {
         declared::<GenerateOptions>(),
         declared::<Finish>(),
         declared::<Stats>(),
+        declared::<TopLogprob>(),
+        declared::<TokenLogprob>(),
         declared::<CallDelta>(),
         declared::<Event>(),
+        declared::<Score>(),
+        declared::<Decision>(),
         declared::<Figures>(),
     ]
     .join("\n");

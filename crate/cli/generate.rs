@@ -1,12 +1,13 @@
 //! `phi run`: one prompt, one answer.
 
 use clap::{Args, ValueEnum};
-use phi_wasm::session::{Event, Host, ResilientAnswer, Stats, Verdict};
-use phi_wasm::text::template::Message;
+use phi_wasm::session::{
+    Event, GenerateOptions, Host, MOST_PROBABLE, ResilientAnswer, Stats, Verdict,
+};
 use phi_wasm::{Code, Error, Result};
 
 use super::device;
-use super::options::{ModelArgs, SamplingArgs, read_stdin};
+use super::options::{ModelArgs, SamplingArgs, conversation, read_stdin};
 use super::{output, progress};
 
 /// Answer one prompt.
@@ -22,6 +23,11 @@ pub struct Run {
     /// Continue the prompt as it stands, without the chat template.
     #[arg(long, conflicts_with = "system")]
     raw: bool,
+    /// Print each token of the answer to standard error, a line of JSON, with its log-probability
+    /// and those of so many of the most probable tokens in its place, 0 to 20.
+    #[arg(long, value_name = "K")]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_PROBABLE)))]
+    logprobs: Option<u32>,
     /// Print the figures to standard error in this form.
     #[arg(long, value_enum)]
     stats: Option<StatsForm>,
@@ -34,36 +40,34 @@ enum StatsForm {
     Json,
 }
 
-impl Run {
-    /// The prompt that a pipe gives. Its last line's end is the pipe's, unless a text is to be gone
-    /// on with as it stands.
-    fn piped(&self) -> Result<String> {
-        let mut text = read_stdin()?;
-        if !self.raw && text.ends_with('\n') {
+/// The prompt that a pipe gives, whose last line's end is the pipe's.
+pub fn piped() -> Result<String> {
+    let mut text = read_stdin()?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
             text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
         }
-        Ok(text)
     }
+    Ok(text)
+}
 
+impl Run {
     /// Answers, and prints the answer as it comes.
     pub async fn run(self) -> Result<()> {
-        let prompt = if self.prompt == "-" { self.piped()? } else { self.prompt.clone() };
-        let options = self.sampling.options()?;
+        let prompt = match (self.prompt.as_str(), self.raw) {
+            // A text is gone on with as it stands.
+            ("-", true) => read_stdin()?,
+            ("-", false) => piped()?,
+            _ => self.prompt,
+        };
+        let options = GenerateOptions { log_probs: self.logprobs, ..self.sampling.options()? };
         self.sampling.tell_idle();
         let mut model = device::open(&self.model).await?;
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {
-            let messages: Vec<_> = self
-                .system
-                .into_iter()
-                .map(Message::system)
-                .chain([Message::user(prompt)])
-                .collect();
-            model.chat(&messages, &options).await?
+            model.chat(&conversation(self.system, prompt), &options).await?
         };
         let (_, stats) = print_answer(answer, &|| false).await?;
         match self.stats {
@@ -95,10 +99,13 @@ pub async fn print_answer<H: Host>(
                 bar.hide();
                 output::note(format_args!("phi: {message}"));
             }
-            Event::Text { text } => {
+            Event::Text { text, logprobs } => {
                 bar.hide();
                 output::piece(&text)?;
                 whole.push_str(&text);
+                for token in logprobs.into_iter().flatten() {
+                    output::note(serde_json::json!(token));
+                }
             }
             // The command offers no tools.
             Event::Call(_) => {}

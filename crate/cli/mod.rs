@@ -5,6 +5,7 @@ mod bench;
 mod cache;
 mod chat;
 mod convert;
+mod decide;
 mod device;
 mod eval;
 mod generate;
@@ -43,6 +44,8 @@ enum Command {
     Run(generate::Run),
     /// Converse in the terminal.
     Chat(chat::Chat),
+    /// Say how probable each of some answers is.
+    Decide(decide::Decide),
     /// Print a conversation as the model reads it.
     Prompt(prompt::Prompt),
     /// Print a text's tokens.
@@ -132,6 +135,7 @@ pub async fn run() -> Result<()> {
     match parsed()?.command {
         Command::Run(run) => run.run().await.map_err(advice::running),
         Command::Chat(chat) => chat.run().await,
+        Command::Decide(decide) => decide.run().await.map_err(advice::running),
         Command::Prompt(prompt) => prompt.run().await,
         Command::Tokenize(tokenize) => tokenize.run().await,
         Command::Logits(logits) => logits.run().await.map_err(advice::computing),

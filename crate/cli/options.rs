@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use clap::{Args, ValueEnum};
 use phi_wasm::op::KvKind;
 use phi_wasm::session::{GenerateOptions, LoadOptions};
-use phi_wasm::text::Sampling;
+use phi_wasm::text::{Message, Sampling};
 use phi_wasm::weights::format::Bits;
 use phi_wasm::weights::source::DirSource;
 use phi_wasm::{Error, Result};
@@ -243,6 +243,11 @@ impl SamplingArgs {
             ));
         }
     }
+}
+
+/// A prompt, and what the model is told before it.
+pub fn conversation(system: Option<String>, prompt: String) -> Vec<Message> {
+    system.into_iter().map(Message::system).chain([Message::user(prompt)]).collect()
 }
 
 /// What `-` stands for.

@@ -42,6 +42,12 @@ fn options_are_read_as_clients_write_them() {
             d(),
         ),
         (json!({"max_tokens": 3}), GenerateOptions { max_tokens: 3, ..d() }),
+        (json!({"n": 128}), GenerateOptions { n: 128, ..d() }),
+        (json!({"logprobs": true}), GenerateOptions { log_probs: Some(0), ..d() }),
+        (
+            json!({"logprobs": true, "top_logprobs": 20}),
+            GenerateOptions { log_probs: Some(20), ..d() },
+        ),
         (
             json!({"max_tokens": 3, "max_completion_tokens": 2}),
             GenerateOptions { max_tokens: 2, ..d() },
@@ -91,6 +97,14 @@ fn options_are_read_as_clients_write_them() {
     }
     let (prompt, options) = completion(&json!({"prompt": "Once", "max_tokens": 2})).unwrap();
     assert_eq!((prompt.as_str(), options.max_tokens), ("Once", 2));
+    for (given, log_probs, echo, max_tokens) in [
+        (json!({"prompt": "a", "logprobs": 0}), Some(0), false, 1024),
+        (json!({"prompt": "a", "logprobs": false, "echo": false}), None, false, 1024),
+        (json!({"prompt": "a", "logprobs": 5, "echo": true, "max_tokens": 0}), Some(5), true, 0),
+    ] {
+        let expected = GenerateOptions { log_probs, echo, max_tokens, ..d() };
+        assert_eq!(completion(&given).unwrap().1, expected, "{given}");
+    }
 }
 
 #[test]
@@ -152,9 +166,20 @@ fn what_cannot_be_is_refused_by_its_name() {
             json!({"tools": TOOLS.clone(), "parallel_tool_calls": 1}),
             "parallel_tool_calls is 1: it must be true or false",
         ),
+        (json!({"n": 0}), "n is 0: it must be a whole number from 1 to 128"),
+        (json!({"n": 129}), "n is 129: it must be a whole number from 1 to 128"),
+        (json!({"logprobs": 2}), "logprobs is 2: it must be true or false"),
         (
-            json!({"n": 2}),
-            "n is 2: it must be 1: this engine gives one answer at a time, ask several times",
+            json!({"logprobs": true, "top_logprobs": 21}),
+            "top_logprobs is 21: it must be a whole number from 0 to 20",
+        ),
+        (
+            json!({"top_logprobs": 1}),
+            "top_logprobs is 1 and logprobs is not true: ask for logprobs, too",
+        ),
+        (
+            json!({"echo": true}),
+            "echo is no option of chat.completions.create: check its spelling, or leave it out",
         ),
         (json!({"stream": "yes"}), "stream is \"yes\": it must be true or false"),
         (
@@ -187,10 +212,43 @@ fn what_cannot_be_is_refused_by_its_name() {
         (json!([]), "complete takes an object of options, and was given a list"),
         (json!({}), "there is no prompt: give the text to go on with"),
         (json!({"prompt": 7}), "prompt is 7: it must be a text"),
+        (
+            json!({"prompt": "a", "logprobs": true}),
+            "logprobs is true: it must be a whole number from 0 to 20",
+        ),
+        (json!({"prompt": "a", "echo": 1}), "echo is 1: it must be true or false"),
+        (
+            json!({"prompt": "a", "max_tokens": 0}),
+            "max_tokens is 0: it must be a whole number, 1 or more",
+        ),
+        (
+            json!({"prompt": "a", "suffix": "b"}),
+            "suffix is not something that this engine can do: leave it out",
+        ),
     ];
     for (request, sentence) in rows {
         assert_eq!(completion(&request).unwrap_err().message, sentence, "{request}");
     }
+}
+
+#[test]
+fn decisions_are_asked_for_in_a_list_of_texts() {
+    let messages = json!([{"role": "developer", "content": "Decide."}]);
+    let given = json!({"messages": messages, "choices": ["a", "b"]});
+    let (messages, choices) = decision(given.clone()).unwrap();
+    assert_eq!((messages[0].text().as_str(), choices), ("Decide.", vec!["a".into(), "b".into()]));
+    for (choices, sentence) in [
+        (json!(null), "choices is empty: give the texts to decide between"),
+        (json!("a"), "choices is \"a\": it must be a list of texts"),
+        (json!(["a", 1]), "choices is a list: it must be a list of texts"),
+        (json!(["a", "a"]), "choices[1] is the same as choices[0]: give each once"),
+    ] {
+        let mut asked = given.clone();
+        asked["choices"] = choices;
+        assert_eq!(decision(asked).unwrap_err().message, sentence);
+    }
+    let unknown = decision(json!({"messages": [], "choices": ["a"], "n": 2})).unwrap_err();
+    assert_eq!(unknown.message, "n is no option of decide: check its spelling, or leave it out");
 }
 
 fn call(written: Value) -> Value {

@@ -4,16 +4,18 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Session;
+use super::echo::Echo;
 use super::event::{Event, Finish, Stats, Work};
+use super::log_probs::TokenLogprob;
 use super::options::GenerateOptions;
 use crate::backend::Backend;
 use crate::clock;
-use crate::engine::{Engine, SampleOptions, Sequence};
+use crate::engine::{Engine, LogProbs, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result};
 use crate::op::SamplerParams;
 use crate::text::stream::TextStream;
-use crate::text::tool_calls::{CallParser, Tools};
-use crate::text::{Sampler, Sampling};
+use crate::text::tool_calls::{CallParser, Piece, Tools};
+use crate::text::{Sampler, Sampling, Tokenizer};
 use crate::text_assets::TextAssets;
 
 /// An answer in the making, driven by whoever asked for it, one [`Answer::next`] at a time: each
@@ -47,6 +49,13 @@ pub struct Generation {
     prompt: usize,
     pub(super) cached: usize,
     generated: usize,
+    /// How many of the most probable tokens are told with each, where log-probabilities are asked
+    /// for.
+    top: Option<u32>,
+    /// Those of tokens whose text is not out.
+    log_probs: Vec<TokenLogprob>,
+    /// The prompt, where that is told first.
+    echo: Option<Echo>,
     started: f64,
     prefilled: f64,
 }
@@ -68,6 +77,8 @@ enum ChoiceBy {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     Prefill,
+    /// The prompt is read, and to be told.
+    Echo,
     Decode,
     /// The last piece of text is out; the figures are to come.
     Ending(Finish),
@@ -94,7 +105,7 @@ impl Generation {
     /// An answer to a prompt, in which the tokens of `never` do not come up.
     pub(super) fn new(
         prompt: &[u32],
-        stream: TextStream,
+        (stream, echo): (TextStream, Option<Echo>),
         options: &GenerateOptions,
         never: &[u32],
     ) -> Result<Generation> {
@@ -116,6 +127,9 @@ impl Generation {
             prompt: prompt.len(),
             cached: 0,
             generated: 0,
+            top: options.log_probs,
+            log_probs: Vec::new(),
+            echo,
             started: clock::seconds(),
             prefilled: 0.0,
         })
@@ -133,17 +147,34 @@ impl Generation {
 
     /// Has what was said told, event by event.
     fn tell(&mut self, text: String, is_last: bool) {
-        match &mut self.calls {
+        let pieces = match &mut self.calls {
             Some((parser, _)) => {
                 let mut pieces = parser.push(&text);
                 if is_last {
                     pieces.extend(parser.finish());
                 }
-                self.events.extend(pieces.into_iter().map(Event::from));
+                pieces
             }
-            None if text.is_empty() => {}
-            None => self.events.push_back(Event::Text { text }),
+            None if text.is_empty() => Vec::new(),
+            None => vec![Piece::Text(text)],
+        };
+        for piece in pieces {
+            let event = match piece {
+                Piece::Text(text) => self.text(text),
+                other => Event::from(other),
+            };
+            self.events.push_back(event);
         }
+        if is_last && !self.log_probs.is_empty() {
+            let rest = self.text(String::new());
+            self.events.push_back(rest);
+        }
+    }
+
+    /// A piece of text, with what is known of the tokens up to its end.
+    fn text(&mut self, text: String) -> Event {
+        let log_probs = std::mem::take(&mut self.log_probs);
+        Event::Text { text, logprobs: self.top.map(|_| log_probs) }
     }
 
     /// Whether the one call that may be has come.
@@ -157,7 +188,7 @@ impl Generation {
 
     /// Whether tokens are still to come, which the engine must have the sequence for.
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(self.phase, Phase::Prefill | Phase::Decode)
+        matches!(self.phase, Phase::Prefill | Phase::Echo | Phase::Decode)
     }
 
     /// Goes on, or begins, on an engine: what its cache does not have of the sequence is read, of
@@ -170,7 +201,14 @@ impl Generation {
         engine: &mut Engine<B>,
         sequence: &mut Sequence,
     ) -> Result<()> {
-        engine.plan(sequence, &self.tokens)?;
+        match &self.echo {
+            // The row before the first token that is not known tells of it.
+            Some(echo) if self.top.is_some() => {
+                engine.plan_rows(sequence, &self.tokens, echo.first_row())?;
+            }
+            _ => engine.plan(sequence, &self.tokens)?,
+        }
+        sequence.tell_log_probs(self.top);
         self.is_behind = true;
         self.work = Work::default();
         let sampling = self.sampler.sampling();
@@ -193,6 +231,13 @@ impl Generation {
             }
         };
         Ok(())
+    }
+
+    /// Takes what rows tell of an echoed prompt; with none of them, of a first token all the same.
+    fn note_prompt(&mut self, tokenizer: &Tokenizer, told: &[LogProbs]) {
+        if let (Some(_), Some(echo)) = (self.top, &mut self.echo) {
+            self.log_probs.extend(echo.note(tokenizer, &self.tokens, told));
+        }
     }
 
     /// The figures of an answer that ends here.
@@ -260,6 +305,7 @@ impl<B: Backend> Step<'_, B> {
         }
         match self.generation.phase {
             Phase::Prefill => self.prefill().await.map(Some),
+            Phase::Echo => Ok(Some(self.echo())),
             Phase::Decode => self.decode().await.map(Some),
             Phase::Ending(finish) => Ok(Some(self.done(finish))),
             Phase::Over => Ok(None),
@@ -267,12 +313,38 @@ impl<B: Backend> Step<'_, B> {
     }
 
     async fn prefill(&mut self) -> Result<Event> {
-        let pending = self.engine.advance(self.sequence).await?;
+        let pending = self.read().await?;
         if pending == 0 {
             self.generation.is_behind = false;
-            self.generation.phase = Phase::Decode;
+            let echoes = self.generation.echo.is_some();
+            self.generation.phase = if echoes { Phase::Echo } else { Phase::Decode };
         }
         Ok(Event::Prefill { done: self.generation.prompt - pending, total: self.generation.prompt })
+    }
+
+    /// Reads more of what the cache does not hold, and answers how much is left. Rows of a prompt
+    /// tell at once how probable its tokens are, where that is asked for.
+    pub async fn read(&mut self) -> Result<usize> {
+        let pending = self.engine.advance(self.sequence).await?;
+        while let (Some(top), Some(echo)) = (self.generation.top, &self.generation.echo) {
+            let asked = echo.unscored(&self.generation.tokens, self.sequence.cached());
+            let Some((before, asked)) = asked else { break };
+            let told = self.engine.log_probs_at(self.sequence, before, &asked, top).await?;
+            self.generation.note_prompt(&self.text_assets.tokenizer, &told);
+        }
+        Ok(pending)
+    }
+
+    fn echo(&mut self) -> Event {
+        // One token alone has no row that tells of it.
+        self.generation.note_prompt(&self.text_assets.tokenizer, &[]);
+        let text = self.generation.echo.take().map(|echo| echo.text).unwrap_or_default();
+        self.generation.phase = Phase::Decode;
+        if self.generation.max_tokens == 0 {
+            self.generation.prefilled = clock::seconds();
+            self.generation.phase = Phase::Ending(Finish::Length);
+        }
+        self.generation.text(text)
     }
 
     async fn decode(&mut self) -> Result<Event> {
@@ -294,6 +366,10 @@ impl<B: Backend> Step<'_, B> {
                 return Ok(self.end(Finish::Stop));
             }
             self.generation.generated += 1;
+            if let Some(told) = self.sequence.take_log_probs() {
+                let told = TokenLogprob::of(&self.text_assets.tokenizer, &told);
+                self.generation.log_probs.push(told);
+            }
             let text = self.generation.stream.push(&self.text_assets.tokenizer, token);
             if self.generation.stream.stopped() {
                 return Ok(self.end_with(text, Finish::Stop));
@@ -319,10 +395,10 @@ impl<B: Backend> Step<'_, B> {
     async fn choose(&mut self) -> Result<u32> {
         let token = match self.generation.choice {
             ChoiceBy::Here => {
-                return Ok(self
-                    .generation
-                    .sampler
-                    .sample(&mut self.engine.logits(self.sequence).await?));
+                let mut logits = self.engine.logits(self.sequence).await?;
+                let token = self.generation.sampler.sample(&mut logits);
+                self.engine.tell_log_probs(self.sequence, token).await?;
+                return Ok(token);
             }
             ChoiceBy::Greedy => self.engine.greedy(self.sequence).await?,
             ChoiceBy::Sampled => self.engine.sample(self.sequence).await?,
@@ -371,14 +447,15 @@ mod tests {
     fn calls_are_told_in_pieces_beside_text() {
         let tools = json!([{"type": "function", "function": {"name": "now"}}]);
         let tools = Tools { is_single: true, ..Tools::read(Some(&tools), None).unwrap() };
+        let said = |text: &str| Event::Text { text: text.to_owned(), logprobs: None };
         let options = GenerateOptions::default();
         let stream = TextStream::continuing(&[]);
-        let mut generation = Generation::new(&[1], stream, &options, &[]).unwrap();
+        let mut generation = Generation::new(&[1], (stream, None), &options, &[]).unwrap();
         generation.tell("Hm".to_owned(), false);
-        assert_eq!(generation.events.pop_front(), Some(Event::Text { text: "Hm".to_owned() }));
+        assert_eq!(generation.events.pop_front(), Some(said("Hm")));
         generation.listen_for_calls(&tools).unwrap();
         generation.tell("So.\n<tool_call>{\"name\": \"now\", \"arg".to_owned(), false);
-        assert_eq!(generation.events.pop_front(), Some(Event::Text { text: "So.".to_owned() }));
+        assert_eq!(generation.events.pop_front(), Some(said("So.")));
         assert_eq!(generation.events.pop_front(), None);
         generation.tell("uments\": {}".to_owned(), false);
         let Some(Event::Call(CallDelta { index: 0, id: Some(id), name: Some(name), .. })) =

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::log_probs::TokenLogprob;
 use crate::backend::Counters;
 use crate::text::tool_calls::Piece;
 
@@ -19,8 +20,13 @@ pub enum Event {
     },
     /// A piece of the answer: whole characters, and never a piece of a stop text.
     Text {
-        /// The piece, not empty.
+        /// The piece, not empty unless log-probabilities are told of tokens after it.
         text: String,
+        /// The tokens that were chosen up to here since the last piece, where log-probabilities are
+        /// asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        logprobs: Option<Vec<TokenLogprob>>,
     },
     /// A piece of a call of a tool: its first, which names it, or more of its arguments.
     Call(CallDelta),
@@ -52,7 +58,7 @@ pub struct CallDelta {
 impl From<Piece> for Event {
     fn from(piece: Piece) -> Event {
         match piece {
-            Piece::Text(text) => Event::Text { text },
+            Piece::Text(text) => Event::Text { text, logprobs: None },
             Piece::Call { index, id, name } => Event::Call(CallDelta {
                 index,
                 id: Some(id),

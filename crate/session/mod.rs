@@ -4,10 +4,14 @@
 //! when its device does not.
 
 mod answer;
+mod asked;
+mod echo;
 mod event;
 mod host;
+mod log_probs;
 mod options;
 mod resilient;
+mod scoring;
 mod verdict;
 
 use serde::Serialize;
@@ -15,23 +19,24 @@ use serde::Serialize;
 pub use answer::{Answer, Generation, sampler_params};
 pub use event::{CallDelta, Event, Finish, Stats, WorkPerToken};
 pub use host::{Host, Wanted};
+pub use log_probs::{Decision, Score, TokenLogprob, TopLogprob, check_choices};
 pub use options::GenerateOptions;
 pub use resilient::{Device, ResilientAnswer, ResilientSession};
 pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;
+pub use crate::engine::MOST_PROBABLE;
 use crate::engine::{Engine, EngineOptions, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
-use crate::text::Prompt;
 use crate::text::Tokenizer;
-use crate::text::stream::TextStream;
-use crate::text::template::{ChatTemplate, Ending, Message};
+use crate::text::template::{ChatTemplate, Message};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
 use crate::weights::format::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use answer::Step;
+use asked::Told;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +164,7 @@ impl<B: Backend> Session<B> {
     /// The engine and the session's sequence, for whoever speaks in token ids.
     pub fn engine_and_sequence(&mut self) -> (&mut Engine<B>, &mut Sequence) {
         self.current = None;
+        self.sequence.tell_log_probs(None);
         (&mut self.engine, &mut self.sequence)
     }
 
@@ -205,24 +211,8 @@ impl<B: Backend> Session<B> {
         messages: &[Message],
         options: &GenerateOptions,
     ) -> Result<Generation> {
-        let (template, tokenizer) = (self.template()?, &self.text_assets.tokenizer);
-        let (ending, stream) = if options.continue_final {
-            (Ending::Continued, TextStream::continuing(&options.stop))
-        } else {
-            (Ending::Answer, TextStream::new(tokenizer, &options.stop))
-        };
-        let rendered = template.render(messages, options.tools.told(), ending);
-        if rendered.is_err() {
-            // What no context holds may be too much for the template, too.
-            messages.iter().try_for_each(|message| {
-                tokenizer.check_room(&Prompt::plain(message.text()), self.engine.ctx_len())
-            })?;
-        }
-        let prompt = rendered?;
-        tokenizer.check_room(&prompt, self.engine.ctx_len())?;
-        // The template writes its own BOS where the model wants one.
-        let ids = tokenizer.encode_prompt(&prompt)?;
-        let mut generation = self.begin(&ids, stream, options)?;
+        let (ids, told) = asked::chat(&self.text_assets, self.engine.ctx_len(), messages, options)?;
+        let mut generation = self.begin(&ids, told, options)?;
         generation.listen_for_calls(&options.tools)?;
         Ok(generation)
     }
@@ -236,16 +226,27 @@ impl<B: Backend> Session<B> {
         prompt: &str,
         options: &GenerateOptions,
     ) -> Result<Generation> {
-        let tokenizer = &self.text_assets.tokenizer;
-        tokenizer.check_room(&Prompt::plain(prompt), self.engine.ctx_len())?;
-        let ids = tokenizer.encode(prompt, true)?;
-        self.begin(&ids, TextStream::continuing(&options.stop), options)
+        let (ids, told) =
+            asked::completion(&self.text_assets, self.engine.ctx_len(), prompt, options)?;
+        self.begin(&ids, told, options)
+    }
+
+    /// Begins answers that are only scored.
+    fn begin_choices(
+        &mut self,
+        messages: &[Message],
+        choices: &[String],
+    ) -> Result<Vec<Generation>> {
+        scoring::choices(&self.text_assets, self.engine.ctx_len(), messages, choices)?
+            .into_iter()
+            .map(|(ids, told)| self.begin(&ids, told, &scoring::reading()))
+            .collect()
     }
 
     fn begin(
         &mut self,
         prompt: &[u32],
-        stream: TextStream,
+        told: Told,
         options: &GenerateOptions,
     ) -> Result<Generation> {
         let vocab_size = self.engine.config().vocab_size;
@@ -256,7 +257,7 @@ impl<B: Backend> Session<B> {
                 vocab_size - 1
             );
         }
-        let mut generation = Generation::new(prompt, stream, options, &self.padding)?;
+        let mut generation = Generation::new(prompt, told, options, &self.padding)?;
         self.take_up(&mut generation)?;
         generation.cached = prompt.len() - self.sequence.pending();
         Ok(generation)
@@ -275,17 +276,15 @@ impl<B: Backend> Session<B> {
             let is_hurried = generation.is_behind && self.current.is_some();
             self.take_up(generation)?;
             while is_hurried && self.sequence.pending() > 1 {
-                self.engine.advance(&mut self.sequence).await?;
+                self.step(generation).read().await?;
             }
         }
-        Step {
-            engine: &mut self.engine,
-            sequence: &mut self.sequence,
-            text_assets: &self.text_assets,
-            generation,
-        }
-        .next()
-        .await
+        self.step(generation).next().await
+    }
+
+    fn step<'a>(&'a mut self, generation: &'a mut Generation) -> Step<'a, B> {
+        let Session { engine, sequence, text_assets, .. } = self;
+        Step { engine, sequence, text_assets, generation }
     }
 
     /// Ends an answer where it is; its figures up to now.

@@ -1,5 +1,6 @@
 //! How to answer.
 
+use crate::engine::MOST_PROBABLE;
 use crate::error::{Code, Result, fail};
 use crate::text::Sampling;
 use crate::text::tool_calls::Tools;
@@ -21,6 +22,17 @@ pub struct GenerateOptions {
     /// there.
     #[cfg_attr(test, ts(skip))]
     pub continue_final: bool,
+    /// Whether the answer tells how probable its tokens were, and so many of the most probable ones
+    /// in the place of each, up to [`MOST_PROBABLE`].
+    #[cfg_attr(test, ts(skip))]
+    pub log_probs: Option<u32>,
+    /// Whether a text that is gone on with is told first, with the log-probabilities of its own
+    /// tokens where those are asked for.
+    #[cfg_attr(test, ts(skip))]
+    pub echo: bool,
+    /// How many answers are wanted: [`GenerateOptions::of_choice`] has the options of each.
+    #[cfg_attr(test, ts(skip))]
+    pub n: u32,
     /// Tools that the model may call in a conversation.
     #[cfg_attr(test, ts(skip))]
     pub tools: Tools,
@@ -33,6 +45,9 @@ impl Default for GenerateOptions {
             sampling: Sampling::default(),
             stop: Vec::new(),
             continue_final: false,
+            log_probs: None,
+            echo: false,
+            n: 1,
             tools: Tools::default(),
         }
     }
@@ -44,9 +59,23 @@ impl GenerateOptions {
     /// # Errors
     /// [`Code::BadOption`], naming the option, its value and what it may be.
     pub fn validate(&self) -> Result<()> {
-        if self.max_tokens == 0 {
+        if self.max_tokens == 0 && !self.echo {
             fail!(Code::BadOption, "max_tokens is 0; ask for at least one token");
         }
+        if let Some(top) = self.log_probs.filter(|&top| top > MOST_PROBABLE) {
+            fail!(Code::BadOption, "top_logprobs is {top}: it must be 0 to {MOST_PROBABLE}");
+        }
         self.sampling.validate()
+    }
+
+    /// Those of one of several answers: each has a seed of its own, those that follow the one that
+    /// was given.
+    pub fn of_choice(&self, index: u32) -> GenerateOptions {
+        let seed = self.sampling.seed.map(|seed| seed.wrapping_add(index.into()));
+        GenerateOptions {
+            n: 1,
+            sampling: Sampling { seed, ..self.sampling.clone() },
+            ..self.clone()
+        }
     }
 }

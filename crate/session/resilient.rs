@@ -1,6 +1,8 @@
 //! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or,
 //! after three in a row, on the CPU.
 
+mod scores;
+
 use super::answer::Generation;
 use super::event::{Event, Stats};
 use super::host::{Host, Wanted};
@@ -67,6 +69,7 @@ macro_rules! on {
         }
     };
 }
+use on;
 
 impl<H: Host> ResilientSession<H> {
     /// Loads a model.

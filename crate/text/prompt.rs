@@ -24,6 +24,13 @@ impl Prompt {
         Prompt { marked: text.into(), mark: None, is_rendered: false }
     }
 
+    /// With a text after it, in which what spells a control token is one; `None` where that cannot
+    /// be said apart from what is marked.
+    pub fn followed_by(&self, text: &str) -> Option<Prompt> {
+        let is_apart = self.mark.is_none_or(|mark| !text.contains(mark));
+        is_apart.then(|| Prompt { marked: format!("{}{text}", self.marked), ..self.clone() })
+    }
+
     /// The text, as it reads.
     pub fn text(&self) -> Cow<'_, str> {
         match self.mark {

@@ -316,6 +316,44 @@ export type CallDelta = {
    * More of the arguments, which are JSON, if the model keeps to it.
    */
   arguments: string;
+ * One of the most probable tokens.
+ */
+export type TopLogprob = {
+  /**
+   * As of [`TokenLogprob`].
+   */
+  token: string;
+  /**
+   * The natural logarithm of its probability.
+   */
+  logprob: number;
+  /**
+   * Its bytes.
+   */
+  bytes: Array<number>;
+};
+
+/**
+ * A token, and how probable the model found it, in OpenAI's shape.
+ */
+export type TokenLogprob = {
+  /**
+   * Its text: control tokens as they are written, parts of characters as U+FFFD.
+   */
+  token: string;
+  /**
+   * The natural logarithm of its probability; null for a text's first token, before which there
+   * is nothing.
+   */
+  logprob: number | null;
+  /**
+   * Its bytes.
+   */
+  bytes: Array<number>;
+  /**
+   * The most probable tokens in its place, as many as were asked for.
+   */
+  top_logprobs: Array<TopLogprob>;
 };
 
 /**
@@ -332,15 +370,54 @@ export type Event = { "kind": "prefill";
   total: number;
 } | { "kind": "text";
   /**
-   * The piece, not empty.
+   * The piece, not empty unless log-probabilities are told of tokens after it.
    */
   text: string;
 } | { "kind": "call" } & CallDelta | { "kind": "notice";
+  /**
+   * The tokens that were chosen up to here since the last piece, where log-probabilities are
+   * asked for.
+   */
+  logprobs?: Array<TokenLogprob>;
+} | { "kind": "notice";
   /**
    * Why, and what comes of it, in a sentence.
    */
   message: string;
 } | { "kind": "done" } & Stats;
+
+/**
+ * How probable a text is.
+ */
+export type Score = {
+  /**
+   * The sum over its tokens, but one that has none.
+   */
+  logprob: number;
+  /**
+   * Its tokens.
+   */
+  tokens: Array<TokenLogprob>;
+};
+
+/**
+ * How probable it is that an answer is one of some choices, and nothing else.
+ */
+export type Decision = {
+  /**
+   * The choice.
+   */
+  choice: string;
+  /**
+   * The natural logarithm of the probability that the model gives its tokens and then one that
+   * ends the answer.
+   */
+  logprob: number;
+  /**
+   * The probability among the choices: all together have 1.
+   */
+  probability: number;
+};
 
 /**
  * What was measured, named as the benchmark's JSON has it.

@@ -59,6 +59,48 @@ pub fn tiny_chat(name: &str) -> String {
 }
 
 #[test]
+fn choices_are_decided_between() {
+    let model = tiny_chat("decide");
+    let with = |more: &[&'static str]| {
+        let arguments = ["decide", "--model", &model, "--backend", "cpu"];
+        [&arguments[..], more].concat()
+    };
+    let choices = ["--choice", "yes", "--choice", "-no"];
+    let [given, piped] = [("What?", ""), ("-", "What?\n")]
+        .map(|(prompt, input)| answer(&with(&[&choices[..], &["--json", prompt]].concat()), input));
+    let decisions: serde_json::Value = serde_json::from_str(&given).unwrap();
+    assert_eq!(given, piped);
+    assert_eq!(decisions[1]["choice"], "-no");
+    let probability = |at: usize| decisions[at]["probability"].as_f64().unwrap();
+    assert!((probability(0) + probability(1) - 1.0).abs() < 1e-9, "{decisions}");
+    assert!(decisions[0]["logprob"].as_f64().unwrap() < 0.0);
+    let table = answer(&with(&[&choices[..], &["What?"]].concat()), "");
+    let rows = [(0, "yes"), (1, "-no")]
+        .map(|(at, choice)| format!("{:.4}  {choice:?}\n", probability(at)));
+    assert_eq!(table, rows.concat());
+    let output = phi(&with(&["--choice", "a", "--choice", "a", "What?"]), "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "phi: choices[1] is the same as choices[0]: give each once [bad-option]\n");
+}
+
+#[test]
+fn tokens_are_printed_with_how_probable_they_were() {
+    let model = tiny_chat("logprobs");
+    let arguments = ["run", "--model", &model, "--backend", "cpu", "--max-tokens", "4"];
+    let output = phi(&[&arguments[..], &["--logprobs", "2", "What?"]].concat(), "");
+    let (text, said) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+    let tokens: Vec<serde_json::Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let joined: String = tokens.iter().map(|token| token["token"].as_str().unwrap()).collect();
+    assert_eq!(format!("{joined}\n").as_bytes(), text, "{said}");
+    assert_eq!(tokens.len(), 4, "{said}");
+    for token in &tokens {
+        let top = token["top_logprobs"].as_array().unwrap();
+        assert_eq!((top.len(), &top[0]["logprob"]), (2, &token["logprob"]), "{said}");
+    }
+}
+
+#[test]
 fn logits_are_the_references() {
     check_logits("cpu", 1e-4);
 }

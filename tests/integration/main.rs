@@ -44,6 +44,8 @@ mod cli;
 mod house;
 #[cfg(not(target_family = "wasm"))]
 mod layering;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod log_probs;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 mod profile;
 #[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]

@@ -97,7 +97,7 @@ async fn listen<H: Host>(
         }
         match answer.next().await?.expect("an answer ends with its figures") {
             Event::Prefill { .. } => heard.prefills += 1,
-            Event::Text { text } => {
+            Event::Text { text, .. } => {
                 heard.text.push_str(&text);
                 heard.pieces += 1;
             }
@@ -128,7 +128,7 @@ async fn answer() -> String {
     let mut answer = session.chat(&question(), &short()).unwrap();
     let mut whole = String::new();
     while let Some(event) = answer.next().await.unwrap() {
-        if let Event::Text { text } = event {
+        if let Event::Text { text, .. } = event {
             whole.push_str(&text);
         }
     }
@@ -147,7 +147,7 @@ async fn in_turns<B: Backend>(
         for (answer, text) in answers.iter_mut().zip(&mut texts) {
             let event = session.next(answer).await.unwrap();
             told |= event.is_some();
-            if let Some(Event::Text { text: piece }) = event {
+            if let Some(Event::Text { text: piece, .. }) = event {
                 text.push_str(&piece);
             }
         }
@@ -342,5 +342,32 @@ fn a_gpu_without_room_gets_a_shorter_context_or_nothing() {
             );
         }
         assert_eq!(load(5 * MIB, Wanted::Gpu, None).await.err().unwrap().code, Code::OutOfMemory);
+    });
+}
+
+#[test]
+fn decisions_and_scores_outlive_devices() {
+    block_on(async {
+        let mut alone =
+            Session::open(tiny_chat(), cpu().unwrap(), &LoadOptions::default(), &mut |_| {})
+                .await
+                .unwrap();
+        let choices = ["red", "reddish"].map(str::to_owned);
+        let expected = alone.decide(&question(), &choices).await.unwrap();
+        let fate = Rc::<Fate>::default();
+        let mut session = open(&fate, Wanted::Auto).await.unwrap();
+        for round in 1..=2 {
+            fate.strike();
+            let found = session.decide(&question(), &choices).await.unwrap();
+            for (found, expected) in found.iter().zip(&expected) {
+                let difference = (found.logprob - expected.logprob).abs();
+                assert!(difference < 1e-2, "{found:?} instead of {expected:?}");
+            }
+            fate.strike();
+            assert_eq!(session.score("red").await.unwrap().tokens.len(), 3);
+            assert_eq!(fate.opened.get(), 1 + 2 * round);
+        }
+        let error = session.decide(&question(), &[]).await.unwrap_err();
+        assert_eq!(error.code, Code::BadOption);
     });
 }

@@ -155,7 +155,7 @@ fn told<B: Backend>(model: &mut ResilientSession<Table<B>>) -> (String, Option<V
             .unwrap();
         let mut whole = String::new();
         while let Some(event) = answer.next().await.unwrap() {
-            if let Event::Text { text } = event {
+            if let Event::Text { text, .. } = event {
                 whole.push_str(&text);
             }
         }

@@ -96,7 +96,7 @@ pub async fn completed<B: Backend>(
     let mut answer = session.complete(prompt, &options)?;
     let mut whole = String::new();
     while let Some(event) = answer.next().await? {
-        if let Event::Text { text } = event {
+        if let Event::Text { text, .. } = event {
             whole.push_str(&text);
         }
     }

@@ -152,7 +152,7 @@ async fn said<B: Backend>(
     let stats = loop {
         match answer.next().await.unwrap().expect("an answer ends with its figures") {
             Event::Prefill { .. } => {}
-            Event::Text { text: piece } => text.push_str(&piece),
+            Event::Text { text: piece, .. } => text.push_str(&piece),
             Event::Call(call) => panic!("there are no tools, and {} is called", call.index),
             Event::Notice { message } => panic!("a session stays where it is: {message}"),
             Event::Done(stats) => break stats,

@@ -8,8 +8,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::js_types::{
-    JsBenchFigures, JsChatRequest, JsChecked, JsCompletionRequest, JsDescription, JsLoadOptions,
-    JsMessages, JsTemplateOptions, OnEvent, OnProgress, StartHelpers,
+    JsBenchFigures, JsChatRequest, JsChecked, JsCompletionRequest, JsDecideRequest, JsDecisions,
+    JsDescription, JsLoadOptions, JsMessages, JsTemplateOptions, OnEvent, OnProgress, StartHelpers,
 };
 use super::json::{from_js, to_js, to_js_error};
 use super::model_cache::{self, ModelCache};
@@ -19,8 +19,9 @@ use super::{js, rivals};
 use crate::bench::{self, Plan};
 use crate::gpu::Tune;
 use crate::openai;
-use crate::session::{Device, Event, ResilientAnswer, ResilientSession, Wanted};
+use crate::session::{Device, Event, GenerateOptions, ResilientSession, Wanted};
 use crate::text::Prompt;
+use crate::text::template::Message;
 use crate::text_assets::TextAssets;
 use crate::wire::{LoadSettings, LoadedModel, TemplateOptions};
 
@@ -40,6 +41,39 @@ impl PhiEngine {
             Device::Gpu(session) => session.text_assets(),
             Device::Cpu(session) => session.text_assets(),
         })
+    }
+
+    /// Drives answers to their ends, one after the other, or until the listener has heard enough.
+    async fn answer(
+        &mut self,
+        asked: Asked,
+        options: &GenerateOptions,
+        on_event: &OnEvent,
+    ) -> std::result::Result<(), JsValue> {
+        let on_event: &Function = on_event.unchecked_ref();
+        for index in 0..options.n {
+            let options = options.of_choice(index);
+            let mut answer = match &asked {
+                Asked::Chat(messages) => self.0.begin_chat(messages, &options).await,
+                Asked::Text(prompt) => self.0.begin_completion(prompt, &options).await,
+            }
+            .map_err(to_js_error)?;
+            while let Some(event) = self.0.next(&mut answer).await.map_err(to_js_error)? {
+                let told = on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?;
+                let is_heard = JsFuture::from(Promise::resolve(&told)).await? != JsValue::FALSE;
+                if matches!(event, Event::Done(_)) && is_heard {
+                    break;
+                }
+                if !is_heard {
+                    if !matches!(event, Event::Done(_)) {
+                        let end = Event::Done(self.0.cancel(answer));
+                        on_event.call1(&JsValue::UNDEFINED, &to_js(&end))?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -135,6 +169,17 @@ impl PhiEngine {
         Ok(assets.tokenizer.encode_prompt(&prompt).map_err(to_js_error)?.len())
     }
 
+    /// How probable each of some answers to a conversation is.
+    pub async fn decide(
+        &mut self,
+        request: JsDecideRequest,
+    ) -> std::result::Result<JsDecisions, JsValue> {
+        let (messages, choices) =
+            openai::decision(from_js("request", &request)?).map_err(to_js_error)?;
+        let decisions = self.0.decide(&messages, &choices).await.map_err(to_js_error)?;
+        Ok(to_js(&decisions).unchecked_into())
+    }
+
     /// What was loaded, and what computes it.
     pub async fn describe(&mut self) -> std::result::Result<JsDescription, JsValue> {
         let device = match self.0.device().await.map_err(to_js_error)? {
@@ -173,7 +218,8 @@ impl PhiEngine {
     }
 
     /// Answers a conversation, asked for in OpenAI's shape. `on_event` hears of every step and is
-    /// waited for; when it gives `false`, the answer ends there.
+    /// waited for; when it gives `false`, the answer ends there. Several answers come one after the
+    /// other.
     pub async fn chat(
         &mut self,
         request: JsChatRequest,
@@ -181,7 +227,7 @@ impl PhiEngine {
     ) -> std::result::Result<(), JsValue> {
         let (messages, options) =
             openai::chat(from_js("request", &request)?).map_err(to_js_error)?;
-        emit(self.0.chat(&messages, &options).await.map_err(to_js_error)?, &on_event).await
+        self.answer(Asked::Chat(messages), &options, &on_event).await
     }
 
     /// Throws what `chat` would reject with for what the request says. It needs no model, and waits
@@ -220,7 +266,7 @@ impl PhiEngine {
     ) -> std::result::Result<(), JsValue> {
         let (prompt, options) =
             openai::completion(&from_js("request", &request)?).map_err(to_js_error)?;
-        emit(self.0.complete(&prompt, &options).await.map_err(to_js_error)?, &on_event).await
+        self.answer(Asked::Text(prompt), &options, &on_event).await
     }
 
     /// Throws what `complete` would reject with for what the request says.
@@ -230,25 +276,10 @@ impl PhiEngine {
     }
 }
 
-/// Drives an answer to its end, or until the listener has heard enough.
-async fn emit(
-    mut answer: ResilientAnswer<'_, Page>,
-    on_event: &OnEvent,
-) -> std::result::Result<(), JsValue> {
-    let on_event: &Function = on_event.unchecked_ref();
-    while let Some(event) = answer.next().await.map_err(to_js_error)? {
-        let go_on =
-            JsFuture::from(Promise::resolve(&on_event.call1(&JsValue::UNDEFINED, &to_js(&event))?))
-                .await?;
-        if matches!(event, Event::Done(_)) {
-            break;
-        }
-        if go_on == JsValue::FALSE {
-            on_event.call1(&JsValue::UNDEFINED, &to_js(&Event::Done(answer.cancel())))?;
-            break;
-        }
-    }
-    Ok(())
+/// What is to be answered.
+enum Asked {
+    Chat(Vec<Message>),
+    Text(String),
 }
 
 /// A conversation rendered for the model.

@@ -22,6 +22,12 @@ extern "C" {
     /// A text to be gone on with, and how.
     #[wasm_bindgen(typescript_type = "CompletionRequest")]
     pub type JsCompletionRequest;
+    /// A conversation, and the answers to decide between.
+    #[wasm_bindgen(typescript_type = "DecideRequest")]
+    pub type JsDecideRequest;
+    /// How probable each is.
+    #[wasm_bindgen(typescript_type = "Decision[]")]
+    pub type JsDecisions;
     /// What checking found.
     #[wasm_bindgen(typescript_type = "Checked")]
     pub type JsChecked;

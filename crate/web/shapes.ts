@@ -45,7 +45,8 @@ export interface Sampling extends GenerateOptions {
   model?: string;
   /** Texts that end the answer; they are not part of it. */
   stop?: string | string[] | null;
-  n?: 1 | null;
+  /** How many answers, 1 to 128: one after the other, each with a seed of its own. */
+  n?: number | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
 }
@@ -82,11 +83,33 @@ export interface ChatRequest extends Sampling {
    * the rest of it.
    */
   continue_final_message?: boolean | null;
+  /**
+   * Whether each token comes with its log-probability: by the model's own distribution, before
+   * temperature, filters, penalties and biases.
+   */
+  logprobs?: boolean | null;
+  /** Of how many of the most probable tokens in the place of each, 0 to 20, that comes, too. */
+  top_logprobs?: number | null;
 }
 
 /** Continues a text as it stands, without the chat template. */
 export interface CompletionRequest extends Sampling {
   prompt: string;
+  /**
+   * Each token comes with its log-probability and that of so many of the most probable tokens in
+   * its place, 0 to 20: by the model's own distribution, before temperature, filters, penalties and
+   * biases.
+   */
+  logprobs?: number | null;
+  /** The prompt comes first, with its log-probabilities; `max_tokens` may be 0 then. */
+  echo?: boolean | null;
+}
+
+/** A conversation, and the answers to decide between. */
+export interface DecideRequest {
+  messages: ChatMessage[];
+  /** Texts, each once. */
+  choices: string[];
 }
 
 /**

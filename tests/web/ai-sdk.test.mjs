@@ -28,10 +28,11 @@ function calling() {
     const shape = chatShape("m");
     const calls = [];
     for (const delta of DELTAS) addCall(calls, delta);
-    if (!request.stream) return shape.whole("", "tool_calls", USAGE, calls);
-    const chunks = [...DELTAS.map(shape.call), shape.last("tool_calls"), shape.usage(USAGE)];
+    if (!request.stream) return shape.whole([{ text: "", calls, finish: "tool_calls" }], USAGE);
+    const called = DELTAS.map((delta) => shape.call(0, delta));
+    const chunks = [...called, shape.last(0, "tool_calls"), shape.usage(USAGE)];
     return (async function* () {
-      yield* shape.first();
+      yield* shape.first(0);
       yield* chunks;
     })();
   };

@@ -149,29 +149,101 @@ describe("a request on its way to the engine", () => {
 });
 
 describe("an answer in OpenAI's shape", () => {
-  const usage = usageOf({ promptTokens: 5, generatedTokens: 2, cachedTokens: 3 });
+  const usage = usageOf([
+    { promptTokens: 5, generatedTokens: 2, cachedTokens: 3 },
+    { promptTokens: 5, generatedTokens: 4, cachedTokens: 4 },
+  ]);
   const SHAPES = {
     chat: [chatShape("m"), "chat.completion", "chat.completion.chunk", /^chatcmpl-[0-9a-f]{24}$/],
     text: [textShape("m"), "text_completion", "text_completion", /^cmpl-[0-9a-f]{24}$/],
   };
   for (const [name, [shape, whole, chunk, id]] of Object.entries(SHAPES)) {
     it(`has one id and its object's name, as ${name}`, () => {
-      const chunks = [...shape.first(), shape.piece("a"), shape.last("stop"), shape.usage(usage)];
+      const chunks = [
+        ...shape.first(0),
+        shape.piece(0, { text: "a" }),
+        shape.last(0, "stop"),
+        shape.usage(usage),
+      ];
       assert.deepEqual(new Set(chunks.map(({ object }) => object)), new Set([chunk]));
-      const answer = shape.whole("a", "stop", usage);
+      const answer = shape.whole([{ text: "a", finish: "stop" }], usage);
       assert.equal(answer.object, whole);
       assert.equal(new Set([...chunks, answer].map(({ id }) => id)).size, 1);
       assert.match(answer.id, id);
       assert.deepEqual([answer.model, answer.usage], ["m", usage]);
       assert.deepEqual(chunks.at(-1).choices, []);
     });
+
+    it(`tells several answers apart, as ${name}`, () => {
+      const pieces = [shape.piece(2, { text: "a" }), shape.last(1, "stop")];
+      assert.deepEqual(
+        pieces.map(({ choices }) => choices[0].index),
+        [2, 1],
+      );
+      const answers = [
+        { text: "a", finish: "stop" },
+        { text: "b", finish: "length" },
+      ];
+      assert.deepEqual(
+        shape
+          .whole(answers, usage)
+          .choices.map((one) => [
+            one.index,
+            one.text ?? one.message.content,
+            one.finish_reason,
+            one.logprobs,
+          ]),
+        [
+          [0, "a", "stop", null],
+          [1, "b", "length", null],
+        ],
+      );
+    });
   }
+
+  const token = (token, logprob, bytes = [...new TextEncoder().encode(token)]) => {
+    return { token, logprob, bytes, top_logprobs: [{ token: "x", logprob: -1, bytes: [120] }] };
+  };
+  // A character of four bytes in two tokens.
+  const tokens = [
+    token("ä", null),
+    token("b", -2),
+    token("\ufffd", -3, [0xf0, 0x9f]),
+    token("\ufffd", -4, [0xa6, 0x8a]),
+    token("c", -5),
+  ];
+
+  it("has tokens with their log-probabilities, as chat", () => {
+    const [shape] = SHAPES.chat;
+    const logprobs = { content: tokens, refusal: null };
+    assert.deepEqual(shape.piece(0, { text: "", logprobs: tokens }).choices[0].logprobs, logprobs);
+    const whole = shape.whole([{ text: "", finish: "stop", logprobs: tokens }], usage);
+    assert.deepEqual(whole.choices[0].logprobs, logprobs);
+  });
+
+  it("has lists of log-probabilities that go on from piece to piece, as text", () => {
+    const whole = textShape("m").whole([{ text: "", finish: "stop", logprobs: tokens }], usage);
+    const { logprobs } = whole.choices[0];
+    assert.deepEqual(logprobs, {
+      tokens: ["ä", "b", "\ufffd", "\ufffd", "c"],
+      token_logprobs: [null, -2, -3, -4, -5],
+      top_logprobs: [null, { x: -1 }, { x: -1 }, { x: -1 }, { x: -1 }],
+      text_offset: [0, 1, 2, 2, 3],
+    });
+    const shape = textShape("m");
+    const offsets = [tokens.slice(0, 3), [], tokens.slice(3)].flatMap(
+      (logprobs) => shape.piece(0, { text: "", logprobs }).choices[0].logprobs.text_offset,
+    );
+    assert.deepEqual(offsets, logprobs.text_offset);
+    const other = shape.piece(1, { text: "", logprobs: tokens.slice(0, 1) });
+    assert.deepEqual(other.choices[0].logprobs.text_offset, [0]);
+  });
 
   it("counts what was read, what of that was there, and what was written", () => {
     assert.deepEqual(usage, {
       prompt_tokens: 5,
-      completion_tokens: 2,
-      total_tokens: 7,
+      completion_tokens: 6,
+      total_tokens: 11,
       prompt_tokens_details: { cached_tokens: 3 },
     });
   });

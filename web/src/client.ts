@@ -21,9 +21,12 @@ import type {
   CallOptions,
   Checked,
   CheckOptions,
+  DecideRequest,
+  Decision,
   Description,
   LoadOptions,
   PromptOptions,
+  Score,
   Stats,
 } from "./types.js";
 import { addressAlong, emit, rethrow, start, working } from "./working.js";
@@ -154,6 +157,29 @@ export class Phi {
     return (await (await this.#ready()).answer(ask, "counted")).count;
   }
 
+  /**
+   * How probable a text is as it stands, token by token, by the model's own distribution: natural
+   * logarithms.
+   */
+  async score(text: string): Promise<Score> {
+    options.requireText(text);
+    const request = { prompt: text, max_tokens: 0, echo: true, logprobs: 0 };
+    const told = openai.nothingTold();
+    for await (const event of this.#events({ kind: "complete", request }, {}))
+      if (event.kind === "text") openai.tell(told, event);
+    const tokens = told.logprobs ?? [];
+    return { logprob: tokens.reduce((sum, { logprob }) => sum + (logprob ?? 0), 0), tokens };
+  }
+
+  /**
+   * How probable it is that the model would answer a conversation with one of these texts and
+   * nothing else, exactly, and the probability of each among them. What they share is read once.
+   */
+  async decide(request: DecideRequest): Promise<Decision[]> {
+    const ask: Ask = { kind: "decide", request: openai.plainOf("the request", request) };
+    return (await (await this.#ready()).answer(ask, "decided")).decisions;
+  }
+
   /** Figures of the latest answer that came to an end. */
   async stats(): Promise<Stats | undefined> {
     return this.#stats;
@@ -270,15 +296,19 @@ export class Phi {
   ): Promise<AsyncIterable<Chunk> | Whole> {
     if (request?.stream) {
       await this.#check(ask, call);
-      return this.#pieces(ask, shape, call, request.stream_options?.include_usage ?? false);
+      return this.#pieces(request, ask, shape, call);
     }
-    let text = "";
-    const calls: openai.CalledTool[] = [];
+    const answers: openai.Answered[] = [];
+    const ends: Stats[] = [];
+    let told = openai.nothingTold();
     for await (const event of this.#events(ask, call)) {
-      if (event.kind === "text") text += event.text;
-      if (event.kind === "call") openai.addCall(calls, event);
-      if (event.kind === "done" && event.finish !== "cancelled")
-        return shape.whole(text, event.finish, openai.usageOf(event), calls);
+      if (event.kind === "text") openai.tell(told, event);
+      if (event.kind === "call") openai.addCall(told.calls, event);
+      if (event.kind !== "done" || event.finish === "cancelled") continue;
+      ends.push(event);
+      answers.push({ ...told, finish: event.finish });
+      told = openai.nothingTold();
+      if (answers.length === (request?.n ?? 1)) return shape.whole(answers, openai.usageOf(ends));
     }
     throw cancelled("the answer");
   }
@@ -297,21 +327,27 @@ export class Phi {
   }
 
   async *#pieces<Chunk>(
+    { n, stream_options }: openai.Sampling,
     ask: Ask,
     shape: openai.Shape<Chunk, unknown>,
     call: CallOptions,
-    withUsage: boolean,
   ): AsyncGenerator<Chunk, void> {
-    yield* shape.first();
-    let end: Stats | undefined;
+    const ends: Stats[] = [];
+    // One answer after the other; the engine's last word comes after the last.
+    let index = 0;
+    yield* shape.first(index);
     for await (const event of this.#events(ask, call)) {
-      if (event.kind === "text") yield shape.piece(event.text);
-      if (event.kind === "call") yield shape.call(event);
-      if (event.kind === "done") end = event;
+      if (event.kind === "text") yield shape.piece(index, event);
+      if (event.kind === "call") yield shape.call(index, event);
+      if (event.kind !== "done") continue;
+      ends.push(event);
+      if (ends.length >= (n ?? 1) || event.finish === "cancelled") continue;
+      yield shape.last(index, event.finish);
+      yield* shape.first(++index);
     }
     // One that was cancelled before its turn has no figures.
-    yield shape.last(end?.finish ?? "cancelled");
-    if (end && withUsage) yield shape.usage(openai.usageOf(end));
+    yield shape.last(index, ends[index]?.finish ?? "cancelled");
+    if (ends.length > 0 && stream_options?.include_usage) yield shape.usage(openai.usageOf(ends));
   }
 
   /** The engine's events; those of an answer that is cancelled before its turn are none. */

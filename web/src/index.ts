@@ -20,12 +20,15 @@ export type {
   ChatRequest,
   Completion,
   CompletionChunk,
+  CompletionLogprobs,
   CompletionRequest,
   FinishReason,
   TextPart,
   Tool,
   ToolCall,
   ToolChoice,
+  TokenLogprob,
+  TopLogprob,
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
@@ -35,10 +38,13 @@ export type {
   CallOptions,
   Checked,
   CheckOptions,
+  DecideRequest,
+  Decision,
   Description,
   LoadOptions,
   Progress,
   PromptOptions,
+  Score,
   Stats,
 } from "./types.js";
 export { VARIANTS, type Variant } from "./variant.js";

@@ -24,6 +24,7 @@ const LAST: Reply["kind"][] = [
   "tokens",
   "text",
   "counted",
+  "decided",
   "checked",
   "figures",
   "end",

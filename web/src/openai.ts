@@ -1,7 +1,7 @@
 // The shapes of OpenAI's API. What requests say, and what of it the engine has not, is for the
 // engine to read (crate/openai.rs).
 
-import type { CallDelta } from "../../pkg/simd/phi_wasm.js";
+import type { CallDelta, TokenLogprob } from "../../pkg/simd/phi_wasm.js";
 import { refuse } from "./check.js";
 import type { Stats } from "./types.js";
 
@@ -14,6 +14,8 @@ export type {
   Tool,
   ToolCall,
   ToolChoice,
+  TokenLogprob,
+  TopLogprob,
 } from "../../pkg/simd/phi_wasm.js";
 
 /** "cancelled" is ours: the caller ended the answer. */
@@ -51,15 +53,14 @@ interface Answer {
 
 export interface ChatCompletion extends Answer {
   object: "chat.completion";
-  choices: [
-    {
-      index: 0;
-      /** The content is null where tools are called and nothing else is said. */
-      message: { role: "assistant"; content: string | null; tool_calls?: CalledTool[] };
-      finish_reason: FinishReason;
-      logprobs: null;
-    },
-  ];
+  /** As many as were asked for. */
+  choices: Several<{
+    index: number;
+    /** The content is null where tools are called and nothing else is said. */
+    message: { role: "assistant"; content: string | null; tool_calls?: CalledTool[] };
+    finish_reason: FinishReason;
+    logprobs: ChatLogprobs | null;
+  }>;
   usage: Usage;
 }
 
@@ -73,80 +74,153 @@ export interface ChatCompletionChunk extends Answer {
   object: "chat.completion.chunk";
   /** Empty in the last chunk, if usage was asked for. */
   choices: {
-    index: 0;
+    index: number;
     delta: ChatDelta;
     finish_reason: FinishReason | null;
-    logprobs: null;
+    logprobs: ChatLogprobs | null;
   }[];
   usage?: Usage | null;
 }
 
 export interface Completion extends Answer {
   object: "text_completion";
-  choices: { index: 0; text: string; finish_reason: FinishReason; logprobs: null }[];
+  /** As many as were asked for. */
+  choices: Several<{
+    index: number;
+    text: string;
+    finish_reason: FinishReason;
+    logprobs: CompletionLogprobs | null;
+  }>;
   usage: Usage;
 }
 
 export interface CompletionChunk extends Answer {
   object: "text_completion";
-  choices: { index: 0; text: string; finish_reason: FinishReason | null; logprobs: null }[];
+  choices: {
+    index: number;
+    text: string;
+    finish_reason: FinishReason | null;
+    logprobs: CompletionLogprobs | null;
+  }[];
   usage?: Usage | null;
 }
 
-/** How an answer is told, piece by piece and whole. */
-export interface Shape<Chunk, Whole> {
-  first(): Chunk[];
-  piece(text: string): Chunk;
-  call(delta: CallDelta): Chunk;
-  last(finish: FinishReason): Chunk;
-  usage(usage: Usage): Chunk;
-  whole(text: string, finish: FinishReason, usage: Usage, calls?: CalledTool[]): Whole;
+type Several<T> = [T, ...T[]];
+
+/** Of each token that was counted, those of a stop text included. */
+export interface ChatLogprobs {
+  content: TokenLogprob[];
+  refusal: null;
 }
 
-const COMMON = { index: 0, logprobs: null } as const;
+/** Of each token: lists of equal length. */
+export interface CompletionLogprobs {
+  tokens: string[];
+  /** Null for the first token of a prompt that is echoed, before which there is nothing. */
+  token_logprobs: (number | null)[];
+  top_logprobs: (Record<string, number> | null)[];
+  /** Where it begins in the text, in code points. */
+  text_offset: number[];
+}
+
+/** What is told of an answer, or of a piece of it. */
+export interface Told {
+  text: string;
+  logprobs?: TokenLogprob[];
+}
+
+export interface Answered extends Told {
+  calls?: CalledTool[];
+  finish: FinishReason;
+}
+
+export function nothingTold(): Told & { calls: CalledTool[] } {
+  return { text: "", calls: [] };
+}
+
+/** Adds a piece to what was told. */
+export function tell(told: Told, { text, logprobs }: Told): void {
+  told.text += text;
+  if (logprobs) told.logprobs = [...(told.logprobs ?? []), ...logprobs];
+}
+
+/** How answers are told, piece by piece and whole, by their index. */
+export interface Shape<Chunk, Whole> {
+  first(index: number): Chunk[];
+  piece(index: number, piece: Told): Chunk;
+  call(index: number, delta: CallDelta): Chunk;
+  last(index: number, finish: FinishReason): Chunk;
+  usage(usage: Usage): Chunk;
+  whole(answers: Answered[], usage: Usage): Whole;
+}
 
 export function chatShape(model: string): Shape<ChatCompletionChunk, ChatCompletion> {
   const about = answer("chatcmpl", model);
-  const chunk = (delta: ChatDelta, finish_reason: FinishReason | null): ChatCompletionChunk => {
+  const chunk = (
+    index: number,
+    delta: ChatDelta,
+    finish_reason: FinishReason | null,
+    logprobs: ChatLogprobs | null = null,
+  ): ChatCompletionChunk => {
     return {
       ...about,
       object: "chat.completion.chunk",
-      choices: [{ ...COMMON, delta, finish_reason }],
+      choices: [{ index, delta, finish_reason, logprobs }],
     };
   };
   return {
-    first: () => [chunk({ role: "assistant", content: "" }, null)],
-    piece: (content) => chunk({ content }, null),
-    call: (delta) => chunk({ tool_calls: [calledDelta(delta)] }, null),
-    last: (finish) => chunk({}, finish),
+    first: (index) => [chunk(index, { role: "assistant", content: "" }, null)],
+    piece: (index, { text, logprobs }) =>
+      chunk(index, { content: text }, null, chatLogprobs(logprobs)),
+    call: (index, delta) => chunk(index, { tool_calls: [calledDelta(delta)] }, null),
+    last: (index, finish) => chunk(index, {}, finish),
     usage: (usage) => ({ ...about, object: "chat.completion.chunk", choices: [], usage }),
-    whole: (text, finish_reason, usage, calls = []) => {
-      const said = { role: "assistant", content: text } as const;
-      const message = calls.length ? { ...said, content: text || null, tool_calls: calls } : said;
-      return {
-        ...about,
-        object: "chat.completion",
-        choices: [{ ...COMMON, message, finish_reason }],
-        usage,
-      };
+    whole: (answers, usage) => {
+      const choices = answers.map(({ finish, logprobs, ...told }, index) => ({
+        index,
+        message: messageOf(told),
+        finish_reason: finish,
+        logprobs: chatLogprobs(logprobs),
+      })) as ChatCompletion["choices"];
+      return { ...about, object: "chat.completion", choices, usage };
     },
   };
 }
 
+function messageOf({ text, calls = [] }: Pick<Answered, "text" | "calls">) {
+  const said = { role: "assistant" as const, content: text };
+  return calls.length ? { ...said, content: text || null, tool_calls: calls } : said;
+}
+
+function chatLogprobs(content: TokenLogprob[] | undefined): ChatLogprobs | null {
+  return content ? { content, refusal: null } : null;
+}
+
 export function textShape(model: string): Shape<CompletionChunk, Completion> {
   const about = { ...answer("cmpl", model), object: "text_completion" } as const;
+  const places: Place[] = [];
+  const place = (index: number) => (places[index] ??= new Place());
   return {
     first: () => [],
-    piece: (text) => ({ ...about, choices: [{ ...COMMON, text, finish_reason: null }] }),
+    piece: (index, { text, logprobs }) => {
+      const told = logprobs ? place(index).logprobs(logprobs) : null;
+      return { ...about, choices: [{ index, text, finish_reason: null, logprobs: told }] };
+    },
     // A text that goes on calls no tools: none are offered.
     call: () => ({ ...about, choices: [] }),
-    last: (finish_reason) => ({ ...about, choices: [{ ...COMMON, text: "", finish_reason }] }),
+    last: (index, finish_reason) => {
+      return { ...about, choices: [{ index, text: "", finish_reason, logprobs: null }] };
+    },
     usage: (usage) => ({ ...about, choices: [], usage }),
-    whole: (text, finish_reason, usage) => ({
-      ...about,
-      choices: [{ ...COMMON, text, finish_reason }],
-      usage,
-    }),
+    whole: (answers, usage) => {
+      const choices = answers.map(({ text, finish, logprobs }, index) => ({
+        index,
+        text,
+        finish_reason: finish,
+        logprobs: logprobs ? place(index).logprobs(logprobs) : null,
+      })) as Completion["choices"];
+      return { ...about, choices, usage };
+    },
   };
 }
 
@@ -167,6 +241,37 @@ export function addCall(calls: CalledTool[], { index, id, name, arguments: piece
     };
 }
 
+/** Where in a text its tokens have come to. */
+class Place {
+  /** Characters that have begun. */
+  #begun = 0;
+
+  /** Of the next tokens. */
+  logprobs(tokens: TokenLogprob[]): CompletionLogprobs {
+    const text_offset = tokens.map(({ bytes }) => {
+      const goesOn = isWithinCharacter(bytes[0]);
+      const offset = this.#begun - (goesOn ? 1 : 0);
+      this.#begun += bytes.filter((byte) => !isWithinCharacter(byte)).length;
+      return offset;
+    });
+    return {
+      tokens: tokens.map(({ token }) => token),
+      token_logprobs: tokens.map(({ logprob }) => logprob),
+      top_logprobs: tokens.map(({ logprob, top_logprobs }) =>
+        logprob === null
+          ? null
+          : Object.fromEntries(top_logprobs.map(({ token, logprob }) => [token, logprob])),
+      ),
+      text_offset,
+    };
+  }
+}
+
+/** Whether a byte of UTF-8 is none that a character begins with. */
+function isWithinCharacter(byte = 0): boolean {
+  return (byte & 0xc0) === 0x80;
+}
+
 function answer(kind: string, model: string): Answer {
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
     byte.toString(16).padStart(2, "0"),
@@ -174,11 +279,14 @@ function answer(kind: string, model: string): Answer {
   return { id: `${kind}-${id}`, created: Math.floor(Date.now() / 1000), model };
 }
 
-export function usageOf({ promptTokens, generatedTokens, cachedTokens }: Stats): Usage {
+/** Of answers to one prompt, which is counted once. */
+export function usageOf(answers: Stats[]): Usage {
+  const { promptTokens, cachedTokens } = answers[0]!;
+  const generated = answers.reduce((sum, { generatedTokens }) => sum + generatedTokens, 0);
   return {
     prompt_tokens: promptTokens,
-    completion_tokens: generatedTokens,
-    total_tokens: promptTokens + generatedTokens,
+    completion_tokens: generated,
+    total_tokens: promptTokens + generated,
     prompt_tokens_details: { cached_tokens: cachedTokens },
   };
 }

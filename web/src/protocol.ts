@@ -5,13 +5,21 @@ import type {
   ChatMessage,
   ChatRequest,
   CompletionRequest,
+  DecideRequest,
   LoadOptions as EngineOptions,
   Event,
   TemplateOptions,
 } from "../../pkg/simd/phi_wasm.js";
 import type { Along } from "./asking.js";
 import type { Code, PlainError } from "./errors.js";
-import type { BenchFigures, Checked, Description, LoadOptions, Progress } from "./types.js";
+import type {
+  BenchFigures,
+  Checked,
+  Decision,
+  Description,
+  LoadOptions,
+  Progress,
+} from "./types.js";
 import type { Variant } from "./variant.js";
 
 export type { EngineOptions, Event, PlainError, TemplateOptions };
@@ -37,6 +45,7 @@ export type Request =
   | { id: number; kind: "detokenize"; tokens: Uint32Array }
   | { id: number; kind: "render"; messages: ChatMessage[]; options: TemplateOptions }
   | { id: number; kind: "count"; messages: ChatMessage[]; options: TemplateOptions }
+  | { id: number; kind: "decide"; request: DecideRequest }
   | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
@@ -111,6 +120,7 @@ export type Reply =
   | { id: number; kind: "tokens"; tokens: Uint32Array }
   | { id: number; kind: "text"; text: string }
   | { id: number; kind: "counted"; count: number }
+  | { id: number; kind: "decided"; decisions: Decision[] }
   | { id: number; kind: "checked"; checked: Checked }
   | { id: number; kind: "figures"; figures: BenchFigures }
   /** The answer is complete, and this is what holds the model now. */

@@ -10,7 +10,10 @@ export type {
   Backend,
   BenchFigures,
   Checked,
+  DecideRequest,
+  Decision,
   Description,
+  Score,
   Stats,
 } from "../../pkg/simd/phi_wasm.js";
 

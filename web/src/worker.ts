@@ -139,6 +139,8 @@ async function perform(request: Question): Promise<Reply> {
         kind: "counted",
         count: await loaded().countTokens(request.messages, request.options),
       };
+    case "decide":
+      return { id, kind: "decided", decisions: await loaded().decide(request.request) };
     case "check chat":
       ready().PhiEngine.checkChat(request.request);
       return { id, kind: "taken" };

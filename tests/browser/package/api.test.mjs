@@ -279,6 +279,98 @@ describe("an answer", () => {
     assert.deepEqual(both, [GOLDEN.answer, rest]);
   });
 
+  it("tells how probable its tokens were, and those of a text", async () => {
+    const [whole, pieces, echoed, score] = await tab.evaluate(
+      async (messages, prompt) => {
+        const { create } = phi.chat.completions;
+        const request = { messages, max_tokens: 6, logprobs: true, top_logprobs: 2 };
+        return [
+          await create(request),
+          await all(create({ ...request, stream: true })),
+          await phi.complete({ prompt, max_tokens: 0, echo: true, logprobs: 1 }),
+          await phi.score(prompt),
+        ];
+      },
+      golden,
+      GOLDEN.prompt,
+    );
+    const [{ message, logprobs }] = whole.choices;
+    assert.equal(logprobs.content.map(({ token }) => token).join(""), message.content);
+    assert.equal(logprobs.content.length, 6);
+    for (const { logprob, top_logprobs: top } of logprobs.content) {
+      assert.ok(logprob < 0 && top.length === 2, JSON.stringify(top));
+      assert.ok(top[0].logprob === logprob && top[1].logprob <= logprob, JSON.stringify(top));
+    }
+    assert.deepEqual(
+      pieces.flatMap(({ choices }) => choices[0].logprobs?.content ?? []),
+      logprobs.content,
+    );
+    const [{ text, finish_reason, logprobs: lists }] = echoed.choices;
+    assert.deepEqual([text, finish_reason], [GOLDEN.prompt, "length"]);
+    assert.equal(lists.tokens.join(""), GOLDEN.prompt);
+    assert.deepEqual(
+      lists.text_offset.map((at) => GOLDEN.prompt[at]),
+      lists.tokens.map(() => "<"),
+    );
+    assert.deepEqual([lists.token_logprobs[0], lists.top_logprobs[0]], [null, null]);
+    score.tokens.forEach(({ logprob }, at) => {
+      assert.ok(Math.abs(logprob - lists.token_logprobs[at]) < 1e-4, `${at}: ${logprob}`);
+    });
+    const sum = lists.token_logprobs.reduce((sum, one) => sum + one, 0);
+    assert.ok(Math.abs(score.logprob - sum) < 1e-3, `${score.logprob} and ${sum}`);
+  });
+
+  it("comes several times, each with the seed that follows", async () => {
+    const [whole, pieces, alone] = await tab.evaluate(async (messages) => {
+      const { create } = phi.chat.completions;
+      const request = { messages, temperature: 1.5, seed: 5, max_tokens: 8 };
+      const alone = [];
+      for (const seed of [5, 6, 7]) alone.push(await create({ ...request, seed }));
+      const asked = { ...request, n: 3, stream_options: { include_usage: true } };
+      return [await create(asked), await all(create({ ...asked, stream: true })), alone];
+    }, golden);
+    const said = alone.map(({ choices }) => choices[0].message.content);
+    assert.equal(new Set(said).size, 3);
+    assert.deepEqual(
+      whole.choices.map(({ index, message }) => [index, message.content]),
+      [...said.entries()],
+    );
+    assert.equal(whole.usage.completion_tokens, 24);
+    assert.equal(whole.usage.prompt_tokens, alone[0].usage.prompt_tokens);
+    const { usage } = pieces.pop();
+    assert.equal(usage.completion_tokens, 24);
+    const streamed = ["", "", ""];
+    for (const { choices } of pieces) streamed[choices[0].index] += choices[0].delta.content ?? "";
+    assert.deepEqual(streamed, said);
+    const ends = pieces.filter(({ choices }) => choices[0].finish_reason === "length");
+    assert.deepEqual(
+      ends.map(({ choices }) => choices[0].index),
+      [0, 1, 2],
+    );
+  });
+
+  it("is decided between some", async () => {
+    const [decisions, ...refused] = await tab.evaluate(async (messages) => {
+      const decide = (choices) => phi.decide({ messages, choices });
+      return [
+        await decide(["<7>", "<7><8>", "<9>"]),
+        await failure(decide([])),
+        await failure(decide(["<7>", "<7>"])),
+        await failure(phi.score("")),
+      ];
+    }, golden);
+    assert.deepEqual(
+      decisions.map(({ choice }) => choice),
+      ["<7>", "<7><8>", "<9>"],
+    );
+    const sum = decisions.reduce((sum, { probability }) => sum + probability, 0);
+    assert.ok(Math.abs(sum - 1) < 1e-9 && decisions.every(({ logprob }) => logprob < 0));
+    assert.deepEqual(
+      refused.map(({ code }) => code),
+      ["bad-option", "bad-option", "bad-option"],
+    );
+  });
+
   it("counts the tokens that tokenize gives", async () => {
     const [tokens, usage] = await tab.evaluate(async (prompt) => {
       return [await phi.tokenize(prompt), (await phi.complete({ prompt, max_tokens: 1 })).usage];

@@ -23,8 +23,12 @@ export async function ask(file: File): Promise<string> {
   const backend: "gpu" | "cpu" = phi.description.device;
   // @ts-expect-error There is no such backend.
   await Phi.load({ model: file, backend: "tpu" });
-  // @ts-expect-error One answer at a time.
-  await create({ messages: [], n: 2 });
+  // @ts-expect-error How many is a number.
+  await create({ messages: [], n: "2" });
+  const [decision] = await phi.decide({ messages: [], choices: ["yes", "no"] });
+  const odds: number | undefined = decision?.probability;
+  const { tokens, logprob } = await phi.score("Hello");
+  console.log(odds, tokens[0]?.top_logprobs, logprob, whole.choices[0].logprobs?.content);
   return whole.choices[0].message.content + text + backend;
 }
 

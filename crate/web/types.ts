@@ -297,25 +297,6 @@ export type Stats = {
 };
 
 /**
- * A piece of a call of a tool.
- */
-export type CallDelta = {
-  /**
-   * Calls before it in the answer.
-   */
-  index: number;
-  /**
-   * What the tool's answer names it by; with the first piece.
-   */
-  id?: string;
-  /**
-   * The tool; with the first piece.
-   */
-  name?: string;
-  /**
-   * More of the arguments, which are JSON, if the model keeps to it.
-   */
-  arguments: string;
  * One of the most probable tokens.
  */
 export type TopLogprob = {
@@ -357,6 +338,28 @@ export type TokenLogprob = {
 };
 
 /**
+ * A piece of a call of a tool.
+ */
+export type CallDelta = {
+  /**
+   * Calls before it in the answer.
+   */
+  index: number;
+  /**
+   * What the tool's answer names it by; with the first piece.
+   */
+  id?: string;
+  /**
+   * The tool; with the first piece.
+   */
+  name?: string;
+  /**
+   * More of the arguments, which are JSON, if the model keeps to it.
+   */
+  arguments: string;
+};
+
+/**
  * What happened since the last one: what [`Answer::next`] gives.
  */
 export type Event = { "kind": "prefill";
@@ -373,13 +376,12 @@ export type Event = { "kind": "prefill";
    * The piece, not empty unless log-probabilities are told of tokens after it.
    */
   text: string;
-} | { "kind": "call" } & CallDelta | { "kind": "notice";
   /**
    * The tokens that were chosen up to here since the last piece, where log-probabilities are
    * asked for.
    */
   logprobs?: Array<TokenLogprob>;
-} | { "kind": "notice";
+} | { "kind": "call" } & CallDelta | { "kind": "notice";
   /**
    * Why, and what comes of it, in a sentence.
    */

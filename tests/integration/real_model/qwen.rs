@@ -88,7 +88,7 @@ async fn calls_tools<B: Backend>(backend: B) {
         let (mut text, mut calls, mut finish) = (String::new(), Vec::new(), None);
         while let Some(event) = answer.next().await.unwrap() {
             match event {
-                Event::Text { text: piece } => text += &piece,
+                Event::Text { text: piece, .. } => text += &piece,
                 Event::Call(delta) => match (delta.id, delta.name) {
                     (Some(id), Some(name)) => calls.push((id, name, delta.arguments)),
                     _ => calls[delta.index].2 += &delta.arguments,

@@ -90,6 +90,9 @@ pub trait Backend {
     /// Runs a prepared list, after everything that came before.
     fn run(&mut self, program: &Self::Program) -> Result<()>;
 
+    /// Has what was told to run begin, where that would wait for something to be read or written.
+    fn submit(&mut self) {}
+
     /// Copies bytes out after everything that came before, to be fetched when they are wanted. What
     /// comes after may overwrite them. `offset` and the length are multiples of 4.
     fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Self::Readback>;

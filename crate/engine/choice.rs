@@ -2,13 +2,14 @@
 //! step after a token can begin before anybody here knows the token.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Engine;
 use super::log_probs::LogProbs;
 use super::sequence::{SamplerState, Sequence, SequenceId};
 use crate::backend::Backend;
-use crate::error::Result;
+use crate::error::{Code, Result, fail};
 use crate::op::{self, Op, SamplerParams};
 use crate::random;
 
@@ -28,13 +29,25 @@ pub(super) struct LookAhead<L> {
     /// planned token's.
     token: Option<u32>,
     mode: Mode,
-    /// The choice after it.
-    choice: L,
+    /// The choice after it, where that waits for nobody to say what may be chosen.
+    choice: Option<L>,
 }
 
 /// How a token is chosen, and of how many of the most probable ones is told with it, where
 /// log-probabilities are asked for.
 pub(super) type Mode = (SampleMode, Option<u32>);
+
+/// Which tokens may be chosen, a bit each.
+#[derive(Default)]
+pub(super) struct Masks {
+    /// By any sequence.
+    possible: Vec<u32>,
+    /// By the one that chose last: what the backend holds.
+    written: Vec<u32>,
+}
+
+/// Words of a mask that are written again rather than that a further write is begun.
+const GAP: usize = 64;
 
 /// How to sample the tokens of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +82,31 @@ impl<B: Backend> Engine<B> {
                 *word &= !(1 << (token % 32));
             }
         }
-        self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))
+        self.backend.write(self.scratch.allowed, 0, bytemuck::cast_slice(&allowed))?;
+        self.masks = Masks { written: allowed.clone(), possible: allowed };
+        Ok(())
+    }
+
+    /// Tells the backend which tokens a sequence may choose, where it does not know yet.
+    fn write_mask(&mut self, sequence: &Sequence) -> Result<()> {
+        let Masks { possible, written } = &mut self.masks;
+        let wanted = sequence.allowed.as_ref().unwrap_or(possible);
+        if wanted.len() != possible.len() {
+            fail!(
+                Code::Internal,
+                "{} words say which tokens are allowed, and the vocabulary takes {}",
+                wanted.len(),
+                possible.len()
+            );
+        }
+        let mut from = 0;
+        while let Some(run) = changed(written, wanted, from) {
+            from = run.end;
+            let bytes = bytemuck::cast_slice(&wanted[run.clone()]);
+            self.backend.write(self.scratch.allowed, run.start as u64 * 4, bytes)?;
+        }
+        written.copy_from_slice(wanted);
+        Ok(())
     }
 
     /// Says how [`Engine::sample`] draws for a sequence from now on. Answers whether it can: where
@@ -153,9 +190,15 @@ impl<B: Backend> Engine<B> {
         let is_alone = self.latest.as_ref().is_none_or(|latest| sequence.is(&latest.of));
         let choice = match self
             .ahead
-            .take_if(|ahead| ahead.token.is_none() && ahead.mode == mode && sequence.is(&ahead.of))
+            .take_if(|ahead| {
+                ahead.token.is_none()
+                    && ahead.mode == mode
+                    && sequence.is(&ahead.of)
+                    && sequence.allowed.is_none()
+            })
+            .and_then(|begun| begun.choice)
         {
-            Some(begun) => begun.choice,
+            Some(choice) => choice,
             None => {
                 self.leave_ahead();
                 while sequence.pending() > self.chunk {
@@ -163,11 +206,12 @@ impl<B: Backend> Engine<B> {
                 }
                 // Before the last ops: to write is to submit what came before.
                 self.write_params(sequence, mode.0, 0)?;
+                self.write_mask(sequence)?;
                 let row = self.reach_end(sequence).await?;
                 self.run_choice(mode, row).await?
             }
         };
-        let next = if is_alone { self.begin_ahead(sequence, mode).await? } else { None };
+        let mut next = if is_alone { self.begin_ahead(sequence, mode).await? } else { None };
         let token = match mode.1 {
             None => {
                 let mut token = 0u32;
@@ -180,8 +224,10 @@ impl<B: Backend> Engine<B> {
                 sequence.told.insert(LogProbs::of(&row, 1)).token()
             }
         };
-        self.ahead =
-            next.map(|choice| LookAhead { of: sequence.id(), token: Some(token), mode, choice });
+        if let Some(ahead) = &mut next {
+            ahead.token = Some(token);
+        }
+        self.ahead = next;
         Ok(token)
     }
 
@@ -256,23 +302,33 @@ impl<B: Backend> Engine<B> {
     }
 
     /// Begins the step for the token that was just chosen, where that is worth it and the same
-    /// factors hold for it.
+    /// factors hold for it: all of it, or, where it is not known yet what may be chosen after it,
+    /// its layers.
     async fn begin_ahead(
         &mut self,
         sequence: &Sequence,
         mode: Mode,
-    ) -> Result<Option<B::Readback>> {
+    ) -> Result<Option<LookAhead<B::Readback>>> {
         let position = sequence.planned.len();
         let fits =
             position < sequence.ctx_len() && self.rope.factors(position + 1) == sequence.factors;
         if !(fits && self.backend.works_ahead()) {
             return Ok(None);
         }
+        let is_open = sequence.allowed.is_none();
         self.write_start(sequence, position, 1)?;
-        self.write_params(sequence, mode.0, 1)?;
+        if is_open {
+            self.write_params(sequence, mode.0, 1)?;
+        }
         self.run_layers(1).await?;
         self.note_latest(sequence, 1, position + 1);
-        self.run_choice(mode, 0).await.map(Some)
+        let choice = if is_open {
+            Some(self.run_choice(mode, 0).await?)
+        } else {
+            self.backend.submit();
+            None
+        };
+        Ok(Some(LookAhead { of: sequence.id(), token: None, mode, choice }))
     }
 
     /// Takes a step ahead up, if it is that of the token that a sequence has just got; leaves it if
@@ -282,6 +338,8 @@ impl<B: Backend> Engine<B> {
             Some(ahead) if ahead.token == Some(token) && sequence.is(&ahead.of) => {
                 ahead.token = None;
                 sequence.cached += 1;
+                // Of layers alone nothing is left to take up.
+                self.ahead.take_if(|ahead| ahead.choice.is_none());
             }
             _ => self.leave_ahead(),
         }
@@ -290,12 +348,28 @@ impl<B: Backend> Engine<B> {
     /// Lets a step ahead be in vain.
     pub(super) fn leave_ahead(&mut self) {
         let left = self.ahead.take();
-        if let (Some(LookAhead { mode: (SampleMode::Sampled, _), .. }), Some(sampler)) =
-            (left, &mut self.sampler)
-        {
+        if let Some(LookAhead { mode: (SampleMode::Sampled, _), choice: Some(_), .. }) = left {
+            self.forget_seen();
+        }
+    }
+
+    /// What a device has counted is not what was generated.
+    pub(super) fn forget_seen(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
             sampler.seen_of = None;
         }
     }
+}
+
+/// The next words from a place on that differ, with what lies between them where that is little.
+fn changed(written: &[u32], wanted: &[u32], from: usize) -> Option<Range<usize>> {
+    let differs = |at: &usize| written[*at] != wanted[*at];
+    let start = (from..wanted.len()).find(differs)?;
+    let mut end = start + 1;
+    while let Some(next) = (end..wanted.len().min(end + GAP)).find(differs) {
+        end = next + 1;
+    }
+    Some(start..end)
 }
 
 /// One value for each token: those given, and zeros.

@@ -31,7 +31,7 @@ use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
-use choice::{LookAhead, Mode, Sampler};
+use choice::{LookAhead, Masks, Mode, Sampler};
 use scoring::Told;
 use sequence::SequenceId;
 
@@ -65,6 +65,7 @@ pub struct Engine<B: Backend> {
     ahead: Option<LookAhead<B::Readback>>,
     sampler: Option<Sampler>,
     told: Option<Told>,
+    masks: Masks,
 }
 
 /// The latest rows, of one sequence, that went through the layers, which `scratch.x` still holds.
@@ -139,6 +140,7 @@ impl<B: Backend> Engine<B> {
             ahead: None,
             sampler: None,
             told: None,
+            masks: Masks::default(),
             backend,
             model,
             cache,
@@ -226,6 +228,13 @@ impl<B: Backend> Engine<B> {
             self.backend.read(self.scratch.step, 0, &mut [0; 4]).await?;
         }
         Ok(sequence.pending())
+    }
+
+    /// Takes all that is pending through the layers, and does not wait for the last of it.
+    pub async fn catch_up(&mut self, sequence: &mut Sequence) -> Result<()> {
+        while self.advance(sequence).await? > 0 {}
+        self.backend.submit();
+        Ok(())
     }
 
     fn note_latest(&mut self, sequence: &Sequence, rows: usize, end: usize) {

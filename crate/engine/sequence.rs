@@ -28,6 +28,8 @@ pub struct Sequence {
     pub(super) log_probs: Option<u32>,
     /// What the latest choice told.
     pub(super) told: Option<LogProbs>,
+    /// The tokens that may be chosen next, a bit each, where not all may.
+    pub(super) allowed: Option<Vec<u32>>,
 }
 
 /// What sampling has come to in a sequence.
@@ -70,6 +72,13 @@ impl Sequence {
         self.told.take()
     }
 
+    /// Says which tokens alone may be chosen next, a bit each, 32 to a word, until something else
+    /// is said; with `None`, all that the engine was not told to forbid. What is chosen from logits
+    /// elsewhere is whoever's matter who chooses.
+    pub fn allow(&mut self, allowed: Option<Vec<u32>>) {
+        self.allowed = allowed;
+    }
+
     pub(super) fn id(&self) -> SequenceId {
         Arc::downgrade(&self.region)
     }
@@ -108,6 +117,7 @@ impl<B: Backend> Engine<B> {
             sampler: None,
             log_probs: None,
             told: None,
+            allowed: None,
         })
     }
 
@@ -197,6 +207,21 @@ impl<B: Backend> Engine<B> {
         if factors != sequence.factors {
             sequence.factors = factors;
             sequence.cached = 0;
+        }
+        Ok(())
+    }
+
+    /// Appends one token that nobody chose, but that counts as generated.
+    ///
+    /// # Errors
+    /// As [`Engine::push`].
+    pub fn push_forced(&mut self, sequence: &mut Sequence, token: u32) -> Result<()> {
+        self.push(sequence, token)?;
+        if let Some(state) = &mut sequence.sampler {
+            state.place += 1;
+            *state.seen.entry(token).or_default() += 1;
+            // A device counts what it draws.
+            self.forget_seen();
         }
         Ok(())
     }

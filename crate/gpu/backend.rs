@@ -110,6 +110,10 @@ impl Backend for Gpu {
         self.check()
     }
 
+    fn submit(&mut self) {
+        self.flush();
+    }
+
     fn read_later(&mut self, buf: Buf, offset: u64, length: usize) -> Result<Readback> {
         self.check()?;
         let source = self.range(buf, offset, length)?.clone();

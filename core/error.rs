@@ -65,6 +65,8 @@ codes! {
     BadToken = "bad-token",
     /// An option or argument outside its range.
     BadOption = "bad-option",
+    /// A schema, a grammar, a pattern or a choice of texts that answers cannot be held to.
+    BadConstraint = "bad-constraint",
     /// Memory, of the machine or the device, could not be had.
     OutOfMemory = "out-of-memory",
     /// A file is not there, or the server says so.

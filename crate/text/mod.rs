@@ -6,12 +6,14 @@
 //!   a GGUF file;
 //! - [`template`]: a conversation as the one string that the model was trained to see;
 //! - [`sampling`] and [`sampler`]: from a row of logits to the next id;
+//! - [`constraint`]: which ids may come next, so that an answer has the form that is asked for;
 //! - [`stream`]: from ids to pieces of text that may be shown at once;
 //! - [`tool_calls`]: calls of tools in what a model says;
 //! - [`xml_schema`]: an XML Schema as a grammar of its documents.
 //!
 //! Nothing here knows a tensor, a file or a device: bytes come in.
 
+pub mod constraint;
 pub mod sampler;
 pub mod sampling;
 pub mod stream;

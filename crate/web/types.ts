@@ -3,7 +3,7 @@
 /**
  * What kind of thing went wrong. The names are stable: they are part of the public interface.
  */
-export type Code = "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape" | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "out-of-memory" | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
+export type Code = "not-a-model" | "truncated" | "malformed" | "unsupported-architecture" | "unsupported-tensor" | "missing-tensor" | "wrong-shape" | "bad-config" | "bad-tokenizer" | "bad-template" | "prompt-too-long" | "context-full" | "bad-token" | "bad-option" | "bad-constraint" | "out-of-memory" | "not-found" | "network" | "io" | "storage-full" | "storage-lost" | "in-use" | "corrupt" | "no-gpu" | "gpu-failed" | "gpu-lost" | "cancelled" | "internal";
 
 /**
  * What shall compute: `auto` takes the GPU when there is one that computes rightly and is no

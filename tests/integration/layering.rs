@@ -91,6 +91,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("signal_hook", &["cli"]),
     ("indicatif", &["cli"]),
     ("tokenizers", &["text"]),
+    ("llguidance", &["text"]),
     ("minijinja", &["text"]),
     ("roxmltree", &["text"]),
     ("faer", &["calibrate"]),

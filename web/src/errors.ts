@@ -104,6 +104,7 @@ const CLASSES: Record<Code, typeof PhiError> = {
   "context-full": InputError,
   "bad-token": InputError,
   "bad-option": InputError,
+  "bad-constraint": InputError,
   "out-of-memory": MemoryError,
   cancelled: PhiError,
   internal: PhiError,

@@ -137,7 +137,7 @@ impl Message {
     }
 
     /// The message with `end` after its last text.
-    pub(super) fn with_end(&self, end: &str) -> Message {
+    pub(crate) fn with_end(&self, end: &str) -> Message {
         let mut fields = self.fields.clone();
         match fields.get_mut("content") {
             Some(Value::String(text)) => text.push_str(end),

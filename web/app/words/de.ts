@@ -538,6 +538,10 @@ export const de: Words = {
       title: "Das Modell kennt ein Token nicht",
       text: "Beginnen Sie ein neues Gespräch.",
     },
+    "bad-constraint": {
+      title: "An diese Form lässt sich das Modell nicht binden",
+      text: "Das Schema oder die Grammatik der Antwort ist fehlerhaft oder verlangt zu viel.",
+    },
     "bad-option": {
       title: "Das Modell kann nicht, was verlangt wurde",
       text:

@@ -409,6 +409,7 @@ export const en = {
     "unsupported-tensor": { title: "This kind of model is not known here" },
     "bad-token": { title: "The model was asked for a token that it does not have" },
     "bad-option": { title: "The model was asked for something that it cannot do" },
+    "bad-constraint": { title: "The model was asked for a form that it cannot be held to" },
     cancelled: { title: "This was cancelled" },
     "no-browser": { title: "This browser cannot run models" },
     "no-worker": { title: "This browser did not start the engine" },

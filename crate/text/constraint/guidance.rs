@@ -1,0 +1,316 @@
+//! Forms as grammars of the library `llguidance`, which knows how far a text has come in one and
+//! which tokens go on with it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
+use llguidance::earley::SlicedBiasComputer;
+use llguidance::toktrie::{
+    INVALID_TOKEN, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv,
+};
+use llguidance::{ParserFactory, TokenParser};
+use serde_json::{Value, json};
+
+use super::{Constraint, Form, Grammars, lark, schema};
+use crate::error::{Code, Error, Result, fail};
+use crate::text::Tokenizer;
+
+/// Bytes of a form as it is written: more than any schema that a model could be told.
+const MAX_WRITTEN: usize = 1 << 20;
+/// Bytes of a token that the library's tree of tokens has room for.
+const MAX_TOKEN: usize = 1000;
+/// Bytes of all tokens that it has room for, one node each at the most.
+const MAX_TOKENS: usize = 1 << 22;
+/// A token that no model has. The library takes it that there is a control token.
+const NOBODYS: &[u8] = b"\xff<|nobody's|>";
+
+/// What makes constraints for a model's tokens, of which `stop_tokens` end an answer. Going through
+/// a large vocabulary takes a while: once is enough for a model.
+///
+/// # Errors
+/// `bad-tokenizer` for a vocabulary that is too large.
+pub fn grammars(
+    tokenizer: &Tokenizer,
+    vocab_size: u32,
+    stop_tokens: &[u32],
+) -> Result<Box<dyn Grammars>> {
+    Ok(Box::new(Guidance::new(spelt(tokenizer, vocab_size, stop_tokens)?)?))
+}
+
+/// Refuses a form that no model's answers could be held to, before there is a model.
+///
+/// # Errors
+/// As [`Grammars::constraint`].
+pub fn check(form: &Form) -> Result<()> {
+    let bytes = (0..=u8::MAX).map(|byte| vec![byte]).chain([NOBODYS.to_vec()]).collect();
+    let spelt = Spelt { trie: trie(bytes, &[]), tokenizer: None };
+    Guidance::new(spelt)?.constraint(form).map(drop)
+}
+
+/// What tokens spell, as the library asks for it.
+struct Spelt {
+    trie: TokTrie,
+    /// How a text is spelt that has no choice. Without one, none is taken to have none.
+    tokenizer: Option<Tokenizer>,
+}
+
+fn spelt(tokenizer: &Tokenizer, vocab_size: u32, stop_tokens: &[u32]) -> Result<Spelt> {
+    let spelling = |id: u32| match tokenizer.token_bytes(id) {
+        // They are the library's to allow at the end, and nowhere else.
+        _ if stop_tokens.contains(&id) => Vec::new(),
+        Some(name) if tokenizer.is_special(id) => [b"\xff", name].concat(),
+        Some(bytes) => bytes.to_vec(),
+        None => Vec::new(),
+    };
+    let mut bytes: Vec<_> = (0..vocab_size).map(spelling).collect();
+    bytes.iter_mut().filter(|bytes| bytes.len() > MAX_TOKEN).for_each(Vec::clear);
+    let all: usize = bytes.iter().map(Vec::len).sum();
+    if all > MAX_TOKENS {
+        fail!(
+            Code::BadTokenizer,
+            "the vocabulary's tokens have {all} bytes together, and answers can be held to a form \
+                with at most {MAX_TOKENS}"
+        );
+    }
+    bytes.push(NOBODYS.to_vec());
+    let stops: Vec<_> = stop_tokens.iter().copied().filter(|&id| id < vocab_size).collect();
+    Ok(Spelt { trie: trie(bytes, &stops), tokenizer: Some(tokenizer.clone()) })
+}
+
+/// The tree of what tokens spell, by id; what is empty is never chosen.
+fn trie(bytes: Vec<Vec<u8>>, stop_tokens: &[u32]) -> TokTrie {
+    let info = TokRxInfo::new(bytes.len() as u32, INVALID_TOKEN);
+    let trie = TokTrie::from(&info, &bytes);
+    if stop_tokens.is_empty() { trie } else { trie.with_eos_tokens(stop_tokens) }
+}
+
+impl TokenizerEnv for Spelt {
+    fn tok_trie(&self) -> &TokTrie {
+        &self.trie
+    }
+
+    /// As the tokenizer would spell it, but where that would take a control token, or spell
+    /// something else, as SentencePiece does with a text's beginning.
+    fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
+        self.trie.tokenize_with_greedy_fallback(bytes, |text| {
+            let ids = self.tokenizer.as_ref().and_then(|one| one.encode(text, false).ok());
+            ids.filter(|ids| {
+                let spelt: Vec<u8> =
+                    ids.iter().flat_map(|&id| self.trie.token(id)).copied().collect();
+                spelt == text.as_bytes()
+            })
+            .unwrap_or_else(|| self.trie.greedy_tokenize(text.as_bytes()))
+        })
+    }
+
+    fn tokenize_is_canonical(&self) -> bool {
+        self.tokenizer.is_some()
+    }
+}
+
+struct Guidance {
+    factory: ParserFactory,
+    vocab_size: usize,
+}
+
+impl Guidance {
+    fn new(spelt: Spelt) -> Result<Guidance> {
+        let vocab_size = spelt.trie.vocab_size() - 1;
+        // What strings are mostly made of is looked at once, and not at every mask.
+        let slices = match spelt.tokenizer {
+            Some(_) => SlicedBiasComputer::general_slices(),
+            None => Vec::new(),
+        };
+        let tokens: TokEnv = Arc::new(spelt);
+        let mut factory = ParserFactory::new(&tokens, InferenceCapabilities::default(), &slices)
+            .map_err(|why| Error::new(Code::Internal, format!("no masks can be made: {why}")))?;
+        factory.quiet();
+        *factory.limits_mut() = ParserLimits { verbose_errors: false, ..ParserLimits::default() };
+        Ok(Guidance { factory, vocab_size })
+    }
+}
+
+impl Grammars for Guidance {
+    fn constraint(&self, form: &Form) -> Result<Box<dyn Constraint>> {
+        let grammar = TopLevelGrammar::from_grammar(grammar_of(form)?);
+        let mut parser = self.factory.create_parser(grammar).map_err(|why| bad(form, why))?;
+        parser.start_without_prompt();
+        let mut guided = Guided { parser, name: form.name(), vocab_size: self.vocab_size };
+        // A form that nothing has is told at once.
+        guided.mask()?;
+        Ok(Box::new(guided))
+    }
+}
+
+/// A form in the library's words.
+fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
+    Ok(match form {
+        Form::JsonObject => by_schema(form, &json!({ "type": "object" }))?,
+        Form::JsonSchema(schema) => {
+            check_length(form, schema.to_string().len())?;
+            by_schema(form, schema)?
+        }
+        Form::Regex(pattern) => {
+            check_length(form, pattern.len())?;
+            GrammarWithLexer::from_regex(pattern)
+        }
+        Form::Grammar(grammar) => {
+            check_length(form, grammar.len())?;
+            if let Some(why) = lark::objection(grammar) {
+                return Err(bad(form, why));
+            }
+            GrammarWithLexer::from_lark(grammar.clone())
+        }
+        Form::Choice(texts) => {
+            check_length(form, texts.iter().map(String::len).sum())?;
+            if texts.is_empty() {
+                fail!(Code::BadConstraint, "choice is empty: give the texts to choose from");
+            }
+            let patterns: Vec<_> = texts.iter().map(|text| schema::literal(text)).collect();
+            GrammarWithLexer::from_regex(&patterns.join("|"))
+        }
+    })
+}
+
+fn by_schema(form: &Form, schema: &Value) -> Result<GrammarWithLexer> {
+    match schema::enforced(schema) {
+        Ok(schema) => Ok(GrammarWithLexer::from_json_schema(schema)),
+        Err(refused) => {
+            fail!(Code::BadConstraint, "{} {refused}", form.name())
+        }
+    }
+}
+
+fn check_length(form: &Form, length: usize) -> Result<()> {
+    if length > MAX_WRITTEN {
+        fail!(
+            Code::BadConstraint,
+            "{} has {length} bytes, and {MAX_WRITTEN} are the most that answers are held to",
+            form.name();
+            "shorten it"
+        );
+    }
+    Ok(())
+}
+
+/// What the library says of a form: of several lines those that say it.
+fn bad(form: &Form, why: impl Display) -> Error {
+    let said = why.to_string();
+    let (first, rest) = said.split_once('\n').unwrap_or((&said, ""));
+    let reason = rest.lines().find_map(|line| line.strip_prefix("error: "));
+    let sentence = match (form, reason) {
+        (Form::JsonSchema(_), _) => {
+            let is_named =
+                |keyword: &&str| said.contains(&keyword.replace("Properties", "Propert"));
+            let keyword = ["patternProperties", "multipleOf"].into_iter().find(is_named);
+            let message =
+                format!("at #: {} is not enforced: {}", keyword.unwrap_or("schema"), short(first));
+            return Error::new(Code::BadConstraint, format!("{} {message}", form.name()));
+        }
+        (Form::Regex(_), Some(reason)) => format!("it cannot be read: {reason}"),
+        (Form::Regex(_), None) => {
+            let said = first.split(" (in regex): ").last().unwrap_or(first);
+            format!(
+                "it cannot be read: {}",
+                short(said.split(" in regex /").next().unwrap_or(said))
+            )
+        }
+        (_, Some(reason)) => format!("{}: {reason}", short(first)),
+        (_, None) => short(first),
+    };
+    Error::new(Code::BadConstraint, format!("{}: {sentence}", form.name()))
+}
+
+/// The beginning of what may be long.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The last characters of a text, as messages show them.
+fn tail(text: &str) -> &str {
+    let start = text.char_indices().rev().nth(19).map_or(0, |(at, _)| at);
+    &text[start..]
+}
+
+/// How far an answer has come in its grammar.
+struct Guided {
+    parser: TokenParser,
+    name: &'static str,
+    vocab_size: usize,
+}
+
+impl Guided {
+    fn lost(&self, why: impl Display) -> Error {
+        let why = why.to_string();
+        let why = match why.lines().next().unwrap_or_default() {
+            "NoExtensionBias" | "NoExtension" => "nothing may follow",
+            why => why,
+        };
+        Error::new(
+            Code::BadConstraint,
+            format!("{}: the answer cannot go on by it: {}", self.name, short(why)),
+        )
+    }
+}
+
+impl Constraint for Guided {
+    fn mask(&mut self) -> Result<Vec<u32>> {
+        let mut mask: Vec<u32> = self.parser.compute_mask().map_err(|why| self.lost(why))?.into();
+        // Without the token that nobody has.
+        mask.truncate(self.vocab_size.div_ceil(32));
+        if let (Some(last), used @ 1..) = (mask.last_mut(), self.vocab_size % 32) {
+            *last &= (1 << used) - 1;
+        }
+        if mask.iter().all(|word| *word == 0) {
+            return Err(self.lost("no token of this model spells what may come"));
+        }
+        Ok(mask)
+    }
+
+    fn begin_with(&mut self, text: &str) -> Result<()> {
+        let tokens = self.parser.token_env.tokenize_bytes(text.as_bytes());
+        let taken = self.parser.validate_tokens_raw(&tokens).map_err(|why| self.lost(why))?;
+        let begun: usize = tokens[..taken]
+            .iter()
+            .map(|&token| self.parser.token_env.tok_trie().token_len(token))
+            .sum();
+        if begun < text.len() {
+            fail!(
+                Code::BadConstraint,
+                "{}: the text to go on with begins no such text: it would have to end, or go on \
+                    otherwise, after {:?}",
+                self.name,
+                tail(&text[..text.floor_char_boundary(begun)])
+            );
+        }
+        tokens.into_iter().try_for_each(|token| self.accept(token))
+    }
+
+    fn accept(&mut self, token: u32) -> Result<()> {
+        self.parser.consume_token(token).map_err(|why| self.lost(why))?;
+        self.parser.check_stop().map_err(|why| self.lost(why))?;
+        Ok(())
+    }
+
+    fn take_forced(&mut self, most: usize) -> Result<Vec<u32>> {
+        if self.is_over() {
+            return Ok(Vec::new());
+        }
+        let mut forced = self.parser.compute_ff_tokens();
+        forced.truncate(most);
+        let taken = self.parser.validate_tokens_raw(&forced).map_err(|why| self.lost(why))?;
+        forced.truncate(taken);
+        for &token in &forced {
+            self.accept(token)?;
+        }
+        Ok(forced)
+    }
+
+    fn is_over(&self) -> bool {
+        self.parser.stopped()
+    }
+}

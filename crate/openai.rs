@@ -2,6 +2,8 @@
 //! binding, is understood and refused alike. What OpenAI has and this engine has not is refused
 //! rather than ignored, unless it asks for nothing; any other name is a slip of the pen.
 
+mod format;
+
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Result, fail};
@@ -175,16 +177,6 @@ fn asked<'a>(request: &'a Value, what: &str, own: &[&str]) -> Result<NamedOption
     if let Some(name) = UNSUPPORTED.into_iter().find(|name| given.get(name).is_some_and(asks)) {
         fail!(Code::BadOption, "{name} is not something that this engine can do: leave it out");
     }
-    if let Some(format) =
-        given.get("response_format").filter(|format| asks(format) && format["type"] != "text")
-    {
-        let format = if format.is_object() { &format["type"] } else { format };
-        fail!(
-            Code::BadOption,
-            "response_format {} is not known: leave it out and ask in words",
-            short(format)
-        );
-    }
     given.flag("stream")?;
     let is_plain = |options: &Value| {
         options.as_object()?.get("include_usage").is_none_or(Value::is_boolean).then_some(())
@@ -228,6 +220,10 @@ fn generate_options(given: &NamedOptions, least: i128) -> Result<GenerateOptions
         n: given
             .whole("n", 1..=MOST_CHOICES, "a whole number from 1 to 128")?
             .map_or(1, |n| n as u32),
+        format: match given.get("response_format").filter(|format| asks(format)) {
+            Some(format) => format::response_format(format)?,
+            None => None,
+        },
         ..GenerateOptions::default()
     })
 }

@@ -7,6 +7,7 @@ use phi_wasm::session::{
 use phi_wasm::{Code, Error, Result};
 
 use super::device;
+use super::form::FormArgs;
 use super::options::{ModelArgs, SamplingArgs, conversation, read_stdin};
 use super::{output, progress};
 
@@ -20,6 +21,8 @@ pub struct Run {
     /// What the model is told before the prompt.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     system: Option<String>,
+    #[command(flatten)]
+    form: FormArgs,
     /// Continue the prompt as it stands, without the chat template.
     #[arg(long, conflicts_with = "system")]
     raw: bool,
@@ -61,7 +64,11 @@ impl Run {
             ("-", false) => piped()?,
             _ => self.prompt,
         };
-        let options = GenerateOptions { log_probs: self.logprobs, ..self.sampling.options()? };
+        let options = GenerateOptions {
+            log_probs: self.logprobs,
+            format: self.form.format()?,
+            ..self.sampling.options()?
+        };
         self.sampling.tell_idle();
         let mut model = device::open(&self.model).await?;
         let answer = if self.raw {

@@ -8,6 +8,7 @@ mod convert;
 mod decide;
 mod device;
 mod eval;
+mod form;
 mod generate;
 #[cfg_attr(not(all(feature = "gpu", not(target_os = "wasi"))), path = "no_gpu.rs")]
 mod gpu;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use super::*;
+use crate::text::constraint::{Form, ResponseFormat};
 
 /// A request with one message and these options besides.
 fn request(options: Value) -> Value {
@@ -18,6 +19,8 @@ fn options_are_read_as_clients_write_them() {
     let d = || GenerateOptions { max_tokens: 1024, ..GenerateOptions::default() };
     let s = Sampling::default;
     let sampled = |sampling| GenerateOptions { sampling, ..d() };
+    let formed =
+        |form, hint| GenerateOptions { format: Some(ResponseFormat { form, hint }), ..d() };
     let rows = [
         (json!({}), d()),
         (
@@ -64,6 +67,28 @@ fn options_are_read_as_clients_write_them() {
             GenerateOptions { stop: vec!["a".into(), "b".into()], ..d() },
         ),
         (json!({"continue_final_message": true}), GenerateOptions { continue_final: true, ..d() }),
+        (json!({"response_format": {"type": "json_object"}}), formed(Form::JsonObject, true)),
+        (
+            json!({
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "n", "strict": true, "schema": {"type": "integer"}},
+                },
+            }),
+            formed(Form::JsonSchema(json!({"type": "integer"})), true),
+        ),
+        (
+            json!({"response_format": {"type": "regex", "regex": "a+", "hint": false}}),
+            formed(Form::Regex("a+".into()), false),
+        ),
+        (
+            json!({"response_format": {"type": "grammar", "grammar": "start: \"a\""}}),
+            formed(Form::Grammar("start: \"a\"".into()), true),
+        ),
+        (
+            json!({"response_format": {"type": "choice", "choice": ["a", "b"]}}),
+            formed(Form::Choice(vec!["a".into(), "b".into()]), true),
+        ),
         (
             json!({"temperature": 1, "top_p": 0}),
             sampled(Sampling { temperature: 1.0, top_p: 0.0, ..s() }),
@@ -187,8 +212,35 @@ fn what_cannot_be_is_refused_by_its_name() {
             "stream_options is an object: it must be an object such as { include_usage: true }",
         ),
         (
-            json!({"response_format": {"type": "json_object"}}),
-            "response_format \"json_object\" is not known: leave it out and ask in words",
+            json!({"response_format": {"type": "yaml"}}),
+            "response_format \"yaml\" is not known: its type must be one of text, json_object, \
+                json_schema, regex, grammar, choice",
+        ),
+        (
+            json!({"response_format": "json"}),
+            "response_format \"json\" is not known: its type must be one of text, json_object, \
+                json_schema, regex, grammar, choice",
+        ),
+        (
+            json!({"response_format": {"type": "regex", "regexp": "a"}}),
+            "regexp is no option of response_format: check its spelling, or leave it out",
+        ),
+        (
+            json!({"response_format": {"type": "regex"}}),
+            "response_format.regex is not there or not a regular expression",
+        ),
+        (
+            json!({"response_format": {"type": "choice", "choice": ["a", 1]}}),
+            "response_format.choice is not there or not a list of texts",
+        ),
+        (
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}}),
+            "response_format.json_schema.schema is not there or not a JSON Schema, which is an \
+                object",
+        ),
+        (
+            json!({"response_format": {"type": "json_object", "hint": "no"}}),
+            "hint is \"no\": it must be true or false",
         ),
         (
             json!({"continue_final_message": 1}),

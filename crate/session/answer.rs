@@ -13,6 +13,7 @@ use crate::clock;
 use crate::engine::{Engine, LogProbs, SampleOptions, Sequence};
 use crate::error::{Code, Error, Result};
 use crate::op::SamplerParams;
+use crate::text::constraint::{Constraint, allows, first_allowed, forbid_others};
 use crate::text::stream::TextStream;
 use crate::text::tool_calls::{CallParser, Piece, Tools};
 use crate::text::{Sampler, Sampling, Tokenizer};
@@ -44,6 +45,12 @@ pub struct Generation {
     calls: Option<(CallParser, bool)>,
     /// What is still to be told.
     events: VecDeque<Event>,
+    /// What keeps it to the form that was asked for.
+    pub(super) constraint: Option<Box<dyn Constraint>>,
+    /// Text that was certain before anything was chosen.
+    pub(super) early: String,
+    /// Tokens after the last chosen one that nobody had to choose.
+    pub(super) forced: usize,
     phase: Phase,
     max_tokens: usize,
     prompt: usize,
@@ -59,6 +66,10 @@ pub struct Generation {
     started: f64,
     prefilled: f64,
 }
+
+/// Tokens that are taken at once where none has a choice: reading them is one step, and somebody
+/// may want to stop.
+const MOST_FORCED: usize = 64;
 
 /// The number that the next generation gets.
 static NEXT_ID: AtomicUsize = AtomicUsize::new(1);
@@ -108,6 +119,7 @@ impl Generation {
         (stream, echo): (TextStream, Option<Echo>),
         options: &GenerateOptions,
         never: &[u32],
+        constraint: Option<Box<dyn Constraint>>,
     ) -> Result<Generation> {
         options.validate()?;
         let mut sampler = Sampler::new(&options.sampling, never.iter().copied(), fresh_seed()?)?;
@@ -122,6 +134,9 @@ impl Generation {
             stream,
             calls: None,
             events: VecDeque::new(),
+            constraint,
+            early: String::new(),
+            forced: 0,
             phase: Phase::Prefill,
             max_tokens: options.max_tokens,
             prompt: prompt.len(),
@@ -209,6 +224,7 @@ impl Generation {
             _ => engine.plan(sequence, &self.tokens)?,
         }
         sequence.tell_log_probs(self.top);
+        sequence.allow(None);
         self.is_behind = true;
         self.work = Work::default();
         let sampling = self.sampler.sampling();
@@ -240,9 +256,67 @@ impl Generation {
         }
     }
 
+    /// Begins with what has no choice, where the answer's form asks for that: in a context with so
+    /// much room after the prompt.
+    pub(super) fn take_early(&mut self, tokenizer: &Tokenizer, room: usize) -> Result<()> {
+        // What is told of a prompt comes first.
+        if self.constraint.is_none() || self.echo.is_some() {
+            return Ok(());
+        }
+        let (text, finish) = self.take(tokenizer, None, room)?;
+        self.early = text;
+        if let Some(finish) = finish {
+            self.prefilled = clock::seconds();
+            self.phase = Phase::Ending(finish);
+        }
+        Ok(())
+    }
+
+    /// Takes note of the token that was chosen, if one was, and of those that follow without a
+    /// choice, as many as there is room for: their text, and why they are the last, if they are.
+    fn take(
+        &mut self,
+        tokenizer: &Tokenizer,
+        chosen: Option<u32>,
+        room: usize,
+    ) -> Result<(String, Option<Finish>)> {
+        let left = (self.max_tokens - self.generated).min(room + usize::from(chosen.is_some()));
+        let most = match chosen {
+            // Each token has a row that tells of it.
+            _ if self.top.is_some() => usize::from(chosen.is_some()),
+            Some(_) => left.min(MOST_FORCED + 1),
+            None => left,
+        };
+        let mut run: Vec<_> = chosen.into_iter().collect();
+        if let Some(constraint) = &mut self.constraint {
+            run.iter().try_for_each(|&token| constraint.accept(token))?;
+            run.extend(constraint.take_forced(most - run.len())?);
+        }
+        let mut text = String::new();
+        for (at, &token) in run.iter().enumerate() {
+            if chosen.is_none() || at > 0 {
+                self.sampler.accept(token);
+            }
+            self.generated += 1;
+            text += &self.stream.push(tokenizer, token);
+            if self.stream.stopped() {
+                return Ok((text, Some(Finish::Stop)));
+            }
+            if chosen.is_none() || at < room {
+                self.tokens.push(token);
+            }
+        }
+        let is_over = self.constraint.as_ref().is_some_and(|constraint| constraint.is_over());
+        if is_over || self.generated == self.max_tokens || run.len() > room {
+            text += &self.stream.finish();
+            return Ok((text, Some(if is_over { Finish::Stop } else { Finish::Length })));
+        }
+        Ok((text, None))
+    }
+
     /// The figures of an answer that ends here.
     pub(super) fn cancelled(mut self, backend: String) -> Stats {
-        if self.generated == 0 {
+        if self.prefilled == 0.0 {
             self.prefilled = clock::seconds();
         }
         self.stats(Finish::Cancelled, backend)
@@ -300,6 +374,10 @@ pub(super) struct Step<'a, B: Backend> {
 impl<B: Backend> Step<'_, B> {
     /// Works until there is something to tell.
     pub async fn next(mut self) -> Result<Option<Event>> {
+        if matches!(self.generation.phase, Phase::Decode | Phase::Ending(_)) {
+            let early = std::mem::take(&mut self.generation.early);
+            self.generation.tell(early, false);
+        }
         if let Some(event) = self.generation.events.pop_front() {
             return Ok(Some(event));
         }
@@ -319,7 +397,8 @@ impl<B: Backend> Step<'_, B> {
             let echoes = self.generation.echo.is_some();
             self.generation.phase = if echoes { Phase::Echo } else { Phase::Decode };
         }
-        Ok(Event::Prefill { done: self.generation.prompt - pending, total: self.generation.prompt })
+        let total = self.generation.tokens.len();
+        Ok(Event::Prefill { done: total - pending, total })
     }
 
     /// Reads more of what the cache does not hold, and answers how much is left. Rows of a prompt
@@ -351,7 +430,7 @@ impl<B: Backend> Step<'_, B> {
         loop {
             // Crossing LongRoPE's switch makes the whole sequence pending again; that is told like
             // any prefill.
-            if self.sequence.pending() > 1 {
+            if self.sequence.pending() > 1 + self.generation.forced {
                 let pending = self.engine.advance(self.sequence).await?;
                 let total = self.sequence.tokens().len();
                 return Ok(Event::Prefill { done: total - pending, total });
@@ -359,29 +438,20 @@ impl<B: Backend> Step<'_, B> {
             let token = self.choose().await?;
             self.generation.is_behind = false;
             self.generation.work.note(self.engine.counters());
-            if self.generation.generated == 0 {
+            if self.generation.prefilled == 0.0 {
                 self.generation.prefilled = clock::seconds();
             }
             if self.text_assets.stop_tokens.contains(&token) {
                 return Ok(self.end(Finish::Stop));
             }
-            self.generation.generated += 1;
             if let Some(told) = self.sequence.take_log_probs() {
                 let told = TokenLogprob::of(&self.text_assets.tokenizer, &told);
                 self.generation.log_probs.push(told);
             }
-            let text = self.generation.stream.push(&self.text_assets.tokenizer, token);
-            if self.generation.stream.stopped() {
-                return Ok(self.end_with(text, Finish::Stop));
+            let (text, finish) = self.take(token)?;
+            if let Some(finish) = finish {
+                return Ok(self.end_with(text, finish));
             }
-            if self.generation.generated == self.generation.max_tokens
-                || self.sequence.tokens().len() == self.sequence.ctx_len()
-            {
-                let rest = text + &self.generation.stream.finish();
-                return Ok(self.end_with(rest, Finish::Length));
-            }
-            self.engine.push(self.sequence, token)?;
-            self.generation.tokens.push(token);
             self.generation.tell(text, false);
             if self.generation.has_called_enough() {
                 return Ok(self.end_with(String::new(), Finish::Stop));
@@ -392,10 +462,27 @@ impl<B: Backend> Step<'_, B> {
         }
     }
 
+    /// The next token, of those that may come.
     async fn choose(&mut self) -> Result<u32> {
+        let Some(constraint) = &mut self.generation.constraint else {
+            return self.choose_of(None).await;
+        };
+        // It is found out what may come while that is computed which it is chosen by.
+        self.engine.catch_up(self.sequence).await?;
+        let mask = constraint.mask()?;
+        self.sequence.allow(Some(mask.clone()));
+        let token = self.choose_of(Some(&mask)).await?;
+        // Where no logit is possible, what is chosen is any.
+        Ok(if allows(&mask, token) { token } else { first_allowed(&mask).unwrap_or(token) })
+    }
+
+    async fn choose_of(&mut self, mask: Option<&[u32]>) -> Result<u32> {
         let token = match self.generation.choice {
             ChoiceBy::Here => {
                 let mut logits = self.engine.logits(self.sequence).await?;
+                if let Some(mask) = mask {
+                    forbid_others(mask, &mut logits);
+                }
                 let token = self.generation.sampler.sample(&mut logits);
                 self.engine.tell_log_probs(self.sequence, token).await?;
                 return Ok(token);
@@ -405,6 +492,23 @@ impl<B: Backend> Step<'_, B> {
         };
         self.generation.sampler.accept(token);
         Ok(token)
+    }
+
+    /// Goes on with a token, and with those that follow it without a choice: their text, and the
+    /// answer's end where they are that.
+    fn take(&mut self, token: u32) -> Result<(String, Option<Finish>)> {
+        let room = self.sequence.ctx_len() - self.sequence.tokens().len();
+        let before = self.generation.tokens.len();
+        let told = self.generation.take(&self.text_assets.tokenizer, Some(token), room)?;
+        self.generation.forced = 0;
+        if told.1.is_none() {
+            self.engine.push(self.sequence, token)?;
+            for &forced in &self.generation.tokens[before + 1..] {
+                self.engine.push_forced(self.sequence, forced)?;
+                self.generation.forced += 1;
+            }
+        }
+        Ok(told)
     }
 
     fn end(&mut self, finish: Finish) -> Event {
@@ -450,7 +554,7 @@ mod tests {
         let said = |text: &str| Event::Text { text: text.to_owned(), logprobs: None };
         let options = GenerateOptions::default();
         let stream = TextStream::continuing(&[]);
-        let mut generation = Generation::new(&[1], (stream, None), &options, &[]).unwrap();
+        let mut generation = Generation::new(&[1], (stream, None), &options, &[], None).unwrap();
         generation.tell("Hm".to_owned(), false);
         assert_eq!(generation.events.pop_front(), Some(said("Hm")));
         generation.listen_for_calls(&tools).unwrap();

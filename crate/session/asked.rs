@@ -7,8 +7,9 @@ use super::GenerateOptions;
 use super::echo::Echo;
 use crate::error::Result;
 use crate::text::Prompt;
+use crate::text::constraint::ResponseFormat;
 use crate::text::stream::TextStream;
-use crate::text::template::{Ending, Message};
+use crate::text::template::{ChatTemplate, Ending, Message};
 use crate::text_assets::TextAssets;
 
 /// How an answer is told.
@@ -21,12 +22,16 @@ pub(super) fn chat(
     messages: &[Message],
     options: &GenerateOptions,
 ) -> Result<(Vec<u32>, Told)> {
-    let (ending, stream) = if options.continue_final {
-        (Ending::Continued, TextStream::continuing(&options.stop))
+    let ending = if options.continue_final { Ending::Continued } else { Ending::Answer };
+    // Every character of an answer of a form is one.
+    let stream = if options.continue_final || options.format.is_some() {
+        TextStream::continuing(&options.stop)
     } else {
-        (Ending::Answer, TextStream::new(&assets.tokenizer, &options.stop))
+        TextStream::new(&assets.tokenizer, &options.stop)
     };
-    let prompt = rendered(assets, ctx_len, (messages, options.tools.told()), ending)?;
+    let tools = options.tools.told();
+    let hint = options.format.as_ref().and_then(ResponseFormat::hint);
+    let prompt = rendered(assets, ctx_len, Conversation { messages, tools, hint }, ending)?;
     // The template writes its own BOS where the model wants one.
     Ok((assets.tokenizer.encode_prompt(&prompt)?, (stream, None)))
 }
@@ -44,23 +49,60 @@ pub(super) fn completion(
     Ok((tokenizer.encode(prompt, true)?, (TextStream::continuing(&options.stop), echo)))
 }
 
+/// What a model is told.
+#[derive(Default)]
+pub(super) struct Conversation<'a> {
+    pub messages: &'a [Message],
+    pub tools: &'a [Value],
+    /// About the answer's form.
+    pub hint: Option<String>,
+}
+
 /// A conversation as the model reads it, which may have room.
 pub(super) fn rendered(
     assets: &TextAssets,
     ctx_len: usize,
-    (messages, tools): (&[Message], &[Value]),
+    told: Conversation<'_>,
     ending: Ending,
 ) -> Result<Prompt> {
     let (template, tokenizer) =
         (assets.template.as_ref().map_err(Clone::clone)?, &assets.tokenizer);
-    let rendered = template.render(messages, tools, ending);
+    let rendered = told.render(template, ending);
     if rendered.is_err() {
         // What no context holds may be too much for the template, too.
-        messages.iter().try_for_each(|message| {
+        told.messages.iter().try_for_each(|message| {
             tokenizer.check_room(&Prompt::plain(message.text()), ctx_len)
         })?;
     }
     let prompt = rendered?;
     tokenizer.check_room(&prompt, ctx_len)?;
     Ok(prompt)
+}
+
+impl Conversation<'_> {
+    /// What the model is told about the answer's form comes after what the system says, or, where
+    /// the template knows no system, after what the user says first.
+    fn render(&self, template: &ChatTemplate, ending: Ending) -> Result<Prompt> {
+        let Conversation { messages, tools, hint } = self;
+        let Some(hint) = hint else { return template.render(messages, tools, ending) };
+        let is_system = |message: &Message| message.role() == "system";
+        let after = |role: &str| {
+            let mut told = messages.to_vec();
+            let at = told.iter().position(|message| message.role() == role)?;
+            told[at] = told[at].with_end(&format!("\n\n{hint}"));
+            Some(told)
+        };
+        let told = match messages.first() {
+            Some(first) if is_system(first) => after("system"),
+            _ => Some([&[Message::system(hint)], *messages].concat()),
+        };
+        let rendered = template.render(told.as_deref().unwrap_or(messages), tools, ending);
+        if rendered.as_ref().is_ok_and(|prompt| prompt.text().contains(hint)) {
+            return rendered;
+        }
+        match after("user") {
+            Some(told) => template.render(&told, tools, ending),
+            None => rendered,
+        }
+    }
 }

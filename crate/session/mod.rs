@@ -30,6 +30,7 @@ use crate::engine::{Engine, EngineOptions, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
+use crate::text::constraint::{self, Constraint, Grammars};
 use crate::text::template::{ChatTemplate, Message};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
@@ -90,6 +91,8 @@ pub struct Session<B: Backend> {
     /// The id of the generation whose tokens the sequence has, where that is known.
     current: Option<usize>,
     text_assets: TextAssets,
+    /// What keeps answers to forms, once one was asked for.
+    grammars: Option<Box<dyn Grammars>>,
     /// Ids that must never be chosen.
     padding: Vec<u32>,
     model: String,
@@ -139,6 +142,7 @@ impl<B: Backend> Session<B> {
             sequence,
             current: None,
             text_assets,
+            grammars: None,
             padding,
             model: checkpoint.source().name(),
             parameters: checkpoint.parameters(),
@@ -165,6 +169,7 @@ impl<B: Backend> Session<B> {
     pub fn engine_and_sequence(&mut self) -> (&mut Engine<B>, &mut Sequence) {
         self.current = None;
         self.sequence.tell_log_probs(None);
+        self.sequence.allow(None);
         (&mut self.engine, &mut self.sequence)
     }
 
@@ -211,8 +216,14 @@ impl<B: Backend> Session<B> {
         messages: &[Message],
         options: &GenerateOptions,
     ) -> Result<Generation> {
+        let mut constraint = self.constraint(options)?;
+        if let (Some(constraint), true, Some(last)) =
+            (&mut constraint, options.continue_final, messages.last())
+        {
+            constraint.begin_with(&last.text())?;
+        }
         let (ids, told) = asked::chat(&self.text_assets, self.engine.ctx_len(), messages, options)?;
-        let mut generation = self.begin(&ids, told, options)?;
+        let mut generation = self.begin(&ids, told, options, constraint)?;
         generation.listen_for_calls(&options.tools)?;
         Ok(generation)
     }
@@ -228,7 +239,8 @@ impl<B: Backend> Session<B> {
     ) -> Result<Generation> {
         let (ids, told) =
             asked::completion(&self.text_assets, self.engine.ctx_len(), prompt, options)?;
-        self.begin(&ids, told, options)
+        let constraint = self.constraint(options)?;
+        self.begin(&ids, told, options, constraint)
     }
 
     /// Begins answers that are only scored.
@@ -239,7 +251,7 @@ impl<B: Backend> Session<B> {
     ) -> Result<Vec<Generation>> {
         scoring::choices(&self.text_assets, self.engine.ctx_len(), messages, choices)?
             .into_iter()
-            .map(|(ids, told)| self.begin(&ids, told, &scoring::reading()))
+            .map(|(ids, told)| self.begin(&ids, told, &scoring::reading(), None))
             .collect()
     }
 
@@ -248,6 +260,7 @@ impl<B: Backend> Session<B> {
         prompt: &[u32],
         told: Told,
         options: &GenerateOptions,
+        constraint: Option<Box<dyn Constraint>>,
     ) -> Result<Generation> {
         let vocab_size = self.engine.config().vocab_size;
         if let Some((id, _)) = options.sampling.logit_bias.range(vocab_size..).next() {
@@ -257,10 +270,32 @@ impl<B: Backend> Session<B> {
                 vocab_size - 1
             );
         }
-        let mut generation = Generation::new(prompt, told, options, &self.padding)?;
+        let mut generation = Generation::new(prompt, told, options, &self.padding, constraint)?;
+        let room = self.engine.ctx_len().saturating_sub(prompt.len());
+        generation.take_early(&self.text_assets.tokenizer, room)?;
         self.take_up(&mut generation)?;
-        generation.cached = prompt.len() - self.sequence.pending();
+        generation.cached = self.sequence.cached().min(prompt.len());
         Ok(generation)
+    }
+
+    /// What keeps the answer to the form that is asked for.
+    fn constraint(&mut self, options: &GenerateOptions) -> Result<Option<Box<dyn Constraint>>> {
+        let Some(format) = &options.format else { return Ok(None) };
+        let grammars = match self.grammars.take() {
+            Some(grammars) => grammars,
+            None => constraint::grammars(
+                &self.text_assets.tokenizer,
+                self.engine.config().vocab_size,
+                &self.text_assets.stop_tokens,
+            )?,
+        };
+        let grammars = self.grammars.insert(grammars);
+        grammars.constraint(&format.form).map(Some)
+    }
+
+    /// Has answers kept to forms by this, in the place of what is compiled in.
+    pub fn set_grammars(&mut self, grammars: Box<dyn Grammars>) {
+        self.grammars = Some(grammars);
     }
 
     /// Works at an answer until there is something to tell of it; nothing after [`Event::Done`].

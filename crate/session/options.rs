@@ -3,6 +3,7 @@
 use crate::engine::MOST_PROBABLE;
 use crate::error::{Code, Result, fail};
 use crate::text::Sampling;
+use crate::text::constraint::ResponseFormat;
 use crate::text::tool_calls::Tools;
 
 /// How to answer.
@@ -36,6 +37,9 @@ pub struct GenerateOptions {
     /// Tools that the model may call in a conversation.
     #[cfg_attr(test, ts(skip))]
     pub tools: Tools,
+    /// The form that the answer has, where one is asked for.
+    #[cfg_attr(test, ts(skip))]
+    pub format: Option<ResponseFormat>,
 }
 
 impl Default for GenerateOptions {
@@ -49,6 +53,7 @@ impl Default for GenerateOptions {
             echo: false,
             n: 1,
             tools: Tools::default(),
+            format: None,
         }
     }
 }

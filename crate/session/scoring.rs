@@ -1,6 +1,6 @@
 //! Texts and answers that are scored: answers of which nothing is made, and whose prompts are told.
 
-use super::asked::{Told, rendered};
+use super::asked::{Conversation, Told, rendered};
 use super::echo::Echo;
 use super::log_probs::{Decision, Score, check_choices, decisions};
 use super::{Event, GenerateOptions, Session};
@@ -20,7 +20,8 @@ pub(super) fn choices(
     choices: &[String],
 ) -> Result<Vec<(Vec<u32>, Told)>> {
     check_choices(choices)?;
-    let prompt = rendered(assets, ctx_len, (messages, &[]), Ending::Answer)?;
+    let told = Conversation { messages, ..Conversation::default() };
+    let prompt = rendered(assets, ctx_len, told, Ending::Answer)?;
     let (tokenizer, ends) = (&assets.tokenizer, &assets.stop_tokens);
     let context = tokenizer.encode_prompt(&prompt)?;
     let mut all = Vec::with_capacity(choices.len());

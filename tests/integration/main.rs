@@ -40,6 +40,8 @@ mod chat;
 mod circles;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod cli;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod constraint;
 #[cfg(not(target_family = "wasm"))]
 mod house;
 #[cfg(not(target_family = "wasm"))]

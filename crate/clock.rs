@@ -9,7 +9,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// How many seconds the local time is ahead of UTC now: none where no time zone is known, as under
 /// WASI.
 pub fn seconds_ahead_of_utc() -> i32 {
-    jiff::ZonedDateTime::now().offset().seconds()
+    chrono::Local::now().offset().local_minus_utc()
 }
 
 /// Seconds since some moment in the past.

@@ -1,5 +1,7 @@
 //! The date and time that templates ask for.
 
+use chrono::format::StrftimeItems;
+use chrono::{DateTime, FixedOffset};
 use minijinja::{ErrorKind, State};
 
 use crate::clock;
@@ -31,17 +33,15 @@ pub(super) fn strftime(
 ) -> std::result::Result<String, minijinja::Error> {
     // Each sign of it may be a whole date.
     state.consume_fuel(format.len() as u64)?;
-    let zoned = |offset| {
-        jiff::Timestamp::from_second(moment.seconds)
-            .map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::fixed(offset)))
-    };
-    jiff::tz::Offset::from_seconds(moment.offset)
-        .and_then(zoned)
-        .and_then(|now| jiff::fmt::strtime::format(format, &now))
-        .map_err(|e| {
-            minijinja::Error::new(
-                ErrorKind::InvalidOperation,
-                format!("strftime_now({format:?}): {e}"),
-            )
-        })
+    let now = DateTime::from_timestamp(moment.seconds, 0).zip(FixedOffset::east_opt(moment.offset));
+    let items = StrftimeItems::new(format).parse();
+    match (now, items) {
+        (Some((now, offset)), Ok(items)) => {
+            Ok(now.with_timezone(&offset).format_with_items(items.iter()).to_string())
+        }
+        _ => Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("strftime_now({format:?}) is no date that can be written"),
+        )),
+    }
 }

@@ -321,4 +321,6 @@ fn calls(name: &str, fields: &mut Map<String, Value>) -> Result<()> {
 }
 
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ use crate::model::Transformer;
 use crate::model::forward::Scratch;
 use crate::model::kv::{self, LayerCache, Regions};
 use crate::model::rope::RopeFrequencies;
-use crate::op::{Buf, KvKind, Op, Start};
+use crate::op::{KvKind, Op, Start};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
@@ -392,11 +392,5 @@ impl<B: Backend> Engine<B> {
         let start = Start { position: position as u32, first: sequence.region.first };
         self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
         self.backend.write(self.scratch.angles, 0, bytemuck::cast_slice(&angles))
-    }
-
-    async fn floats(&mut self, buf: Buf, len: usize) -> Result<Vec<f32>> {
-        let mut values = vec![0.0f32; len];
-        self.backend.read(buf, 0, bytemuck::cast_slice_mut(&mut values)).await?;
-        Ok(values)
     }
 }

@@ -114,6 +114,12 @@ impl<B: Backend> Engine<B> {
         self.told = Some(told);
         Ok(told)
     }
+
+    pub(super) async fn floats(&mut self, buf: Buf, len: usize) -> Result<Vec<f32>> {
+        let mut values = vec![0.0f32; len];
+        self.backend.read(buf, 0, bytemuck::cast_slice_mut(&mut values)).await?;
+        Ok(values)
+    }
 }
 
 /// Which tokens of each row are asked for at once; at least one, so that there is a list.

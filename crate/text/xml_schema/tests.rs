@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+#[cfg(not(target_family = "wasm"))]
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

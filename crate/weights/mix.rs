@@ -94,9 +94,9 @@ fn fits(kind: Kind, cols: usize) -> bool {
 }
 
 /// What an error costs in a matrix of this role, for each of its weights: what perplexity lost, by
-/// a weight, where one role alone of SmolLM2 had 4.5 bits and all others 8.5, rounded to the nearest
-/// and calibrated. An embedding costs a quarter of that, but twice as much in 3.5 bits: it keeps
-/// 4.5 and is the last to get more.
+/// a weight, where one role alone of SmolLM2 had 4.5 bits and all others 8.5, rounded to the
+/// nearest and calibrated. An embedding costs a quarter of that, but twice as much in 3.5 bits: it
+/// keeps 4.5 and is the last to get more.
 fn sensitivity(role: Role) -> f64 {
     match role {
         Role::Embedding => 0.98,

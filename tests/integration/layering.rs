@@ -95,7 +95,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("minijinja", &["text"]),
     ("roxmltree", &["text"]),
     ("faer", &["calibrate"]),
-    ("jiff", &["text", "clock"]),
+    ("chrono", &["text", "clock"]),
     ("safetensors", &["weights", "cli"]),
 ];
 

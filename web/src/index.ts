@@ -24,10 +24,10 @@ export type {
   CompletionRequest,
   FinishReason,
   TextPart,
+  TokenLogprob,
   Tool,
   ToolCall,
   ToolChoice,
-  TokenLogprob,
   TopLogprob,
   Usage,
 } from "./openai.js";

@@ -11,10 +11,10 @@ export type {
   CompletionRequest,
   Sampling,
   TextPart,
+  TokenLogprob,
   Tool,
   ToolCall,
   ToolChoice,
-  TokenLogprob,
   TopLogprob,
 } from "../../pkg/simd/phi_wasm.js";
 

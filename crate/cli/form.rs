@@ -17,6 +17,10 @@ pub struct FormArgs {
     /// Answer with a JSON object.
     #[arg(long, group = "form")]
     json_object: bool,
+    /// Answer with an XML document that is valid by the XML Schema in this file, or like the sample
+    /// document in it.
+    #[arg(long, value_name = "FILE", group = "form")]
+    xml_schema: Option<PathBuf>,
     /// Answer with a text that this regular expression matches as a whole.
     #[arg(long, value_name = "PATTERN", group = "form", allow_hyphen_values = true)]
     regex: Option<String>,
@@ -39,6 +43,8 @@ impl FormArgs {
     pub fn format(&self) -> Result<Option<ResponseFormat>> {
         let (form, file) = if let Some(file) = &self.json_schema {
             (Form::JsonSchema(schema(file)?), Some(file))
+        } else if let Some(file) = &self.xml_schema {
+            (Form::XmlSchema(read_text(file)?), Some(file))
         } else if let Some(file) = &self.grammar {
             (Form::Grammar(read_text(file)?), Some(file))
         } else if let Some(pattern) = &self.regex {

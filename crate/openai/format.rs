@@ -7,7 +7,8 @@ use crate::text::constraint::{self, Form, ResponseFormat};
 use crate::text::options::{NamedOptions, short};
 
 /// The types, each with the field that says more.
-const TYPES: [&str; 6] = ["text", "json_object", "json_schema", "regex", "grammar", "choice"];
+const TYPES: [&str; 7] =
+    ["text", "json_object", "json_schema", "xml_schema", "regex", "grammar", "choice"];
 
 /// A request's `response_format`: nothing where that is plain text.
 ///
@@ -32,6 +33,7 @@ pub fn response_format(given: &Value) -> Result<Option<ResponseFormat>> {
     let form = match name {
         "json_object" => Form::JsonObject,
         "json_schema" => Form::JsonSchema(schema(fields.get(name))?),
+        "xml_schema" => Form::XmlSchema(text("an XML Schema or a sample document")?),
         "regex" => Form::Regex(text("a regular expression")?),
         "grammar" => Form::Grammar(text("a grammar in Lark's notation")?),
         "choice" => {

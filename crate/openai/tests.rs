@@ -82,6 +82,10 @@ fn options_are_read_as_clients_write_them() {
             formed(Form::JsonSchema(json!({"type": "integer"})), true),
         ),
         (
+            json!({"response_format": {"type": "xml_schema", "xml_schema": "<a>1</a>"}}),
+            formed(Form::XmlSchema("<a>1</a>".to_owned()), true),
+        ),
+        (
             json!({"response_format": {"type": "regex", "regex": "a+", "hint": false}}),
             formed(Form::Regex("a+".into()), false),
         ),
@@ -218,12 +222,12 @@ fn what_cannot_be_is_refused_by_its_name() {
         (
             json!({"response_format": {"type": "yaml"}}),
             "response_format \"yaml\" is not known: its type must be one of text, json_object, \
-                json_schema, regex, grammar, choice",
+                json_schema, xml_schema, regex, grammar, choice",
         ),
         (
             json!({"response_format": "json"}),
             "response_format \"json\" is not known: its type must be one of text, json_object, \
-                json_schema, regex, grammar, choice",
+                json_schema, xml_schema, regex, grammar, choice",
         ),
         (
             json!({"response_format": {"type": "regex", "regexp": "a"}}),

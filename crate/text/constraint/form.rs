@@ -18,6 +18,8 @@ pub enum Form {
     JsonObject,
     /// JSON that is valid by a JSON Schema, draft 2020-12 unless it says another.
     JsonSchema(Value),
+    /// An XML document that is valid by an XML Schema, or like a sample.
+    XmlSchema(String),
     /// A text that a regular expression matches as a whole.
     Regex(String),
     /// A text that a grammar in Lark's notation gives.
@@ -39,6 +41,7 @@ impl Form {
         match self {
             Form::JsonObject => "json_object",
             Form::JsonSchema(_) => "json_schema",
+            Form::XmlSchema(_) => "xml_schema",
             Form::Regex(_) => "regex",
             Form::Grammar(_) => "grammar",
             Form::Choice(_) => "choice",
@@ -52,6 +55,10 @@ impl Form {
             Form::JsonSchema(schema) => format!(
                 "Answer with JSON that is valid by this JSON Schema, its keys in the schema's \
                     order, and nothing else: {schema}"
+            ),
+            Form::XmlSchema(schema) => format!(
+                "Answer with an XML document that is valid by this XML Schema, or like this \
+                    sample, and nothing else:\n{schema}"
             ),
             Form::Regex(pattern) => format!(
                 "Answer with a text that this regular expression matches, and nothing else: \

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Constraint, Form, Grammars, lark, schema};
 use crate::error::{Code, Error, Result, fail};
-use crate::text::Tokenizer;
+use crate::text::{Tokenizer, xml_schema};
 
 /// Bytes of a form as it is written: more than any schema that a model could be told.
 const MAX_WRITTEN: usize = 1 << 20;
@@ -151,16 +151,17 @@ fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
             check_length(form, schema.to_string().len())?;
             by_schema(form, schema)?
         }
+        Form::XmlSchema(schema) => {
+            check_length(form, schema.len())?;
+            by_lark(form, xml_schema::grammar(schema)?)?
+        }
         Form::Regex(pattern) => {
             check_length(form, pattern.len())?;
             GrammarWithLexer::from_regex(pattern)
         }
         Form::Grammar(grammar) => {
             check_length(form, grammar.len())?;
-            if let Some(why) = lark::objection(grammar) {
-                return Err(bad(form, why));
-            }
-            GrammarWithLexer::from_lark(grammar.clone())
+            by_lark(form, grammar.clone())?
         }
         Form::Choice(texts) => {
             check_length(form, texts.iter().map(String::len).sum())?;
@@ -179,6 +180,13 @@ fn by_schema(form: &Form, schema: &Value) -> Result<GrammarWithLexer> {
         Err(refused) => {
             fail!(Code::BadConstraint, "{} {refused}", form.name())
         }
+    }
+}
+
+fn by_lark(form: &Form, grammar: String) -> Result<GrammarWithLexer> {
+    match lark::objection(&grammar) {
+        Some(why) => Err(bad(form, why)),
+        None => Ok(GrammarWithLexer::from_lark(grammar)),
     }
 }
 

@@ -42,7 +42,7 @@ const NAME: &str = r"A-Za-z0-9_.\-\xb7\xc0-\xd6\xd8-\xf6\xf8-\xff";
 /// A grammar of the documents that an XML Schema, or a sample document, has in it.
 ///
 /// # Errors
-/// [`Code::BadOption`], which names what cannot be enforced, or read, and where it stands.
+/// [`Code::BadConstraint`], which names what cannot be enforced, or read, and where it stands.
 pub fn grammar(xml_schema: &str) -> Result<String> {
     if xml_schema.len() > LONGEST {
         return Err(bad(&format!("it has {} bytes, and may have {LONGEST}", xml_schema.len())));
@@ -65,7 +65,7 @@ pub fn grammar(xml_schema: &str) -> Result<String> {
 }
 
 fn bad(what: &str) -> Error {
-    Error::new(Code::BadOption, format!("xml_schema: {what}"))
+    Error::new(Code::BadConstraint, format!("xml_schema: {what}"))
 }
 
 /// An attribute of an element that is written.

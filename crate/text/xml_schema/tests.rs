@@ -257,7 +257,7 @@ fn what_a_grammar_does_not_hold_is_refused_with_its_place() {
     ];
     for (xml, sentence) in rows {
         let error = grammar(&xml).unwrap_err();
-        assert_eq!(error.code, Code::BadOption, "{xml}");
+        assert_eq!(error.code, Code::BadConstraint, "{xml}");
         assert!(
             error.message.starts_with(&format!("xml_schema: {sentence}")),
             "{xml}\n{}\n{sentence}",

@@ -12,12 +12,18 @@ fn the_command_holds_answers_to_a_form() {
     let model = tiny_chat("form");
     let schema = format!("{model}/schema.json");
     let grammar = format!("{model}/grammar.lark");
+    let sample = format!("{model}/sample.xml");
     fs::write(&schema, r#"{"type": "integer", "minimum": 0, "maximum": 99}"#).unwrap();
     fs::write(&grammar, "start: \"a\" \"b\"").unwrap();
+    fs::write(&sample, "<answer><yes>true</yes></answer>").unwrap();
     let is_number = |said: &str| said.parse::<u8>().is_ok_and(|number| number < 100);
-    let rows: [(&[&str], IsOne); 5] = [
+    let is_like_it = |said: &str| {
+        said.replace(['\n', ' '], "").replace("false", "true") == "<answer><yes>true</yes></answer>"
+    };
+    let rows: [(&[&str], IsOne); 6] = [
         (&["--json-schema", &schema], &is_number),
         (&["--grammar", &grammar], &|said| said == "ab"),
+        (&["--xml-schema", &sample], &is_like_it),
         (&["--regex", "[xy]z"], &|said| ["xz", "yz"].contains(&said)),
         (&["--choice", "yes", "--choice", "no", "--no-hint"], &|said| {
             ["yes", "no"].contains(&said)
@@ -38,7 +44,10 @@ fn a_form_that_cannot_be_is_told_before_a_model_is_looked_for() {
     let model = tiny_chat("no-form");
     let schema = format!("{model}/schema.json");
     fs::write(&schema, r#"{"properties": {"a": {"uniqueItems": true}}}"#).unwrap();
-    let rows: [(&[&str], &str); 4] = [
+    let xml = format!("{model}/schema.xml");
+    fs::write(&xml, "<a>").unwrap();
+    let rows: [(&[&str], &str); 5] = [
+        (&["--xml-schema", &xml], "schema.xml: xml_schema: it is no XML that is read here: "),
         (
             &["--json-schema", &schema],
             "schema.json: json_schema at #/properties/a: uniqueItems is not enforced of more than \

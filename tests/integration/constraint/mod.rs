@@ -77,6 +77,53 @@ fn person() -> Value {
 /// Whether a text has a form.
 type IsOne = Box<dyn Fn(&str) -> bool>;
 
+/// An XML Schema, and whether a document is valid by it.
+fn pets() -> (Form, IsOne) {
+    let schema = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+          <xs:element name="pets">
+            <xs:complexType>
+              <xs:sequence>
+                <xs:element name="pet" minOccurs="1" maxOccurs="2">
+                  <xs:complexType>
+                    <xs:simpleContent>
+                      <xs:extension base="Name">
+                        <xs:attribute name="kind" type="Kind" use="required"/>
+                      </xs:extension>
+                    </xs:simpleContent>
+                  </xs:complexType>
+                </xs:element>
+              </xs:sequence>
+            </xs:complexType>
+          </xs:element>
+          <xs:simpleType name="Name">
+            <xs:restriction base="xs:string">
+              <xs:maxLength value="6"/>
+            </xs:restriction>
+          </xs:simpleType>
+          <xs:simpleType name="Kind">
+            <xs:restriction base="xs:string">
+              <xs:enumeration value="cat"/>
+              <xs:enumeration value="R&amp;D"/>
+            </xs:restriction>
+          </xs:simpleType>
+        </xs:schema>"#;
+    let is_pet = |pet: &roxmltree::Node| {
+        pet.has_tag_name("pet")
+            && pet.attributes().len() == 1
+            && ["cat", "R&D"].contains(&pet.attribute("kind").unwrap_or_default())
+            && pet.children().all(|child| child.is_text())
+            && pet.text().unwrap_or_default().chars().count() <= 6
+    };
+    let is_valid = move |text: &str| {
+        roxmltree::Document::parse(text).is_ok_and(|document| {
+            let pets = document.root_element();
+            let all: Vec<_> = pets.children().filter(roxmltree::Node::is_element).collect();
+            pets.has_tag_name("pets") && (1..=2).contains(&all.len()) && all.iter().all(is_pet)
+        })
+    };
+    (Form::XmlSchema(schema.to_owned()), Box::new(is_valid))
+}
+
 /// Forms all of whose texts are short, and whether a text is one of theirs.
 fn bounded() -> Vec<(Form, IsOne)> {
     let tree = json!({
@@ -105,6 +152,7 @@ fn bounded() -> Vec<(Form, IsOne)> {
     vec![
         by_schema(person()),
         by_schema(tree),
+        pets(),
         (
             Form::Regex("(ab|c){2,5}\\.".to_owned()),
             Box::new(|text| {

@@ -109,7 +109,7 @@ type Several<T> = [T, ...T[]];
 
 /** Of each token that was counted, those of a stop text included. */
 export interface ChatLogprobs {
-  content: TokenLogprob[];
+  content: (TokenLogprob & { logprob: number })[];
   refusal: null;
 }
 
@@ -193,7 +193,8 @@ function messageOf({ text, calls = [] }: Pick<Answered, "text" | "calls">) {
 }
 
 function chatLogprobs(content: TokenLogprob[] | undefined): ChatLogprobs | null {
-  return content ? { content, refusal: null } : null;
+  // What an answer has was chosen, each token after something.
+  return content ? { content: content as ChatLogprobs["content"], refusal: null } : null;
 }
 
 export function textShape(model: string): Shape<CompletionChunk, Completion> {

@@ -18,6 +18,15 @@ type Ended<Choice extends { finish_reason: unknown }> = Omit<Choice, "finish_rea
 type Said<Choice extends { message: object }> = Omit<Choice, "message"> & {
   message: Omit<Choice["message"], "refusal">;
 };
+/** An echoed prompt's first token has nothing before it. */
+type Echoed<Choice extends { logprobs: object | null }> = Omit<Choice, "logprobs"> & {
+  logprobs:
+    | (Omit<NonNullable<Choice["logprobs"]>, "token_logprobs" | "top_logprobs"> & {
+        token_logprobs?: (number | null)[];
+        top_logprobs?: (Record<string, number> | null)[];
+      })
+    | null;
+};
 type With<Choice, Answer> = Omit<Answer, "choices"> & { choices: Choice[] };
 
 export const whole = (
@@ -26,7 +35,9 @@ export const whole = (
 export const chunk = (
   it: ChatCompletionChunk,
 ): With<Ended<OpenAI.ChatCompletionChunk.Choice>, OpenAI.ChatCompletionChunk> => it;
-export const text = (it: Completion): With<Ended<OpenAI.CompletionChoice>, OpenAI.Completion> => it;
+export const text = (
+  it: Completion,
+): With<Ended<Echoed<OpenAI.CompletionChoice>>, OpenAI.Completion> => it;
 
 /** What is asked of OpenAI's client in words alone can be asked of ours. */
 type Common =
@@ -56,7 +67,7 @@ export async function ask(
     { ...request, stream: false },
     { signal: options.signal! },
   );
-  return choices[0].message.content;
+  return choices[0].message.content ?? "";
 }
 
 export const complete = (

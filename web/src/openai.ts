@@ -82,13 +82,16 @@ export interface ChatCompletionChunk extends Answer {
   usage?: Usage | null;
 }
 
+/** A text that goes on calls no tools. */
+type TextFinishReason = Exclude<FinishReason, "tool_calls">;
+
 export interface Completion extends Answer {
   object: "text_completion";
   /** As many as were asked for. */
   choices: Several<{
     index: number;
     text: string;
-    finish_reason: FinishReason;
+    finish_reason: TextFinishReason;
     logprobs: CompletionLogprobs | null;
   }>;
   usage: Usage;
@@ -99,7 +102,7 @@ export interface CompletionChunk extends Answer {
   choices: {
     index: number;
     text: string;
-    finish_reason: FinishReason | null;
+    finish_reason: TextFinishReason | null;
     logprobs: CompletionLogprobs | null;
   }[];
   usage?: Usage | null;
@@ -209,7 +212,8 @@ export function textShape(model: string): Shape<CompletionChunk, Completion> {
     },
     // A text that goes on calls no tools: none are offered.
     call: () => ({ ...about, choices: [] }),
-    last: (index, finish_reason) => {
+    last: (index, finish) => {
+      const finish_reason = finish as TextFinishReason;
       return { ...about, choices: [{ index, text: "", finish_reason, logprobs: null }] };
     },
     usage: (usage) => ({ ...about, choices: [], usage }),

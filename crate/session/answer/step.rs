@@ -20,9 +20,18 @@ pub(in crate::session) struct Step<'a, B: Backend> {
 impl<B: Backend> Step<'_, B> {
     /// Works until there is something to tell.
     pub async fn next(mut self) -> Result<Option<Event>> {
-        if matches!(self.generation.phase, Phase::Decode | Phase::Ending(_)) {
-            let early = std::mem::take(&mut self.generation.early);
-            self.generation.tell(early, false);
+        let has_early = !self.generation.early.is_empty();
+        match self.generation.phase {
+            Phase::Decode if has_early => {
+                let early = std::mem::take(&mut self.generation.early);
+                self.generation.tell(early, false);
+            }
+            // It is the whole answer.
+            Phase::Ending(finish) if has_early => {
+                let early = std::mem::take(&mut self.generation.early);
+                return Ok(Some(self.end_with(early, finish)));
+            }
+            _ => {}
         }
         if let Some(event) = self.generation.events.pop_front() {
             return Ok(Some(event));

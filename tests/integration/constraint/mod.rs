@@ -11,6 +11,8 @@ use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session, St
 use phi_wasm::text::Sampling;
 use phi_wasm::text::constraint::{Constraint, Form, Grammars, ResponseFormat, grammars};
 use phi_wasm::text::template::Message;
+use phi_wasm::text::tool_calls::Tools;
+use phi_wasm::weights::source::MemorySource;
 use phi_wasm::{Code, Result};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -25,13 +27,17 @@ const SEEDS: u64 = 200;
 #[cfg(feature = "gpu-tests")]
 const SEEDS_OF_GPU: u64 = 25;
 
-async fn open<B: Backend>(backend: B) -> Session<B> {
+async fn open<B: Backend>(source: MemorySource, backend: B) -> Session<B> {
     let options = LoadOptions { ctx_len: Some(1024), ..LoadOptions::default() };
-    Session::open(tiny_chat(), backend, &options, &mut |_| {}).await.unwrap()
+    Session::open(source, backend, &options, &mut |_| {}).await.unwrap()
+}
+
+fn cpu() -> Cpu {
+    Cpu::new(CpuOptions { threads: 1, ..CpuOptions::default() }).unwrap()
 }
 
 async fn on_cpu() -> Session<Cpu> {
-    open(Cpu::new(CpuOptions { threads: 1, ..CpuOptions::default() }).unwrap()).await
+    open(tiny_chat(), cpu()).await
 }
 
 fn asking(form: &Form, seed: u64) -> GenerateOptions {
@@ -200,7 +206,7 @@ fn answers_of_a_gpu_have_the_form() {
     use phi_wasm::gpu::Switch;
     block_on(async {
         let gpu = backends::gpu(Switch::Off, Switch::Off).await;
-        check_all(&mut open(gpu).await, SEEDS_OF_GPU).await;
+        check_all(&mut open(tiny_chat(), gpu).await, SEEDS_OF_GPU).await;
     });
 }
 
@@ -339,6 +345,22 @@ fn an_answer_that_was_begun_goes_on_by_the_form() {
         let error = session.chat(&messages, &options).err().unwrap();
         assert_eq!(error.code, Code::BadConstraint);
         assert!(error.message.ends_with("after \"{\\\"a\""), "{error}");
+    });
+}
+
+#[test]
+fn what_might_have_become_a_call_is_told_where_nothing_is_chosen() {
+    block_on(async {
+        let mut source = tiny_chat();
+        let template = r#"{"chat_template": "{{ tools | tojson }}{{ messages[0].content }}"}"#;
+        source.files.insert("tokenizer_config.json".into(), template.into());
+        let mut session = open(source, cpu()).await;
+        let tool = json!([{"type": "function", "function": {"name": "now"}}]);
+        let tools = Tools::read(Some(&tool), None).unwrap();
+        let form = Form::Choice(vec!["<tool_".to_owned()]);
+        let options = GenerateOptions { tools, ..asking(&form, 1) };
+        let (text, stats) = answer(&mut session, &options).await.unwrap();
+        assert_eq!((&*text, stats.finish), ("<tool_", Finish::Stop));
     });
 }
 

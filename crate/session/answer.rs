@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Session;
 use super::echo::Echo;
-use super::event::{Event, Finish, Stats, Work};
+use super::event::{CallDelta, Event, Finish, Stats, Work};
 use super::log_probs::TokenLogprob;
 use super::options::GenerateOptions;
 use crate::backend::Backend;
@@ -50,11 +50,11 @@ pub struct Generation {
     /// What is still to be told.
     events: VecDeque<Event>,
     /// What keeps it to the form that was asked for.
-    pub(super) constraint: Option<Box<dyn Constraint>>,
+    constraint: Option<Box<dyn Constraint>>,
     /// Text that was certain before anything was chosen.
-    pub(super) early: String,
+    early: String,
     /// Tokens after the last chosen one that nobody had to choose.
-    pub(super) forced: usize,
+    forced: usize,
     phase: Phase,
     max_tokens: usize,
     prompt: usize,
@@ -180,7 +180,13 @@ impl Generation {
         for piece in pieces {
             let event = match piece {
                 Piece::Text(text) => self.text(text),
-                other => Event::from(other),
+                Piece::Call { index, id, name } => {
+                    let (id, name, arguments) = (Some(id), Some(name), String::new());
+                    Event::Call(CallDelta { index, id, name, arguments })
+                }
+                Piece::Arguments { index, text } => {
+                    Event::Call(CallDelta { index, id: None, name: None, arguments: text })
+                }
             };
             self.events.push_back(event);
         }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::log_probs::TokenLogprob;
 use crate::backend::Counters;
-use crate::text::tool_calls::Piece;
 
 /// What happened since the last one: what [`Answer::next`] gives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,23 +52,6 @@ pub struct CallDelta {
     pub name: Option<String>,
     /// More of the arguments, which are JSON, if the model keeps to it.
     pub arguments: String,
-}
-
-impl From<Piece> for Event {
-    fn from(piece: Piece) -> Event {
-        match piece {
-            Piece::Text(text) => Event::Text { text, logprobs: None },
-            Piece::Call { index, id, name } => Event::Call(CallDelta {
-                index,
-                id: Some(id),
-                name: Some(name),
-                arguments: String::new(),
-            }),
-            Piece::Arguments { index, text } => {
-                Event::Call(CallDelta { index, id: None, name: None, arguments: text })
-            }
-        }
-    }
 }
 
 /// Why an answer ended.

@@ -3,7 +3,7 @@
 use super::asked::{Conversation, Told, rendered};
 use super::echo::Echo;
 use super::log_probs::{Decision, Score, check_choices, decisions};
-use super::{Event, GenerateOptions, Session};
+use super::{Event, GenerateOptions, Generation, Session};
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::text::stream::TextStream;
@@ -78,12 +78,8 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `bad-option` for no text, `prompt-too-long`, and what running meets.
     pub async fn score(&mut self, text: &str) -> Result<Score> {
-        let mut generation = self.begin_completion(text, &reading())?;
-        let mut score = Score::default();
-        while let Some(event) = self.next(&mut generation).await? {
-            score.note(event);
-        }
-        Ok(score)
+        let generation = self.begin_completion(text, &reading())?;
+        self.scored(generation).await
     }
 
     /// How probable each of some answers to a conversation is, exactly: what they share is read
@@ -98,14 +94,18 @@ impl<B: Backend> Session<B> {
         choices: &[String],
     ) -> Result<Vec<Decision>> {
         let mut scores = Vec::new();
-        for mut generation in self.begin_choices(messages, choices)? {
-            let mut score = Score::default();
-            while let Some(event) = self.next(&mut generation).await? {
-                score.note(event);
-            }
-            scores.push(score);
+        for generation in self.begin_choices(messages, choices)? {
+            scores.push(self.scored(generation).await?);
         }
         Ok(decisions(choices, &scores))
+    }
+
+    async fn scored(&mut self, mut generation: Generation) -> Result<Score> {
+        let mut score = Score::default();
+        while let Some(event) = self.next(&mut generation).await? {
+            score.note(event);
+        }
+        Ok(score)
     }
 }
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -33,7 +33,7 @@ fn grammars_are_those_that_were_validated() {
 }
 
 /// What lxml calls valid, as we write it, is accepted, and nothing that it calls invalid.
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
 #[test]
 fn documents_are_accepted_as_lxml_validates() {
     let documents = include_str!("../../../tests/golden/xml_schema/documents.json");
@@ -58,7 +58,7 @@ fn documents_are_accepted_as_lxml_validates() {
 }
 
 /// What takes documents of a grammar byte by byte.
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
 fn matcher(grammar: &str) -> llguidance::Matcher {
     use llguidance::api::TopLevelGrammar;
     use llguidance::toktrie::ApproximateTokEnv;
@@ -69,7 +69,7 @@ fn matcher(grammar: &str) -> llguidance::Matcher {
 }
 
 /// Whether all of a text is taken, and may end there.
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
 fn accepts(matcher: &llguidance::Matcher, text: &str) -> bool {
     let mut matcher = matcher.deep_clone();
     let bytes: Vec<u32> = text.bytes().map(u32::from).collect();
@@ -77,7 +77,7 @@ fn accepts(matcher: &llguidance::Matcher, text: &str) -> bool {
     taken == bytes.len() && matcher.is_accepting().unwrap()
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
 #[test]
 fn documents_are_like_a_sample() {
     let sample = concat!(

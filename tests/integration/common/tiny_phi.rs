@@ -1,5 +1,7 @@
 //! What transformers computed, and the small random model that it computed it with.
 
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+use phi_wasm::text::{Tokenizer, Vocabulary};
 use phi_wasm::weights::source::MemorySource;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -41,11 +43,23 @@ pub fn tiny_phi() -> MemorySource {
     ])
 }
 
+/// A byte-level tokenizer that joins nothing, of tokens as its files write them.
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+pub fn byte_level(tokens: Vec<String>, is_control: impl Fn(usize) -> bool) -> Tokenizer {
+    let token_types = (0..tokens.len()).map(|id| if is_control(id) { 3 } else { 1 }).collect();
+    let vocabulary = Vocabulary {
+        model: "gpt2".into(),
+        pre: "gpt-2".into(),
+        tokens,
+        token_types,
+        ..Vocabulary::default()
+    };
+    Tokenizer::from_vocabulary(vocabulary).unwrap()
+}
+
 /// The small random model with words: an ASCII character is a token, and all others are made up.
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 pub fn tiny_chat() -> MemorySource {
-    use phi_wasm::text::{Tokenizer, Vocabulary};
-
     const SPECIAL: [&str; 3] = ["<|pad|>", "<|s|>", "<|e|>"];
     // Byte-level vocabularies write what cannot be seen as characters from U+0100 on: a space is
     // U+0120.
@@ -55,21 +69,11 @@ pub fn tiny_chat() -> MemorySource {
     let words = (130..384).map(|id| format!("\u{120}word{id}"));
     let tokens: Vec<String> =
         SPECIAL.map(str::to_owned).into_iter().chain(ascii).chain(words).collect();
-    let token_types = (0..tokens.len()).map(|id| if id < SPECIAL.len() { 3 } else { 1 }).collect();
-    let vocabulary = Vocabulary {
-        model: "gpt2".into(),
-        pre: "gpt-2".into(),
-        tokens,
-        token_types,
-        ..Vocabulary::default()
-    };
+    let tokenizer = byte_level(tokens, |id| id < SPECIAL.len());
     let template =
         r#"{"chat_template": "{% for message in messages %}{{ message.content }}\n{% endfor %}"}"#;
     let mut source = tiny_phi();
-    source.files.insert(
-        "tokenizer.json".into(),
-        Tokenizer::from_vocabulary(vocabulary).unwrap().to_json().unwrap(),
-    );
+    source.files.insert("tokenizer.json".into(), tokenizer.to_json().unwrap());
     source.files.insert("tokenizer_config.json".into(), template.into());
     source
 }

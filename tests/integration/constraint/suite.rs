@@ -8,9 +8,11 @@ use std::fmt::Write;
 use std::io::Read;
 
 use flate2::read::GzDecoder;
+use phi_wasm::text::Tokenizer;
 use phi_wasm::text::constraint::{Form, Grammars, allows, grammars};
-use phi_wasm::text::{Tokenizer, Vocabulary};
 use serde_json::{Map, Value};
+
+use crate::common::tiny_phi::byte_level;
 
 const SUITE: &[u8] = include_bytes!("../../golden/json-schema/draft2020-12.json.gz");
 const DOCS: &str = include_str!("../../../docs/structured-output.md");
@@ -39,16 +41,7 @@ fn bytes() -> (Tokenizer, u32) {
         })
         .collect();
     tokens.push("<|end|>".to_owned());
-    let mut token_types = vec![1; 256];
-    token_types.push(3);
-    let vocabulary = Vocabulary {
-        model: "gpt2".into(),
-        pre: "gpt-2".into(),
-        tokens,
-        token_types,
-        ..Vocabulary::default()
-    };
-    (Tokenizer::from_vocabulary(vocabulary).unwrap(), 256)
+    (byte_level(tokens, |id| id == 256), 256)
 }
 
 /// The spellings of a value: its keys in every order, whole numbers without a fraction.

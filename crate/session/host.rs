@@ -1,10 +1,13 @@
 //! What a [`ResilientSession`](super::ResilientSession) asks of whoever has the devices and the
 //! model's files.
 
+use std::rc::Rc;
+
 use super::{Progress, Rivals, Verdict};
 use crate::backend::Backend;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::text::constraint::{self, Grammars, Spellings};
 use crate::weights::source::Source;
 
 /// Where a model lives: what computes there, and where its files are. The page has one, and the
@@ -47,6 +50,15 @@ pub trait Host {
 
     /// Opens the model's files.
     async fn source(&self) -> Result<Self::Source>;
+
+    /// What keeps answers to forms, for a model whose tokens spell this. It is asked once for a
+    /// model, and serves it on whichever device it is.
+    ///
+    /// # Errors
+    /// `bad-option` where there is nothing that does.
+    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
+        Ok(constraint::grammars(spellings)?.into())
+    }
 
     /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a
     /// notice, since a model that was loaded can answer, unless it is `corrupt`.

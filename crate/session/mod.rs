@@ -14,6 +14,8 @@ mod resilient;
 mod scoring;
 mod verdict;
 
+use std::rc::Rc;
+
 use serde::Serialize;
 
 pub use answer::{Answer, Generation, sampler_params};
@@ -30,7 +32,7 @@ use crate::engine::{Engine, EngineOptions, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
-use crate::text::constraint::{self, Constraint, Grammars};
+use crate::text::constraint::{self, Constraint, Grammars, Spellings};
 use crate::text::template::{ChatTemplate, Message};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
@@ -92,7 +94,7 @@ pub struct Session<B: Backend> {
     current: Option<usize>,
     text_assets: TextAssets,
     /// What keeps answers to forms, once one was asked for.
-    grammars: Option<Box<dyn Grammars>>,
+    grammars: Option<Rc<dyn Grammars>>,
     /// Ids that must never be chosen.
     padding: Vec<u32>,
     model: String,
@@ -281,20 +283,31 @@ impl<B: Backend> Session<B> {
     /// What keeps the answer to the form that is asked for.
     fn constraint(&mut self, options: &GenerateOptions) -> Result<Option<Box<dyn Constraint>>> {
         let Some(format) = &options.format else { return Ok(None) };
-        let grammars = match self.grammars.take() {
-            Some(grammars) => grammars,
-            None => constraint::grammars(
-                &self.text_assets.tokenizer,
-                self.engine.config().vocab_size,
-                &self.text_assets.stop_tokens,
-            )?,
-        };
-        let grammars = self.grammars.insert(grammars);
-        grammars.constraint(&format.form).map(Some)
+        self.grammars()?.constraint(&format.form).map(Some)
+    }
+
+    /// What keeps answers to forms.
+    fn grammars(&mut self) -> Result<&dyn Grammars> {
+        if self.grammars.is_none() {
+            self.grammars = Some(constraint::grammars(self.spellings()?)?.into());
+        }
+        match &self.grammars {
+            Some(grammars) => Ok(&**grammars),
+            None => fail!(Code::Internal, "what keeps answers to forms is gone"),
+        }
+    }
+
+    /// What its tokens spell, for whoever makes [`Grammars`].
+    ///
+    /// # Errors
+    /// `bad-tokenizer` for a vocabulary that is too large.
+    pub fn spellings(&self) -> Result<Spellings> {
+        let TextAssets { tokenizer, stop_tokens, .. } = &self.text_assets;
+        Spellings::of(tokenizer, self.engine.config().vocab_size, stop_tokens)
     }
 
     /// Has answers kept to forms by this, in the place of what is compiled in.
-    pub fn set_grammars(&mut self, grammars: Box<dyn Grammars>) {
+    pub fn set_grammars(&mut self, grammars: Rc<dyn Grammars>) {
         self.grammars = Some(grammars);
     }
 

@@ -73,6 +73,11 @@ impl GenerateOptions {
         self.sampling.validate()
     }
 
+    /// Whether the answer, or part of it, is held to a form.
+    pub fn needs_grammars(&self) -> bool {
+        self.format.is_some()
+    }
+
     /// Those of one of several answers: each has a seed of its own, those that follow the one that
     /// was given.
     pub fn of_choice(&self, index: u32) -> GenerateOptions {

@@ -1,16 +1,20 @@
 //! A model that outlives its device: when a GPU is lost the same answer goes on, on a new one or,
 //! after three in a row, on the CPU.
 
+mod answers;
 mod scores;
+
+use std::rc::Rc;
+
+pub use answers::ResilientAnswer;
 
 use super::answer::Generation;
 use super::event::{Event, Stats};
 use super::host::{Host, Wanted};
-use super::options::GenerateOptions;
 use super::{Description, LoadOptions, Rivals, Session, Verdict};
 use crate::backend::Backend;
 use crate::error::{Code, Error, Result, fail};
-use crate::text::template::Message;
+use crate::text::constraint::Grammars;
 use crate::weights::checkpoint::Checkpoint;
 
 /// GPUs that may be lost before an answer is complete; then the CPU has to do.
@@ -28,6 +32,8 @@ pub struct ResilientSession<H: Host> {
     gpu_ctx_len: Option<usize>,
     /// `None` while it is loaded again, and after that failed.
     device: Option<Device<H>>,
+    /// What keeps answers to forms, once one was asked for.
+    grammars: Option<Rc<dyn Grammars>>,
     /// Whether the device is gone, so that the model must be loaded again.
     is_lost: bool,
     /// What was measured, or is known from earlier.
@@ -87,6 +93,7 @@ impl<H: Host> ResilientSession<H> {
             gpu_ctx_len: options.ctx_len,
             options,
             device: None,
+            grammars: None,
             is_lost: false,
             verdict: None,
             losses: 0,
@@ -119,50 +126,6 @@ impl<H: Host> ResilientSession<H> {
             self.losses = 0;
         }
         self.loaded()
-    }
-
-    /// Begins the answer to a conversation.
-    pub async fn chat(
-        &mut self,
-        messages: &[Message],
-        options: &GenerateOptions,
-    ) -> Result<ResilientAnswer<'_, H>> {
-        let generation = self.begin_chat(messages, options).await?;
-        Ok(ResilientAnswer { session: self, generation })
-    }
-
-    /// Begins the continuation of a plain text.
-    pub async fn complete(
-        &mut self,
-        prompt: &str,
-        options: &GenerateOptions,
-    ) -> Result<ResilientAnswer<'_, H>> {
-        let generation = self.begin_completion(prompt, options).await?;
-        Ok(ResilientAnswer { session: self, generation })
-    }
-
-    /// Begins the answer to a conversation, for [`ResilientSession::next`] to go on with.
-    ///
-    /// # Errors
-    /// As [`Session::begin_chat`], and those of loading the model again.
-    pub async fn begin_chat(
-        &mut self,
-        messages: &[Message],
-        options: &GenerateOptions,
-    ) -> Result<Generation> {
-        on!(self.device().await?, session => session.begin_chat(messages, options))
-    }
-
-    /// Begins the continuation of a plain text, for [`ResilientSession::next`] to go on with.
-    ///
-    /// # Errors
-    /// As [`Session::begin_completion`], and those of loading the model again.
-    pub async fn begin_completion(
-        &mut self,
-        prompt: &str,
-        options: &GenerateOptions,
-    ) -> Result<Generation> {
-        on!(self.device().await?, session => session.begin_completion(prompt, options))
     }
 
     /// Works at an answer until there is something to tell of it, as [`Session::next`] does,
@@ -216,8 +179,15 @@ impl<H: Host> ResilientSession<H> {
         }
     }
 
+    fn pass_on_grammars(&mut self) {
+        if let (Some(device), Some(grammars)) = (&mut self.device, &self.grammars) {
+            on!(device, session => session.set_grammars(grammars.clone()));
+        }
+    }
+
     async fn load(&mut self) -> Result<()> {
         let loaded = self.load_somewhere().await;
+        self.pass_on_grammars();
         if let Err(error) = self.host.settle(loaded.is_ok()).await {
             if error.code == Code::Corrupt {
                 self.device = None; // What it said would have no sense.
@@ -375,25 +345,4 @@ impl<H: Host> ResilientSession<H> {
 /// Whether another GPU, or the CPU, may do what this one did not.
 fn is_of_the_gpu(error: &Error) -> bool {
     matches!(error.code, Code::NoGpu | Code::GpuFailed | Code::GpuLost | Code::OutOfMemory)
-}
-
-/// An answer in the making, as [`super::Answer`] is, whatever becomes of the device.
-pub struct ResilientAnswer<'s, H: Host> {
-    session: &'s mut ResilientSession<H>,
-    generation: Generation,
-}
-
-impl<H: Host> ResilientAnswer<'_, H> {
-    /// Works until there is something to tell; `None` after [`Event::Done`].
-    ///
-    /// # Errors
-    /// As [`ResilientSession::next`].
-    pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.session.next(&mut self.generation).await
-    }
-
-    /// Ends the answer here; its figures up to now.
-    pub fn cancel(self) -> Stats {
-        self.session.cancel(self.generation)
-    }
 }

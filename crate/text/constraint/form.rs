@@ -1,5 +1,6 @@
 //! What form an answer may be asked for in.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The form of an answer, and whether the model hears of it.
@@ -12,7 +13,8 @@ pub struct ResponseFormat {
 }
 
 /// What every answer is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Form {
     /// An object in JSON.
     JsonObject,

@@ -12,30 +12,22 @@ use llguidance::toktrie::{
 use llguidance::{ParserFactory, TokenParser};
 use serde_json::{Value, json};
 
-use super::{Constraint, Form, Grammars, lark, schema};
+use super::{Constraint, Encode, Form, Grammars, Spellings, lark, schema};
 use crate::error::{Code, Error, Result, fail};
-use crate::text::{Tokenizer, xml_schema};
+use crate::text::xml_schema;
 
 /// Bytes of a form as it is written: more than any schema that a model could be told.
 const MAX_WRITTEN: usize = 1 << 20;
-/// Bytes of a token that the library's tree of tokens has room for.
-const MAX_TOKEN: usize = 1000;
-/// Bytes of all tokens that it has room for, one node each at the most.
-const MAX_TOKENS: usize = 1 << 22;
 /// A token that no model has. The library takes it that there is a control token.
 const NOBODYS: &[u8] = b"\xff<|nobody's|>";
 
-/// What makes constraints for a model's tokens, of which `stop_tokens` end an answer. Going through
-/// a large vocabulary takes a while: once is enough for a model.
+/// What makes constraints for a model's tokens. Going through a large vocabulary takes a while: once
+/// is enough for a model.
 ///
 /// # Errors
-/// `bad-tokenizer` for a vocabulary that is too large.
-pub fn grammars(
-    tokenizer: &Tokenizer,
-    vocab_size: u32,
-    stop_tokens: &[u32],
-) -> Result<Box<dyn Grammars>> {
-    Ok(Box::new(Guidance::new(spelt(tokenizer, vocab_size, stop_tokens)?)?))
+/// `internal` where the library does not take it.
+pub fn grammars(spellings: Spellings) -> Result<Box<dyn Grammars>> {
+    Ok(Box::new(Guidance::new(spellings)?))
 }
 
 /// Refuses a form that no model's answers could be held to, before there is a model.
@@ -43,39 +35,13 @@ pub fn grammars(
 /// # Errors
 /// As [`Grammars::constraint`].
 pub fn check(form: &Form) -> Result<()> {
-    let bytes = (0..=u8::MAX).map(|byte| vec![byte]).chain([NOBODYS.to_vec()]).collect();
-    let spelt = Spelt { trie: trie(bytes, &[]), tokenizer: None };
-    Guidance::new(spelt)?.constraint(form).map(drop)
+    Guidance::new(Spellings::of_bytes())?.constraint(form).map(drop)
 }
 
 /// What tokens spell, as the library asks for it.
 struct Spelt {
     trie: TokTrie,
-    /// How a text is spelt that has no choice. Without one, none is taken to have none.
-    tokenizer: Option<Tokenizer>,
-}
-
-fn spelt(tokenizer: &Tokenizer, vocab_size: u32, stop_tokens: &[u32]) -> Result<Spelt> {
-    let spelling = |id: u32| match tokenizer.token_bytes(id) {
-        // They are the library's to allow at the end, and nowhere else.
-        _ if stop_tokens.contains(&id) => Vec::new(),
-        Some(name) if tokenizer.is_special(id) => [b"\xff", name].concat(),
-        Some(bytes) => bytes.to_vec(),
-        None => Vec::new(),
-    };
-    let mut bytes: Vec<_> = (0..vocab_size).map(spelling).collect();
-    bytes.iter_mut().filter(|bytes| bytes.len() > MAX_TOKEN).for_each(Vec::clear);
-    let all: usize = bytes.iter().map(Vec::len).sum();
-    if all > MAX_TOKENS {
-        fail!(
-            Code::BadTokenizer,
-            "the vocabulary's tokens have {all} bytes together, and answers can be held to a form \
-                with at most {MAX_TOKENS}"
-        );
-    }
-    bytes.push(NOBODYS.to_vec());
-    let stops: Vec<_> = stop_tokens.iter().copied().filter(|&id| id < vocab_size).collect();
-    Ok(Spelt { trie: trie(bytes, &stops), tokenizer: Some(tokenizer.clone()) })
+    encode: Option<Encode>,
 }
 
 /// The tree of what tokens spell, by id; what is empty is never chosen.
@@ -94,7 +60,7 @@ impl TokenizerEnv for Spelt {
     /// something else, as SentencePiece does with a text's beginning.
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
         self.trie.tokenize_with_greedy_fallback(bytes, |text| {
-            let ids = self.tokenizer.as_ref().and_then(|one| one.encode(text, false).ok());
+            let ids = self.encode.as_ref().and_then(|encode| encode(text));
             ids.filter(|ids| {
                 let spelt: Vec<u8> =
                     ids.iter().flat_map(|&id| self.trie.token(id)).copied().collect();
@@ -105,7 +71,7 @@ impl TokenizerEnv for Spelt {
     }
 
     fn tokenize_is_canonical(&self) -> bool {
-        self.tokenizer.is_some()
+        self.encode.is_some()
     }
 }
 
@@ -115,14 +81,16 @@ struct Guidance {
 }
 
 impl Guidance {
-    fn new(spelt: Spelt) -> Result<Guidance> {
-        let vocab_size = spelt.trie.vocab_size() - 1;
+    fn new(spellings: Spellings) -> Result<Guidance> {
+        let Spellings { mut tokens, stop_tokens, encode } = spellings;
+        let vocab_size = tokens.len();
+        tokens.push(NOBODYS.to_vec());
         // What strings are mostly made of is looked at once, and not at every mask.
-        let slices = match spelt.tokenizer {
+        let slices = match encode {
             Some(_) => SlicedBiasComputer::general_slices(),
             None => Vec::new(),
         };
-        let tokens: TokEnv = Arc::new(spelt);
+        let tokens: TokEnv = Arc::new(Spelt { trie: trie(tokens, &stop_tokens), encode });
         let mut factory = ParserFactory::new(&tokens, InferenceCapabilities::default(), &slices)
             .map_err(|why| Error::new(Code::Internal, format!("no masks can be made: {why}")))?;
         factory.quiet();

@@ -12,9 +12,11 @@ mod guidance;
 mod lark;
 #[cfg(feature = "constraints")]
 mod schema;
+mod spellings;
 
 pub use form::{Form, ResponseFormat};
 pub use guidance::{check, grammars};
+pub use spellings::{CONTROL, Encode, Spellings};
 
 use crate::error::Result;
 

@@ -5,6 +5,8 @@ mod command;
 mod refused;
 mod suite;
 
+use std::rc::Rc;
+
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::session::{Event, Finish, GenerateOptions, LoadOptions, Session, Stats};
@@ -242,10 +244,8 @@ impl Constraint for Unhurried {
 fn what_has_no_choice_is_read_at_once_and_changes_nothing() {
     block_on(async {
         let (mut one, mut other) = (on_cpu().await, on_cpu().await);
-        let stops = &other.text_assets().stop_tokens;
-        let vocab_size = other.engine().config().vocab_size;
-        let unforced = grammars(other.tokenizer(), vocab_size, stops).unwrap();
-        other.set_grammars(Box::new(Unforced(unforced)));
+        let unforced = grammars(other.spellings().unwrap()).unwrap();
+        other.set_grammars(Rc::new(Unforced(unforced)));
         for penalty in [0.0, 0.5] {
             for seed in 0..10 {
                 let mut options = asking(&Form::JsonSchema(person()), seed);

@@ -9,7 +9,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use phi_wasm::text::Tokenizer;
-use phi_wasm::text::constraint::{Form, Grammars, allows, grammars};
+use phi_wasm::text::constraint::{Form, Grammars, Spellings, allows, grammars};
 use serde_json::{Map, Value};
 
 use crate::common::tiny_phi::byte_level;
@@ -103,7 +103,7 @@ fn the_suite_is_enforced_or_refused() {
     GzDecoder::new(SUITE).read_to_string(&mut json).unwrap();
     let suite: Vec<Value> = serde_json::from_str(&json).unwrap();
     let (tokenizer, end) = bytes();
-    let grammars = grammars(&tokenizer, 257, &[end]).unwrap();
+    let grammars = grammars(Spellings::of(&tokenizer, 257, &[end]).unwrap()).unwrap();
     let mut rows: BTreeMap<String, (usize, BTreeMap<String, usize>)> = BTreeMap::new();
     let (mut wrong, mut refused) = (Vec::new(), 0);
     for group in &suite {

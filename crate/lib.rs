@@ -9,7 +9,7 @@ pub mod bench;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 pub mod calibrate;
 #[cfg_attr(
-    all(feature = "web", target_family = "wasm", target_os = "unknown"),
+    all(feature = "browser-clock", target_family = "wasm", target_os = "unknown"),
     path = "web/clock.rs"
 )]
 mod clock;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+use super::grammars::{self, GrammarModule, OpenedGrammars};
 use super::js_types::{
     JsBenchFigures, JsChatRequest, JsChecked, JsCompletionRequest, JsDecideRequest, JsDecisions,
     JsDescription, JsLoadOptions, JsMessages, JsTemplateOptions, OnEvent, OnProgress, StartHelpers,
@@ -17,6 +18,7 @@ use super::page::Page;
 use super::storage::OpenStorage;
 use super::{js, rivals};
 use crate::bench::{self, Plan};
+use crate::error::Result;
 use crate::gpu::Tune;
 use crate::openai;
 use crate::session::{Device, Event, GenerateOptions, ResilientSession, Wanted};
@@ -82,12 +84,14 @@ impl PhiEngine {
     /// Loads a model. Rejects with a `PhiError`: `name`, `code` and `message`. Modules with threads
     /// call `start_helpers` when the CPU is to compute; without it they have one thread. A model
     /// that is loaded again, because its device was lost, calls both again. With `open_storage` the
-    /// model is kept in what that opens, and comes from there the next time.
+    /// model is kept in what that opens, and comes from there the next time. `grammars` gives the
+    /// module that answers of a form need.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
         start_helpers: Option<StartHelpers>,
         open_storage: Option<OpenStorage>,
+        grammars: Option<OpenedGrammars>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options =
@@ -113,6 +117,7 @@ impl PhiEngine {
             tune,
             known,
             start_helpers,
+            grammars,
             on_progress,
         };
         ResilientSession::open(page, options.backend, load)
@@ -233,8 +238,13 @@ impl PhiEngine {
     /// Throws what `chat` would reject with for what the request says. It needs no model, and waits
     /// for none.
     #[wasm_bindgen(js_name = checkChat)]
-    pub fn check_chat(request: &JsChatRequest) -> std::result::Result<(), JsValue> {
-        openai::chat(from_js("request", request)?).map(drop).map_err(to_js_error)
+    pub fn check_chat(
+        request: &JsChatRequest,
+        grammars: Option<GrammarModule>,
+    ) -> std::result::Result<(), JsValue> {
+        openai::chat(from_js("request", request)?)
+            .and_then(|(_, options)| refuse_forms(&options, grammars))
+            .map_err(to_js_error)
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after
@@ -271,9 +281,20 @@ impl PhiEngine {
 
     /// Throws what `complete` would reject with for what the request says.
     #[wasm_bindgen(js_name = checkCompletion)]
-    pub fn check_completion(request: &JsCompletionRequest) -> std::result::Result<(), JsValue> {
-        openai::completion(&from_js("request", request)?).map(drop).map_err(to_js_error)
+    pub fn check_completion(
+        request: &JsCompletionRequest,
+        grammars: Option<GrammarModule>,
+    ) -> std::result::Result<(), JsValue> {
+        openai::completion(&from_js("request", request)?)
+            .and_then(|(_, options)| refuse_forms(&options, grammars))
+            .map_err(to_js_error)
     }
+}
+
+/// Refuses what answers cannot be held to.
+fn refuse_forms(options: &GenerateOptions, module: Option<GrammarModule>) -> Result<()> {
+    let mut forms = options.format.iter().map(|format| &format.form);
+    forms.try_for_each(|form| grammars::refuse(module.as_ref(), form))
 }
 
 /// What is to be answered.

@@ -3,6 +3,7 @@
 
 pub mod face;
 pub mod files;
+mod grammars;
 #[cfg_attr(not(target_feature = "atomics"), path = "no_helpers.rs")]
 pub mod helpers;
 pub mod http;

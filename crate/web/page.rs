@@ -1,10 +1,12 @@
 //! What a session asks of a page's worker: devices, the model's bytes, and who hears of progress.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
+use super::grammars::{self, OpenedGrammars};
 use super::js_types::StartHelpers;
 use super::model_cache::ModelCache;
 use super::progress::report;
@@ -15,6 +17,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuOptions, Tune};
 use crate::session::{Host, Progress, Rivals, Verdict};
+use crate::text::constraint::{Grammars, Spellings};
 use crate::wire::{LoadProgress, Phase};
 
 /// The page's worker, and what the page gave it.
@@ -27,6 +30,7 @@ pub struct Page {
     pub tune: RefCell<Tune>,
     pub known: rivals::Known,
     pub start_helpers: Option<StartHelpers>,
+    pub grammars: Option<OpenedGrammars>,
     pub on_progress: Function,
 }
 
@@ -93,6 +97,10 @@ impl Host for Page {
             Some(cache) => cache.source(origin, &self.on_progress).await,
             None => Ok(origin),
         }
+    }
+
+    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
+        grammars::open(self.grammars.as_ref(), spellings)
     }
 
     async fn settle(&self, loaded: bool) -> Result<()> {

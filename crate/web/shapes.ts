@@ -39,6 +39,37 @@ export interface ChatMessage {
   refusal?: string | null;
 }
 
+/**
+ * What every answer is, whatever the model would rather say; what answers cannot be held to is
+ * refused. Those of JSON are OpenAI's.
+ */
+export type ResponseFormat =
+  | { type: "text" }
+  | ({
+      /** Whether the model is told of the form, too, which it is unless said otherwise. */
+      hint?: boolean | null;
+    } & (
+      | { type: "json_object" }
+      | {
+          type: "json_schema";
+          json_schema: {
+            name?: string;
+            description?: string | null;
+            /** Which has to be there. */
+            schema?: Record<string, unknown>;
+            strict?: boolean | null;
+          };
+        }
+      /** An XML Schema, or a document like those that are wanted. */
+      | { type: "xml_schema"; xml_schema: string }
+      /** Matches the whole answer. */
+      | { type: "regex"; regex: string }
+      /** In Lark's notation. */
+      | { type: "grammar"; grammar: string }
+      /** One of these. */
+      | { type: "choice"; choice: string[] }
+    ));
+
 /** How tokens are chosen and when they end; null is as good as nothing. */
 export interface Sampling extends GenerateOptions {
   /** Not used: the model is the one that was loaded. */
@@ -47,6 +78,8 @@ export interface Sampling extends GenerateOptions {
   stop?: string | string[] | null;
   /** How many answers, 1 to 128: one after the other, each with a seed of its own. */
   n?: number | null;
+  /** The form of the answer; any text unless said otherwise. */
+  response_format?: ResponseFormat | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
 }
@@ -121,6 +154,22 @@ export type StartHelpers = (
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
 ) => Promise<void>;
+
+/** What holds answers to forms, a module of its own. Errors have a `code`. */
+export interface GrammarModule {
+  /** Throws where no model's answers could be held to a form, which is in JSON. */
+  check(form: string): void;
+  /**
+   * For a model's tokens: `bytes` has what they spell, one after the other, each as long as
+   * `lengths` says; `encode` gives a text's tokens.
+   */
+  open(
+    bytes: Uint8Array,
+    lengths: Uint32Array,
+    stopTokens: Uint32Array,
+    encode: (text: string) => Uint32Array | undefined,
+  ): object;
+}
 
 /**
  * Files of one model in the browser's storage. Methods return what they promise at once where they

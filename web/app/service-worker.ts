@@ -82,7 +82,7 @@ async function choose(on: boolean): Promise<void> {
 }
 
 const built = self.__WB_MANIFEST as Built[];
-const isModule = ({ url }: Built) => url.endsWith(".wasm");
+const isModule = ({ url }: Built) => /phi_wasm_bg[\w-]*\.wasm$/.test(url);
 /** The hash of each of the engine's modules, by its address. */
 const MODULES = new Map(
   built

@@ -287,6 +287,14 @@ export class Phi {
     return this.#link;
   }
 
+  /** With what a request for an answer needs besides. */
+  async #readyFor(ask: Ask, signal?: AbortSignal): Promise<Link> {
+    const link = await this.#ready(signal);
+    if ((ask.kind === "chat" || ask.kind === "complete") && openai.asksForForm(ask.request))
+      await link.grammars(this.#asked);
+    return link;
+  }
+
   /** The answer in a shape, in pieces or whole. */
   async #answer<Chunk, Whole>(
     request: openai.Sampling | null,
@@ -320,7 +328,7 @@ export class Phi {
   async #check(ask: Ask & { kind: "chat" | "complete" }, { signal }: CallOptions): Promise<void> {
     try {
       const check = { ...ask, kind: `check ${ask.kind}` } as Ask;
-      await (await this.#ready(signal)).answer(check, "taken", signal);
+      await (await this.#readyFor(ask, signal)).answer(check, "taken", signal);
     } catch (error) {
       if (!signal?.aborted) throw error;
     }
@@ -357,7 +365,7 @@ export class Phi {
   ): AsyncGenerator<Event, void> {
     if (signal?.aborted) return;
     try {
-      for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {
+      for await (const reply of (await this.#readyFor(ask, signal)).ask(ask, signal)) {
         if (reply.kind !== "event") continue;
         const { event } = reply;
         if (event.kind === "prefill") emit(onPrefill, event.done, event.total);

@@ -23,6 +23,7 @@ export type {
   CompletionLogprobs,
   CompletionRequest,
   FinishReason,
+  ResponseFormat,
   TextPart,
   TokenLogprob,
   Tool,
@@ -47,4 +48,4 @@ export type {
   Score,
   Stats,
 } from "./types.js";
-export { VARIANTS, type Variant } from "./variant.js";
+export { type Module, VARIANTS, type Variant } from "./variant.js";

@@ -2,10 +2,10 @@
 // files: each loaded only when it is needed. The package's build (web/tools/pack.mjs) puts its own
 // module here; who bundles these sources has the files.
 
-import type { Variant } from "./variant.js";
+import type { Module } from "./variant.js";
 
 /** The worker's script. */
 export const script: (() => Promise<{ default: string }>) | undefined = undefined;
 
 /** Modules, compressed by gzip, in base64. */
-export const modules: Partial<Record<Variant, () => Promise<{ default: string }>>> = {};
+export const modules: Partial<Record<Module, () => Promise<{ default: string }>>> = {};

@@ -4,7 +4,7 @@ import { PhiError, type PlainError, phiError } from "./errors.js";
 import { Helpers } from "./helpers.js";
 import { watch } from "./life.js";
 import type { Alive, Reply, Request, Trapped } from "./protocol.js";
-import type { Found } from "./start.js";
+import { type Found, type ModuleOptions, openGrammars } from "./start.js";
 import type { Description, Progress } from "./types.js";
 
 /** A request without its id. */
@@ -15,6 +15,9 @@ export type Ask = Request extends infer R ? (R extends Request ? Omit<R, "id"> :
  * of the CPU; while a GPU computes it hears.
  */
 const PATIENCE = 10_000;
+
+/** What opens a module. */
+const OPENING: Request["kind"][] = ["open", "open grammars"];
 
 /** Replies that no other follows. */
 const LAST: Reply["kind"][] = [
@@ -46,6 +49,7 @@ export class Link {
   /** Why there are no workers any more. */
   #over: PhiError | undefined;
   #watching = new AbortController();
+  #grammars: Promise<void> | undefined;
 
   constructor({ worker, start }: Found) {
     this.#worker = worker;
@@ -84,7 +88,7 @@ export class Link {
         over = LAST.includes(reply.kind);
         // Those of opening a module are nobody's but ours.
         if (reply.kind === "error")
-          throw ask.kind === "open" ? reply.error : phiError(reply.error as PlainError);
+          throw OPENING.includes(ask.kind) ? reply.error : phiError(reply.error as PlainError);
         yield reply;
       }
     } finally {
@@ -106,6 +110,17 @@ export class Link {
       "internal",
       `the engine's worker did not answer "${ask.kind}": load the model again`,
     );
+  }
+
+  /** Has the module that holds answers to forms opened, once; where that fails, again. */
+  grammars(options: ModuleOptions): Promise<void> {
+    const open = async (wasm: string | ArrayBuffer) =>
+      void (await this.answer({ kind: "open grammars", wasm }, "opened"));
+    this.#grammars ??= openGrammars(open, options).catch((error) => {
+      this.#grammars = undefined;
+      throw error;
+    });
+    return this.#grammars;
   }
 
   /** Ends the workers and gives their memory back. Whatever they were doing rejects with `why`. */
@@ -141,8 +156,7 @@ export class Link {
   }
 
   #send(request: Request): void {
-    const bytes =
-      request.kind === "open" && request.wasm instanceof ArrayBuffer ? [request.wasm] : [];
+    const bytes = "wasm" in request && request.wasm instanceof ArrayBuffer ? [request.wasm] : [];
     this.#worker.postMessage(request, bytes);
   }
 

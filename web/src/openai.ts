@@ -1,7 +1,12 @@
 // The shapes of OpenAI's API. What requests say, and what of it the engine has not, is for the
 // engine to read (crate/openai.rs).
 
-import type { CallDelta, TokenLogprob } from "../../pkg/simd/phi_wasm.js";
+import type {
+  CallDelta,
+  ChatRequest,
+  CompletionRequest,
+  TokenLogprob,
+} from "../../pkg/simd/phi_wasm.js";
 import { refuse } from "./check.js";
 import type { Stats } from "./types.js";
 
@@ -9,6 +14,7 @@ export type {
   ChatMessage,
   ChatRequest,
   CompletionRequest,
+  ResponseFormat,
   Sampling,
   TextPart,
   TokenLogprob,
@@ -282,6 +288,15 @@ function answer(kind: string, model: string): Answer {
     byte.toString(16).padStart(2, "0"),
   ).join("");
   return { id: `${kind}-${id}`, created: Math.floor(Date.now() / 1000), model };
+}
+
+type Form = Partial<Pick<ChatRequest, "response_format" | "tools" | "tool_choice">>;
+
+/** Whether an answer, or a part of it, is held to a form, as far as one can see. */
+export function asksForForm(request: ChatRequest | CompletionRequest): boolean {
+  const { response_format, tools, tool_choice }: Form = request ?? {};
+  const mayCall = Array.isArray(tools) && tools.length > 0 && tool_choice !== "none";
+  return mayCall || (response_format?.type ?? "text") !== "text";
 }
 
 /** Of answers to one prompt, which is counted once. */

@@ -27,6 +27,8 @@ export type { EngineOptions, Event, PlainError, TemplateOptions };
 export type Request =
   /** Gets the wasm module ready, from its address or its bytes. */
   | { id: number; kind: "open"; variant: Variant; wasm: string | ArrayBuffer }
+  /** Gets the module ready that holds answers to forms. Nobody waits his turn for that. */
+  | { id: number; kind: "open grammars"; wasm: string | ArrayBuffer }
   | {
       id: number;
       kind: "load";

@@ -15,7 +15,7 @@ import * as inline from "./inline.js";
 import type { Failure, Hello } from "./protocol.js";
 import { pause } from "./storage/storage.js";
 import type { LoadOptions } from "./types.js";
-import { type Variant, withoutThreads } from "./variant.js";
+import { type Module, type Variant, withoutThreads } from "./variant.js";
 import { VERSION } from "./version.js";
 
 /**
@@ -37,6 +37,9 @@ export interface Found {
 
 /** Opens a module from its address or its bytes; rejects with a {@link Failure}. */
 type Open = (variant: Variant, wasm: string | ArrayBuffer) => Promise<void>;
+
+/** What users say of modules. */
+export type ModuleOptions = Pick<LoadOptions, "wasmUrl" | "onNotice">;
 
 /** Where this package runs: a window or a worker of one. */
 export function requireBrowser(): void {
@@ -163,7 +166,7 @@ function greeted(worker: Worker, over: AbortSignal): Promise<Worker> {
 export async function openModule(
   open: Open,
   wanted: Variant,
-  { wasmUrl, onNotice }: Pick<LoadOptions, "wasmUrl" | "onNotice">,
+  { wasmUrl, onNotice }: ModuleOptions,
 ): Promise<Variant> {
   const address = wasmUrl ?? ((variant: Variant) => MODULES[variant]());
   try {
@@ -193,6 +196,35 @@ export async function openModule(
   }
 }
 
+/** Opens the module that holds answers to forms. */
+export async function openGrammars(
+  open: (wasm: string | ArrayBuffer) => Promise<void>,
+  { wasmUrl }: ModuleOptions,
+): Promise<void> {
+  const address = wasmUrl?.("grammars") ?? MODULES.grammars();
+  try {
+    await open(whole(address)).catch(async (error: Failure) => {
+      if (error.code !== "no-module" || wasmUrl || !inline.modules.grammars) throw error;
+      await open(await bytes("grammars"));
+    });
+  } catch (error) {
+    const { code, message } = error as Failure;
+    if (code === "no-memory")
+      throw new MemoryError(
+        "out-of-memory",
+        `what holds answers to forms gets no memory here (${message}): close other tabs, and ` +
+          "load the model again",
+        0,
+      );
+    if (code !== "no-module") throw error;
+    throw new PhiError(
+      "no-worker",
+      `the wasm module that holds answers to forms does not load (${message}): give its address ` +
+        'as wasmUrl, which is asked for "grammars"',
+    );
+  }
+}
+
 /** Without threads where the device has no room for a memory that they could share. */
 async function withRoom(
   open: Open,
@@ -212,8 +244,8 @@ async function withRoom(
 /**
  * A module out of a script; without threads and relaxed SIMD where the package carries no other.
  */
-async function bytes(variant: Variant): Promise<ArrayBuffer> {
-  const load = inline.modules[variant] ?? inline.modules.simd!;
+async function bytes(module: Module): Promise<ArrayBuffer> {
+  const load = inline.modules[module] ?? inline.modules.simd!;
   const packed = Uint8Array.from(atob((await load()).default), (character) =>
     character.charCodeAt(0),
   );

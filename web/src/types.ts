@@ -4,7 +4,7 @@
 import type { Backend, Progress as EngineProgress } from "../../pkg/simd/phi_wasm.js";
 import type { PhiError } from "./errors.js";
 import type { StoredModel } from "./storage/index.js";
-import type { Variant } from "./variant.js";
+import type { Module, Variant } from "./variant.js";
 
 export type {
   Backend,
@@ -92,8 +92,11 @@ export interface LoadOptions {
    * it, or a policy forbids the rest.
    */
   workerUrl?: string | URL;
-  /** Where the wasm module of a variant lies, likewise. */
-  wasmUrl?: (variant: Variant) => string | URL;
+  /**
+   * Where a wasm module lies, likewise: that of a variant, or "grammars", which holds answers to
+   * forms.
+   */
+  wasmUrl?: (module: Module) => string | URL;
 }
 
 /** Bytes of the model. */
@@ -113,7 +116,7 @@ export interface CheckOptions {
   signal?: AbortSignal;
   /** As for loading. */
   workerUrl?: string | URL;
-  wasmUrl?: (variant: Variant) => string | URL;
+  wasmUrl?: (module: Module) => string | URL;
 }
 
 /** How a conversation is rendered for the model. */

@@ -4,6 +4,8 @@
 /** The worst first. */
 export const VARIANTS = ["simd", "relaxed", "threads", "threads-relaxed"] as const;
 export type Variant = (typeof VARIANTS)[number];
+/** All wasm modules: the engine's, and what holds answers to forms. */
+export type Module = Variant | "grammars";
 
 /** A module with one function of no parameters and this body, and perhaps a shared memory. */
 function wasm(body: number[], memory: number[] = []): Uint8Array<ArrayBuffer> {

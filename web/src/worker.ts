@@ -2,6 +2,7 @@
 // request is one jump the queue. The same script makes a worker a helper of the engine's thread, if
 // its first message says so.
 
+import type { GrammarModule } from "../../pkg/simd/phi_wasm.js";
 import { askFor, pageMet } from "./asking.js";
 import { faultOf, isTold, type PlainError, plain } from "./errors.js";
 import { openExclusively } from "./exclusive.js";
@@ -36,6 +37,8 @@ const BINDINGS = {
   "threads-relaxed": () => import("../../pkg/threads-relaxed/phi_wasm.js"),
 };
 
+const grammarBindings = () => import("../../pkg/grammars/phi_grammars.js");
+
 /** Bytes of a helper's stack, as many as the linker gives the engine's own thread. */
 const STACK = 1 << 20;
 
@@ -43,6 +46,8 @@ const STACK = 1 << 20;
 const LONGEST = 2000;
 
 type Question = Exclude<Request, { kind: "stop" | "helpers" }>;
+/** What nobody waits his turn for. */
+const AT_ONCE: Question["kind"][] = ["open grammars", "check chat", "check complete"];
 
 const stopped = new Set<number>();
 /** Told when the page has seen to helpers. */
@@ -52,6 +57,8 @@ let opened: { variant: Variant; PhiEngine: Threaded["PhiEngine"] } | undefined;
 /** This thread's module, once it has begun. */
 let module: Sized | undefined;
 let engine: PhiEngine | undefined;
+/** What holds answers to forms, once it was asked for. */
+let grammars: GrammarModule | undefined;
 let queue: Promise<void> = Promise.resolve();
 
 /** No other worker's of this site; insecure pages have no UUIDs. */
@@ -64,7 +71,7 @@ self.onmessage = ({ data: request }: MessageEvent<Request | Help>) => {
   if (request.kind === "help") void serve(request.line);
   else if (request.kind === "stop") stop(request.id);
   else if (request.kind === "helpers") helpersCame(request.failure);
-  else if (request.kind === "check chat" || request.kind === "check complete") void answer(request);
+  else if (AT_ONCE.includes(request.kind)) void answer(request);
   else queue = queue.then(() => answer(request));
 };
 // A trap in what goes on between two messages is nobody's: the request would wait for ever.
@@ -118,6 +125,8 @@ async function perform(request: Question): Promise<Reply> {
   switch (request.kind) {
     case "open":
       return open(request);
+    case "open grammars":
+      return openGrammars(request);
     case "load":
       return { id, kind: "loaded", description: await load(request) };
     case "chat":
@@ -142,10 +151,10 @@ async function perform(request: Question): Promise<Reply> {
     case "decide":
       return { id, kind: "decided", decisions: await loaded().decide(request.request) };
     case "check chat":
-      ready().PhiEngine.checkChat(request.request);
+      ready().PhiEngine.checkChat(request.request, grammars);
       return { id, kind: "taken" };
     case "check complete":
-      ready().PhiEngine.checkCompletion(request.request);
+      ready().PhiEngine.checkCompletion(request.request, grammars);
       return { id, kind: "taken" };
     case "check":
       return { id, kind: "checked", checked: await check(request) };
@@ -162,24 +171,48 @@ async function perform(request: Question): Promise<Reply> {
 async function open({ id, variant, wasm }: Request & { kind: "open" }): Promise<Reply> {
   try {
     const bindings = await BINDINGS[variant]();
-    const init = async (from: Response | ArrayBuffer) =>
-      void (module = await bindings.default({ module_or_path: from }));
-    if (typeof wasm !== "string") await init(wasm);
-    else {
-      // What some cache has kept may be another thing: a server's page of an hour ago.
-      await init(await fetched(wasm, "default")).catch(async (error) => {
-        if (!(error instanceof WebAssembly.CompileError) || givesModuleNoMemory(error)) throw error;
-        await init(await fetched(wasm, "reload"));
-      });
-    }
+    await begin(wasm, async (from) => {
+      module = await bindings.default({ module_or_path: from });
+    });
     opened = { variant, PhiEngine: bindings.PhiEngine as Threaded["PhiEngine"] };
     return { id, kind: "opened" };
   } catch (error) {
-    // Some devices refuse a memory that is reserved to its full size, as shared ones are, and have
-    // room for others.
-    const code: Failure["code"] = givesModuleNoMemory(error) ? "no-memory" : "no-module";
-    return { id, kind: "error", error: { code, message: (error as Error).message } };
+    return unopened(id, error);
   }
+}
+
+/** Gets the module ready that holds answers to forms. */
+async function openGrammars({ id, wasm }: Request & { kind: "open grammars" }): Promise<Reply> {
+  try {
+    const { default: init, check, Grammars } = await grammarBindings();
+    await begin(wasm, async (from) => void (await init({ module_or_path: from })));
+    grammars = { check, open: (...spellings) => new Grammars(...spellings) };
+    return { id, kind: "opened" };
+  } catch (error) {
+    return unopened(id, error);
+  }
+}
+
+/** Begins a module, from its address or its bytes. */
+async function begin(
+  wasm: string | ArrayBuffer,
+  init: (from: Response | ArrayBuffer) => Promise<void>,
+): Promise<void> {
+  if (typeof wasm !== "string") return init(wasm);
+  // What some cache has kept may be another thing: a server's page of an hour ago.
+  await init(await fetched(wasm, "default")).catch(async (error) => {
+    if (!(error instanceof WebAssembly.CompileError) || givesModuleNoMemory(error)) throw error;
+    await init(await fetched(wasm, "reload"));
+  });
+}
+
+/**
+ * Some devices refuse a memory that is reserved to its full size, as shared ones are, and have room
+ * for others.
+ */
+function unopened(id: number, error: unknown): Reply {
+  const code: Failure["code"] = givesModuleNoMemory(error) ? "no-memory" : "no-module";
+  return { id, kind: "error", error: { code, message: (error as Error).message } };
 }
 
 async function fetched(address: string, cache: RequestCache): Promise<Response> {
@@ -223,6 +256,7 @@ async function load({
     (progress) => say({ id, kind: "progress", progress }),
     startHelpers,
     openStorage,
+    () => grammars,
   );
   await keep("gpus", await engine.tunedGpus());
   await keep("backends", engine.measuredBackends());

@@ -14,6 +14,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What wasm modules are built from; as `cargo xtask build` has it. */
 const MODULE = { target: "wasm32-unknown-unknown", features: "gpu,web" };
+/** A package that goes with the crate where it is built for a target. */
+const BESIDE = { "wasm32-unknown-unknown": "phi-wasm-grammars" };
 
 /** What is linked that is no crate, by target. */
 const LINKED = {
@@ -80,19 +82,12 @@ function nodeModule(folder) {
 function crates(target, features) {
   const cargo = (...args) =>
     execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26 });
-  const chosen = ["--target", target, "--no-default-features", "--features", features];
-  const tree = cargo(
-    "tree",
-    "--locked",
-    "--edges",
-    "normal,no-proc-macro",
-    "--prefix",
-    "none",
-    "--format",
-    "{p}",
-    ...chosen,
-  );
-  const used = new Set(tree.split("\n").map((line) => line.split(" ").slice(0, 2).join(" ")));
+  const shown = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+  const tree = (...chosen) => cargo("tree", "--locked", ...shown, "--target", target, ...chosen);
+  const trees = [tree("--no-default-features", "--features", features)];
+  if (BESIDE[target]) trees.push(tree("--package", BESIDE[target]));
+  const lines = trees.join("\n").split("\n");
+  const used = new Set(lines.map((line) => line.split(" ").slice(0, 2).join(" ")));
   const { packages } = JSON.parse(
     cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target),
   );

@@ -27,6 +27,8 @@ struct Plan {
 struct Variant {
     name: String,
     target_features: String,
+    /// The package that is linked, where that is not the engine's.
+    package: Option<String>,
     #[serde(default)]
     threads: bool,
     #[serde(default)]
@@ -46,9 +48,26 @@ const THREADS: [&str; 7] = [
     "--export=__tls_base",
 ];
 
-/// The names of the wasm modules.
+impl Variant {
+    /// Whether it is an engine.
+    fn is_engine(&self) -> bool {
+        self.package.is_none()
+    }
+
+    fn package(&self) -> &str {
+        self.package.as_deref().unwrap_or("phi-wasm-module")
+    }
+
+    /// What the files of its module are called.
+    fn out_name(&self) -> String {
+        format!("phi_{}", if self.is_engine() { "wasm" } else { &self.name })
+    }
+}
+
+/// The names of the engine's modules.
 pub fn variants(place: &Place) -> Result<Vec<String>> {
-    Ok(plan(place)?.build.into_iter().map(|variant| variant.name).collect())
+    let builds = plan(place)?.build.into_iter();
+    Ok(builds.filter(Variant::is_engine).map(|variant| variant.name).collect())
 }
 
 fn plan(place: &Place) -> Result<Plan> {
@@ -105,21 +124,26 @@ pub fn demo(place: &Place, downloads: impl FnOnce() -> Result<()> + Send) -> Res
     let first = plan.build.first().context("wasm-pack.toml lists no build")?;
     setup::for_browsers()?;
     // The tool that comes after the compiler is compiled where that keeps one core busy only.
+    let others = || plan.build.iter().filter(|variant| !variant.is_engine());
     let compiled = || {
-        if is_fresh(place, &plan, first) { Ok(()) } else { compile(place, &plan, first).map(drop) }
+        std::iter::once(first)
+            .chain(others())
+            .filter(|variant| !is_fresh(place, &plan, variant))
+            .try_for_each(|variant| compile(place, &plan, variant).map(drop))
     };
     sh::both(
         || sh::both(compiled, || setup::wasm_bindgen(place)),
         || setup::for_site(place).and_then(|()| downloads()),
     )?;
     module(place, &plan, first)?;
-    let built: Vec<&str> = plan
-        .build
+    others().try_for_each(|variant| module(place, &plan, variant))?;
+    let engines: Vec<_> = plan.build.iter().filter(|variant| variant.is_engine()).collect();
+    let built: Vec<&str> = engines
         .iter()
         .filter(|variant| is_fresh(place, &plan, variant))
         .map(|variant| &*variant.name)
         .collect();
-    if built.len() < plan.build.len() {
+    if built.len() < engines.len() {
         eprintln!(
             "The page has the modules that are built: {}. `cargo xtask build` builds all, faster \
                 ones with threads among them.",
@@ -150,10 +174,10 @@ fn module(place: &Place, plan: &Plan, variant: &Variant) -> Result<()> {
     fs::copy(built.with_extension("d"), &files)
         .context("cargo's list of source files cannot be copied")?;
     let mut bindgen = place.command("wasm-bindgen");
-    sh::run(
-        bindgen.args(["--target=web", "--out-name=phi_wasm", "--out-dir"]).arg(&out).arg(&built),
-    )?;
-    imports::rename(&wasm, &out.join("phi_wasm.js"))?;
+    let name = variant.out_name();
+    let out_name = format!("--out-name={name}");
+    sh::run(bindgen.args(["--target=web", &out_name, "--out-dir"]).arg(&out).arg(&built))?;
+    imports::rename(&wasm, &out.join(format!("{name}.js")))?;
     let smaller = out.join("optimised.wasm");
     let wasm_opt = place.web().join("node_modules/.bin/wasm-opt");
     sh::run(place.command(wasm_opt).args(&options).arg(&wasm).arg("--output").arg(&smaller))?;
@@ -202,6 +226,7 @@ fn digest(place: &Place, recipe: &str, files: &Path) -> Option<String> {
         "Cargo.toml",
         "Cargo.lock",
         "core/Cargo.toml",
+        "grammars/Cargo.toml",
         "module/Cargo.toml",
         "web/package-lock.json",
     ] {
@@ -225,12 +250,8 @@ fn sources(list: &Path) -> Option<Vec<PathBuf>> {
 /// What cargo makes of a variant.
 fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
     let mut cargo = place.command("cargo");
-    cargo.args([
-        "rustc",
-        "--profile=browser",
-        "--package=phi-wasm-module",
-        "--target=wasm32-unknown-unknown",
-    ]);
+    cargo.args(["rustc", "--profile=browser", "--target=wasm32-unknown-unknown"]);
+    cargo.arg("--package").arg(variant.package());
     let flags = [
         &plan.rustflags[..],
         &[format!("-Ctarget-feature={}", variant.target_features)],
@@ -254,7 +275,8 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
         cargo.args(THREADS.map(|argument| format!("-Clink-arg={argument}")));
     }
     sh::run(&mut cargo)?;
-    Ok(target.join("wasm32-unknown-unknown/browser/phi_wasm_module.wasm"))
+    let file = format!("{}.wasm", variant.package().replace('-', "_"));
+    Ok(target.join("wasm32-unknown-unknown/browser").join(file))
 }
 
 /// Flags that keep this machine's folders out of the names of source files, which panics tell.
@@ -271,7 +293,8 @@ pub fn unnamed(place: &Place) -> Result<[String; 2]> {
 }
 
 fn wasm_of(place: &Place, variant: &Variant) -> PathBuf {
-    place.root.join("pkg").join(&variant.name).join("phi_wasm_bg.wasm")
+    let file = format!("{}_bg.wasm", variant.out_name());
+    place.root.join("pkg").join(&variant.name).join(file)
 }
 
 fn size_of_tree(folder: &Path) -> Result<u64> {

@@ -2,6 +2,7 @@
 // engine's module for this browser.
 
 import { Workbox } from "workbox-window";
+import grammars from "../../../pkg/grammars/phi_grammars_bg.wasm?url";
 import relaxed from "../../../pkg/relaxed/phi_wasm_bg.wasm?url";
 import simd from "../../../pkg/simd/phi_wasm_bg.wasm?url";
 import threads from "../../../pkg/threads/phi_wasm_bg.wasm?url";
@@ -32,9 +33,14 @@ class Offline {
   #workbox: Workbox | undefined;
   #module = "";
 
-  /** Which module the engine takes is its own choice; hearing of it here says what to keep. */
-  wasmUrl = (variant: string): string =>
-    (this.#module = new URL(MODULES[variant]!, document.baseURI).href);
+  /**
+   * Which module the engine takes is its own choice; hearing of it here says what to keep. What
+   * holds answers to forms is one of the app's files.
+   */
+  wasmUrl = (module: string): string =>
+    module === "grammars"
+      ? new URL(grammars, document.baseURI).href
+      : (this.#module = new URL(MODULES[module]!, document.baseURI).href);
 
   /**
    * The engine's script. For a model that is here already it is one that may ask nobody but this

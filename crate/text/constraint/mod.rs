@@ -5,6 +5,7 @@
 //! tells it of each. Where the library that knows grammars is not compiled in, whoever opens a
 //! session may give it one of another kind: a browser, whose module has no room for it.
 
+mod complete;
 mod form;
 #[cfg_attr(not(feature = "constraints"), path = "no_guidance.rs")]
 mod guidance;
@@ -13,6 +14,7 @@ mod lark;
 #[cfg(feature = "constraints")]
 mod schema;
 
+pub use complete::complete_json;
 pub use form::{Form, ResponseFormat};
 pub use guidance::{check, grammars};
 

@@ -39,6 +39,33 @@ export interface ChatMessage {
   refusal?: string | null;
 }
 
+/**
+ * The form of an answer: text, OpenAI's two kinds of JSON, or one of ours. The model is told of it
+ * unless `hint` is false.
+ */
+export type ResponseFormat = (
+  | { type: "text" }
+  | { type: "json_object" }
+  | {
+      type: "json_schema";
+      json_schema: {
+        name?: string;
+        description?: string | null;
+        /** Draft 2020-12, 2019-09, 7 or 6. */
+        schema?: Record<string, unknown>;
+        /** Every answer is held to the schema. */
+        strict?: boolean | null;
+      };
+    }
+  /** An XML Schema, or a sample document. */
+  | { type: "xml_schema"; xml_schema: string }
+  /** A regular expression that matches the whole answer. */
+  | { type: "regex"; regex: string }
+  /** A grammar in Lark's notation. */
+  | { type: "grammar"; grammar: string }
+  | { type: "choice"; choice: string[] }
+) & { hint?: boolean | null };
+
 /** How tokens are chosen and when they end; null is as good as nothing. */
 export interface Sampling extends GenerateOptions {
   /** Not used: the model is the one that was loaded. */
@@ -47,6 +74,8 @@ export interface Sampling extends GenerateOptions {
   stop?: string | string[] | null;
   /** How many answers, 1 to 128: one after the other, each with a seed of its own. */
   n?: number | null;
+  /** The form that every answer has; plain text unless said otherwise. */
+  response_format?: ResponseFormat | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
 }

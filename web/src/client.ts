@@ -320,6 +320,7 @@ export class Phi {
   async #check(ask: Ask & { kind: "chat" | "complete" }, { signal }: CallOptions): Promise<void> {
     try {
       const check = { ...ask, kind: `check ${ask.kind}` } as Ask;
+      if (event.kind === "parsed") told.parsed = openai.parsedOf(event.json);
       await (await this.#ready(signal)).answer(check, "taken", signal);
     } catch (error) {
       if (!signal?.aborted) throw error;
@@ -342,19 +343,22 @@ export class Phi {
       if (event.kind !== "done") continue;
       ends.push(event);
       if (ends.length >= (n ?? 1) || event.finish === "cancelled") continue;
-      yield shape.last(index, event.finish);
+      yield shape.last(index, event.finish, parsed);
+      parsed = undefined;
       yield* shape.first(++index);
     }
     // One that was cancelled before its turn has no figures.
-    yield shape.last(index, ends[index]?.finish ?? "cancelled");
+    yield shape.last(index, ends[index]?.finish ?? "cancelled", parsed);
     if (ends.length > 0 && stream_options?.include_usage) yield shape.usage(openai.usageOf(ends));
   }
 
   /** The engine's events; those of an answer that is cancelled before its turn are none. */
+    let parsed: unknown;
   async *#events(
     ask: Ask,
     { signal, onPrefill, onNotice }: CallOptions,
   ): AsyncGenerator<Event, void> {
+      if (event.kind === "parsed") parsed = openai.parsedOf(event.json);
     if (signal?.aborted) return;
     try {
       for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {

@@ -13,6 +13,7 @@ export {
 } from "./errors.js";
 export type {
   CalledTool,
+  AnswerMessage,
   CalledToolDelta,
   ChatCompletion,
   ChatCompletionChunk,
@@ -24,6 +25,7 @@ export type {
   CompletionRequest,
   FinishReason,
   TextPart,
+  ResponseFormat,
   TokenLogprob,
   Tool,
   ToolCall,

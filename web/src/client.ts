@@ -16,6 +16,7 @@ import {
   type StoredModel,
   storageEstimate,
 } from "./storage/index.js";
+import * as tools from "./tools.js";
 import type {
   BenchFigures,
   CallOptions,
@@ -91,6 +92,18 @@ export class Phi {
   /** What was loaded, and what computes it; that can change from answer to answer. */
   get description(): Description {
     return this.#link.description!;
+  }
+
+  /**
+   * Answers a conversation, running the functions that the model calls until it answers without a
+   * call. One that throws, or gives what is no JSON, ends nothing: the model is told. Rejects with
+   * "max-rounds" where no answer comes.
+   */
+  runTools(
+    request: tools.RunToolsRequest,
+    call?: tools.RunToolsOptions,
+  ): Promise<tools.RunToolsResult> {
+    return tools.runTools(this.chat.completions, request, call);
   }
 
   /** Continues a text as it stands, without the chat template. */
@@ -304,6 +317,7 @@ export class Phi {
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") openai.tell(told, event);
       if (event.kind === "call") openai.addCall(told.calls, event);
+      if (event.kind === "parsed") told.parsed = openai.parsedOf(event.json);
       if (event.kind !== "done" || event.finish === "cancelled") continue;
       ends.push(event);
       answers.push({ ...told, finish: event.finish });
@@ -320,7 +334,6 @@ export class Phi {
   async #check(ask: Ask & { kind: "chat" | "complete" }, { signal }: CallOptions): Promise<void> {
     try {
       const check = { ...ask, kind: `check ${ask.kind}` } as Ask;
-      if (event.kind === "parsed") told.parsed = openai.parsedOf(event.json);
       await (await this.#ready(signal)).answer(check, "taken", signal);
     } catch (error) {
       if (!signal?.aborted) throw error;
@@ -336,10 +349,12 @@ export class Phi {
     const ends: Stats[] = [];
     // One answer after the other; the engine's last word comes after the last.
     let index = 0;
+    let parsed: unknown;
     yield* shape.first(index);
     for await (const event of this.#events(ask, call)) {
       if (event.kind === "text") yield shape.piece(index, event);
       if (event.kind === "call") yield shape.call(index, event);
+      if (event.kind === "parsed") parsed = openai.parsedOf(event.json);
       if (event.kind !== "done") continue;
       ends.push(event);
       if (ends.length >= (n ?? 1) || event.finish === "cancelled") continue;
@@ -353,12 +368,10 @@ export class Phi {
   }
 
   /** The engine's events; those of an answer that is cancelled before its turn are none. */
-    let parsed: unknown;
   async *#events(
     ask: Ask,
     { signal, onPrefill, onNotice }: CallOptions,
   ): AsyncGenerator<Event, void> {
-      if (event.kind === "parsed") parsed = openai.parsedOf(event.json);
     if (signal?.aborted) return;
     try {
       for await (const reply of (await this.#ready(signal)).ask(ask, signal)) {

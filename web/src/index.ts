@@ -9,11 +9,12 @@ export {
   ModelError,
   NetworkError,
   PhiError,
+  RoundsError,
   StorageError,
 } from "./errors.js";
 export type {
-  CalledTool,
   AnswerMessage,
+  CalledTool,
   CalledToolDelta,
   ChatCompletion,
   ChatCompletionChunk,
@@ -24,8 +25,8 @@ export type {
   CompletionLogprobs,
   CompletionRequest,
   FinishReason,
-  TextPart,
   ResponseFormat,
+  TextPart,
   TokenLogprob,
   Tool,
   ToolCall,
@@ -34,6 +35,13 @@ export type {
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
+export type {
+  RunToolsOptions,
+  RunToolsRequest,
+  RunToolsResult,
+  ToolContext,
+  ToolFunction,
+} from "./tools.js";
 export type {
   Backend,
   BenchFigures,

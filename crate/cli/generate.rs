@@ -114,8 +114,8 @@ pub async fn print_answer<H: Host>(
                     output::note(serde_json::json!(token));
                 }
             }
-            // The command offers no tools.
-            Event::Call(_) => {}
+            // The command offers no tools, and says what it is told.
+            Event::Call(_) | Event::Parsed { .. } => {}
             Event::Done(stats) => {
                 output::line("")?;
                 return Ok((whole, stats));

@@ -47,6 +47,8 @@ pub struct Generation {
     stream: TextStream,
     /// Where tools may be called, with whether once at the most.
     calls: Option<(CallParser, bool)>,
+    /// What was said up to now, where that is JSON, and what it goes on from.
+    pub(super) json: Option<String>,
     /// What is still to be told.
     events: VecDeque<Event>,
     /// What keeps it to the form that was asked for.
@@ -137,6 +139,7 @@ impl Generation {
             work: Work::default(),
             stream,
             calls: None,
+            json: options.is_for_json().then(String::new),
             events: VecDeque::new(),
             constraint,
             early: String::new(),
@@ -179,7 +182,10 @@ impl Generation {
         };
         for piece in pieces {
             let event = match piece {
-                Piece::Text(text) => self.text(text),
+                Piece::Text(text) => {
+                    self.json.iter_mut().for_each(|json| json.push_str(&text));
+                    self.text(text)
+                }
                 Piece::Call { index, id, name } => {
                     let (id, name, arguments) = (Some(id), Some(name), String::new());
                     Event::Call(CallDelta { index, id, name, arguments })

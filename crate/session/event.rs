@@ -34,6 +34,12 @@ pub enum Event {
         /// Why, and what comes of it, in a sentence.
         message: String,
     },
+    /// What is complete of an answer in JSON, where that was asked for: last before its end.
+    Parsed {
+        /// Itself JSON. Of an answer that was cut, the members and items whose values have ended;
+        /// nothing where none has.
+        json: Option<String>,
+    },
     /// The answer is complete.
     Done(Stats),
 }

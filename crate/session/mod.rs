@@ -219,13 +219,15 @@ impl<B: Backend> Session<B> {
         options: &GenerateOptions,
     ) -> Result<Generation> {
         let mut constraint = self.constraint(options)?;
-        if let (Some(constraint), true, Some(last)) =
-            (&mut constraint, options.continue_final, messages.last())
-        {
-            constraint.begin_with(&last.text())?;
+        let begun = messages.last().filter(|_| options.continue_final).map(Message::text);
+        if let (Some(constraint), Some(begun)) = (&mut constraint, &begun) {
+            constraint.begin_with(begun)?;
         }
         let (ids, told) = asked::chat(&self.text_assets, self.engine.ctx_len(), messages, options)?;
         let mut generation = self.begin(&ids, told, options, constraint)?;
+        if let (Some(json), Some(begun)) = (&mut generation.json, &begun) {
+            json.push_str(begun);
+        }
         generation.listen_for_calls(&options.tools)?;
         Ok(generation)
     }

@@ -78,6 +78,11 @@ impl GenerateOptions {
         self.format.is_some()
     }
 
+    /// Whether the answer is to be JSON.
+    pub fn is_for_json(&self) -> bool {
+        self.format.as_ref().is_some_and(|format| format.form.is_json())
+    }
+
     /// Those of one of several answers: each has a seed of its own, those that follow the one that
     /// was given.
     pub fn of_choice(&self, index: u32) -> GenerateOptions {

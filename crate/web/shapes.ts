@@ -40,35 +40,31 @@ export interface ChatMessage {
 }
 
 /**
- * What every answer is, whatever the model would rather say; what answers cannot be held to is
- * refused. Those of JSON are OpenAI's.
+ * The form of an answer: text, OpenAI's two kinds of JSON, or one of ours. The model is told of it
+ * unless `hint` is false.
  */
-export type ResponseFormat =
+export type ResponseFormat = (
   | { type: "text" }
-  | ({
-      /** Whether the model is told of the form, too, which it is unless said otherwise. */
-      hint?: boolean | null;
-    } & (
-      | { type: "json_object" }
-      | {
-          type: "json_schema";
-          json_schema: {
-            name?: string;
-            description?: string | null;
-            /** Which has to be there. */
-            schema?: Record<string, unknown>;
-            strict?: boolean | null;
-          };
-        }
-      /** An XML Schema, or a document like those that are wanted. */
-      | { type: "xml_schema"; xml_schema: string }
-      /** Matches the whole answer. */
-      | { type: "regex"; regex: string }
-      /** In Lark's notation. */
-      | { type: "grammar"; grammar: string }
-      /** One of these. */
-      | { type: "choice"; choice: string[] }
-    ));
+  | { type: "json_object" }
+  | {
+      type: "json_schema";
+      json_schema: {
+        name?: string;
+        description?: string | null;
+        /** Draft 2020-12, 2019-09, 7 or 6. */
+        schema?: Record<string, unknown>;
+        /** Every answer is held to the schema. */
+        strict?: boolean | null;
+      };
+    }
+  /** An XML Schema, or a sample document. */
+  | { type: "xml_schema"; xml_schema: string }
+  /** A regular expression that matches the whole answer. */
+  | { type: "regex"; regex: string }
+  /** A grammar in Lark's notation. */
+  | { type: "grammar"; grammar: string }
+  | { type: "choice"; choice: string[] }
+) & { hint?: boolean | null };
 
 /** How tokens are chosen and when they end; null is as good as nothing. */
 export interface Sampling extends GenerateOptions {
@@ -78,7 +74,7 @@ export interface Sampling extends GenerateOptions {
   stop?: string | string[] | null;
   /** How many answers, 1 to 128: one after the other, each with a seed of its own. */
   n?: number | null;
-  /** The form of the answer; any text unless said otherwise. */
+  /** The form that every answer has; plain text unless said otherwise. */
   response_format?: ResponseFormat | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;

@@ -386,6 +386,12 @@ export type Event = { "kind": "prefill";
    * Why, and what comes of it, in a sentence.
    */
   message: string;
+} | { "kind": "parsed";
+  /**
+   * Itself JSON. Of an answer that was cut, the members and items whose values have ended;
+   * nothing where none has.
+   */
+  json: string | null;
 } | { "kind": "done" } & Stats;
 
 /**

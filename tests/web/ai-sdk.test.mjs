@@ -124,4 +124,34 @@ describe("the AI SDK's provider", () => {
       },
     ]);
   });
+
+  const schema = { type: "object", properties: {} };
+  const object = { type: "json_schema", json_schema: { name: "response", schema } };
+  const named = { name: "person", schema, description: "Somebody" };
+  for (const [responseFormat, response_format] of [
+    [undefined, undefined],
+    [{ type: "text" }, undefined],
+    [{ type: "json" }, { type: "json_object" }],
+    [{ type: "json", schema }, object],
+    [
+      { type: "json", schema, name: "person", description: "Somebody" },
+      { type: "json_schema", json_schema: named },
+    ],
+  ])
+    it(`asks for ${JSON.stringify(response_format)} where the SDK wants that`, async () => {
+      const { model, requests } = calling();
+      const { warnings } = await model.doGenerate({ prompt: PROMPT, responseFormat });
+      assert.deepEqual([requests[0].response_format, warnings], [response_format, []]);
+    });
+
+  it("warns of what has no effect", async () => {
+    const { model } = calling();
+    const asked = (more) => model.doGenerate({ prompt: PROMPT, ...more });
+    const unsupported = (feature) => [{ type: "unsupported", feature }];
+    const { warnings } = await asked({ reasoning: "high" });
+    assert.deepEqual(warnings, unsupported("reasoning"));
+    assert.deepEqual((await asked({ reasoning: "none" })).warnings, []);
+    const tools = [{ type: "provider", id: "a.b", name: "b", args: {} }];
+    assert.deepEqual((await asked({ tools })).warnings, unsupported("tools of a provider"));
+  });
 });

@@ -23,7 +23,7 @@ function textOf(folder, ending) {
 
 const ENGINE = textOf("crate", ".rs") + textOf("web/src", ".ts");
 /** All that the engine calls by a code, and what the app meets itself. */
-const PROBLEMS = [...CODES, "no-browser", "no-worker", "offline", "not-written"];
+const PROBLEMS = [...CODES, "no-browser", "no-worker", "max-rounds", "offline", "not-written"];
 
 /** Each name that leads to something, and what kind of thing that is. */
 function kinds(value, path = "") {

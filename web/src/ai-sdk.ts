@@ -253,9 +253,23 @@ function asked(options: LanguageModelV4CallOptions): [ChatRequest, CallOptions] 
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
   return [
-    { ...request, ...toolsOf(options), messages: options.prompt.flatMap(messagesOf) },
+    {
+      ...request,
+      ...formatOf(options),
+      ...toolsOf(options),
+      messages: options.prompt.flatMap(messagesOf),
+    },
     abortSignal ? { signal: abortSignal } : {},
   ];
+}
+
+/** The form that is asked for: without a schema, any object. */
+function formatOf({ responseFormat }: LanguageModelV4CallOptions): Partial<ChatRequest> {
+  if (responseFormat?.type !== "json") return {};
+  const { schema, name = "response", description } = responseFormat;
+  if (!schema) return { response_format: { type: "json_object" } };
+  const json_schema = { name, schema: { ...schema }, ...(description && { description }) };
+  return { response_format: { type: "json_schema", json_schema } };
 }
 
 /** The tools of a call, as our API takes them. */
@@ -316,11 +330,11 @@ function unread(type: string): UnsupportedFunctionalityError {
 /** What a call asks for that has no effect. */
 function warningsOf({
   tools,
-  responseFormat,
+  reasoning = "provider-default",
 }: LanguageModelV4CallOptions): { type: "unsupported"; feature: string }[] {
   const features = [
     ...(tools?.some((tool) => tool.type !== "function") ? ["tools of a provider"] : []),
-    ...(responseFormat?.type === "json" ? ["responseFormat"] : []),
+    ...(["provider-default", "none"].includes(reasoning) ? [] : ["reasoning"]),
   ];
   return features.map((feature) => ({ type: "unsupported", feature }));
 }

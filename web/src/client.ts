@@ -1,5 +1,6 @@
 // The package's face: a model in a worker of its own, asked in OpenAI's shapes.
 
+import { pieces, whole } from "./answers.js";
 import { cancelled, type PhiError, phiError } from "./errors.js";
 import type { Ask, Link } from "./link.js";
 import { type Resolved, resolveModel } from "./model.js";
@@ -16,6 +17,7 @@ import {
   type StoredModel,
   storageEstimate,
 } from "./storage/index.js";
+import * as tools from "./tools.js";
 import type {
   BenchFigures,
   CallOptions,
@@ -91,6 +93,18 @@ export class Phi {
   /** What was loaded, and what computes it; that can change from answer to answer. */
   get description(): Description {
     return this.#link.description!;
+  }
+
+  /**
+   * Answers a conversation, running the functions that the model calls until it answers without a
+   * call. One that throws, or gives what is no JSON, ends nothing: the model is told. Rejects with
+   * "max-rounds" where no answer comes.
+   */
+  runTools(
+    request: tools.RunToolsRequest,
+    call?: tools.RunToolsOptions,
+  ): Promise<tools.RunToolsResult> {
+    return tools.runTools(this.chat.completions, request, call);
   }
 
   /** Continues a text as it stands, without the chat template. */
@@ -304,21 +318,9 @@ export class Phi {
   ): Promise<AsyncIterable<Chunk> | Whole> {
     if (request?.stream) {
       await this.#check(ask, call);
-      return this.#pieces(request, ask, shape, call);
+      return pieces(this.#events(ask, call), request, shape);
     }
-    const answers: openai.Answered[] = [];
-    const ends: Stats[] = [];
-    let told = openai.nothingTold();
-    for await (const event of this.#events(ask, call)) {
-      if (event.kind === "text") openai.tell(told, event);
-      if (event.kind === "call") openai.addCall(told.calls, event);
-      if (event.kind !== "done" || event.finish === "cancelled") continue;
-      ends.push(event);
-      answers.push({ ...told, finish: event.finish });
-      told = openai.nothingTold();
-      if (answers.length === (request?.n ?? 1)) return shape.whole(answers, openai.usageOf(ends));
-    }
-    throw cancelled("the answer");
+    return whole(this.#events(ask, call), request?.n ?? 1, shape);
   }
 
   /**
@@ -332,30 +334,6 @@ export class Phi {
     } catch (error) {
       if (!signal?.aborted) throw error;
     }
-  }
-
-  async *#pieces<Chunk>(
-    { n, stream_options }: openai.Sampling,
-    ask: Ask,
-    shape: openai.Shape<Chunk, unknown>,
-    call: CallOptions,
-  ): AsyncGenerator<Chunk, void> {
-    const ends: Stats[] = [];
-    // One answer after the other; the engine's last word comes after the last.
-    let index = 0;
-    yield* shape.first(index);
-    for await (const event of this.#events(ask, call)) {
-      if (event.kind === "text") yield shape.piece(index, event);
-      if (event.kind === "call") yield shape.call(index, event);
-      if (event.kind !== "done") continue;
-      ends.push(event);
-      if (ends.length >= (n ?? 1) || event.finish === "cancelled") continue;
-      yield shape.last(index, event.finish);
-      yield* shape.first(++index);
-    }
-    // One that was cancelled before its turn has no figures.
-    yield shape.last(index, ends[index]?.finish ?? "cancelled");
-    if (ends.length > 0 && stream_options?.include_usage) yield shape.usage(openai.usageOf(ends));
   }
 
   /** The engine's events; those of an answer that is cancelled before its turn are none. */

@@ -2,9 +2,10 @@
 
 import type { Code as EngineCode } from "../../pkg/simd/phi_wasm.js";
 import { ofMemory, type Sized } from "./memory.js";
+import type { ChatMessage } from "./openai.js";
 
-/** What goes wrong: the engine's codes, and those of starting it at all. */
-export type Code = EngineCode | "no-browser" | "no-worker";
+/** What goes wrong: the engine's codes, those of starting it at all, and that of running tools. */
+export type Code = EngineCode | "no-browser" | "no-worker" | "max-rounds";
 
 /** An error in a form that survives the way between threads. */
 export interface PlainError {
@@ -79,6 +80,23 @@ export class InputError extends PhiError {
   override readonly name = "InputError";
 }
 
+/** The model called functions again and again, and came to no answer. */
+export class RoundsError extends PhiError {
+  override readonly name = "RoundsError";
+
+  constructor(
+    rounds: number,
+    /** All that joined the conversation, which can go on from there. */
+    readonly messages: ChatMessage[],
+  ) {
+    super(
+      "max-rounds",
+      `the model called functions in each of ${rounds} rounds and gave no answer: ask with a ` +
+        "larger maxRounds, or go on from the error's messages",
+    );
+  }
+}
+
 const CLASSES: Record<Code, typeof PhiError> = {
   "storage-full": StorageError,
   "storage-lost": StorageError,
@@ -110,6 +128,7 @@ const CLASSES: Record<Code, typeof PhiError> = {
   internal: PhiError,
   "no-browser": PhiError,
   "no-worker": PhiError,
+  "max-rounds": PhiError,
 };
 
 /** The error of the class that its code belongs to. */

@@ -9,9 +9,11 @@ export {
   ModelError,
   NetworkError,
   PhiError,
+  RoundsError,
   StorageError,
 } from "./errors.js";
 export type {
+  AnswerMessage,
   CalledTool,
   CalledToolDelta,
   ChatCompletion,
@@ -33,6 +35,13 @@ export type {
   Usage,
 } from "./openai.js";
 export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
+export type {
+  RunToolsOptions,
+  RunToolsRequest,
+  RunToolsResult,
+  ToolContext,
+  ToolFunction,
+} from "./tools.js";
 export type {
   Backend,
   BenchFigures,

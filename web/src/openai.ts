@@ -57,13 +57,24 @@ interface Answer {
   model: string;
 }
 
+export interface AnswerMessage {
+  role: "assistant";
+  /** Null where tools are called and nothing else is said. */
+  content: string | null;
+  tool_calls?: CalledTool[];
+  /**
+   * Where JSON was asked for: what the answer says, and of one that was cut ("length") the members
+   * and items whose values are complete. Null where nothing is.
+   */
+  parsed?: unknown;
+}
+
 export interface ChatCompletion extends Answer {
   object: "chat.completion";
   /** As many as were asked for. */
   choices: Several<{
     index: number;
-    /** The content is null where tools are called and nothing else is said. */
-    message: { role: "assistant"; content: string | null; tool_calls?: CalledTool[] };
+    message: AnswerMessage;
     finish_reason: FinishReason;
     logprobs: ChatLogprobs | null;
   }>;
@@ -74,6 +85,8 @@ interface ChatDelta {
   role?: "assistant";
   content?: string;
   tool_calls?: CalledToolDelta[];
+  /** In an answer's last chunk, where JSON was asked for: as a message has it. */
+  parsed?: unknown;
 }
 
 export interface ChatCompletionChunk extends Answer {
@@ -140,11 +153,18 @@ export interface Told {
 
 export interface Answered extends Told {
   calls?: CalledTool[];
+  /** Where JSON was asked for. */
+  parsed?: unknown;
   finish: FinishReason;
 }
 
-export function nothingTold(): Told & { calls: CalledTool[] } {
+export function nothingTold(): Omit<Answered, "finish"> & { calls: CalledTool[] } {
   return { text: "", calls: [] };
+}
+
+/** What is complete of an answer in JSON. */
+export function parsedOf(json: string | null): unknown {
+  return json === null ? null : JSON.parse(json);
 }
 
 /** Adds a piece to what was told. */
@@ -158,7 +178,7 @@ export interface Shape<Chunk, Whole> {
   first(index: number): Chunk[];
   piece(index: number, piece: Told): Chunk;
   call(index: number, delta: CallDelta): Chunk;
-  last(index: number, finish: FinishReason): Chunk;
+  last(index: number, finish: FinishReason, parsed?: unknown): Chunk;
   usage(usage: Usage): Chunk;
   whole(answers: Answered[], usage: Usage): Whole;
 }
@@ -182,7 +202,7 @@ export function chatShape(model: string): Shape<ChatCompletionChunk, ChatComplet
     piece: (index, { text, logprobs }) =>
       chunk(index, { content: text }, null, chatLogprobs(logprobs)),
     call: (index, delta) => chunk(index, { tool_calls: [calledDelta(delta)] }, null),
-    last: (index, finish) => chunk(index, {}, finish),
+    last: (index, finish, parsed) => chunk(index, parsed === undefined ? {} : { parsed }, finish),
     usage: (usage) => ({ ...about, object: "chat.completion.chunk", choices: [], usage }),
     whole: (answers, usage) => {
       const choices = answers.map(({ finish, logprobs, ...told }, index) => ({
@@ -196,9 +216,13 @@ export function chatShape(model: string): Shape<ChatCompletionChunk, ChatComplet
   };
 }
 
-function messageOf({ text, calls = [] }: Pick<Answered, "text" | "calls">) {
-  const said = { role: "assistant" as const, content: text };
-  return calls.length ? { ...said, content: text || null, tool_calls: calls } : said;
+export function messageOf({ text, calls = [], parsed }: Omit<Answered, "finish">): AnswerMessage {
+  return {
+    role: "assistant",
+    content: calls.length ? text || null : text,
+    ...(calls.length && { tool_calls: calls }),
+    ...(parsed !== undefined && { parsed }),
+  };
 }
 
 function chatLogprobs(content: TokenLogprob[] | undefined): ChatLogprobs | null {

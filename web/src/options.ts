@@ -15,6 +15,7 @@ import {
   TEXT,
   whole,
 } from "./check.js";
+import type { RunToolsOptions } from "./tools.js";
 import type { CallOptions, CheckOptions, LoadOptions, PromptOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
 
@@ -78,6 +79,12 @@ export function ofLoad(given: LoadOptions): LoadOptions {
 
 export function ofCheck(given: CheckOptions): CheckOptions {
   return checked("Phi.checkModel", given, CHECK);
+}
+
+const RUN = { ...CALL, onMessage: LISTENER, onChunk: LISTENER };
+
+export function ofRun(given: RunToolsOptions): RunToolsOptions {
+  return checked("runTools", given, RUN);
 }
 
 export function ofCall(given: CallOptions = {}): CallOptions {

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::engine::{Engine, Sequence};
 use crate::error::Result;
 use crate::session::log_probs::TokenLogprob;
-use crate::text::constraint::{allows, first_allowed, forbid_others};
+use crate::text::constraint::{allows, complete_json, first_allowed, forbid_others};
 use crate::text_assets::TextAssets;
 
 /// One step of an answer on an engine.
@@ -173,6 +173,11 @@ impl<B: Backend> Step<'_, B> {
 
     fn end_with(&mut self, rest: String, finish: Finish) -> Event {
         self.generation.tell(rest, true);
+        if let Some(json) = &self.generation.json {
+            let is_whole = finish == Finish::Stop && !self.generation.stream.stopped();
+            let json = complete_json(json, is_whole);
+            self.generation.events.push_back(Event::Parsed { json });
+        }
         let has_called = self.generation.calls.as_ref().is_some_and(|(all, _)| all.calls() > 0);
         let finish = match finish {
             Finish::Stop if has_called => Finish::ToolCalls,

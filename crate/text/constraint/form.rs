@@ -50,6 +50,11 @@ impl Form {
         }
     }
 
+    /// Whether every answer is JSON.
+    pub fn is_json(&self) -> bool {
+        matches!(self, Form::JsonObject | Form::JsonSchema(_))
+    }
+
     /// What a model is told.
     fn hint(&self) -> String {
         match self {

@@ -5,6 +5,7 @@
 //! tells it of each. Where the library that knows grammars is not compiled in, whoever opens a
 //! session may give it one of another kind: a browser, whose module has no room for it.
 
+mod complete;
 mod form;
 #[cfg_attr(not(feature = "constraints"), path = "no_guidance.rs")]
 mod guidance;
@@ -14,6 +15,7 @@ mod lark;
 mod schema;
 mod spellings;
 
+pub use complete::complete_json;
 pub use form::{Form, ResponseFormat};
 pub use guidance::{check, grammars};
 pub use spellings::{CONTROL, Encode, Spellings};

@@ -10,14 +10,16 @@ import { noWorkers } from "../../../web/tools/waiting.mjs";
 import { ENDLESS, EXACT, GOLDEN, makeGoldenModel } from "../golden.mjs";
 import { compile, nodeProgram, project, run, serveModels } from "../samples.mjs";
 import { MODEL } from "../setting.mjs";
+import { makeTinyModel } from "../tiny.mjs";
 
 const { prompt: QUESTION, answer: ANSWER, length: LENGTH } = GOLDEN;
 
-let folder, site, golden, models, large, browser;
+let folder, site, golden, tiny, models, words, large, browser;
 before(async () => {
-  golden = makeGoldenModel();
-  const serving = [serveFolder(golden.folder, { shared: true }), serveModels()];
-  [browser, folder, models, large] = await Promise.all([
+  [golden, tiny] = [makeGoldenModel(), makeTinyModel()];
+  const folders = [golden, tiny].map(({ folder }) => serveFolder(folder, { shared: true }));
+  const serving = [...folders, serveModels()];
+  [browser, folder, models, words, large] = await Promise.all([
     launch("chromium without WebGPU"),
     built(),
     ...serving,
@@ -27,9 +29,8 @@ before(async () => {
 after(async () => {
   await browser?.close();
   site?.close();
-  models?.close();
-  large?.close();
-  golden?.remove();
+  for (const open of [models, words, large]) open?.close();
+  for (const model of [golden, tiny]) model?.remove();
 });
 
 /** Under the Node.js that `ai` 7 asks for: on an older one npm takes `ai` 6. */
@@ -322,6 +323,24 @@ describe("the AI SDK's provider", () => {
     assert.ok(aborted && text.length > 0, text);
     assert.equal(whole, "AbortError");
     assert.equal(next, ANSWER);
+  });
+
+  it("gives objects of their schema, whatever the model would rather say", async () => {
+    const objects = await tab.evaluate(async (address) => {
+      const properties = { name: { type: "string", maxLength: 8 }, isOld: { type: "boolean" } };
+      const bounds = { required: ["name", "isOld"], additionalProperties: false };
+      const schema = jsonSchema({ type: "object", properties, ...bounds });
+      // A character is a token, and its weights are random.
+      const call = { model: provider(address), prompt: "Hi", temperature: 2, seed: 7 };
+      const { object } = await generateObject({ ...call, schema });
+      const { output } = await generateText({ ...call, output: Output.object({ schema }) });
+      const options = ["red", "green"];
+      const choice = await generateText({ ...call, output: Output.choice({ options }) });
+      return { object, output, choice: choice.output };
+    }, words.address);
+    assert.equal(typeof objects.object.name + typeof objects.object.isOld, "stringboolean");
+    assert.deepEqual(objects.output, objects.object);
+    assert.ok(["red", "green"].includes(objects.choice), objects.choice);
   });
 
   it("says what it cannot do", async () => {

@@ -2,6 +2,7 @@
 //! rather say, they have it.
 
 mod command;
+mod cut;
 mod refused;
 mod suite;
 

@@ -560,6 +560,10 @@ export const de: Words = {
       title: "Dieser Browser hat die Rechenmaschine nicht gestartet",
       text: "Ihre Dateien kamen nicht an oder wurden abgelehnt. Laden Sie die App neu.",
     },
+    "max-rounds": {
+      title: "Das Modell kam zu keiner Antwort",
+      text: "Es rief immer wieder Werkzeuge auf. Fragen Sie noch einmal, oder anders.",
+    },
     "not-written": {
       title: "Neues wird nicht mehr behalten: Es ist weg, wenn diese Seite geschlossen wird.",
       text:

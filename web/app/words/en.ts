@@ -413,6 +413,7 @@ export const en = {
     cancelled: { title: "This was cancelled" },
     "no-browser": { title: "This browser cannot run models" },
     "no-worker": { title: "This browser did not start the engine" },
+    "max-rounds": { title: "The model came to no answer" },
     "not-written": { title: "What is new is not being kept: it is gone when this page is closed." },
     internal: { title: "Something went wrong" },
   } satisfies Record<ProblemName, Said> as Record<ProblemName, Said>,

@@ -1,6 +1,7 @@
 // Our shapes and those of OpenAI's client, for a strict compiler: they fit but for what the
 // package's README names.
 import type OpenAI from "openai";
+import type { ParsedChatCompletionMessage } from "openai/resources/chat/completions";
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -39,6 +40,13 @@ export const text = (
   it: Completion,
 ): With<Ended<Echoed<OpenAI.CompletionChoice>>, OpenAI.Completion> => it;
 
+/** What is complete of an answer in JSON, where OpenAI's client has it that parses. */
+export const parsed = (
+  it: ChatCompletion,
+): Pick<ParsedChatCompletionMessage<unknown>, "parsed"> => ({
+  parsed: it.choices[0].message.parsed ?? null,
+});
+
 /** What is asked of OpenAI's client in words alone can be asked of ours. */
 type Common =
   | "max_tokens"
@@ -59,8 +67,10 @@ export async function ask(
     system,
     { role: "user", content: question } satisfies OpenAI.ChatCompletionUserMessageParam,
   ];
-  const asked: Pick<OpenAI.ChatCompletionCreateParams, "model" | "max_completion_tokens" | Common> =
-    { model: "any" };
+  const asked: Pick<
+    OpenAI.ChatCompletionCreateParams,
+    "model" | "max_completion_tokens" | "response_format" | Common
+  > = { model: "any" };
   const request: ChatRequest = { ...asked, messages };
   const options: Pick<OpenAI.RequestOptions, "signal"> = { signal: AbortSignal.abort() };
   const { choices } = await phi.chat.completions.create(

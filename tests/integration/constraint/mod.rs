@@ -4,6 +4,7 @@
 mod command;
 mod refused;
 mod suite;
+mod tools;
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! The calls of tools in an answer: told apart from its text and, from where one begins, held to its
-//! tool.
+//! The calls of tools in an answer: told apart from its text and, from where one begins, held to
+//! its tool.
 
 use std::rc::Rc;
 

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Result, fail};
 use crate::session::{GenerateOptions, MOST_PROBABLE, check_choices};
 use crate::text::Sampling;
+use crate::text::constraint::{self, Form};
 use crate::text::options::{NamedOptions, short};
 use crate::text::template::Message;
-use crate::text::tool_calls::{ToolChoice, Tools};
+use crate::text::tool_calls::{Dialect, Tools};
 
 /// Each would change what comes out.
 const UNSUPPORTED: [&str; 9] = [
@@ -64,7 +65,7 @@ const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 /// # Errors
 /// `bad-option`, which names what cannot be, with its value and what it may be.
 pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
-    let options = {
+    let options: GenerateOptions = {
         let given = asked(&request, "chat.completions.create", &CHAT)?;
         GenerateOptions {
             continue_final: given.flag("continue_final_message")?,
@@ -73,6 +74,7 @@ pub fn chat(mut request: Value) -> Result<(Vec<Message>, GenerateOptions)> {
             ..generate_options(&given, 1)?
         }
     };
+    options.validate()?;
     Ok((messages(request["messages"].take())?, options))
 }
 
@@ -150,20 +152,15 @@ pub fn messages(json: Value) -> Result<Vec<Message>> {
     })
 }
 
-/// The tools that a model may call.
+/// The tools that a model may call, each of which its calls can be held to.
 fn tools(given: &NamedOptions) -> Result<Tools> {
     let mut tools = Tools::read(given.get("tools"), given.get("tool_choice"))?;
-    if matches!(tools.choice, ToolChoice::Required | ToolChoice::Named(_)) {
-        fail!(
-            Code::BadOption,
-            "tool_choice is {}: this engine leaves the choice to the model, give \"auto\" or \
-                \"none\"",
-            given.get("tool_choice").map(short).unwrap_or_default()
-        );
-    }
     let is_flag = "true or false";
     let parallel = given.read("parallel_tool_calls", is_flag, Value::as_bool)?;
     tools.is_single = parallel == Some(false) && !tools.offered.is_empty();
+    if let Some(calls) = tools.form(Dialect::Json) {
+        constraint::check(&Form::Calls(calls))?;
+    }
     Ok(tools)
 }
 

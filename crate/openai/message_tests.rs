@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::tests::{TOOLS, request};
 use super::*;
+use crate::text::tool_calls::ToolChoice;
 
 fn call(written: Value) -> Value {
     json!([{"id": "c", "type": "function", "function": {"name": "f", "arguments": written}}])
@@ -73,6 +74,21 @@ fn tools_are_read_with_how_they_may_be_called() {
             1,
         ),
         (json!({"tools": null, "tool_choice": null}), ToolChoice::Auto, false, 0),
+        (
+            json!({"tools": TOOLS.clone(), "tool_choice": "required"}),
+            ToolChoice::Required,
+            false,
+            1,
+        ),
+        (
+            json!({
+                "tools": TOOLS.clone(),
+                "tool_choice": {"type": "function", "function": {"name": "now"}},
+            }),
+            ToolChoice::Named("now".to_owned()),
+            false,
+            1,
+        ),
     ];
     for (options, choice, is_single, told) in rows {
         let tools = chat(request(options.clone())).unwrap().1.tools;
@@ -81,6 +97,44 @@ fn tools_are_read_with_how_they_may_be_called() {
             (&choice, is_single, told),
             "{options}"
         );
+    }
+}
+
+/// Parameters that no call can be held to.
+#[cfg(feature = "constraints")]
+#[test]
+fn parameters_that_cannot_be_enforced_are_refused_unless_they_need_not_be() {
+    let tools = |parameters: Value, strict: Value| {
+        let function = json!({"name": "f", "parameters": parameters, "strict": strict});
+        let mut tools = TOOLS.clone();
+        tools.as_array_mut().unwrap().push(json!({"type": "function", "function": function}));
+        tools
+    };
+    let object = |a: Value| json!({"type": "object", "properties": {"a": a}, "required": ["a"]});
+    let advice = "; leave it out, or set the function's strict to false to let it pass";
+    let rows = [
+        (object(json!({"uniqueItems": true})), "at #/properties/a: uniqueItems is not enforced"),
+        (object(json!({"type": "string", "pattern": "a(?=b)"})), "at #/properties/a: pattern"),
+        (object(json!(false)), "at #: schema has nothing that is valid by it"),
+        (object(json!({"$ref": "https://a.b/c"})), "at #/properties/a: $ref"),
+    ];
+    for (parameters, place) in rows {
+        for choice in [json!("auto"), json!("required")] {
+            let given = json!({"tools": tools(parameters.clone(), json!(null))});
+            let mut given = request(given);
+            given["tool_choice"] = choice;
+            let error = chat(given.clone()).unwrap_err();
+            assert_eq!(error.code, Code::BadConstraint, "{parameters}");
+            let sentence = error.sentence();
+            let place = format!("tools[1].function.parameters {place}");
+            assert!(sentence.starts_with(&place) && sentence.ends_with(advice), "{sentence}");
+            // Who cannot be called is not looked at, nor who need not keep to it.
+            given["tool_choice"] = json!({"type": "function", "function": {"name": "now"}});
+            assert!(chat(given.clone()).is_ok(), "{parameters}");
+            given["tool_choice"] = json!("auto");
+            given["tools"] = tools(parameters.clone(), json!(false));
+            assert!(chat(given).is_ok(), "{parameters}");
+        }
     }
 }
 

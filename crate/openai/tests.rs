@@ -191,9 +191,11 @@ fn what_cannot_be_is_refused_by_its_name() {
             "tools[0] is no function: give { type: \"function\", function: { name } }",
         ),
         (
-            json!({"tools": TOOLS.clone(), "tool_choice": "required"}),
-            "tool_choice is \"required\": this engine leaves the choice to the model, give \
-                \"auto\" or \"none\"",
+            json!({
+                "tools": TOOLS.clone(), "tool_choice": "required",
+                "response_format": {"type": "json_object"},
+            }),
+            "tool_choice asks for a call and response_format for another form: leave one out",
         ),
         (
             json!({"tools": TOOLS.clone(), "parallel_tool_calls": 1}),

@@ -1,5 +1,6 @@
 //! One answer: its way from the prompt to the last token.
 
+mod calls;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Session;
 use super::echo::Echo;
-use super::event::{CallDelta, Event, Finish, Stats, Work};
+use super::event::{Event, Finish, Stats, Work};
 use super::log_probs::TokenLogprob;
 use super::options::GenerateOptions;
 use crate::backend::Backend;
@@ -19,8 +20,8 @@ use crate::error::{Code, Error, Result};
 use crate::op::SamplerParams;
 use crate::text::constraint::Constraint;
 use crate::text::stream::TextStream;
-use crate::text::tool_calls::{CallParser, Piece, Tools};
 use crate::text::{Sampler, Sampling, Tokenizer};
+use calls::Calls;
 pub(super) use step::Step;
 
 /// An answer in the making, driven by whoever asked for it, one [`Answer::next`] at a time: each
@@ -45,14 +46,16 @@ pub struct Generation {
     choice: ChoiceBy,
     work: Work,
     stream: TextStream,
-    /// Where tools may be called, with whether once at the most.
-    calls: Option<(CallParser, bool)>,
+    /// Where tools may be called.
+    calls: Option<Calls>,
     /// What was said up to now, where that is JSON, and what it goes on from.
     pub(super) json: Option<String>,
     /// What is still to be told.
     events: VecDeque<Event>,
-    /// What keeps it to the form that was asked for.
+    /// What keeps it to the form that was asked for, or a call to its tool.
     constraint: Option<Box<dyn Constraint>>,
+    /// Whether it is a call that it keeps, after which the answer goes on.
+    is_call_held: bool,
     /// Text that was certain before anything was chosen.
     early: String,
     /// Tokens after the last chosen one that nobody had to choose.
@@ -142,6 +145,7 @@ impl Generation {
             json: options.is_for_json().then(String::new),
             events: VecDeque::new(),
             constraint,
+            is_call_held: false,
             early: String::new(),
             forced: 0,
             phase: Phase::Prefill,
@@ -157,60 +161,10 @@ impl Generation {
         })
     }
 
-    /// Tells calls of these tools apart from text.
-    pub(super) fn listen_for_calls(&mut self, tools: &Tools) -> Result<()> {
-        let names = tools.callable();
-        if !names.is_empty() {
-            let id = format!("call_{:016x}", fresh_seed()?);
-            self.calls = Some((CallParser::new(&names, id), tools.is_single));
-        }
-        Ok(())
-    }
-
-    /// Has what was said told, event by event.
-    fn tell(&mut self, text: String, is_last: bool) {
-        let pieces = match &mut self.calls {
-            Some((parser, _)) => {
-                let mut pieces = parser.push(&text);
-                if is_last {
-                    pieces.extend(parser.finish());
-                }
-                pieces
-            }
-            None if text.is_empty() => Vec::new(),
-            None => vec![Piece::Text(text)],
-        };
-        for piece in pieces {
-            let event = match piece {
-                Piece::Text(text) => {
-                    self.json.iter_mut().for_each(|json| json.push_str(&text));
-                    self.text(text)
-                }
-                Piece::Call { index, id, name } => {
-                    let (id, name, arguments) = (Some(id), Some(name), String::new());
-                    Event::Call(CallDelta { index, id, name, arguments })
-                }
-                Piece::Arguments { index, text } => {
-                    Event::Call(CallDelta { index, id: None, name: None, arguments: text })
-                }
-            };
-            self.events.push_back(event);
-        }
-        if is_last && !self.log_probs.is_empty() {
-            let rest = self.text(String::new());
-            self.events.push_back(rest);
-        }
-    }
-
     /// A piece of text, with what is known of the tokens up to its end.
     fn text(&mut self, text: String) -> Event {
         let log_probs = std::mem::take(&mut self.log_probs);
         Event::Text { text, logprobs: self.top.map(|_| log_probs) }
-    }
-
-    /// Whether the one call that may be has come.
-    fn has_called_enough(&self) -> bool {
-        self.calls.as_ref().is_some_and(|(parser, is_single)| *is_single && parser.ended() > 0)
     }
 
     pub(super) fn id(&self) -> usize {
@@ -322,6 +276,7 @@ impl Generation {
                 self.tokens.push(token);
             }
         }
+        self.let_go_of_call();
         let is_over = self.constraint.as_ref().is_some_and(|constraint| constraint.is_over());
         if is_over || self.generated == self.max_tokens || run.len() > room {
             text += &self.stream.finish();

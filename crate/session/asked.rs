@@ -10,6 +10,7 @@ use crate::text::Prompt;
 use crate::text::constraint::ResponseFormat;
 use crate::text::stream::TextStream;
 use crate::text::template::{ChatTemplate, Ending, Message};
+use crate::text::tool_calls::tags;
 use crate::text_assets::TextAssets;
 
 /// How an answer is told.
@@ -24,11 +25,15 @@ pub(super) fn chat(
 ) -> Result<(Vec<u32>, Told)> {
     let ending = if options.continue_final { Ending::Continued } else { Ending::Answer };
     // Every character of an answer of a form is one.
-    let stream = if options.continue_final || options.format.is_some() {
+    let mut stream = if options.continue_final || options.is_held() {
         TextStream::continuing(&options.stop)
     } else {
         TextStream::new(&assets.tokenizer, &options.stop)
     };
+    if !options.tools.callable().is_empty() {
+        // A tag tells that a call begins, whatever kind of token the model has for it.
+        stream.show(tags().filter_map(|tag| assets.tokenizer.id(tag)));
+    }
     let tools = options.tools.told();
     let hint = options.format.as_ref().and_then(ResponseFormat::hint);
     let prompt = rendered(assets, ctx_len, Conversation { messages, tools, hint }, ending)?;

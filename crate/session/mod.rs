@@ -7,6 +7,7 @@ mod answer;
 mod asked;
 mod echo;
 mod event;
+mod forms;
 mod host;
 mod log_probs;
 mod options;
@@ -32,7 +33,7 @@ use crate::engine::{Engine, EngineOptions, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
-use crate::text::constraint::{self, Constraint, Grammars, Spellings};
+use crate::text::constraint::{Constraint, Grammars};
 use crate::text::template::{ChatTemplate, Message};
 use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
@@ -40,6 +41,7 @@ use crate::weights::format::{Bits, WeightFormat};
 use crate::weights::source::Source;
 use answer::Step;
 use asked::Told;
+use forms::Kept;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug)]
@@ -212,23 +214,19 @@ impl<B: Backend> Session<B> {
     /// Begins the answer to a conversation, for [`Session::next`] to go on with.
     ///
     /// # Errors
-    /// `bad-template`, `bad-option`, `prompt-too-long`.
+    /// `bad-template`, `bad-option`, `bad-constraint`, `prompt-too-long`.
     pub fn begin_chat(
         &mut self,
         messages: &[Message],
         options: &GenerateOptions,
     ) -> Result<Generation> {
-        let mut constraint = self.constraint(options)?;
-        let begun = messages.last().filter(|_| options.continue_final).map(Message::text);
-        if let (Some(constraint), Some(begun)) = (&mut constraint, &begun) {
-            constraint.begin_with(begun)?;
-        }
+        let Kept { whole, calls } = self.kept(messages, options)?;
         let (ids, told) = asked::chat(&self.text_assets, self.engine.ctx_len(), messages, options)?;
-        let mut generation = self.begin(&ids, told, options, constraint)?;
-        if let (Some(json), Some(begun)) = (&mut generation.json, &begun) {
-            json.push_str(begun);
-        }
-        generation.listen_for_calls(&options.tools)?;
+        let mut generation = self.begin(&ids, told, options, whole)?;
+        let begun = messages.last().filter(|_| options.continue_final).map(Message::text);
+        let begun = begun.unwrap_or_default();
+        generation.json.iter_mut().for_each(|json| json.push_str(&begun));
+        generation.listen_for_calls(&options.tools, &begun, calls)?;
         Ok(generation)
     }
 
@@ -280,37 +278,6 @@ impl<B: Backend> Session<B> {
         self.take_up(&mut generation)?;
         generation.cached = self.sequence.cached().min(prompt.len());
         Ok(generation)
-    }
-
-    /// What keeps the answer to the form that is asked for.
-    fn constraint(&mut self, options: &GenerateOptions) -> Result<Option<Box<dyn Constraint>>> {
-        let Some(format) = &options.format else { return Ok(None) };
-        self.grammars()?.constraint(&format.form).map(Some)
-    }
-
-    /// What keeps answers to forms.
-    fn grammars(&mut self) -> Result<&dyn Grammars> {
-        if self.grammars.is_none() {
-            self.grammars = Some(constraint::grammars(self.spellings()?)?.into());
-        }
-        match &self.grammars {
-            Some(grammars) => Ok(&**grammars),
-            None => fail!(Code::Internal, "what keeps answers to forms is gone"),
-        }
-    }
-
-    /// What its tokens spell, for whoever makes [`Grammars`].
-    ///
-    /// # Errors
-    /// `bad-tokenizer` for a vocabulary that is too large.
-    pub fn spellings(&self) -> Result<Spellings> {
-        let TextAssets { tokenizer, stop_tokens, .. } = &self.text_assets;
-        Spellings::of(tokenizer, self.engine.config().vocab_size, stop_tokens)
-    }
-
-    /// Has answers kept to forms by this, in the place of what is compiled in.
-    pub fn set_grammars(&mut self, grammars: Rc<dyn Grammars>) {
-        self.grammars = Some(grammars);
     }
 
     /// Works at an answer until there is something to tell of it; nothing after [`Event::Done`].

@@ -3,8 +3,8 @@
 use crate::engine::MOST_PROBABLE;
 use crate::error::{Code, Result, fail};
 use crate::text::Sampling;
-use crate::text::constraint::ResponseFormat;
-use crate::text::tool_calls::Tools;
+use crate::text::constraint::{Form, ResponseFormat};
+use crate::text::tool_calls::{Dialect, Tools};
 
 /// How to answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,12 +70,32 @@ impl GenerateOptions {
         if let Some(top) = self.log_probs.filter(|&top| top > MOST_PROBABLE) {
             fail!(Code::BadOption, "top_logprobs is {top}: it must be 0 to {MOST_PROBABLE}");
         }
+        if self.format.is_some() && self.tools.must_be_called() {
+            fail!(
+                Code::BadOption,
+                "tool_choice asks for a call and response_format for another form: leave one out"
+            );
+        }
         self.sampling.validate()
     }
 
     /// Whether the answer, or part of it, is held to a form.
     pub fn needs_grammars(&self) -> bool {
-        self.format.is_some()
+        self.is_held() || !self.tools.callable().is_empty()
+    }
+
+    /// Whether all of the answer is held to a form.
+    pub fn is_held(&self) -> bool {
+        self.format.is_some() || self.tools.must_be_called()
+    }
+
+    /// The form of a conversation's answer by a model that calls so, where it is held to one.
+    pub(super) fn form(&self, dialect: Dialect) -> Option<Form> {
+        match (&self.format, self.tools.must_be_called()) {
+            (Some(format), _) => Some(format.form.clone()),
+            (None, true) => self.tools.form(dialect).map(Form::Calls),
+            (None, false) => None,
+        }
     }
 
     /// Whether the answer is to be JSON.

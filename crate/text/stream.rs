@@ -11,6 +11,8 @@ use super::Tokenizer;
 #[derive(Clone, Debug)]
 pub struct TextStream {
     stops: Vec<String>,
+    /// Control tokens that are text here.
+    shown: Vec<u32>,
     /// The beginning of a character whose end has not come.
     bytes: Vec<u8>,
     /// Text that may be the beginning of a stop string.
@@ -30,14 +32,28 @@ impl TextStream {
     /// A stream that goes on with a text that was begun: a leading space is a space.
     pub fn continuing(stops: &[String]) -> TextStream {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
-        TextStream { stops, bytes: Vec::new(), held: String::new(), at_start: false, stopped: None }
+        TextStream {
+            stops,
+            shown: Vec::new(),
+            bytes: Vec::new(),
+            held: String::new(),
+            at_start: false,
+            stopped: None,
+        }
+    }
+
+    /// Takes these control tokens for the text that their names are.
+    pub fn show(&mut self, ids: impl IntoIterator<Item = u32>) {
+        self.shown.extend(ids);
     }
 
     /// Takes the next token and returns the text that has become certain, often none. Special
     /// tokens, and ids that have no token, are not text.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
         match tokenizer.token_bytes(id) {
-            Some(bytes) if !tokenizer.is_special(id) => self.push_bytes(bytes),
+            Some(bytes) if !tokenizer.is_special(id) || self.shown.contains(&id) => {
+                self.push_bytes(bytes)
+            }
             _ => String::new(),
         }
     }
@@ -53,6 +69,11 @@ impl TextStream {
         self.bytes.extend_from_slice(bytes);
         let text = self.take_characters();
         self.certain(&text)
+    }
+
+    /// What has come and was not returned; `None` where that ends within a character.
+    pub fn held(&self) -> Option<&str> {
+        self.bytes.is_empty().then_some(&self.held)
     }
 
     /// Whether a stop string has come. What is pushed after it is not text.

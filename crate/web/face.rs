@@ -23,7 +23,9 @@ use crate::gpu::Tune;
 use crate::openai;
 use crate::session::{Device, Event, GenerateOptions, ResilientSession, Wanted};
 use crate::text::Prompt;
+use crate::text::constraint::Form;
 use crate::text::template::Message;
+use crate::text::tool_calls::Dialect;
 use crate::text_assets::TextAssets;
 use crate::wire::{LoadSettings, LoadedModel, TemplateOptions};
 
@@ -293,8 +295,9 @@ impl PhiEngine {
 
 /// Refuses what answers cannot be held to.
 fn refuse_forms(options: &GenerateOptions, module: Option<GrammarModule>) -> Result<()> {
-    let mut forms = options.format.iter().map(|format| &format.form);
-    forms.try_for_each(|form| grammars::refuse(module.as_ref(), form))
+    let format = options.format.iter().map(|format| format.form.clone());
+    let calls = options.tools.form(Dialect::Json).map(Form::Calls);
+    format.chain(calls).try_for_each(|form| grammars::refuse(module.as_ref(), &form))
 }
 
 /// What is to be answered.

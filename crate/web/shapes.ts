@@ -87,8 +87,12 @@ export interface Tool {
     /** 1 to 64 of a-z, A-Z, 0-9, _ and -. */
     name: string;
     description?: string | null;
-    /** A JSON Schema of type "object". */
+    /** A JSON Schema of type "object"; without one there are no arguments. */
     parameters?: Record<string, unknown> | null;
+    /**
+     * Whether arguments are valid by the schema, which they are unless this is `false`; what cannot
+     * be enforced is refused.
+     */
     strict?: boolean | null;
   };
 }

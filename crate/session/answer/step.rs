@@ -1,6 +1,6 @@
 //! One step of an answer on an engine.
 
-use super::{ChoiceBy, Event, Finish, Generation, Phase};
+use super::{Calls, ChoiceBy, Event, Finish, Generation, Phase};
 use crate::backend::Backend;
 use crate::clock;
 use crate::engine::{Engine, Sequence};
@@ -108,9 +108,10 @@ impl<B: Backend> Step<'_, B> {
                 return Ok(self.end_with(text, finish));
             }
             self.generation.tell(text, false);
-            if self.generation.has_called_enough() {
+            if self.generation.calls.as_ref().is_some_and(Calls::is_enough) {
                 return Ok(self.end_with(String::new(), Finish::Stop));
             }
+            self.generation.hold_call()?;
             if let Some(event) = self.generation.events.pop_front() {
                 return Ok(event);
             }
@@ -120,6 +121,7 @@ impl<B: Backend> Step<'_, B> {
     /// The next token, of those that may come.
     async fn choose(&mut self) -> Result<u32> {
         let Some(constraint) = &mut self.generation.constraint else {
+            self.sequence.allow(None);
             return self.choose_of(None).await;
         };
         // It is found out what may come while that is computed which it is chosen by.
@@ -178,7 +180,7 @@ impl<B: Backend> Step<'_, B> {
             let json = complete_json(json, is_whole);
             self.generation.events.push_back(Event::Parsed { json });
         }
-        let has_called = self.generation.calls.as_ref().is_some_and(|(all, _)| all.calls() > 0);
+        let has_called = self.generation.calls.as_ref().is_some_and(Calls::is_any);
         let finish = match finish {
             Finish::Stop if has_called => Finish::ToolCalls,
             finish => finish,

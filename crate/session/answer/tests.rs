@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::session::CallDelta;
+use crate::text::tool_calls::Tools;
 
 #[test]
 fn calls_are_told_in_pieces_beside_text() {
@@ -15,7 +16,7 @@ fn calls_are_told_in_pieces_beside_text() {
     let mut generation = Generation::new(&[1], (stream, None), &options, &[], None).unwrap();
     generation.tell("Hm".to_owned(), false);
     assert_eq!(generation.events.pop_front(), Some(said("Hm")));
-    generation.listen_for_calls(&tools).unwrap();
+    generation.listen_for_calls(&tools, "", None).unwrap();
     generation.tell("So.\n<tool_call>{\"name\": \"now\", \"arg".to_owned(), false);
     assert_eq!(generation.events.pop_front(), Some(said("So.")));
     assert_eq!(generation.events.pop_front(), None);
@@ -28,9 +29,10 @@ fn calls_are_told_in_pieces_beside_text() {
     assert!(id.starts_with("call_") && name == "now");
     let more = CallDelta { index: 0, id: None, name: None, arguments: "{}".to_owned() };
     assert_eq!(generation.events.pop_front(), Some(Event::Call(more)));
-    assert!(!generation.has_called_enough());
+    let is_enough = |generation: &Generation| generation.calls.as_ref().unwrap().is_enough();
+    assert!(!is_enough(&generation));
     generation.tell("}".to_owned(), false);
-    assert!(generation.has_called_enough());
+    assert!(is_enough(&generation));
     generation.tell("</tool_call>".to_owned(), true);
     assert_eq!(generation.events.pop_front(), None);
 }

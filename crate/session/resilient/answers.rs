@@ -5,7 +5,7 @@ use super::super::event::{Event, Stats};
 use super::super::host::Host;
 use super::super::options::GenerateOptions;
 use super::{Device, ResilientSession, on};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::text::template::Message;
 
 /// An answer in the making, as [`super::Answer`] is, whatever becomes of the device.
@@ -79,7 +79,11 @@ impl<H: Host> ResilientSession<H> {
         self.device().await?;
         if options.needs_grammars() && self.grammars.is_none() {
             let spellings = on!(self.loaded()?, session => session.spellings())?;
-            self.grammars = Some(self.host.grammars(spellings).await?);
+            match self.host.grammars(spellings).await {
+                // Calls that the model need not make come as it makes them.
+                Err(error) if error.code == Code::BadOption && !options.is_held() => {}
+                grammars => self.grammars = Some(grammars?),
+            }
             self.pass_on_grammars();
         }
         self.loaded()

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text::tool_calls::CallsForm;
+
 /// The form of an answer, and whether the model hears of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseFormat {
@@ -28,6 +30,8 @@ pub enum Form {
     Grammar(String),
     /// One of these texts.
     Choice(Vec<String>),
+    /// Calls of tools.
+    Calls(CallsForm),
 }
 
 impl ResponseFormat {
@@ -47,6 +51,7 @@ impl Form {
             Form::Regex(_) => "regex",
             Form::Grammar(_) => "grammar",
             Form::Choice(_) => "choice",
+            Form::Calls(_) => "tools",
         }
     }
 
@@ -79,6 +84,7 @@ impl Form {
                 let quoted: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
                 format!("Answer with one of these and nothing else: {}", quoted.join(", "))
             }
+            Form::Calls(_) => "Answer with calls of tools and nothing else.".to_owned(),
         }
     }
 }

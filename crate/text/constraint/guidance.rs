@@ -14,15 +14,18 @@ use serde_json::{Value, json};
 
 use super::{Constraint, Encode, Form, Grammars, Spellings, lark, schema};
 use crate::error::{Code, Error, Result, fail};
+use crate::text::tool_calls::{CallableTool, CallsForm, first_tag, tags};
 use crate::text::xml_schema;
 
 /// Bytes of a form as it is written: more than any schema that a model could be told.
 const MAX_WRITTEN: usize = 1 << 20;
 /// A token that no model has. The library takes it that there is a control token.
 const NOBODYS: &[u8] = b"\xff<|nobody's|>";
+/// A tag around calls that is a token.
+type Tag = (&'static str, TokenId);
 
-/// What makes constraints for a model's tokens. Going through a large vocabulary takes a while: once
-/// is enough for a model.
+/// What makes constraints for a model's tokens. Going through a large vocabulary takes a while:
+/// once is enough for a model.
 ///
 /// # Errors
 /// `internal` where the library does not take it.
@@ -101,17 +104,64 @@ impl Guidance {
 
 impl Grammars for Guidance {
     fn constraint(&self, form: &Form) -> Result<Box<dyn Constraint>> {
-        let grammar = TopLevelGrammar::from_grammar(grammar_of(form)?);
-        let mut parser = self.factory.create_parser(grammar).map_err(|why| bad(form, why))?;
-        parser.start_without_prompt();
-        let mut guided = Guided { parser, name: form.name(), vocab_size: self.vocab_size };
-        // A form that nothing has is told at once.
-        guided.mask()?;
-        Ok(Box::new(guided))
+        let (grammar, tags) = match form {
+            Form::Calls(calls) => self.grammar_of_calls(form, calls)?,
+            _ => (grammar_of(form)?, Vec::new()),
+        };
+        let parser = self.parser(grammar).map_err(|why| bad(form, why))?;
+        Ok(Box::new(self.guided(form.name(), parser, tags)?))
     }
 }
 
-/// A form in the library's words.
+impl Guidance {
+    fn parser(&self, grammar: GrammarWithLexer) -> std::result::Result<TokenParser, String> {
+        let grammar = TopLevelGrammar::from_grammar(grammar);
+        let mut parser = self.factory.create_parser(grammar).map_err(|why| why.to_string())?;
+        parser.start_without_prompt();
+        Ok(parser)
+    }
+
+    /// Follows a grammar; one that nothing has is told at once.
+    fn guided(&self, name: &'static str, parser: TokenParser, tags: Vec<Tag>) -> Result<Guided> {
+        let mut guided = Guided { parser, name, vocab_size: self.vocab_size, tags };
+        guided.mask()?;
+        Ok(guided)
+    }
+
+    fn grammar_of_calls(
+        &self,
+        form: &Form,
+        calls: &CallsForm,
+    ) -> Result<(GrammarWithLexer, Vec<Tag>)> {
+        check_length(form, calls.tools.iter().map(|tool| tool.parameters.to_string().len()).sum())?;
+        let arguments = calls.tools.iter().map(|tool| self.arguments(tool));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        let trie = self.factory.tok_env().tok_trie();
+        let tags: Vec<Tag> =
+            tags().filter_map(|tag| Some((tag, trie.get_special_token(tag)?))).collect();
+        let is_token = |tag: &str| tags.iter().any(|(token, _)| *token == tag);
+        Ok((GrammarWithLexer::from_lark(calls.grammar(&arguments, is_token)), tags))
+    }
+
+    /// The schema of a tool's arguments as the library takes it, which is tried: what is wrong with
+    /// one of many is told of that one.
+    fn arguments(&self, tool: &CallableTool) -> Result<Value> {
+        let told = |why: &str| {
+            let place = format!("tools[{}].function.parameters", tool.index);
+            Error::new(Code::BadConstraint, format!("{place} {why}"))
+                .advise("leave it out, or set the function's strict to false to let it pass")
+        };
+        let schema = schema::enforced(&tool.parameters).map_err(|why| told(&why.to_string()))?;
+        let grammar = GrammarWithLexer::from_json_schema(schema.clone());
+        let parser = self.parser(grammar).map_err(|why| told(&not_enforced(&why)))?;
+        match self.guided("json_schema", parser, Vec::new()) {
+            Ok(_) => Ok(schema),
+            Err(_) => Err(told("at #: no arguments are valid by it")),
+        }
+    }
+}
+
+/// A form that stands alone in the library's words.
 fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
     Ok(match form {
         Form::JsonObject => by_schema(form, &json!({ "type": "object" }))?,
@@ -139,6 +189,7 @@ fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
             let patterns: Vec<_> = texts.iter().map(|text| schema::literal(text)).collect();
             GrammarWithLexer::from_regex(&patterns.join("|"))
         }
+        Form::Calls(_) => fail!(Code::Internal, "calls of tools have the grammar of a vocabulary"),
     })
 }
 
@@ -173,17 +224,13 @@ fn check_length(form: &Form, length: usize) -> Result<()> {
 /// What the library says of a form: of several lines those that say it.
 fn bad(form: &Form, why: impl Display) -> Error {
     let said = why.to_string();
+    if let Form::JsonSchema(_) = form {
+        let message = format!("{} {}", form.name(), not_enforced(&said));
+        return Error::new(Code::BadConstraint, message);
+    }
     let (first, rest) = said.split_once('\n').unwrap_or((&said, ""));
     let reason = rest.lines().find_map(|line| line.strip_prefix("error: "));
     let sentence = match (form, reason) {
-        (Form::JsonSchema(_), _) => {
-            let is_named =
-                |keyword: &&str| said.contains(&keyword.replace("Properties", "Propert"));
-            let keyword = ["patternProperties", "multipleOf"].into_iter().find(is_named);
-            let message =
-                format!("at #: {} is not enforced: {}", keyword.unwrap_or("schema"), short(first));
-            return Error::new(Code::BadConstraint, format!("{} {message}", form.name()));
-        }
         (Form::Regex(_), Some(reason)) => format!("it cannot be read: {reason}"),
         (Form::Regex(_), None) => {
             let said = first.split(" (in regex): ").last().unwrap_or(first);
@@ -196,6 +243,14 @@ fn bad(form: &Form, why: impl Display) -> Error {
         (_, None) => short(first),
     };
     Error::new(Code::BadConstraint, format!("{}: {sentence}", form.name()))
+}
+
+/// What the library says of a schema.
+fn not_enforced(said: &str) -> String {
+    let is_named = |keyword: &&str| said.contains(&keyword.replace("Properties", "Propert"));
+    let keyword = ["patternProperties", "multipleOf"].into_iter().find(is_named);
+    let first = said.lines().next().unwrap_or_default();
+    format!("at #: {} is not enforced: {}", keyword.unwrap_or("schema"), short(first))
 }
 
 /// The beginning of what may be long.
@@ -217,9 +272,29 @@ struct Guided {
     parser: TokenParser,
     name: &'static str,
     vocab_size: usize,
+    /// The tags that its text may have.
+    tags: Vec<Tag>,
 }
 
 impl Guided {
+    /// A text's tokens, with the bytes that each has in it.
+    fn spelt(&self, text: &str) -> Vec<(TokenId, usize)> {
+        let tokens = &self.parser.token_env;
+        let words = |text: &str| {
+            let ids = tokens.tokenize_bytes(text.as_bytes());
+            ids.into_iter().map(|id| (id, tokens.tok_trie().token_len(id)))
+        };
+        let id = |tag: &str| self.tags.iter().find(|(name, _)| *name == tag).map(|(_, id)| *id);
+        let (mut spelt, mut rest) = (Vec::new(), text);
+        while let Some((at, tag)) = first_tag(rest, |tag| id(tag).is_some()) {
+            spelt.extend(words(&rest[..at]));
+            spelt.extend(id(tag).map(|id| (id, tag.len())));
+            rest = &rest[at + tag.len()..];
+        }
+        spelt.extend(words(rest));
+        spelt
+    }
+
     fn lost(&self, why: impl Display) -> Error {
         let why = why.to_string();
         let why = match why.lines().next().unwrap_or_default() {
@@ -248,12 +323,9 @@ impl Constraint for Guided {
     }
 
     fn begin_with(&mut self, text: &str) -> Result<()> {
-        let tokens = self.parser.token_env.tokenize_bytes(text.as_bytes());
+        let (tokens, lengths): (Vec<_>, Vec<_>) = self.spelt(text).into_iter().unzip();
         let taken = self.parser.validate_tokens_raw(&tokens).map_err(|why| self.lost(why))?;
-        let begun: usize = tokens[..taken]
-            .iter()
-            .map(|&token| self.parser.token_env.tok_trie().token_len(token))
-            .sum();
+        let begun: usize = lengths[..taken].iter().sum();
         if begun < text.len() {
             fail!(
                 Code::BadConstraint,

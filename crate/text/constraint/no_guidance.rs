@@ -18,7 +18,7 @@ pub fn check(_: &Form) -> Result<()> {
 pub fn grammars(_: Spellings) -> Result<Box<dyn Grammars>> {
     fail!(
         Code::BadOption,
-        "this build of the engine holds answers to no form: leave response_format out and ask in \
-            words"
+        "this build of the engine holds answers to no form: leave response_format out, and \
+            tool_choice to the model, and ask in words"
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Result, fail};
 use crate::text::Tokenizer;
+use crate::text::tool_calls::tags;
 
 /// Bytes of a token that are taken note of: the tree of tokens has no room for longer ones.
 const MAX_TOKEN: usize = 1000;
@@ -10,8 +11,9 @@ const MAX_TOKENS: usize = 1 << 22;
 
 /// What a model's tokens spell.
 pub struct Spellings {
-    /// By id. A control token has its name after a byte that no text has, [`CONTROL`]; what is empty
-    /// is never chosen.
+    /// By id. A control token has its name after a byte that no text has, [`CONTROL`], and so has
+    /// a tag around calls of tools, so that nothing else has a part of it; what is empty is never
+    /// chosen.
     pub tokens: Vec<Vec<u8>>,
     /// Those that end an answer, and stand nowhere else.
     pub stop_tokens: Vec<u32>,
@@ -33,7 +35,9 @@ impl Spellings {
     pub fn of(tokenizer: &Tokenizer, vocab_size: u32, stop_tokens: &[u32]) -> Result<Spellings> {
         let spelling = |id: u32| match tokenizer.token_bytes(id) {
             _ if stop_tokens.contains(&id) => Vec::new(),
-            Some(name) if tokenizer.is_special(id) => [&[CONTROL], name].concat(),
+            Some(name) if tokenizer.is_special(id) || tags().any(|tag| tag.as_bytes() == name) => {
+                [&[CONTROL], name].concat()
+            }
             Some(bytes) => bytes.to_vec(),
             None => Vec::new(),
         };

@@ -12,9 +12,10 @@ mod scan;
 
 use serde_json::Value;
 
+pub use calls::{Begun, tags};
 pub use dialect::Dialect;
 pub(super) use dialect::{as_python_writes, takes_tools_in_message};
-pub use grammar::grammar;
+pub use grammar::{CallableTool, CallsForm, first_tag};
 pub use parser::{CallParser, Piece};
 
 use super::options::short;
@@ -81,6 +82,11 @@ impl Tools {
         }
     }
 
+    /// Whether an answer is a call, and nothing else.
+    pub fn must_be_called(&self) -> bool {
+        matches!(self.choice, ToolChoice::Required | ToolChoice::Named(_))
+    }
+
     /// The tools that the model is told of.
     pub fn told(&self) -> &[Value] {
         match self.choice {
@@ -132,6 +138,14 @@ fn check<'t>(place: &str, tool: &'t Value) -> Result<&'t str> {
             short(description)
         );
     }
+    let strict = &function["strict"];
+    if !strict.is_null() && !strict.is_boolean() {
+        fail!(
+            Code::BadOption,
+            "{place}.function.strict is {}: it must be true or false",
+            short(strict)
+        );
+    }
     let is_schema =
         parameters.is_object() && matches!(&parameters["type"], Value::Null | Value::String(_));
     let is_object = parameters["type"].is_null() || parameters["type"] == "object";
@@ -177,5 +191,7 @@ fn read_choice(choice: &Value, names: &[&str]) -> Result<ToolChoice> {
     }
 }
 
+#[cfg(test)]
+mod grammar_tests;
 #[cfg(test)]
 mod tests;

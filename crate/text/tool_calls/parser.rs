@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::calls::{Call, Calls, TAGS, field, is_between};
+use super::calls::{Begun, Call, Calls, TAGS, field, is_between};
 use super::scan::{Scan, Step};
 
 /// What calls stand after where an answer begins so.
@@ -48,6 +48,10 @@ pub struct CallParser {
     /// White space that says nothing where a call comes after it, or nothing.
     blanks: String,
     has_text: bool,
+    /// Bytes of text, the next ones, that need not be told.
+    known: usize,
+    /// Places where calls may have begun.
+    places: usize,
     /// Calls that have begun.
     calls: usize,
     /// Calls that have come to an end.
@@ -72,6 +76,8 @@ impl CallParser {
             held: String::new(),
             blanks: String::new(),
             has_text: false,
+            known: 0,
+            places: 0,
             calls: 0,
             ended: 0,
             pieces: Vec::new(),
@@ -86,6 +92,27 @@ impl CallParser {
     /// Calls that have come to an end.
     pub fn ended(&self) -> usize {
         self.ended
+    }
+
+    /// Calls that have begun and are not over: after a tag at once, elsewhere from where a tool is
+    /// named and its arguments begin.
+    pub fn begun(&self) -> Option<Begun<'_>> {
+        let State::Calls(calls) = &self.state else { return None };
+        let dialect = calls.dialect.filter(|_| calls.close.is_some() || calls.has_called)?;
+        Some(Begun { place: self.places, dialect, said: &calls.said })
+    }
+
+    /// Takes the beginning of an answer that is known to whoever asked: its calls are told, and its
+    /// text is not.
+    pub fn begin_with(&mut self, text: &str) -> Vec<Piece> {
+        let mut pieces = self.push(text);
+        pieces.retain(|piece| !matches!(piece, Piece::Text(_)));
+        let raw = match &self.state {
+            State::Calls(calls) if !calls.has_called => calls.raw.len(),
+            _ => 0,
+        };
+        self.known = self.blanks.len() + raw + self.held.len();
+        pieces
     }
 
     /// Takes the next piece of the answer, and gives what has become certain.
@@ -114,31 +141,35 @@ impl CallParser {
     fn character(&mut self, c: char) {
         match std::mem::replace(&mut self.state, State::Text) {
             State::Text => self.in_text(c),
-            State::Calls(calls) => self.among_calls(calls, c),
+            State::Calls(mut calls) => {
+                calls.said.push(c);
+                self.among_calls(calls, c);
+            }
         }
+    }
+
+    fn calls_begin(&mut self, calls: Calls) {
+        self.places += 1;
+        self.held.clear();
+        self.state = State::Calls(calls);
     }
 
     fn in_text(&mut self, c: char) {
         self.held.push(c);
-        for (open, close) in TAGS {
+        for (tag, (open, _)) in TAGS.into_iter().enumerate() {
             if self.held.ends_with(open) {
                 let before = self.held.len() - open.len();
                 let held = std::mem::take(&mut self.held);
                 self.tell(&held[..before]);
-                self.state = State::Calls(Calls::new(open, Some(close), 0));
-                return;
+                return self.calls_begin(Calls::tagged(tag));
             }
         }
         if !self.has_text {
             match self.held.as_str() {
-                FUNCTOOLS => {
-                    self.held.clear();
-                    self.state = State::Calls(Calls::new(FUNCTOOLS, None, 1));
-                    return;
-                }
+                FUNCTOOLS => return self.calls_begin(Calls::listed(FUNCTOOLS)),
                 "{" | "[" => {
-                    self.held.clear();
-                    return self.among_calls(Calls::new("", None, 0), c);
+                    self.calls_begin(Calls::bare(c));
+                    return self.character(c);
                 }
                 _ => {}
             }
@@ -296,6 +327,8 @@ impl CallParser {
         let index = self.calls;
         self.calls += 1;
         self.blanks.clear();
+        // What came before means nothing, if it was not told.
+        self.known = 0;
         self.pieces.push(Piece::Call { index, id: format!("{}{index}", self.id), name });
         Some(index)
     }
@@ -344,6 +377,9 @@ impl CallParser {
     }
 
     fn text(&mut self, text: &str) {
+        let known = self.known.min(text.len());
+        self.known -= known;
+        let text = text.get(known..).unwrap_or_default();
         match self.pieces.last_mut() {
             _ if text.is_empty() => {}
             Some(Piece::Text(last)) => last.push_str(text),

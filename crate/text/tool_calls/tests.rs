@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn tool(name: &str) -> Value {
+pub(super) fn tool(name: &str) -> Value {
     let parameters = json!({
         "type": "object",
         "properties": {"city": {"type": "string", "maxLength": 8}},
@@ -36,7 +36,7 @@ fn read(pieces: impl IntoIterator<Item = Piece>) -> (String, Vec<(String, String
     (text, calls)
 }
 
-fn parsed(cuts: &[&str]) -> (String, Vec<(String, String)>) {
+pub(super) fn parsed(cuts: &[&str]) -> (String, Vec<(String, String)>) {
     let mut parser = CallParser::new(&["weather", "now"], "call_");
     let mut pieces: Vec<Piece> = cuts.iter().flat_map(|cut| parser.push(cut)).collect();
     pieces.extend(parser.finish());
@@ -260,6 +260,7 @@ fn tools_are_read_as_openai_describes_them() {
             "tools[0].function.name is null: it must be 1 to 64 of a-z, A-Z, 0-9, _ and -",
         ),
         (json!([tool("a"), tool("a")]), "tools[1].function.name is \"a\" again: rename one"),
+        (with("strict", json!(1)), "tools[0].function.strict is 1: it must be true or false"),
         (with("description", json!(1)), "tools[0].function.description is 1: it must be a text"),
         (
             with("parameters", json!({"type": "string"})),
@@ -305,43 +306,53 @@ fn templates_show_the_dialect() {
     }
 }
 
-/// What the grammar of a dialect has in it is what the parser takes for calls.
-#[cfg(not(target_family = "wasm"))]
 #[test]
-fn grammars_of_calls_are_read_by_the_parser() {
-    use llguidance::api::TopLevelGrammar;
-    use llguidance::toktrie::ApproximateTokEnv;
-    use llguidance::{Matcher, ParserFactory};
-    let tokens = ApproximateTokEnv::single_byte_env();
-    let factory = ParserFactory::new_simple(&tokens).unwrap();
-    let accepts = |grammar: &str, text: &str| {
-        let grammar = TopLevelGrammar::from_lark(grammar.to_owned());
-        let mut matcher = Matcher::new(factory.create_parser(grammar));
-        let bytes: Vec<u32> = text.bytes().map(u32::from).collect();
-        let taken = matcher.try_consume_tokens(&bytes).unwrap();
-        taken == bytes.len() && matcher.is_accepting().unwrap()
+fn it_is_known_where_calls_have_begun() {
+    let begun = |said: &str| {
+        let mut parser = CallParser::new(&["now"], "call_");
+        parser.push(said);
+        parser.begun().map(|begun| (begun.place, begun.dialect, begun.said.to_owned()))
     };
-    let mut tools = Tools::read(Some(&json!([tool("weather"), tool("now")])), None).unwrap();
-    for dialect in [Dialect::Phi4, Dialect::Hermes, Dialect::Functools, Dialect::Json] {
-        let (open, between, close) = dialect.around();
-        let call = |name: &str, city: &str| {
-            format!("{{\"name\": \"{name}\", \"arguments\": {{\"city\": {city}}}}}")
-        };
-        let (first, second) = (call("weather", "\"Paris\""), call("now", "\"Rome\""));
-        let one = format!("{open}{first}{close}");
-        let two = format!("{open}{first}{between}{second}{close}");
-        let all = grammar(&tools, dialect).unwrap();
-        assert!(accepts(&all, &one) && accepts(&all, &two), "{dialect:?}");
-        assert_eq!(parsed(&[&two]).1.len(), 2, "{dialect:?}");
-        for (name, city) in [("rm", "\"Paris\""), ("now", "7"), ("now", "\"Llanfairpwll\"")] {
-            let other = format!("{open}{}{close}", call(name, city));
-            assert!(!accepts(&all, &other), "{dialect:?}: {other}");
-        }
-        let single = Tools { is_single: true, ..tools.clone() };
-        let single = grammar(&single, dialect).unwrap();
-        assert!(accepts(&single, &one) && !accepts(&single, &two), "{dialect:?}");
+    let named = "{\"name\": \"now\", \"arguments\": ";
+    let rows = [
+        ("So.\n<tool_call>\n", Some((1, Dialect::Hermes, "<tool_call>\n".to_owned()))),
+        ("<|tool_call|>", Some((1, Dialect::Phi4, "<|tool_call|>".to_owned()))),
+        ("<tool_call>{\"name\": \"now\"}</tool_call>", None),
+        ("<tool_call> no <tool_call>", Some((2, Dialect::Hermes, "<tool_call>".to_owned()))),
+        (&format!("functools[{named}"), None),
+        (
+            &format!("functools[{named}{{"),
+            Some((1, Dialect::Functools, format!("functools[{named}{{"))),
+        ),
+        (&format!("[{named}{{"), Some((1, Dialect::Json, format!("[{named}{{")))),
+        (&format!("{named}{{"), None),
+        (&format!("[{named}{{").replace("now", "rm"), None),
+        (&format!("[{named}{{}}}}]"), None),
+    ];
+    for (said, expected) in rows {
+        assert_eq!(begun(said), expected, "{said}");
     }
-    tools.choice = ToolChoice::Named("now".to_owned());
-    assert!(!grammar(&tools, Dialect::Json).unwrap().contains("weather"));
-    assert_eq!(grammar(&Tools::default(), Dialect::Json), None);
+}
+
+#[test]
+fn what_was_begun_is_read_and_only_its_calls_are_told() {
+    let call = "<tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call>";
+    let rows = [
+        ("So. ", "It is", "It is", 0),
+        ("So. ", call, "", 1),
+        ("So.\n<tool", &call["<tool".len()..], "", 1),
+        ("So. <tool", "s> are", "s> are", 0),
+        (&call[..40], &call[40..], "", 1),
+        (&call[..20], "no", "no", 0),
+        (call, " So.", " So.", 1),
+        ("{\"a\": ", "1}", "1}", 0),
+    ];
+    for (known, said, text, calls) in rows {
+        let mut parser = CallParser::new(&["now"], "call_");
+        let mut pieces = parser.begin_with(known);
+        pieces.extend(parser.push(said));
+        pieces.extend(parser.finish());
+        let (told, called) = read(pieces);
+        assert_eq!((told.as_str(), called.len()), (text, calls), "{known}|{said}");
+    }
 }

@@ -5,6 +5,7 @@ mod command;
 mod cut;
 mod refused;
 mod suite;
+mod tools;
 
 use std::rc::Rc;
 

@@ -102,6 +102,7 @@ async fn listen<H: Host>(
                 heard.pieces += 1;
             }
             Event::Call(call) => panic!("there are no tools, and {} is called", call.index),
+            Event::Parsed { .. } => panic!("nobody asked for JSON"),
             Event::Notice { message } => heard.notices.push(message),
             Event::Done(stats) => {
                 (heard.tokens, heard.backend) = (stats.generated_tokens, stats.backend);

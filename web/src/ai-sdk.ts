@@ -276,9 +276,14 @@ function formatOf({ responseFormat }: LanguageModelV4CallOptions): Partial<ChatR
 function toolsOf({ tools, toolChoice }: LanguageModelV4CallOptions): Partial<ChatRequest> {
   const ours = (tools ?? []).filter((tool) => tool.type === "function");
   if (!ours.length) return {};
-  const asTool = ({ name, description, inputSchema }: (typeof ours)[number]): Tool => ({
+  const asTool = ({ name, description, inputSchema, strict }: (typeof ours)[number]): Tool => ({
     type: "function",
-    function: { name, description: description ?? null, parameters: { ...inputSchema } },
+    function: {
+      name,
+      description: description ?? null,
+      parameters: { ...inputSchema },
+      ...(strict === undefined ? {} : { strict }),
+    },
   });
   const choice: ToolChoice | undefined =
     toolChoice?.type === "tool"

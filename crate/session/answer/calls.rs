@@ -83,8 +83,7 @@ impl Generation {
 
     /// Lets the answer go on as it likes after a call that was held to its tool.
     pub(super) fn let_go_of_call(&mut self) {
-        let is_over = |constraint: &Box<dyn Constraint>| constraint.is_over();
-        if self.is_call_held && self.constraint.as_ref().is_some_and(is_over) {
+        if self.is_call_held && self.constraint.as_ref().is_some_and(|held| held.is_over()) {
             self.constraint = None;
             self.is_call_held = false;
         }

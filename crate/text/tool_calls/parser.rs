@@ -42,7 +42,9 @@ pub struct CallParser {
     tools: Vec<String>,
     /// What ids begin with.
     id: String,
-    state: State,
+    /// Those that it is among, up to the closing tag, or to the bracket that closes the list;
+    /// nothing in text.
+    among: Option<Calls>,
     /// What may be the beginning of a tag.
     held: String,
     /// White space that says nothing where a call comes after it, or nothing.
@@ -59,20 +61,13 @@ pub struct CallParser {
     pieces: Vec<Piece>,
 }
 
-#[derive(Clone, Debug)]
-enum State {
-    Text,
-    /// Among calls, up to the closing tag, or to the bracket that closes the list.
-    Calls(Calls),
-}
-
 impl CallParser {
     /// A parser of calls of these tools, whose ids begin so.
     pub fn new(tools: &[&str], id: impl Into<String>) -> CallParser {
         CallParser {
             tools: tools.iter().map(|&name| name.to_owned()).collect(),
             id: id.into(),
-            state: State::Text,
+            among: None,
             held: String::new(),
             blanks: String::new(),
             has_text: false,
@@ -97,7 +92,7 @@ impl CallParser {
     /// Calls that have begun and are not over: after a tag at once, elsewhere from where a tool is
     /// named and its arguments begin.
     pub fn begun(&self) -> Option<Begun<'_>> {
-        let State::Calls(calls) = &self.state else { return None };
+        let Some(calls) = &self.among else { return None };
         let dialect = calls.dialect.filter(|_| calls.close.is_some() || calls.has_called)?;
         Some(Begun { place: self.places, dialect, said: &calls.said })
     }
@@ -107,8 +102,8 @@ impl CallParser {
     pub fn begin_with(&mut self, text: &str) -> Vec<Piece> {
         let mut pieces = self.push(text);
         pieces.retain(|piece| !matches!(piece, Piece::Text(_)));
-        let raw = match &self.state {
-            State::Calls(calls) if !calls.has_called => calls.raw.len(),
+        let raw = match &self.among {
+            Some(calls) if !calls.has_called => calls.raw.len(),
             _ => 0,
         };
         self.known = self.blanks.len() + raw + self.held.len();
@@ -123,7 +118,7 @@ impl CallParser {
 
     /// Ends the answer, and gives what was held back. A call that has begun stays as it is.
     pub fn finish(&mut self) -> Vec<Piece> {
-        if let State::Calls(calls) = std::mem::replace(&mut self.state, State::Text) {
+        if let Some(calls) = self.among.take() {
             let is_begun = calls.call.is_some_and(|call| call.index.is_some());
             if !(is_begun || calls.has_called && is_between(&calls.raw)) {
                 self.tell(&calls.raw);
@@ -139,9 +134,9 @@ impl CallParser {
     }
 
     fn character(&mut self, c: char) {
-        match std::mem::replace(&mut self.state, State::Text) {
-            State::Text => self.in_text(c),
-            State::Calls(mut calls) => {
+        match self.among.take() {
+            None => self.in_text(c),
+            Some(mut calls) => {
                 calls.said.push(c);
                 self.among_calls(calls, c);
             }
@@ -151,7 +146,7 @@ impl CallParser {
     fn calls_begin(&mut self, calls: Calls) {
         self.places += 1;
         self.held.clear();
-        self.state = State::Calls(calls);
+        self.among = Some(calls);
     }
 
     fn in_text(&mut self, c: char) {
@@ -198,7 +193,7 @@ impl CallParser {
             if calls.closing == close.len() {
                 return self.calls_end(calls);
             }
-            self.state = State::Calls(calls);
+            self.among = Some(calls);
             return;
         }
         let is_in_place = match c {
@@ -232,7 +227,7 @@ impl CallParser {
             c => c.is_whitespace(),
         };
         match is_in_place {
-            true => self.state = State::Calls(calls),
+            true => self.among = Some(calls),
             false => self.no_calls(calls),
         }
     }
@@ -246,7 +241,7 @@ impl CallParser {
                     Some(_) => self.ended += 1,
                     None => return self.broken(calls, c),
                 }
-                self.state = State::Calls(calls);
+                self.among = Some(calls);
                 return self.character(c);
             }
             (Step::ArgumentsBegin, None) if !call.is_late => {
@@ -264,7 +259,7 @@ impl CallParser {
         }
         if step != Step::End {
             calls.call = Some(call);
-            self.state = State::Calls(calls);
+            self.among = Some(calls);
             return;
         }
         let is_call = call.index.is_some() || self.whole(&calls.raw[call.begins..]);
@@ -281,7 +276,7 @@ impl CallParser {
         // An object in no list is all that there is.
         match calls.close.is_none() && calls.depth == 0 {
             true => self.calls_end(calls),
-            false => self.state = State::Calls(calls),
+            false => self.among = Some(calls),
         }
     }
 

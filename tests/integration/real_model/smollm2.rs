@@ -154,6 +154,7 @@ async fn said<B: Backend>(
             Event::Prefill { .. } => {}
             Event::Text { text: piece, .. } => text.push_str(&piece),
             Event::Call(call) => panic!("there are no tools, and {} is called", call.index),
+            Event::Parsed { .. } => panic!("nobody asked for JSON"),
             Event::Notice { message } => panic!("a session stays where it is: {message}"),
             Event::Done(stats) => break stats,
         }

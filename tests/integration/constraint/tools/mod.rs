@@ -21,7 +21,7 @@ use super::{cpu, open};
 
 const SEEDS: u64 = 50;
 #[cfg(feature = "gpu-tests")]
-const SEEDS_OF_GPU: u64 = 6;
+const SEEDS_OF_GPU: u64 = 3;
 
 /// What a vocabulary has for a tag: nothing, a control token, or a token that is text.
 #[derive(Clone, Copy, Debug)]

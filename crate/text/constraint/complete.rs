@@ -65,7 +65,7 @@ fn is_between(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b"{}[]:,\"".contains(&byte)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(all(target_family = "wasm", target_os = "unknown"))))]
 mod tests {
     #![allow(clippy::unwrap_used)]
 

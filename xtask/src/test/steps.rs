@@ -48,7 +48,7 @@ pub const STEPS: &[Step] = &[
     step("tools", "wasm-bindgen's commands are installed", &[], Extent::Usual, |place, _| {
         setup::wasm_bindgen(place)
     }),
-    step("modules", "the four wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| {
+    step("modules", "the wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| {
         build::modules(place)
     }),
     step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
@@ -190,6 +190,7 @@ fn clippy(place: &Place, _: Extent) -> Result<()> {
 
 fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
     cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
+    cargo(place, &["clippy", "--package=phi-wasm-grammars", BROWSER, "--", "-Dwarnings"])?;
     cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
 }
 

@@ -62,7 +62,8 @@ async function askForForm(files, request) {
     });
   await answered(undefined, "hello");
   const wasm = address("/phi_wasm_bg-");
-  await answered({ id: 1, kind: "open", variant: "relaxed", wasm }, "opened");
+  const variant = crossOriginIsolated ? "threads-relaxed" : "relaxed";
+  await answered({ id: 1, kind: "open", variant, wasm }, "opened");
   const model = files.map(
     ([name, bytes]) => new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name),
   );

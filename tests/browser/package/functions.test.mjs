@@ -10,7 +10,8 @@ import { openHost } from "./host.mjs";
 /** What tells the model of its tools. */
 const TEMPLATE =
   "{% if tools %}{{ tools | tojson }}\n{% endif %}" +
-  "{% for message in messages %}{{ message.content or '' }}\n{% endfor %}";
+  "{% for message in messages %}{{ message.content or '' }}\n" +
+  "{% for call in message.tool_calls or [] %}{{ call | tojson }}\n{% endfor %}{% endfor %}";
 
 let host, tab;
 before(async () => {
@@ -101,7 +102,8 @@ describe("a conversation with functions", () => {
         queueMicrotask(() => abort.abort());
         return new Promise(() => {});
       };
-      const request = { messages, tool_choice: "required", ...random };
+      const single = { tool_choice: "required", parallel_tool_calls: false };
+      const request = { messages, ...single, ...random };
       const functions = [{ name: "wait", parameters, run }];
       return failure(phi.runTools({ ...request, functions }, { signal: abort.signal }));
     });

@@ -67,7 +67,8 @@ async function askForForm(files, request) {
   const model = files.map(
     ([name, bytes]) => new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name),
   );
-  const options = { model, backend: "cpu" };
+  // Nobody starts helpers here.
+  const options = { model, backend: "cpu", threads: 1 };
   await answered({ id: 2, kind: "load", options, storage: "none" }, "loaded");
   const grammars = address("/phi_grammars_bg-");
   await answered({ id: 3, kind: "open grammars", wasm: grammars }, "opened");

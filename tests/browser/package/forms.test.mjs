@@ -1,5 +1,5 @@
-// Answers of a form in Chromium: the module that holds them to it is fetched when one is first asked
-// for, and what comes is of the form, however little sense the model has.
+// Answers of a form in Chromium: the module that holds them to it is fetched when one is first
+// asked for, and what comes is of the form, however little sense the model has.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

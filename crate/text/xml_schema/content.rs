@@ -185,9 +185,8 @@ impl<'s> Schema<'s> {
             Some(fixed) => values.fixed(fixed, &Place(node), self.lark),
             None => values,
         };
-        let written = values.in_attribute(self.lark);
         self.lark.require(
-            &written,
+            &values.in_attribute(),
             Place(node).refuse("all its values have tabs or line feeds: use an element"),
         );
         let attribute = Attribute { name, values, is_required };

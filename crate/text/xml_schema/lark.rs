@@ -31,7 +31,7 @@ pub(super) struct Lark {
     rules: Vec<Body>,
     terminals: Vec<String>,
     names: HashMap<String, usize>,
-    /// Terminals that must have a text, and what is wrong where one has none.
+    /// Expressions of terminals, and what is wrong where one has no text.
     required: Vec<(String, Error)>,
     bytes: usize,
 }
@@ -60,15 +60,15 @@ impl Lark {
         format!("T{at}")
     }
 
-    /// Asks that a terminal has a text: without one, this is wrong.
-    pub fn require(&mut self, terminal: &str, refusal: Error) {
-        self.required.push((terminal.to_owned(), refusal));
+    /// Asks that a terminal would have a text that is so: without one, this is wrong.
+    pub fn require(&mut self, expression: &str, refusal: Error) {
+        self.required.push((expression.to_owned(), refusal));
     }
 
-    /// What was asked of terminals, of each once.
+    /// What must have a text, each once, and what is wrong where it has none.
     pub fn required(&mut self) -> Vec<(String, Error)> {
         let mut seen = HashSet::new();
-        self.required.retain(|(terminal, _)| seen.insert(terminal.clone()));
+        self.required.retain(|(expression, _)| seen.insert(expression.clone()));
         std::mem::take(&mut self.required)
     }
 

@@ -109,7 +109,7 @@ impl Lark {
         let attributes: Vec<Expr> = attributes
             .iter()
             .map(|attribute| {
-                let values = attribute.values.in_attribute(self);
+                let values = self.terminal(&attribute.values.in_attribute());
                 let begin = quoted(&format!(" {}=\"", attribute.name));
                 let written = self.terminal(&format!("{begin} {values} {}", quoted("\"")));
                 let least = u32::from(attribute.is_required);

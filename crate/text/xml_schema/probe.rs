@@ -1,5 +1,7 @@
 //! Whether there is a value of each type, which only who reads the grammar can tell.
 
+use std::fmt::Write;
+
 use super::lark::{Expr, Lark, quoted};
 use crate::error::Error;
 
@@ -34,15 +36,16 @@ impl Grammar {
     /// no document would end that begins with an element of such a type.
     pub fn probes(&self) -> impl Iterator<Item = Probe<'_>> {
         self.required.chunks(TOGETHER).map(|required| {
-            let bytes = FIRST..;
-            let ways = bytes.clone().zip(required).map(|(byte, (terminal, _))| {
+            let (mut text, mut values, mut begins) = (String::new(), String::new(), Vec::new());
+            for (byte, (expression, refusal)) in (FIRST..).zip(required) {
+                let way = if begins.is_empty() { "start:" } else { " |" };
+                let begin = quoted(&char::from(byte).to_string());
                 // What follows a value tells an empty one from none.
-                format!("{} {terminal} \".\"", quoted(&char::from(byte).to_string()))
-            });
-            let ways: Vec<_> = ways.collect();
-            let text = format!("start: {}\n{}", ways.join(" | "), self.terminals);
-            let begins = bytes.zip(required.iter().map(|(_, refusal)| refusal)).collect();
-            Probe { text, begins }
+                let _ = write!(text, "{way} {begin} V{byte} \".\"");
+                let _ = writeln!(values, "V{byte}: {expression}");
+                begins.push((byte, refusal));
+            }
+            Probe { text: format!("{text}\n{values}{}", self.terminals), begins }
         })
     }
 }

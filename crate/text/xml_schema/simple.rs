@@ -79,8 +79,8 @@ impl Simple {
     }
 
     /// The type in an attribute, where white space is a space and a quote ends it.
-    pub fn in_attribute(&self, lark: &mut Lark) -> String {
-        lark.terminal(&format!(r"{} & /[^\x22\t\n]*/", self.plain))
+    pub fn in_attribute(&self) -> String {
+        format!(r"{} & /[^\x22\t\n]*/", self.plain)
     }
 
     /// A value of the schema as it is compared.

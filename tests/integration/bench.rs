@@ -2,6 +2,7 @@
 //! how fast.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::SystemTime;

@@ -2,6 +2,7 @@
 //! an answer.
 
 use crate::error::{Code, Result, fail};
+use crate::text::constraint::Spellings;
 use crate::text::template::ChatTemplate;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::checkpoint::{Checkpoint, TextFiles};
@@ -39,6 +40,14 @@ impl TextAssets {
     /// Those of [`TextFiles::open`] and [`TextAssets::of`].
     pub async fn open(source: impl Source) -> Result<TextAssets> {
         TextAssets::read(&TextFiles::open(source).await?, &[])
+    }
+
+    /// What the tokens of a model spell, for whoever makes what keeps answers to forms.
+    ///
+    /// # Errors
+    /// `bad-tokenizer` for a vocabulary that is too large.
+    pub fn spellings(&self, vocab_size: u32) -> Result<Spellings> {
+        Spellings::of(&self.tokenizer, vocab_size, &self.stop_tokens)
     }
 
     fn read(files: &TextFiles, stop_tokens: &[u32]) -> Result<TextAssets> {

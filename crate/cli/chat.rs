@@ -41,7 +41,7 @@ impl Chat {
     pub async fn run(self) -> Result<()> {
         let options = self.sampling.options()?;
         self.sampling.tell_idle();
-        let mut model = device::open(&self.model).await.map_err(advice::chatting)?;
+        let mut model = device::open(&self.model, false).await.map_err(advice::chatting)?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
             output::note(format_args!(

@@ -1,6 +1,7 @@
 //! The one place where the command chooses between the GPU and the CPU.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use indicatif::ProgressBar;
 use phi_wasm::Result;
@@ -8,6 +9,7 @@ use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
 use phi_wasm::engine::Engine;
 use phi_wasm::session::{Host, Progress, ResilientSession, Rivals, Verdict, Wanted};
+use phi_wasm::text::constraint::{self, Grammars, Pending, Spellings};
 use phi_wasm::weights::source::DirSource;
 
 use super::cache;
@@ -42,11 +44,16 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<T::Output> {
 }
 
 /// Loads the model onto the backend that the arguments ask for, where it stays as long as that
-/// does.
-pub async fn open(args: &ModelArgs) -> Result<ResilientSession<Terminal>> {
+/// does. `is_held` tells that answers of a form will be asked for.
+pub async fn open(args: &ModelArgs, is_held: bool) -> Result<ResilientSession<Terminal>> {
     args.source()?;
     args.compute.tell_fewer_threads();
-    let terminal = Terminal { args: args.clone(), bar: RefCell::default() };
+    let terminal = Terminal {
+        args: args.clone(),
+        is_held,
+        grammars: RefCell::default(),
+        bar: RefCell::default(),
+    };
     let session = ResilientSession::open(terminal, wanted(args), args.load_options(None)).await?;
     if let Some(notice) = session.notice() {
         output::note(format_args!("phi: {notice}"));
@@ -58,6 +65,9 @@ pub async fn open(args: &ModelArgs) -> Result<ResilientSession<Terminal>> {
 #[derive(Debug)]
 pub struct Terminal {
     args: ModelArgs,
+    is_held: bool,
+    /// What holds answers to their form, until the first is asked for.
+    grammars: RefCell<Option<Pending>>,
     /// There while a model is loaded.
     bar: RefCell<Option<ProgressBar>>,
 }
@@ -91,6 +101,23 @@ impl Host for Terminal {
 
     async fn source(&self) -> Result<DirSource> {
         self.args.source()
+    }
+
+    /// A model that is loaded again has the same tokens.
+    fn tokenizer_read(&self, spellings: &dyn Fn() -> Result<Spellings>) {
+        let mut grammars = self.grammars.borrow_mut();
+        if self.is_held && grammars.is_none() {
+            // What is wrong with them is told when they are asked for.
+            *grammars = spellings().ok().map(Pending::begin);
+        }
+    }
+
+    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
+        let grammars = match self.grammars.take() {
+            Some(pending) => pending.join()?,
+            None => constraint::grammars(spellings)?,
+        };
+        Ok(Rc::<dyn Grammars + Send>::from(grammars))
     }
 
     /// A bar that went only with the command would take the lines with it that stand there then.

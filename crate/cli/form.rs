@@ -64,7 +64,8 @@ impl FormArgs {
     }
 }
 
-fn schema(file: &Path) -> Result<serde_json::Value> {
+/// The JSON Schema in a file.
+pub fn schema(file: &Path) -> Result<serde_json::Value> {
     serde_json::from_str(&read_text(file)?)
         .map_err(|why| Error::new(Code::BadConstraint, format!("{}: not JSON: {why}", named(file))))
 }

@@ -70,7 +70,7 @@ impl Run {
             ..self.sampling.options()?
         };
         self.sampling.tell_idle();
-        let mut model = device::open(&self.model).await?;
+        let mut model = device::open(&self.model, options.format.is_some()).await?;
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {

@@ -7,7 +7,6 @@ use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
 use crate::text::constraint::{self, Constraint, Form, Grammars, Spellings};
 use crate::text::template::Message;
-use crate::text_assets::TextAssets;
 
 /// What keeps a conversation's answer to what was asked for.
 #[derive(Default)]
@@ -55,7 +54,8 @@ impl<B: Backend> Session<B> {
     /// What keeps answers to forms.
     fn grammars(&mut self) -> Result<Rc<dyn Grammars>> {
         if self.grammars.is_none() {
-            self.grammars = Some(constraint::grammars(self.spellings()?)?.into());
+            let grammars = constraint::grammars(self.spellings()?)?;
+            self.grammars = Some(Rc::<dyn Grammars + Send>::from(grammars));
         }
         match &self.grammars {
             Some(grammars) => Ok(grammars.clone()),
@@ -68,8 +68,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `bad-tokenizer` for a vocabulary that is too large.
     pub fn spellings(&self) -> Result<Spellings> {
-        let TextAssets { tokenizer, stop_tokens, .. } = &self.text_assets;
-        Spellings::of(tokenizer, self.engine.config().vocab_size, stop_tokens)
+        self.text_assets.spellings(self.engine.config().vocab_size)
     }
 
     /// Has answers kept to forms by this, in the place of what is compiled in.

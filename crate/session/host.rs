@@ -51,13 +51,17 @@ pub trait Host {
     /// Opens the model's files.
     async fn source(&self) -> Result<Self::Source>;
 
+    /// Hears of a model that is about to be loaded: what its tokens spell, if that is asked. What
+    /// keeps answers to forms can be made while its weights are read.
+    fn tokenizer_read(&self, _spellings: &dyn Fn() -> Result<Spellings>) {}
+
     /// What keeps answers to forms, for a model whose tokens spell this. It is asked once for a
     /// model, and serves it on whichever device it is.
     ///
     /// # Errors
     /// `bad-option` where there is nothing that does.
     async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
-        Ok(constraint::grammars(spellings)?.into())
+        Ok(Rc::<dyn Grammars + Send>::from(constraint::grammars(spellings)?))
     }
 
     /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a

@@ -115,17 +115,19 @@ impl<B: Backend> Session<B> {
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Session<B>> {
-        Session::load(Checkpoint::open(source).await?, backend, options, progress).await
+        let checkpoint = Checkpoint::open(source).await?;
+        let text_assets = TextAssets::of(&checkpoint)?;
+        Session::load(checkpoint, text_assets, backend, options, progress).await
     }
 
-    /// Reads a model whose header was read already into a backend.
+    /// Reads a model whose header and text were read already into a backend.
     async fn load<S: Source>(
         mut checkpoint: Checkpoint<S>,
+        text_assets: TextAssets,
         backend: B,
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Session<B>> {
-        let text_assets = TextAssets::of(&checkpoint)?;
         // They take tens of megabytes, which the weights can have.
         checkpoint.files = TextFiles::default();
         let total = checkpoint.weight_bytes();

@@ -15,6 +15,7 @@ use super::{Description, LoadOptions, Rivals, Session, Verdict};
 use crate::backend::Backend;
 use crate::error::{Code, Error, Result, fail};
 use crate::text::constraint::Grammars;
+use crate::text_assets::TextAssets;
 use crate::weights::checkpoint::Checkpoint;
 
 /// GPUs that may be lost before an answer is complete; then the CPU has to do.
@@ -320,8 +321,11 @@ impl<H: Host> ResilientSession<H> {
             Some(header) => header,
             None => Checkpoint::open(self.host.source().await?).await?,
         };
-        Session::load(checkpoint, backend, &options, &mut |progress| self.host.progress(progress))
-            .await
+        let text_assets = TextAssets::of(&checkpoint)?;
+        let vocab_size = checkpoint.config.vocab_size;
+        self.host.tokenizer_read(&|| text_assets.spellings(vocab_size));
+        let mut progress = |progress| self.host.progress(progress);
+        Session::load(checkpoint, text_assets, backend, &options, &mut progress).await
     }
 
     /// Whether the answer may go on elsewhere after this.

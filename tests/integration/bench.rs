@@ -2,6 +2,7 @@
 //! how fast.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::SystemTime;
@@ -172,6 +173,35 @@ fn written(folder: &Path) -> BTreeMap<String, SystemTime> {
             (item.path().display().to_string(), item.metadata().unwrap().modified().unwrap())
         })
         .collect()
+}
+
+#[test]
+fn an_answer_that_a_schema_holds_is_timed_beside_the_same_tokens() {
+    let here = tempfile::tempdir().unwrap();
+    let schema = here.path().join("schema.json");
+    let bench = |text: &str| {
+        fs::write(&schema, text).unwrap();
+        let fixed = "--shape tiny --backend cpu --threads 1 --prompt 4 --gen 100 --json";
+        let mut all: Vec<&str> = fixed.split(' ').collect();
+        all.extend(["--json-schema", schema.to_str().unwrap()]);
+        phi(here.path(), &all)
+    };
+    let output = bench(
+        r#"{"type": "object", "properties": {"long_key": {"enum": [1, 2]}},
+            "required": ["long_key"], "additionalProperties": false}"#,
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let held = &record["held"];
+    let (tokens, chosen) = (held["tokens"].as_u64().unwrap(), held["chosen"].as_u64().unwrap());
+    // Each letter is a token, and those of the key come without a choice.
+    assert!(tokens >= 14 && chosen >= 1 && chosen + 8 <= tokens, "{held}");
+    for key in ["tree_ms", "first_mask_ms", "mask_ms", "mask_share", "time_ratio"] {
+        assert!(held[key].as_f64().is_some_and(|figure| figure > 0.0), "{key}: {held}");
+    }
+    let output = bench(r#"{"uniqueItems": true}"#);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("uniqueItems"));
 }
 
 #[test]

@@ -10,7 +10,8 @@ const WIDEST: usize = 100;
 /// Lines of a file, unless its first comment says why.
 const LONGEST: usize = 400;
 /// Where sources lie.
-const FOLDERS: &[&str] = &["crate", "core", "grammars", "module", "shaders", "tests", "web", "xtask"];
+const FOLDERS: &[&str] =
+    &["crate", "core", "grammars", "module", "shaders", "tests", "web", "xtask"];
 /// How sources end. Data are as programs write them, and prose is as long as its paragraphs.
 const ENDINGS: &[&str] =
     &["css", "html", "js", "jsx", "mjs", "py", "rs", "svelte", "toml", "ts", "wgsl"];

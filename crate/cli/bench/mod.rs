@@ -1,6 +1,7 @@
 //! `phi bench`: how fast a model runs here.
 
 mod bandwidth;
+mod held;
 mod synthetic;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use phi_wasm::backend::Backend;
 use phi_wasm::bench::shape::Shape;
 use phi_wasm::bench::{Figures, Plan, measure};
 use phi_wasm::engine::{Engine, EngineOptions};
+use phi_wasm::text_assets::TextAssets;
 use phi_wasm::weights::Checkpoint;
 use phi_wasm::{Code, Error, Result};
 use serde::Serialize;
@@ -21,6 +23,7 @@ use super::cache;
 use super::device::{self, Task};
 use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_count};
 use super::{output, progress};
+use held::{Held, Holder};
 
 /// Time prefill and decoding, and say how much of this machine's memory bandwidth decoding uses.
 #[derive(Debug, Args)]
@@ -41,6 +44,10 @@ pub struct Bench {
     /// device does at best.
     #[arg(long)]
     profile: bool,
+    /// Time an answer that the JSON Schema in this file holds, too, beside the same tokens without
+    /// it.
+    #[arg(long, value_name = "FILE")]
+    json_schema: Option<PathBuf>,
     /// Print the figures as one line of JSON; a profile's table then goes to stderr.
     #[arg(long)]
     json: bool,
@@ -106,6 +113,8 @@ struct Record<'a> {
     file: Cow<'a, str>,
     #[serde(flatten)]
     figures: &'a Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
     /// Milliseconds from opening the model to a loaded engine.
     load_ms: f64,
     /// Bytes a second that as many threads read from memory, or a profiled GPU from its own.
@@ -120,10 +129,19 @@ impl Task for Timing {
     type Output = ();
 
     async fn on<B: Backend>(self, backend: B) -> Result<()> {
-        let Timing { args, bench: Bench { what, prompt, generate, json, .. } } = self;
+        let Timing { args, bench: Bench { what, prompt, generate, json, json_schema, .. } } = self;
         let plan = Plan { prompt, generate };
-        let start = Instant::now();
+        let opening = Instant::now();
         let checkpoint = Checkpoint::open(args.source()?).await?;
+        let opened = opening.elapsed();
+        let holder = match &json_schema {
+            Some(schema) => {
+                let vocab_size = checkpoint.config.vocab_size;
+                Some(Holder::new(schema, &TextAssets::of(&checkpoint)?, vocab_size)?)
+            }
+            None => None,
+        };
+        let start = Instant::now();
         let load = args.load_options(Some(plan.ctx_len(&checkpoint.config)));
         let options = EngineOptions { format: load.format, ctx_len: load.ctx_len, kv: load.kv };
         let bar = progress::bytes("loading");
@@ -133,9 +151,13 @@ impl Task for Timing {
         bar.finish_and_clear();
         cache::keep_tuned(&engine);
         drop(checkpoint);
-        let load_ms = start.elapsed().as_secs_f64() * 1e3;
+        let load_ms = (opened + start.elapsed()).as_secs_f64() * 1e3;
         let mut sequence = engine.sequence(None)?;
         let figures = measure(&mut engine, &mut sequence, plan).await?;
+        let held = match holder {
+            Some(holder) => Some(holder.measure(&mut engine, &mut sequence, plan).await?),
+            None => None,
+        };
         drop(engine);
         let threads = match args.compute.threads() {
             0 => cores().unwrap_or(1),
@@ -162,6 +184,7 @@ impl Task for Timing {
             load_ms,
             read_bandwidth,
             figures: &figures,
+            held,
         };
         let table = figures.profile.as_ref().map(|profile| format!("\n{profile}"));
         if json {
@@ -222,5 +245,21 @@ fn print(record: &Record<'_>) -> Result<()> {
         HumanBytes(figures.bytes_per_token),
         of_the_bandwidth(record)
     ))?;
+    if let Some(held) = &record.held {
+        output::line(format_args!(
+            "masks    {:.2} ms each, {:.1} % of a token, for {} tokens of {}; the first of a form \
+                after {:.1} ms, the vocabulary's tree {:.2} s",
+            held.mask_ms,
+            held.mask_share * 100.0,
+            held.chosen,
+            held.tokens,
+            held.first_mask_ms,
+            held.tree_ms / 1e3
+        ))?;
+        output::line(format_args!(
+            "held     in {:.2} of the time that the same tokens take without the form",
+            held.time_ratio
+        ))?;
+    }
     output::line(format_args!("loaded   in {:.2} s; peak memory {peak}", record.load_ms / 1e3))
 }

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use llguidance::api::{GrammarWithLexer, ParserLimits, TopLevelGrammar};
+use llguidance::api::{GrammarWithLexer, ParserLimits, StopReason, TopLevelGrammar};
 use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::{
     INVALID_TOKEN, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv,
@@ -29,7 +29,7 @@ type Tag = (&'static str, TokenId);
 ///
 /// # Errors
 /// `internal` where the library does not take it.
-pub fn grammars(spellings: Spellings) -> Result<Box<dyn Grammars>> {
+pub fn grammars(spellings: Spellings) -> Result<Box<dyn Grammars + Send>> {
     Ok(Box::new(Guidance::new(spellings)?))
 }
 
@@ -171,7 +171,9 @@ fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
         }
         Form::XmlSchema(schema) => {
             check_length(form, schema.len())?;
-            by_lark(form, xml_schema::grammar(schema)?)?
+            let grammar = xml_schema::grammar(schema)?;
+            probe(form, &grammar)?;
+            by_lark(form, grammar.text)?
         }
         Form::Regex(pattern) => {
             check_length(form, pattern.len())?;
@@ -207,6 +209,28 @@ fn by_lark(form: &Form, grammar: String) -> Result<GrammarWithLexer> {
         Some(why) => Err(bad(form, why)),
         None => Ok(GrammarWithLexer::from_lark(grammar)),
     }
+}
+
+/// Refuses a schema that has a type without values: nobody wants to hear of that in the middle of
+/// an answer.
+fn probe(form: &Form, grammar: &xml_schema::Grammar) -> Result<()> {
+    let bytes = Guidance::new(Spellings::of_bytes())?;
+    for xml_schema::Probe { text, begins } in grammar.probes() {
+        let parser =
+            bytes.parser(GrammarWithLexer::from_lark(text)).map_err(|why| bad(form, why))?;
+        for (byte, refusal) in begins {
+            let mut parser = parser.deep_clone();
+            let next = parser.consume_token(byte.into()).and_then(|_| parser.compute_mask());
+            match (next, parser.stop_reason()) {
+                (Ok(_), _) => {}
+                (Err(_), StopReason::NoExtension | StopReason::NoExtensionBias) => {
+                    return Err(refusal.clone());
+                }
+                (Err(why), _) => return Err(bad(form, why)),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_length(form: &Form, length: usize) -> Result<()> {

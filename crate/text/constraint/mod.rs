@@ -11,6 +11,8 @@ mod form;
 mod guidance;
 #[cfg(feature = "constraints")]
 mod lark;
+#[cfg_attr(target_family = "wasm", path = "pending_wasm.rs")]
+mod pending;
 #[cfg(feature = "constraints")]
 mod schema;
 mod spellings;
@@ -18,6 +20,7 @@ mod spellings;
 pub use complete::complete_json;
 pub use form::{Form, ResponseFormat};
 pub use guidance::{check, grammars};
+pub use pending::Pending;
 pub use spellings::{CONTROL, Encode, Spellings};
 
 use crate::error::Result;

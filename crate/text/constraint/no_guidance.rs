@@ -15,7 +15,7 @@ pub fn check(_: &Form) -> Result<()> {
 ///
 /// # Errors
 /// `bad-option`, always.
-pub fn grammars(_: Spellings) -> Result<Box<dyn Grammars>> {
+pub fn grammars(_: Spellings) -> Result<Box<dyn Grammars + Send>> {
     fail!(
         Code::BadOption,
         "this build of the engine holds answers to no form: leave response_format out, and \

@@ -182,9 +182,13 @@ impl<'s> Schema<'s> {
         };
         let fixed = node.attribute("fixed").or(declared.attribute("fixed"));
         let values = match fixed {
-            Some(fixed) => values.fixed(fixed, self.lark),
+            Some(fixed) => values.fixed(fixed, &Place(node), self.lark),
             None => values,
         };
+        self.lark.require(
+            &values.in_attribute(),
+            Place(node).refuse("all its values have tabs or line feeds: use an element"),
+        );
         let attribute = Attribute { name, values, is_required };
         match all.iter_mut().find(|other| other.name == attribute.name) {
             Some(other) => *other = attribute,

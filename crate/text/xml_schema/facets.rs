@@ -46,11 +46,15 @@ impl Simple {
                 ("enumeration", _) => values.push(literal(&self.normalized(value))),
                 ("whiteSpace", _) => blanks = self.with_blanks(value, place)?,
                 ("length", _) => {
-                    least = self.length(facet)?;
-                    most = Some(least);
+                    let length = self.length(facet)?;
+                    least = length.max(least);
+                    most = Some(most.unwrap_or(length).min(length));
                 }
-                ("minLength", _) => least = self.length(facet)?,
-                ("maxLength", _) => most = Some(self.length(facet)?),
+                ("minLength", _) => least = self.length(facet)?.max(least),
+                ("maxLength", _) => {
+                    let length = self.length(facet)?;
+                    most = Some(most.unwrap_or(length).min(length));
+                }
                 ("totalDigits", Family::Decimal) => all.push(bounds::digits(size(facet)?.max(1))),
                 ("fractionDigits", Family::Decimal) => {
                     all.push(bounds::fraction_digits(size(facet)?))
@@ -84,6 +88,9 @@ impl Simple {
         };
         let any = with(&self.any);
         let plain = if is_chosen { any.clone() } else { with(&self.plain) };
+        if let Some(of) = facets.first().and_then(|facet| facet.place.parent()) {
+            lark.require(&plain, of.refuse("no value has all that its facets ask for: loosen one"));
+        }
         Ok(Simple { blanks, plain, any, ..*self })
     }
 

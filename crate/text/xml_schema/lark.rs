@@ -1,10 +1,10 @@
 //! A grammar in the making, and how llguidance reads it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use super::bad;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Bytes of the grammar.
 const LONGEST: usize = 1 << 20;
@@ -31,6 +31,8 @@ pub(super) struct Lark {
     rules: Vec<Body>,
     terminals: Vec<String>,
     names: HashMap<String, usize>,
+    /// Expressions of terminals, and what is wrong where one has no text.
+    required: Vec<(String, Error)>,
     bytes: usize,
 }
 
@@ -56,6 +58,18 @@ impl Lark {
             self.terminals.push(expression.to_owned());
         }
         format!("T{at}")
+    }
+
+    /// Asks that a terminal would have a text that is so: without one, this is wrong.
+    pub fn require(&mut self, expression: &str, refusal: Error) {
+        self.required.push((expression.to_owned(), refusal));
+    }
+
+    /// What must have a text, each once, and what is wrong where it has none.
+    pub fn required(&mut self) -> Vec<(String, Error)> {
+        let mut seen = HashSet::new();
+        self.required.retain(|(expression, _)| seen.insert(expression.clone()));
+        std::mem::take(&mut self.required)
     }
 
     /// A rule whose body comes later: it may name itself.
@@ -167,6 +181,11 @@ impl Lark {
                 }
             }
         }
+        text + &self.terminals()
+    }
+
+    pub fn terminals(&self) -> String {
+        let mut text = String::new();
         for (at, terminal) in self.terminals.iter().enumerate() {
             let _ = writeln!(text, "T{at}: {terminal}");
         }

@@ -15,6 +15,7 @@ mod facets;
 mod lark;
 mod node;
 mod pattern;
+mod probe;
 mod sample;
 mod schema;
 mod simple;
@@ -24,6 +25,7 @@ use roxmltree::{Document, ParsingOptions};
 use crate::error::{Code, Error, Result};
 use lark::{Expr, Lark, quoted};
 use node::Place;
+pub use probe::{Grammar, Probe};
 
 /// The namespace of XML Schema.
 const XS: &str = "http://www.w3.org/2001/XMLSchema";
@@ -43,7 +45,7 @@ const NAME: &str = r"A-Za-z0-9_.\-\xb7\xc0-\xd6\xd8-\xf6\xf8-\xff";
 ///
 /// # Errors
 /// [`Code::BadConstraint`], which names what cannot be enforced, or read, and where it stands.
-pub fn grammar(xml_schema: &str) -> Result<String> {
+pub fn grammar(xml_schema: &str) -> Result<Grammar> {
     if xml_schema.len() > LONGEST {
         return Err(bad(&format!("it has {} bytes, and may have {LONGEST}", xml_schema.len())));
     }
@@ -61,7 +63,7 @@ pub fn grammar(xml_schema: &str) -> Result<String> {
     if !lark.ends() {
         return Err(bad("an element must contain itself, so that no document would ever end"));
     }
-    Ok(lark.write(&start))
+    Ok(Grammar::of(lark, &start))
 }
 
 fn bad(what: &str) -> Error {
@@ -107,7 +109,7 @@ impl Lark {
         let attributes: Vec<Expr> = attributes
             .iter()
             .map(|attribute| {
-                let values = attribute.values.in_attribute(self);
+                let values = self.terminal(&attribute.values.in_attribute());
                 let begin = quoted(&format!(" {}=\"", attribute.name));
                 let written = self.terminal(&format!("{begin} {values} {}", quoted("\"")));
                 let least = u32::from(attribute.is_required);

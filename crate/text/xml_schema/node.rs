@@ -14,6 +14,11 @@ const OF_NO_MATTER: [&str; 3] = ["id", "block", "final"];
 pub(super) struct Place<'p>(pub Node<'p, 'p>);
 
 impl Place<'_> {
+    /// The element that it is in.
+    pub fn parent(&self) -> Option<Place<'_>> {
+        self.0.parent_element().map(Place)
+    }
+
     /// The error that says what is refused here.
     pub fn refuse(&self, what: &str) -> Error {
         let mut path = String::new();

@@ -178,7 +178,7 @@ impl<'s> Schema<'s> {
         };
         if let Some(fixed) = node.attribute("fixed") {
             content = match content {
-                Content::Text(simple) => Content::Text(simple.fixed(fixed, self.lark)),
+                Content::Text(simple) => Content::Text(simple.fixed(fixed, &place, self.lark)),
                 _ => return Err(place.refuse("fixed says what a text is, and here is none")),
             };
         }

@@ -3,6 +3,7 @@
 //! A terminal has texts as they are spelt in a document, `&amp;` and all. What a facet asks for is
 //! a terminal of its own, and the type both at once.
 
+use super::Place;
 use super::lark::Lark;
 use super::pattern::literal;
 
@@ -69,15 +70,17 @@ impl Simple {
     }
 
     /// The type that says this, and nothing else.
-    pub fn fixed(&self, value: &str, lark: &mut Lark) -> Simple {
+    pub fn fixed(&self, value: &str, place: &Place, lark: &mut Lark) -> Simple {
         let text = lark.terminal(&format!("/{}/", literal(&self.normalized(value))));
         let any = lark.terminal(&format!("{} & {text}", self.any));
+        let what = format!("fixed is {value:?}, which is no value of its type: give one");
+        lark.require(&any, place.refuse(&what));
         Simple { plain: any.clone(), any, ..*self }
     }
 
     /// The type in an attribute, where white space is a space and a quote ends it.
-    pub fn in_attribute(&self, lark: &mut Lark) -> String {
-        lark.terminal(&format!(r"{} & /[^\x22\t\n]*/", self.plain))
+    pub fn in_attribute(&self) -> String {
+        format!(r"{} & /[^\x22\t\n]*/", self.plain)
     }
 
     /// A value of the schema as it is compared.

@@ -6,6 +6,7 @@ mod cut;
 mod refused;
 mod suite;
 mod tools;
+mod xml_facets;
 
 use std::rc::Rc;
 

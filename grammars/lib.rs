@@ -49,7 +49,7 @@ impl JsGrammars {
         };
         let encode = Some(encoder(encode));
         constraint::grammars(Spellings { tokens, stop_tokens, encode })
-            .map(JsGrammars)
+            .map(|made| JsGrammars(made))
             .map_err(to_js_error)
     }
 

@@ -62,7 +62,6 @@ pub async fn open(args: &ModelArgs, is_held: bool) -> Result<ResilientSession<Te
 }
 
 /// This machine, and where its user looks.
-#[derive(Debug)]
 pub struct Terminal {
     args: ModelArgs,
     is_held: bool,

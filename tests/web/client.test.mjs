@@ -16,6 +16,8 @@ function telling(...questions) {
   const link = {
     description: { model: "m" },
     answer: async () => ({ kind: "taken" }),
+    /** The module that holds answers to forms. */
+    async grammars() {},
     async *ask() {
       for (const event of questions.shift()) yield { kind: "event", event };
     },

@@ -6,7 +6,6 @@ use super::{Grammars, Spellings, grammars};
 use crate::error::{Code, Result, fail};
 
 /// What makes constraints, in the making on a thread of its own.
-#[derive(Debug)]
 pub struct Pending(JoinHandle<Result<Box<dyn Grammars + Send>>>);
 
 impl Pending {

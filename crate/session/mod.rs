@@ -222,8 +222,8 @@ impl<B: Backend> Session<B> {
         messages: &[Message],
         options: &GenerateOptions,
     ) -> Result<Generation> {
-        let Kept { whole, calls } = self.kept(messages, options)?;
         let (ids, told) = asked::chat(&self.text_assets, self.engine.ctx_len(), messages, options)?;
+        let Kept { whole, calls } = self.kept(messages, options)?;
         let mut generation = self.begin(&ids, told, options, whole)?;
         let begun = messages.last().filter(|_| options.continue_final).map(Message::text);
         let begun = begun.unwrap_or_default();

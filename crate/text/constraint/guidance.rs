@@ -156,7 +156,7 @@ impl Guidance {
         let parser = self.parser(grammar).map_err(|why| told(&not_enforced(&why)))?;
         match self.guided("json_schema", parser, Vec::new()) {
             Ok(_) => Ok(schema),
-            Err(_) => Err(told("at #: no arguments are valid by it")),
+            Err(_) => Err(told("at #: no arguments that the model has tokens for are valid by it")),
         }
     }
 }

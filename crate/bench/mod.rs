@@ -95,6 +95,11 @@ pub async fn measure<B: Backend>(
     })
 }
 
+/// A prompt of tokens that mean nothing, from this one on.
+pub fn prompt(plan: Plan, vocab_size: u32, first: u32) -> Vec<u32> {
+    (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect()
+}
+
 /// Seconds, and kernels where they are timed.
 struct Times {
     prefill: f64,
@@ -111,10 +116,7 @@ async fn time<B: Backend>(
     plan: Plan,
     first: u32,
 ) -> Result<Times> {
-    let vocab_size = engine.config().vocab_size;
-    let prompt: Vec<u32> = (0..plan.prompt as u32)
-        .map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size)
-        .collect();
+    let prompt = prompt(plan, engine.config().vocab_size, first);
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(sequence, &prompt)?;

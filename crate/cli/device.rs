@@ -111,10 +111,13 @@ impl Host for Terminal {
         }
     }
 
-    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
+    async fn grammars(
+        &self,
+        spellings: &dyn Fn() -> Result<Spellings>,
+    ) -> Result<Rc<dyn Grammars>> {
         let grammars = match self.grammars.take() {
             Some(pending) => pending.join()?,
-            None => constraint::grammars(spellings)?,
+            None => constraint::grammars(spellings()?)?,
         };
         Ok(Rc::<dyn Grammars + Send>::from(grammars))
     }

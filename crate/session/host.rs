@@ -60,8 +60,11 @@ pub trait Host {
     ///
     /// # Errors
     /// `bad-option` where there is nothing that does.
-    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
-        Ok(Rc::<dyn Grammars + Send>::from(constraint::grammars(spellings)?))
+    async fn grammars(
+        &self,
+        spellings: &dyn Fn() -> Result<Spellings>,
+    ) -> Result<Rc<dyn Grammars>> {
+        Ok(Rc::<dyn Grammars + Send>::from(constraint::grammars(spellings()?)?))
     }
 
     /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a

@@ -99,8 +99,11 @@ impl Host for Page {
         }
     }
 
-    async fn grammars(&self, spellings: Spellings) -> Result<Rc<dyn Grammars>> {
-        grammars::open(self.grammars.as_ref(), spellings)
+    async fn grammars(
+        &self,
+        spellings: &dyn Fn() -> Result<Spellings>,
+    ) -> Result<Rc<dyn Grammars>> {
+        grammars::open(self.grammars.as_ref(), spellings()?)
     }
 
     async fn settle(&self, loaded: bool) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
-use phi_wasm::bench::Plan;
+use phi_wasm::bench::{Plan, prompt};
 use phi_wasm::engine::{Engine, Sequence};
 use phi_wasm::text::constraint::{Form, Grammars, grammars};
 use phi_wasm::text_assets::TextAssets;
@@ -73,8 +73,7 @@ impl Holder {
         let start = Instant::now();
         self.grammars.constraint(&self.form)?;
         let first_mask_ms = millis(start);
-        let vocab_size = engine.config().vocab_size;
-        let prompt: Vec<u32> = (0..plan.prompt as u32).map(|i| i * 31 % vocab_size).collect();
+        let prompt = prompt(plan, engine.config().vocab_size, 0);
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             let held = self.held(engine, sequence, &prompt, plan.generate).await?;

@@ -77,9 +77,10 @@ impl<H: Host> ResilientSession<H> {
     /// What it is loaded on, with all that such an answer needs.
     async fn ready_for(&mut self, options: &GenerateOptions) -> Result<&mut Device<H>> {
         self.device().await?;
-        if options.needs_grammars() && self.grammars.is_none() {
-            let spellings = on!(self.loaded()?, session => session.spellings())?;
-            match self.host.grammars(spellings).await {
+        if let (Some(device), true, None) = (&self.device, options.needs_grammars(), &self.grammars)
+        {
+            let spellings = || on!(device, session => session.spellings());
+            match self.host.grammars(&spellings).await {
                 // Calls that the model need not make come as it makes them.
                 Err(error) if error.code == Code::BadOption && !options.is_held() => {}
                 grammars => self.grammars = Some(grammars?),

@@ -38,7 +38,7 @@ pub fn grammars(spellings: Spellings) -> Result<Box<dyn Grammars + Send>> {
 /// # Errors
 /// As [`Grammars::constraint`].
 pub fn check(form: &Form) -> Result<()> {
-    Guidance::new(Spellings::of_bytes())?.constraint(form).map(drop)
+    Guidance::of_bytes()?.constraint(form).map(drop)
 }
 
 /// What tokens spell, as the library asks for it.
@@ -84,6 +84,12 @@ struct Guidance {
 }
 
 impl Guidance {
+    /// For bytes, and nothing that a model has: what tells whether a form can be enforced at all.
+    fn of_bytes() -> Result<Guidance> {
+        let tokens = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        Guidance::new(Spellings { tokens, stop_tokens: Vec::new(), encode: None })
+    }
+
     fn new(spellings: Spellings) -> Result<Guidance> {
         let Spellings { mut tokens, stop_tokens, encode } = spellings;
         let vocab_size = tokens.len();
@@ -214,7 +220,7 @@ fn by_lark(form: &Form, grammar: String) -> Result<GrammarWithLexer> {
 /// Refuses a schema that has a type without values: nobody wants to hear of that in the middle of
 /// an answer.
 fn probe(form: &Form, grammar: &xml_schema::Grammar) -> Result<()> {
-    let bytes = Guidance::new(Spellings::of_bytes())?;
+    let bytes = Guidance::of_bytes()?;
     for xml_schema::Probe { text, begins } in grammar.probes() {
         let parser =
             bytes.parser(GrammarWithLexer::from_lark(text)).map_err(|why| bad(form, why))?;

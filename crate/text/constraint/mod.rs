@@ -21,7 +21,7 @@ pub use complete::complete_json;
 pub use form::{Form, ResponseFormat};
 pub use guidance::{check, grammars};
 pub use pending::Pending;
-pub use spellings::{CONTROL, Encode, Spellings};
+pub use spellings::{Encode, Spellings};
 
 use crate::error::Result;
 

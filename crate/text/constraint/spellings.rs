@@ -11,7 +11,7 @@ const MAX_TOKENS: usize = 1 << 22;
 
 /// What a model's tokens spell.
 pub struct Spellings {
-    /// By id. A control token has its name after a byte that no text has, [`CONTROL`], and so has
+    /// By id. A control token has its name after a byte that no text has, 0xff, and so has
     /// a tag around calls of tools, so that nothing else has a part of it; what is empty is never
     /// chosen.
     pub tokens: Vec<Vec<u8>>,
@@ -25,7 +25,7 @@ pub struct Spellings {
 pub type Encode = Box<dyn Fn(&str) -> Option<Vec<u32>> + Send + Sync>;
 
 /// What the names of control tokens come after.
-pub const CONTROL: u8 = 0xff;
+const CONTROL: u8 = 0xff;
 
 impl Spellings {
     /// Those of a model's tokens, of which `stop_tokens` end an answer.
@@ -55,12 +55,5 @@ impl Spellings {
         let tokenizer = tokenizer.clone();
         let encode: Encode = Box::new(move |text| tokenizer.encode(text, false).ok());
         Ok(Spellings { tokens, stop_tokens, encode: Some(encode) })
-    }
-
-    /// Bytes, and nothing that a model has: what tells whether a form can be enforced at all.
-    #[cfg_attr(not(feature = "constraints"), expect(dead_code))]
-    pub(super) fn of_bytes() -> Spellings {
-        let tokens = (0..=u8::MAX).map(|byte| vec![byte]).collect();
-        Spellings { tokens, stop_tokens: Vec::new(), encode: None }
     }
 }

@@ -179,7 +179,7 @@ impl Host for Without {
     async fn source(&self) -> Result<MemorySource> {
         Ok(model(1, Tag::Text))
     }
-    async fn grammars(&self, _: Spellings) -> Result<Rc<dyn Grammars>> {
+    async fn grammars(&self, _: &dyn Fn() -> Result<Spellings>) -> Result<Rc<dyn Grammars>> {
         Err(Error::new(self.0, "there are no grammars"))
     }
     fn progress(&self, _: Progress) {}

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::place::Place;
-use crate::{imports, setup, sh};
+use crate::{imports, own_code, setup, sh};
 
 /// `wasm-pack.toml`.
 #[derive(Deserialize)]
@@ -27,6 +27,8 @@ struct Plan {
 struct Variant {
     name: String,
     target_features: String,
+    /// What our own code may use beyond that; libraries have no use for it.
+    own_features: Option<String>,
     /// The package that is linked, where that is not the engine's.
     package: Option<String>,
     #[serde(default)]
@@ -269,6 +271,9 @@ fn compile(place: &Place, plan: &Plan, variant: &Variant) -> Result<PathBuf> {
             .arg("-Zbuild-std=std,panic_abort")
             .arg("--target-dir")
             .arg(&target);
+    }
+    if let Some(features) = &variant.own_features {
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", own_code::compiler(&target, features)?);
     }
     cargo.arg("--");
     if variant.threads {

@@ -7,6 +7,7 @@ mod build;
 mod demo;
 mod imports;
 mod libraries;
+mod own_code;
 mod place;
 mod release;
 mod setup;
@@ -62,6 +63,9 @@ fn question(text: &str) -> Result<String, &'static str> {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = own_code::compile() {
+        return code;
+    }
     match perform(Chore::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -24,8 +24,8 @@ pub struct Options {
     /// Only these, and what they need; --list names them
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
-    /// What needs neither browser nor model nor GPU: format, clippy, Biome, the native tests, the
-    /// page's that need none
+    /// What needs neither browser nor model nor GPU: format, Biome, the native tests with clippy,
+    /// the page's that need none
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
     /// Full counts where other runs make do with fewer, and steps that are too long for those
@@ -137,7 +137,7 @@ mod tests {
             ["set-up", "tools", "modules", "site", "page"]
         );
         assert_eq!(chosen(&["format"], Extent::Usual)?, ["format"]);
-        assert_eq!(chosen(&[], Extent::Quick)?, ["format", "web", "clippy", "native"]);
+        assert_eq!(chosen(&[], Extent::Quick)?, ["format", "web", "native"]);
         assert!(chosen(&["none-such"], Extent::Usual).is_err());
         Ok(())
     }

@@ -51,7 +51,6 @@ pub const STEPS: &[Step] = &[
     step("modules", "the wasm modules", &["set-up", "tools"], Extent::Usual, |place, _| {
         build::modules(place)
     }),
-    step("clippy", "clippy finds nothing, natively", &[], Extent::Quick, clippy),
     step(
         "audit",
         "licences, and holes that are known, of what is shipped",
@@ -59,7 +58,7 @@ pub const STEPS: &[Step] = &[
         Extent::Usual,
         |place, _| audit::check(place),
     ),
-    step("native", "native tests", &["set-up"], Extent::Quick, native),
+    step("native", "native tests, and clippy finds nothing", &["set-up"], Extent::Quick, native),
     step(
         "site",
         "the app, its markup too, and the lab: type-checked and bundled",
@@ -70,7 +69,7 @@ pub const STEPS: &[Step] = &[
     step("page", "the page in Chromium, Firefox and WebKit", &["site"], Extent::Usual, page),
     step(
         "chromium",
-        "kernels and models in headless Chromium",
+        "kernels and models in headless Chromium, and clippy finds nothing for browsers",
         &["set-up", "tools"],
         Extent::Usual,
         chromium,
@@ -100,13 +99,21 @@ pub const STEPS: &[Step] = &[
         |place, _| release::test(place),
     ),
     step(
-        "clippy-wasm",
-        "clippy finds nothing, for browsers and WASI",
+        "clippy",
+        "clippy finds nothing in what no tests compile",
         &["set-up"],
         Extent::Usual,
-        clippy_wasm,
+        |place, _| {
+            cargo(place, &["clippy", "--package=phi-wasm-grammars", BROWSER, "--", "-Dwarnings"])
+        },
     ),
-    step("wasi", "the crate's tests under WASI", &["set-up"], Extent::Usual, wasi),
+    step(
+        "wasi",
+        "the crate's tests under WASI, and clippy finds nothing for it",
+        &["set-up"],
+        Extent::Usual,
+        wasi,
+    ),
     step(
         "relaxed",
         "the crate's own tests with relaxed SIMD, under wasmtime",
@@ -184,16 +191,6 @@ pub fn named(name: &str) -> Result<&'static Step> {
 const BROWSER: &str = "--target=wasm32-unknown-unknown";
 const WASI: &str = "--target=wasm32-wasip1";
 
-fn clippy(place: &Place, _: Extent) -> Result<()> {
-    cargo(place, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"])
-}
-
-fn clippy_wasm(place: &Place, _: Extent) -> Result<()> {
-    cargo(place, &["clippy", "--lib", "--tests", BROWSER, "--", "-Dwarnings"])?;
-    cargo(place, &["clippy", "--package=phi-wasm-grammars", BROWSER, "--", "-Dwarnings"])?;
-    cargo(place, &["clippy", "--lib", "--bins", "--tests", WASI, "--", "-Dwarnings"])
-}
-
 /// Its packages are there once the set-up is done; the quick extent has none.
 fn web(place: &Place, _: Extent) -> Result<()> {
     setup::for_site(place)?;
@@ -223,10 +220,20 @@ fn wasi(place: &Place, extent: Extent) -> Result<()> {
 /// must be told that it may have it.
 const TIMED: [&str; 3] = ["--", "-Zunstable-options", "--report-time"];
 
+/// `cargo test`, in which clippy compiles our own code, and warns as it does. On its own it would
+/// have every library compiled once more, and that takes minutes for each target. It leaves MIR
+/// unoptimised; LLVM has its own way with that.
+fn linted(place: &Place) -> Command {
+    let mut command = place.command("cargo");
+    command.arg("test").env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    command.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    command
+}
+
 /// `cargo test` with what tests look for, for a target whose programs start so.
 pub fn cargo_test(place: &Place, extent: Extent, target: &str, runner: &str) -> Command {
-    let mut command = place.command("cargo");
-    command.arg("test").env("PHI_SMOLLM2", place.model()).env("PHI_ROTATED", place.rotated_model());
+    let mut command = linted(place);
+    command.env("PHI_SMOLLM2", place.model()).env("PHI_ROTATED", place.rotated_model());
     with_extent(&mut command, extent);
     command.env(format!("CARGO_TARGET_{target}_RUNNER"), format!("env RUSTC_BOOTSTRAP=1 {runner}"));
     command
@@ -279,12 +286,12 @@ fn firefox(place: &Place, _: Extent) -> Result<()> {
     in_browser(place, "firefox", &["--", "--include-ignored", "golden::gpu"])
 }
 
-/// The crate's wasm-bindgen tests.
+/// The crate's wasm-bindgen tests. The command's libraries have no part in them.
 fn in_browser(place: &Place, browser: &str, arguments: &[&str]) -> Result<()> {
     let runner = format!("node {} {browser}", place.root.join("tests/browser/run.mjs").display());
-    let mut cargo = place.command("cargo");
+    let mut cargo = linted(place);
     cargo
-        .args(["test", "--test=integration", BROWSER])
+        .args(["--test=integration", "--no-default-features", "--features=gpu,web", BROWSER])
         .args(arguments)
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     sh::show(&mut cargo)
@@ -327,7 +334,7 @@ fn package_tests(place: &Place, extent: Extent) -> Result<()> {
 /// ask for more, our own one would lie at the same path, and each would have cargo build the other
 /// anew.
 fn command_for_tests(place: &Place, what: &[&str]) -> Result<()> {
-    cargo(place, &[&["test", "--no-run", "--test=convert_memory"], what].concat())
+    sh::show(linted(place).args(["--no-run", "--test=convert_memory"]).args(what))
 }
 
 /// A synthetic model of Phi-4-mini's size, written unless it is there.

@@ -2,13 +2,20 @@
 
 use serde_json::Value;
 
-use crate::error::{Code, Result, fail};
+use crate::error::{Code, Error, Result, fail};
 use crate::text::constraint::{self, Form, ResponseFormat};
 use crate::text::options::{NamedOptions, short};
 
-/// The types, each with the field that says more.
-const TYPES: [&str; 7] =
-    ["text", "json_object", "json_schema", "xml_schema", "regex", "grammar", "choice"];
+/// The types, and what the field of the same name must be.
+const TYPES: [(&str, Option<&str>); 7] = [
+    ("text", None),
+    ("json_object", None),
+    ("json_schema", Some("an object with a schema")),
+    ("xml_schema", Some("an XML Schema or a sample document")),
+    ("regex", Some("a regular expression")),
+    ("grammar", Some("a grammar in Lark's notation")),
+    ("choice", Some("a list of texts")),
+];
 
 /// A request's `response_format`: nothing where that is plain text.
 ///
@@ -16,34 +23,38 @@ const TYPES: [&str; 7] =
 /// `bad-option` for what is none, `bad-constraint` for one that no answer can be held to.
 pub fn response_format(given: &Value) -> Result<Option<ResponseFormat>> {
     let kind = given.get("type").unwrap_or(given);
-    let Some(name) = TYPES.into_iter().find(|name| kind == name && given.is_object()) else {
+    let found = TYPES.into_iter().find(|(name, _)| kind == name && given.is_object());
+    let Some((name, what)) = found else {
         fail!(
             Code::BadOption,
             "response_format {} is not known: its type must be one of {}",
             short(kind),
-            TYPES.join(", ")
+            TYPES.map(|(name, _)| name).join(", ")
         );
     };
+    let needed = || {
+        let what = what.unwrap_or_default();
+        Error::new(Code::BadOption, format!("response_format.{name} is not there or not {what}"))
+    };
+    // What is there in its place is not told of first: leaving that out would not help.
+    if what.is_some() && given.get(name).is_none() {
+        return Err(needed());
+    }
     let fields = NamedOptions::of(given, "response_format", &["type", "hint", name])?;
-    let needed = |more: &str| format!("response_format.{name} is not there or not {more}");
-    let text = |more| match fields.get(name).and_then(Value::as_str) {
-        Some(text) => Ok(text.to_owned()),
-        None => fail!(Code::BadOption, "{}", needed(more)),
+    let text = || -> Result<String> {
+        Ok(fields.get(name).and_then(Value::as_str).ok_or_else(needed)?.to_owned())
     };
     let form = match name {
         "json_object" => Form::JsonObject,
         "json_schema" => Form::JsonSchema(schema(fields.get(name))?),
-        "xml_schema" => Form::XmlSchema(text("an XML Schema or a sample document")?),
-        "regex" => Form::Regex(text("a regular expression")?),
-        "grammar" => Form::Grammar(text("a grammar in Lark's notation")?),
+        "xml_schema" => Form::XmlSchema(text()?),
+        "regex" => Form::Regex(text()?),
+        "grammar" => Form::Grammar(text()?),
         "choice" => {
             let texts = fields.get(name).and_then(Value::as_array).and_then(|texts| {
                 texts.iter().map(|text| text.as_str().map(str::to_owned)).collect()
             });
-            match texts {
-                Some(texts) => Form::Choice(texts),
-                None => fail!(Code::BadOption, "{}", needed("a list of texts")),
-            }
+            Form::Choice(texts.ok_or_else(needed)?)
         }
         _ => return Ok(None),
     };

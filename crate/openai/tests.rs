@@ -232,12 +232,16 @@ fn what_cannot_be_is_refused_by_its_name() {
                 json_schema, xml_schema, regex, grammar, choice",
         ),
         (
-            json!({"response_format": {"type": "regex", "regexp": "a"}}),
-            "regexp is no option of response_format: check its spelling, or leave it out",
+            json!({"response_format": {"type": "regex", "regex": "a", "flags": "i"}}),
+            "flags is no option of response_format: check its spelling, or leave it out",
         ),
         (
-            json!({"response_format": {"type": "regex"}}),
+            json!({"response_format": {"type": "regex", "pattern": "a"}}),
             "response_format.regex is not there or not a regular expression",
+        ),
+        (
+            json!({"response_format": {"type": "json_schema", "schema": {}}}),
+            "response_format.json_schema is not there or not an object with a schema",
         ),
         (
             json!({"response_format": {"type": "choice", "choice": ["a", 1]}}),

@@ -86,7 +86,8 @@ pub(super) fn rendered(
 
 impl Conversation<'_> {
     /// What the model is told about the answer's form comes after what the system says, or, where
-    /// the template knows no system, after what the user says first.
+    /// the template knows no system or would leave out what it says of its own, after what the user
+    /// says first.
     fn render(&self, template: &ChatTemplate, ending: Ending) -> Result<Prompt> {
         let Conversation { messages, tools, hint } = self;
         let Some(hint) = hint else { return template.render(messages, tools, ending) };
@@ -97,17 +98,62 @@ impl Conversation<'_> {
             told[at] = told[at].with_end(&format!("\n\n{hint}"));
             Some(told)
         };
-        let told = match messages.first() {
-            Some(first) if is_system(first) => after("system"),
-            _ => Some([&[Message::system(hint)], *messages].concat()),
+        let has_system = messages.first().is_some_and(is_system);
+        let told = match has_system {
+            true => after("system"),
+            false => Some([&[Message::system(hint)], *messages].concat()),
         };
         let rendered = template.render(told.as_deref().unwrap_or(messages), tools, ending);
-        if rendered.as_ref().is_ok_and(|prompt| prompt.text().contains(hint)) {
+        let replaces_nothing = |prompt: &Prompt| {
+            let plain = || template.render(messages, tools, ending);
+            has_system || plain().map_or(true, |plain| only_adds(&plain.text(), &prompt.text()))
+        };
+        if rendered
+            .as_ref()
+            .is_ok_and(|prompt| prompt.text().contains(hint) && replaces_nothing(prompt))
+        {
             return rendered;
         }
         match after("user") {
             Some(told) => template.render(&told, tools, ending),
             None => rendered,
         }
+    }
+}
+
+/// Whether a text is another with something in between.
+fn only_adds(without: &str, with: &str) -> bool {
+    let alike = |one: &mut dyn Iterator<Item = (u8, u8)>| one.take_while(|(a, b)| a == b).count();
+    let before = alike(&mut without.bytes().zip(with.bytes()));
+    let after = alike(&mut without.bytes().rev().zip(with.bytes().rev()));
+    before + after >= without.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages, each in a line of its own, after what `else` says where there is no system.
+    fn template(otherwise: &str) -> Result<ChatTemplate> {
+        let first = "{% if messages[0].role != 'system' %}OTHERWISE{% endif %}";
+        let each = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}";
+        ChatTemplate::new(&format!("{first}{each}").replace("OTHERWISE", otherwise), &[])
+    }
+
+    #[test]
+    fn what_a_form_is_told_by_comes_beside_all_else() -> Result<()> {
+        let user = Message::user("Hi");
+        let rows: [(&str, &[Message], &str); 4] = [
+            ("", &[user.clone()], "<system>Form.\n<user>Hi\n"),
+            ("<system>Phi.\n", &[user.clone()], "<system>Phi.\n<user>Hi\n\nForm.\n"),
+            ("", &[Message::system("Me."), user.clone()], "<system>Me.\n\nForm.\n<user>Hi\n"),
+            ("", &[], "<system>Form.\n"),
+        ];
+        for (otherwise, messages, expected) in rows {
+            let told = Conversation { messages, tools: &[], hint: Some("Form.".to_owned()) };
+            let prompt = told.render(&template(otherwise)?, Ending::Closed)?;
+            assert_eq!(prompt.text(), expected);
+        }
+        Ok(())
     }
 }

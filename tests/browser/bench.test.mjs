@@ -23,6 +23,13 @@ describe("bench.html", () => {
       assert.ok(measured[key] > 0, key);
   });
 
+  it("has what a form costs, where one is given", async () => {
+    const schema = JSON.stringify({ type: "array", items: { type: "boolean" } });
+    const measured = await time({ model: site.model, prompt: 12, gen: 3, schema });
+    for (const key of ["first_form_ms", "next_form_ms", "held_token_ms", "held_ratio"])
+      assert.ok(measured[key] > 0, key);
+  });
+
   it("says what is wrong", async () => {
     await assert.rejects(time({ model: "/models/nowhere.gguf" }), /nowhere\.gguf/);
     await assert.rejects(time({ model: site.model, prompt: 0 }), /promptTokens is 0: /);

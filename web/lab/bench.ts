@@ -1,7 +1,7 @@
 // Times the engine in this tab, as the address asks: loading, prefill, decoding. Programs read the
 // figures as JSON.
 
-import { type LoadOptions, Phi } from "../src/index.js";
+import { type LoadOptions, Phi, type ResponseFormat } from "../src/index.js";
 
 const state = document.querySelector<HTMLElement>("#state")!;
 const figures = document.querySelector<HTMLElement>("#figures")!;
@@ -15,6 +15,37 @@ function asked(...names: string[]): Record<string, string | number> {
   return Object.fromEntries(
     found.map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]),
   );
+}
+
+/**
+ * What it costs to hold an answer to a schema: until its first token, before what that takes is
+ * there and after; and each token, in turn with those of an answer that is free. Medians of three.
+ */
+async function held(phi: Phi, schema: string, max_tokens: number): Promise<object> {
+  const json_schema = { name: "bench", schema: JSON.parse(schema) };
+  const form: ResponseFormat = { type: "json_schema", json_schema, hint: false };
+  const answer = async (max_tokens: number, response_format?: ResponseFormat) => {
+    const start = performance.now();
+    await phi.complete({ prompt: "A", max_tokens, temperature: 1, seed: 1, response_format });
+    const { decodeSeconds, generatedTokens } = (await phi.stats())!;
+    return { all: performance.now() - start, token: (1e3 * decodeSeconds) / generatedTokens };
+  };
+  const first = await answer(1, form);
+  const again = await answer(1, form);
+  const free: number[] = [];
+  const held: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    free.push((await answer(max_tokens)).token);
+    held.push((await answer(max_tokens, form)).token);
+  }
+  const median = (of: number[]) => [...of].sort((one, other) => one - other)[1]!;
+  return {
+    first_form_ms: first.all,
+    next_form_ms: again.all,
+    free_token_ms: median(free),
+    held_token_ms: median(held),
+    held_ratio: median(held.map((ms, round) => ms / free[round]!)),
+  };
 }
 
 async function time(model: string): Promise<void> {
@@ -32,8 +63,10 @@ async function time(model: string): Promise<void> {
   const load_ms = performance.now() - start;
   state.textContent = `Timing ${prompt} tokens of a prompt and ${gen} after them …`;
   const measured = await phi.bench(Number(prompt), Number(gen));
+  const schema = query.get("schema");
+  const form = schema ? await held(phi, schema, Number(gen)) : {};
   figures.textContent = JSON.stringify(
-    { load_ms, backend: phi.description.device, ...measured },
+    { load_ms, backend: phi.description.device, ...measured, ...form },
     null,
     2,
   );

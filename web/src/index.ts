@@ -18,6 +18,7 @@ export type {
   CalledToolDelta,
   ChatCompletion,
   ChatCompletionChunk,
+  ChatLogprobs,
   ChatMessage,
   ChatRequest,
   Completion,

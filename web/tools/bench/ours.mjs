@@ -1,7 +1,7 @@
 // Times one of our modules in headless Chromium and prints the figures as a line of JSON.
 //
 //   node ours.mjs MODELS_FOLDER MODEL [--variant NAME] [--threads N] [--prompt N] [--gen N] \
-//     [--backend cpu|gpu|auto]
+//     [--backend cpu|gpu|auto] [--schema JSON]
 
 import { parseArgs } from "node:util";
 import { serve } from "../serve.mjs";
@@ -10,7 +10,10 @@ import { figures } from "./tab.mjs";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(
-    ["variant", "threads", "prompt", "gen", "backend"].map((name) => [name, { type: "string" }]),
+    ["variant", "threads", "prompt", "gen", "backend", "schema"].map((name) => [
+      name,
+      { type: "string" },
+    ]),
   ),
 });
 const [models, model] = positionals;

@@ -87,7 +87,7 @@ fn what_a_text_says_makes_rounding_lose_less() {
     for bits in ["4", "5", "8", "5.5"] {
         let calibrated = fresh(&format!("calibrated-{bits}"));
         let arguments = ["convert", &model, &calibrated, "--bits", bits, "--calibrate", "-"];
-        let report = answer(&arguments, &text(1, 4000));
+        let report = answer(&arguments, &text(1, 1000));
         let plainly = fresh(&format!("plainly-{bits}"));
         let plain_report = answer(&["convert", &model, &plainly, "--bits", bits], "");
         // The same tensors, of the same kinds, in the same places.
@@ -137,7 +137,7 @@ fn what_cannot_be_calibrated_is_told_and_leaves_nothing() {
     wrong(&["--calibrate", "-"], "", "has 0 tokens");
     wrong(&["--calibrate", "-"], &text(1, 20), "give a longer one");
     wrong(&["--calibrate", "/no/such/text"], "", "[not-found]");
-    wrong(&["--calibrate", "-", "--bits", "16"], &text(1, 4000), "nothing to calibrate");
+    wrong(&["--calibrate", "-", "--bits", "16"], &text(1, 1000), "nothing to calibrate");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_matrix_that_is_embedding_and_head_is_rounded_as_both() {
     let exact = logits(&model, &ids, Bits::ThirtyTwo);
     let away = |extra: &[&str], name: &str| -> f64 {
         let converted = fresh(name);
-        answer(&[&["convert", &model, &converted], extra].concat(), &text(1, 4000));
+        answer(&[&["convert", &model, &converted], extra].concat(), &text(1, 1000));
         let found = logits(&converted, &ids, Bits::Four);
         exact.iter().zip(found).map(|(x, y)| f64::from(x - y).powi(2)).sum()
     };

@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn what_a_form_is_told_by_comes_beside_all_else() -> Result<()> {
-        let user = Message::user("Hi");
+        let both = [Message::system("Me."), Message::user("Hi")];
         let rows: [(&str, &[Message], &str); 4] = [
-            ("", &[user.clone()], "<system>Form.\n<user>Hi\n"),
-            ("<system>Phi.\n", &[user.clone()], "<system>Phi.\n<user>Hi\n\nForm.\n"),
-            ("", &[Message::system("Me."), user.clone()], "<system>Me.\n\nForm.\n<user>Hi\n"),
+            ("", &both[1..], "<system>Form.\n<user>Hi\n"),
+            ("<system>Phi.\n", &both[1..], "<system>Phi.\n<user>Hi\n\nForm.\n"),
+            ("", &both, "<system>Me.\n\nForm.\n<user>Hi\n"),
             ("", &[], "<system>Form.\n"),
         ];
         for (otherwise, messages, expected) in rows {

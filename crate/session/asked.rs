@@ -49,7 +49,7 @@ pub(super) fn completion(
     options: &GenerateOptions,
 ) -> Result<(Vec<u32>, Told)> {
     let tokenizer = &assets.tokenizer;
-    tokenizer.check_room(&Prompt::plain(prompt), ctx_len)?;
+    tokenizer.check_room("the prompt", &Prompt::plain(prompt), ctx_len)?;
     let echo = options.echo.then(|| Echo::new(prompt, tokenizer.prefix().len()));
     Ok((tokenizer.encode(prompt, true)?, (TextStream::continuing(&options.stop), echo)))
 }
@@ -76,11 +76,11 @@ pub(super) fn rendered(
     if rendered.is_err() {
         // What no context holds may be too much for the template, too.
         told.messages.iter().try_for_each(|message| {
-            tokenizer.check_room(&Prompt::plain(message.text()), ctx_len)
+            tokenizer.check_room("the prompt", &Prompt::plain(message.text()), ctx_len)
         })?;
     }
     let prompt = rendered?;
-    tokenizer.check_room(&prompt, ctx_len)?;
+    tokenizer.check_room("the prompt", &prompt, ctx_len)?;
     Ok(prompt)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn choices(
     let context = tokenizer.encode_prompt(&prompt)?;
     let mut all = Vec::with_capacity(choices.len());
     for (at, choice) in choices.iter().enumerate() {
-        tokenizer.check_room(&Prompt::plain(choice), ctx_len)?;
+        tokenizer.check_room(&format!("choices[{at}]"), &Prompt::plain(choice), ctx_len)?;
         let tokens = answer(tokenizer, &prompt, &context, choice)?;
         if let Some(&control) = tokens.iter().find(|&&id| tokenizer.is_special(id)) {
             fail!(

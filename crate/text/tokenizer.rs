@@ -168,16 +168,17 @@ impl Tokenizer {
     }
 
     /// Refuses a prompt that cannot fit a context of `ctx_len` tokens, before it is tokenized.
+    /// `what` is the name that it has in the sentence.
     ///
     /// # Errors
     /// [`Code::PromptTooLong`]. What passes may be too long all the same.
-    pub fn check_room(&self, prompt: &Prompt, ctx_len: usize) -> Result<()> {
+    pub fn check_room(&self, what: &str, prompt: &Prompt, ctx_len: usize) -> Result<()> {
         let least =
             self.least.as_ref().map_or(0, |least| least.tokens(&prompt.marked, prompt.mark));
         if least > ctx_len {
             fail!(
                 Code::PromptTooLong,
-                "the prompt has {} bytes, which are {least} tokens at the least, and the context \
+                "{what} has {} bytes, which are {least} tokens at the least, and the context \
                     holds {ctx_len}",
                 prompt.text().len();
                 "shorten it or load with a longer context"

@@ -283,8 +283,8 @@ fn what_cannot_be_scored_is_told() {
                 Code::BadOption,
                 "choices[1] has <|e|>, a control token, which no answer has: leave it out",
             ),
-            (texts(&["a", &long]), Code::PromptTooLong, "context holds"),
-            (texts(&["a", &long[20..]]), Code::PromptTooLong, "context holds"),
+            (texts(&["a", &long]), Code::PromptTooLong, "choices[1] has"),
+            (texts(&["a", &long[20..]]), Code::PromptTooLong, "choices[1] has"),
         ] {
             let error = session.decide(&question(), &choices).await.unwrap_err();
             assert!(error.code == code && error.message.contains(sentence), "{error}");

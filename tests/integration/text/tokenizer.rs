@@ -289,7 +289,11 @@ fn what_cannot_fit_is_refused_before_it_is_tokenized() {
     ] {
         for text in texts.iter().map(String::as_str).chain([SMOLLM2_TEXT, ""]) {
             let tokens = t.encode(text, false).unwrap().len();
-            assert_eq!(t.check_room(&Prompt::plain(text), tokens), Ok(()), "{name}: {text:.20}");
+            assert_eq!(
+                t.check_room("the prompt", &Prompt::plain(text), tokens),
+                Ok(()),
+                "{name}: {text:.20}"
+            );
         }
     }
     for t in [phi4(), smollm2()] {
@@ -299,8 +303,8 @@ fn what_cannot_fit_is_refused_before_it_is_tokenized() {
             .max()
             .unwrap();
         let text = "x".repeat(longest * 64);
-        assert_eq!(t.check_room(&Prompt::plain(text.clone()), 64), Ok(()));
-        let error = t.check_room(&Prompt::plain(text + "x"), 64).unwrap_err();
+        assert_eq!(t.check_room("the prompt", &Prompt::plain(text.clone()), 64), Ok(()));
+        let error = t.check_room("the prompt", &Prompt::plain(text + "x"), 64).unwrap_err();
         assert_eq!(error.code, Code::PromptTooLong);
         let words = format!(
             "the prompt has {} bytes, which are 65 tokens at the least, and the context holds 64",
@@ -313,7 +317,7 @@ fn what_cannot_fit_is_refused_before_it_is_tokenized() {
     }
     // White space goes into Phi-3's control tokens, as much as there is.
     let controls = format!("<|end|>{}", " \n".repeat(50_000));
-    assert_eq!(pieces.check_room(&Prompt::plain(controls), 5), Ok(()));
+    assert_eq!(pieces.check_room("the prompt", &Prompt::plain(controls), 5), Ok(()));
 }
 
 #[test]

@@ -45,6 +45,18 @@ pub use vocabulary::Vocabulary;
 
 use crate::error::{Code, Error};
 
+/// A text as sentences show it: of a long one its beginning and its end, so many characters of
+/// each.
+fn brief(text: &str, each: usize) -> String {
+    let count = text.chars().count();
+    if count <= 2 * each {
+        return text.to_owned();
+    }
+    let begin: String = text.chars().take(each).collect();
+    let end: String = text.chars().skip(count - each).collect();
+    format!("{begin}…{end}")
+}
+
 /// An error about the tokenizer's files.
 fn bad(message: String) -> Error {
     Error::new(Code::BadTokenizer, message)

@@ -1,8 +1,9 @@
-//! Whether a tokenizer's regular expression is one that we run.
+//! What a regular expression asks for: whether a tokenizer's is one that we run, and how often one
+//! repeats what it repeats.
 //!
-//! The library goes through a text once for most patterns. Where one looks ahead or behind, or
-//! refers to what it matched before, it tries one way after the other, and a pattern with many ways
-//! through the same words takes for ever.
+//! A tokenizer's library goes through a text once for most patterns. Where one looks ahead or
+//! behind, or refers to what it matched before, it tries one way after the other, and a pattern
+//! with many ways through the same words takes for ever.
 
 use crate::error::{Code, Result, fail};
 
@@ -12,6 +13,8 @@ const LONGEST: usize = 16 * 1024;
 const DEEPEST: usize = 32;
 /// How often something may be repeated by numbers, repetitions within repetitions multiplied.
 const MOST_TIMES: usize = 100;
+/// The same, where an answer is held to a pattern: what is repeated once alone is not bounded.
+const MOST_TIMES_WITHIN: usize = 100_000;
 
 /// What is known of an alternative, or of a group.
 #[derive(Clone, Copy, Default)]
@@ -25,6 +28,8 @@ struct Part {
     goes_back: bool,
     /// How often it repeats what is in it, by numbers.
     times: usize,
+    /// The same, where it repeats what has a number of times itself.
+    times_within: usize,
 }
 
 impl Part {
@@ -33,12 +38,17 @@ impl Part {
         self.repeats_ways |= inner.repeats_ways;
         self.goes_back |= inner.goes_back;
         self.times = self.times.max(inner.times);
+        self.times_within = self.times_within.max(inner.times_within);
     }
 
     fn repeat(&mut self, times: usize, varies: bool, is_more_than_once: bool) {
         self.repeats_ways |= self.has_ways && is_more_than_once;
         self.has_ways |= varies;
+        let is_within = times > 1 && self.times > 1;
         self.times = times.saturating_mul(self.times.max(1));
+        if is_within {
+            self.times_within = self.times;
+        }
     }
 }
 
@@ -54,8 +64,32 @@ pub(super) fn check(pattern: &str) -> Result<()> {
             pattern.len()
         );
     }
+    let (parts, depth) = read(pattern);
+    if depth > DEEPEST {
+        fail!(
+            Code::BadTokenizer,
+            "a pattern of the tokenizer is nested more than {DEEPEST} deep, which we do not read"
+        );
+    }
+    parts.into_iter().try_for_each(check_part)
+}
+
+/// What a pattern has that no answer can be held to, if so.
+pub(super) fn too_much(pattern: &str) -> Option<String> {
+    (times_within(pattern) > MOST_TIMES_WITHIN)
+        .then(|| format!("counts within counts that come to more than {MOST_TIMES_WITHIN}"))
+}
+
+/// How often a pattern repeats by numbers what has a number of times itself; 0 where it does not.
+fn times_within(pattern: &str) -> usize {
+    read(pattern).0.iter().map(|part| part.times_within).max().unwrap_or(0)
+}
+
+/// The alternatives of a pattern, and how deep brackets lie within brackets.
+fn read(pattern: &str) -> (Vec<Part>, usize) {
     // Groups that are open, and for each what is known of the one around it.
     let mut open: Vec<Part> = Vec::new();
+    let (mut all, mut depth) = (Vec::new(), 0);
     let mut part = Part::default();
     let mut atom = Part::default();
     let bytes = pattern.as_bytes();
@@ -87,8 +121,7 @@ pub(super) fn check(pattern: &str) -> Result<()> {
             b'|' => {
                 // Alternatives of the whole pattern are tried by themselves.
                 if open.is_empty() {
-                    check_part(part)?;
-                    part = Part::default();
+                    all.push(std::mem::take(&mut part));
                 } else {
                     part.has_ways = true;
                 }
@@ -105,17 +138,12 @@ pub(super) fn check(pattern: &str) -> Result<()> {
                 1
             }
         };
-        if open.len() > DEEPEST {
-            fail!(
-                Code::BadTokenizer,
-                "a pattern of the tokenizer is nested more than {DEEPEST} deep, which we do not \
-                    read"
-            );
-        }
+        depth = depth.max(open.len());
     }
     // A group that never ends is no pattern; the library says so.
     open.into_iter().for_each(|around| part.add(around));
-    check_part(part)
+    all.push(part);
+    (all, depth)
 }
 
 fn check_part(part: Part) -> Result<()> {
@@ -199,6 +227,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn counts_within_counts_are_multiplied() {
+        for (pattern, times) in [
+            ("a{1000000}", 0),
+            ("a{10}b{20}|c{30}", 0),
+            ("(?:a{10}b){20}", 200),
+            ("(?:(?:a{2,5}|b)*c{3}){20,}", 100),
+            (r"(?:\p{L}{2}[{9}a]){3}|\x{41}{7}", 6),
+            (r"(\{9}){3}(?:(a{4}){1}){0,5}", 20),
+            ("((a{100000}){100000}){100000}{100000}{100000}", usize::MAX),
+        ] {
+            assert_eq!(times_within(pattern), times, "{pattern}");
+        }
+    }
 
     #[test]
     fn patterns_are_bounded() {

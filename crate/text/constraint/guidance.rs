@@ -12,13 +12,16 @@ use llguidance::toktrie::{
 use llguidance::{ParserFactory, TokenParser};
 use serde_json::{Value, json};
 
+use super::refusals::{bad, in_words, is_nothing, is_too_much};
 use super::{Constraint, Encode, Form, Grammars, Spellings, lark, schema};
 use crate::error::{Code, Error, Result, fail};
 use crate::text::tool_calls::{CallableTool, CallsForm, first_tag, tags};
-use crate::text::xml_schema;
+use crate::text::{pattern, xml_schema};
 
 /// Bytes of a form as it is written: more than any schema that a model could be told.
 const MAX_WRITTEN: usize = 1 << 20;
+/// Parts of a schema that are tried alone, to tell which one the library does not take.
+const MOST_TRIED: usize = 500;
 /// A token that no model has. The library takes it that there is a control token.
 const NOBODYS: &[u8] = b"\xff<|nobody's|>";
 /// A tag around calls that is a token.
@@ -114,7 +117,13 @@ impl Grammars for Guidance {
             Form::Calls(calls) => self.grammar_of_calls(form, calls)?,
             _ => (grammar_of(form)?, Vec::new()),
         };
-        let parser = self.parser(grammar).map_err(|why| bad(form, why))?;
+        let parser = self.parser(grammar).map_err(|why| match form {
+            Form::JsonSchema(schema) => {
+                let refused = self.not_enforced(schema, &why);
+                Error::new(Code::BadConstraint, format!("{} {refused}", form.name()))
+            }
+            _ => bad(form, why),
+        })?;
         Ok(Box::new(self.guided(form.name(), parser, tags)?))
     }
 }
@@ -159,11 +168,51 @@ impl Guidance {
         };
         let schema = schema::enforced(&tool.parameters).map_err(|why| told(&why.to_string()))?;
         let grammar = GrammarWithLexer::from_json_schema(schema.clone());
-        let parser = self.parser(grammar).map_err(|why| told(&not_enforced(&why)))?;
+        let parser = self
+            .parser(grammar)
+            .map_err(|why| told(&self.not_enforced(&tool.parameters, &why).to_string()))?;
         match self.guided("json_schema", parser, Vec::new()) {
             Ok(_) => Ok(schema),
             Err(_) => Err(told("at #: no arguments that the model has tokens for are valid by it")),
         }
+    }
+
+    /// Why the library does not take a schema: by the part that it does not take alone, one that
+    /// has no value last, since others may do without it.
+    fn not_enforced(&self, schema: &Value, said: &str) -> schema::Refused {
+        let mut found = None;
+        for (place, part) in schema::parts(schema).into_iter().take(MOST_TRIED) {
+            let Err(why) = self.parser(GrammarWithLexer::from_json_schema(part)) else { continue };
+            if !is_nothing(&why) {
+                found = Some((place, why));
+                break;
+            }
+            found.get_or_insert((place, why));
+        }
+        let (place, said) = found.unwrap_or_else(|| (schema::Refused::default(), said.to_owned()));
+        schema::Refused { why: format!("is not enforced: {}", in_words(&said)), ..place }
+    }
+
+    /// Refuses types without a value, or that ask for too much.
+    fn probe(&self, form: &Form, probe: &xml_schema::Probe) -> Result<()> {
+        let refused = |why: String| match &probe.begins[..] {
+            [(_, one)] if is_too_much(&why) => one.too_much(),
+            _ => bad(form, why),
+        };
+        let parser = self.parser(GrammarWithLexer::from_lark(probe.text.clone()));
+        let parser = parser.map_err(refused)?;
+        for (byte, required) in &probe.begins {
+            let mut parser = parser.deep_clone();
+            let next = parser.consume_token((*byte).into()).and_then(|_| parser.compute_mask());
+            match (next, parser.stop_reason()) {
+                (Ok(_), _) => {}
+                (Err(_), StopReason::NoExtension | StopReason::NoExtensionBias) => {
+                    return Err(required.refused());
+                }
+                (Err(why), _) => return Err(refused(why.to_string())),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -183,6 +232,9 @@ fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
         }
         Form::Regex(pattern) => {
             check_length(form, pattern.len())?;
+            if let Some(what) = pattern::too_much(pattern) {
+                fail!(Code::BadConstraint, "regex: it has {what}: lower them");
+            }
             GrammarWithLexer::from_regex(pattern)
         }
         Form::Grammar(grammar) => {
@@ -212,7 +264,7 @@ fn by_schema(form: &Form, schema: &Value) -> Result<GrammarWithLexer> {
 
 fn by_lark(form: &Form, grammar: String) -> Result<GrammarWithLexer> {
     match lark::objection(&grammar) {
-        Some(why) => Err(bad(form, why)),
+        Some(why) => fail!(Code::BadConstraint, "{}: {why}", form.name()),
         None => Ok(GrammarWithLexer::from_lark(grammar)),
     }
 }
@@ -221,19 +273,10 @@ fn by_lark(form: &Form, grammar: String) -> Result<GrammarWithLexer> {
 /// an answer.
 fn probe(form: &Form, grammar: &xml_schema::Grammar) -> Result<()> {
     let bytes = Guidance::of_bytes()?;
-    for xml_schema::Probe { text, begins } in grammar.probes() {
-        let parser =
-            bytes.parser(GrammarWithLexer::from_lark(text)).map_err(|why| bad(form, why))?;
-        for (byte, refusal) in begins {
-            let mut parser = parser.deep_clone();
-            let next = parser.consume_token(byte.into()).and_then(|_| parser.compute_mask());
-            match (next, parser.stop_reason()) {
-                (Ok(_), _) => {}
-                (Err(_), StopReason::NoExtension | StopReason::NoExtensionBias) => {
-                    return Err(refusal.clone());
-                }
-                (Err(why), _) => return Err(bad(form, why)),
-            }
+    for all in grammar.probes() {
+        if bytes.probe(form, &all).is_err() {
+            // What is wrong, or too much, with one is told of that one.
+            grammar.each(&all).try_for_each(|one| bytes.probe(form, &one))?;
         }
     }
     Ok(())
@@ -249,46 +292,6 @@ fn check_length(form: &Form, length: usize) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// What the library says of a form: of several lines those that say it.
-fn bad(form: &Form, why: impl Display) -> Error {
-    let said = why.to_string();
-    if let Form::JsonSchema(_) = form {
-        let message = format!("{} {}", form.name(), not_enforced(&said));
-        return Error::new(Code::BadConstraint, message);
-    }
-    let (first, rest) = said.split_once('\n').unwrap_or((&said, ""));
-    let reason = rest.lines().find_map(|line| line.strip_prefix("error: "));
-    let sentence = match (form, reason) {
-        (Form::Regex(_), Some(reason)) => format!("it cannot be read: {reason}"),
-        (Form::Regex(_), None) => {
-            let said = first.split(" (in regex): ").last().unwrap_or(first);
-            format!(
-                "it cannot be read: {}",
-                short(said.split(" in regex /").next().unwrap_or(said))
-            )
-        }
-        (_, Some(reason)) => format!("{}: {reason}", short(first)),
-        (_, None) => short(first),
-    };
-    Error::new(Code::BadConstraint, format!("{}: {sentence}", form.name()))
-}
-
-/// What the library says of a schema.
-fn not_enforced(said: &str) -> String {
-    let is_named = |keyword: &&str| said.contains(&keyword.replace("Properties", "Propert"));
-    let keyword = ["patternProperties", "multipleOf"].into_iter().find(is_named);
-    let first = said.lines().next().unwrap_or_default();
-    format!("at #: {} is not enforced: {}", keyword.unwrap_or("schema"), short(first))
-}
-
-/// The beginning of what may be long.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// The last characters of a text, as messages show them.
@@ -326,15 +329,9 @@ impl Guided {
     }
 
     fn lost(&self, why: impl Display) -> Error {
-        let why = why.to_string();
-        let why = match why.lines().next().unwrap_or_default() {
-            "NoExtensionBias" | "NoExtension" => "nothing may follow",
-            why => why,
-        };
-        Error::new(
-            Code::BadConstraint,
-            format!("{}: the answer cannot go on by it: {}", self.name, short(why)),
-        )
+        let why = in_words(&why.to_string());
+        let message = format!("{}: the answer cannot go on by it: {why}", self.name);
+        Error::new(Code::BadConstraint, message)
     }
 }
 

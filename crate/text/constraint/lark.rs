@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::text::pattern;
+
 /// Rules within rules: the library goes into each as it meets it, and has a stack to lose.
 const DEEPEST: usize = 200;
 
@@ -14,6 +16,9 @@ pub fn objection(grammar: &str) -> Option<String> {
     if grammar.contains("allow_invalid_utf8") {
         return Some("allow_invalid_utf8 would let control tokens pass".to_owned());
     }
+    if let Some(what) = rules.expressions.iter().find_map(|one| pattern::too_much(one)) {
+        return Some(format!("an expression has {what}: lower them"));
+    }
     let depth = rules.depth();
     (depth > DEEPEST).then(|| {
         format!("rules lie within rules more than {DEEPEST} deep: put some of them together")
@@ -25,6 +30,8 @@ pub fn objection(grammar: &str) -> Option<String> {
 struct Rules<'g> {
     named: HashMap<&'g str, Vec<&'g str>>,
     directives: Vec<&'g str>,
+    /// Regular expressions.
+    expressions: Vec<&'g str>,
 }
 
 impl<'g> Rules<'g> {
@@ -36,7 +43,11 @@ impl<'g> Rules<'g> {
             let length = match first {
                 '"' => quoted(rest, '"'),
                 '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-                '/' => quoted(rest, '/'),
+                '/' => {
+                    let length = quoted(rest, '/');
+                    rules.expressions.push(&rest[..length]);
+                    length
+                }
                 '#' => rest.find('\n').unwrap_or(rest.len()),
                 c if c.is_alphabetic() || c == '_' || c == '%' => {
                     let is_of_name = |c: char| c.is_alphanumeric() || c == '_';

@@ -14,6 +14,8 @@ mod lark;
 #[cfg_attr(target_family = "wasm", path = "pending_wasm.rs")]
 mod pending;
 #[cfg(feature = "constraints")]
+mod refusals;
+#[cfg(feature = "constraints")]
 mod schema;
 mod spellings;
 

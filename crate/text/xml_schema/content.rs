@@ -187,7 +187,8 @@ impl<'s> Schema<'s> {
         };
         self.lark.require(
             &values.in_attribute(),
-            Place(node).refuse("all its values have tabs or line feeds: use an element"),
+            &Place(node),
+            "all its values have tabs or line feeds: use an element",
         );
         let attribute = Attribute { name, values, is_required };
         match all.iter_mut().find(|other| other.name == attribute.name) {

@@ -19,6 +19,9 @@ const OLD: &str = concat!(
     r"\x{fd3e}-\x{fd3f}\x{ff65}\x{10341}",
     "]|&(?:amp|lt|gt|quot|apos);)"
 );
+/// Characters, bytes or words that a value can be asked to have.
+const LONGEST: u32 = 100_000;
+
 /// A facet: its name, its value and where it stands.
 pub(super) struct Facet<'p> {
     pub name: &'p str,
@@ -46,11 +49,11 @@ impl Simple {
                 ("enumeration", _) => values.push(literal(&self.normalized(value))),
                 ("whiteSpace", _) => blanks = self.with_blanks(value, place)?,
                 ("length", _) => {
-                    let length = self.length(facet)?;
+                    let length = self.least_length(facet)?;
                     least = length.max(least);
                     most = Some(most.unwrap_or(length).min(length));
                 }
-                ("minLength", _) => least = self.length(facet)?.max(least),
+                ("minLength", _) => least = self.least_length(facet)?.max(least),
                 ("maxLength", _) => {
                     let length = self.length(facet)?;
                     most = Some(most.unwrap_or(length).min(length));
@@ -89,7 +92,7 @@ impl Simple {
         let any = with(&self.any);
         let plain = if is_chosen { any.clone() } else { with(&self.plain) };
         if let Some(of) = facets.first().and_then(|facet| facet.place.parent()) {
-            lark.require(&plain, of.refuse("no value has all that its facets ask for: loosen one"));
+            lark.require(&plain, &of, "no value has all that its facets ask for: loosen one");
         }
         Ok(Simple { blanks, plain, any, ..*self })
     }
@@ -144,6 +147,15 @@ impl Simple {
                 "{} is not enforced of this type: leave it out, or use a pattern",
                 facet.name
             ))),
+        }
+    }
+
+    fn least_length(&self, facet: &Facet) -> Result<u32> {
+        match self.length(facet)? {
+            length if length <= LONGEST => Ok(length),
+            length => Err(facet
+                .place
+                .refuse(&format!("{} is {length}: it must be {LONGEST} at the most", facet.name))),
         }
     }
 

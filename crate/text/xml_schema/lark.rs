@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use super::bad;
+use super::{Place, bad, brief};
 use crate::error::{Error, Result};
 
 /// Bytes of the grammar.
 const LONGEST: usize = 1 << 20;
+/// The largest number of times that is read.
+const MOST_TIMES: u32 = i32::MAX as u32;
 /// Groups within groups; what is deeper becomes a rule.
 const DEEPEST: usize = 3;
 
@@ -31,9 +33,15 @@ pub(super) struct Lark {
     rules: Vec<Body>,
     terminals: Vec<String>,
     names: HashMap<String, usize>,
-    /// Expressions of terminals, and what is wrong where one has no text.
-    required: Vec<(String, Error)>,
+    required: Vec<Required>,
     bytes: usize,
+}
+
+/// A terminal that must have a text.
+pub struct Required {
+    pub(super) expression: String,
+    place: String,
+    what: String,
 }
 
 enum Body {
@@ -42,6 +50,24 @@ enum Body {
     One(Expr),
     /// Each once, in any order; those that need not come are marked so.
     All(Vec<(Expr, bool)>),
+}
+
+impl Required {
+    /// `what` is wrong where there is no text.
+    fn new(expression: &str, place: &Place, what: &str) -> Required {
+        let [expression, what] = [expression, what].map(str::to_owned);
+        Required { expression, place: place.shown(), what }
+    }
+
+    /// Why the schema is refused where there is no text.
+    pub fn refused(&self) -> Error {
+        bad(&format!("{}: {}", self.place, brief(&self.what, 200)))
+    }
+
+    /// Why it is refused where nobody can tell.
+    pub fn too_much(&self) -> Error {
+        bad(&format!("{}: it asks for too much: loosen it", self.place))
+    }
 }
 
 impl Lark {
@@ -60,15 +86,15 @@ impl Lark {
         format!("T{at}")
     }
 
-    /// Asks that a terminal would have a text that is so: without one, this is wrong.
-    pub fn require(&mut self, expression: &str, refusal: Error) {
-        self.required.push((expression.to_owned(), refusal));
+    /// Asks that a terminal would have a text that is so: without one, this is wrong there.
+    pub fn require(&mut self, expression: &str, place: &Place, what: &str) {
+        self.required.push(Required::new(expression, place, what));
     }
 
-    /// What must have a text, each once, and what is wrong where it has none.
-    pub fn required(&mut self) -> Vec<(String, Error)> {
+    /// What must have a text, each once.
+    pub fn required(&mut self) -> Vec<Required> {
         let mut seen = HashSet::new();
-        self.required.retain(|(expression, _)| seen.insert(expression.clone()));
+        self.required.retain(|one| seen.insert(one.expression.clone()));
         std::mem::take(&mut self.required)
     }
 
@@ -115,10 +141,16 @@ impl Lark {
 
     pub fn repeat(&mut self, part: Expr, least: u32, most: Option<u32>) -> Expr {
         match (least, most) {
-            (1, Some(1)) => part,
-            (_, Some(0)) => Expr::Sequence(Vec::new()),
-            _ => Expr::Repeat(Box::new(self.shallow(part)), least, most),
+            (1, Some(1)) => return part,
+            (_, Some(0)) => return Expr::Sequence(Vec::new()),
+            _ => {}
         }
+        if let Expr::Repeat(inner, fewest, many) = &part
+            && let Some((least, most)) = at_once((least, most), (*fewest, *many))
+        {
+            return Expr::Repeat(inner.clone(), least, most);
+        }
+        Expr::Repeat(Box::new(self.shallow(part)), least, most)
     }
 
     /// What is deep becomes a rule.
@@ -193,6 +225,20 @@ impl Lark {
     }
 }
 
+/// How often something comes, of which so much comes so often, where that is every number from one
+/// to another: there is one way to write it then, and not as many as there are to divide it.
+fn at_once(
+    (least, most): (u32, Option<u32>),
+    (fewest, many): (u32, Option<u32>),
+) -> Option<(u32, Option<u32>)> {
+    let spread = many.map_or(u32::MAX, |many| many - fewest);
+    let has_no_gap =
+        most == Some(least) || u64::from(least) * u64::from(spread) + 1 >= u64::from(fewest);
+    let most = most.zip(many).map(|(most, many)| most.saturating_mul(many).min(MOST_TIMES));
+    let least = least.checked_mul(fewest).filter(|least| *least <= MOST_TIMES)?;
+    has_no_gap.then_some((least, most))
+}
+
 /// That all have come which must.
 fn come(all: &[(Expr, bool)]) -> String {
     let must = all.iter().enumerate().filter(|(_, (_, is_optional))| !is_optional);
@@ -249,7 +295,12 @@ impl Expr {
                     (least, None) => format!("{{{least},}}"),
                     (least, Some(most)) => format!("{{{least},{most}}}"),
                 };
-                part.part() + &times
+                // The notation counts a part once.
+                let part = match **part {
+                    Expr::Repeat(..) => format!("({})", part.text()),
+                    _ => part.part(),
+                };
+                part + &times
             }
         }
     }
@@ -257,9 +308,8 @@ impl Expr {
     /// As a part of another.
     fn part(&self) -> String {
         match self {
-            Expr::Terminal(_) | Expr::Text(_) | Expr::Rule(_) => self.text(),
-            Expr::Repeat(part, ..) if !matches!(**part, Expr::Repeat(..)) => self.text(),
-            _ => format!("({})", self.text()),
+            Expr::Sequence(_) | Expr::Choice(_) => format!("({})", self.text()),
+            _ => self.text(),
         }
     }
 }

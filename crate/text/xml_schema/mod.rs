@@ -22,7 +22,9 @@ mod simple;
 
 use roxmltree::{Document, ParsingOptions};
 
+use super::brief;
 use crate::error::{Code, Error, Result};
+pub use lark::Required;
 use lark::{Expr, Lark, quoted};
 use node::Place;
 pub use probe::{Grammar, Probe};
@@ -52,7 +54,7 @@ pub fn grammar(xml_schema: &str) -> Result<Grammar> {
     let options =
         ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..Default::default() };
     let document = Document::parse_with_options(xml_schema, options)
-        .map_err(|error| bad(&format!("it is no XML that is read here: {error}")))?;
+        .map_err(|error| bad(&brief(&format!("it is no XML that is read here: {error}"), 200)))?;
     let root = document.root_element();
     let mut lark = Lark::default();
     let start = match root.tag_name().namespace() == Some(XS) {

@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::{XS, bad};
+use super::{XS, bad, brief};
 use crate::error::{Error, Result};
 
 /// What attributes say that means nothing for documents that have no `xsi:type`, nor members of
@@ -21,6 +21,11 @@ impl Place<'_> {
 
     /// The error that says what is refused here.
     pub fn refuse(&self, what: &str) -> Error {
+        bad(&format!("{}: {}", self.shown(), brief(what, 200)))
+    }
+
+    /// The path to it, as it is told.
+    pub fn shown(&self) -> String {
         let mut path = String::new();
         let elements: Vec<_> = self.0.ancestors().filter(Node::is_element).collect();
         for element in elements.into_iter().rev() {
@@ -31,7 +36,7 @@ impl Place<'_> {
                 path.extend(["[", name, "]"]);
             }
         }
-        bad(&format!("{path}: {what}"))
+        brief(&path, 100)
     }
 }
 

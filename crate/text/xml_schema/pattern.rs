@@ -61,6 +61,9 @@ pub(super) struct Pattern {
 pub(super) fn translate(pattern: &str, place: &Place) -> Result<Pattern> {
     let mut reader = Reader { rest: pattern, place, depth: 0, has_categories: false };
     let text = reader.alternatives()?;
+    if let Some(what) = crate::text::pattern::too_much(&text) {
+        return Err(place.refuse(&format!("the pattern has {what}: lower them")));
+    }
     match reader.rest {
         "" => Ok(Pattern { text, has_categories: reader.has_categories }),
         rest => Err(place.refuse(&format!(

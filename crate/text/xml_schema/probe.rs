@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::lark::{Expr, Lark, quoted};
-use crate::error::Error;
+use super::lark::{Expr, Lark, Required, quoted};
 
 /// Types that are looked at together.
 const TOGETHER: usize = 64;
@@ -15,15 +14,15 @@ pub struct Grammar {
     /// As llguidance reads it.
     pub text: String,
     terminals: String,
-    required: Vec<(String, Error)>,
+    required: Vec<Required>,
 }
 
 /// A grammar beside it, which tells whether some types have a value.
 pub struct Probe<'g> {
     /// As llguidance reads it.
     pub text: String,
-    /// Bytes that its texts begin with, and why the schema is refused where none goes on from one.
-    pub begins: Vec<(u8, &'g Error)>,
+    /// Bytes that its texts begin with, and what is refused where none goes on from one.
+    pub begins: Vec<(u8, &'g Required)>,
 }
 
 impl Grammar {
@@ -35,17 +34,24 @@ impl Grammar {
     /// What must be asked before the grammar is used: facets may contradict one another, and then
     /// no document would end that begins with an element of such a type.
     pub fn probes(&self) -> impl Iterator<Item = Probe<'_>> {
-        self.required.chunks(TOGETHER).map(|required| {
-            let (mut text, mut values, mut begins) = (String::new(), String::new(), Vec::new());
-            for (byte, (expression, refusal)) in (FIRST..).zip(required) {
-                let way = if begins.is_empty() { "start:" } else { " |" };
-                let begin = quoted(&char::from(byte).to_string());
-                // What follows a value tells an empty one from none.
-                let _ = write!(text, "{way} {begin} V{byte} \".\"");
-                let _ = writeln!(values, "V{byte}: {expression}");
-                begins.push((byte, refusal));
-            }
-            Probe { text: format!("{text}\n{values}{}", self.terminals), begins }
-        })
+        self.required.chunks(TOGETHER).map(|all| self.probe(all))
+    }
+
+    /// The same, of each type that a probe is of.
+    pub fn each<'g>(&'g self, probe: &Probe<'g>) -> impl Iterator<Item = Probe<'g>> {
+        probe.begins.iter().map(|(_, one)| self.probe(std::slice::from_ref(*one)))
+    }
+
+    fn probe<'g>(&self, required: &'g [Required]) -> Probe<'g> {
+        let (mut text, mut values, mut begins) = (String::new(), String::new(), Vec::new());
+        for (byte, one) in (FIRST..).zip(required) {
+            let way = if begins.is_empty() { "start:" } else { " |" };
+            let begin = quoted(&char::from(byte).to_string());
+            // What follows a value tells an empty one from none.
+            let _ = write!(text, "{way} {begin} V{byte} \".\"");
+            let _ = writeln!(values, "V{byte}: {}", one.expression);
+            begins.push((byte, one));
+        }
+        Probe { text: format!("{text}\n{values}{}", self.terminals), begins }
     }
 }

@@ -13,6 +13,8 @@ use crate::error::Result;
 
 /// Types made from types, groups within groups, elements of the schema within one another.
 const DEEPEST: usize = 64;
+/// What lies in the schema's elements, one within another: three or more for each of a document's.
+const DEEPEST_NODE: usize = 4 * DEEPEST;
 /// The prefix of names that the default namespace does not do for.
 const PREFIX: &str = "tns";
 
@@ -66,6 +68,10 @@ impl<'s> Schema<'s> {
         let target = root.attribute("targetNamespace");
         if root.tag_name().name() != "schema" {
             return Err(Place(root).refuse("it is no schema: give one"));
+        }
+        let is_deep = |node: &Node| node.ancestors().nth(DEEPEST_NODE).is_some();
+        if let Some(deep) = root.descendants().filter(Node::is_element).find(is_deep) {
+            return Err(Place(deep).refuse(&format!("it is more than {DEEPEST_NODE} deep")));
         }
         let mut globals = HashMap::new();
         for node in children(root)? {

@@ -74,7 +74,7 @@ impl Simple {
         let text = lark.terminal(&format!("/{}/", literal(&self.normalized(value))));
         let any = lark.terminal(&format!("{} & {text}", self.any));
         let what = format!("fixed is {value:?}, which is no value of its type: give one");
-        lark.require(&any, place.refuse(&what));
+        lark.require(&any, place, &what);
         Simple { plain: any.clone(), any, ..*self }
     }
 

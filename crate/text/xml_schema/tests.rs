@@ -124,6 +124,30 @@ fn complex(inner: &str) -> String {
     schema(&format!("<xs:complexType>{inner}</xs:complexType>"), "")
 }
 
+/// A number of times of what comes a number of times: all pairs of them.
+#[cfg(all(feature = "constraints", not(target_family = "wasm")))]
+#[test]
+fn what_repeats_is_repeated() {
+    let times = [(0, Some(1)), (0, None), (1, None), (2, Some(3)), (1, Some(1)), (0, Some(2))];
+    let occurs = |(least, most): (usize, Option<usize>)| {
+        let most = most.map_or("unbounded".to_owned(), |most| most.to_string());
+        format!("minOccurs='{least}' maxOccurs='{most}'")
+    };
+    for (outer, inner) in times.iter().flat_map(|outer| times.map(|inner| (*outer, inner))) {
+        let inside = format!("<xs:element name='b' type='xs:boolean' {}/>", occurs(inner));
+        let xml = complex(&format!("<xs:sequence {}>{inside}</xs:sequence>", occurs(outer)));
+        let matcher = matcher(&grammar(&xml).unwrap().text);
+        for count in 0..12 {
+            let is_so = |groups: usize| {
+                count >= groups * inner.0 && inner.1.is_none_or(|most| count <= groups * most)
+            };
+            let is_valid = (outer.0..=outer.1.unwrap_or(12)).any(is_so);
+            let document = format!("<a>{}</a>", "<b>true</b>".repeat(count));
+            assert_eq!(accepts(&matcher, &document), is_valid, "{outer:?} of {inner:?}: {count}");
+        }
+    }
+}
+
 #[test]
 fn what_a_grammar_does_not_hold_is_refused_with_its_place() {
     let simple = "/schema/element[a]/simpleType/restriction";
@@ -250,6 +274,20 @@ fn what_a_grammar_does_not_hold_is_refused_with_its_place() {
             ),
         ),
         (
+            restricted("string", "<xs:minLength value='100000000'/>"),
+            format!(
+                "{simple}[xs:string]/minLength: minLength is 100000000: it must be 100000 at the \
+                most"
+            ),
+        ),
+        (
+            restricted("string", "<xs:pattern value='(((a{1000}){1000})?b){2}'/>"),
+            format!(
+                "{simple}[xs:string]/pattern: the pattern has counts within counts that come to \
+                more than 100000: lower them"
+            ),
+        ),
+        (
             "<a><b/>text</a>".to_owned(),
             "/a: text between elements is not known here: give it an element of its own".to_owned(),
         ),
@@ -326,6 +364,23 @@ fn what_grows_without_end_is_refused() {
         .collect();
     let xml = schema("<xs:complexType><xs:group ref='g0' minOccurs='0'/></xs:complexType>", &wide);
     assert!(grammar(&xml).unwrap().text.len() < 10_000);
+    let often = "<xs:sequence maxOccurs='10000'>".repeat(3);
+    let inner = "<xs:element name='b' type='xs:int' minOccurs='0' maxOccurs='9'/>";
+    let often = grammar(&complex(&format!("{often}{inner}{}", "</xs:sequence>".repeat(3))));
+    assert!(often.unwrap().text.contains("{0,2147483647}"));
+    let (mut deep, mut end) = (String::new(), String::new());
+    for _ in 0..3000 {
+        deep += "<xs:complexType><xs:sequence><xs:element name='b'>";
+        end += "</xs:element></xs:sequence></xs:complexType>";
+    }
+    let error = refused(&schema(&format!("{deep}{end}"), ""));
+    assert!(error.message.contains("it is more than 256 deep"), "{error}");
+    assert!(error.message.starts_with("xml_schema: /schema/element[a]/complexType/sequence/"));
+    assert!(error.message.len() < 300, "{error}");
+    let long = format!("<xs:maxInclusive value='{}'/>", "a".repeat(1 << 19));
+    let error = refused(&restricted("int", &long));
+    assert!(error.message.ends_with("is no decimal number: give one"), "{error:.900}");
+    assert!(error.message.len() < 600, "{error:.900}");
     assert!(refused(&"<a>".repeat(1 << 19)).message.contains("bytes"));
     assert!(grammar(&"<a>".repeat(1 << 16)).is_err());
 }

@@ -3,6 +3,7 @@
 
 mod command;
 mod cut;
+mod numbers;
 mod refused;
 mod suite;
 mod tools;

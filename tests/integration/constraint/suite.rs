@@ -86,7 +86,7 @@ fn extended<T: Clone>(all: &[Vec<T>], by: &[T]) -> Vec<Vec<T>> {
 }
 
 /// Whether a text can be said from its first token to the end.
-fn can_be_said(grammars: &dyn Grammars, form: &Form, text: &str, end: u32) -> bool {
+pub(super) fn can_be_said(grammars: &dyn Grammars, form: &Form, text: &str, end: u32) -> bool {
     let mut constraint = grammars.constraint(form).unwrap();
     for byte in text.bytes() {
         if constraint.is_over() || !allows(&constraint.mask().unwrap(), byte.into()) {

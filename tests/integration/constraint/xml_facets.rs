@@ -117,6 +117,14 @@ fn values_that_cannot_be_written_are_refused_with_their_place() {
     assert!(check(&many("150")).is_err());
 }
 
+#[test]
+fn what_asks_for_too_much_is_refused_with_its_place() {
+    let pattern = "([ab]*a[ab]{30}|[ab]*b[ab]{31}){2,9}";
+    let inner = narrowed("string", &[("pattern", pattern), ("minLength", "90000")]);
+    let place = "/schema/element[a]/simpleType/restriction[xs:string]";
+    refused(&schema(&inner, ""), place, "it asks for too much: loosen it");
+}
+
 /// What tells single bytes from one another.
 fn bytes() -> Spellings {
     let mut tokens: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();

@@ -10,7 +10,8 @@ use super::facts::{
 };
 use super::goals::{Goals, item};
 use super::leaves::{numbers, string};
-use super::{Result, pattern, refuse};
+use super::places::Places;
+use super::{Result, ends, pattern, refuse};
 
 /// Schemas in all.
 const MOST: usize = 3000;
@@ -25,32 +26,57 @@ pub struct Emitter {
     goals: Goals,
     names: BTreeMap<Goal, String>,
     left: VecDeque<Goal>,
+    /// Schemas without what lies in them by name, and where they come from.
+    parts: Vec<(String, Map<String, Value>)>,
 }
 
 impl Emitter {
-    pub fn new(goals: Goals) -> Emitter {
-        Emitter { goals, names: BTreeMap::new(), left: VecDeque::new() }
+    pub fn new(schema: &Value) -> Result<Emitter> {
+        let goals = Goals::new(Places::new(schema.clone())?);
+        Ok(Emitter { goals, names: BTreeMap::new(), left: VecDeque::new(), parts: Vec::new() })
+    }
+
+    /// The parts of the whole schema, those within others before them.
+    pub fn parts(mut self) -> Result<Vec<(String, Map<String, Value>)>> {
+        self.schema()?;
+        Ok(self.parts)
     }
 
     /// The whole schema.
-    pub fn schema(mut self) -> Result<Map<String, Value>> {
+    pub fn schema(&mut self) -> Result<Map<String, Value>> {
         let root = self.goals.root()?;
-        let mut schema = match self.goal(&root)? {
-            Value::Object(schema) => schema,
-            Value::Bool(true) => Map::new(),
-            _ => return refuse("", "schema", "has nothing that is valid by it"),
-        };
+        let mut schema = self.goal(&root)?;
         let mut defs = Map::new();
         while let Some(goal) = self.left.pop_front() {
             let Some(name) = self.names.get(&goal).cloned() else { continue };
             let emitted = self.all(&goal)?;
             defs.insert(name, emitted);
         }
+        if let Err(culprit) = ends::cut(&mut schema, &mut defs) {
+            return self.none(&root, culprit.map(|name| (defs[&name] == false, name)));
+        }
+        let Value::Object(mut schema) = schema else { return Ok(Map::new()) };
         if depth(&schema, &defs) > DEEPEST {
             return refuse("", "schema", format!("lies within itself more than {DEEPEST} deep"));
         }
         schema.insert("$defs".to_owned(), defs.into());
         Ok(schema)
+    }
+
+    /// Refuses a schema by which nothing is valid, for one of its definitions: whether that is
+    /// false, and its name.
+    fn none<T>(&mut self, root: &Goal, culprit: Option<(bool, String)>) -> Result<T> {
+        let named = |name: &String| self.names.iter().find(|(_, other)| *other == name);
+        let goal = culprit.as_ref().and_then(|(_, name)| named(name)).map(|(goal, _)| goal.clone());
+        let goal = goal.as_ref().unwrap_or(root);
+        match culprit {
+            Some((false, _)) => refuse(
+                &self.goals.path_of(goal),
+                "schema",
+                "has a value that must contain itself, so that no answer would ever end",
+            ),
+            _ => refuse(&self.goals.blamed(goal)?, "schema", "has nothing that is valid by it"),
+        }
     }
 
     /// The schema of a goal, or where it is.
@@ -84,10 +110,16 @@ impl Emitter {
     fn all(&mut self, goal: &Goal) -> Result<Value> {
         let mut any: Vec<Value> = Vec::new();
         for case in self.goals.cases(goal)?.iter() {
-            for schema in self.case(case)? {
+            let all = self.case(case).map_err(|why| why.or_at(&self.goals.path_of(goal)))?;
+            for schema in all {
                 if !any.contains(&schema) {
                     any.push(schema);
                 }
+            }
+        }
+        for schema in &any {
+            if let Value::Object(part) = without_references(schema) {
+                self.parts.push((self.goals.path_of(goal), part));
             }
         }
         Ok(match any.len() {
@@ -316,5 +348,18 @@ impl Emitter {
             }
         };
         Ok((false.into(), Map::from_iter([(pattern, others)])))
+    }
+}
+
+/// A schema in which anything may be where another is named.
+fn without_references(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) if fields.get("$ref").is_some_and(Value::is_string) => true.into(),
+        Value::Object(fields) => {
+            let inside = |(name, one): (&String, &Value)| (name.clone(), without_references(one));
+            Value::Object(fields.iter().map(inside).collect())
+        }
+        Value::Array(all) => all.iter().map(without_references).collect(),
+        other => other.clone(),
     }
 }

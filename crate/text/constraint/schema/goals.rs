@@ -7,8 +7,10 @@ use serde_json::{Map, Value};
 
 use super::claims::Reader;
 use super::facts::{
-    ARRAY, AnyOf, Case, Claim, Fact, Goal, MOST_CASES, OBJECT, ObjectCase, Types, Watchers, plain,
+    ARRAY, AnyOf, Case, Claim, Fact, Goal, MOST_CASES, NUMBER, OBJECT, ObjectCase, Types, Watchers,
+    plain,
 };
+use super::leaves::numbers;
 use super::pattern;
 use super::places::Places;
 use super::{Result, refuse};
@@ -80,7 +82,8 @@ impl Goals {
         Ok(found)
     }
 
-    fn path_of(&self, goal: &Goal) -> String {
+    /// Where what is claimed first stands.
+    pub fn path_of(&self, goal: &Goal) -> String {
         goal.first()
             .map(|claim| self.places.place(claim.place).path.to_string())
             .unwrap_or_default()
@@ -200,9 +203,33 @@ impl Goals {
         Ok(true)
     }
 
+    /// The innermost place by which nothing reaches a goal, where nothing does.
+    pub fn blamed(&mut self, goal: &Goal) -> Result<String> {
+        for case in self.cases(goal)?.iter() {
+            let mut inside = Vec::new();
+            for name in &case.object.required {
+                inside.extend(self.property(&case.object, name)?);
+            }
+            inside.extend((0..case.array.least.min(64) as usize).map(|at| item(case, at)));
+            for goal in inside {
+                if self.is_none(&goal, DEPTH)? {
+                    return self.blamed(&goal);
+                }
+            }
+        }
+        Ok(self.path_of(goal))
+    }
+
     /// The types that values of a case may have, as far as is seen.
     pub fn types(&mut self, case: &Case, depth: usize) -> Result<Types> {
         let mut types = case.types;
+        let is_bounded = case.number.least.is_some() && case.number.most.is_some();
+        if types & NUMBER != 0
+            && is_bounded
+            && numbers(&case.number).is_ok_and(|all| all.is_empty())
+        {
+            types &= !NUMBER;
+        }
         if types & OBJECT != 0 {
             for name in &case.object.required {
                 let is_none = match self.property(&case.object, name)? {

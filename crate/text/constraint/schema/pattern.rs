@@ -62,6 +62,9 @@ pub fn translated(pattern: &str) -> Result<String, String> {
             c => push(&mut out, written(c)?),
         }
     }
+    if let Some(what) = crate::text::pattern::too_much(&out) {
+        return Err(format!("it has {what}"));
+    }
     let mut builder = RegexBuilder::new();
     match builder.mk_regex_for_serach(&out) {
         Ok(_) => Ok(out),

@@ -6,8 +6,9 @@ use super::super::facts::{
     ALL, ARRAY, AnyOf, ArrayFact, Claim, Clause, Fact, NumberFact, OBJECT, ObjectFact, STRING,
     StringFact, plain,
 };
+use super::super::multiples::Step;
 use super::super::{Result, formats};
-use super::{BEYOND, EXACT, Reader};
+use super::{BEYOND, Reader};
 
 const DRAFTS: [&str; 4] = [
     "https://json-schema.org/draft/2020-12/schema",
@@ -152,8 +153,11 @@ impl Reader<'_> {
                 }))
             }
             "multipleOf" => match self.number(keyword, value)? {
-                of if of > 0.0 && of < EXACT => one(Fact::Number(NumberFact::Multiple(of))),
-                _ => self.refused(keyword, "is no number above 0 and below 2^53"),
+                of if of <= 0.0 => self.refused(keyword, "is no number above 0"),
+                of if Step::of(of).is_none() => {
+                    self.refused(keyword, format!("{of} has more digits than are counted"))
+                }
+                of => one(Fact::Number(NumberFact::Multiple(of))),
             },
             "unevaluatedItems" | "unevaluatedProperties" => {
                 let claim = self.inside(&[keyword], true)?;

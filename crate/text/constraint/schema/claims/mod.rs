@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::facts::{ARRAY, AnyOf, BOOLEAN, Claim, Fact, NULL, NUMBER, OBJECT, STRING, Types};
 use super::places::{Place, Places};
 use super::{Refused, Result, pattern, refuse};
+use crate::text::brief;
 
 /// Numbers up to here are counted one by one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -136,8 +137,9 @@ impl<'p> Reader<'p> {
     }
 
     fn pattern(&self, keyword: &str, text: &str) -> Result<String> {
-        pattern::translated(text)
-            .or_else(|why| self.refused(keyword, format!("{text:?} cannot be enforced: {why}")))
+        pattern::translated(text).or_else(|why| {
+            self.refused(keyword, format!("{:?} cannot be enforced: {why}", brief(text, 40)))
+        })
     }
 
     /// The types that are named, and whether numbers among them must be whole.

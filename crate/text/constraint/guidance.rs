@@ -246,6 +246,9 @@ fn grammar_of(form: &Form) -> Result<GrammarWithLexer> {
             if texts.is_empty() {
                 fail!(Code::BadConstraint, "choice is empty: give the texts to choose from");
             }
+            if texts.iter().all(String::is_empty) {
+                fail!(Code::BadConstraint, "choice has no text but an empty one: give others");
+            }
             let patterns: Vec<_> = texts.iter().map(|text| schema::literal(text)).collect();
             GrammarWithLexer::from_regex(&patterns.join("|"))
         }

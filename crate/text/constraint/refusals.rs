@@ -58,6 +58,9 @@ pub fn in_words(said: &str) -> String {
         _ if is_nothing(said) => "nothing is valid by it".to_owned(),
         _ if is_too_much(said) => "it asks for too much".to_owned(),
         first if first.contains("are not disjoint") => "its patterns overlap".to_owned(),
+        first if ["WordUnicode", "WordAscii"].iter().any(|look| first.contains(look)) => {
+            r"\b and \B are not enforced: leave them out".to_owned()
+        }
         first => {
             let reason = said.lines().find_map(|line| line.strip_prefix("error: "));
             short(reason.unwrap_or(first))

@@ -14,6 +14,7 @@ fn what_cannot_be_enforced_is_refused_in_a_sentence() {
         (regex(&"a".repeat(2 << 20)), "shorten it"),
         (regex("((a{1000}){1000}b)?"), "counts that come to more than 100000"),
         (regex("[^\\x00-\\x{10ffff}]"), "nothing may follow"),
+        (regex("\\bfoo"), "\\b and \\B are not enforced: leave them out"),
         (grammar(""), "grammar: "),
         (grammar("begin: \"a\""), "start"),
         (grammar("start: thing"), "thing"),
@@ -21,6 +22,7 @@ fn what_cannot_be_enforced_is_refused_in_a_sentence() {
         (grammar("start: T\nT: /(([ab]{900})*c){300}/"), "counts that come to more than 100000"),
         (grammar("start: %json {\"type\": \"object\"}"), "json_schema"),
         (Form::Choice(Vec::new()), "choice is empty"),
+        (Form::Choice(vec![String::new()]), "choice has no text but an empty one"),
     ] {
         let error = check(&form).unwrap_err();
         assert_eq!(error.code, Code::BadConstraint, "{error}");

@@ -20,6 +20,8 @@ const TOO_MUCH: [&str; 10] = [
     "can't determine if",
     "precomputation failed",
 ];
+/// What it calls the ends of words.
+const WORDS_ENDS: [&str; 2] = ["WordUnicode", "WordAscii"];
 
 /// Why a form is no grammar.
 pub fn bad(form: &Form, why: impl Display) -> Error {
@@ -39,6 +41,9 @@ pub fn bad(form: &Form, why: impl Display) -> Error {
 fn of_a_text(form: &Form, said: &str) -> String {
     let (first, rest) = said.split_once('\n').unwrap_or((said, ""));
     let reason = rest.lines().find_map(|line| line.strip_prefix("error: "));
+    if WORDS_ENDS.iter().any(|name| said.contains(name)) {
+        return r"\b and \B are not enforced: leave them out".to_owned();
+    }
     match (form, reason) {
         (Form::Regex(_), Some(reason)) => format!("it cannot be read: {reason}"),
         (Form::Regex(_), None) => {
@@ -58,9 +63,6 @@ pub fn in_words(said: &str) -> String {
         _ if is_nothing(said) => "nothing is valid by it".to_owned(),
         _ if is_too_much(said) => "it asks for too much".to_owned(),
         first if first.contains("are not disjoint") => "its patterns overlap".to_owned(),
-        first if ["WordUnicode", "WordAscii"].iter().any(|look| first.contains(look)) => {
-            r"\b and \B are not enforced: leave them out".to_owned()
-        }
         first => {
             let reason = said.lines().find_map(|line| line.strip_prefix("error: "));
             short(reason.unwrap_or(first))

@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "gpu-tests")]
 use crate::common::backends;
+use crate::common::is_long;
 use crate::common::tiny_phi::tiny_phi;
 
 use super::{cpu, open};
 
-const SEEDS: u64 = 50;
+fn seeds() -> u64 {
+    if is_long() { 50 } else { 16 }
+}
 #[cfg(feature = "gpu-tests")]
 const SEEDS_OF_GPU: u64 = 3;
 
@@ -227,7 +230,7 @@ fn all_models() -> impl Iterator<Item = (usize, Tag)> {
 fn answers_that_have_to_be_calls_are_some() {
     block_on(async {
         for (dialect, tag) in all_models() {
-            check_required(&mut open(model(dialect, tag), cpu()).await, dialect, SEEDS).await;
+            check_required(&mut open(model(dialect, tag), cpu()).await, dialect, seeds()).await;
         }
     });
 }
@@ -237,9 +240,9 @@ fn calls_are_held_to_their_tool_from_where_they_begin() {
     block_on(async {
         for (dialect, tag) in all_models() {
             let mut session = open(model(dialect, tag), cpu()).await;
-            check_begun(&mut session, dialect, SEEDS).await;
+            check_begun(&mut session, dialect, seeds()).await;
             if !matches!(tag, Tag::None) {
-                check_auto(&mut session, dialect, SEEDS).await;
+                check_auto(&mut session, dialect, seeds()).await;
             }
         }
     });

@@ -133,7 +133,7 @@ fn only_adds(without: &str, with: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Messages, each in a line of its own, after what `else` says where there is no system.
+    /// Messages, each in a line of its own, after what `otherwise` says where there is no system.
     fn template(otherwise: &str) -> Result<ChatTemplate> {
         let first = "{% if messages[0].role != 'system' %}OTHERWISE{% endif %}";
         let each = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}";

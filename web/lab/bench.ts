@@ -24,7 +24,7 @@ function asked(...names: string[]): Record<string, string | number> {
 async function held(phi: Phi, schema: string, max_tokens: number): Promise<object> {
   const json_schema = { name: "bench", schema: JSON.parse(schema) };
   const form: ResponseFormat = { type: "json_schema", json_schema, hint: false };
-  const answer = async (max_tokens: number, response_format?: ResponseFormat) => {
+  const answer = async (max_tokens: number, response_format: ResponseFormat | null = null) => {
     const start = performance.now();
     await phi.complete({ prompt: "A", max_tokens, temperature: 1, seed: 1, response_format });
     const { decodeSeconds, generatedTokens } = (await phi.stats())!;

@@ -78,6 +78,10 @@ pub trait Backend {
     /// Copies bytes in, before whatever runs next. `offset` and the length are multiples of 4.
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Copies bytes from one place of a buffer to another, after everything that came before. The
+    /// places do not overlap; they and the length are multiples of 4.
+    fn copy(&mut self, buf: Buf, from_to: [u64; 2], length: usize) -> Result<()>;
+
     /// Makes a list ready.
     fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program>;
 

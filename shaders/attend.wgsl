@@ -16,22 +16,17 @@ struct Params {
     n_heads: u32,
     n_kv_heads: u32,
     first_head: u32, // first KV head of the part
-    positions: u32, // of all sequences
+    heads: u32, // KV heads of the part
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
     rows: u32,
 }
 
-struct Start {
-    position: u32, // of row 0 in its sequence
-    first: u32, // where in the cache the sequence's positions begin
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 // [rows, (n_heads + 2 * n_kv_heads) * FOURS], queries rotated
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> start: Start;
-@group(0) @binding(3) var<storage, read> keys: array<Kv4>; // [heads, positions, FOURS]
+@group(0) @binding(2) var<storage, read> sequence: Sequence;
+@group(0) @binding(3) var<storage, read> keys: array<Kv4>; // [pages, heads, PAGE, FOURS]
 @group(0) @binding(4) var<storage, read> values: array<Kv4>; // the same
 @group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>; // [rows, n_heads * FOURS]
 
@@ -95,7 +90,7 @@ fn load(own: Own, block: u32, end: u32, piece: u32) {
     }
     for (var i = own.lane; i < PIECE * FOURS; i += FOURS * TEAMS) {
         let position = min(block + i / PIECE, end - 1u);
-        let key = own.kv_head * params.positions + start.first + position;
+        let key = place(params.heads, own.kv_head, position);
         let four = min(piece + i % PIECE, FOURS - 1u);
         key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[key * FOURS + four]);
     }
@@ -156,8 +151,8 @@ fn softmax_step(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function
 // once.
 fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
     for (var position = 0u; position < min(FOURS, end - block); position++) {
-        let cached = own.kv_head * params.positions + start.first + block + position;
-        let value = kv_unpack(values[cached * FOURS + own.at]);
+        let at = place(params.heads, own.kv_head, block + position);
+        let value = kv_unpack(values[at * FOURS + own.at]);
         for (var i = 0u; i < BUNDLES; i++) {
             let p = probabilities[(own.team * FOURS + position) * BUNDLES + i];
             for (var q = 0u; q < 4u; q++) {
@@ -193,14 +188,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_id) at: 
     var own = Own(id.x, tile, at.y, at.x, at.y * FOURS + at.x, array<vec4<u32>, BUNDLES>());
     var found: Found;
     for (var q = 0u; q < QUERIES; q++) {
-        own.positions[q / 4u][q % 4u] = start.position + row_of(tile + at.y * QUERIES + q);
+        own.positions[q / 4u][q % 4u] = sequence.position + row_of(tile + at.y * QUERIES + q);
     }
     for (var i = 0u; i < BUNDLES; i++) {
         found.m[i] = vec4<f32>(LOWEST);
     }
-    let position = start.position + row_of(tile);
+    let position = sequence.position + row_of(tile);
     let first = position + 1u - min(params.window, position + 1u);
-    let end = start.position + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
+    let end = sequence.position + row_of(tile + QUERIES * TEAMS - 1u) + 1u;
     for (var block = first; block < end; block += FOURS) {
         softmax_step(own, scores_of(own, block, end), &found);
         gather(own, block, end, &found);

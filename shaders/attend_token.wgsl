@@ -14,22 +14,17 @@ struct Params {
     n_kv_heads: u32,
     rotary_dim: u32,
     first_head: u32, // first KV head of the part
-    positions: u32, // of all sequences
+    heads: u32, // KV heads of the part
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
 }
 
-struct Start {
-    position: u32, // of row 0 in its sequence
-    first: u32, // where in the cache the sequence's positions begin
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> angles: array<f32>; // [1, rotary_dim]: cosines, then sines
-@group(0) @binding(2) var<storage, read> start: Start;
+@group(0) @binding(2) var<storage, read> sequence: Sequence;
 // [1, (n_heads + 2 * n_kv_heads) * head_dim]
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, FOURS]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [pages, heads, PAGE, FOURS]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 // [queries of these heads, SPLITS, FOURS + 1]: a sum of values, weighed relative to the run's
 // largest score; then that score and the weights' sum
@@ -60,7 +55,7 @@ fn append(kv_head: u32, lane: u32) {
     let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
     let value = key + params.n_kv_heads * 4u * FOURS;
     for (var i = lane; i < FOURS; i += WG) {
-        let at = (kv_head * params.positions + start.first + start.position) * FOURS + i;
+        let at = place(params.heads, kv_head, sequence.position) * FOURS + i;
         keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
         let own = value + 4u * i;
         values[at] = kv_pack(vec4<f32>(qkv[own], qkv[own + 1u], qkv[own + 2u], qkv[own + 3u]));
@@ -78,8 +73,6 @@ fn load_queries(kv_head: u32, first: u32, lane: u32) {
 
 // Attends with the KV head's queries from `first_query` on.
 fn attend(run: Run, first_query: u32, lane: Lane) {
-    // where the sequence's positions begin
-    let cached = run.kv_head * params.positions + start.first;
     let four = lane.index % FOURS;
     let slice = lane.index / FOURS; // SLICES and above have nothing to gather
     var sums: array<vec4<f32>, QUERIES>;
@@ -90,8 +83,9 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
         var score = vec4<f32>(LOWEST);
         if mine < run.end {
             score = vec4<f32>();
+            let at = place(params.heads, run.kv_head, mine) * FOURS;
             for (var i = 0u; i < FOURS; i++) {
-                let key = kv_unpack(keys[(cached + mine) * FOURS + i]);
+                let key = kv_unpack(keys[at + i]);
                 for (var q = 0u; q < QUERIES; q++) {
                     score[q] += dot(query[q * FOURS + i], key);
                 }
@@ -109,7 +103,8 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
         }
         if slice < SLICES {
             for (var i = slice; i < min(WG, run.end - block); i += SLICES) {
-                let value = kv_unpack(values[(cached + block + i) * FOURS + four]);
+                let at = place(params.heads, run.kv_head, block + i);
+                let value = kv_unpack(values[at * FOURS + four]);
                 for (var q = 0u; q < QUERIES; q++) {
                     sums[q] += probabilities[i][q] * value;
                 }
@@ -139,13 +134,13 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane, @builtin(workgroup_id) id: vec3<u32>) {
-    let position = start.position;
+    let position = sequence.position;
     let seen = min(params.window, position + 1u);
     // positions of a run, in whole blocks
     let each = (seen + SPLITS * WG - 1u) / (SPLITS * WG) * WG;
     let first = position + 1u - seen + id.y * each;
     let end = min(first + each, position + 1u);
-    if first <= position && position < end && start.first + position < params.positions {
+    if first <= position && position < end {
         append(id.x, lane.index);
     }
     for (var first_query = 0u; first_query < queries_of_kv_head(); first_query += QUERIES) {

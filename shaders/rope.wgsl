@@ -11,21 +11,15 @@ struct Params {
     rotary_dim: u32,
     first_head: u32, // first KV head of the part
     heads: u32, // KV heads of the part
-    positions: u32, // of all sequences
-}
-
-struct Start {
-    position: u32, // of row 0 in its sequence
-    first: u32, // where in the cache the sequence's positions begin
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 // [rows, rotary_dim]: cosines, then sines
 @group(0) @binding(1) var<storage, read> angles: array<f32>;
-@group(0) @binding(2) var<storage, read> start: Start;
+@group(0) @binding(2) var<storage, read> sequence: Sequence;
 // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
 @group(0) @binding(3) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [heads, positions, head_dim / 4]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [pages, heads, PAGE, head_dim / 4]
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 
 @compute @workgroup_size(WG)
@@ -47,14 +41,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     i -= queries * half;
-    let position = start.first + start.position + row;
-    if i >= 2u * params.heads * fours || position >= params.positions {
+    if i >= 2u * params.heads * fours {
         return;
     }
     let is_value = i >= params.heads * fours;
     i %= params.heads * fours;
     let kv_head = i / fours;
-    let at = (kv_head * params.positions + position) * fours + i % fours;
+    let at = place(params.heads, kv_head, sequence.position + row) * fours + i % fours;
     let first = 4u * (i % fours);
     let key_head = row_start + (params.n_heads + params.first_head + kv_head) * params.head_dim;
     if is_value {

@@ -8,16 +8,18 @@
 
 use half::f16;
 
-use super::Context;
 use super::lanes::{Lanes, exp::exp};
 use super::memory::Shared;
 use super::scratch::with_scratch;
 use super::tile::{Rows, product};
+use super::{Context, Step};
 use crate::error::Result;
-use crate::op::{Attend, Buf, Heads, KvKind, KvPart, Start};
+use crate::op::{Attend, Buf, Heads, KvKind, KvPart, PAGE};
 
-/// Positions that are unpacked at once, a multiple of every vector's width.
+/// Positions that are unpacked at once, a multiple of every vector's width. They lie together: a
+/// page has whole blocks.
 const BLOCK: usize = 32;
+const _: () = assert!((PAGE as usize).is_multiple_of(BLOCK));
 /// Queries of a task: enough to be worth the unpacking, few enough that their sums stay in the
 /// cache.
 const QUERIES: usize = 32;
@@ -30,7 +32,7 @@ pub struct Attention<'a> {
     keys: ReadCache<'a>,
     values: ReadCache<'a>,
     heads: Heads,
-    start: Start,
+    step: Step<'a>,
     window: usize,
     rows: usize,
 }
@@ -52,7 +54,7 @@ pub fn run(context: &Context, op: &Attend) -> Result<()> {
         keys: ReadCache::new(context, cache.kind, cache.keys)?,
         values: ReadCache::new(context, cache.kind, cache.values)?,
         heads,
-        start: context.start(op.step, rows, cache)?,
+        step: context.step(op.step, rows, cache)?,
         window: op.window as usize,
         rows,
     };
@@ -84,15 +86,9 @@ impl Attention<'_> {
             * self.heads.head_dim as usize
     }
 
-    /// Where one of a head's positions lies in the cache.
-    fn place(&self, head: usize, position: usize) -> usize {
-        (head * self.cache.positions as usize + self.start.first as usize + position)
-            * self.heads.head_dim as usize
-    }
-
     /// The positions that a task's query sees.
     fn seen(&self, task: Task, q: usize) -> (usize, usize) {
-        let last = self.start.position as usize + task.first_row + q / self.served();
+        let last = self.step.position + task.first_row + q / self.served();
         ((last + 1).saturating_sub(self.window), last + 1)
     }
 }
@@ -154,7 +150,7 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
     let (first, last) = (a.seen(task, 0).0, a.seen(task, queries - 1).1);
     for start in (first / BLOCK * BLOCK..last).step_by(BLOCK) {
         let count = BLOCK.min(last - start);
-        let at = a.place(task.head, start);
+        let at = a.step.place(a.cache, task.head, start, dim);
         // SAFETY: the caller's; positions before `last` are in the cache.
         unsafe {
             a.keys.unpack::<L>(at, count, dim, w.dim, w.block);

@@ -28,7 +28,7 @@ mod tile;
 
 use crate::backend::{Backend, Limits};
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, KvPart, Op, Start};
+use crate::op::{Buf, KvPart, Op, PAGE};
 use activations::PackedActivations;
 use kernels::Kernels;
 pub use kernels::Simd;
@@ -67,6 +67,14 @@ struct Context<'a> {
     memory: &'a Memory,
     threads: &'a Threads,
     kernels: &'static Kernels,
+}
+
+/// Where a step's rows are.
+struct Step<'a> {
+    /// Of row 0, in its sequence.
+    position: usize,
+    /// Of the sequence, up to the last row's.
+    pages: &'a [u32],
 }
 
 impl Cpu {
@@ -111,6 +119,13 @@ impl Backend for Cpu {
         let all = self.memory.write::<u8>(buf)?;
         let range = range(all.len(), offset, bytes.len())?;
         all[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn copy(&mut self, buf: Buf, [from, to]: [u64; 2], length: usize) -> Result<()> {
+        let all = self.memory.write::<u8>(buf)?;
+        let (from, to) = (range(all.len(), from, length)?, range(all.len(), to, length)?);
+        all.copy_within(from, to.start);
         Ok(())
     }
 
@@ -184,21 +199,37 @@ impl Context<'_> {
         }
     }
 
-    /// Where row 0 is, which is data: that the rows fit the cache is checked here.
-    fn start(&self, step: Buf, rows: usize, cache: KvPart) -> Result<Start> {
-        let start = self.memory.read::<Start>(step)?[0];
-        let end = u64::from(start.first) + u64::from(start.position) + rows as u64;
-        if end > u64::from(cache.positions) {
-            fail!(
+    /// Where the rows are, which is data: that the cache has their pages is checked here.
+    fn step(&self, step: Buf, rows: usize, cache: KvPart) -> Result<Step<'_>> {
+        let words = self.memory.read::<u32>(step)?;
+        let (&position, pages) = words.split_first().unwrap_or((&0, &[]));
+        let position = position as usize;
+        let needed = position.saturating_add(rows).div_ceil(PAGE as usize);
+        match pages.get(..needed) {
+            Some(pages) if pages.iter().all(|&page| page < cache.pages) => {
+                Ok(Step { position, pages })
+            }
+            _ => fail!(
                 Code::Internal,
-                "{rows} tokens at position {} of a sequence that begins at {} do not fit a cache \
-                    of {}",
-                start.position,
-                start.first,
-                cache.positions
-            );
+                "{rows} tokens at position {position} need {needed} pages of a cache of {}, and \
+                    the step does not name so many",
+                cache.pages
+            ),
         }
-        Ok(start)
+    }
+}
+
+impl Step<'_> {
+    /// Where a position of one of a part's heads lies in the cache, in elements.
+    fn place(&self, cache: KvPart, head: usize, position: usize, head_dim: usize) -> usize {
+        let page = self.pages[position / PAGE as usize] as usize;
+        ((page * cache.heads as usize + head) * PAGE as usize + position % PAGE as usize) * head_dim
+    }
+
+    /// Whether each of the rows is in a place of its own.
+    fn is_writable(&self) -> bool {
+        let written = &self.pages[self.position / PAGE as usize..];
+        (1..written.len()).all(|at| !written[..at].contains(&written[at]))
     }
 }
 

@@ -5,14 +5,16 @@ use half::f16;
 use super::Context;
 use super::memory::Shared;
 use super::scratch::with_scratch;
-use crate::error::Result;
-use crate::op::{Buf, KvKind, KvPart, Rope, Start};
+use crate::error::{Code, Result, fail};
+use crate::op::{Buf, KvKind, KvPart, Rope};
 
 pub fn run(context: &Context, op: &Rope) -> Result<()> {
     let (memory, cache, heads) = (context.memory, op.cache, op.heads);
     let (rotary_dim, rows) = (op.rotary_dim as usize, op.rows as usize);
-    let Start { position, first: first_position } = context.start(op.step, rows, cache)?;
-    let place = (first_position + position) as usize;
+    let step = context.step(op.step, rows, cache)?;
+    if !step.is_writable() {
+        fail!(Code::Internal, "a step names a page twice among those that it writes");
+    }
     let (qkv, angles) = (memory.share::<f32>(op.qkv)?, memory.read::<f32>(op.angles)?);
     let (width, dim) = (heads.qkv_width() as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
@@ -37,7 +39,7 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
             for (head, (key, value)) in both.enumerate() {
                 rotated.copy_from_slice(key);
                 rotate(rotated, angles);
-                let at = (head * cache.positions as usize + place + row) * dim;
+                let at = step.place(cache, head, step.position + row, dim);
                 keys.store(at, rotated);
                 values.store(at, value);
             }

@@ -1,13 +1,18 @@
 //! Attention: rotation, the cache, and what looks into it.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::{Access, Buf, Operand, Operation};
 use crate::error::{Code, Result, fail};
 use crate::layout::GROUP;
 
-/// Words of a [`Start`].
-const START: u32 = 2;
+/// Positions of a page of the cache.
+pub const PAGE: u32 = 64;
+
+/// Words of a *step*: what ops that look into the cache read from a buffer, so that a program knows
+/// no sequence. The position of row 0 in its sequence, then the pages that hold the sequence's
+/// positions, in their order, as many as the rows need.
+pub const fn step_words(pages: u32) -> u32 {
+    1 + pages
+}
 
 /// How a row of fused projections is divided: `n_heads` queries, then `n_kv_heads` keys, then as
 /// many values, each `head_dim` wide.
@@ -57,12 +62,11 @@ impl KvKind {
     }
 }
 
-/// The cached keys and values of some KV heads of one layer: each buffer is `[heads, positions,
-/// head_dim]`, and holds those of as many sequences as have room. Which positions are whose is
-/// data, told by a [`Start`].
+/// The cached keys and values of some KV heads of one layer: each buffer is `[pages, heads, PAGE,
+/// head_dim]`. Which page is whose is data, told by a step (see [`step_words`]).
 ///
-/// Head-major, so that a head's keys lie together; split by heads where a device cannot bind a
-/// whole layer.
+/// A page lies together, so that it can be copied at once, and in it a head's keys, so that they
+/// are read in one go; split by heads where a device cannot bind a whole layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KvPart {
     /// The rotated keys.
@@ -73,21 +77,10 @@ pub struct KvPart {
     pub first_head: u32,
     /// How many KV heads are held here.
     pub heads: u32,
-    /// Positions that the buffers have room for, of all sequences.
-    pub positions: u32,
+    /// Pages that the buffers have room for, of all sequences.
+    pub pages: u32,
     /// Element type.
     pub kind: KvKind,
-}
-
-/// Where a step's rows begin: what ops that look into the cache read from a buffer, so that a
-/// program knows no sequence.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Start {
-    /// The position of row 0 in its sequence.
-    pub position: u32,
-    /// Where in the cache the sequence's positions begin.
-    pub first: u32,
 }
 
 impl Heads {
@@ -128,8 +121,13 @@ impl KvPart {
         Ok(())
     }
 
+    /// Bytes of a page of the keys, and of the values.
+    pub fn page_bytes(self, head_dim: u32) -> u64 {
+        u64::from(self.heads) * u64::from(PAGE * head_dim) * self.kind.bytes()
+    }
+
     fn operands(self, heads: Heads, access: Access) -> [Operand; 2] {
-        let shape = [self.heads, self.positions, heads.head_dim];
+        let shape = [self.pages, self.heads, PAGE, heads.head_dim];
         let half = |name, buf| Operand {
             bytes: Operand::bytes(&shape, self.kind.bytes()),
             name,
@@ -181,8 +179,7 @@ impl Operation for HeadNorm {
 }
 
 /// Rotates the queries of `qkv` in place and appends the rotated keys and the values to the cache,
-/// at the sequence's positions `pos .. pos + rows`, where `pos` is the position of the [`Start`] in
-/// `step`.
+/// at the sequence's positions `pos .. pos + rows`, where `pos` is the position in `step`.
 ///
 /// Rotate-half inside the first `rotary_dim` elements of a head: element i pairs with i +
 /// rotary_dim / 2. Only the part's own KV heads are appended, and only the query heads that they
@@ -195,7 +192,7 @@ pub struct Rope {
     /// `[rows, rotary_dim]`: each row the cosines, then the sines, of its `rotary_dim / 2` pairs,
     /// already scaled.
     pub angles: Buf,
-    /// One [`Start`].
+    /// The position and the pages, see [`step_words`].
     pub step: Buf,
     /// Where keys and values go.
     pub cache: KvPart,
@@ -225,7 +222,7 @@ impl Operation for Rope {
         vec![
             Operand::words("qkv", self.qkv, Access::Update, &[self.rows, self.heads.qkv_width()]),
             Operand::words("angles", self.angles, Access::Read, &[self.rows, self.rotary_dim]),
-            Operand::words("step", self.step, Access::Read, &[START]),
+            Operand::words("step", self.step, Access::Read, &[step_words(self.cache.pages)]),
             keys,
             values,
         ]
@@ -249,7 +246,7 @@ impl Operation for Rope {
 pub struct Attend {
     /// `[rows, heads.qkv_width()]`, queries rotated.
     pub qkv: Buf,
-    /// One [`Start`].
+    /// The position and the pages, see [`step_words`].
     pub step: Buf,
     /// Keys and values, up to and including these rows'.
     pub cache: KvPart,
@@ -275,7 +272,7 @@ impl Operation for Attend {
         let [keys, values] = self.cache.operands(self.heads, Access::Read);
         vec![
             Operand::words("qkv", self.qkv, Access::Read, &[self.rows, self.heads.qkv_width()]),
-            Operand::words("step", self.step, Access::Read, &[START]),
+            Operand::words("step", self.step, Access::Read, &[step_words(self.cache.pages)]),
             keys,
             values,
             Operand::words("out", self.out, Access::Part, &[self.rows, self.heads.q_width()]),

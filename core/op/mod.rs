@@ -9,7 +9,7 @@ mod choice;
 mod layer;
 mod matrix;
 
-pub use attention::{Attend, HeadNorm, Heads, KvKind, KvPart, Rope, Start};
+pub use attention::{Attend, HeadNorm, Heads, KvKind, KvPart, PAGE, Rope, step_words};
 pub use choice::{Argmax, LogProbs, Sample, SamplerParams};
 pub use layer::{Embed, Matmul, Norm, Swiglu};
 pub use matrix::{Matrix, Part};

@@ -306,7 +306,7 @@ impl<B: Backend> Engine<B> {
     /// its layers.
     async fn begin_ahead(
         &mut self,
-        sequence: &Sequence,
+        sequence: &mut Sequence,
         mode: Mode,
     ) -> Result<Option<LookAhead<B::Readback>>> {
         let position = sequence.planned.len();
@@ -337,7 +337,7 @@ impl<B: Backend> Engine<B> {
         match &mut self.ahead {
             Some(ahead) if ahead.token == Some(token) && sequence.is(&ahead.of) => {
                 ahead.token = None;
-                sequence.cached += 1;
+                self.note_cached(sequence, 1);
                 // Of layers alone nothing is left to take up.
                 self.ahead.take_if(|ahead| ahead.choice.is_none());
             }

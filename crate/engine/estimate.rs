@@ -6,8 +6,8 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache, Region};
-use crate::op::{self, KvKind, Op, Start};
+use crate::model::kv::{self, LayerCache};
+use crate::op::{self, KvKind, Op, PAGE};
 use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
@@ -42,7 +42,7 @@ struct Sample<'a, B> {
     model: &'a Transformer,
     scratch: &'a Scratch,
     cache: &'a [LayerCache],
-    region: &'a Region,
+    pages: Vec<u32>,
     rows: usize,
     layers: usize,
 }
@@ -57,10 +57,13 @@ impl<B: Backend> Engine<B> {
         self.check_own(sequence)?;
         self.leave_ahead();
         (self.latest, sequence.cached) = (None, 0);
+        let rows = ROWS.min(self.chunk).min(sequence.ctx_len());
+        let longest = (tokens.read + tokens.written).max(rows).min(sequence.ctx_len());
+        self.make_writable(sequence, 0, longest)?;
+        let pages = sequence.pages.iter().map(|page| **page).collect();
         let (model, layers) = (&self.model, LAYERS.min(self.cache.len()));
-        let (scratch, cache, region) = (&self.scratch, &self.cache, &sequence.region);
-        let rows = ROWS.min(self.chunk).min(region.len);
-        Sample { backend: &mut self.backend, model, scratch, cache, region, rows, layers }
+        let (scratch, cache) = (&self.scratch, &self.cache);
+        Sample { backend: &mut self.backend, model, scratch, cache, pages, rows, layers }
             .seconds(&self.model, tokens)
             .await
     }
@@ -78,16 +81,15 @@ impl<B: Backend> Engine<B> {
             (HEAD_BYTES / row_bytes.max(1)).clamp(1, u64::from(self.config().vocab_size)) as u32;
         let model = self.model.alike(&mut backend, layers, vocab_size)?;
         let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
-        let (ctx_len, rows) = (CTX_LEN.min(self.ctx_len), ROWS.min(self.chunk));
-        let cache = kv::allocate(&mut backend, &model.config, ctx_len, kind)?;
-        let scratch = Scratch::allocate(&mut backend, &model.config, rows, 1)?;
-        let region = &Region { first: 0, len: ctx_len };
+        let (pages, rows) = (kv::pages(CTX_LEN.min(self.ctx_len)), ROWS.min(self.chunk));
+        let cache = kv::allocate(&mut backend, &model.config, pages, kind)?;
+        let scratch = Scratch::allocate(&mut backend, &model.config, (rows, 1), pages)?;
         let sample = Sample {
             backend: &mut backend,
             model: &model,
             scratch: &scratch,
             cache: &cache,
-            region,
+            pages: (0..pages as u32).collect(),
             rows,
             layers,
         };
@@ -128,11 +130,8 @@ impl<B: Backend> Sample<'_, B> {
     /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is
     /// room for.
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
-        let start = Start {
-            position: position.min(self.region.len - rows) as u32,
-            first: self.region.first,
-        };
-        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
+        let position = position.min(self.pages.len() * PAGE as usize - rows);
+        self.scratch.write_step(self.backend, position, self.pages.iter().copied())?;
         timing::seconds(self.backend, ops, self.scratch.step).await
     }
 }

@@ -23,9 +23,10 @@ use crate::error::{Code, Result, fail};
 use crate::layout::Kind;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache, Regions};
+use crate::model::kv::{self, LayerCache};
+use crate::model::pages::Pages;
 use crate::model::rope::RopeFrequencies;
-use crate::op::{KvKind, Op, Start};
+use crate::op::{KvKind, Op};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
@@ -55,7 +56,7 @@ pub struct Engine<B: Backend> {
     model: Transformer,
     rope: RopeFrequencies,
     cache: Vec<LayerCache>,
-    regions: Regions,
+    pages: Pages,
     scratch: Scratch,
     ctx_len: usize,
     chunk: usize,
@@ -120,10 +121,11 @@ impl<B: Backend> Engine<B> {
                 config.vocab_size
             );
         }
-        let scratch = Scratch::allocate(&mut backend, config, chunk, head_rows)?;
+        let pages = kv::pages(ctx_len);
+        let scratch = Scratch::allocate(&mut backend, config, (chunk, head_rows), pages)?;
         // What cannot fit must fail before gigabytes of weights were read.
         room::check(checkpoint, &backend, options.format, (ctx_len, kind))?;
-        let cache = kv::allocate(&mut backend, config, ctx_len, kind)?;
+        let cache = kv::allocate(&mut backend, config, pages, kind)?;
         let model = Transformer::load(
             checkpoint,
             &mut backend,
@@ -135,7 +137,7 @@ impl<B: Backend> Engine<B> {
         let mut engine = Engine {
             rope: RopeFrequencies::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
-            regions: Regions::new(ctx_len),
+            pages: Pages::new(pages),
             latest: None,
             ahead: None,
             sampler: None,
@@ -220,7 +222,7 @@ impl<B: Backend> Engine<B> {
         self.leave_ahead();
         self.write_step(sequence, rows)?;
         self.run_layers(rows).await?;
-        sequence.cached += rows;
+        self.note_cached(sequence, rows);
         self.note_latest(sequence, rows, sequence.cached);
         if sequence.pending() > 0 {
             // Waiting here keeps a GPU's queue short, so that progress is true and stopping takes
@@ -377,7 +379,7 @@ impl<B: Backend> Engine<B> {
         Ok(states)
     }
 
-    fn write_step(&mut self, sequence: &Sequence, rows: usize) -> Result<()> {
+    fn write_step(&mut self, sequence: &mut Sequence, rows: usize) -> Result<()> {
         let position = sequence.cached;
         self.backend.write(
             self.scratch.ids,
@@ -387,10 +389,11 @@ impl<B: Backend> Engine<B> {
         self.write_start(sequence, position, rows)
     }
 
-    fn write_start(&mut self, sequence: &Sequence, position: usize, rows: usize) -> Result<()> {
+    fn write_start(&mut self, sequence: &mut Sequence, position: usize, rows: usize) -> Result<()> {
+        self.make_writable(sequence, position, rows)?;
         let angles = self.rope.angles(sequence.factors, position, rows);
-        let start = Start { position: position as u32, first: sequence.region.first };
-        self.backend.write(self.scratch.step, 0, bytemuck::bytes_of(&start))?;
+        let pages = sequence.pages.iter().map(|page| **page);
+        self.scratch.write_step(&mut self.backend, position, pages)?;
         self.backend.write(self.scratch.angles, 0, bytemuck::cast_slice(&angles))
     }
 }

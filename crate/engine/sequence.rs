@@ -8,15 +8,22 @@ use super::Engine;
 use super::log_probs::LogProbs;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
-use crate::model::kv::Region;
+use crate::model::kv;
+use crate::model::pages::{Page, Reservation};
 use crate::model::rope::Factors;
-use crate::op::SamplerParams;
+use crate::op::{PAGE, SamplerParams};
+
+/// Tokens whose keys and values are not worth a page: to compute them again takes no longer than to
+/// give up something else.
+const FEW: usize = 8;
 
 /// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its
-/// part of the cache back.
+/// pages of the cache back; what is in them others may yet find.
 pub struct Sequence {
-    /// Its part of the cache, which also tells it from others.
-    pub(super) region: Arc<Region>,
+    /// What it may take of the cache, which also tells it from others.
+    pub(super) reservation: Arc<Reservation>,
+    /// The pages of its positions. Others may look into them: it writes to none but its own.
+    pub(super) pages: Vec<Page>,
     /// The tokens that it should hold.
     pub(super) planned: Vec<u32>,
     /// How many of them the cache holds.
@@ -42,7 +49,7 @@ pub(super) struct SamplerState {
 }
 
 /// Tells a sequence from all others, those that are gone among them.
-pub(super) type SequenceId = Weak<Region>;
+pub(super) type SequenceId = Weak<Reservation>;
 
 impl Sequence {
     /// The tokens of the plan.
@@ -80,16 +87,16 @@ impl Sequence {
     }
 
     pub(super) fn id(&self) -> SequenceId {
-        Arc::downgrade(&self.region)
+        Arc::downgrade(&self.reservation)
     }
 
     pub(super) fn is(&self, id: &SequenceId) -> bool {
-        id.as_ptr() == Arc::as_ptr(&self.region)
+        id.as_ptr() == Arc::as_ptr(&self.reservation)
     }
 
     /// Tokens that it has room for.
     pub fn ctx_len(&self) -> usize {
-        self.region.len
+        self.reservation.positions
     }
 }
 
@@ -108,9 +115,10 @@ impl<B: Backend> Engine<B> {
                 self.ctx_len
             );
         }
-        let region = self.regions.take(ctx_len)?;
+        let reservation = self.pages.reserve(ctx_len)?;
         Ok(Sequence {
-            region,
+            reservation,
+            pages: Vec::new(),
             planned: Vec::new(),
             cached: 0,
             factors: Factors::Short,
@@ -121,11 +129,11 @@ impl<B: Backend> Engine<B> {
         })
     }
 
-    /// Says which tokens a sequence should hold. What the cache has in common with them stays, the
-    /// rest is to come.
+    /// Says which tokens a sequence should hold. What the cache has of their beginning, of this
+    /// sequence or of any other, is taken up, the rest is to come.
     ///
-    /// Where the new length asks for other LongRoPE factors than the cache was rotated with,
-    /// nothing of it stays: deeper layers' keys and values depend on the factors through attention.
+    /// Where the new length asks for other LongRoPE factors than a page was rotated with, it is no
+    /// use: deeper layers' keys and values depend on the factors through attention.
     ///
     /// # Errors
     /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then
@@ -151,18 +159,80 @@ impl<B: Backend> Engine<B> {
             fail!(Code::BadToken, "token id {bad} is outside the vocabulary of {vocab_size}");
         }
         self.leave_ahead();
-        let factors = self.rope.factors(tokens.len());
-        let common = sequence.planned[..sequence.cached]
-            .iter()
-            .zip(tokens)
-            .take_while(|(a, b)| a == b)
-            .count();
-        // The last token always runs again: its hidden state is what the logits come from.
-        sequence.cached =
-            if factors == sequence.factors { common.min(tokens.len() - 1) } else { 0 };
-        sequence.factors = factors;
+        self.take_up_cached(sequence, tokens);
         sequence.planned = tokens.to_vec();
         Ok(())
+    }
+
+    /// Has a sequence hold what the cache has of the beginning of these tokens.
+    fn take_up_cached(&mut self, sequence: &mut Sequence, tokens: &[u32]) {
+        let factors = self.rope.factors(tokens.len());
+        let cached = &sequence.planned[..sequence.cached];
+        let own = if factors == sequence.factors {
+            cached.iter().zip(tokens).take_while(|(a, b)| a == b).count()
+        } else {
+            0
+        };
+        if sequence.cached - own > FEW {
+            self.pages.remember(sequence.factors, cached, &sequence.pages);
+        }
+        let (pages, found) = self.pages.find(factors, tokens);
+        if found > own {
+            sequence.pages = pages;
+        }
+        // The last token always runs again: its hidden state is what the logits come from.
+        sequence.cached = own.max(found).min(tokens.len() - 1);
+        sequence.factors = factors;
+    }
+
+    /// Sees to it that a sequence has pages of its own for some rows from a position on, whatever
+    /// they held after it, and those before it.
+    pub(super) fn make_writable(
+        &mut self,
+        sequence: &mut Sequence,
+        position: usize,
+        rows: usize,
+    ) -> Result<()> {
+        sequence.pages.truncate(kv::pages(position));
+        if !position.is_multiple_of(PAGE as usize)
+            && let Some(open) = sequence.pages.last_mut()
+            && Arc::strong_count(open) > 1
+        {
+            match self.pages.take() {
+                Ok(own) => {
+                    let from_to = [**open, *own];
+                    kv::copy_page(&mut self.backend, &self.model.config, &self.cache, from_to)?;
+                    *open = own;
+                }
+                // With no other page to be had, what was remembered gives way.
+                Err(full) => {
+                    self.pages.forget(open);
+                    if Arc::strong_count(open) > 1 {
+                        return Err(full);
+                    }
+                }
+            }
+        }
+        while sequence.pages.len() < kv::pages(position + rows) {
+            sequence.pages.push(self.pages.take()?);
+        }
+        Ok(())
+    }
+
+    /// Takes note that so many more planned tokens are cached. Pages that are full now others may
+    /// find.
+    pub(super) fn note_cached(&mut self, sequence: &mut Sequence, rows: usize) {
+        let (page, before) = (PAGE as usize, sequence.cached);
+        sequence.cached += rows;
+        if sequence.cached / page > before / page {
+            let full = sequence.cached / page * page;
+            self.pages.remember(sequence.factors, &sequence.planned[..full], &sequence.pages);
+        }
+    }
+
+    /// Takes no more note of what sequences have left in the cache: none will find it.
+    pub fn forget(&mut self) {
+        self.pages.forget_all();
     }
 
     /// As [`Engine::plan`], and what the cache holds from a position on is computed again: for
@@ -203,10 +273,9 @@ impl<B: Backend> Engine<B> {
         }
         sequence.planned.push(token);
         self.take_up_ahead(sequence, token);
-        let factors = self.rope.factors(sequence.planned.len());
-        if factors != sequence.factors {
-            sequence.factors = factors;
-            sequence.cached = 0;
+        if self.rope.factors(sequence.planned.len()) != sequence.factors {
+            let tokens = sequence.planned.clone();
+            self.take_up_cached(sequence, &tokens);
         }
         Ok(())
     }
@@ -228,7 +297,7 @@ impl<B: Backend> Engine<B> {
 
     /// Refuses a sequence of another engine.
     pub(super) fn check_own(&self, sequence: &Sequence) -> Result<()> {
-        if !self.regions.has(&sequence.region) {
+        if !self.pages.has(&sequence.reservation) {
             fail!(
                 Code::Internal,
                 "a sequence goes on with the engine that gave it out, not with another"

@@ -91,6 +91,20 @@ impl Backend for Gpu {
         Ok(())
     }
 
+    fn copy(&mut self, buf: Buf, [from, to]: [u64; 2], length: usize) -> Result<()> {
+        self.check()?;
+        self.range(buf, from, length)?;
+        let (buffer, length) = (self.range(buf, to, length)?.clone(), length as u64);
+        // A GPU copies from one buffer into another only.
+        let passage = self.passage_for(length)?;
+        let passage = self.buffer(passage)?.clone();
+        self.encode(|encoder| {
+            encoder.copy_buffer_to_buffer(&buffer, from, &passage, 0, length);
+            encoder.copy_buffer_to_buffer(&passage, 0, &buffer, to, length);
+        });
+        Ok(())
+    }
+
     fn prepare(&mut self, ops: &[Op]) -> Result<Program> {
         self.check()?;
         let partials = self.partials_for(ops)?;

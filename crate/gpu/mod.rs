@@ -68,7 +68,9 @@ pub struct Gpu {
     /// What has been told to run and not been submitted yet.
     recording: Option<Recording>,
     /// Where attention leaves what it found of each run of positions.
-    partials: Option<Partials>,
+    partials: Option<OwnBuffer>,
+    /// What bytes pass through that are copied from one place of a buffer to another.
+    passage: Option<OwnBuffer>,
     /// Bytes written since the last submission, and that submission.
     written: u64,
     submitted: Option<wgpu::SubmissionIndex>,
@@ -88,7 +90,7 @@ pub struct Readback {
 }
 
 /// A buffer of ours that ops do not name.
-struct Partials {
+struct OwnBuffer {
     buf: Buf,
     bytes: u64,
 }
@@ -138,6 +140,7 @@ impl Gpu {
             staging: Vec::new(),
             recording: None,
             partials: None,
+            passage: None,
             written: 0,
             submitted: None,
             counters: Counters::default(),
@@ -251,9 +254,22 @@ impl Gpu {
         let bytes = partial_bytes(ops, &self.tuning);
         if bytes > self.partials.as_ref().map_or(0, |partials| partials.bytes) {
             let buf = self.alloc("attention by runs", bytes)?;
-            self.partials = Some(Partials { buf, bytes });
+            self.partials = Some(OwnBuffer { buf, bytes });
         }
         Ok(self.partials.as_ref().map(|partials| partials.buf))
+    }
+
+    /// A buffer for so many bytes on their way.
+    fn passage_for(&mut self, bytes: u64) -> Result<Buf> {
+        if let Some(passage) = self.passage.as_ref().filter(|passage| passage.bytes >= bytes) {
+            return Ok(passage.buf);
+        }
+        if let Some(smaller) = self.passage.take() {
+            self.free(smaller.buf);
+        }
+        let buf = self.alloc("what is copied", bytes)?;
+        self.passage = Some(OwnBuffer { buf, bytes });
+        Ok(buf)
     }
 }
 

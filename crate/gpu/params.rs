@@ -44,17 +44,16 @@ params! {
     HeadNorm { n_heads: u32, n_kv_heads: u32, width4: u32, eps: f32 }
     /// Of `rope.wgsl`.
     Rope {
-        n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32,
-        positions: u32
+        n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32
     }
     /// Of `attend.wgsl`.
     Attend {
-        n_heads: u32, n_kv_heads: u32, first_head: u32, positions: u32, window: u32, scale: f32,
+        n_heads: u32, n_kv_heads: u32, first_head: u32, heads: u32, window: u32, scale: f32,
         rows: u32
     }
     /// Of `attend_token.wgsl`.
     AttendToken {
-        n_heads: u32, n_kv_heads: u32, rotary_dim: u32, first_head: u32, positions: u32,
+        n_heads: u32, n_kv_heads: u32, rotary_dim: u32, first_head: u32, heads: u32,
         window: u32, scale: f32
     }
     /// Of `merge.wgsl`.

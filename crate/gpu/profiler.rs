@@ -9,7 +9,7 @@ use super::device::{Device, MOST_TIMED};
 use super::kernels::Dispatch;
 use super::shaders::Shader;
 use super::work::Work;
-use crate::op::{Buf, Start};
+use crate::op::Buf;
 use crate::profile::Kernel;
 
 /// Bytes of a dispatch's two timestamps.
@@ -26,9 +26,9 @@ pub(super) struct Profiler {
     recorded: Vec<Timed>,
     /// What was submitted.
     submitted: Vec<(Vec<Timed>, Readback)>,
-    /// What was last written to buffers as small as a [`Start`], since the position decides how
-    /// much attention there is.
-    starts: HashMap<Buf, Start>,
+    /// The first word that was last written to each buffer: of a step it is the position, which
+    /// decides how much attention there is.
+    first_words: HashMap<Buf, u32>,
 }
 
 /// A dispatch under way.
@@ -70,14 +70,14 @@ impl Profiler {
             tick,
             recorded: Vec::new(),
             submitted: Vec::new(),
-            starts: HashMap::new(),
+            first_words: HashMap::new(),
         }
     }
 
     /// Takes note of what was written to the beginning of a buffer.
     pub fn wrote(&mut self, buf: Buf, bytes: &[u8]) {
-        if let Ok(start) = bytemuck::try_pod_read_unaligned(bytes) {
-            self.starts.insert(buf, start);
+        if let Some(&word) = bytes.first_chunk() {
+            self.first_words.insert(buf, u32::from_le_bytes(word));
         }
     }
 
@@ -87,8 +87,9 @@ impl Profiler {
         let position = what
             .work
             .attention
-            .and_then(|attention| self.starts.get(&attention.step))
-            .map_or(0, |start| start.position);
+            .and_then(|attention| self.first_words.get(&attention.step))
+            .copied()
+            .unwrap_or(0);
         self.recorded.push(Timed { what: what.clone(), position });
         wgpu::ComputePassTimestampWrites {
             query_set: &self.queries,

@@ -58,12 +58,7 @@ impl Gpu {
 
     pub(super) fn record(&mut self, Run { pipeline, bindings, groups: [x, y, z], measured }: &Run) {
         let (device, counters) = (&self.device, &mut self.counters);
-        let recording = self.recording.get_or_insert_with(|| {
-            let encoder = device
-                .device
-                .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-            Recording { pass: None, encoder, dispatches: 0 }
-        });
+        let recording = self.recording.get_or_insert_with(|| Recording::begin(&device.device));
         let timestamps = self.profiler.as_mut().map(|profiler| profiler.time(measured));
         let pass = recording.pass(timestamps, &mut counters.passes);
         pass.set_pipeline(pipeline);
@@ -74,6 +69,14 @@ impl Gpu {
         if recording.dispatches == device.most_dispatches {
             self.flush();
         }
+    }
+
+    /// Writes down commands that are no dispatches.
+    pub(super) fn encode(&mut self, commands: impl FnOnce(&mut wgpu::CommandEncoder)) {
+        let device = &self.device.device;
+        let recording = self.recording.get_or_insert_with(|| Recording::begin(device));
+        recording.pass = None; // It must end first.
+        commands(&mut recording.encoder);
     }
 
     /// Has what was timed copied into staging of so many bytes, where anything was.
@@ -120,6 +123,12 @@ impl Gpu {
 }
 
 impl Recording {
+    fn begin(device: &wgpu::Device) -> Recording {
+        let label = Some("step");
+        let encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        Recording { pass: None, encoder, dispatches: 0 }
+    }
+
     /// The pass to write into: the open one, or a new one between timestamps.
     fn pass(
         &mut self,

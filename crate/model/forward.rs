@@ -7,7 +7,7 @@ use super::kv::LayerCache;
 use super::layer::Layer;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::op::{self, Buf, Matrix, Op, Start};
+use crate::op::{self, Buf, Matrix, Op};
 use crate::weights::config::{AttentionBias, Config};
 use crate::weights::load::ONE;
 
@@ -16,7 +16,7 @@ use crate::weights::load::ONE;
 pub struct Scratch {
     /// `[rows]`, token ids, u32.
     pub ids: Buf,
-    /// One [`Start`]: where the chunk's first row is.
+    /// Where the chunk's rows are, see [`op::step_words`].
     pub step: Buf,
     /// `[rows, rotary_dim]`.
     pub angles: Buf,
@@ -37,12 +37,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Buffers for chunks of up to `rows` tokens, and logits of up to `head_rows` of them at once.
+    /// Buffers for chunks of up to `rows` tokens, and logits of up to `head_rows` of them at once,
+    /// over a cache of so many pages.
     pub fn allocate<B: Backend>(
         backend: &mut B,
         config: &Config,
-        rows: usize,
-        head_rows: usize,
+        (rows, head_rows): (usize, usize),
+        pages: usize,
     ) -> Result<Scratch> {
         let heads = config.heads();
         let ones = if config.attention_bias == AttentionBias::default() {
@@ -56,7 +57,7 @@ impl Scratch {
         Ok(Scratch {
             ones,
             ids: floats("token ids", rows, 1)?,
-            step: floats("position", 1, (size_of::<Start>() / 4) as u32)?,
+            step: floats("position and pages", 1, op::step_words(pages as u32))?,
             angles: floats("rotary angles", rows, config.rotary_dim.max(1))?,
             x: floats("hidden states", rows, config.hidden_size)?,
             h: floats("normed hidden states", rows, config.hidden_size)?,
@@ -67,6 +68,18 @@ impl Scratch {
             logits: floats("logits", head_rows, config.vocab_size)?,
             allowed: floats("allowed tokens", 1, config.vocab_size.div_ceil(32))?,
         })
+    }
+
+    /// Says at which position the next chunk's first row is, and the sequence's pages up to its
+    /// last row's.
+    pub fn write_step<B: Backend>(
+        &self,
+        backend: &mut B,
+        position: usize,
+        pages: impl Iterator<Item = u32>,
+    ) -> Result<()> {
+        let step: Vec<u32> = std::iter::once(position as u32).chain(pages).collect();
+        backend.write(self.step, 0, bytemuck::cast_slice(&step))
     }
 }
 

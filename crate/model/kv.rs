@@ -1,11 +1,9 @@
-//! The KV cache: room for keys and values of so many positions, allocated at once, of which each
-//! sequence has a region.
-
-use std::sync::{Arc, Weak};
+//! The KV cache: room for keys and values of so many positions, in pages, allocated at once. Which
+//! page holds what is the matter of [`super::pages`].
 
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
-use crate::op::{KvKind, KvPart};
+use crate::op::{KvKind, KvPart, PAGE};
 use crate::weights::config::Config;
 
 /// The cached heads of one layer, in as many parts as the device's largest buffer demands.
@@ -20,79 +18,21 @@ pub fn cache_bytes(config: &Config, positions: usize, kind: KvKind) -> u64 {
     elements * positions as u64 * kind.bytes()
 }
 
-/// Positions of the cache that are one sequence's. They are free again when it is dropped: what a
-/// device still has to do for it comes before whatever is asked for whoever gets them next.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Where they begin.
-    pub first: u32,
-    /// How many there are.
-    pub len: usize,
-}
-
-/// Which positions are taken.
-#[derive(Debug)]
-pub struct Regions {
-    positions: usize,
-    /// Those that were given out, in the order of their places.
-    taken: Vec<Weak<Region>>,
-}
-
-impl Regions {
-    /// None of so many positions is taken.
-    pub fn new(positions: usize) -> Regions {
-        Regions { positions, taken: Vec::new() }
-    }
-
-    /// Takes so many positions that lie together.
-    ///
-    /// # Errors
-    /// `out-of-memory`, with the most that there are.
-    pub fn take(&mut self, len: usize) -> Result<Arc<Region>> {
-        self.taken.retain(|region| region.strong_count() > 0);
-        let (mut first, mut longest) = (0, 0);
-        let taken: Vec<_> = self
-            .taken
-            .iter()
-            .map(|region| {
-                region.upgrade().map_or((0, 0), |region| (region.first as usize, region.len))
-            })
-            .collect();
-        for (at, (next, next_len)) in taken.into_iter().chain([(self.positions, 0)]).enumerate() {
-            let free = next.saturating_sub(first);
-            if len <= free {
-                let region = Arc::new(Region { first: first as u32, len });
-                self.taken.insert(at, Arc::downgrade(&region));
-                return Ok(region);
-            }
-            longest = longest.max(free);
-            first = first.max(next + next_len);
-        }
-        fail!(
-            Code::OutOfMemory,
-            "a sequence of {len} tokens was asked for, and of {} positions {longest} are free \
-             together",
-            self.positions;
-            "drop another one, or load with a longer context"
-        );
-    }
-
-    /// Whether a region is one of these.
-    pub fn has(&self, region: &Arc<Region>) -> bool {
-        self.taken.iter().any(|taken| taken.as_ptr() == Arc::as_ptr(region))
-    }
+/// Pages that so many positions take.
+pub fn pages(positions: usize) -> usize {
+    positions.div_ceil(PAGE as usize)
 }
 
 /// Buffers for all layers. What was allocated is freed again when one of them fails.
 pub fn allocate<B: Backend>(
     backend: &mut B,
     config: &Config,
-    positions: usize,
+    pages: usize,
     kind: KvKind,
 ) -> Result<Vec<LayerCache>> {
     let mut layers = Vec::new();
     for layer in 0..config.num_hidden_layers {
-        match allocate_layer(backend, config, layer, positions, kind) {
+        match allocate_layer(backend, config, layer, pages, kind) {
             Ok(cache) => layers.push(cache),
             Err(error) => {
                 layers.into_iter().for_each(|cache| free(backend, cache));
@@ -107,10 +47,11 @@ fn allocate_layer<B: Backend>(
     backend: &mut B,
     config: &Config,
     layer: u32,
-    positions: usize,
+    pages: usize,
     kind: KvKind,
 ) -> Result<LayerCache> {
-    let head_bytes = positions as u64 * u64::from(config.head_dim) * kind.bytes();
+    let positions = pages as u64 * u64::from(PAGE);
+    let head_bytes = positions * u64::from(config.head_dim) * kind.bytes();
     let heads_a_part = (backend.limits().max_buffer / head_bytes)
         .min(u64::from(config.num_key_value_heads)) as u32;
     if heads_a_part == 0 {
@@ -136,14 +77,9 @@ fn allocate_layer<B: Backend>(
             }
         });
         match pair {
-            Ok((keys, values)) => parts.push(KvPart {
-                keys,
-                values,
-                first_head,
-                heads,
-                positions: positions as u32,
-                kind,
-            }),
+            Ok((keys, values)) => {
+                parts.push(KvPart { keys, values, first_head, heads, pages: pages as u32, kind })
+            }
             Err(error) => {
                 free(backend, parts);
                 return Err(error);
@@ -152,6 +88,23 @@ fn allocate_layer<B: Backend>(
         first_head += heads;
     }
     Ok(parts)
+}
+
+/// Copies a page of all layers to another.
+pub fn copy_page<B: Backend>(
+    backend: &mut B,
+    config: &Config,
+    layers: &[LayerCache],
+    from_to: [u32; 2],
+) -> Result<()> {
+    for part in layers.iter().flatten() {
+        let bytes = part.page_bytes(config.head_dim);
+        let places = from_to.map(|page| u64::from(page) * bytes);
+        for half in [part.keys, part.values] {
+            backend.copy(half, places, bytes as usize)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives a layer's buffers back.

@@ -10,7 +10,7 @@ use super::rope::RopeFrequencies;
 use super::transformer::vector;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, KvKind, Matrix, Op, Start};
+use crate::op::{Buf, KvKind, Matrix, Op};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::format::WeightFormat;
@@ -51,11 +51,12 @@ impl Room {
     pub fn new<B: Backend>(backend: &mut B, config: &Config, rows: usize) -> Result<Room> {
         // A layer's cache serves one after the other.
         let one = Config { num_hidden_layers: 1, ..config.clone() };
-        let scratch = Scratch::allocate(backend, config, rows, 1)?;
-        let cache = kv::allocate(backend, &one, rows, KvKind::F32)?.swap_remove(0);
+        let pages = kv::pages(rows);
+        let scratch = Scratch::allocate(backend, config, (rows, 1), pages)?;
+        let cache = kv::allocate(backend, &one, pages, KvKind::F32)?.swap_remove(0);
         let rope = RopeFrequencies::new(config);
         let angles = rope.angles(rope.factors(rows), 0, rows);
-        backend.write(scratch.step, 0, bytemuck::bytes_of(&Start { position: 0, first: 0 }))?;
+        scratch.write_step(backend, 0, 0..pages as u32)?;
         backend.write(scratch.angles, 0, bytemuck::cast_slice(&angles))?;
         Ok(Room { config: config.clone(), scratch, cache, rows })
     }

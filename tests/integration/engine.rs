@@ -55,22 +55,22 @@ async_test! {
     }
 
     async fn sequences_share_the_context_and_give_it_back() {
-        let mut engine = engine(tiny_phi(), Some(24)).await.unwrap();
-        for ctx_len in [0, 25] {
+        let mut engine = engine(tiny_phi(), Some(256)).await.unwrap();
+        for ctx_len in [0, 257] {
             assert_eq!(engine.sequence(Some(ctx_len)).err().unwrap().code, Code::BadOption);
         }
         let [first, second, third] =
-            [8, 9, 7].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
+            [64, 65, 1].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
         let error = engine.sequence(Some(1)).err().unwrap();
         assert!(error.code == Code::OutOfMemory && error.message.contains("0 are free"), "{error}");
         drop(second);
-        let error = engine.sequence(Some(10)).err().unwrap();
-        assert!(error.message.contains("9 are free"), "{error}");
-        let again = [4, 5].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
+        let error = engine.sequence(Some(129)).err().unwrap();
+        assert!(error.message.contains("128 are free"), "{error}");
+        let again = [4, 50].map(|ctx_len| engine.sequence(Some(ctx_len)).unwrap());
         drop((first, again));
-        assert_eq!(engine.sequence(Some(17)).unwrap().ctx_len(), 17);
+        assert_eq!(engine.sequence(Some(177)).unwrap().ctx_len(), 177);
         drop(third);
-        assert_eq!(engine.sequence(None).unwrap().ctx_len(), 24);
+        assert_eq!(engine.sequence(None).unwrap().ctx_len(), 256);
     }
 
     async fn a_sequence_of_another_engine_is_refused() {

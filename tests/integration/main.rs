@@ -22,6 +22,8 @@ mod eval;
 #[cfg(not(target_os = "unknown"))]
 mod model_cache;
 #[cfg(not(target_os = "unknown"))]
+mod prefixes;
+#[cfg(not(target_os = "unknown"))]
 mod quant;
 #[cfg(not(target_os = "unknown"))]
 mod stored;

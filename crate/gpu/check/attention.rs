@@ -6,13 +6,15 @@ use super::{close, floats, pseudo, run, upload};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::op::{self, Heads, KvKind, KvPart, Op, Start};
+use crate::op::{self, Heads, KvKind, KvPart, Op, PAGE};
 
 /// More positions than a workgroup takes at once, so that some run has several blocks and several
 /// runs are merged.
 const POSITION: usize = 600;
-/// What other sequences have before this one's.
-const FIRST: usize = 5;
+/// Positions of a page.
+const PAGED: usize = PAGE as usize;
+/// Pages of the cache, of which some are another sequence's.
+const PAGES: usize = 17;
 const HEADS: Heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
 const DIM: usize = HEADS.head_dim as usize;
 const ROTARY: usize = 24;
@@ -23,7 +25,17 @@ const TOKENS: [usize; 2] = [1, 25];
 struct KvCache {
     keys: Vec<f16>,
     values: Vec<f16>,
-    positions: usize,
+}
+
+/// The page of a sequence's position: neighbours lie apart.
+fn page(position: usize) -> usize {
+    (3 + 5 * (position / PAGED)) % PAGES
+}
+
+/// Where a position of a KV head begins.
+fn place(head: usize, position: usize) -> usize {
+    let heads = HEADS.n_kv_heads as usize;
+    ((page(position) * heads + head) * PAGED + position % PAGED) * DIM
 }
 
 pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
@@ -34,18 +46,21 @@ pub(super) async fn check(gpu: &mut Gpu) -> Result<()> {
 }
 
 async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
-    let positions = FIRST + POSITION + tokens + 2;
-    let size = HEADS.n_kv_heads as usize * positions * DIM;
+    let size = PAGES * HEADS.n_kv_heads as usize * PAGED * DIM;
     let noise =
         |salt: u32| -> Vec<f16> { (0..size).map(|i| f16::from_f32(pseudo(i, salt))).collect() };
-    let mut cached = KvCache { keys: noise(23), values: noise(29), positions };
+    let mut cached = KvCache { keys: noise(23), values: noise(29) };
     let fused: Vec<f32> =
         (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
 
-    let start = Start { position: POSITION as u32, first: FIRST as u32 };
+    let mut start = vec![0u32; op::step_words(PAGES as u32) as usize];
+    start[0] = POSITION as u32;
+    for at in 0..PAGES {
+        start[1 + at] = page(at * PAGED) as u32;
+    }
     let buffers =
-        [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::bytes_of(&start)];
+        [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::cast_slice(&start)];
     let [qkv, angles, step] = buffers.map(|bytes| upload(gpu, bytes));
     let (qkv, angles, step) = (qkv?, angles?, step?);
     let (keys, values) = (
@@ -58,7 +73,7 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
         values,
         first_head: 0,
         heads: HEADS.n_kv_heads,
-        positions: positions as u32,
+        pages: PAGES as u32,
         kind: KvKind::F16,
     };
     let rows = tokens as u32;
@@ -126,7 +141,7 @@ impl KvCache {
         for head in 0..heads {
             let key = rotated(&row[(queries + head) * DIM..][..DIM], token);
             let value = &row[(queries + heads + head) * DIM..][..DIM];
-            let at = (head * self.positions + FIRST + POSITION + token) * DIM;
+            let at = place(head, POSITION + token);
             for i in 0..DIM {
                 (self.keys[at + i], self.values[at + i]) =
                     (f16::from_f32(key[i]), f16::from_f32(value[i]));
@@ -136,12 +151,10 @@ impl KvCache {
 
     /// The mean of the values up to the token's position, weighed by how the keys match.
     fn attended(&self, head: usize, token: usize, query: &[f32]) -> Vec<f32> {
-        let first =
-            head / (HEADS.n_heads / HEADS.n_kv_heads) as usize * self.positions * DIM + FIRST * DIM;
-        let (keys, values) = (&self.keys[first..], &self.values[first..]);
+        let place = |p: usize| place(head / (HEADS.n_heads / HEADS.n_kv_heads) as usize, p);
         let score = |p: usize| {
-            query.iter().zip(&keys[p * DIM..]).map(|(q, k)| q * k.to_f32()).sum::<f32>()
-                / (DIM as f32).sqrt()
+            let key = &self.keys[place(p)..];
+            query.iter().zip(key).map(|(q, k)| q * k.to_f32()).sum::<f32>() / (DIM as f32).sqrt()
         };
         let scores: Vec<f32> = (0..=POSITION + token).map(score).collect();
         let largest = scores.iter().copied().fold(f32::MIN, f32::max);
@@ -151,7 +164,7 @@ impl KvCache {
             shares
                 .iter()
                 .enumerate()
-                .map(|(p, share)| share * values[p * DIM + i].to_f32())
+                .map(|(p, share)| share * self.values[place(p) + i].to_f32())
                 .sum::<f32>()
                 / total
         };

@@ -57,7 +57,6 @@ pub(super) fn rope(tuning: &Tuning, op: &op::Rope) -> Dispatch {
         rotary_dim,
         first_head: cache.first_head,
         heads: cache.heads,
-        positions: cache.positions,
     };
     let pairs = n_heads / n_kv_heads * cache.heads * (rotary_dim / 2);
     let fours = 2 * cache.heads * (head_dim / 4);
@@ -84,7 +83,7 @@ pub(super) fn attend(tuning: &Tuning, op: &op::Attend) -> Result<Dispatch> {
         n_heads,
         n_kv_heads,
         first_head: cache.first_head,
-        positions: cache.positions,
+        heads: cache.heads,
         window,
         scale,
         rows,
@@ -116,7 +115,7 @@ pub(super) fn attend_token(
         n_kv_heads,
         rotary_dim,
         first_head: cache.first_head,
-        positions: cache.positions,
+        heads: cache.heads,
         window,
         scale: 1.0 / (head_dim as f32).sqrt(),
     };

@@ -9,7 +9,7 @@ use super::{
 use crate::gpu::params::{self, Layout};
 use crate::gpu::platform;
 use crate::layout::{Kind, Scales};
-use crate::op::{self, KvKind};
+use crate::op::{self, KvKind, PAGE};
 
 /// Includes a file of `shaders/`.
 macro_rules! wgsl {
@@ -270,6 +270,8 @@ impl Module {
             KvKind::F16 => wgsl!("lib/kv_f16.wgsl"),
             KvKind::F32 => wgsl!("lib/kv_f32.wgsl"),
         })
+        .with(wgsl!("lib/pages.wgsl"))
+        .constant("PAGE", PAGE)
     }
 
     /// The sampler's rules.

@@ -12,7 +12,7 @@ pub mod tiny_phi;
 pub mod watched;
 
 /// Whether `cargo xtask test --long` runs this: what is cut short for its time then is not.
-#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+#[cfg(not(target_os = "unknown"))]
 pub fn is_long() -> bool {
     std::env::var_os("PHI_LONG").is_some()
 }

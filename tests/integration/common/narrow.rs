@@ -43,6 +43,9 @@ impl<B: Backend> Backend for Narrow<B> {
     fn write(&mut self, buf: Buf, offset: u64, bytes: &[u8]) -> Result<()> {
         self.backend.write(buf, offset, bytes)
     }
+    fn copy(&mut self, buf: Buf, from_to: [u64; 2], length: usize) -> Result<()> {
+        self.backend.copy(buf, from_to, length)
+    }
     fn prepare(&mut self, ops: &[Op]) -> Result<Self::Program> {
         self.backend.prepare(ops)
     }

@@ -9,7 +9,7 @@ use phi_wasm::layout::quant::KINDS;
 use phi_wasm::op::{self, Buf, Heads, KvKind, Op};
 
 use super::host::Host;
-use super::make::{FIRST, Make, Noise};
+use super::make::{self, Make, Noise};
 
 /// A list of ops and the memory that it begins with; `Buf(i)` means `memory[i]`.
 #[derive(Clone)]
@@ -186,7 +186,7 @@ pub fn rope() -> Vec<Case> {
             let (qkv, angles, step) = (
                 make.floats(rows * heads.qkv_width()),
                 make.angles(rows * rotary_dim),
-                make.step(pos),
+                make.step(pos, pos + rows + 3),
             );
             let caches = make.caches(kind, heads, pos + rows + 3, 0, parts);
             let op =
@@ -227,7 +227,7 @@ pub fn attend() -> Vec<Case> {
             let heads = Heads { n_heads, n_kv_heads, head_dim };
             let (qkv, step, out) = (
                 make.floats(rows * heads.qkv_width()),
-                make.step(pos),
+                make.step(pos, pos + rows + 5),
                 make.output(rows * heads.q_width()),
             );
             let caches = make.caches(kind, heads, pos + rows + 5, pos + rows, parts);
@@ -450,7 +450,7 @@ pub fn attend_token() -> Vec<Case> {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
             let (qkv, angles, step) =
-                (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+                (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos, pos + 5));
             let out = make.output(heads.q_width());
             let caches = make.caches(kind, heads, pos + 5, pos, parts);
             let both = |cache| {
@@ -526,7 +526,7 @@ fn queries_read_again() -> Case {
     let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
     let (pos, rotary_dim) = (40, 24);
     let (qkv, angles, step) =
-        (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos));
+        (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos, pos + 5));
     let (out, again) = (make.output(heads.q_width()), make.output(heads.q_width()));
     let cache = make.caches(KvKind::F32, heads, pos + 5, pos, 1)[0];
     let attend =
@@ -557,7 +557,7 @@ pub fn program() -> Vec<Case> {
         let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());
         let (ids, step, angles) = (
             make.push(Host::U32((0..rows).collect())),
-            make.step(0),
+            make.step(0, 3 * rows),
             make.angles(rows * rotary_dim),
         );
         let (embedding, qkv_proj) =
@@ -615,7 +615,7 @@ pub fn program() -> Vec<Case> {
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);
         case.passing = vec![h, qkv, gate_up, last];
         case.then = Some(vec![
-            (step, Host::U32(vec![rows, FIRST])),
+            (step, make::step(rows, 3 * rows)),
             (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect())),
         ]);
         // A cached f16 may round the other way, and all that follows sees it.

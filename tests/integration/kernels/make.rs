@@ -5,7 +5,7 @@ use std::sync::Arc;
 use half::f16;
 use phi_wasm::layout::panel::{Block, Group, Panel};
 use phi_wasm::layout::{BLOCK, GROUP, Kind};
-use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, Part};
+use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, PAGE, Part, step_words};
 
 use super::cases::Case;
 use super::host::Host;
@@ -16,8 +16,25 @@ pub struct Make {
     memory: Vec<Host>,
 }
 
-/// Positions of the cache that are another sequence's, before those of the one that ops are about.
-pub const FIRST: u32 = 3;
+/// Pages of a cache in which a sequence with room for `ctx_len` has every other one.
+fn pages(ctx_len: u32) -> u32 {
+    2 * ctx_len.div_ceil(PAGE) + 1
+}
+
+/// The page that holds a sequence's positions from `at * PAGE` on: later ones lie before.
+fn page(at: u32, ctx_len: u32) -> u32 {
+    pages(ctx_len) - 2 - 2 * at
+}
+
+/// A step at a position; pages that the sequence does not have are another's.
+pub fn step(pos: u32, ctx_len: u32) -> Host {
+    let mut words = vec![0; step_words(pages(ctx_len)) as usize];
+    words[0] = pos;
+    for at in 0..ctx_len.div_ceil(PAGE) {
+        words[1 + at as usize] = page(at, ctx_len);
+    }
+    Host::U32(words)
+}
 
 impl Make {
     pub fn new() -> Make {
@@ -49,13 +66,14 @@ impl Make {
         self.push(Host::F32(values))
     }
 
-    /// A `Start`: the position, and where in the cache the sequence's begin.
-    pub fn step(&mut self, pos: u32) -> Buf {
-        self.push(Host::U32(vec![pos, FIRST]))
+    /// A step of a sequence with room for `ctx_len`, at a position.
+    pub fn step(&mut self, pos: u32, ctx_len: u32) -> Buf {
+        self.push(step(pos, ctx_len))
     }
 
     /// The cache in `parts` parts: noise in the first `filled` positions of a sequence that has
-    /// room for `ctx_len`, and large numbers that nobody may see in the others, and before them.
+    /// room for `ctx_len`, and large numbers that nobody may see in the others, and in others'
+    /// pages.
     pub fn caches(
         &mut self,
         kind: KvKind,
@@ -67,26 +85,26 @@ impl Make {
         let each = heads.n_kv_heads.div_ceil(parts);
         let part = |first_head: u32| {
             let count = each.min(heads.n_kv_heads - first_head);
-            let positions = FIRST + ctx_len;
-            let mut cache = || self.cache(kind, heads, positions, filled, count);
-            KvPart { keys: cache(), values: cache(), first_head, heads: count, positions, kind }
+            let pages = pages(ctx_len);
+            let mut cache = || self.cache(kind, heads, ctx_len, filled, count);
+            KvPart { keys: cache(), values: cache(), first_head, heads: count, pages, kind }
         };
         (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
     }
 
-    fn cache(
-        &mut self,
-        kind: KvKind,
-        heads: Heads,
-        positions: u32,
-        filled: u32,
-        count: u32,
-    ) -> Buf {
-        let is_seen = |position: u32| (FIRST..FIRST + filled).contains(&position);
-        let element = |i: u32| {
-            if is_seen(i / heads.head_dim % positions) { self.noise.float() } else { 100.0 }
+    fn cache(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, count: u32) -> Buf {
+        let is_seen = |place: u32, in_page: u32| {
+            (0..filled.div_ceil(PAGE))
+                .find(|&at| page(at, ctx_len) == place)
+                .is_some_and(|at| at * PAGE + in_page < filled)
         };
-        let values: Vec<f32> = (0..count * positions * heads.head_dim).map(element).collect();
+        let element = |i: u32| {
+            let position = i / heads.head_dim;
+            let is_seen = is_seen(position / PAGE / count, position % PAGE);
+            if is_seen { self.noise.float() } else { 100.0 }
+        };
+        let elements = pages(ctx_len) * count * PAGE * heads.head_dim;
+        let values: Vec<f32> = (0..elements).map(element).collect();
         self.push(match kind {
             KvKind::F32 => Host::F32(values),
             KvKind::F16 => Host::F16(values.into_iter().map(f16::from_f32).collect()),

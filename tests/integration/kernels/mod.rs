@@ -13,3 +13,6 @@ mod runner;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod sampling;
 mod weights;
+
+#[cfg(not(target_os = "unknown"))]
+pub use make::Noise;

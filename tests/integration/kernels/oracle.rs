@@ -1,7 +1,7 @@
 //! The dumbest implementation of every op, in f64, read off the documentation of `op.rs`.
 
 use phi_wasm::layout::Kind;
-use phi_wasm::op::{self, Buf, Heads, KvPart, Matrix, Op};
+use phi_wasm::op::{self, Buf, Heads, KvPart, Matrix, Op, PAGE};
 
 use super::host::Memory;
 use super::weights::unpack;
@@ -220,7 +220,7 @@ fn rope(
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
     let width = heads.qkv_width() as usize;
-    let (pos, start) = (memory.get(step, 0) as usize, memory.get(step, 1) as usize);
+    let pos = memory.get(step, 0) as usize;
     for row in 0..rows {
         for head in first * (n / kv)..(first + count) * (n / kv) {
             for (i, (value, magnitude)) in
@@ -236,7 +236,7 @@ fn rope(
         for head in 0..count {
             let key = row * width + (n + first + head) * dim;
             let value = row * width + (n + kv + first + head) * dim;
-            let slot = (head * cache.positions as usize + start + pos + row) * dim;
+            let slot = place(memory, step, cache, head, pos + row) * dim;
             for (i, (rotated, magnitude)) in
                 rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate()
             {
@@ -277,6 +277,13 @@ fn rotated(
     (0..dim).map(rotate).collect()
 }
 
+/// Which of all heads' positions in the cache is one of a head's.
+fn place(memory: &Memory, step: Buf, cache: KvPart, head: usize, position: usize) -> usize {
+    let size = PAGE as usize;
+    let page = memory.get(step, 1 + position / size) as usize;
+    (page * cache.heads as usize + head) * size + position % size
+}
+
 #[allow(clippy::too_many_arguments)]
 fn attend(
     memory: &mut Memory,
@@ -289,15 +296,14 @@ fn attend(
     rows: usize,
 ) {
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
-    let (pos, start) = (memory.get(step, 0) as usize, memory.get(step, 1) as usize);
+    let pos = memory.get(step, 0) as usize;
     for row in 0..rows {
         let last = pos + row;
         let seen = (last + 1).saturating_sub(window)..=last;
         for head in 0..cache.heads as usize * (n / kv) {
             let query = cache.first_head as usize * (n / kv) + head;
-            let slot = |p: usize, i: usize| {
-                (head / (n / kv) * cache.positions as usize + start + p) * dim + i
-            };
+            let slot =
+                |p: usize, i: usize| place(memory, step, cache, head / (n / kv), p) * dim + i;
             let product = |p: usize, i: usize| {
                 memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i)
                     * memory.get(cache.keys, slot(p, i))

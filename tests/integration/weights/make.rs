@@ -297,6 +297,12 @@ impl Backend for Memory {
         Ok(())
     }
 
+    fn copy(&mut self, buf: Buf, [from, to]: [u64; 2], length: usize) -> Result<()> {
+        let from = from as usize;
+        self.buffers.get_mut(&buf.0).unwrap().copy_within(from..from + length, to as usize);
+        Ok(())
+    }
+
     fn prepare(&mut self, _: &[Op]) -> Result<()> {
         Ok(())
     }

@@ -1,0 +1,173 @@
+//! Prompts that are read once: what sequences have in common is computed once, and each still has
+//! the logits that it would have had alone.
+
+use phi_wasm::cpu::Cpu;
+use phi_wasm::engine::{Engine, EngineOptions, Sequence};
+use phi_wasm::weights::checkpoint::Checkpoint;
+use phi_wasm::weights::format::Bits;
+
+use crate::common::tiny_phi::tiny_phi;
+use crate::common::{backends, is_long};
+use crate::kernels::Noise;
+
+/// Positions of a page.
+const PAGE: usize = phi_wasm::op::PAGE as usize;
+
+async fn engine(ctx_len: usize) -> Engine<Cpu> {
+    let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
+    let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(ctx_len), kv: None };
+    Engine::load(&checkpoint, backends::simd().await, &options, &mut |_| {}).await.unwrap()
+}
+
+/// So many tokens that look random, from the same ones on.
+fn tokens(seed: u64, count: usize) -> Vec<u32> {
+    let mut noise = Noise(seed);
+    (0..count).map(|_| 3 + (noise.next() % 380) as u32).collect()
+}
+
+/// The logits after some tokens, all of which are read anew.
+async fn anew(engine: &mut Engine<Cpu>, tokens: &[u32]) -> Vec<f32> {
+    let mut sequence = engine.sequence(None).unwrap();
+    engine.plan_rows(&mut sequence, tokens, 0).unwrap();
+    engine.logits(&mut sequence).await.unwrap()
+}
+
+async_test! {
+    async fn conversations_that_take_turns_are_read_once() {
+        let (mut engine, mut other) = (engine(1024).await, engine(1024).await);
+        let mut sequence = engine.sequence(None).unwrap();
+        let begun = tokens(1, 100);
+        let conversations = [2, 3].map(|seed| [begun.clone(), tokens(seed, 150)].concat());
+        let mut logits = Vec::new();
+        for (conversation, cached) in conversations.iter().zip([0, begun.len()]) {
+            engine.plan(&mut sequence, conversation).unwrap();
+            assert_eq!(sequence.cached(), cached);
+            logits.push(engine.logits(&mut sequence).await.unwrap());
+            assert_eq!(logits.last().unwrap(), &anew(&mut other, conversation).await);
+        }
+        for turn in [0, 1, 0, 1, 1, 0] {
+            engine.plan(&mut sequence, &conversations[turn]).unwrap();
+            assert_eq!(sequence.pending(), 1, "all but the last token is there");
+            assert_eq!(engine.logits(&mut sequence).await.unwrap(), logits[turn]);
+        }
+        engine.forget();
+        engine.plan(&mut sequence, &conversations[1]).unwrap();
+        assert_eq!(sequence.cached(), begun.len(), "the sequence's own pages it still has");
+    }
+
+    async fn sequences_share_pages_and_write_to_none_of_another() {
+        let (mut engine, mut other) = (engine(1024).await, engine(1024).await);
+        let prompt = tokens(1, 2 * PAGE + 30);
+        let [mut first, mut second] = [0; 2].map(|_| engine.sequence(Some(512)).unwrap());
+        engine.plan(&mut first, &prompt).unwrap();
+        let expected = engine.logits(&mut first).await.unwrap();
+        engine.plan(&mut second, &prompt).unwrap();
+        assert_eq!(second.cached(), 2 * PAGE, "the page that the first has open is its own");
+        assert_eq!(engine.logits(&mut second).await.unwrap(), expected);
+        // They go on differently, across the ends of pages.
+        let mut sequences = [(first, tokens(2, 80)), (second, tokens(3, 80))];
+        for at in 0..80 {
+            for (sequence, more) in &mut sequences {
+                engine.push(sequence, more[at]).unwrap();
+                let logits = engine.logits(sequence).await.unwrap();
+                if at % 20 == 19 {
+                    assert_eq!(logits, anew(&mut other, sequence.tokens()).await);
+                }
+            }
+        }
+    }
+
+    async fn what_was_read_with_other_factors_is_read_anew_and_found_again() {
+        // The small model's factors switch after as many tokens as a page has.
+        let (mut engine, mut other) = (engine(256).await, engine(256).await);
+        let mut sequence = engine.sequence(None).unwrap();
+        let all = tokens(5, PAGE + 20);
+        let (short, long) = (&all[..PAGE], &all[..]);
+        engine.plan(&mut sequence, short).unwrap();
+        engine.logits(&mut sequence).await.unwrap();
+        engine.push(&mut sequence, all[PAGE]).unwrap();
+        assert_eq!(sequence.cached(), 0, "all of it is rotated otherwise");
+        engine.logits(&mut sequence).await.unwrap();
+        for (ids, cached) in [(long, PAGE + 1), (short, PAGE - 1), (long, PAGE + 19)] {
+            engine.plan(&mut sequence, ids).unwrap();
+            assert_eq!(sequence.cached(), cached);
+            let logits = engine.logits(&mut sequence).await.unwrap();
+            assert_eq!(logits, anew(&mut other, ids).await);
+        }
+    }
+
+    async fn a_full_cache_gives_up_what_nobody_looks_into() {
+        let (mut engine, mut other) = (engine(4 * PAGE).await, engine(4 * PAGE).await);
+        let [mut first, mut second] = [0; 2].map(|_| engine.sequence(Some(2 * PAGE)).unwrap());
+        let held = tokens(1, 2 * PAGE);
+        engine.plan(&mut first, &held).unwrap();
+        let expected = engine.logits(&mut first).await.unwrap();
+        for seed in 2..8 {
+            let ids = tokens(seed, PAGE + 40);
+            engine.plan(&mut second, &ids).unwrap();
+            assert_eq!(second.cached(), 0);
+            let logits = engine.logits(&mut second).await.unwrap();
+            assert_eq!(logits, anew(&mut other, &ids).await);
+        }
+        engine.plan(&mut first, &held).unwrap();
+        assert_eq!(first.cached(), held.len() - 1);
+        assert_eq!(engine.logits(&mut first).await.unwrap(), expected);
+    }
+
+    async fn whatever_sequences_do_their_logits_are_those_of_one_alone() {
+        let rounds = if is_long() { 10_000 } else { 150 };
+        whatever_they_do(rounds).await;
+    }
+}
+
+/// So many random steps of three sequences that share a small cache: each begins anew, goes on,
+/// goes back, or becomes what another is.
+async fn whatever_they_do(rounds: usize) {
+    let (mut engine, mut other) = (engine(12 * PAGE).await, engine(12 * PAGE).await);
+    let mut noise = Noise(7);
+    let mut below = |most: usize| (noise.next() % most as u64) as usize;
+    let mut sequences: Vec<Option<Sequence>> = [None, None, None].into();
+    for round in 0..rounds {
+        let (at, source) = (below(3), below(3));
+        let most = 4 * PAGE - 2;
+        let known = |of: usize| {
+            sequences[of]
+                .as_ref()
+                .map_or(Vec::new(), |sequence: &Sequence| sequence.tokens().into())
+        };
+        let mut ids: Vec<u32> = match below(4) {
+            0 => tokens(below(3) as u64, 1 + below(most)),
+            1 => known(source),
+            2 => {
+                let ids = known(at);
+                ids[..ids.len().min(1 + below(most))].to_vec()
+            }
+            _ => known(at),
+        };
+        ids.truncate(most);
+        let more = [0, 1, 2, 70][below(4)].min(most - ids.len()).max(usize::from(ids.is_empty()));
+        ids.extend(tokens(below(2) as u64 + 50, more));
+        if below(16) == 0 {
+            sequences[at] = None;
+        }
+        if below(40) == 0 {
+            engine.forget();
+        }
+        let sequence =
+            sequences[at].get_or_insert_with(|| engine.sequence(Some(4 * PAGE)).unwrap());
+        engine.plan(sequence, &ids).unwrap();
+        if below(3) == 0 {
+            // Left half-way.
+            engine.advance(sequence).await.unwrap();
+            continue;
+        }
+        let mut logits = engine.logits(sequence).await.unwrap();
+        for _ in 0..below(3) {
+            let token = 3 + below(5) as u32;
+            engine.push(sequence, token).unwrap();
+            logits = engine.logits(sequence).await.unwrap();
+        }
+        let expected = anew(&mut other, sequence.tokens()).await;
+        assert_eq!(logits, expected, "round {round}: {} tokens", sequence.tokens().len());
+    }
+}

@@ -19,7 +19,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> sequence: Sequence;
 // [rows, (n_heads + 2 * n_kv_heads) * head_dim]
 @group(0) @binding(3) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>; // [pages, heads, PAGE, head_dim / 4]
+// [pages, heads, PAGE, head_dim / 4]
+@group(0) @binding(4) var<storage, read_write> keys: array<Kv4>;
 @group(0) @binding(5) var<storage, read_write> values: array<Kv4>; // the same
 
 @compute @workgroup_size(WG)

@@ -1,6 +1,8 @@
 //! Prompts that are read once: what sequences have in common is computed once, and each still has
 //! the logits that it would have had alone.
 
+use std::fmt::Display;
+
 use phi_wasm::cpu::Cpu;
 use phi_wasm::engine::{Engine, EngineOptions, Sequence};
 use phi_wasm::weights::checkpoint::Checkpoint;
@@ -8,14 +10,20 @@ use phi_wasm::weights::format::Bits;
 
 use crate::common::tiny_phi::tiny_phi;
 use crate::common::{backends, is_long};
+use crate::golden::largest_difference;
 use crate::kernels::Noise;
+
+/// Tokens that are read alone and many that are read together are computed by other kernels; of
+/// other tokens, logits differ by far more.
+const ROUNDED: f32 = 1e-4;
 
 /// Positions of a page.
 const PAGE: usize = phi_wasm::op::PAGE as usize;
 
 async fn engine(ctx_len: usize) -> Engine<Cpu> {
     let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
-    let options = EngineOptions { format: Bits::Four.into(), ctx_len: Some(ctx_len), kv: None };
+    let options =
+        EngineOptions { format: Bits::ThirtyTwo.into(), ctx_len: Some(ctx_len), kv: None };
     Engine::load(&checkpoint, backends::simd().await, &options, &mut |_| {}).await.unwrap()
 }
 
@@ -32,6 +40,11 @@ async fn anew(engine: &mut Engine<Cpu>, tokens: &[u32]) -> Vec<f32> {
     engine.logits(&mut sequence).await.unwrap()
 }
 
+fn assert_same(found: &[f32], expected: &[f32], what: impl Display) {
+    let largest = largest_difference(found, expected);
+    assert!(largest <= ROUNDED, "{what}: logits differ by {largest}");
+}
+
 async_test! {
     async fn conversations_that_take_turns_are_read_once() {
         let (mut engine, mut other) = (engine(1024).await, engine(1024).await);
@@ -43,12 +56,13 @@ async_test! {
             engine.plan(&mut sequence, conversation).unwrap();
             assert_eq!(sequence.cached(), cached);
             logits.push(engine.logits(&mut sequence).await.unwrap());
-            assert_eq!(logits.last().unwrap(), &anew(&mut other, conversation).await);
+            let expected = anew(&mut other, conversation).await;
+            assert_same(logits.last().unwrap(), &expected, cached);
         }
         for turn in [0, 1, 0, 1, 1, 0] {
             engine.plan(&mut sequence, &conversations[turn]).unwrap();
             assert_eq!(sequence.pending(), 1, "all but the last token is there");
-            assert_eq!(engine.logits(&mut sequence).await.unwrap(), logits[turn]);
+            assert_same(&engine.logits(&mut sequence).await.unwrap(), &logits[turn], turn);
         }
         engine.forget();
         engine.plan(&mut sequence, &conversations[1]).unwrap();
@@ -63,7 +77,7 @@ async_test! {
         let expected = engine.logits(&mut first).await.unwrap();
         engine.plan(&mut second, &prompt).unwrap();
         assert_eq!(second.cached(), 2 * PAGE, "the page that the first has open is its own");
-        assert_eq!(engine.logits(&mut second).await.unwrap(), expected);
+        assert_same(&engine.logits(&mut second).await.unwrap(), &expected, "shared");
         // They go on differently, across the ends of pages.
         let mut sequences = [(first, tokens(2, 80)), (second, tokens(3, 80))];
         for at in 0..80 {
@@ -71,7 +85,7 @@ async_test! {
                 engine.push(sequence, more[at]).unwrap();
                 let logits = engine.logits(sequence).await.unwrap();
                 if at % 20 == 19 {
-                    assert_eq!(logits, anew(&mut other, sequence.tokens()).await);
+                    assert_same(&logits, &anew(&mut other, sequence.tokens()).await, at);
                 }
             }
         }
@@ -92,7 +106,7 @@ async_test! {
             engine.plan(&mut sequence, ids).unwrap();
             assert_eq!(sequence.cached(), cached);
             let logits = engine.logits(&mut sequence).await.unwrap();
-            assert_eq!(logits, anew(&mut other, ids).await);
+            assert_same(&logits, &anew(&mut other, ids).await, cached);
         }
     }
 
@@ -107,11 +121,11 @@ async_test! {
             engine.plan(&mut second, &ids).unwrap();
             assert_eq!(second.cached(), 0);
             let logits = engine.logits(&mut second).await.unwrap();
-            assert_eq!(logits, anew(&mut other, &ids).await);
+            assert_same(&logits, &anew(&mut other, &ids).await, seed);
         }
         engine.plan(&mut first, &held).unwrap();
         assert_eq!(first.cached(), held.len() - 1);
-        assert_eq!(engine.logits(&mut first).await.unwrap(), expected);
+        assert_same(&engine.logits(&mut first).await.unwrap(), &expected, "held");
     }
 
     async fn whatever_sequences_do_their_logits_are_those_of_one_alone() {
@@ -168,6 +182,93 @@ async fn whatever_they_do(rounds: usize) {
             logits = engine.logits(sequence).await.unwrap();
         }
         let expected = anew(&mut other, sequence.tokens()).await;
-        assert_eq!(logits, expected, "round {round}: {} tokens", sequence.tokens().len());
+        let what = format!("round {round}: {} tokens", sequence.tokens().len());
+        assert_same(&logits, &expected, what);
+    }
+}
+
+/// What a session is asked, and how many tokens of it the cache had.
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod of_sessions {
+    use phi_wasm::cpu::{Cpu, CpuOptions};
+    use phi_wasm::session::{Event, GenerateOptions, Generation, LoadOptions, Session, Stats};
+    use phi_wasm::text::{Message, Sampling};
+    use pollster::block_on;
+
+    use crate::common::tiny_phi::tiny_chat;
+
+    async fn session() -> Session<Cpu> {
+        let options = LoadOptions { ctx_len: Some(1024), ..LoadOptions::default() };
+        let cpu = Cpu::new(CpuOptions::default()).unwrap();
+        Session::open(tiny_chat(), cpu, &options, &mut |_| {}).await.unwrap()
+    }
+
+    fn begin(session: &mut Session<Cpu>, asked: &str) -> Generation {
+        let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+        let options = GenerateOptions { max_tokens: 30, sampling, ..GenerateOptions::default() };
+        session.begin_chat(&[Message::user(asked)], &options).unwrap()
+    }
+
+    /// What comes next of an answer: its figures at the end.
+    async fn next(
+        session: &mut Session<Cpu>,
+        (generation, said): &mut (Generation, String),
+    ) -> Option<Stats> {
+        match session.next(generation).await.unwrap() {
+            Some(Event::Text { text, .. }) => said.push_str(&text),
+            Some(Event::Done(stats)) => return Some(stats),
+            _ => {}
+        }
+        None
+    }
+
+    async fn answer(session: &mut Session<Cpu>, asked: &str) -> (String, Stats) {
+        let mut answer = (begin(session, asked), String::new());
+        loop {
+            if let Some(stats) = next(session, &mut answer).await {
+                return (answer.1, stats);
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_is_taken_up_again_is_not_read_again() {
+        block_on(async {
+            let mut session = session().await;
+            let asked = ["a", "b"].map(|letter| letter.repeat(150));
+            let mut said = Vec::new();
+            for asked in &asked {
+                let (text, stats) = answer(&mut session, asked).await;
+                assert!(stats.prompt_tokens > 150 && stats.cached_tokens < 10, "{stats:?}");
+                said.push(text);
+            }
+            for turn in [0, 1, 0] {
+                let (text, stats) = answer(&mut session, &asked[turn]).await;
+                assert_eq!((stats.cached_tokens + 1, &text), (stats.prompt_tokens, &said[turn]));
+            }
+        });
+    }
+
+    #[test]
+    fn answers_that_take_turns_say_what_each_says_alone() {
+        block_on(async {
+            let (mut session, mut other) = (session().await, session().await);
+            let asked = ["c", "d", "e"].map(|letter| letter.repeat(100));
+            let mut answers =
+                asked.each_ref().map(|asked| (begin(&mut session, asked), String::new()));
+            let mut left = vec![0, 1, 2];
+            while !left.is_empty() {
+                let mut rest = Vec::new();
+                for at in left {
+                    if next(&mut session, &mut answers[at]).await.is_none() {
+                        rest.push(at);
+                    }
+                }
+                left = rest;
+            }
+            for (asked, (_, said)) in asked.iter().zip(&answers) {
+                assert_eq!(&answer(&mut other, asked).await.0, said);
+            }
+        });
     }
 }

@@ -39,7 +39,7 @@ impl Pages {
     /// So many, none of which anybody holds.
     pub fn new(pages: usize) -> Pages {
         Pages {
-            held: vec![Weak::new(); pages],
+            held: (0..pages).map(|_| Weak::new()).collect(),
             reservations: Vec::new(),
             prefixes: Prefixes::new(pages),
         }

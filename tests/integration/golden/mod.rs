@@ -352,7 +352,7 @@ async fn sequences_take_turns<B: Backend>(engine: &mut Engine<B>, golden: &Golde
 }
 
 /// The largest absolute difference; NaN where there is one.
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "different lengths");
     a.iter()
         .zip(b)

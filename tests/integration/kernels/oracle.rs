@@ -302,8 +302,11 @@ fn attend(
         let seen = (last + 1).saturating_sub(window)..=last;
         for head in 0..cache.heads as usize * (n / kv) {
             let query = cache.first_head as usize * (n / kv) + head;
-            let slot =
-                |p: usize, i: usize| place(memory, step, cache, head / (n / kv), p) * dim + i;
+            let slots: Vec<usize> = seen
+                .clone()
+                .map(|p| place(memory, step, cache, head / (n / kv), p) * dim)
+                .collect();
+            let slot = |p: usize, i: usize| slots[p - seen.start()] + i;
             let product = |p: usize, i: usize| {
                 memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i)
                     * memory.get(cache.keys, slot(p, i))

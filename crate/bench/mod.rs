@@ -108,8 +108,8 @@ struct Times {
     decode_kernels: Option<Vec<Kernel>>,
 }
 
-/// Times prefill and decoding. Prompts of different `first` ids share nothing that the cache could
-/// keep.
+/// Times prefill and decoding. What was read before, in another run perhaps, is forgotten; prompts
+/// of different `first` ids share nothing that the sequence could keep.
 async fn time<B: Backend>(
     engine: &mut Engine<B>,
     sequence: &mut Sequence,
@@ -117,6 +117,7 @@ async fn time<B: Backend>(
     first: u32,
 ) -> Result<Times> {
     let prompt = prompt(plan, engine.config().vocab_size, first);
+    engine.forget();
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(sequence, &prompt)?;

@@ -48,8 +48,8 @@ struct Sample<'a, B> {
 }
 
 impl<B: Backend> Engine<B> {
-    /// Seconds that this would take, from a few layers and the head, in a sequence's part of the
-    /// cache. What that held is forgotten.
+    /// Seconds that this would take, from a few layers and the head, in pages of a sequence. What
+    /// it held is forgotten.
     ///
     /// # Errors
     /// What running can meet.

@@ -194,7 +194,7 @@ impl<B: Backend> Engine<B> {
         &self.model.config
     }
 
-    /// Positions that the cache has room for, of all sequences: the longest that one can be.
+    /// Tokens of the longest sequence; of all of them, in whole pages, the cache has no more.
     pub fn ctx_len(&self) -> usize {
         self.ctx_len
     }
@@ -389,6 +389,7 @@ impl<B: Backend> Engine<B> {
         self.write_start(sequence, position, rows)
     }
 
+    /// Says where some rows are, in pages that the sequence may write to.
     fn write_start(&mut self, sequence: &mut Sequence, position: usize, rows: usize) -> Result<()> {
         self.make_writable(sequence, position, rows)?;
         let angles = self.rope.angles(sequence.factors, position, rows);

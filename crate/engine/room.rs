@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::error::{Code, Details, Error, Result};
 use crate::model::kv;
-use crate::op::KvKind;
+use crate::op::{KvKind, PAGE};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::format::WeightFormat;
 use crate::weights::source::Source;
@@ -50,7 +50,7 @@ pub fn check<S: Source, B: Backend>(
 
 impl Needed {
     fn with(&self, ctx_len: u64) -> u64 {
-        self.weights + self.working + self.position * ctx_len
+        self.weights + self.working + self.position * ctx_len.next_multiple_of(u64::from(PAGE))
     }
 
     /// The longest context that so many bytes have room for.

@@ -18,7 +18,7 @@ use crate::op::{PAGE, SamplerParams};
 const FEW: usize = 8;
 
 /// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its
-/// pages of the cache back; what is in them others may yet find.
+/// pages of the cache back; what is in those that are full others may yet find.
 pub struct Sequence {
     /// What it may take of the cache, which also tells it from others.
     pub(super) reservation: Arc<Reservation>,
@@ -101,7 +101,8 @@ impl Sequence {
 }
 
 impl<B: Backend> Engine<B> {
-    /// A sequence with room for so many tokens; `None` for all that the context holds.
+    /// A sequence with room for so many tokens; `None` for all that the context holds. It takes
+    /// whole pages of [`PAGE`] positions.
     ///
     /// # Errors
     /// `bad-option` for room that no context of this engine has, `out-of-memory` where others have
@@ -139,6 +140,7 @@ impl<B: Backend> Engine<B> {
     /// `prompt-too-long`, `bad-token`, or `bad-option` for no tokens at all. The sequence is then
     /// as it was.
     pub fn plan(&mut self, sequence: &mut Sequence, tokens: &[u32]) -> Result<()> {
+        self.check_own(sequence)?;
         if tokens.is_empty() {
             fail!(Code::BadOption, "there is nothing to compute: the prompt has no tokens");
         }
@@ -179,6 +181,7 @@ impl<B: Backend> Engine<B> {
         let (pages, found) = self.pages.find(factors, tokens);
         if found > own {
             sequence.pages = pages;
+            self.latest = None;
         }
         // The last token always runs again: its hidden state is what the logits come from.
         sequence.cached = own.max(found).min(tokens.len() - 1);
@@ -256,6 +259,7 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// `context-full` when there is no room for it, `bad-token`.
     pub fn push(&mut self, sequence: &mut Sequence, token: u32) -> Result<()> {
+        self.check_own(sequence)?;
         if sequence.planned.len() == sequence.ctx_len() {
             fail!(
                 Code::ContextFull,

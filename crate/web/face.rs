@@ -250,7 +250,7 @@ impl PhiEngine {
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after
-    /// it. The conversation so far is forgotten.
+    /// it. All that was read so far is forgotten.
     pub async fn bench(
         &mut self,
         prompt_tokens: usize,

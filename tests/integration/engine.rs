@@ -78,6 +78,8 @@ async_test! {
         let mut other = engine(tiny_phi(), Some(8)).await.unwrap();
         let mut sequence = one.sequence(None).unwrap();
         one.plan(&mut sequence, &[5]).unwrap();
+        assert_eq!(other.plan(&mut sequence, &[6, 7]).unwrap_err().code, Code::Internal);
+        assert_eq!(other.push(&mut sequence, 5).unwrap_err().code, Code::Internal);
         assert_eq!(other.logits(&mut sequence).await.unwrap_err().code, Code::Internal);
         let empty = one.sequence(Some(1)).err().unwrap();
         assert_eq!(empty.code, Code::OutOfMemory);

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use phi_wasm::backend::Backend;
 use phi_wasm::cpu::Cpu;
 use phi_wasm::engine::{Engine, EngineOptions, Sequence};
 use phi_wasm::weights::checkpoint::Checkpoint;
@@ -17,14 +18,22 @@ use crate::kernels::Noise;
 /// other tokens, logits differ by far more.
 const ROUNDED: f32 = 1e-4;
 
+/// And on a GPU beside the CPU.
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+const GPU: f32 = 2e-3;
+
 /// Positions of a page.
 const PAGE: usize = phi_wasm::op::PAGE as usize;
 
 async fn engine(ctx_len: usize) -> Engine<Cpu> {
+    engine_on(backends::simd().await, ctx_len).await
+}
+
+async fn engine_on<B: Backend>(backend: B, ctx_len: usize) -> Engine<B> {
     let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
     let options =
         EngineOptions { format: Bits::ThirtyTwo.into(), ctx_len: Some(ctx_len), kv: None };
-    Engine::load(&checkpoint, backends::simd().await, &options, &mut |_| {}).await.unwrap()
+    Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
 }
 
 /// So many tokens that look random, from the same ones on.
@@ -40,9 +49,14 @@ async fn anew(engine: &mut Engine<Cpu>, tokens: &[u32]) -> Vec<f32> {
     engine.logits(&mut sequence).await.unwrap()
 }
 
+/// What is the same on the same backend.
 fn assert_same(found: &[f32], expected: &[f32], what: impl Display) {
+    assert_close(found, expected, ROUNDED, what);
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: impl Display) {
     let largest = largest_difference(found, expected);
-    assert!(largest <= ROUNDED, "{what}: logits differ by {largest}");
+    assert!(largest <= tolerance, "{what}: logits differ by {largest}");
 }
 
 async_test! {
@@ -130,14 +144,25 @@ async_test! {
 
     async fn whatever_sequences_do_their_logits_are_those_of_one_alone() {
         let rounds = if is_long() { 10_000 } else { 150 };
-        whatever_they_do(rounds).await;
+        whatever_they_do(backends::simd().await, rounds, ROUNDED).await;
     }
+}
+
+/// On a device, steps are begun ahead, and left.
+#[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
+#[test]
+fn whatever_sequences_do_on_a_gpu() {
+    use phi_wasm::gpu::Switch;
+    pollster::block_on(async {
+        let rounds = if is_long() { 1000 } else { 40 };
+        whatever_they_do(backends::gpu(Switch::Off, Switch::Off).await, rounds, GPU).await;
+    });
 }
 
 /// So many random steps of three sequences that share a small cache: each begins anew, goes on,
 /// goes back, or becomes what another is.
-async fn whatever_they_do(rounds: usize) {
-    let (mut engine, mut other) = (engine(12 * PAGE).await, engine(12 * PAGE).await);
+async fn whatever_they_do<B: Backend>(backend: B, rounds: usize, tolerance: f32) {
+    let (mut engine, mut other) = (engine_on(backend, 12 * PAGE).await, engine(12 * PAGE).await);
     let mut noise = Noise(7);
     let mut below = |most: usize| (noise.next() % most as u64) as usize;
     let mut sequences: Vec<Option<Sequence>> = [None, None, None].into();
@@ -175,15 +200,15 @@ async fn whatever_they_do(rounds: usize) {
             engine.advance(sequence).await.unwrap();
             continue;
         }
-        let mut logits = engine.logits(sequence).await.unwrap();
         for _ in 0..below(3) {
-            let token = 3 + below(5) as u32;
+            let chosen = engine.greedy(sequence).await.unwrap();
+            let token = if below(3) == 0 { 3 + below(5) as u32 } else { chosen };
             engine.push(sequence, token).unwrap();
-            logits = engine.logits(sequence).await.unwrap();
         }
+        let logits = engine.logits(sequence).await.unwrap();
         let expected = anew(&mut other, sequence.tokens()).await;
         let what = format!("round {round}: {} tokens", sequence.tokens().len());
-        assert_same(&logits, &expected, what);
+        assert_close(&logits, &expected, tolerance, what);
     }
 }
 

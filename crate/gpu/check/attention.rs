@@ -54,13 +54,16 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
         (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
 
-    let mut start = vec![0u32; op::step_words(PAGES as u32) as usize];
-    start[0] = POSITION as u32;
+    let mut at_step = vec![0u32; op::step_words(PAGES as u32) as usize];
+    at_step[0] = POSITION as u32;
     for at in 0..PAGES {
-        start[1 + at] = page(at * PAGED) as u32;
+        at_step[1 + at] = page(at * PAGED) as u32;
     }
-    let buffers =
-        [bytemuck::cast_slice(&fused), bytemuck::cast_slice(&turns), bytemuck::cast_slice(&start)];
+    let buffers = [
+        bytemuck::cast_slice(&fused),
+        bytemuck::cast_slice(&turns),
+        bytemuck::cast_slice(&at_step),
+    ];
     let [qkv, angles, step] = buffers.map(|bytes| upload(gpu, bytes));
     let (qkv, angles, step) = (qkv?, angles?, step?);
     let (keys, values) = (

@@ -9,7 +9,7 @@ pub async fn perplexity<B: Backend>(
     sequence: &mut Sequence,
     tokens: &[u32],
 ) -> (f64, Vec<f32>) {
-    engine.plan(sequence, tokens).unwrap();
+    engine.plan_rows(sequence, tokens, 0).unwrap();
     let (mut nll, mut last) = (0.0, Vec::new());
     while sequence.pending() > 0 {
         engine.advance(sequence).await.unwrap();

@@ -40,6 +40,13 @@ pub fn allocate<B: Backend>(
             }
         }
     }
+    // What a backend needs to copy pages it takes now: answers take no more later.
+    if pages > 1
+        && let Err(error) = copy_page(backend, config, &layers, [0, 1])
+    {
+        layers.into_iter().for_each(|cache| free(backend, cache));
+        return Err(error);
+    }
     Ok(layers)
 }
 

@@ -26,8 +26,8 @@ pub struct LoadSettings {
     bits: Option<Bits>,
     /// Positions to allocate; the model's own, at most 4096, unless said otherwise.
     ctx_len: Option<usize>,
-    /// How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise.
-    #[cfg_attr(test, ts(optional, type = "\"f16\" | \"f32\""))]
+    /// How keys and values are held; int8, or f32 with 32-bit weights, unless said otherwise.
+    #[cfg_attr(test, ts(optional, type = "\"int8\" | \"int4\" | \"f16\" | \"f32\""))]
     kv: Option<KvKind>,
     /// Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than
     /// one needs a module with threads.
@@ -88,6 +88,8 @@ impl LoadSettings {
             _ => None,
         };
         let kv = |name: &Value| match name.as_str()? {
+            "int8" => Some(KvKind::Int8),
+            "int4" => Some(KvKind::Int4),
             "f16" => Some(KvKind::F16),
             "f32" => Some(KvKind::F32),
             _ => None,
@@ -104,7 +106,7 @@ impl LoadSettings {
             backend: given.read("backend", "auto, gpu or cpu", backend)?.unwrap_or_default(),
             bits: given.read("bits", Bits::WANTED, bits)?,
             ctx_len: count("ctxLen")?,
-            kv: given.read("kv", "f16 or f32", kv)?,
+            kv: given.read("kv", "int8, int4, f16 or f32", kv)?,
             threads: count("threads")?.unwrap_or_default(),
             retune: given.flag("retune")?,
             known_gpus: text("knownGpus")?,
@@ -258,7 +260,7 @@ mod tests {
                     5.25",
             ),
             (json!({"backend": "npu"}), "backend is \"npu\": it must be auto, gpu or cpu"),
-            (json!({"kv": "q8"}), "kv is \"q8\": it must be f16 or f32"),
+            (json!({"kv": "q8"}), "kv is \"q8\": it must be int8, int4, f16 or f32"),
             (
                 json!({"threads": -1}),
                 "threads is -1: it must be a whole number from 0 to 4294967295",

@@ -19,6 +19,7 @@ struct Params {
     heads: u32, // KV heads of the part
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
+    first_row: u32,
     rows: u32,
 }
 
@@ -62,7 +63,7 @@ fn queries_of_kv_head() -> u32 {
 
 // The row of a query. Beyond the end they belong to the last row again, and are not stored.
 fn row_of(query: u32) -> u32 {
-    return min(query / queries_of_kv_head(), params.rows - 1u);
+    return params.first_row + min(query / queries_of_kv_head(), params.rows - 1u);
 }
 
 fn head_of(kv_head: u32, query: u32) -> u32 {
@@ -90,9 +91,9 @@ fn load(own: Own, block: u32, end: u32, piece: u32) {
     }
     for (var i = own.lane; i < PIECE * FOURS; i += FOURS * TEAMS) {
         let position = min(block + i / PIECE, end - 1u);
-        let key = place(params.heads, own.kv_head, position);
         let four = min(piece + i % PIECE, FOURS - 1u);
-        key_piece[i % PIECE * FOURS + i / PIECE] = kv_unpack(keys[key * FOURS + four]);
+        let row = cached_row(own.kv_head, position, FOURS);
+        key_piece[i % PIECE * FOURS + i / PIECE] = key4(row, four, FOURS);
     }
 }
 
@@ -151,8 +152,7 @@ fn softmax_step(own: Own, scores: array<vec4<f32>, BUNDLES>, found: ptr<function
 // once.
 fn gather(own: Own, block: u32, end: u32, found: ptr<function, Found>) {
     for (var position = 0u; position < min(FOURS, end - block); position++) {
-        let at = place(params.heads, own.kv_head, block + position);
-        let value = kv_unpack(values[at * FOURS + own.at]);
+        let value = value4(cached_row(own.kv_head, block + position, FOURS), own.at, FOURS);
         for (var i = 0u; i < BUNDLES; i++) {
             let p = probabilities[(own.team * FOURS + position) * BUNDLES + i];
             for (var q = 0u; q < 4u; q++) {

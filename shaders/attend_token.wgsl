@@ -17,6 +17,7 @@ struct Params {
     heads: u32, // KV heads of the part
     window: u32,
     scale: f32, // 1 / sqrt(head_dim)
+    first_row: u32, // 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -55,10 +56,11 @@ fn append(kv_head: u32, lane: u32) {
     let key = (params.n_heads + params.first_head + kv_head) * 4u * FOURS;
     let value = key + params.n_kv_heads * 4u * FOURS;
     for (var i = lane; i < FOURS; i += WG) {
-        let at = place(params.heads, kv_head, sequence.position) * FOURS + i;
-        keys[at] = kv_pack(rotated4(key, 4u * i, 0u));
+        let row = cached_row(kv_head, sequence.position, FOURS);
+        keep_key4(row, i, rotated4(key, 4u * i, 0u));
         let own = value + 4u * i;
-        values[at] = kv_pack(vec4<f32>(qkv[own], qkv[own + 1u], qkv[own + 2u], qkv[own + 3u]));
+        let four = vec4<f32>(qkv[own], qkv[own + 1u], qkv[own + 2u], qkv[own + 3u]);
+        keep_value4(row, i, four);
     }
 }
 
@@ -83,9 +85,9 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
         var score = vec4<f32>(LOWEST);
         if mine < run.end {
             score = vec4<f32>();
-            let at = place(params.heads, run.kv_head, mine) * FOURS;
+            let row = cached_row(run.kv_head, mine, FOURS);
             for (var i = 0u; i < FOURS; i++) {
-                let key = kv_unpack(keys[at + i]);
+                let key = key4(row, i, FOURS);
                 for (var q = 0u; q < QUERIES; q++) {
                     score[q] += dot(query[q * FOURS + i], key);
                 }
@@ -103,8 +105,8 @@ fn attend(run: Run, first_query: u32, lane: Lane) {
         }
         if slice < SLICES {
             for (var i = slice; i < min(WG, run.end - block); i += SLICES) {
-                let at = place(params.heads, run.kv_head, block + i);
-                let value = kv_unpack(values[at * FOURS + four]);
+                let row = cached_row(run.kv_head, block + i, FOURS);
+                let value = value4(row, four, FOURS);
                 for (var q = 0u; q < QUERIES; q++) {
                     sums[q] += probabilities[i][q] * value;
                 }

@@ -11,6 +11,7 @@ struct Params {
     rotary_dim: u32,
     first_head: u32, // first KV head of the part
     heads: u32, // KV heads of the part
+    first_row: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,7 +26,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.y;
+    let row = params.first_row + id.y;
     let row_start = row * (params.n_heads + 2u * params.n_kv_heads) * params.head_dim;
     let half = params.rotary_dim / 2u;
     let queries = params.n_heads / params.n_kv_heads * params.heads;
@@ -48,14 +49,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let is_value = i >= params.heads * fours;
     i %= params.heads * fours;
     let kv_head = i / fours;
-    let at = place(params.heads, kv_head, sequence.position + row) * fours + i % fours;
+    let at = cached_row(kv_head, sequence.position + row, fours);
     let first = 4u * (i % fours);
     let key_head = row_start + (params.n_heads + params.first_head + kv_head) * params.head_dim;
     if is_value {
         let value = key_head + params.n_kv_heads * params.head_dim + first;
         let four = vec4<f32>(qkv[value], qkv[value + 1u], qkv[value + 2u], qkv[value + 3u]);
-        values[at] = kv_pack(four);
+        keep_value4(at, i % fours, four);
     } else {
-        keys[at] = kv_pack(rotated4(key_head, first, row));
+        keep_key4(at, i % fours, rotated4(key_head, first, row));
     }
 }

@@ -6,20 +6,16 @@
 //! multiples of `BLOCK`, so that a query's result does not depend on which rows it is computed
 //! with.
 
-use half::f16;
-
+use super::attend_work::{BLOCK, Work, floats};
+use super::cached::ReadCache;
 use super::lanes::{Lanes, exp::exp};
 use super::memory::Shared;
 use super::scratch::with_scratch;
 use super::tile::{Rows, product};
-use super::{Context, Step};
+use super::{Context, Half, Step, attend_sealed};
 use crate::error::Result;
-use crate::op::{Attend, Buf, Heads, KvKind, KvPart, PAGE};
+use crate::op::{Attend, Heads, KvPart, PAGE};
 
-/// Positions that are unpacked at once, a multiple of every vector's width. They lie together: a
-/// page has whole blocks.
-const BLOCK: usize = 32;
-const _: () = assert!((PAGE as usize).is_multiple_of(BLOCK));
 /// Queries of a task: enough to be worth the unpacking, few enough that their sums stay in the
 /// cache.
 const QUERIES: usize = 32;
@@ -34,6 +30,7 @@ pub struct Attention<'a> {
     heads: Heads,
     step: Step<'a>,
     window: usize,
+    first_row: usize,
     rows: usize,
 }
 
@@ -51,11 +48,12 @@ pub fn run(context: &Context, op: &Attend) -> Result<()> {
         qkv: memory.read(op.qkv)?,
         out: memory.share(op.out)?,
         cache,
-        keys: ReadCache::new(context, cache.kind, cache.keys)?,
-        values: ReadCache::new(context, cache.kind, cache.values)?,
+        keys: ReadCache::new(context, cache, Half::Keys)?,
+        values: ReadCache::new(context, cache, Half::Values)?,
         heads,
-        step: context.step(op.step, rows, cache)?,
+        step: context.step(op.step, (op.first_row, op.rows), cache, heads)?,
         window: op.window as usize,
+        first_row: op.first_row as usize,
         rows,
     };
     let each = (QUERIES / a.served()).max(1);
@@ -86,53 +84,15 @@ impl Attention<'_> {
             * self.heads.head_dim as usize
     }
 
+    /// The row of a task's query.
+    fn row(&self, task: Task, q: usize) -> usize {
+        self.first_row + task.first_row + q / self.served()
+    }
+
     /// The positions that a task's query sees.
     fn seen(&self, task: Task, q: usize) -> (usize, usize) {
         let last = self.step.position + task.first_row + q / self.served();
         ((last + 1).saturating_sub(self.window), last + 1)
-    }
-}
-
-/// A task's memory; a row is padded with zeros to whole vectors.
-struct Work<'a> {
-    /// Floats of a padded head.
-    dim: usize,
-    /// `[queries, dim]`, already scaled.
-    queries: &'a mut [f32],
-    /// `[queries, dim]`: weighted sums of values.
-    sums: &'a mut [f32],
-    /// `[BLOCK, dim]`: the block's keys, then its values.
-    block: &'a mut [f32],
-    /// `[queries, BLOCK]`: scores, then weights.
-    scores: &'a mut [f32],
-    /// `[queries]`: the largest score so far.
-    m: &'a mut [f32],
-    /// `[queries]`: the sum of weights so far.
-    l: &'a mut [f32],
-}
-
-/// Queries and the floats of a head, padded: scores are computed for pairs of queries, with whole
-/// vectors.
-fn padded(queries: usize, head_dim: usize, width: usize) -> (usize, usize) {
-    (queries.next_multiple_of(2), head_dim.next_multiple_of(width))
-}
-
-/// Floats that a task of so many queries needs.
-fn floats(queries: usize, head_dim: usize, width: usize) -> usize {
-    let (queries, dim) = padded(queries, head_dim, width);
-    BLOCK * dim + queries * (2 * dim + BLOCK + 2)
-}
-
-impl<'a> Work<'a> {
-    /// Divides up zeroed memory.
-    fn new(memory: &'a mut [f32], queries: usize, head_dim: usize, width: usize) -> Work<'a> {
-        let (queries, dim) = padded(queries, head_dim, width);
-        let (block, rest) = memory.split_at_mut(BLOCK * dim);
-        let (of_queries, rest) = rest.split_at_mut(queries * dim);
-        let (sums, rest) = rest.split_at_mut(queries * dim);
-        let (scores, rest) = rest.split_at_mut(queries * BLOCK);
-        let (m, rest) = rest.split_at_mut(queries);
-        Work { dim, queries: of_queries, sums, block, scores, m, l: &mut rest[..queries] }
     }
 }
 
@@ -149,36 +109,48 @@ pub unsafe fn kernel<L: Lanes>(a: &Attention, task: Task, memory: &mut [f32]) {
     gather(a, task, w, queries);
     let (first, last) = (a.seen(task, 0).0, a.seen(task, queries - 1).1);
     for start in (first / BLOCK * BLOCK..last).step_by(BLOCK) {
-        let count = BLOCK.min(last - start);
-        let at = a.step.place(a.cache, task.head, start, dim);
         // SAFETY: the caller's; positions before `last` are in the cache.
         unsafe {
-            a.keys.unpack::<L>(at, count, dim, w.dim, w.block);
-            scores::<L>(w, queries);
+            a.values.prefetch::<L>(&a.step, (task.head, start));
+            let in_page = start % PAGE as usize;
+            match a.keys.sealed(&a.step, task.head, start).filter(attend_sealed::is_whole::<L>) {
+                Some(page) => attend_sealed::scores::<L>(&page, in_page, w, queries),
+                None => {
+                    a.keys.unpack::<L>(&a.step, (task.head, start), BLOCK.min(last - start), w);
+                    scores::<L>(w, queries);
+                }
+            }
             for q in 0..queries {
                 softmax_step::<L>(w, q, a.seen(task, q), start);
             }
-            a.values.unpack::<L>(at, count, dim, w.dim, w.block);
-            let (values, weights) = (
-                Rows { start: w.block.as_ptr(), stride: w.dim },
-                Rows { start: w.scores.as_ptr(), stride: BLOCK },
-            );
-            product::<L>(
-                values,
-                count,
-                weights,
-                queries,
-                Rows { start: w.sums.as_mut_ptr(), stride: w.dim },
-                w.dim,
-            );
+            if start + BLOCK < last {
+                a.keys.prefetch::<L>(&a.step, (task.head, start + BLOCK));
+            }
+            match a.values.sealed(&a.step, task.head, start).filter(attend_sealed::is_whole::<L>) {
+                Some(page) => attend_sealed::values::<L>(&page, in_page, w, queries),
+                None => {
+                    a.values.unpack::<L>(&a.step, (task.head, start), BLOCK.min(last - start), w);
+                    gather_values::<L>(w, BLOCK.min(last - start), queries);
+                }
+            }
         }
     }
     for q in 0..queries {
-        let row = (task.first_row + q / a.served()) * a.heads.q_width() as usize;
+        let row = a.row(task, q) * a.heads.q_width() as usize;
         // SAFETY: the caller's.
         let out = unsafe { a.out.slice(row + a.column(task, q), dim) };
         out.iter_mut().zip(&w.sums[q * w.dim..]).for_each(|(out, sum)| *out = sum / w.l[q]);
     }
+}
+
+/// Adds the block's values, by the queries' weights, to what was summed before.
+#[inline(always)]
+unsafe fn gather_values<L: Lanes>(w: &mut Work, count: usize, queries: usize) {
+    let values = Rows { start: w.block.as_ptr(), stride: w.dim };
+    let weights = Rows { start: w.scores.as_ptr(), stride: BLOCK };
+    let sums = Rows { start: w.sums.as_mut_ptr(), stride: w.dim };
+    // SAFETY: the caller's.
+    unsafe { product::<L>(values, count, weights, queries, sums, w.dim) };
 }
 
 /// The task's queries, scaled, and their first maxima.
@@ -187,7 +159,7 @@ fn gather(a: &Attention, task: Task, w: &mut Work, queries: usize) {
     let scale = 1.0 / (dim as f32).sqrt();
     w.m.fill(f32::MIN);
     for q in 0..queries {
-        let row = (task.first_row + q / a.served()) * a.heads.qkv_width() as usize;
+        let row = a.row(task, q) * a.heads.qkv_width() as usize;
         let from = &a.qkv[row + a.column(task, q)..][..dim];
         w.queries[q * w.dim..].iter_mut().zip(from).for_each(|(to, x)| *to = x * scale);
     }
@@ -252,55 +224,5 @@ unsafe fn softmax_step<L: Lanes>(
             w.m[q] = m;
         }
         w.l[q] += L::sums([l; 4])[0];
-    }
-}
-
-/// Cached keys or values.
-enum ReadCache<'a> {
-    F16(&'a [u16]),
-    F32(&'a [f32]),
-}
-
-impl ReadCache<'_> {
-    fn new<'a>(context: &Context<'a>, kind: KvKind, buf: Buf) -> Result<ReadCache<'a>> {
-        Ok(match kind {
-            KvKind::F16 => ReadCache::F16(context.memory.read(buf)?),
-            KvKind::F32 => ReadCache::F32(context.memory.read(buf)?),
-        })
-    }
-
-    /// Unpacks `count` heads of `dim` elements to rows of `stride`, of which the rest stays as it
-    /// is.
-    ///
-    /// # Safety
-    /// The CPU has the instructions of `L`; `to` has room for `count` rows, `stride >= dim`.
-    #[inline(always)]
-    unsafe fn unpack<L: Lanes>(
-        &self,
-        at: usize,
-        count: usize,
-        dim: usize,
-        stride: usize,
-        to: &mut [f32],
-    ) {
-        for (i, to) in to.chunks_exact_mut(stride).take(count).enumerate() {
-            match self {
-                ReadCache::F32(all) => to[..dim].copy_from_slice(&all[at + i * dim..][..dim]),
-                ReadCache::F16(all) => {
-                    let from = &all[at + i * dim..][..dim];
-                    let whole = dim - dim % L::WIDTH;
-                    for j in (0..whole).step_by(L::WIDTH) {
-                        // SAFETY: the caller's; both slices have a vector left.
-                        unsafe {
-                            L::load_halves(from.as_ptr().add(j)).store(to.as_mut_ptr().add(j))
-                        };
-                    }
-                    to[whole..dim]
-                        .iter_mut()
-                        .zip(&from[whole..])
-                        .for_each(|(to, &half)| *to = f16::from_bits(half).to_f32());
-                }
-            }
-        }
     }
 }

@@ -7,6 +7,9 @@
 mod activations;
 mod argmax;
 mod attend;
+mod attend_sealed;
+mod attend_work;
+mod cached;
 mod check;
 mod dots;
 mod embed;
@@ -22,13 +25,14 @@ mod packed;
 mod room;
 mod rope;
 mod scratch;
+mod sealed;
 mod swiglu;
 mod threads;
 mod tile;
 
 use crate::backend::{Backend, Limits};
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, KvPart, Op, PAGE};
+use crate::op::{Buf, Heads, KvPart, Op, PAGE};
 use activations::PackedActivations;
 use kernels::Kernels;
 pub use kernels::Simd;
@@ -69,12 +73,33 @@ struct Context<'a> {
     kernels: &'static Kernels,
 }
 
-/// Where a step's rows are.
+/// Where an op's rows are.
 struct Step<'a> {
-    /// Of row 0, in its sequence.
+    /// Of its first row, in the sequence.
     position: usize,
+    /// Those that make up the sequence's first page, and the one that the rows are in, where pages
+    /// are sealed.
+    first: &'a [u32],
+    open: &'a [u32],
     /// Of the sequence, up to the last row's.
     pages: &'a [u32],
+    cache: KvPart,
+    head_dim: usize,
+}
+
+/// Keys or values.
+#[derive(Clone, Copy)]
+enum Half {
+    Keys,
+    Values,
+}
+
+/// Where something of a head lies in the cache.
+enum Place {
+    /// Its elements, from this one on.
+    Exact(usize),
+    /// Its page's words, from this one on.
+    Sealed(usize),
 }
 
 impl Cpu {
@@ -192,6 +217,7 @@ impl Context<'_> {
             Op::HeadNorm(op) => head_norm::run(self, op),
             Op::Rope(op) => rope::run(self, op),
             Op::Attend(op) => attend::run(self, op),
+            Op::Seal(op) => sealed::run(self, op),
             Op::Argmax(op) => argmax::run(self, op),
             Op::Swiglu(op) => swiglu::run(self, op),
             Op::LogProbs(op) => log_probs::run(self, op),
@@ -199,15 +225,28 @@ impl Context<'_> {
         }
     }
 
-    /// Where the rows are, which is data: that the cache has their pages is checked here.
-    fn step(&self, step: Buf, rows: usize, cache: KvPart) -> Result<Step<'_>> {
+    /// Where some rows are, which is data: that the cache has their pages is checked here.
+    fn step(
+        &self,
+        step: Buf,
+        (first_row, rows): (u32, u32),
+        cache: KvPart,
+        heads: Heads,
+    ) -> Result<Step<'_>> {
         let words = self.memory.read::<u32>(step)?;
-        let (&position, pages) = words.split_first().unwrap_or((&0, &[]));
-        let position = position as usize;
-        let needed = position.saturating_add(rows).div_ceil(PAGE as usize);
+        let exact = cache.kind.exact_pages() as usize;
+        let Some((begin, [first, open, pages])) = parts(words, exact) else {
+            fail!(Code::Internal, "a step of {} words", words.len())
+        };
+        let position = (begin as usize).saturating_add(first_row as usize);
+        let end = position.saturating_add(rows as usize);
+        let needed = end.div_ceil(PAGE as usize);
+        let are_there = |pages: &[u32]| pages.iter().all(|&page| page < cache.pages);
+        let is_one = exact == 0 || needed == position / PAGE as usize + 1;
         match pages.get(..needed) {
-            Some(pages) if pages.iter().all(|&page| page < cache.pages) => {
-                Ok(Step { position, pages })
+            Some(pages) if is_one && [first, open, pages].into_iter().all(are_there) => {
+                let head_dim = heads.head_dim as usize;
+                Ok(Step { position, first, open, pages, cache, head_dim })
             }
             _ => fail!(
                 Code::Internal,
@@ -220,17 +259,42 @@ impl Context<'_> {
 }
 
 impl Step<'_> {
-    /// Where a position of one of a part's heads lies in the cache, in elements.
-    fn place(&self, cache: KvPart, head: usize, position: usize, head_dim: usize) -> usize {
-        let page = self.pages[position / PAGE as usize] as usize;
-        ((page * cache.heads as usize + head) * PAGE as usize + position % PAGE as usize) * head_dim
+    /// Where a position of one of the part's heads lies.
+    fn place(&self, half: Half, head: usize, position: usize) -> Place {
+        let (page, kind, heads) =
+            (position / PAGE as usize, self.cache.kind, self.cache.heads as usize);
+        let words = kind.words(self.head_dim as u32)[half as usize] as usize;
+        let (own, each) = (self.position / PAGE as usize, kind.exact_positions() as usize);
+        let (piece, in_piece) = (position % PAGE as usize / each, position % each);
+        let page = match kind.code_bits() {
+            None => self.pages[page],
+            Some(_) if page == 0 => self.first[piece],
+            Some(_) if page == own => self.open[piece],
+            Some(_) => return Place::Sealed((self.pages[page] as usize * heads + head) * words),
+        };
+        let elements = words * 4 / kind.bytes() as usize;
+        let row = head * each + in_piece;
+        Place::Exact(page as usize * heads * elements + row * self.head_dim)
     }
 
     /// Whether each of the rows is in a place of its own.
     fn is_writable(&self) -> bool {
-        let written = &self.pages[self.position / PAGE as usize..];
+        let own = self.position / PAGE as usize;
+        let written = match self.cache.kind.code_bits() {
+            None => &self.pages[own..],
+            Some(_) if own == 0 => self.first,
+            Some(_) => self.open,
+        };
         (1..written.len()).all(|at| !written[..at].contains(&written[at]))
     }
+}
+
+/// The parts of a step: the position, and three lists of pages.
+fn parts(words: &[u32], exact: usize) -> Option<(u32, [&[u32]; 3])> {
+    let (&position, rest) = words.split_first()?;
+    let (first, rest) = rest.split_at_checked(exact)?;
+    let (open, pages) = rest.split_at_checked(exact)?;
+    Some((position, [first, open, pages]))
 }
 
 /// `offset .. offset + len`, if a buffer of `size` bytes has it.

@@ -2,16 +2,17 @@
 
 use half::f16;
 
-use super::Context;
 use super::memory::Shared;
 use super::scratch::with_scratch;
+use super::{Context, Half, Place, Step};
 use crate::error::{Code, Result, fail};
 use crate::op::{Buf, KvKind, KvPart, Rope};
 
 pub fn run(context: &Context, op: &Rope) -> Result<()> {
     let (memory, cache, heads) = (context.memory, op.cache, op.heads);
-    let (rotary_dim, rows) = (op.rotary_dim as usize, op.rows as usize);
-    let step = context.step(op.step, rows, cache)?;
+    let (rotary_dim, rows, first_row) =
+        (op.rotary_dim as usize, op.rows as usize, op.first_row as usize);
+    let step = context.step(op.step, (op.first_row, op.rows), cache, heads)?;
     if !step.is_writable() {
         fail!(Code::Internal, "a step names a page twice among those that it writes");
     }
@@ -25,8 +26,8 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
     );
     context.threads.each(rows, |row| {
         // SAFETY: every task has a row, and with it a position, of its own.
-        let row_of_qkv = unsafe { qkv.slice(row * width, width) };
-        let angles = &angles[row * rotary_dim..][..rotary_dim];
+        let row_of_qkv = unsafe { qkv.slice((first_row + row) * width, width) };
+        let angles = &angles[(first_row + row) * rotary_dim..][..rotary_dim];
         let (queries, rest) = row_of_qkv.split_at_mut(heads.q_width() as usize);
         let (new_keys, new_values) = rest.split_at(heads.n_kv_heads as usize * dim);
         for query in queries.chunks_exact_mut(dim).skip(first * served).take(count * served) {
@@ -39,9 +40,8 @@ pub fn run(context: &Context, op: &Rope) -> Result<()> {
             for (head, (key, value)) in both.enumerate() {
                 rotated.copy_from_slice(key);
                 rotate(rotated, angles);
-                let at = step.place(cache, head, step.position + row, dim);
-                keys.store(at, rotated);
-                values.store(at, value);
+                keys.store(&step, Half::Keys, (head, row), rotated);
+                values.store(&step, Half::Values, (head, row), value);
             }
         });
     });
@@ -67,20 +67,24 @@ enum WriteCache<'a> {
 impl WriteCache<'_> {
     fn new<'a>(context: &Context<'a>, cache: KvPart, buf: Buf) -> Result<WriteCache<'a>> {
         Ok(match cache.kind {
-            KvKind::F16 => WriteCache::F16(context.memory.share(buf)?),
             KvKind::F32 => WriteCache::F32(context.memory.share(buf)?),
+            KvKind::F16 | KvKind::Int8 | KvKind::Int4 => {
+                WriteCache::F16(context.memory.share(buf)?)
+            }
         })
     }
 
-    fn store(&self, at: usize, head: &[f32]) {
+    /// Stores a row's head: its page is not sealed.
+    fn store(&self, step: &Step, half: Half, (head, row): (usize, usize), elements: &[f32]) {
+        let Place::Exact(at) = step.place(half, head, step.position + row) else { return };
         // SAFETY: a position belongs to one row, a row to one task.
         unsafe {
             match self {
-                WriteCache::F32(all) => all.slice(at, head.len()).copy_from_slice(head),
+                WriteCache::F32(all) => all.slice(at, elements.len()).copy_from_slice(elements),
                 WriteCache::F16(all) => all
-                    .slice(at, head.len())
+                    .slice(at, elements.len())
                     .iter_mut()
-                    .zip(head)
+                    .zip(elements)
                     .for_each(|(to, &x)| *to = f16::from_f32(x).to_bits()),
             }
         }

@@ -1,142 +1,9 @@
 //! Attention: rotation, the cache, and what looks into it.
 
+use super::cache::{Heads, KvPart, step_words};
 use super::{Access, Buf, Operand, Operation};
 use crate::error::{Code, Result, fail};
 use crate::layout::GROUP;
-
-/// Positions of a page of the cache.
-pub const PAGE: u32 = 64;
-
-/// Words of a *step*: what ops that look into the cache read from a buffer, so that a program knows
-/// no sequence. The position of row 0 in its sequence, then the pages that hold the sequence's
-/// positions, in their order, as many as the rows need.
-pub const fn step_words(pages: u32) -> u32 {
-    1 + pages
-}
-
-/// How a row of fused projections is divided: `n_heads` queries, then `n_kv_heads` keys, then as
-/// many values, each `head_dim` wide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Heads {
-    /// Query heads.
-    pub n_heads: u32,
-    /// Key and value heads; `n_heads` is a multiple.
-    pub n_kv_heads: u32,
-    /// Width of a head, a multiple of 4.
-    pub head_dim: u32,
-}
-
-impl Heads {
-    /// Width of a fused row: `(n_heads + 2 * n_kv_heads) * head_dim`.
-    pub fn qkv_width(self) -> u32 {
-        (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
-    }
-
-    /// Width of the queries, and of attention's output.
-    pub fn q_width(self) -> u32 {
-        self.n_heads * self.head_dim
-    }
-
-    /// Width of the keys, and of the values.
-    pub fn kv_width(self) -> u32 {
-        self.n_kv_heads * self.head_dim
-    }
-}
-
-/// How cached keys and values are held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KvKind {
-    /// Half precision, two to a u32.
-    F16,
-    /// Single precision.
-    F32,
-}
-
-impl KvKind {
-    /// Bytes of one element.
-    pub fn bytes(self) -> u64 {
-        match self {
-            KvKind::F16 => 2,
-            KvKind::F32 => 4,
-        }
-    }
-}
-
-/// The cached keys and values of some KV heads of one layer: each buffer is `[pages, heads, PAGE,
-/// head_dim]`. Which page is whose is data, told by a step (see [`step_words`]).
-///
-/// A page lies together, so that it can be copied at once, and in it a head's keys, so that they
-/// are read in one go; split by heads where a device cannot bind a whole layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KvPart {
-    /// The rotated keys.
-    pub keys: Buf,
-    /// The values.
-    pub values: Buf,
-    /// The first KV head held here.
-    pub first_head: u32,
-    /// How many KV heads are held here.
-    pub heads: u32,
-    /// Pages that the buffers have room for, of all sequences.
-    pub pages: u32,
-    /// Element type.
-    pub kind: KvKind,
-}
-
-impl Heads {
-    fn check(self) -> Result<()> {
-        let Heads { n_heads, n_kv_heads, head_dim } = self;
-        if n_kv_heads == 0
-            || n_heads == 0
-            || !n_heads.is_multiple_of(n_kv_heads)
-            || head_dim == 0
-            || !head_dim.is_multiple_of(4)
-        {
-            fail!(Code::Internal, "{n_heads} heads over {n_kv_heads} of {head_dim} elements");
-        }
-        let width = (u64::from(n_heads) + 2 * u64::from(n_kv_heads)) * u64::from(head_dim);
-        if width > u32::MAX.into() {
-            fail!(Code::Internal, "a row of {width} elements");
-        }
-        Ok(())
-    }
-}
-
-impl KvPart {
-    /// Whether these heads are among a model's.
-    fn check(self, heads: Heads) -> Result<()> {
-        heads.check()?;
-        if self.heads == 0
-            || self.first_head >= heads.n_kv_heads
-            || self.heads > heads.n_kv_heads - self.first_head
-        {
-            fail!(
-                Code::Internal,
-                "{} KV heads from head {} of {}",
-                self.heads,
-                self.first_head,
-                heads.n_kv_heads
-            );
-        }
-        Ok(())
-    }
-
-    /// Bytes of a page of the keys, and of the values.
-    pub fn page_bytes(self, head_dim: u32) -> u64 {
-        u64::from(self.heads) * u64::from(PAGE * head_dim) * self.kind.bytes()
-    }
-
-    fn operands(self, heads: Heads, access: Access) -> [Operand; 2] {
-        let shape = [self.pages, self.heads, PAGE, heads.head_dim];
-        let half = |name, buf| Operand {
-            bytes: Operand::bytes(&shape, self.kind.bytes()),
-            name,
-            buf,
-            access,
-        };
-        [half("cached keys", self.keys), half("cached values", self.values)]
-    }
-}
 
 /// Makes each query head and each key head of `qkv` its RMS norm, in place: `head /
 /// sqrt(mean(head²) + eps) * weight`.
@@ -200,6 +67,8 @@ pub struct Rope {
     pub heads: Heads,
     /// Elements of a head that rotate, even, at most `head_dim`; 0 for none.
     pub rotary_dim: u32,
+    /// The first of the rows of `qkv` and `angles`.
+    pub first_row: u32,
     /// Tokens.
     pub rows: u32,
 }
@@ -214,15 +83,22 @@ impl Operation for Rope {
                 self.heads.head_dim
             );
         }
+        self.cache.check_rows(self.rows)?;
         self.cache.check(self.heads)
     }
 
     fn operands(&self) -> Vec<Operand> {
         let [keys, values] = self.cache.operands(self.heads, Access::Part);
+        let rows = self.first_row + self.rows;
         vec![
-            Operand::words("qkv", self.qkv, Access::Update, &[self.rows, self.heads.qkv_width()]),
-            Operand::words("angles", self.angles, Access::Read, &[self.rows, self.rotary_dim]),
-            Operand::words("step", self.step, Access::Read, &[step_words(self.cache.pages)]),
+            Operand::words("qkv", self.qkv, Access::Update, &[rows, self.heads.qkv_width()]),
+            Operand::words("angles", self.angles, Access::Read, &[rows, self.rotary_dim]),
+            Operand::words(
+                "step",
+                self.step,
+                Access::Read,
+                &[step_words(self.cache.kind, self.cache.pages)],
+            ),
             keys,
             values,
         ]
@@ -256,6 +132,8 @@ pub struct Attend {
     pub heads: Heads,
     /// Positions that a query sees, itself included; `u32::MAX` for all.
     pub window: u32,
+    /// The first of the rows of `qkv` and `out`.
+    pub first_row: u32,
     /// Tokens.
     pub rows: u32,
 }
@@ -265,17 +143,24 @@ impl Operation for Attend {
         if self.window == 0 {
             fail!(Code::Internal, "a window of 0 positions");
         }
+        self.cache.check_rows(self.rows)?;
         self.cache.check(self.heads)
     }
 
     fn operands(&self) -> Vec<Operand> {
         let [keys, values] = self.cache.operands(self.heads, Access::Read);
+        let rows = self.first_row + self.rows;
         vec![
-            Operand::words("qkv", self.qkv, Access::Read, &[self.rows, self.heads.qkv_width()]),
-            Operand::words("step", self.step, Access::Read, &[step_words(self.cache.pages)]),
+            Operand::words("qkv", self.qkv, Access::Read, &[rows, self.heads.qkv_width()]),
+            Operand::words(
+                "step",
+                self.step,
+                Access::Read,
+                &[step_words(self.cache.kind, self.cache.pages)],
+            ),
             keys,
             values,
-            Operand::words("out", self.out, Access::Part, &[self.rows, self.heads.q_width()]),
+            Operand::words("out", self.out, Access::Part, &[rows, self.heads.q_width()]),
         ]
     }
 
@@ -287,5 +172,44 @@ impl Operation for Attend {
             &mut self.cache.values,
             &mut self.out,
         ]
+    }
+}
+
+/// Seals the page that a step's rows are in, if they fill it and it is not the sequence's first:
+/// the open page, as codes, becomes the sequence's page there.
+///
+/// A minimum is the least of its elements. A scale is the range of them by the largest code, as a
+/// half; where it is zero so are the codes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seal {
+    /// The position and the pages, see [`step_words`].
+    pub step: Buf,
+    /// Keys and values, of a kind that has codes.
+    pub cache: KvPart,
+    /// How a row is divided.
+    pub heads: Heads,
+    /// The first of the rows.
+    pub first_row: u32,
+    /// Tokens.
+    pub rows: u32,
+}
+
+impl Operation for Seal {
+    fn check(&self) -> Result<()> {
+        if self.cache.kind.code_bits().is_none() {
+            fail!(Code::Internal, "{:?} has no codes", self.cache.kind);
+        }
+        self.cache.check_rows(self.rows)?;
+        self.cache.check(self.heads)
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let [keys, values] = self.cache.operands(self.heads, Access::Update);
+        let step = step_words(self.cache.kind, self.cache.pages);
+        vec![Operand::words("step", self.step, Access::Read, &[step]), keys, values]
+    }
+
+    fn buffers(&mut self) -> Vec<&mut Buf> {
+        vec![&mut self.step, &mut self.cache.keys, &mut self.cache.values]
     }
 }

@@ -5,11 +5,13 @@
 //! one shader of its name. All activations are f32.
 
 mod attention;
+mod cache;
 mod choice;
 mod layer;
 mod matrix;
 
-pub use attention::{Attend, HeadNorm, Heads, KvKind, KvPart, PAGE, Rope, step_words};
+pub use attention::{Attend, HeadNorm, Rope, Seal};
+pub use cache::{Heads, KvKind, KvPart, PAGE, step_words};
 pub use choice::{Argmax, LogProbs, Sample, SamplerParams};
 pub use layer::{Embed, Matmul, Norm, Swiglu};
 pub use matrix::{Matrix, Part};
@@ -137,6 +139,8 @@ ops! {
     Rope = "rope",
     /// Attention to the cache.
     Attend = "attend",
+    /// A full page of the cache made codes.
+    Seal = "seal",
     /// The place of the largest logit.
     Argmax = "argmax",
     /// A token, drawn.

@@ -24,6 +24,9 @@ const CTX_LEN: usize = 2048;
 /// What to time.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Tokens before the prompt that count as read: their keys and values are whatever the cache
+    /// has.
+    pub depth: usize,
     /// Tokens to prefill.
     pub prompt: usize,
     /// Tokens to generate after them, whatever they are: nothing stops.
@@ -60,7 +63,10 @@ impl Plan {
     /// too.
     pub fn ctx_len(&self, config: &Config) -> usize {
         let longest = config.max_position_embeddings as usize;
-        self.prompt.saturating_add(self.generate).max(CTX_LEN.min(longest))
+        self.depth
+            .saturating_add(self.prompt)
+            .saturating_add(self.generate)
+            .max(CTX_LEN.min(longest))
     }
 }
 
@@ -77,7 +83,8 @@ pub async fn measure<B: Backend>(
     if plan.prompt == 0 || plan.generate == 0 {
         fail!(Code::BadOption, "a benchmark needs a token to read and one to generate, at least");
     }
-    time(engine, sequence, Plan { prompt: WARM_UP.min(plan.prompt), generate: 1 }, 1).await?;
+    let warm_up = Plan { prompt: WARM_UP.min(plan.prompt), generate: 1, ..plan };
+    time(engine, sequence, warm_up, 1).await?;
     let times = time(engine, sequence, plan, 2).await?;
     let peak_bytes = memory::peak();
     Ok(Figures {
@@ -87,7 +94,7 @@ pub async fn measure<B: Backend>(
         prefill_tps: plan.prompt as f64 / times.prefill,
         decode_tps: plan.generate as f64 / times.decode,
         peak_bytes,
-        bytes_per_token: engine.decode_bytes(plan.prompt + plan.generate / 2),
+        bytes_per_token: engine.decode_bytes(plan.depth + plan.prompt + plan.generate / 2),
         profile: match (times.prefill_kernels, times.decode_kernels, engine.peaks().await?) {
             (Some(prefill), Some(decode), Some(peaks)) => Some(Profile { prefill, decode, peaks }),
             _ => None,
@@ -95,9 +102,11 @@ pub async fn measure<B: Backend>(
     })
 }
 
-/// A prompt of tokens that mean nothing, from this one on.
+/// Tokens that mean nothing, from this one on: as many as are read and count as read.
 pub fn prompt(plan: Plan, vocab_size: u32, first: u32) -> Vec<u32> {
-    (0..plan.prompt as u32).map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size).collect()
+    (0..(plan.depth + plan.prompt) as u32)
+        .map(|i| first.wrapping_add(i.wrapping_mul(31)) % vocab_size)
+        .collect()
 }
 
 /// Seconds, and kernels where they are timed.
@@ -121,6 +130,7 @@ async fn time<B: Backend>(
     engine.take_kernels().await?; // Those of what came before.
     let start = clock::seconds();
     engine.plan(sequence, &prompt)?;
+    engine.assume_read(sequence, plan.depth)?;
     let mut token = engine.greedy(sequence).await?;
     let prefill = seconds_since(start);
     let prefill_kernels = engine.take_kernels().await?;

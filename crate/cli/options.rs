@@ -41,7 +41,7 @@ pub struct ComputeArgs {
     /// values, offsets in the down projections), 8, 16 or 32, which keeps them exactly.
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = parse_bits)]
     pub bits: Bits,
-    /// How keys and values are cached [default: f16; f32 with --bits 32].
+    /// How keys and values are cached [default: int8; f32 with --bits 32].
     #[arg(long, value_enum, value_name = "KIND")]
     pub kv: Option<Kv>,
     /// Time again what is timed once for each GPU with its driver: which of its kernels are
@@ -71,6 +71,10 @@ pub enum BackendChoice {
 /// Element type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kv {
+    /// 8 bits, with a page of 64 tokens and the first one in half precision.
+    Int8,
+    /// 4 bits, likewise.
+    Int4,
     /// Half precision.
     F16,
     /// Single precision.
@@ -135,6 +139,8 @@ impl ModelArgs {
     /// How to load, with a context of `ctx` where the user named none.
     pub fn load_options(&self, ctx: Option<usize>) -> LoadOptions {
         let kv = self.compute.kv.map(|kv| match kv {
+            Kv::Int8 => KvKind::Int8,
+            Kv::Int4 => KvKind::Int4,
             Kv::F16 => KvKind::F16,
             Kv::F32 => KvKind::F32,
         });

@@ -6,8 +6,8 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache};
-use crate::op::{self, KvKind, Op, PAGE};
+use crate::model::kv::{self, LayerCache, Placed};
+use crate::op::{self, Op, PAGE};
 use crate::timing;
 
 /// Tokens of a prompt that are timed at once: what backends multiply together.
@@ -42,7 +42,8 @@ struct Sample<'a, B> {
     model: &'a Transformer,
     scratch: &'a Scratch,
     cache: &'a [LayerCache],
-    pages: Vec<u32>,
+    placed: Placed,
+    ctx_len: usize,
     rows: usize,
     layers: usize,
 }
@@ -60,10 +61,11 @@ impl<B: Backend> Engine<B> {
         let rows = ROWS.min(self.chunk).min(sequence.ctx_len());
         let longest = (tokens.read + tokens.written).max(rows).min(sequence.ctx_len());
         self.make_writable(sequence, 0, longest)?;
-        let pages = sequence.pages.iter().map(|page| **page).collect();
+        let (placed, ctx_len) = (sequence.placed(), longest);
         let (model, layers) = (&self.model, LAYERS.min(self.cache.len()));
         let (scratch, cache) = (&self.scratch, &self.cache);
-        Sample { backend: &mut self.backend, model, scratch, cache, pages, rows, layers }
+        let backend = &mut self.backend;
+        Sample { backend, model, scratch, cache, placed, ctx_len, rows, layers }
             .seconds(&self.model, tokens)
             .await
     }
@@ -80,16 +82,19 @@ impl<B: Backend> Engine<B> {
         let vocab_size =
             (HEAD_BYTES / row_bytes.max(1)).clamp(1, u64::from(self.config().vocab_size)) as u32;
         let model = self.model.alike(&mut backend, layers, vocab_size)?;
-        let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
-        let (pages, rows) = (kv::pages(CTX_LEN.min(self.ctx_len)), ROWS.min(self.chunk));
+        let (kind, rows) = (self.kind, ROWS.min(self.chunk));
+        let ctx_len = CTX_LEN.min(self.ctx_len).max(rows);
+        let pages = kv::pages(kind, ctx_len);
         let cache = kv::allocate(&mut backend, &model.config, pages, kind)?;
-        let scratch = Scratch::allocate(&mut backend, &model.config, (rows, 1), pages)?;
+        let step = op::step_words(kind, pages as u32);
+        let scratch = Scratch::allocate(&mut backend, &model.config, (rows, 1), step)?;
         let sample = Sample {
             backend: &mut backend,
             model: &model,
             scratch: &scratch,
             cache: &cache,
-            pages: (0..pages as u32).collect(),
+            placed: Placed::alone(kind, ctx_len),
+            ctx_len,
             rows,
             layers,
         };
@@ -130,8 +135,9 @@ impl<B: Backend> Sample<'_, B> {
     /// Seconds that a list over `rows` tokens takes at a position, or at the last that there is
     /// room for.
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
-        let position = position.min(self.pages.len() * PAGE as usize - rows);
-        self.scratch.write_step(self.backend, position, self.pages.iter().copied())?;
+        // Many rows are in a page of their own.
+        let last = (self.ctx_len - rows) / PAGE as usize * PAGE as usize;
+        self.scratch.write_step(self.backend, position.min(last), &self.placed)?;
         timing::seconds(self.backend, ops, self.scratch.step).await
     }
 }

@@ -6,7 +6,9 @@
 
 mod choice;
 mod estimate;
+mod hidden;
 mod log_probs;
+mod paging;
 mod room;
 mod scoring;
 mod sequence;
@@ -23,10 +25,10 @@ use crate::error::{Code, Result, fail};
 use crate::layout::Kind;
 use crate::model::Transformer;
 use crate::model::forward::Scratch;
-use crate::model::kv::{self, LayerCache};
+use crate::model::kv::{self, LayerCache, Placed};
 use crate::model::pages::Pages;
 use crate::model::rope::RopeFrequencies;
-use crate::op::{KvKind, Op};
+use crate::op::{KvKind, Op, PAGE, step_words};
 use crate::profile::{Kernel, Peaks};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
@@ -46,7 +48,7 @@ pub struct EngineOptions {
     pub format: WeightFormat,
     /// Positions to allocate; `None` for the model's own, at most 4096.
     pub ctx_len: Option<usize>,
-    /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
+    /// How keys and values are held; `None` for int8, or f32 with 32-bit weights.
     pub kv: Option<KvKind>,
 }
 
@@ -56,6 +58,7 @@ pub struct Engine<B: Backend> {
     model: Transformer,
     rope: RopeFrequencies,
     cache: Vec<LayerCache>,
+    kind: KvKind,
     pages: Pages,
     scratch: Scratch,
     ctx_len: usize,
@@ -108,7 +111,7 @@ impl<B: Backend> Engine<B> {
         let kind = options.kv.unwrap_or(if options.format.floats == Kind::F32 {
             KvKind::F32
         } else {
-            KvKind::F16
+            KvKind::Int8
         });
         let limits = backend.limits();
         let fits = |width: u32| (limits.max_buffer / (u64::from(width) * 4)) as usize;
@@ -121,8 +124,9 @@ impl<B: Backend> Engine<B> {
                 config.vocab_size
             );
         }
-        let pages = kv::pages(ctx_len);
-        let scratch = Scratch::allocate(&mut backend, config, (chunk, head_rows), pages)?;
+        let pages = kv::pages(kind, ctx_len);
+        let step = step_words(kind, pages as u32);
+        let scratch = Scratch::allocate(&mut backend, config, (chunk, head_rows), step)?;
         // What cannot fit must fail before gigabytes of weights were read.
         room::check(checkpoint, &backend, options.format, (ctx_len, kind))?;
         let cache = kv::allocate(&mut backend, config, pages, kind)?;
@@ -137,7 +141,7 @@ impl<B: Backend> Engine<B> {
         let mut engine = Engine {
             rope: RopeFrequencies::new(config),
             programs: Programs { layers: BTreeMap::new(), head: None, choices: BTreeMap::new() },
-            pages: Pages::new(pages),
+            pages: Pages::new(kind, ctx_len),
             latest: None,
             ahead: None,
             sampler: None,
@@ -146,12 +150,15 @@ impl<B: Backend> Engine<B> {
             backend,
             model,
             cache,
+            kind,
             scratch,
             ctx_len,
             chunk,
             head_rows,
         };
         engine.forbid(&[])?;
+        let alone = Placed::alone(kind, ctx_len);
+        engine.scratch.write_step(&mut engine.backend, 0, &alone)?;
         engine.tune().await?;
         Ok(engine)
     }
@@ -207,15 +214,14 @@ impl<B: Backend> Engine<B> {
     /// Bytes that decoding a token reads when the cache holds `cached` of them: every matrix but an
     /// embedding that is not the head's too (of that it reads one row), and the keys and values.
     pub fn decode_bytes(&self, cached: usize) -> u64 {
-        let kind = self.cache.iter().flatten().next().map_or(KvKind::F16, |part| part.kind);
-        self.model.decode_bytes() + kv::cache_bytes(self.config(), cached, kind)
+        self.model.decode_bytes() + kv::cache_bytes(self.config(), cached, self.kind)
     }
 
     /// Takes a sequence's next chunk through the layers and answers how many tokens are still
     /// pending.
     pub async fn advance(&mut self, sequence: &mut Sequence) -> Result<usize> {
         self.check_own(sequence)?;
-        let rows = sequence.pending().min(self.chunk);
+        let rows = self.rows_at_once(sequence);
         if rows == 0 {
             return Ok(0);
         }
@@ -230,6 +236,15 @@ impl<B: Backend> Engine<B> {
             self.backend.read(self.scratch.step, 0, &mut [0; 4]).await?;
         }
         Ok(sequence.pending())
+    }
+
+    /// As many pending tokens as a chunk has. Where pages are sealed, it does not begin in the
+    /// middle of one and go on in the next.
+    fn rows_at_once(&self, sequence: &Sequence) -> usize {
+        let (page, rows) = (PAGE as usize, sequence.pending().min(self.chunk));
+        let in_page = sequence.cached % page;
+        let is_apart = in_page > 0 || self.chunk < page;
+        if self.kind.code_bits().is_some() && is_apart { rows.min(page - in_page) } else { rows }
     }
 
     /// Takes all that is pending through the layers, and does not wait for the last of it.
@@ -257,7 +272,8 @@ impl<B: Backend> Engine<B> {
         }
         // What another sequence, or a step ahead that was left, has overwritten is computed again.
         if sequence.pending() == 0 && self.latest_rows(sequence).is_none() {
-            sequence.cached -= 1;
+            let last = sequence.cached - 1;
+            sequence.go_back(self.kind, last);
         }
         while self.advance(sequence).await? > 0 {}
         Ok(self.latest_rows(sequence).unwrap_or(1) - 1)
@@ -343,42 +359,6 @@ impl<B: Backend> Engine<B> {
         position.checked_sub(begin).map_or((0, 0), |row| (row, rows))
     }
 
-    /// The hidden states of a short sequence, `[tokens, hidden_size]` each: the embeddings, after
-    /// every layer but the last, and after the final norm, which is what transformers calls
-    /// `hidden_states`. For finding out where a difference begins.
-    pub async fn hidden_states(
-        &mut self,
-        sequence: &mut Sequence,
-        tokens: &[u32],
-    ) -> Result<Vec<Vec<f32>>> {
-        self.check_own(sequence)?;
-        self.plan(sequence, tokens)?;
-        sequence.cached = 0;
-        let rows = tokens.len();
-        if rows > self.chunk {
-            fail!(
-                Code::BadOption,
-                "hidden states can be had of {} tokens at once, not {rows}",
-                self.chunk
-            );
-        }
-        self.write_step(sequence, rows)?;
-        let size = rows * self.config().hidden_size as usize;
-        let mut states = Vec::new();
-        for (ops, hidden) in self.model.record_layer_by_layer(&self.scratch, &self.cache, rows) {
-            let program = self.make_ready(ops).await?;
-            self.backend.run(&program)?;
-            states.push(self.floats(hidden, size).await?);
-        }
-        // transformers shows the last layer's output only after the final norm.
-        let after_norm = states.pop();
-        states.pop();
-        states.extend(after_norm);
-        sequence.cached = rows;
-        self.note_latest(sequence, rows, rows);
-        Ok(states)
-    }
-
     fn write_step(&mut self, sequence: &mut Sequence, rows: usize) -> Result<()> {
         let position = sequence.cached;
         self.backend.write(
@@ -393,8 +373,7 @@ impl<B: Backend> Engine<B> {
     fn write_start(&mut self, sequence: &mut Sequence, position: usize, rows: usize) -> Result<()> {
         self.make_writable(sequence, position, rows)?;
         let angles = self.rope.angles(sequence.factors, position, rows);
-        let pages = sequence.pages.iter().map(|page| **page);
-        self.scratch.write_step(&mut self.backend, position, pages)?;
+        self.scratch.write_step(&mut self.backend, position, &sequence.placed())?;
         self.backend.write(self.scratch.angles, 0, bytemuck::cast_slice(&angles))
     }
 }

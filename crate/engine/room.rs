@@ -21,8 +21,9 @@ const STEP: u64 = 256;
 /// What a model takes, in bytes.
 struct Needed {
     weights: u64,
-    /// Keys and values of a position.
-    position: u64,
+    /// Keys and values of a page, and pages beyond those of a context's positions.
+    page: u64,
+    more_pages: u64,
     working: u64,
 }
 
@@ -39,7 +40,8 @@ pub fn check<S: Source, B: Backend>(
     let weights = checkpoint.held_bytes(format);
     let needed = Needed {
         weights,
-        position: kv::cache_bytes(&checkpoint.config, 1, kind),
+        page: kv::page_bytes(&checkpoint.config, kind),
+        more_pages: kv::pages(kind, 0) as u64,
         working: WORKING.min(weights),
     };
     let all = needed.with(ctx_len as u64);
@@ -50,19 +52,24 @@ pub fn check<S: Source, B: Backend>(
 
 impl Needed {
     fn with(&self, ctx_len: u64) -> u64 {
-        self.weights + self.working + self.position * ctx_len.next_multiple_of(u64::from(PAGE))
+        self.weights + self.working + self.context(ctx_len)
+    }
+
+    /// Keys and values of so many tokens.
+    fn context(&self, ctx_len: u64) -> u64 {
+        self.page * (ctx_len.div_ceil(PAGE.into()) + self.more_pages)
     }
 
     /// The longest context that so many bytes have room for.
     fn longest(&self, room: u64) -> u64 {
-        room.saturating_sub(self.with(0)) / self.position / STEP * STEP
+        room.saturating_sub(self.with(0)) / self.page * u64::from(PAGE) / STEP * STEP
     }
 
     fn refused(&self, ctx_len: u64, room: u64) -> Error {
         let longest = self.longest(room);
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         let [all, weights, context, working, there] =
-            [self.with(ctx_len), self.weights, self.position * ctx_len, self.working, room]
+            [self.with(ctx_len), self.weights, self.context(ctx_len), self.working, room]
                 .map(megabytes);
         let advice = match longest {
             0 => "take a smaller model, or close other programs".to_owned(),
@@ -87,7 +94,8 @@ mod tests {
 
     #[test]
     fn the_longest_context_that_has_room_is_named() {
-        let needed = Needed { weights: 98 * MB, position: 23_040, working: 25 * MB };
+        let needed =
+            Needed { weights: 98 * MB, page: 64 * 23_040, more_pages: 0, working: 25 * MB };
         let rows = [
             // bytes there, tokens
             (217 * MB, 3840),

@@ -8,14 +8,9 @@ use super::Engine;
 use super::log_probs::LogProbs;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
-use crate::model::kv;
-use crate::model::pages::{Page, Reservation};
+use crate::model::pages::{Held, Reservation};
 use crate::model::rope::Factors;
-use crate::op::{PAGE, SamplerParams};
-
-/// Tokens whose keys and values are not worth a page: to compute them again takes no longer than to
-/// give up something else.
-const FEW: usize = 8;
+use crate::op::SamplerParams;
 
 /// The tokens of one conversation, and how far an engine has come with them. Dropped, it gives its
 /// pages of the cache back; what is in those that are full others may yet find.
@@ -23,7 +18,11 @@ pub struct Sequence {
     /// What it may take of the cache, which also tells it from others.
     pub(super) reservation: Arc<Reservation>,
     /// The pages of its positions. Others may look into them: it writes to none but its own.
-    pub(super) pages: Vec<Page>,
+    pub(super) pages: Vec<Held>,
+    /// Where pages are sealed, the page that is open, of those after the first, as it is before.
+    pub(super) open: Option<(usize, Held)>,
+    /// Where the plan ended that was made last: whoever asks again begins there.
+    pub(super) asked: usize,
     /// The tokens that it should hold.
     pub(super) planned: Vec<u32>,
     /// How many of them the cache holds.
@@ -102,7 +101,7 @@ impl Sequence {
 
 impl<B: Backend> Engine<B> {
     /// A sequence with room for so many tokens; `None` for all that the context holds. It takes
-    /// whole pages of [`PAGE`] positions.
+    /// whole pages of [`crate::op::PAGE`] positions.
     ///
     /// # Errors
     /// `bad-option` for room that no context of this engine has, `out-of-memory` where others have
@@ -120,6 +119,8 @@ impl<B: Backend> Engine<B> {
         Ok(Sequence {
             reservation,
             pages: Vec::new(),
+            open: None,
+            asked: 0,
             planned: Vec::new(),
             cached: 0,
             factors: Factors::Short,
@@ -163,79 +164,8 @@ impl<B: Backend> Engine<B> {
         self.leave_ahead();
         self.take_up_cached(sequence, tokens);
         sequence.planned = tokens.to_vec();
+        sequence.asked = tokens.len();
         Ok(())
-    }
-
-    /// Has a sequence hold what the cache has of the beginning of these tokens.
-    fn take_up_cached(&mut self, sequence: &mut Sequence, tokens: &[u32]) {
-        let factors = self.rope.factors(tokens.len());
-        let cached = &sequence.planned[..sequence.cached];
-        let own = if factors == sequence.factors {
-            cached.iter().zip(tokens).take_while(|(a, b)| a == b).count()
-        } else {
-            0
-        };
-        if sequence.cached - own > FEW {
-            self.pages.remember(sequence.factors, cached, &sequence.pages);
-        }
-        let (pages, found) = self.pages.find(factors, tokens);
-        if found > own {
-            sequence.pages = pages;
-            self.latest = None;
-        }
-        // The last token always runs again: its hidden state is what the logits come from.
-        sequence.cached = own.max(found).min(tokens.len() - 1);
-        sequence.factors = factors;
-    }
-
-    /// Sees to it that a sequence has pages of its own for some rows from a position on, whatever
-    /// they held after it, and those before it.
-    pub(super) fn make_writable(
-        &mut self,
-        sequence: &mut Sequence,
-        position: usize,
-        rows: usize,
-    ) -> Result<()> {
-        sequence.pages.truncate(kv::pages(position));
-        if !position.is_multiple_of(PAGE as usize)
-            && let Some(open) = sequence.pages.last_mut()
-            && Arc::strong_count(open) > 1
-        {
-            match self.pages.take() {
-                Ok(own) => {
-                    let from_to = [**open, *own];
-                    kv::copy_page(&mut self.backend, &self.model.config, &self.cache, from_to)?;
-                    *open = own;
-                }
-                // With no other page to be had, what was remembered gives way.
-                Err(full) => {
-                    self.pages.forget(open);
-                    if Arc::strong_count(open) > 1 {
-                        return Err(full);
-                    }
-                }
-            }
-        }
-        while sequence.pages.len() < kv::pages(position + rows) {
-            sequence.pages.push(self.pages.take()?);
-        }
-        Ok(())
-    }
-
-    /// Takes note that so many more planned tokens are cached. Pages that are full now others may
-    /// find.
-    pub(super) fn note_cached(&mut self, sequence: &mut Sequence, rows: usize) {
-        let (page, before) = (PAGE as usize, sequence.cached);
-        sequence.cached += rows;
-        if sequence.cached / page > before / page {
-            let full = sequence.cached / page * page;
-            self.pages.remember(sequence.factors, &sequence.planned[..full], &sequence.pages);
-        }
-    }
-
-    /// Takes no more note of what sequences have left in the cache: none will find it.
-    pub fn forget(&mut self) {
-        self.pages.forget_all();
     }
 
     /// As [`Engine::plan`], and what the cache holds from a position on is computed again: for
@@ -250,7 +180,8 @@ impl<B: Backend> Engine<B> {
         first: usize,
     ) -> Result<()> {
         self.plan(sequence, tokens)?;
-        sequence.cached = sequence.cached.min(first);
+        let first = sequence.cached.min(first);
+        sequence.go_back(self.kind, first);
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub(super) fn is_on_other_heads(op: &Op, part: KvPart) -> bool {
     let cache = match op {
         Op::Rope(op) => op.cache,
         Op::Attend(op) => op.cache,
+        Op::Seal(op) => op.cache,
         _ => return false,
     };
     cache.first_head >= part.first_head + part.heads

@@ -44,18 +44,21 @@ params! {
     HeadNorm { n_heads: u32, n_kv_heads: u32, width4: u32, eps: f32 }
     /// Of `rope.wgsl`.
     Rope {
-        n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32
+        n_heads: u32, n_kv_heads: u32, head_dim: u32, rotary_dim: u32, first_head: u32, heads: u32,
+        first_row: u32
     }
     /// Of `attend.wgsl`.
     Attend {
         n_heads: u32, n_kv_heads: u32, first_head: u32, heads: u32, window: u32, scale: f32,
-        rows: u32
+        first_row: u32, rows: u32
     }
     /// Of `attend_token.wgsl`.
     AttendToken {
         n_heads: u32, n_kv_heads: u32, rotary_dim: u32, first_head: u32, heads: u32,
-        window: u32, scale: f32
+        window: u32, scale: f32, first_row: u32
     }
+    /// Of `seal.wgsl`.
+    Seal { heads: u32, fours: u32, first_row: u32, rows: u32 }
     /// Of `merge.wgsl`.
     Merge { first_head: u32 }
     /// Of `argmax.wgsl` and `argmax_of_runs.wgsl`.

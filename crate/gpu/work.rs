@@ -2,7 +2,7 @@
 //! against.
 
 use crate::layout::{QUAD, planes};
-use crate::op::{Buf, Heads, KvPart, Matrix, Part};
+use crate::op::{Buf, Heads, KvPart, Matrix, PAGE, Part};
 
 /// The work of a dispatch. Each byte counts once, however often a kernel comes back to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,7 +99,8 @@ impl Attention {
 }
 
 fn position_bytes(cache: KvPart, heads: Heads) -> u64 {
-    2 * u64::from(cache.heads * heads.head_dim) * cache.kind.bytes()
+    let words: u32 = cache.kind.words(heads.head_dim).into_iter().sum();
+    4 * u64::from(cache.heads) * u64::from(words) / u64::from(PAGE)
 }
 
 fn of_heads(queries: u32, heads: Heads, rows: u32) -> String {

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::kv::LayerCache;
+use super::kv::{LayerCache, Placed};
 use super::layer::Layer;
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::op::{self, Buf, Matrix, Op};
+use crate::op::{self, Buf, Matrix, Op, PAGE};
 use crate::weights::config::{AttentionBias, Config};
 use crate::weights::load::ONE;
 
@@ -38,12 +38,12 @@ pub struct Scratch {
 
 impl Scratch {
     /// Buffers for chunks of up to `rows` tokens, and logits of up to `head_rows` of them at once,
-    /// over a cache of so many pages.
+    /// and steps of so many words.
     pub fn allocate<B: Backend>(
         backend: &mut B,
         config: &Config,
         (rows, head_rows): (usize, usize),
-        pages: usize,
+        step: u32,
     ) -> Result<Scratch> {
         let heads = config.heads();
         let ones = if config.attention_bias == AttentionBias::default() {
@@ -57,7 +57,7 @@ impl Scratch {
         Ok(Scratch {
             ones,
             ids: floats("token ids", rows, 1)?,
-            step: floats("position and pages", 1, op::step_words(pages as u32))?,
+            step: floats("position and pages", 1, step)?,
             angles: floats("rotary angles", rows, config.rotary_dim.max(1))?,
             x: floats("hidden states", rows, config.hidden_size)?,
             h: floats("normed hidden states", rows, config.hidden_size)?,
@@ -70,16 +70,14 @@ impl Scratch {
         })
     }
 
-    /// Says at which position the next chunk's first row is, and the sequence's pages up to its
-    /// last row's.
+    /// Says at which position the next chunk's first row is, and where the sequence is.
     pub fn write_step<B: Backend>(
         &self,
         backend: &mut B,
         position: usize,
-        pages: impl Iterator<Item = u32>,
+        placed: &Placed,
     ) -> Result<()> {
-        let step: Vec<u32> = std::iter::once(position as u32).chain(pages).collect();
-        backend.write(self.step, 0, bytemuck::cast_slice(&step))
+        backend.write(self.step, 0, bytemuck::cast_slice(&placed.step(position)))
     }
 }
 
@@ -168,29 +166,39 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Rotates and remembers, then attends: every part of the cache serves its own heads.
+    /// Rotates and remembers, then attends: every part of the cache serves its own heads. Where
+    /// pages are sealed, page by page: rows see those before their own as codes.
     fn attend(&mut self, qkv: Buf, window: u32, scratch: &Scratch, cache: &LayerCache) -> Buf {
-        let (heads, rows, step) = (self.config.heads(), self.rows, scratch.step);
-        let rotary_dim = self.config.rotary_dim;
+        let (heads, step, rotary_dim) = (self.config.heads(), scratch.step, self.config.rotary_dim);
         for &cache in cache {
-            self.ops.push(Op::Rope(op::Rope {
-                qkv,
-                angles: scratch.angles,
-                step,
-                cache,
-                heads,
-                rotary_dim,
-                rows,
-            }));
-            self.ops.push(Op::Attend(op::Attend {
-                qkv,
-                step,
-                cache,
-                out: scratch.attended,
-                heads,
-                window,
-                rows,
-            }));
+            let is_sealed = cache.kind.code_bits().is_some();
+            let each = if is_sealed { self.rows.min(PAGE) } else { self.rows };
+            for first_row in (0..self.rows).step_by(each as usize) {
+                let rows = each.min(self.rows - first_row);
+                self.ops.push(Op::Rope(op::Rope {
+                    qkv,
+                    angles: scratch.angles,
+                    step,
+                    cache,
+                    heads,
+                    rotary_dim,
+                    first_row,
+                    rows,
+                }));
+                self.ops.push(Op::Attend(op::Attend {
+                    qkv,
+                    step,
+                    cache,
+                    out: scratch.attended,
+                    heads,
+                    window,
+                    first_row,
+                    rows,
+                }));
+                if is_sealed {
+                    self.ops.push(Op::Seal(op::Seal { step, cache, heads, first_row, rows }));
+                }
+            }
         }
         scratch.attended
     }

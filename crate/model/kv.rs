@@ -11,16 +11,21 @@ pub type LayerCache = Vec<KvPart>;
 
 /// Bytes that so many positions take.
 pub fn cache_bytes(config: &Config, positions: usize, kind: KvKind) -> u64 {
-    let elements = 2
-        * config.num_hidden_layers as u64
-        * config.num_key_value_heads as u64
-        * config.head_dim as u64;
-    elements * positions as u64 * kind.bytes()
+    page_bytes(config, kind) * positions as u64 / u64::from(PAGE)
 }
 
-/// Pages that so many positions take.
-pub fn pages(positions: usize) -> usize {
-    positions.div_ceil(PAGE as usize)
+/// Bytes of a page of all layers.
+pub fn page_bytes(config: &Config, kind: KvKind) -> u64 {
+    let words: u32 = kind.words(config.head_dim).into_iter().sum();
+    let heads = config.num_hidden_layers as u64 * config.num_key_value_heads as u64;
+    4 * u64::from(words) * heads
+}
+
+/// Pages that so many positions of a sequence take: where they are sealed, its first one and the
+/// one that is open take several.
+pub fn pages(kind: KvKind, positions: usize) -> usize {
+    let exact = kind.exact_pages() as usize;
+    positions.div_ceil(PAGE as usize) + (2 * exact).saturating_sub(1)
 }
 
 /// Buffers for all layers. What was allocated is freed again when one of them fails.
@@ -57,15 +62,14 @@ fn allocate_layer<B: Backend>(
     pages: usize,
     kind: KvKind,
 ) -> Result<LayerCache> {
-    let positions = pages as u64 * u64::from(PAGE);
-    let head_bytes = positions * u64::from(config.head_dim) * kind.bytes();
-    let heads_a_part = (backend.limits().max_buffer / head_bytes)
-        .min(u64::from(config.num_key_value_heads)) as u32;
+    let head_bytes = kind.words(config.head_dim).map(|words| 4 * u64::from(words) * pages as u64);
+    let largest = head_bytes[0].max(head_bytes[1]);
+    let heads_a_part =
+        (backend.limits().max_buffer / largest).min(u64::from(config.num_key_value_heads)) as u32;
     if heads_a_part == 0 {
         fail!(
             Code::OutOfMemory,
-            "a context of {positions} tokens needs buffers of {head_bytes} bytes and this device \
-                allows {}",
+            "a cache of {pages} pages needs buffers of {largest} bytes and this device allows {}",
             backend.limits().max_buffer;
             "ask for a shorter context"
         );
@@ -75,8 +79,8 @@ fn allocate_layer<B: Backend>(
     while first_head < config.num_key_value_heads {
         let heads = heads_a_part.min(config.num_key_value_heads - first_head);
         let what = format!("KV cache of layer {layer}");
-        let bytes = head_bytes * u64::from(heads);
-        let pair = backend.alloc(&what, bytes).and_then(|keys| match backend.alloc(&what, bytes) {
+        let [keys, values] = head_bytes.map(|bytes| bytes * u64::from(heads));
+        let pair = backend.alloc(&what, keys).and_then(|keys| match backend.alloc(&what, values) {
             Ok(values) => Ok((keys, values)),
             Err(error) => {
                 backend.free(keys);
@@ -105,10 +109,9 @@ pub fn copy_page<B: Backend>(
     from_to: [u32; 2],
 ) -> Result<()> {
     for part in layers.iter().flatten() {
-        let bytes = part.page_bytes(config.head_dim);
-        let places = from_to.map(|page| u64::from(page) * bytes);
-        for half in [part.keys, part.values] {
-            backend.copy(half, places, bytes as usize)?;
+        let halves = [part.keys, part.values].into_iter().zip(part.page_bytes(config.head_dim));
+        for (half, bytes) in halves {
+            backend.copy(half, from_to.map(|page| u64::from(page) * bytes), bytes as usize)?;
         }
     }
     Ok(())
@@ -119,5 +122,36 @@ pub fn free<B: Backend>(backend: &mut B, cache: LayerCache) {
     for part in cache {
         backend.free(part.keys);
         backend.free(part.values);
+    }
+}
+
+/// Where a sequence's positions are, as a step tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    /// What makes up its first page, where pages are sealed.
+    pub first: Vec<u32>,
+    /// What makes up the page that is open.
+    pub open: Vec<u32>,
+    /// All of its pages, as they are or once they are sealed.
+    pub pages: Vec<u32>,
+}
+
+impl Placed {
+    /// Of a sequence that has a cache to itself.
+    pub fn alone(kind: KvKind, positions: usize) -> Placed {
+        let exact = kind.exact_pages();
+        let last = pages(kind, positions) as u32;
+        let sealed = (2 * exact).saturating_sub(1).min(last)..last;
+        Placed {
+            first: (0..exact).collect(),
+            open: (exact..2 * exact).collect(),
+            pages: sealed.collect(),
+        }
+    }
+
+    /// The words of a step at a position.
+    pub fn step(&self, position: usize) -> Vec<u32> {
+        let lists = [&self.first, &self.open, &self.pages].into_iter().flatten().copied();
+        std::iter::once(position as u32).chain(lists).collect()
     }
 }

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use super::forward::{Recorder, Scratch};
-use super::kv::{self, LayerCache};
+use super::kv::{self, LayerCache, Placed};
 use super::layer::{Layer, Weight, Weights};
 use super::rope::RopeFrequencies;
 use super::transformer::vector;
 use crate::backend::Backend;
 use crate::error::{Code, Result, fail};
-use crate::op::{Buf, KvKind, Matrix, Op};
+use crate::op::{Buf, KvKind, Matrix, Op, step_words};
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::config::Config;
 use crate::weights::format::WeightFormat;
@@ -51,12 +51,14 @@ impl Room {
     pub fn new<B: Backend>(backend: &mut B, config: &Config, rows: usize) -> Result<Room> {
         // A layer's cache serves one after the other.
         let one = Config { num_hidden_layers: 1, ..config.clone() };
-        let pages = kv::pages(rows);
-        let scratch = Scratch::allocate(backend, config, (rows, 1), pages)?;
-        let cache = kv::allocate(backend, &one, pages, KvKind::F32)?.swap_remove(0);
+        let (kind, placed) = (KvKind::F32, Placed::alone(KvKind::F32, rows));
+        let pages = kv::pages(kind, rows);
+        let step = step_words(kind, pages as u32);
+        let scratch = Scratch::allocate(backend, config, (rows, 1), step)?;
+        let cache = kv::allocate(backend, &one, pages, kind)?.swap_remove(0);
         let rope = RopeFrequencies::new(config);
         let angles = rope.angles(rope.factors(rows), 0, rows);
-        scratch.write_step(backend, 0, 0..pages as u32)?;
+        scratch.write_step(backend, 0, &placed)?;
         backend.write(scratch.angles, 0, bytemuck::cast_slice(&angles))?;
         Ok(Room { config: config.clone(), scratch, cache, rows })
     }

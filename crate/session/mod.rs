@@ -50,7 +50,7 @@ pub struct LoadOptions {
     pub format: WeightFormat,
     /// Positions to allocate; `None` for the model's own, at most 4096.
     pub ctx_len: Option<usize>,
-    /// How keys and values are held; `None` for f16, or f32 with 32-bit weights.
+    /// How keys and values are held; `None` for int8, or f32 with 32-bit weights.
     pub kv: Option<KvKind>,
 }
 

@@ -250,13 +250,14 @@ impl PhiEngine {
     }
 
     /// Times the prefill of a prompt of `prompt_tokens` and the decoding of `generate_tokens` after
-    /// it. All that was read so far is forgotten.
+    /// it, where `depth` tokens before count as read. All that was read so far is forgotten.
     pub async fn bench(
         &mut self,
         prompt_tokens: usize,
         generate_tokens: usize,
+        depth: usize,
     ) -> std::result::Result<JsBenchFigures, JsValue> {
-        let plan = Plan { prompt: prompt_tokens, generate: generate_tokens };
+        let plan = Plan { depth, prompt: prompt_tokens, generate: generate_tokens };
         let figures = match self.0.device().await.map_err(to_js_error)? {
             Device::Gpu(session) => {
                 let (engine, sequence) = session.engine_and_sequence();

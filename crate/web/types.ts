@@ -28,9 +28,9 @@ export type LoadSettings = {
    */
   ctxLen?: number;
   /**
-   * How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise.
+   * How keys and values are held; int8, or f32 with 32-bit weights, unless said otherwise.
    */
-  kv?: "f16" | "f32";
+  kv?: "int8" | "int4" | "f16" | "f32";
   /**
    * Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than
    * one needs a module with threads.

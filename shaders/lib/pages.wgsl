@@ -3,10 +3,7 @@
 
 struct Sequence {
     position: u32, // of row 0
-    pages: array<u32>, // in the order of their positions
-}
-
-// A position of one of the cache part's KV heads, of which there are so many.
-fn place(heads: u32, kv_head: u32, position: u32) -> u32 {
-    return (sequence.pages[position / PAGE] * heads + kv_head) * PAGE + position % PAGE;
+    // Where pages are sealed EXACT that make up the first one, and EXACT of that which rows are in;
+    // then those of the positions, in their order.
+    pages: array<u32>,
 }

@@ -128,17 +128,22 @@ fn a_synthetic_model_answers_and_a_letter_is_a_token() {
 fn measuring_runs_what_was_planned() {
     let mut session = session(tiny(FILE_BYTES));
     let (engine, sequence) = session.engine_and_sequence();
-    let figures = block_on(measure(engine, sequence, Plan { prompt: 300, generate: 5 })).unwrap();
+    let figures =
+        block_on(measure(engine, sequence, Plan { depth: 0, prompt: 300, generate: 5 })).unwrap();
     assert_eq!(
         (figures.prompt_tokens, figures.generated_tokens, sequence.tokens().len()),
         (300, 5, 305)
     );
     assert!(figures.prefill_tps > 0.0 && figures.decode_tps > 0.0);
-    // 4.5 bits a weight, and halves for two layers' keys and values of two heads of 16 at 302
-    // positions.
+    // 4.5 bits a weight; of two layers and two heads of 16, at 302 positions, a byte for each key's
+    // and value's elements, four a position for the value's scale and minimum, and as many for each
+    // of the keys' channels of a page.
     let matrices: usize =
         engine.config().matrices().iter().map(|(_, [rows, cols])| rows * cols).sum();
-    assert_eq!(figures.bytes_per_token as usize, matrices / 32 * 18 + 302 * 2 * 2 * 2 * 16 * 2);
+    assert_eq!(
+        figures.bytes_per_token as usize,
+        matrices / 32 * 18 + 302 * 2 * 2 * (2 * 16 + 4 + 1)
+    );
     for (prompt, generate, code) in [
         (0, 1, Code::BadOption),
         (1, 0, Code::BadOption),
@@ -146,7 +151,9 @@ fn measuring_runs_what_was_planned() {
         (512, 1, Code::ContextFull),
     ] {
         assert_eq!(
-            block_on(measure(engine, sequence, Plan { prompt, generate })).unwrap_err().code,
+            block_on(measure(engine, sequence, Plan { depth: 0, prompt, generate }))
+                .unwrap_err()
+                .code,
             code,
             "{prompt} + {generate}"
         );

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::Cpu;
 use phi_wasm::engine::{Engine, EngineOptions, Sequence};
+use phi_wasm::op::KvKind;
 use phi_wasm::weights::checkpoint::Checkpoint;
 use phi_wasm::weights::format::Bits;
 
@@ -26,13 +27,13 @@ const GPU: f32 = 2e-3;
 const PAGE: usize = phi_wasm::op::PAGE as usize;
 
 async fn engine(ctx_len: usize) -> Engine<Cpu> {
-    engine_on(backends::simd().await, ctx_len).await
+    engine_on(backends::simd().await, ctx_len, KvKind::F32).await
 }
 
-async fn engine_on<B: Backend>(backend: B, ctx_len: usize) -> Engine<B> {
+async fn engine_on<B: Backend>(backend: B, ctx_len: usize, kv: KvKind) -> Engine<B> {
     let checkpoint = Checkpoint::open(tiny_phi()).await.unwrap();
     let options =
-        EngineOptions { format: Bits::ThirtyTwo.into(), ctx_len: Some(ctx_len), kv: None };
+        EngineOptions { format: Bits::ThirtyTwo.into(), ctx_len: Some(ctx_len), kv: Some(kv) };
     Engine::load(&checkpoint, backend, &options, &mut |_| {}).await.unwrap()
 }
 
@@ -144,9 +145,40 @@ async_test! {
 
     async fn whatever_sequences_do_their_logits_are_those_of_one_alone() {
         let rounds = if is_long() { 10_000 } else { 150 };
-        whatever_they_do(backends::simd().await, rounds, ROUNDED).await;
+        whatever_they_do(backends::simd().await, rounds, (KvKind::F32, ROUNDED)).await;
+    }
+
+    async fn whatever_sequences_do_with_pages_that_are_sealed() {
+        let rounds = if is_long() { 5000 } else { 60 };
+        for kind in SEALED {
+            whatever_they_do(backends::simd().await, rounds, kind).await;
+        }
+    }
+
+    async fn codes_are_close_to_what_they_are_of() {
+        let (mut exact, ids) = (engine(512).await, tokens(11, 500));
+        let expected = anew(&mut exact, &ids).await;
+        for ((kind, _), most) in SEALED.into_iter().zip([0.15, 2.0]) {
+            let mut engine = engine_on(backends::simd().await, 512, kind).await;
+            let logits = anew(&mut engine, &ids).await;
+            let off = largest_difference(&logits, &expected);
+            assert!(off > 0.0 && off <= most, "{kind:?}: logits are {off} off");
+            // However many tokens are read at once.
+            let mut sequence = engine.sequence(None).unwrap();
+            engine.plan(&mut sequence, &ids[..1]).unwrap();
+            for &id in &ids[1..] {
+                engine.logits(&mut sequence).await.unwrap();
+                engine.push(&mut sequence, id).unwrap();
+            }
+            let singly = engine.logits(&mut sequence).await.unwrap();
+            assert!(largest_difference(&singly, &logits) <= most / 10.0, "{kind:?}");
+        }
     }
 }
+
+/// Kinds that are sealed, and what logits may differ by: what is nearly half way between two codes
+/// may become either.
+const SEALED: [(KvKind, f32); 2] = [(KvKind::Int8, 5e-3), (KvKind::Int4, 5e-2)];
 
 /// On a device, steps are begun ahead, and left.
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
@@ -154,15 +186,23 @@ async_test! {
 fn whatever_sequences_do_on_a_gpu() {
     use phi_wasm::gpu::Switch;
     pollster::block_on(async {
-        let rounds = if is_long() { 1000 } else { 40 };
-        whatever_they_do(backends::gpu(Switch::Off, Switch::Off).await, rounds, GPU).await;
+        let rounds = if is_long() { 1000 } else { 25 };
+        for kind in [(KvKind::F32, GPU), SEALED[0], SEALED[1]] {
+            let gpu = backends::gpu(Switch::Off, Switch::Off).await;
+            whatever_they_do(gpu, rounds, kind).await;
+        }
     });
 }
 
 /// So many random steps of three sequences that share a small cache: each begins anew, goes on,
 /// goes back, or becomes what another is.
-async fn whatever_they_do<B: Backend>(backend: B, rounds: usize, tolerance: f32) {
-    let (mut engine, mut other) = (engine_on(backend, 12 * PAGE).await, engine(12 * PAGE).await);
+async fn whatever_they_do<B: Backend>(backend: B, rounds: usize, (kind, tolerance): (KvKind, f32)) {
+    // Three of four pages, of which the first and the open one take more.
+    let ctx_len = (12 + 4 * kind.exact_pages() as usize) * PAGE;
+    let (mut engine, mut other) = (
+        engine_on(backend, ctx_len, kind).await,
+        engine_on(backends::simd().await, ctx_len, kind).await,
+    );
     let mut noise = Noise(7);
     let mut below = |most: usize| (noise.next() % most as u64) as usize;
     let mut sequences: Vec<Option<Sequence>> = [None, None, None].into();

@@ -49,20 +49,20 @@ async function held(phi: Phi, schema: string, max_tokens: number): Promise<objec
 }
 
 async function time(model: string): Promise<void> {
-  const { prompt = 251, gen = 48 } = asked("prompt", "gen");
+  const { prompt = 251, gen = 48, depth = 0 } = asked("prompt", "gen", "depth");
   const onProgress: LoadOptions["onProgress"] = ({ done, total }) =>
     (state.textContent = `Loading: ${Math.floor((100 * done) / (total || 1))} %`);
   const options = {
     backend: "cpu",
     storage: "none",
-    ...asked("backend", "variant", "threads", "storage"),
+    ...asked("backend", "variant", "threads", "storage", "kv", "contextLength"),
     model: new URL(model, location.href).href,
   };
   const start = performance.now();
   const phi = await Phi.load({ ...options, onProgress } as LoadOptions);
   const load_ms = performance.now() - start;
   state.textContent = `Timing ${prompt} tokens of a prompt and ${gen} after them …`;
-  const measured = await phi.bench(Number(prompt), Number(gen));
+  const measured = await phi.bench(Number(prompt), Number(gen), Number(depth));
   const schema = query.get("schema");
   const form = schema ? await held(phi, schema, Number(gen)) : {};
   figures.textContent = JSON.stringify(

@@ -200,12 +200,15 @@ export class Phi {
   }
 
   /**
-   * Times prefill and decoding on tokens that mean nothing. The conversation so far is forgotten.
+   * Times prefill and decoding on tokens that mean nothing, after `depth` of them that count as read.
+   * The conversation so far is forgotten.
    */
-  async bench(promptTokens: number, generateTokens: number): Promise<BenchFigures> {
+  async bench(promptTokens: number, generateTokens: number, depth = 0): Promise<BenchFigures> {
     options.requireCounts({ promptTokens, generateTokens });
+    options.requireCounts({ depth }, 0);
+    const engine = await this.#ready();
     return (
-      await (await this.#ready()).answer({ kind: "bench", promptTokens, generateTokens }, "figures")
+      await engine.answer({ kind: "bench", promptTokens, generateTokens, depth }, "figures")
     ).figures;
   }
 

@@ -48,7 +48,7 @@ const LOAD = {
   backend: oneOf("auto", "gpu", "cpu"),
   contextLength: whole(1, 2 ** 32 - 1),
   bits: BITS,
-  kv: oneOf("f16", "f32"),
+  kv: oneOf("int8", "int4", "f16", "f32"),
   threads: whole(0, 64),
   variant: oneOf(...VARIANTS),
   storage: oneOf("auto", "none"),
@@ -130,8 +130,8 @@ export function tokensOf(ids: Iterable<number>): Uint32Array {
 }
 
 /** Of tokens, of which a benchmark needs some. */
-export function requireCounts(counts: Record<string, number>): void {
-  const [isRight, words] = whole(1, 2 ** 32 - 1);
+export function requireCounts(counts: Record<string, number>, least = 1): void {
+  const [isRight, words] = whole(least, 2 ** 32 - 1);
   for (const [name, value] of Object.entries(counts))
     if (!isRight(value)) refuse(`${name} is ${shown(value)}: it must be ${words}`);
 }

@@ -48,7 +48,7 @@ export type Request =
   | { id: number; kind: "render"; messages: ChatMessage[]; options: TemplateOptions }
   | { id: number; kind: "count"; messages: ChatMessage[]; options: TemplateOptions }
   | { id: number; kind: "decide"; request: DecideRequest }
-  | { id: number; kind: "bench"; promptTokens: number; generateTokens: number }
+  | { id: number; kind: "bench"; promptTokens: number; generateTokens: number; depth: number }
   /** `id` is the request that shall stop. */
   | { id: number; kind: "stop" }
   /** `id` is the load that asked for helpers: they are ready, or this is why not. */

@@ -40,8 +40,11 @@ export interface LoadOptions {
    * most two decimals, like 3.5 or 5.25; 4 unless said otherwise.
    */
   bits?: number;
-  /** How keys and values are held; f16, or f32 with 32-bit weights, unless said otherwise. */
-  kv?: "f16" | "f32";
+  /**
+   * How keys and values are held: in 8 bits, or f32 with 32-bit weights, unless said otherwise.
+   * int4 takes half the memory again and loses more of what was read long ago.
+   */
+  kv?: "int8" | "int4" | "f16" | "f32";
   /**
    * Threads of the CPU; as many as the device has, up to 16, unless said otherwise. More than one
    * needs a cross-origin isolated page.

@@ -162,7 +162,11 @@ async function perform(request: Question): Promise<Reply> {
       return {
         id,
         kind: "figures",
-        figures: await loaded().bench(request.promptTokens, request.generateTokens),
+        figures: await loaded().bench(
+          request.promptTokens,
+          request.generateTokens,
+          request.depth,
+        ),
       };
   }
 }

@@ -40,6 +40,8 @@ pub trait Lanes: Copy {
     unsafe fn quads_of(from: *const f32, stride: usize) -> Self;
     /// `WIDTH` halves.
     unsafe fn load_halves(from: *const u16) -> Self;
+    /// `WIDTH` bytes, as whole numbers.
+    unsafe fn load_bytes(from: *const u8) -> Self;
     /// Four halves for each quad, `stride` halves apart. They are finite.
     unsafe fn quads_of_halves(from: *const u16, stride: usize) -> Self;
     /// Four bytes for each quad, `stride` bytes apart, as whole numbers, and the four after them.

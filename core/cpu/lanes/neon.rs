@@ -49,6 +49,10 @@ impl Lanes for Neon {
         fn load(from: *const f32) -> Self = Neon(vld1q_f32(from));
         fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Neon(widen(vmovl_u16(vld1_u16(from))));
+        fn load_bytes(from: *const u8) -> Self = {
+            let bytes = vcreate_u8(from.cast::<u32>().read_unaligned().into());
+            Neon(vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))))
+        };
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn quads_of_bytes(from: *const u8, _stride: usize) -> [Self; 2] = {
             let words = vmovl_u8(vld1_u8(from));

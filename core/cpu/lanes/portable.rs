@@ -29,6 +29,8 @@ impl Lanes for Portable {
         fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self =
             Portable(from.cast::<[u16; 4]>().read_unaligned().map(half));
+        fn load_bytes(from: *const u8) -> Self =
+            Portable(from.cast::<[u8; 4]>().read_unaligned().map(f32::from));
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = Self::load_halves(from);
         fn quads_of_bytes(from: *const u8, _stride: usize) -> [Self; 2] =
             from.cast::<[[u8; 4]; 2]>().read_unaligned().map(|four| Portable(four.map(f32::from)));

@@ -44,6 +44,10 @@ impl Lanes for Simd128 {
         fn load(from: *const f32) -> Self = Simd128(v128_load(from.cast()));
         fn quads_of(from: *const f32, _stride: usize) -> Self = Self::splat(*from);
         fn load_halves(from: *const u16) -> Self = Simd128(widen(u32x4_load_extend_u16x4(from)));
+        fn load_bytes(from: *const u8) -> Self = {
+            let words = u16x8_extend_low_u8x16(v128_load32_zero(from.cast()));
+            Self::of(u32x4_extend_low_u16x8(words))
+        };
         // The sign comes along to the bits above it, of which the mask leaves only its own.
         fn quads_of_halves(from: *const u16, _stride: usize) -> Self = {
             let bits = i32x4_shl(i32x4_load_extend_i16x4(from.cast()), 13);

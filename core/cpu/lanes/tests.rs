@@ -172,6 +172,11 @@ unsafe fn halves<L: Lanes>() {
             "{half:#06x} is {expected}, not {got}"
         );
     };
+    let bytes: Vec<u8> = (0..=u8::MAX).collect();
+    for some in bytes.chunks_exact(L::WIDTH) {
+        let loaded = unsafe { lanes(L::load_bytes(some.as_ptr())) };
+        assert!(loaded.into_iter().eq(some.iter().map(|&byte| f32::from(byte))));
+    }
     for some in all.chunks_exact(2 * L::WIDTH) {
         unsafe {
             lanes(L::load_halves(some.as_ptr()))

@@ -99,6 +99,8 @@ impl Lanes for Avx2 {
         fn quads_of(from: *const f32, stride: usize) -> Self = Avx2(two_quads_of(from, stride));
         fn load_halves(from: *const u16) -> Self =
             Avx2(_mm256_cvtph_ps(_mm_loadu_si128(from.cast())));
+        fn load_bytes(from: *const u8) -> Self =
+            Avx2::of(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self =
             Avx2(_mm256_cvtph_ps(two_quads_of_halves(from, stride)));
         fn quads_of_bytes(from: *const u8, stride: usize) -> [Self; 2] = [
@@ -195,6 +197,8 @@ impl Lanes for Avx512 {
         };
         fn load_halves(from: *const u16) -> Self =
             Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())));
+        fn load_bytes(from: *const u8) -> Self =
+            Avx512::of(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())));
         fn quads_of_halves(from: *const u16, stride: usize) -> Self = {
             let low = two_quads_of_halves(from, stride);
             let high = two_quads_of_halves(from.add(2 * stride), stride);

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_count};
+use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_count, range};
 use super::{output, progress};
 use held::{Held, Holder};
 
@@ -36,6 +36,11 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 251)]
     #[arg(allow_hyphen_values = true, value_parser = parse_count)]
     prompt: usize,
+    /// Tokens before the prompt that count as read, without being it: their keys and values are
+    /// made up. For the speed at some depth.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_depth)]
+    depth: usize,
     /// Tokens to generate.
     #[arg(long = "gen", value_name = "N", default_value_t = 48)]
     #[arg(allow_hyphen_values = true, value_parser = parse_count)]
@@ -66,6 +71,10 @@ struct What {
     /// smollm2 or tiny.
     #[arg(long, value_parser = parse_shape)]
     shape: Option<Shape>,
+}
+
+fn parse_depth(text: &str) -> std::result::Result<usize, String> {
+    text.parse().map_err(|_| range(0))
 }
 
 fn parse_shape(name: &str) -> std::result::Result<Shape, String> {
@@ -129,8 +138,9 @@ impl Task for Timing {
     type Output = ();
 
     async fn on<B: Backend>(self, backend: B) -> Result<()> {
-        let Timing { args, bench: Bench { what, prompt, generate, json, json_schema, .. } } = self;
-        let plan = Plan { prompt, generate };
+        let Timing { args, bench: Bench { what, depth, prompt, generate, json, json_schema, .. } } =
+            self;
+        let plan = Plan { depth, prompt, generate };
         let opening = Instant::now();
         let checkpoint = Checkpoint::open(args.source()?).await?;
         let opened = opening.elapsed();

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::TextArgs;
 use super::report::{Report, Run, table};
 use crate::cli::device::{self, Task};
-use crate::cli::options::{ComputeArgs, ModelArgs, parse_bits, read_text};
+use crate::cli::options::{ComputeArgs, Kv, ModelArgs, parse_bits, read_text};
 use crate::cli::{cache, progress};
 
 /// Measure how far a model, or one format of it, predicts a text differently from another.
@@ -29,6 +29,9 @@ pub struct Kl {
     /// Bits of B's weights that come unquantised [default: as --bits, which then is for both].
     #[arg(long, value_name = "BITS", value_parser = parse_bits)]
     bits_b: Option<Bits>,
+    /// How B caches keys and values [default: as --kv, which then is for both].
+    #[arg(long, value_enum, value_name = "KIND")]
+    kv_b: Option<Kv>,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -55,8 +58,11 @@ impl Kl {
     /// Measures and prints.
     pub async fn run(self) -> Result<()> {
         let text = read_text(&self.text.file)?;
-        let compute =
-            ComputeArgs { bits: self.bits_b.unwrap_or(self.compute.bits), ..self.compute.clone() };
+        let compute = ComputeArgs {
+            bits: self.bits_b.unwrap_or(self.compute.bits),
+            kv: self.kv_b.or(self.compute.kv),
+            ..self.compute.clone()
+        };
         let [a, b] = [(&self.a, self.compute.clone()), (&self.b, compute)]
             .map(|(model, compute)| ModelArgs { model: model.clone(), compute });
         self.text.check_window(&a).await?;

@@ -54,7 +54,7 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
         (0..tokens * HEADS.qkv_width() as usize).map(|i| 2.0 * pseudo(i, 31)).collect();
     let turns: Vec<f32> = (0..tokens).flat_map(turns).collect();
 
-    let mut at_step = vec![0u32; op::step_words(PAGES as u32) as usize];
+    let mut at_step = vec![0u32; op::step_words(KvKind::F16, PAGES as u32) as usize];
     at_step[0] = POSITION as u32;
     for at in 0..PAGES {
         at_step[1 + at] = page(at * PAGED) as u32;
@@ -87,13 +87,23 @@ async fn attention(gpu: &mut Gpu, tokens: usize) -> Result<()> {
         cache,
         heads: HEADS,
         rotary_dim: ROTARY as u32,
+        first_row: 0,
         rows,
     });
     run(
         gpu,
         &[
             rope,
-            Op::Attend(op::Attend { qkv, step, cache, out, heads: HEADS, window: u32::MAX, rows }),
+            Op::Attend(op::Attend {
+                qkv,
+                step,
+                cache,
+                out,
+                heads: HEADS,
+                window: u32::MAX,
+                first_row: 0,
+                rows,
+            }),
         ],
     )
     .await?;

@@ -4,7 +4,7 @@ use bytemuck::bytes_of;
 
 use super::{Dispatch, Tuning};
 use crate::error::{Code, Result, fail};
-use crate::gpu::params::{Attend, AttendToken, HeadNorm, Merge, Rope};
+use crate::gpu::params::{Attend, AttendToken, HeadNorm, Merge, Rope, Seal};
 use crate::gpu::shaders::{MOST_QUERIES, Shader, TEAM_QUERIES};
 use crate::gpu::work::Work;
 use crate::op::{self, Buf, Heads, KvPart};
@@ -48,7 +48,7 @@ pub(super) fn head_norm(tuning: &Tuning, op: &op::HeadNorm) -> Dispatch {
 }
 
 pub(super) fn rope(tuning: &Tuning, op: &op::Rope) -> Dispatch {
-    let op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows } = *op;
+    let op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row, rows } = *op;
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let params = Rope {
         n_heads,
@@ -57,6 +57,7 @@ pub(super) fn rope(tuning: &Tuning, op: &op::Rope) -> Dispatch {
         rotary_dim,
         first_head: cache.first_head,
         heads: cache.heads,
+        first_row,
     };
     let pairs = n_heads / n_kv_heads * cache.heads * (rotary_dim / 2);
     let fours = 2 * cache.heads * (head_dim / 4);
@@ -71,7 +72,7 @@ pub(super) fn rope(tuning: &Tuning, op: &op::Rope) -> Dispatch {
 }
 
 pub(super) fn attend(tuning: &Tuning, op: &op::Attend) -> Result<Dispatch> {
-    let op::Attend { qkv, step, cache, out, heads, window, rows } = *op;
+    let op::Attend { qkv, step, cache, out, heads, window, first_row, rows } = *op;
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
     if fours > MOST_FOURS {
@@ -86,6 +87,7 @@ pub(super) fn attend(tuning: &Tuning, op: &op::Attend) -> Result<Dispatch> {
         heads: cache.heads,
         window,
         scale,
+        first_row,
         rows,
     };
     let queries = n_heads / n_kv_heads * rows;
@@ -107,7 +109,7 @@ pub(super) fn attend_token(
     window: u32,
     partials: Buf,
 ) -> Dispatch {
-    let op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: _ } = *rope;
+    let op::Rope { qkv, angles, step, cache, heads, rotary_dim, .. } = *rope;
     let Heads { n_heads, n_kv_heads, head_dim } = heads;
     let fours = head_dim / 4;
     let params = AttendToken {
@@ -118,6 +120,7 @@ pub(super) fn attend_token(
         heads: cache.heads,
         window,
         scale: 1.0 / (head_dim as f32).sqrt(),
+        first_row: 0,
     };
     Dispatch {
         shader: Shader::AttendToken(
@@ -148,6 +151,21 @@ pub(super) fn attend_token(
 /// as large.
 fn queries_at_once(queries: u32) -> u32 {
     queries.div_ceil(queries.div_ceil(MOST_QUERIES))
+}
+
+/// A full page made codes.
+pub(super) fn seal(tuning: &Tuning, op: &op::Seal) -> Dispatch {
+    let op::Seal { step, cache, heads, first_row, rows } = *op;
+    let params = Seal { heads: cache.heads, fours: heads.head_dim / 4, first_row, rows };
+    Dispatch {
+        shader: Shader::Seal(cache.kind),
+        constants: vec![("WG", tuning.workgroup)],
+        params: bytes_of(&params).to_vec(),
+        buffers: vec![(1, step), (2, cache.keys), (3, cache.values)],
+        groups: [cache.heads, 2, 1],
+        // Of 64 tokens one has something to do.
+        work: Work::floats(format!("{} heads of {}", cache.heads, heads.head_dim), 0),
+    }
 }
 
 /// What the runs of one token's attention found, made one.

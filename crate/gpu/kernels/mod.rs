@@ -144,7 +144,7 @@ fn fused(ops: &[Op], tuning: &Tuning, partials: Option<Buf>) -> Option<(Vec<Disp
             Some((vec![layer::gated(tuning, matmul, part, &matmul.into(), swiglu.out)], 2))
         }
         [Op::Rope(rope), Op::Attend(attend), after @ ..]
-            if rope.rows == 1
+            if (rope.first_row, rope.rows) == (0, 1)
                 && attend.qkv == rope.qkv
                 && attend.cache == rope.cache
                 && rope.heads.head_dim <= 4 * attention::MOST_FOURS
@@ -194,6 +194,7 @@ fn single(op: &Op, tuning: &Tuning, partials: Option<Buf>) -> Result<Vec<Dispatc
         Op::HeadNorm(op) => vec![attention::head_norm(tuning, op)],
         Op::Rope(op) => vec![attention::rope(tuning, op)],
         Op::Attend(op) => vec![attention::attend(tuning, op)?],
+        Op::Seal(op) => vec![attention::seal(tuning, op)],
         Op::Argmax(op) => choice::argmax(tuning, op, runs()?),
         Op::Sample(op) => choice::sample(tuning, op, runs()?),
         Op::LogProbs(op) => choice::log_probs(tuning, op, runs()?),

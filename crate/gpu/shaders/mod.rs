@@ -100,6 +100,8 @@ pub enum Shader {
     Attend(KvKind),
     /// `attend_token.wgsl`, for so many queries of a KV head, 1 to [`MOST_QUERIES`].
     AttendToken(KvKind, Reduce, u32),
+    /// `seal.wgsl`.
+    Seal(KvKind),
     /// `merge.wgsl`.
     Merge,
     /// `swiglu.wgsl`.
@@ -149,7 +151,7 @@ impl Shader {
         let (reals, reductions, kv) = (
             [Real::F32, Real::F16],
             [Reduce::Workgroup, Reduce::Subgroup],
-            [KvKind::F16, KvKind::F32],
+            [KvKind::F16, KvKind::F32, KvKind::Int8, KvKind::Int4],
         );
         let blocks = [(1, 1), (MOST_QUADS, 1), (1, MOST_TOKENS)]
             .map(|(quads, tokens)| Block { quads, tokens });
@@ -192,6 +194,7 @@ impl Shader {
         }
         for kind in kv {
             all.extend([Shader::Rope(kind), Shader::Attend(kind)]);
+            all.extend(kind.code_bits().map(|_| Shader::Seal(kind)));
             for reduce in reductions {
                 all.extend(
                     [1, MOST_QUERIES].map(|queries| Shader::AttendToken(kind, reduce, queries)),

@@ -13,9 +13,57 @@ use crate::op::{self, KvKind, PAGE};
 
 /// Includes a file of `shaders/`.
 macro_rules! wgsl {
-    ($path:expr) => {
-        include_str!(concat!("../../../shaders/", $path))
-    };
+    ($($part:expr),+) => {{
+        const WHOLE: &str = include_str!(concat!("../../../shaders/", $($part),+));
+        const BYTES: [u8; bare_length(WHOLE)] = bare(WHOLE);
+        const BARE: &str = match std::str::from_utf8(&BYTES) {
+            Ok(text) => text,
+            Err(_) => panic!("comments are cut off as a whole"),
+        };
+        BARE
+    }};
+}
+
+/// A shader without its comments and what its lines are indented by: pages fetch it. Lines keep
+/// their numbers.
+const fn bare<const LENGTH: usize>(whole: &str) -> [u8; LENGTH] {
+    let (mut bare, mut length, mut at) = ([0; LENGTH], 0, 0);
+    while at < whole.len() {
+        at = skipped(whole.as_bytes(), at);
+        if at < whole.len() {
+            bare[length] = whole.as_bytes()[at];
+            (length, at) = (length + 1, at + 1);
+        }
+    }
+    bare
+}
+
+/// How many bytes of a shader are left.
+const fn bare_length(whole: &str) -> usize {
+    let (mut length, mut at) = (0, 0);
+    while at < whole.len() {
+        at = skipped(whole.as_bytes(), at);
+        if at < whole.len() {
+            (length, at) = (length + 1, at + 1);
+        }
+    }
+    length
+}
+
+/// Where a shader goes on, from a place in it.
+const fn skipped(whole: &[u8], from: usize) -> usize {
+    let mut at = from;
+    if at == 0 || whole[at - 1] == b'\n' {
+        while at < whole.len() && whole[at] == b' ' {
+            at += 1;
+        }
+    }
+    if at + 1 < whole.len() && whole[at] == b'/' && whole[at + 1] == b'/' {
+        while at < whole.len() && whole[at] != b'\n' {
+            at += 1;
+        }
+    }
+    at
 }
 
 /// The module of a file of `shaders/`, with the struct of its parameters.
@@ -27,7 +75,7 @@ macro_rules! kernel {
             bindings: vec![(0, Access::Uniform)],
             reduce: None,
             directives: Vec::new(),
-            parts: vec![wgsl!(concat!($name, ".wgsl")).into()],
+            parts: vec![wgsl!($name, ".wgsl").into()],
         }
     };
 }
@@ -72,6 +120,7 @@ impl Shader {
             Shader::Rope(kind) => kernel!("rope", params::Rope)
                 .bind(1, &[Read, Read, Write, Write, Write])
                 .cache(kind)
+                .appends(kind)
                 .with(ROTATE),
             Shader::Attend(kind) => {
                 let module =
@@ -81,7 +130,15 @@ impl Shader {
             Shader::AttendToken(kind, reduce, queries) => {
                 let module = kernel!("attend_token", params::AttendToken)
                     .bind(1, &[Read, Read, Read, Write, Write, Write]);
-                module.cache(kind).sums(reduce).with(ROTATE).constant("QUERIES", queries)
+                module
+                    .cache(kind)
+                    .appends(kind)
+                    .sums(reduce)
+                    .with(ROTATE)
+                    .constant("QUERIES", queries)
+            }
+            Shader::Seal(kind) => {
+                kernel!("seal", params::Seal).bind(1, &[Read, Write, Write]).cache(kind)
             }
             Shader::Merge => kernel!("merge", params::Merge).bind(1, &[Read, Write]),
             Shader::Swiglu => kernel!("swiglu", params::Swiglu).bind(1, &[Read, Write]).with(SILU),
@@ -131,6 +188,7 @@ pub(super) struct Module {
 }
 
 const SILU: &str = wgsl!("lib/silu.wgsl");
+const DEQUANTISE: &str = wgsl!("lib/dequantise.wgsl");
 const ROTATE: &str = wgsl!("lib/rotate.wgsl");
 const ARGMAX: &str = wgsl!("lib/argmax_reduce.wgsl");
 const LOG_PROBS: &str = wgsl!("lib/most_probable.wgsl");
@@ -182,19 +240,15 @@ impl Module {
             Real::F32 => self.with(wgsl!("lib/f32.wgsl")),
             Real::F16 => self.with(wgsl!("lib/f16.wgsl")).directive(wgsl!("lib/enable_f16.wgsl")),
         };
-        let weights = match kind {
-            Kind::F32 => wgsl!("lib/weights_f32.wgsl"),
-            Kind::F16 => wgsl!("lib/weights_f16.wgsl"),
-            Kind::Q8 => concat!(wgsl!("lib/q8.wgsl"), wgsl!("lib/dequantise.wgsl")),
-            Kind::Q4 => concat!(
-                wgsl!("lib/nibbles.wgsl"),
-                wgsl!("lib/q4.wgsl"),
-                wgsl!("lib/dequantise.wgsl")
-            ),
-            Kind::Q4Min => concat!(wgsl!("lib/nibbles.wgsl"), wgsl!("lib/q4min.wgsl")),
-            _ => return module.codes(kind),
-        };
-        module.with(weights)
+        let nibbles = wgsl!("lib/nibbles.wgsl");
+        match kind {
+            Kind::F32 => module.with(wgsl!("lib/weights_f32.wgsl")),
+            Kind::F16 => module.with(wgsl!("lib/weights_f16.wgsl")),
+            Kind::Q8 => module.with(wgsl!("lib/q8.wgsl")).with(DEQUANTISE),
+            Kind::Q4 => module.with(nibbles).with(wgsl!("lib/q4.wgsl")).with(DEQUANTISE),
+            Kind::Q4Min => module.with(nibbles).with(wgsl!("lib/q4min.wgsl")),
+            _ => module.codes(kind),
+        }
     }
 
     /// Codes of two to six bits, and scales as files have them.
@@ -266,12 +320,29 @@ impl Module {
 
     /// Cached keys and values.
     fn cache(self, kind: KvKind) -> Module {
-        self.with(match kind {
-            KvKind::F16 => wgsl!("lib/kv_f16.wgsl"),
-            KvKind::F32 => wgsl!("lib/kv_f32.wgsl"),
+        let module = self.with(wgsl!("lib/pages.wgsl")).constant("PAGE", PAGE);
+        match kind.code_bits() {
+            Some(bits) => module
+                .with(wgsl!("lib/kv_sealed.wgsl"))
+                .constant("BITS", bits)
+                .constant("VALUE_GROUPS", kind.value_groups())
+                .constant("EXACT", kind.exact_pages()),
+            None => module
+                .with(if kind == KvKind::F32 {
+                    wgsl!("lib/kv_f32.wgsl")
+                } else {
+                    wgsl!("lib/kv_f16.wgsl")
+                })
+                .with(wgsl!("lib/kv_exact.wgsl")),
+        }
+    }
+
+    /// What puts keys and values into the cache.
+    fn appends(self, kind: KvKind) -> Module {
+        self.with(match kind.code_bits() {
+            Some(_) => wgsl!("lib/kv_sealed_append.wgsl"),
+            None => wgsl!("lib/kv_exact_append.wgsl"),
         })
-        .with(wgsl!("lib/pages.wgsl"))
-        .constant("PAGE", PAGE)
     }
 
     /// The sampler's rules.
@@ -280,5 +351,17 @@ impl Module {
             .with(wgsl!("lib/sampler_params.wgsl"))
             .constant("SEEN", op::Sample::SEEN)
             .with(format!("const MOST: f32 = {:e};\n", op::Sample::MOST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_indents_are_left_out() {
+        const WHOLE: &str = "// über\nfn f() { // one\n    let a = b / c;\n    // two\n\n}";
+        let bare: [u8; bare_length(WHOLE)] = bare(WHOLE);
+        assert_eq!(std::str::from_utf8(&bare), Ok("\nfn f() { \nlet a = b / c;\n\n\n}"));
     }
 }

@@ -11,12 +11,21 @@ use std::sync::{Arc, Weak};
 use crate::error::{Code, Result, fail};
 use crate::model::kv;
 use crate::model::rope::Factors;
-use crate::op::PAGE;
+use crate::op::{KvKind, PAGE};
+pub use prefixes::Found;
 use prefixes::Prefixes;
 
 /// A page, for as long as somebody holds it: its place in the cache. What a device still has to do
 /// for one who held it comes before whatever is asked for whoever gets it next.
 pub type Page = Arc<u32>;
+
+/// What holds some positions: a page, or several that make up one which is not sealed.
+pub type Held = Vec<Page>;
+
+/// Whether nobody else holds any of them.
+pub fn is_held_once(pages: &Held) -> bool {
+    pages.iter().all(|page| Arc::strong_count(page) == 1)
+}
 
 /// The pages that a sequence may come to need, of which nobody can deprive it. Each is one
 /// sequence's, and tells it from all others.
@@ -33,15 +42,18 @@ pub struct Pages {
     held: Vec<Weak<u32>>,
     reservations: Vec<Weak<Reservation>>,
     prefixes: Prefixes,
+    kind: KvKind,
 }
 
 impl Pages {
-    /// So many, none of which anybody holds.
-    pub fn new(pages: usize) -> Pages {
+    /// For so many positions, none of which anybody holds.
+    pub fn new(kind: KvKind, positions: usize) -> Pages {
+        let pages = kv::pages(kind, positions);
         Pages {
             held: (0..pages).map(|_| Weak::new()).collect(),
             reservations: Vec::new(),
-            prefixes: Prefixes::new(pages),
+            prefixes: Prefixes::new(pages, kind.exact_pages() as usize),
+            kind,
         }
     }
 
@@ -55,10 +67,10 @@ impl Pages {
             .reservations
             .iter()
             .filter_map(Weak::upgrade)
-            .map(|reservation| kv::pages(reservation.positions))
+            .map(|reservation| kv::pages(self.kind, reservation.positions))
             .sum();
         let free = self.held.len().saturating_sub(reserved);
-        if kv::pages(positions) > free {
+        if kv::pages(self.kind, positions) > free {
             fail!(
                 Code::OutOfMemory,
                 "a sequence of {positions} tokens was asked for, and of {} positions {} are free",
@@ -96,25 +108,34 @@ impl Pages {
         Ok(page)
     }
 
-    /// The pages that begin with what these tokens begin with, and how many of the tokens they
-    /// hold: of the last page perhaps not all.
-    pub fn find(&mut self, factors: Factors, tokens: &[u32]) -> (Vec<Page>, usize) {
+    /// What a sequence's positions in a page are held in until it is sealed, if it ever is.
+    ///
+    /// # Errors
+    /// As [`Pages::take`].
+    pub fn take_open(&mut self) -> Result<Held> {
+        (0..self.kind.exact_pages().max(1)).map(|_| self.take()).collect()
+    }
+
+    /// The pages that begin with what these tokens begin with.
+    pub fn find(&mut self, factors: Factors, tokens: &[u32]) -> Found {
         self.prefixes.find(factors, tokens)
     }
 
     /// Takes note that these pages hold these tokens. From now on they stay as they are.
-    pub fn remember(&mut self, factors: Factors, tokens: &[u32], pages: &[Page]) {
+    pub fn remember(&mut self, factors: Factors, tokens: &[u32], pages: &[Held]) {
         self.prefixes.insert(factors, tokens, pages);
     }
 
     /// Takes no more note of any page.
     pub fn forget_all(&mut self) {
-        self.prefixes = Prefixes::new(self.held.len());
+        self.prefixes = Prefixes::new(self.held.len(), self.kind.exact_pages() as usize);
     }
 
     /// Takes no more note of a page, and of what follows it.
-    pub fn forget(&mut self, page: &Page) {
-        self.prefixes.remove_all(**page as usize);
+    pub fn forget(&mut self, pages: &Held) {
+        if let Some(page) = pages.first() {
+            self.prefixes.remove_all(**page as usize);
+        }
     }
 }
 
@@ -131,22 +152,30 @@ mod tests {
         (0..count as u32).map(|at| 1000 * kind + at).collect()
     }
 
+    /// So many pages, which are never sealed.
+    fn all_of(pages: usize) -> Pages {
+        Pages::new(KvKind::F16, pages * LONG)
+    }
+
+    fn places(held: &[Held]) -> Vec<u32> {
+        held.iter().map(|pages| *pages[0]).collect()
+    }
+
     /// Pages for so many tokens, of which note is taken.
     fn remembered(pages: &mut Pages, factors: Factors, tokens: &[u32]) -> Vec<u32> {
-        let taken: Vec<Page> =
-            (0..kv::pages(tokens.len())).map(|_| pages.take().unwrap()).collect();
+        let taken: Vec<Held> = tokens.chunks(LONG).map(|_| vec![pages.take().unwrap()]).collect();
         pages.remember(factors, tokens, &taken);
-        taken.iter().map(|page| **page).collect()
+        places(&taken)
     }
 
     fn found(pages: &mut Pages, factors: Factors, tokens: &[u32]) -> (Vec<u32>, usize) {
-        let (found, count) = pages.find(factors, tokens);
-        (found.iter().map(|page| **page).collect(), count)
+        let found = pages.find(factors, tokens);
+        (places(&found.pages), found.tokens)
     }
 
     #[test]
     fn what_was_computed_is_found_as_far_as_it_is_the_same() {
-        let mut pages = Pages::new(8);
+        let mut pages = all_of(8);
         let all = tokens(1, 3 * LONG + 10);
         let taken = remembered(&mut pages, SHORT, &all);
         assert_eq!(found(&mut pages, SHORT, &all), (taken.clone(), all.len()));
@@ -162,7 +191,7 @@ mod tests {
 
     #[test]
     fn branches_share_what_comes_before_them() {
-        let mut pages = Pages::new(8);
+        let mut pages = all_of(8);
         let stem = tokens(1, LONG);
         let first = [stem.clone(), tokens(2, LONG)].concat();
         let second = [stem.clone(), tokens(3, 20)].concat();
@@ -178,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_open_page_that_went_on_takes_its_own_place() {
-        let mut pages = Pages::new(4);
+        let mut pages = all_of(4);
         remembered(&mut pages, SHORT, &tokens(1, 10));
         let longer = remembered(&mut pages, SHORT, &tokens(1, 30));
         assert_eq!(found(&mut pages, SHORT, &tokens(1, 40)), (longer.clone(), 30));
@@ -191,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_for_longest_goes_first_and_ends_before_beginnings() {
-        let mut pages = Pages::new(4);
+        let mut pages = all_of(4);
         let (old, new) = (tokens(1, 2 * LONG), tokens(2, 2 * LONG));
         remembered(&mut pages, SHORT, &old);
         remembered(&mut pages, SHORT, &new);
@@ -211,10 +240,10 @@ mod tests {
 
     #[test]
     fn what_a_sequence_holds_stays() {
-        let mut pages = Pages::new(3);
+        let mut pages = all_of(3);
         let all = tokens(1, 2 * LONG);
         remembered(&mut pages, SHORT, &all);
-        let (held, _) = pages.find(SHORT, &all);
+        let held = pages.find(SHORT, &all).pages;
         let last = pages.take().unwrap();
         assert!(pages.take().is_err());
         assert_eq!(found(&mut pages, SHORT, &all).1, 2 * LONG);
@@ -228,24 +257,46 @@ mod tests {
     #[test]
     fn long_chains_take_no_recursion() {
         let count = 4096;
-        let mut pages = Pages::new(count);
+        let mut pages = all_of(count);
         let all = tokens(0, count * LONG);
         remembered(&mut pages, SHORT, &all);
-        let (held, found) = pages.find(SHORT, &all);
-        assert_eq!((held.len(), found), (count, all.len()));
+        let Found { pages: held, tokens } = pages.find(SHORT, &all);
+        assert_eq!((held.len(), tokens), (count, all.len()));
         pages.forget(&held[1]);
-        assert_eq!(pages.find(SHORT, &all).1, LONG);
+        assert_eq!(pages.find(SHORT, &all).tokens, LONG);
     }
 
     #[test]
     fn reservations_are_kept() {
-        let mut pages = Pages::new(4);
+        let mut pages = all_of(4);
         let one = pages.reserve(LONG + 1).unwrap();
         let other = pages.reserve(2 * LONG).unwrap();
-        assert!(pages.has(&one) && pages.has(&other) && !Pages::new(4).has(&one));
+        assert!(pages.has(&one) && pages.has(&other) && !all_of(4).has(&one));
         let error = pages.reserve(1).unwrap_err();
         assert!(error.code == Code::OutOfMemory && error.message.contains("0 are free"), "{error}");
         drop(one);
         pages.reserve(2 * LONG).unwrap();
+    }
+
+    #[test]
+    fn in_the_middle_of_a_sealed_page_there_is_no_going_on() {
+        let mut pages = Pages::new(KvKind::Int8, 6 * LONG);
+        let all = tokens(1, 3 * LONG);
+        let first = pages.take_open().unwrap();
+        assert_eq!(first.len(), 2);
+        let sealed: Vec<Held> = (0..2).map(|_| vec![pages.take().unwrap()]).collect();
+        let mut held = vec![first, sealed[0].clone(), sealed[1].clone()];
+        pages.remember(SHORT, &all, &held);
+        assert_eq!(found(&mut pages, SHORT, &all[..40]).1, 40, "the first page never is sealed");
+        assert_eq!(found(&mut pages, SHORT, &all[..LONG + 40]).1, LONG);
+        assert_eq!(found(&mut pages, SHORT, &all).1, 3 * LONG);
+        // What a page was before can be gone on from, and stays beside it.
+        let open = pages.take_open().unwrap();
+        held.truncate(1);
+        held.push(open.clone());
+        pages.remember(SHORT, &all[..LONG + 40], &held);
+        let there = pages.find(SHORT, &all[..LONG + 50]);
+        assert_eq!((there.tokens, there.pages[1].len()), (LONG + 40, 2));
+        assert_eq!(found(&mut pages, SHORT, &all).1, 3 * LONG);
     }
 }

@@ -6,7 +6,7 @@
 
 use phi_wasm::layout::Kind;
 use phi_wasm::layout::quant::KINDS;
-use phi_wasm::op::{self, Buf, Heads, KvKind, Op};
+use phi_wasm::op::{self, Buf, Heads, KvKind, Op, PAGE};
 
 use super::host::Host;
 use super::make::{self, Make, Noise};
@@ -166,6 +166,23 @@ fn products(table: &[(u32, u32, u32, u32, bool)]) -> Vec<Case> {
     cases
 }
 
+/// All that keys and values are held in.
+const KV: [KvKind; 4] = [KvKind::F16, KvKind::F32, KvKind::Int8, KvKind::Int4];
+
+/// Rows of an op from a position on, and the first of them: where pages are sealed they are in one,
+/// and may have others before them.
+fn rows_of(kind: KvKind, rows: u32, pos: u32) -> (u32, u32) {
+    match kind.code_bits() {
+        Some(_) => (rows.min(PAGE - pos % PAGE), if pos >= PAGE { PAGE } else { 0 }),
+        None => (rows, 0),
+    }
+}
+
+/// Whether heads can be held so: of four bits two make a byte.
+fn can_hold(kind: KvKind, head_dim: u32) -> bool {
+    kind != KvKind::Int4 || head_dim.is_multiple_of(8)
+}
+
 pub fn rope() -> Vec<Case> {
     #[rustfmt::skip]
     let table = [
@@ -179,18 +196,20 @@ pub fn rope() -> Vec<Case> {
         (33,       6,       2,          64,       24,         0,   1),
     ];
     let mut cases = Vec::new();
-    for kind in [KvKind::F16, KvKind::F32] {
+    for kind in KV {
         for (rows, n_heads, n_kv_heads, head_dim, rotary_dim, pos, parts) in table {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let ((rows, first_row), ctx_len) = (rows_of(kind, rows, pos), pos + rows + 3);
             let (qkv, angles, step) = (
-                make.floats(rows * heads.qkv_width()),
-                make.angles(rows * rotary_dim),
-                make.step(pos, pos + rows + 3),
+                make.floats((first_row + rows) * heads.qkv_width()),
+                make.angles((first_row + rows) * rotary_dim),
+                make.step(kind, pos - first_row, ctx_len),
             );
-            let caches = make.caches(kind, heads, pos + rows + 3, 0, parts);
-            let op =
-                |cache| Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows });
+            let caches = make.caches(kind, heads, ctx_len, (pos, 0), parts);
+            let op = |cache| {
+                Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row, rows })
+            };
             let name = format!(
                 "rope {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, \
                     {rotary_dim} rotate, {parts} parts"
@@ -221,17 +240,23 @@ pub fn attend() -> Vec<Case> {
         (3,        6,       2,          20,       40,  ALL,    1),
     ];
     let mut cases = Vec::new();
-    for kind in [KvKind::F16, KvKind::F32] {
+    for kind in KV {
         for (rows, n_heads, n_kv_heads, head_dim, pos, window, parts) in table {
+            if !can_hold(kind, head_dim) {
+                continue;
+            }
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
+            let ((rows, first_row), ctx_len) = (rows_of(kind, rows, pos), pos + rows + 5);
             let (qkv, step, out) = (
-                make.floats(rows * heads.qkv_width()),
-                make.step(pos, pos + rows + 5),
-                make.output(rows * heads.q_width()),
+                make.floats((first_row + rows) * heads.qkv_width()),
+                make.step(kind, pos - first_row, ctx_len),
+                make.output((first_row + rows) * heads.q_width()),
             );
-            let caches = make.caches(kind, heads, pos + rows + 5, pos + rows, parts);
-            let op = |cache| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows });
+            let caches = make.caches(kind, heads, ctx_len, (pos, pos + rows), parts);
+            let op = |cache| {
+                Op::Attend(op::Attend { qkv, step, cache, out, heads, window, first_row, rows })
+            };
             let name = format!(
                 "attend {kind:?} {rows} rows at {pos}, {n_heads}/{n_kv_heads} heads of \
                     {head_dim}, window {window}, {parts} parts"
@@ -445,18 +470,23 @@ pub fn attend_token() -> Vec<Case> {
         (9,         1,          128,      128,        65,   40,     1),
     ];
     let mut cases = Vec::new();
-    for kind in [KvKind::F16, KvKind::F32] {
+    for kind in KV {
         for (n_heads, n_kv_heads, head_dim, rotary_dim, pos, window, parts) in table {
             let mut make = Make::new();
             let heads = Heads { n_heads, n_kv_heads, head_dim };
-            let (qkv, angles, step) =
-                (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos, pos + 5));
+            if !can_hold(kind, head_dim) {
+                continue;
+            }
+            let (first_row, rows) = (0, 1);
+            let qkv = make.floats(heads.qkv_width());
+            let (angles, step) = (make.angles(rotary_dim), make.step(kind, pos, pos + 5));
             let out = make.output(heads.q_width());
-            let caches = make.caches(kind, heads, pos + 5, pos, parts);
+            let caches = make.caches(kind, heads, pos + 5, (pos, pos), parts);
             let both = |cache| {
                 let rope =
-                    Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
-                [rope, Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 })]
+                    op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row, rows };
+                let attend = op::Attend { qkv, step, cache, out, heads, window, first_row, rows };
+                [Op::Rope(rope), Op::Attend(attend)]
             };
             let name = format!(
                 "rope, attend {kind:?} at {pos}, {n_heads}/{n_kv_heads} heads of {head_dim}, \
@@ -465,7 +495,7 @@ pub fn attend_token() -> Vec<Case> {
             let case = make.case(name, caches.into_iter().flat_map(both).collect());
             cases.push(Case {
                 passing: vec![qkv],
-                chained: Some(if kind == KvKind::F16 { 400.0 } else { 20.0 }),
+                chained: Some(if kind == KvKind::F32 { 20.0 } else { 400.0 }),
                 ..case
             });
         }
@@ -524,14 +554,16 @@ pub fn read_again() -> Vec<Case> {
 fn queries_read_again() -> Case {
     let mut make = Make::new();
     let heads = Heads { n_heads: 6, n_kv_heads: 2, head_dim: 32 };
-    let (pos, rotary_dim) = (40, 24);
+    let (kind, pos, rotary_dim) = (KvKind::F32, 40, 24);
     let (qkv, angles, step) =
-        (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(pos, pos + 5));
+        (make.floats(heads.qkv_width()), make.angles(rotary_dim), make.step(kind, pos, pos + 5));
     let (out, again) = (make.output(heads.q_width()), make.output(heads.q_width()));
-    let cache = make.caches(KvKind::F32, heads, pos + 5, pos, 1)[0];
-    let attend =
-        |out, window| Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows: 1 });
-    let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows: 1 });
+    let cache = make.caches(kind, heads, pos + 5, (pos, pos), 1)[0];
+    let (first_row, rows) = (0, 1);
+    let attend = |out, window| {
+        Op::Attend(op::Attend { qkv, step, cache, out, heads, window, first_row, rows })
+    };
+    let rope = Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row, rows });
     let ops = vec![rope, attend(out, u32::MAX), attend(again, 7)];
     Case { chained: Some(20.0), ..make.case("rope, attend, and attend once more".into(), ops) }
 }
@@ -557,7 +589,7 @@ pub fn program() -> Vec<Case> {
         let (hidden, inner, vocab, rotary_dim, eps_bits) = (192, 160, 70, 24, 1e-5f32.to_bits());
         let (ids, step, angles) = (
             make.push(Host::U32((0..rows).collect())),
-            make.step(0, 3 * rows),
+            make.step(kv, 0, 3 * rows),
             make.angles(rows * rotary_dim),
         );
         let (embedding, qkv_proj) =
@@ -578,7 +610,7 @@ pub fn program() -> Vec<Case> {
             make.output(rows * inner),
         );
         let (last, logits) = (make.output(hidden), make.output(vocab));
-        let cache = make.caches(kv, heads, 3 * rows, 0, 1)[0];
+        let cache = make.caches(kv, heads, 3 * rows, (0, 0), 1)[0];
         let norm = |out, first_row, rows| {
             Op::Norm(op::Norm { x, weight, out, first_row, rows, width: hidden, eps_bits })
         };
@@ -587,7 +619,7 @@ pub fn program() -> Vec<Case> {
             Op::Embed(op::Embed { table: embedding.clone(), ids, out: x, rows }),
             norm(h, 0, rows),
             Op::Matmul(op::Matmul { w: qkv_proj, x: h, out: qkv, rows, add: false }),
-            Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }),
+            Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row: 0, rows }),
             Op::Attend(op::Attend {
                 qkv,
                 step,
@@ -595,6 +627,7 @@ pub fn program() -> Vec<Case> {
                 out: attended,
                 heads,
                 window: u32::MAX,
+                first_row: 0,
                 rows,
             }),
             Op::Matmul(op::Matmul { w: o_proj, x: attended, out: x, rows, add: true }),
@@ -615,7 +648,7 @@ pub fn program() -> Vec<Case> {
         let mut case = make.case(format!("program {kind:?} {kv:?} {rows} rows{norms}, twice"), ops);
         case.passing = vec![h, qkv, gate_up, last];
         case.then = Some(vec![
-            (step, make::step(rows, 3 * rows)),
+            (step, make::step(kv, rows, 3 * rows)),
             (ids, Host::U32((0..rows).map(|row| vocab - 1 - row).collect())),
         ]);
         // A cached f16 may round the other way, and all that follows sees it.

@@ -11,7 +11,7 @@ use super::host::{Host, Memory};
 use super::make::{Make, Noise};
 use super::oracle::Activations;
 use super::runner::Precision;
-use super::{runner, weights};
+use super::{runner, sealing, weights};
 
 /// Given its rounded activations, a product errs as in f32.
 const ROUNDED: Precision = Precision {
@@ -94,6 +94,12 @@ async_test! {
 }
 
 async_test! {
+    async fn pages_are_sealed() {
+        for options in all() {
+            sealing::check(&mut Cpu::new(options).unwrap()).await;
+        }
+    }
+
     async fn the_oracle_unpacks_what_the_panel_packed() {
         for kind in Kind::ALL {
             let cols = cases::columns(kind, 96);

@@ -12,6 +12,7 @@ use phi_wasm::op::{self, Op};
 use super::cases::{self, Case};
 use super::oracle::Activations;
 use super::runner::{self, Precision};
+use super::sealing;
 
 /// The largest error where products are computed in f16: an input, a weight, their product and sums
 /// of four may each be off by 2^-11, but errors of many terms cancel, and no case comes within a
@@ -227,6 +228,9 @@ async_test! {
         };
         assert_eq!(outcome.unwrap_err().code, Code::GpuFailed);
         assert_eq!(gpu.run(&program).unwrap_err().code, Code::GpuFailed);
+    }
+    async fn pages_are_sealed() {
+        sealing::check(&mut open(in_floats(Switch::Off)).await).await;
     }
     async fn a_token_is_rotated_and_attended_to_in_one_go_whatever_shares_a_head() {
         let gpu = Gpu::new(GpuOptions::default()).await.unwrap();

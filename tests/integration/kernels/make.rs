@@ -9,6 +9,7 @@ use phi_wasm::op::{Buf, Heads, KvKind, KvPart, Matrix, Op, PAGE, Part, step_word
 
 use super::cases::Case;
 use super::host::Host;
+use super::oracle::{Place, place};
 
 /// Makes a case's memory.
 pub struct Make {
@@ -16,22 +17,25 @@ pub struct Make {
     memory: Vec<Host>,
 }
 
-/// Pages of a cache in which a sequence with room for `ctx_len` has every other one.
-fn pages(ctx_len: u32) -> u32 {
-    2 * ctx_len.div_ceil(PAGE) + 1
+/// Pages that a sequence with room for `ctx_len` has: those that make up its first one and the open
+/// one, where pages are sealed, then its own.
+fn own_pages(kind: KvKind, ctx_len: u32) -> u32 {
+    2 * kind.exact_pages() + ctx_len.div_ceil(PAGE)
 }
 
-/// The page that holds a sequence's positions from `at * PAGE` on: later ones lie before.
-fn page(at: u32, ctx_len: u32) -> u32 {
-    pages(ctx_len) - 2 - 2 * at
+/// Pages of a cache in which a sequence has every other one.
+fn pages(kind: KvKind, ctx_len: u32) -> u32 {
+    2 * own_pages(kind, ctx_len) + 1
 }
 
-/// A step at a position; pages that the sequence does not have are another's.
-pub fn step(pos: u32, ctx_len: u32) -> Host {
-    let mut words = vec![0; step_words(pages(ctx_len)) as usize];
+/// A step at a position. Of the sequence's pages later ones lie before; what it does not have is
+/// another's.
+pub fn step(kind: KvKind, pos: u32, ctx_len: u32) -> Host {
+    let all = pages(kind, ctx_len);
+    let mut words = vec![0; step_words(kind, all) as usize];
     words[0] = pos;
-    for at in 0..ctx_len.div_ceil(PAGE) {
-        words[1 + at as usize] = page(at, ctx_len);
+    for at in 0..own_pages(kind, ctx_len) {
+        words[1 + at as usize] = all - 2 - 2 * at;
     }
     Host::U32(words)
 }
@@ -67,48 +71,77 @@ impl Make {
     }
 
     /// A step of a sequence with room for `ctx_len`, at a position.
-    pub fn step(&mut self, pos: u32, ctx_len: u32) -> Buf {
-        self.push(step(pos, ctx_len))
+    pub fn step(&mut self, kind: KvKind, pos: u32, ctx_len: u32) -> Buf {
+        self.push(step(kind, pos, ctx_len))
     }
 
     /// The cache in `parts` parts: noise in the first `filled` positions of a sequence that has
     /// room for `ctx_len`, and large numbers that nobody may see in the others, and in others'
-    /// pages.
+    /// pages. Where pages are sealed, those are that lie before the page of position `pos`.
     pub fn caches(
         &mut self,
         kind: KvKind,
         heads: Heads,
         ctx_len: u32,
-        filled: u32,
+        (pos, filled): (u32, u32),
         parts: u32,
     ) -> Vec<KvPart> {
         let each = heads.n_kv_heads.div_ceil(parts);
+        let pages = pages(kind, ctx_len);
         let part = |first_head: u32| {
             let count = each.min(heads.n_kv_heads - first_head);
-            let pages = pages(ctx_len);
-            let mut cache = || self.cache(kind, heads, ctx_len, filled, count);
-            KvPart { keys: cache(), values: cache(), first_head, heads: count, pages, kind }
+            let place =
+                KvPart { keys: Buf(0), values: Buf(0), first_head, heads: count, pages, kind };
+            let step = step(kind, pos, ctx_len);
+            let mut cache = |half| self.cache(&place, half, (heads, &step), filled);
+            KvPart { keys: cache(0), values: cache(1), ..place }
         };
         (0..heads.n_kv_heads).step_by(each as usize).map(part).collect()
     }
 
-    fn cache(&mut self, kind: KvKind, heads: Heads, ctx_len: u32, filled: u32, count: u32) -> Buf {
-        let is_seen = |place: u32, in_page: u32| {
-            (0..filled.div_ceil(PAGE))
-                .find(|&at| page(at, ctx_len) == place)
-                .is_some_and(|at| at * PAGE + in_page < filled)
-        };
-        let element = |i: u32| {
-            let position = i / heads.head_dim;
-            let is_seen = is_seen(position / PAGE / count, position % PAGE);
-            if is_seen { self.noise.float() } else { 100.0 }
-        };
-        let elements = pages(ctx_len) * count * PAGE * heads.head_dim;
-        let values: Vec<f32> = (0..elements).map(element).collect();
-        self.push(match kind {
+    fn cache(
+        &mut self,
+        part: &KvPart,
+        half: usize,
+        (heads, step): (Heads, &Host),
+        filled: u32,
+    ) -> Buf {
+        let words = part.kind.words(heads.head_dim)[half];
+        let size = (part.pages * part.heads * words * 4) as usize / part.kind.bytes() as usize;
+        let mut values = vec![100.0; size];
+        let Host::U32(step) = step else { panic!("a step is words") };
+        for (head, position) in (0..part.heads).flat_map(|h| (0..filled).map(move |p| (h, p))) {
+            match place(part, half, heads.head_dim, step, (head as usize, position as usize)) {
+                Place::Exact(at) => {
+                    (0..heads.head_dim as usize).for_each(|i| values[at + i] = self.noise.float())
+                }
+                Place::Sealed(at) if position % PAGE == 0 => {
+                    // Codes of any bits, as halves, then scales and minima.
+                    let scales = (words - self.scale_words(part.kind, heads, half)) as usize;
+                    for i in 0..words as usize {
+                        let bits = self.noise.next();
+                        let [low, high] = if i < scales {
+                            [bits as u16, (bits >> 16) as u16].map(f16::from_bits)
+                        } else {
+                            let largest = ((1u32 << part.kind.code_bits().unwrap()) - 1) as f32;
+                            let scale = (1.0 + self.noise.float()) / largest;
+                            [scale, self.noise.float()].map(f16::from_f32)
+                        };
+                        (values[2 * (at + i)], values[2 * (at + i) + 1]) =
+                            (low.into(), high.into());
+                    }
+                }
+                Place::Sealed(_) => {}
+            }
+        }
+        self.push(match part.kind {
             KvKind::F32 => Host::F32(values),
-            KvKind::F16 => Host::F16(values.into_iter().map(f16::from_f32).collect()),
+            _ => Host::F16(values.into_iter().map(f16::from_f32).collect()),
         })
+    }
+
+    fn scale_words(&self, kind: KvKind, heads: Heads, half: usize) -> u32 {
+        [heads.head_dim, PAGE * kind.value_groups()][half]
     }
 
     /// Random weights of about the size that keeps a product's scale, packed part by part.

@@ -12,6 +12,7 @@ mod oracle;
 mod runner;
 #[cfg(any(target_os = "unknown", all(feature = "gpu-tests", not(target_family = "wasm"))))]
 mod sampling;
+mod sealing;
 mod weights;
 
 #[cfg(not(target_os = "unknown"))]

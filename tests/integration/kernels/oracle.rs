@@ -1,9 +1,10 @@
 //! The dumbest implementation of every op, in f64, read off the documentation of `op.rs`.
 
+use half::f16;
 use phi_wasm::layout::Kind;
-use phi_wasm::op::{self, Buf, Heads, KvPart, Matrix, Op, PAGE};
+use phi_wasm::op::{self, Buf, Heads, KvKind, KvPart, Matrix, Op, PAGE};
 
-use super::host::Memory;
+use super::host::{Host, Memory};
 use super::weights::unpack;
 
 /// What activations beside whole-numbered weights are.
@@ -50,11 +51,11 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                     f32::from_bits(eps_bits).into(),
                 );
             }
-            Op::Rope(op::Rope { qkv, angles, step, cache, heads, rotary_dim, rows }) => {
-                rope(memory, qkv, angles, step, cache, heads, rotary_dim as usize, rows as usize);
+            Op::Rope(ref op) => {
+                rope(memory, op);
             }
-            Op::Attend(op::Attend { qkv, step, cache, out, heads, window, rows }) => {
-                attend(memory, qkv, step, cache, out, heads, window as usize, rows as usize);
+            Op::Attend(ref op) => {
+                attend(memory, op);
             }
             Op::Argmax(op::Argmax { x, allowed, out, width }) => {
                 let is_allowed = |i: usize| memory.get(allowed, i / 32) as u32 >> (i % 32) & 1 == 1;
@@ -65,6 +66,7 @@ pub fn run(ops: &[Op], memory: &mut Memory, activations: Activations) {
                 let best = places.reduce(|best, i| if value(i) > value(best) { i } else { best });
                 memory.set(out, 0, best.unwrap_or(0) as f64, f64::MIN_POSITIVE);
             }
+            Op::Seal(_) => unreachable!("seals have a test of their own"),
             Op::Sample(_) => unreachable!("draws have a test of their own"),
             Op::LogProbs(op) => (0..op.rows as usize).for_each(|row| log_probs(memory, op, row)),
             Op::Swiglu(op::Swiglu { gate_up, out, width, rows }) => {
@@ -206,22 +208,14 @@ fn round(group: &mut [f64], columns: &[usize]) {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn rope(
-    memory: &mut Memory,
-    qkv: Buf,
-    angles: Buf,
-    step: Buf,
-    cache: KvPart,
-    heads: Heads,
-    rotary_dim: usize,
-    rows: usize,
-) {
+fn rope(memory: &mut Memory, op: &op::Rope) {
+    let op::Rope { qkv, angles, step, cache, heads, rotary_dim, first_row, rows } = *op;
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
     let (first, count) = (cache.first_head as usize, cache.heads as usize);
-    let width = heads.qkv_width() as usize;
-    let pos = memory.get(step, 0) as usize;
-    for row in 0..rows {
+    let (width, rotary_dim) = (heads.qkv_width() as usize, rotary_dim as usize);
+    let words = words_of(memory, step, first_row);
+    for row in first_row as usize..(first_row + rows) as usize {
+        let position = words[0] as usize + row - first_row as usize;
         for head in first * (n / kv)..(first + count) * (n / kv) {
             for (i, (value, magnitude)) in
                 rotated(memory, qkv, row * width + head * dim, angles, row, rotary_dim, dim)
@@ -236,13 +230,16 @@ fn rope(
         for head in 0..count {
             let key = row * width + (n + first + head) * dim;
             let value = row * width + (n + kv + first + head) * dim;
-            let slot = place(memory, step, cache, head, pos + row) * dim;
+            let slot = |half| match place(&cache, half, heads.head_dim, &words, (head, position)) {
+                Place::Exact(at) => at,
+                Place::Sealed(_) => panic!("rows are in the open page"),
+            };
             for (i, (rotated, magnitude)) in
                 rotated(memory, qkv, key, angles, row, rotary_dim, dim).into_iter().enumerate()
             {
-                memory.set(cache.keys, slot + i, rotated, magnitude);
+                memory.set(cache.keys, slot(0) + i, rotated, magnitude);
                 let v = memory.get(qkv, value + i);
-                memory.set(cache.values, slot + i, v, v.abs());
+                memory.set(cache.values, slot(1) + i, v, v.abs());
             }
         }
     }
@@ -277,39 +274,112 @@ fn rotated(
     (0..dim).map(rotate).collect()
 }
 
-/// Which of all heads' positions in the cache is one of a head's.
-fn place(memory: &Memory, step: Buf, cache: KvPart, head: usize, position: usize) -> usize {
-    let size = PAGE as usize;
-    let page = memory.get(step, 1 + position / size) as usize;
-    (page * cache.heads as usize + head) * size + position % size
+/// Where something of a head lies in a cache's buffer.
+pub enum Place {
+    /// Its elements, from this one on.
+    Exact(usize),
+    /// Its page's words, from this one on.
+    Sealed(usize),
 }
 
-#[allow(clippy::too_many_arguments)]
-fn attend(
-    memory: &mut Memory,
-    qkv: Buf,
-    step: Buf,
-    cache: KvPart,
-    out: Buf,
-    heads: Heads,
-    window: usize,
-    rows: usize,
-) {
+/// Where a head's position lies in the keys (0) or values (1), by a step's words.
+pub fn place(
+    cache: &KvPart,
+    half: usize,
+    head_dim: u32,
+    step: &[u32],
+    (head, position): (usize, usize),
+) -> Place {
+    let (size, exact) = (PAGE as usize, cache.kind.exact_pages() as usize);
+    let (page, in_page, own) = (position / size, position % size, step[0] as usize / size);
+    let (words, heads) = (cache.kind.words(head_dim)[half] as usize, cache.heads as usize);
+    let pages = &step[1 + 2 * exact..];
+    let at = |page: u32, each: usize| {
+        let elements = words * 4 / cache.kind.bytes() as usize;
+        let row = head * each + in_page % each;
+        Place::Exact(page as usize * heads * elements + row * head_dim as usize)
+    };
+    let each = size / exact.max(1);
+    match exact {
+        0 => at(pages[page], size),
+        _ if page == 0 => at(step[1 + in_page / each], each),
+        _ if page == own => at(step[1 + exact + in_page / each], each),
+        _ => Place::Sealed((pages[page] as usize * heads + head) * words),
+    }
+}
+
+/// The words of a step, with the position of an op's first row.
+fn words_of(memory: &Memory, step: Buf, first_row: u32) -> Vec<u32> {
+    let Host::U32(words) = &memory.buffers[step.0 as usize] else { panic!("a step is words") };
+    let mut words = words.clone();
+    words[0] += first_row;
+    words
+}
+
+/// An element of a cache's keys (0) or values (1).
+fn element(
+    memory: &Memory,
+    cache: &KvPart,
+    half: usize,
+    dim: usize,
+    step: &[u32],
+    (head, position, i): (usize, usize, usize),
+) -> f64 {
+    let buf = [cache.keys, cache.values][half];
+    let at = match place(cache, half, dim as u32, step, (head, position)) {
+        Place::Exact(at) => return memory.get(buf, at + i),
+        Place::Sealed(at) => at,
+    };
+    let Host::F16(halves) = &memory.buffers[buf.0 as usize] else { panic!("halves") };
+    let word = |at: usize| [halves[2 * at], halves[2 * at + 1]];
+    sealed(cache.kind, half, dim, &|i| word(at + i), (position % PAGE as usize, i))
+}
+
+/// An element of a sealed page, whose words are pairs of halves.
+pub fn sealed(
+    kind: KvKind,
+    half: usize,
+    dim: usize,
+    word: &dyn Fn(usize) -> [f16; 2],
+    (row, i): (usize, usize),
+) -> f64 {
+    let bits = kind.code_bits().unwrap() as usize;
+    let bytes = dim * bits / 8;
+    let (byte, up) = (row * bytes + i % bytes, i / bytes * bits);
+    let four = word(byte / 4).map(f16::to_bits);
+    let byte = u64::from(four[0]) | u64::from(four[1]) << 16;
+    let byte = byte >> (8 * ((row * bytes + i % bytes) % 4)) & 255;
+    let code = (byte >> up) & ((1 << bits) - 1);
+    let groups = kind.value_groups() as usize;
+    let at = [i, row * groups + i * groups / dim][half];
+    let [scale, min] = word(PAGE as usize * bytes / 4 + at).map(f64::from);
+    code as f64 * scale + min
+}
+
+fn attend(memory: &mut Memory, op: &op::Attend) {
+    let op::Attend { qkv, step, cache, out, heads, window, first_row, rows } = *op;
     let (n, kv, dim) = (heads.n_heads as usize, heads.n_kv_heads as usize, heads.head_dim as usize);
-    let pos = memory.get(step, 0) as usize;
-    for row in 0..rows {
-        let last = pos + row;
-        let seen = (last + 1).saturating_sub(window)..=last;
+    let words = words_of(memory, step, first_row);
+    for row in first_row as usize..(first_row + rows) as usize {
+        let last = words[0] as usize + row - first_row as usize;
+        let seen = (last + 1).saturating_sub(window as usize)..=last;
         for head in 0..cache.heads as usize * (n / kv) {
             let query = cache.first_head as usize * (n / kv) + head;
-            let slots: Vec<usize> = seen
+            let cached: Vec<[Vec<f64>; 2]> = seen
                 .clone()
-                .map(|p| place(memory, step, cache, head / (n / kv), p) * dim)
+                .map(|p| {
+                    [0, 1].map(|half| {
+                        let of = |i| (head / (n / kv), p, i);
+                        (0..dim)
+                            .map(|i| element(memory, &cache, half, dim, &words, of(i)))
+                            .collect()
+                    })
+                })
                 .collect();
-            let slot = |p: usize, i: usize| slots[p - seen.start()] + i;
+            let cached = |half: usize, p: usize, i: usize| cached[p - seen.start()][half][i];
             let product = |p: usize, i: usize| {
                 memory.get(qkv, row * heads.qkv_width() as usize + query * dim + i)
-                    * memory.get(cache.keys, slot(p, i))
+                    * cached(0, p, i)
                     / (dim as f64).sqrt()
             };
             let scores: Vec<f64> =
@@ -321,10 +391,8 @@ fn attend(
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let total: f64 = scores.iter().map(|score| (score - top).exp()).sum();
             for i in 0..dim {
-                let term = |p: usize| {
-                    (scores[p - seen.start()] - top).exp() / total
-                        * memory.get(cache.values, slot(p, i))
-                };
+                let term =
+                    |p: usize| (scores[p - seen.start()] - top).exp() / total * cached(1, p, i);
                 let value = seen.clone().map(term).sum();
                 // An error of a score is a relative error of its weight.
                 let magnitude = seen.clone().map(|p| term(p).abs()).sum::<f64>() * (1.0 + doubt);

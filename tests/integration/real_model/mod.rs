@@ -3,6 +3,7 @@
 
 mod cli;
 mod eval;
+mod needle;
 mod quality;
 mod qwen;
 mod smollm2;

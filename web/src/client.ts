@@ -207,9 +207,8 @@ export class Phi {
     options.requireCounts({ promptTokens, generateTokens });
     options.requireCounts({ depth }, 0);
     const engine = await this.#ready();
-    return (
-      await engine.answer({ kind: "bench", promptTokens, generateTokens, depth }, "figures")
-    ).figures;
+    return (await engine.answer({ kind: "bench", promptTokens, generateTokens, depth }, "figures"))
+      .figures;
   }
 
   /**

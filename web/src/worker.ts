@@ -162,11 +162,7 @@ async function perform(request: Question): Promise<Reply> {
       return {
         id,
         kind: "figures",
-        figures: await loaded().bench(
-          request.promptTokens,
-          request.generateTokens,
-          request.depth,
-        ),
+        figures: await loaded().bench(request.promptTokens, request.generateTokens, request.depth),
       };
   }
 }

@@ -43,7 +43,7 @@ fn codes_of(four: vec4<f32>, scale: vec4<f32>, least: vec4<f32>) -> vec4<u32> {
 }
 
 fn word_of(codes: vec4<u32>) -> u32 {
-    return codes.x | codes.y << 8u | codes.z << 16u | codes.w << 24u;
+    return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
 }
 
 fn seal_keys(head: u32, page: u32, lane: u32) {

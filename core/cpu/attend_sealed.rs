@@ -1,5 +1,6 @@
 //! Attention's two products with positions of a sealed page. Scales and minima go into the queries
-//! and into the weights, so that codes are multiplied as they are: `Σ q (s c + m) = Σ (q s) c + Σ q m`.
+//! and into the weights, so that codes are multiplied as they are:
+//! `Σ q (s c + m) = Σ (q s) c + Σ q m`.
 //!
 //! A query's sums run in one order, however many are computed with it.
 

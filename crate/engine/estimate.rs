@@ -136,8 +136,8 @@ impl<B: Backend> Sample<'_, B> {
     /// room for.
     async fn time(&mut self, position: usize, rows: usize, ops: &[Op]) -> Result<f64> {
         // Many rows are in a page of their own.
-        let last = (self.ctx_len - rows) / PAGE as usize * PAGE as usize;
-        self.scratch.write_step(self.backend, position.min(last), &self.placed)?;
+        let page = (self.ctx_len - rows).min(position) / PAGE as usize * PAGE as usize;
+        self.scratch.write_step(self.backend, page, &self.placed)?;
         timing::seconds(self.backend, ops, self.scratch.step).await
     }
 }

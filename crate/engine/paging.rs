@@ -55,8 +55,8 @@ impl Sequence {
     }
 }
 
-/// How many of the first so many tokens can be gone on from: in the middle of a page that was sealed
-/// there is no going on.
+/// How many of the first so many tokens can be gone on from: in the middle of a page that was
+/// sealed there is no going on.
 fn reachable(kind: KvKind, open: &Option<(usize, Held)>, cached: usize) -> usize {
     let (page, in_page) = (cached / PAGE as usize, cached % PAGE as usize);
     let is_open = open.as_ref().is_some_and(|(at, _)| *at == page);

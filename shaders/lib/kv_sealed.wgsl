@@ -1,5 +1,5 @@
-// Cached keys and values in pages that are sealed: codes of BITS bits, four or eight to a word, then
-// a scale and a minimum to a word. The first page, and the one that the op's rows are in, have
+// Cached keys and values in pages that are sealed: codes of BITS bits, four or eight to a word,
+// then a scale and a minimum to a word. The first page, and the one that the op's rows are in, have
 // halves.
 
 alias Kv4 = u32;

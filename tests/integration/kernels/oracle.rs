@@ -1,4 +1,5 @@
-//! The dumbest implementation of every op, in f64, read off the documentation of `op.rs`.
+//! The dumbest implementation of every op, in f64, read off the documentation of `op/`: as many
+//! lines as the ops need.
 
 use half::f16;
 use phi_wasm::layout::Kind;

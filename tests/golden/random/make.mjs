@@ -29,7 +29,7 @@ const ASKED = {
         ["user", "Write about a fox."],
       ],
     ],
-    ["endless", [["user", "Tell me a story about the horse."]], 64],
+    ["endless", [["user", "Write a book about the bread."]], 64],
   ],
 };
 

@@ -9,8 +9,8 @@ pub const PAGE: u32 = 64;
 /// Words of a *step*: what ops that look into the cache read from a buffer, so that a program knows
 /// no sequence. The position of row 0 in its sequence; where pages are sealed, the pages that make
 /// up the sequence's first one, and those of the one that row 0 is in,
-/// [`KvKind::exact_pages`] each; then a page for each of the sequence's, in their order, as many as the rows need. Of these the
-/// one that the rows are in is sealed once it is full.
+/// [`KvKind::exact_pages`] each; then a page for each of the sequence's, in their order, as many as
+/// the rows need. Of these the one that the rows are in is sealed once it is full.
 pub fn step_words(kind: KvKind, pages: u32) -> u32 {
     1 + 2 * kind.exact_pages() + pages
 }

@@ -200,8 +200,8 @@ export class Phi {
   }
 
   /**
-   * Times prefill and decoding on tokens that mean nothing, after `depth` of them that count as read.
-   * The conversation so far is forgotten.
+   * Times prefill and decoding on tokens that mean nothing, after `depth` of them that count as
+   * read. The conversation so far is forgotten.
    */
   async bench(promptTokens: number, generateTokens: number, depth = 0): Promise<BenchFigures> {
     options.requireCounts({ promptTokens, generateTokens });

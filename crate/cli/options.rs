@@ -32,7 +32,7 @@ pub struct ComputeArgs {
     pub backend: BackendChoice,
     /// CPU threads, at most as many as there are cores; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(allow_hyphen_values = true, value_parser = parse_threads)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_amount)]
     pub threads: usize,
     /// Positions of context to allocate [default: the model's own, at most 4096].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count)]
@@ -91,7 +91,8 @@ pub fn parse_count(text: &str) -> std::result::Result<usize, String> {
     text.parse().map_err(|_| range(1))
 }
 
-fn parse_threads(text: &str) -> std::result::Result<usize, String> {
+/// Reads how many there are to be of something that may be missing.
+pub fn parse_amount(text: &str) -> std::result::Result<usize, String> {
     text.parse().map_err(|_| range(0))
 }
 

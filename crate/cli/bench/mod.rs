@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::cache;
 use super::device::{self, Task};
-use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_count, range};
+use super::options::{BackendChoice, ComputeArgs, ModelArgs, cores, parse_amount, parse_count};
 use super::{output, progress};
 use held::{Held, Holder};
 
@@ -39,7 +39,7 @@ pub struct Bench {
     /// Tokens before the prompt that count as read, without being it: their keys and values are
     /// made up. For the speed at some depth.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(allow_hyphen_values = true, value_parser = parse_depth)]
+    #[arg(allow_hyphen_values = true, value_parser = parse_amount)]
     depth: usize,
     /// Tokens to generate.
     #[arg(long = "gen", value_name = "N", default_value_t = 48)]
@@ -71,10 +71,6 @@ struct What {
     /// smollm2 or tiny.
     #[arg(long, value_parser = parse_shape)]
     shape: Option<Shape>,
-}
-
-fn parse_depth(text: &str) -> std::result::Result<usize, String> {
-    text.parse().map_err(|_| range(0))
 }
 
 fn parse_shape(name: &str) -> std::result::Result<Shape, String> {

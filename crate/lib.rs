@@ -23,6 +23,7 @@ pub mod json;
 pub mod model;
 pub mod model_cache;
 pub mod openai;
+pub mod prefix_cache;
 pub mod random;
 pub mod session;
 pub mod text;

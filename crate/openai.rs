@@ -27,20 +27,19 @@ const UNSUPPORTED: [&str; 9] = [
     "web_search_options",
 ];
 /// What OpenAI has for its own servers, and what changes nothing here.
-const IGNORED: [&str; 9] = [
+const IGNORED: [&str; 8] = [
     "model",
     "user",
     "metadata",
     "store",
     "service_tier",
     "safety_identifier",
-    "prompt_cache_key",
     "prompt_cache_retention",
     "prediction",
 ];
 /// What every request may hold, besides how tokens are chosen.
-const COMMON: [&str; 6] =
-    ["max_tokens", "stop", "n", "stream", "stream_options", "response_format"];
+const COMMON: [&str; 7] =
+    ["max_tokens", "stop", "n", "stream", "stream_options", "response_format", "prompt_cache_key"];
 /// What a conversation may have besides.
 const CHAT: [&str; 8] = [
     "messages",
@@ -221,6 +220,9 @@ fn generate_options(given: &NamedOptions, least: i128) -> Result<GenerateOptions
             Some(format) => format::response_format(format)?,
             None => None,
         },
+        prompt_cache_key: given
+            .read("prompt_cache_key", "a text", |key| key.as_str().map(str::to_owned))?
+            .unwrap_or_default(),
         ..GenerateOptions::default()
     })
 }

@@ -14,6 +14,9 @@ use crate::text::options::NamedOptions;
 use crate::text::template::Ending;
 use crate::weights::format::Bits;
 
+/// Bytes that what was read may take unless something else is said.
+const CACHE_BYTES: u64 = 1_000_000_000;
+
 /// How a model is to be loaded, wherever it is.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(rename_all = "camelCase", optional_fields))]
@@ -43,6 +46,9 @@ pub struct LoadSettings {
     /// What `measuredBackends` gave.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub known_backends: String,
+    /// Bytes that what was read may take where it outlives the program; 1 GB unless said otherwise.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
+    pub cache_bytes: u64,
     /// Whether `auto` measures a GPU that is a program on the CPU, too; otherwise it takes the CPU.
     #[cfg_attr(test, ts(as = "Option<_>"))]
     pub software_gpu: bool,
@@ -58,7 +64,7 @@ impl LoadSettings {
     /// # Errors
     /// `bad-option`, naming the option, its value and what it may be.
     pub fn from_json(json: &Value) -> Result<LoadSettings> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "model",
             "backend",
             "bits",
@@ -69,6 +75,7 @@ impl LoadSettings {
             "knownGpus",
             "knownBackends",
             "softwareGpu",
+            "cacheBytes",
             "sha256",
         ];
         let given = NamedOptions::of(json, "load", &NAMES)?;
@@ -112,6 +119,9 @@ impl LoadSettings {
             known_gpus: text("knownGpus")?,
             known_backends: text("knownBackends")?,
             software_gpu: given.flag("softwareGpu")?,
+            cache_bytes: given
+                .whole("cacheBytes", 1..=1 << 53, "a whole number from 1 to 2^53")?
+                .map_or(CACHE_BYTES, |bytes| bytes as u64),
             sha256: given
                 .read("sha256", "an object of hashes by the names of files", hashes)?
                 .unwrap_or_default(),

@@ -12,6 +12,7 @@ use super::device::Terminal;
 use super::generate::{print_answer, sentence};
 use super::lines::{Interrupts, Lines};
 use super::options::{ModelArgs, SamplingArgs};
+use super::prefixes::PrefixArgs;
 use super::{advice, device, output, whole};
 
 /// Converse in the terminal. /help lists what can be said besides questions; Ctrl-C stops an
@@ -20,6 +21,8 @@ use super::{advice, device, output, whole};
 pub struct Chat {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    prefixes: PrefixArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// What the model is told before the conversation.
@@ -41,7 +44,9 @@ impl Chat {
     pub async fn run(self) -> Result<()> {
         let options = self.sampling.options()?;
         self.sampling.tell_idle();
-        let mut model = device::open(&self.model, false).await.map_err(advice::chatting)?;
+        let mut model = device::open(&self.model, false, Some(self.prefixes))
+            .await
+            .map_err(advice::chatting)?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
             output::note(format_args!(

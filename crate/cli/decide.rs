@@ -32,7 +32,7 @@ impl Decide {
         check_choices(&self.choices)?;
         let prompt = if self.prompt == "-" { piped()? } else { self.prompt };
         let messages = conversation(self.system, prompt);
-        let mut model = device::open(&self.model, false).await?;
+        let mut model = device::open(&self.model, false, None).await?;
         let decisions = model.decide(&messages, &self.choices).await?;
         if self.json {
             return output::line(serde_json::json!(decisions));

@@ -7,14 +7,17 @@ use indicatif::ProgressBar;
 use phi_wasm::Result;
 use phi_wasm::backend::Backend;
 use phi_wasm::cpu::{Cpu, CpuOptions};
-use phi_wasm::engine::Engine;
+use phi_wasm::engine::{Engine, Key, PrefixStore};
 use phi_wasm::session::{Host, Progress, ResilientSession, Rivals, Verdict, Wanted};
 use phi_wasm::text::constraint::{self, Grammars, Pending, Spellings};
+use phi_wasm::weights::fingerprint::{Fingerprint, Fingerprinted};
+use phi_wasm::weights::format::WeightFormat;
 use phi_wasm::weights::source::DirSource;
 
 use super::cache;
 use super::gpu;
 use super::options::{BackendChoice, ModelArgs};
+use super::prefixes::PrefixArgs;
 use super::{output, progress};
 
 /// What a command does once its backend is chosen.
@@ -45,12 +48,18 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<T::Output> {
 
 /// Loads the model onto the backend that the arguments ask for, where it stays as long as that
 /// does. `is_held` tells that answers of a form will be asked for.
-pub async fn open(args: &ModelArgs, is_held: bool) -> Result<ResilientSession<Terminal>> {
+pub async fn open(
+    args: &ModelArgs,
+    is_held: bool,
+    prefixes: Option<PrefixArgs>,
+) -> Result<ResilientSession<Terminal>> {
     args.source()?;
     args.compute.tell_fewer_threads();
     let terminal = Terminal {
         args: args.clone(),
         is_held,
+        fingerprint: RefCell::default(),
+        prefixes,
         grammars: RefCell::default(),
         bar: RefCell::default(),
     };
@@ -65,6 +74,9 @@ pub async fn open(args: &ModelArgs, is_held: bool) -> Result<ResilientSession<Te
 pub struct Terminal {
     args: ModelArgs,
     is_held: bool,
+    prefixes: Option<PrefixArgs>,
+    /// Notes of what was read of the weights last.
+    fingerprint: RefCell<Option<Fingerprint>>,
     /// What holds answers to their form, until the first is asked for.
     grammars: RefCell<Option<Pending>>,
     /// There while a model is loaded.
@@ -74,7 +86,7 @@ pub struct Terminal {
 impl Host for Terminal {
     type Gpu = gpu::Gpu;
     type Cpu = Cpu;
-    type Source = DirSource;
+    type Source = Fingerprinted<DirSource>;
 
     async fn gpu(&self) -> Result<gpu::Gpu> {
         gpu::open(wanted(&self.args), &self.args.compute).await
@@ -98,8 +110,20 @@ impl Host for Terminal {
         cpu(&self.args)
     }
 
-    async fn source(&self) -> Result<DirSource> {
-        self.args.source()
+    async fn source(&self) -> Result<Fingerprinted<DirSource>> {
+        let fingerprint = self.prefixes.as_ref().and_then(PrefixArgs::fingerprint);
+        *self.fingerprint.borrow_mut() = fingerprint.clone();
+        Ok(Fingerprinted::new(self.args.source()?, fingerprint))
+    }
+
+    /// The same file makes other weights in other bits.
+    fn weights(&self) -> Option<Key> {
+        let format = WeightFormat::from(self.args.compute.bits).stored_name();
+        self.fingerprint.borrow().as_ref().map(|read| read.hash(&format))
+    }
+
+    async fn prefixes(&self, weights: Key, page_bytes: u64) -> Result<Option<Rc<dyn PrefixStore>>> {
+        self.prefixes.as_ref().map_or(Ok(None), |prefixes| prefixes.open(weights, page_bytes))
     }
 
     /// A model that is loaded again has the same tokens.

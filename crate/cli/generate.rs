@@ -9,6 +9,7 @@ use phi_wasm::{Code, Error, Result};
 use super::device;
 use super::form::FormArgs;
 use super::options::{ModelArgs, SamplingArgs, conversation, read_stdin};
+use super::prefixes::PrefixArgs;
 use super::{output, progress};
 
 /// Answer one prompt.
@@ -16,6 +17,8 @@ use super::{output, progress};
 pub struct Run {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    prefixes: PrefixArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// What the model is told before the prompt.
@@ -70,7 +73,8 @@ impl Run {
             ..self.sampling.options()?
         };
         self.sampling.tell_idle();
-        let mut model = device::open(&self.model, options.format.is_some()).await?;
+        let mut model =
+            device::open(&self.model, options.format.is_some(), Some(self.prefixes)).await?;
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {

@@ -18,6 +18,7 @@ mod logits;
 mod options;
 pub mod output;
 mod plain_lines;
+mod prefixes;
 mod progress;
 mod prompt;
 #[cfg_attr(target_family = "wasm", path = "no_terminal.rs")]

@@ -9,6 +9,7 @@ mod estimate;
 mod hidden;
 mod log_probs;
 mod paging;
+mod prefix_store;
 mod room;
 mod scoring;
 mod sequence;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 pub use choice::SampleOptions;
 pub use estimate::Tokens;
 pub use log_probs::{LogProbs, MOST_PROBABLE};
+pub use prefix_store::{Doing, Key, PrefixStore};
 pub use sequence::Sequence;
 
 use crate::backend::{Backend, Counters, Trials};

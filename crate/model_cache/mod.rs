@@ -31,7 +31,7 @@ use origin::{Extent, Origin};
 pub use published::{Hashed, Published};
 pub use storage::{MemoryStorage, ModelStorage};
 
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::weights::format::WeightFormat;
 use crate::weights::source::{Source, truncated};
 use crate::weights::store::{MANIFEST, Manifest};
@@ -161,6 +161,15 @@ impl<S: Hashed, M: ModelStorage> CachedModel<S, M> {
     /// Why some of what was stored had to be fetched again, in a sentence.
     pub fn notice(&self) -> Option<&str> {
         self.0.notice.as_deref()
+    }
+
+    /// The manifest of a complete model, which has the hashes of all its files.
+    ///
+    /// # Errors
+    /// `not-found` where it is not complete, and the storage's.
+    pub async fn manifest(&self) -> Result<Vec<u8>> {
+        let text = read_all(&self.0.storage, MANIFEST).await?;
+        text.ok_or_else(|| Error::new(Code::NotFound, "the model is not complete"))
     }
 
     /// Gets what is still missing, and makes the model complete.

@@ -42,6 +42,8 @@ pub struct Generation {
     tokens: Vec<u32>,
     /// Whether an engine has begun to read it and has not come to a new token yet.
     pub(super) is_behind: bool,
+    is_recalled: bool,
+    owner: String,
     sampler: Sampler,
     choice: ChoiceBy,
     work: Work,
@@ -137,6 +139,8 @@ impl Generation {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             tokens: prompt.to_vec(),
             is_behind: false,
+            is_recalled: false,
+            owner: options.prompt_cache_key.clone(),
             sampler,
             choice: ChoiceBy::Here,
             work: Work::default(),
@@ -165,6 +169,36 @@ impl Generation {
     fn text(&mut self, text: String) -> Event {
         let log_probs = std::mem::take(&mut self.log_probs);
         Event::Text { text, logprobs: self.top.map(|_| log_probs) }
+    }
+
+    /// Whether nobody has looked for what outlived the program of its prompt yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.is_recalled && self.phase == Phase::Prefill
+    }
+
+    pub(super) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Takes note that this has been looked for, and how much of it the cache has now.
+    pub(super) fn note_recalled(&mut self, cached: usize) {
+        self.is_recalled = true;
+        self.cached = cached.min(self.prompt);
+    }
+
+    /// Has an event told after all that is still to be told.
+    pub(super) fn tell_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// The first of what is still to be told.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whose the pages are that it leaves.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
     }
 
     pub(super) fn id(&self) -> usize {

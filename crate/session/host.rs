@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Progress, Rivals, Verdict};
 use crate::backend::Backend;
-use crate::engine::Engine;
+use crate::engine::{Engine, Key, PrefixStore};
 use crate::error::Result;
 use crate::text::constraint::{self, Grammars, Spellings};
 use crate::weights::source::Source;
@@ -65,6 +65,24 @@ pub trait Host {
         spellings: &dyn Fn() -> Result<Spellings>,
     ) -> Result<Rc<dyn Grammars>> {
         Ok(Rc::<dyn Grammars + Send>::from(constraint::grammars(spellings()?)?))
+    }
+
+    /// What tells the weights that were loaded from all others, once they are settled.
+    fn weights(&self) -> Option<Key> {
+        None
+    }
+
+    /// Where pages of the cache, of so many bytes each, outlive the program. What goes wrong here
+    /// becomes a notice.
+    ///
+    /// # Errors
+    /// The storage's.
+    async fn prefixes(
+        &self,
+        _weights: Key,
+        _page_bytes: u64,
+    ) -> Result<Option<Rc<dyn PrefixStore>>> {
+        Ok(None)
     }
 
     /// Lets go of what only loading needs, when that is over. What goes wrong here becomes a

@@ -11,6 +11,7 @@ mod forms;
 mod host;
 mod log_probs;
 mod options;
+mod prefixes;
 mod resilient;
 mod scoring;
 mod verdict;
@@ -29,7 +30,7 @@ pub use verdict::{Rivals, Verdict};
 
 use crate::backend::Backend;
 pub use crate::engine::MOST_PROBABLE;
-use crate::engine::{Engine, EngineOptions, Sequence};
+use crate::engine::{Engine, EngineOptions, PrefixStore, Sequence};
 use crate::error::{Code, Result, fail};
 use crate::op::KvKind;
 use crate::text::Tokenizer;
@@ -97,6 +98,8 @@ pub struct Session<B: Backend> {
     text_assets: TextAssets,
     /// What keeps answers to forms, once one was asked for.
     grammars: Option<Rc<dyn Grammars>>,
+    /// Where pages of the cache outlive the program.
+    prefixes: Option<Rc<dyn PrefixStore>>,
     /// Ids that must never be chosen.
     padding: Vec<u32>,
     model: String,
@@ -149,6 +152,7 @@ impl<B: Backend> Session<B> {
             current: None,
             text_assets,
             grammars: None,
+            prefixes: None,
             padding,
             model: checkpoint.source().name(),
             parameters: checkpoint.parameters(),
@@ -298,7 +302,12 @@ impl<B: Backend> Session<B> {
                 self.step(generation).read().await?;
             }
         }
-        self.step(generation).next().await
+        self.recall(generation).await?;
+        let told = self.step(generation).next().await?;
+        match told {
+            Some(end @ Event::Done(_)) => self.keep(generation, end).await,
+            told => Ok(told),
+        }
     }
 
     fn step<'a>(&'a mut self, generation: &'a mut Generation) -> Step<'a, B> {

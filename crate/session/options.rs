@@ -40,6 +40,9 @@ pub struct GenerateOptions {
     /// The form that the answer has, where one is asked for.
     #[cfg_attr(test, ts(skip))]
     pub format: Option<ResponseFormat>,
+    /// Whose what is read is, where that outlives the program: it can be deleted by that.
+    #[cfg_attr(test, ts(as = "Option<_>"))]
+    pub prompt_cache_key: String,
 }
 
 impl Default for GenerateOptions {
@@ -54,6 +57,7 @@ impl Default for GenerateOptions {
             n: 1,
             tools: Tools::default(),
             format: None,
+            prompt_cache_key: String::new(),
         }
     }
 }

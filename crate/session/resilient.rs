@@ -2,6 +2,7 @@
 //! after three in a row, on the CPU.
 
 mod answers;
+mod prefixes;
 mod scores;
 
 use std::rc::Rc;
@@ -196,6 +197,7 @@ impl<H: Host> ResilientSession<H> {
             }
             self.note(format!("The model is not kept: {}", error.sentence()));
         }
+        self.open_prefixes().await;
         loaded
     }
 

@@ -15,6 +15,7 @@ use super::js_types::{
 use super::json::{from_js, to_js, to_js_error};
 use super::model_cache::{self, ModelCache};
 use super::page::Page;
+use super::pages::OpenPages;
 use super::storage::OpenStorage;
 use super::{js, rivals};
 use crate::bench::{self, Plan};
@@ -87,13 +88,15 @@ impl PhiEngine {
     /// call `start_helpers` when the CPU is to compute; without it they have one thread. A model
     /// that is loaded again, because its device was lost, calls both again. With `open_storage` the
     /// model is kept in what that opens, and comes from there the next time. `grammars` gives the
-    /// module that answers of a form need.
+    /// module that answers of a form need. With `open_pages` what was read of a model that is kept
+    /// outlives the page, in `cacheBytes` at the most.
     pub async fn load(
         options: JsLoadOptions,
         on_progress: OnProgress,
         start_helpers: Option<StartHelpers>,
         open_storage: Option<OpenStorage>,
         grammars: Option<OpenedGrammars>,
+        open_pages: Option<OpenPages>,
     ) -> std::result::Result<PhiEngine, JsValue> {
         let model = js::get(&options, "model");
         let options =
@@ -120,6 +123,7 @@ impl PhiEngine {
             known,
             start_helpers,
             grammars,
+            prefixes: open_pages.map(|open| (open, options.cache_bytes)),
             on_progress,
         };
         ResilientSession::open(page, options.backend, load)
@@ -185,6 +189,22 @@ impl PhiEngine {
             openai::decision(from_js("request", &request)?).map_err(to_js_error)?;
         let decisions = self.0.decide(&messages, &choices).await.map_err(to_js_error)?;
         Ok(to_js(&decisions).unchecked_into())
+    }
+
+    /// What was read of a conversation, as bytes that `importSession` takes.
+    #[wasm_bindgen(js_name = exportSession)]
+    pub async fn export_session(
+        &mut self,
+        messages: JsMessages,
+    ) -> std::result::Result<Vec<u8>, JsValue> {
+        let messages = openai::messages(from_js("messages", &messages)?).map_err(to_js_error)?;
+        self.0.export(&messages).await.map_err(to_js_error)
+    }
+
+    /// Takes up what was read of a conversation; how many tokens.
+    #[wasm_bindgen(js_name = importSession)]
+    pub async fn import_session(&mut self, bytes: Vec<u8>) -> std::result::Result<usize, JsValue> {
+        self.0.import(&bytes).await.map_err(to_js_error)
     }
 
     /// What was loaded, and what computes it.

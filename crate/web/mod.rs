@@ -12,6 +12,7 @@ mod js_types;
 mod json;
 mod model_cache;
 mod page;
+mod pages;
 mod pipelines;
 mod progress;
 pub mod refused;

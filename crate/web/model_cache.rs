@@ -1,6 +1,6 @@
 //! The cache of models as a page has it: in the storage that the page opens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use js_sys::Function;
@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::progress::report;
 use super::source::PageSource;
 use super::storage::{self, JsStorage, OpenStorage};
+use crate::engine::Key;
 use crate::error::{Code, Result, fail};
 use crate::model_cache::{self, CachedModel, Checked, Published, Stored};
 use crate::weights::format::{Bits, WeightFormat};
@@ -29,6 +30,8 @@ pub struct ModelCache {
     /// Which storage it was, and what it had to say.
     pub kind: RefCell<Option<String>>,
     pub notice: RefCell<Option<String>>,
+    /// The hash of its manifest, once it is complete.
+    pub weights: Cell<Option<Key>>,
 }
 
 impl ModelCache {
@@ -48,6 +51,7 @@ impl ModelCache {
             opened: RefCell::default(),
             kind: RefCell::default(),
             notice: RefCell::default(),
+            weights: Cell::default(),
         })
     }
 

@@ -4,18 +4,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::Function;
+use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::*;
 
 use super::grammars::{self, OpenedGrammars};
 use super::js_types::StartHelpers;
 use super::model_cache::ModelCache;
+use super::pages::{self, OpenPages};
 use super::progress::report;
 use super::source::PageSource;
 use super::{helpers, js, pipelines, rivals, subgroups};
 use crate::cpu::{Cpu, CpuOptions};
-use crate::engine::Engine;
+use crate::engine::{Engine, Key, PrefixStore};
 use crate::error::Result;
 use crate::gpu::{Gpu, GpuOptions, Tune};
+use crate::prefix_cache::PrefixCache;
 use crate::session::{Host, Progress, Rivals, Verdict};
 use crate::text::constraint::{Grammars, Spellings};
 use crate::wire::{LoadProgress, Phase};
@@ -31,6 +34,8 @@ pub struct Page {
     pub known: rivals::Known,
     pub start_helpers: Option<StartHelpers>,
     pub grammars: Option<OpenedGrammars>,
+    /// Where pages of the cache outlive the page, and bytes that they may take.
+    pub prefixes: Option<(OpenPages, u64)>,
     pub on_progress: Function,
 }
 
@@ -106,6 +111,18 @@ impl Host for Page {
         grammars::open(self.grammars.as_ref(), spellings()?)
     }
 
+    fn weights(&self) -> Option<Key> {
+        self.cache.as_ref()?.weights.get()
+    }
+
+    async fn prefixes(&self, weights: Key, page_bytes: u64) -> Result<Option<Rc<dyn PrefixStore>>> {
+        let (Some((open, max_bytes)), Some(cache)) = (&self.prefixes, &self.cache) else {
+            return Ok(None);
+        };
+        let pages = pages::open(open, &cache.id).await?;
+        Ok(Some(Rc::new(PrefixCache::new(pages, weights, page_bytes, *max_bytes)?)))
+    }
+
     async fn settle(&self, loaded: bool) -> Result<()> {
         let Some(cache) = &self.cache else { return Ok(()) };
         let Some((cached, storage)) = cache.opened.take() else { return Ok(()) };
@@ -124,6 +141,9 @@ impl Host for Page {
         } else {
             Ok(())
         };
+        if let (true, Ok(manifest)) = (loaded, cached.manifest().await) {
+            cache.weights.set(Some(Sha256::digest(manifest).into()));
+        }
         finished.and(storage.let_go().await)
     }
 

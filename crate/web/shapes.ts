@@ -199,6 +199,20 @@ export interface ModelStorage {
   close(): void | Promise<void>;
 }
 
+/** What was read with a model and outlives the page. */
+export interface PrefixPages {
+  /** Names, what was not used for longest first; undefined where all was deleted. */
+  list(): Promise<string[] | undefined>;
+  read(name: string): Promise<Uint8Array | undefined>;
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Takes note that these were used, the last of them last. */
+  touch(names: string[]): Promise<void>;
+}
+
+/** Opens what was read with a model, by the model's id. */
+export type OpenPages = (id: string) => Promise<PrefixPages>;
+
 /**
  * Opens the storage of a model, by the model's id; undefined where nothing can be kept. It is
  * closed when loading is over.

@@ -117,7 +117,7 @@ impl ModelStorage for JsStorage {
 }
 
 /// The value, after it is there.
-async fn settled(result: std::result::Result<JsValue, JsValue>) -> Result<JsValue> {
+pub(super) async fn settled(result: std::result::Result<JsValue, JsValue>) -> Result<JsValue> {
     let value = result.map_err(|error| failure(&error))?;
     match value.dyn_into::<Promise>() {
         Ok(promise) => JsFuture::from(promise).await.map_err(|error| failure(&error)),

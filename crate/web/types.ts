@@ -50,6 +50,10 @@ export type LoadSettings = {
    */
   knownBackends?: string;
   /**
+   * Bytes that what was read may take where it outlives the program; 1 GB unless said otherwise.
+   */
+  cacheBytes?: number;
+  /**
    * Whether `auto` measures a GPU that is a program on the CPU, too; otherwise it takes the CPU.
    */
   softwareGpu?: boolean;
@@ -173,6 +177,10 @@ export type GenerateOptions = {
    * Tokens at the most.
    */
   max_tokens?: number | null;
+  /**
+   * Whose what is read is, where that outlives the program: it can be deleted by that.
+   */
+  prompt_cache_key?: string | null;
   /**
    * Logits are divided by it: above 1 bolder, below 1 safer, 0 greedy.
    */

@@ -99,7 +99,7 @@ impl WeightFormat {
 
     /// Part of the names under which models, and halves of downloads, are stored: what it was in
     /// the first version is in people's browsers.
-    pub(crate) fn stored_name(self) -> String {
+    pub fn stored_name(self) -> String {
         let WeightFormat { floats, qkv, down, average, quantised, as_first: _ } = self;
         if let Some(average) = average {
             return format!("Hold {{ average: {average}, quantised: {quantised:?} }}");

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod directory;
 pub(crate) mod filler;
+pub mod fingerprint;
 pub mod format;
 pub mod gguf;
 mod journal;

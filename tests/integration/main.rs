@@ -22,6 +22,8 @@ mod eval;
 #[cfg(not(target_os = "unknown"))]
 mod model_cache;
 #[cfg(not(target_os = "unknown"))]
+mod prefix_cache;
+#[cfg(not(target_os = "unknown"))]
 mod prefixes;
 #[cfg(not(target_os = "unknown"))]
 mod quant;
@@ -46,6 +48,8 @@ mod cli;
 mod constraint;
 #[cfg(not(target_family = "wasm"))]
 mod house;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod kept_prefixes;
 #[cfg(not(target_family = "wasm"))]
 mod layering;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]

@@ -1,11 +1,12 @@
 // The `phi` WASI module under node's WASI and under wasmtime: both give the reference's answers.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { makeRandomModel, TINY } from "../browser/random-model.mjs";
 
 /** What `cargo xtask test` sets: the module, the model, and a Python with wasmtime. */
 const [module, model, python] = ["PHI_WASI", "PHI_SMOLLM2", "PHI_PYTHON"].map((name) => {
@@ -13,6 +14,7 @@ const [module, model, python] = ["PHI_WASI", "PHI_SMOLLM2", "PHI_PYTHON"].map((n
   return process.env[name];
 });
 const here = (file) => new URL(file, import.meta.url).pathname;
+const random = makeRandomModel(TINY);
 const answers = JSON.parse(readFileSync(here("../golden/smollm2/answers.json"), "utf8"));
 const runtimes = {
   node: ["node", "--no-warnings", here("run.mjs")],
@@ -68,6 +70,33 @@ for (const [runtime, [program, ...before]] of Object.entries(runtimes)) {
         assert.deepEqual(written(), first);
       } finally {
         rmSync(cache, { recursive: true });
+      }
+    });
+
+    it("keeps what it has read for the next time", () => {
+      const folder = mkdtempSync(join(tmpdir(), "phi-"));
+      try {
+        const options = ["--model", random, "--temperature", "0", "--max-tokens", "8"];
+        const kept = ["--prefix-cache", join(folder, "pages"), "--stats", "json"];
+        const prompt = "How are you today? ".repeat(12);
+        const ask = () => {
+          const { stdout, stderr } = spawnSync(
+            program,
+            [...before, module, "run", ...options, ...kept, prompt],
+            { encoding: "utf8" },
+          );
+          return {
+            said: stdout,
+            known: JSON.parse(stderr.trim().split("\n").at(-1)).cached_tokens,
+          };
+        };
+        const first = ask();
+        assert.equal(first.known, 0);
+        const again = ask();
+        assert.equal(again.said, first.said);
+        assert.ok(again.known >= 64, `${again.known} tokens were known`);
+      } finally {
+        rmSync(folder, { recursive: true });
       }
     });
 

@@ -10,8 +10,10 @@ import type { Event } from "./protocol.js";
 import { requireBrowser } from "./start.js";
 import {
   deleteModel,
+  deletePrefixes,
   exportModel,
   listModels,
+  type Prefixes,
   persist,
   type StorageEstimate,
   type StoredModel,
@@ -194,6 +196,23 @@ export class Phi {
     return (await (await this.#ready()).answer(ask, "decided")).decisions;
   }
 
+  /**
+   * What was read of a conversation, as `importSession` takes it, here or where the same model is
+   * loaded; what was not is read first.
+   */
+  async exportSession(messages: openai.ChatMessage[]): Promise<Blob> {
+    const ask: Ask = { kind: "export session", messages: openai.plainOf("messages", messages) };
+    return new Blob([(await (await this.#ready()).answer(ask, "exported")).session]);
+  }
+
+  /** Takes up what was read of a conversation; how many tokens need not be read again. */
+  async importSession(session: Blob): Promise<number> {
+    options.requireBlob(session);
+    const bytes = new Uint8Array(await session.arrayBuffer());
+    const ask: Ask = { kind: "import session", session: bytes };
+    return (await (await this.#ready()).answer(ask, "counted")).count;
+  }
+
   /** Figures of the latest answer that came to an end. */
   async stats(): Promise<Stats | undefined> {
     return this.#stats;
@@ -229,6 +248,11 @@ export class Phi {
 
   static deleteModel(id: string): Promise<void> {
     return stored(() => deleteModel(options.idOf(id)));
+  }
+
+  /** Deletes what was read of prompts and kept, by model, by `prompt_cache_key`, or all of it. */
+  static deletePrefixes(which?: Prefixes): Promise<void> {
+    return stored(() => deletePrefixes(options.ofPrefixes(which)));
   }
 
   /** Hashes a stored model again, and fetches what is bad from where it came from. */

@@ -35,7 +35,7 @@ export type {
   TopLogprob,
   Usage,
 } from "./openai.js";
-export type { StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
+export type { Prefixes, StorageEstimate, StorageKind, StoredModel } from "./storage/index.js";
 export type {
   RunToolsOptions,
   RunToolsRequest,

@@ -15,6 +15,7 @@ import {
   TEXT,
   whole,
 } from "./check.js";
+import type { Prefixes } from "./storage/index.js";
 import type { RunToolsOptions } from "./tools.js";
 import type { CallOptions, CheckOptions, LoadOptions, PromptOptions } from "./types.js";
 import { VARIANTS } from "./variant.js";
@@ -52,11 +53,17 @@ const LOAD = {
   threads: whole(0, 64),
   variant: oneOf(...VARIANTS),
   storage: oneOf("auto", "none"),
+  cache: [isObject, "an object such as { persist: true }"],
   retune: FLAG,
   softwareGpu: FLAG,
   onNotice: LISTENER,
   onFailure: LISTENER,
 } satisfies Record<keyof LoadOptions, Check>;
+
+const CACHE = {
+  persist: FLAG,
+  maxBytes: whole(1, 2 ** 53 - 1),
+} satisfies Record<keyof NonNullable<LoadOptions["cache"]>, Check>;
 
 /** Those of OpenAI's client that concern its line to a server, and so nothing here. */
 const TRANSPORT = Object.fromEntries(
@@ -74,7 +81,11 @@ function isSendable(headers: Record<string, string>): boolean {
 }
 
 export function ofLoad(given: LoadOptions): LoadOptions {
-  return checked("Phi.load", given, LOAD);
+  const asked = checked("Phi.load", given, LOAD);
+  if (asked.cache) asked.cache = checked("cache", asked.cache, CACHE);
+  if (asked.cache?.persist && asked.storage === "none")
+    refuse('cache.persist needs a model that is kept: leave storage: "none" out');
+  return asked;
 }
 
 export function ofCheck(given: CheckOptions): CheckOptions {
@@ -114,8 +125,19 @@ export function idOf(id: string): string {
   refuse(`${what}: give one that Phi.listModels() tells`);
 }
 
+export function ofPrefixes(given: Prefixes = {}): Prefixes {
+  const asked = checked("Phi.deletePrefixes", given, { model: TEXT, promptCacheKey: TEXT });
+  if (asked.model !== undefined) idOf(asked.model);
+  return asked;
+}
+
 export function requireText(text: string): void {
   if (typeof text !== "string") refuse(`the text is ${shown(text)}: give a text`);
+}
+
+export function requireBlob(session: Blob): void {
+  if (!(session instanceof Blob))
+    refuse(`the session is ${shown(session)}: give a Blob that exportSession gave`);
 }
 
 export function tokensOf(ids: Iterable<number>): Uint32Array {

@@ -34,6 +34,8 @@ export type Request =
       kind: "load";
       options: EngineOptions;
       storage: NonNullable<LoadOptions["storage"]>;
+      /** Whether what is read outlives the page. */
+      persist: boolean;
       along: Along | undefined;
     }
   /** Hashes a kept model again. */
@@ -47,6 +49,8 @@ export type Request =
   | { id: number; kind: "detokenize"; tokens: Uint32Array }
   | { id: number; kind: "render"; messages: ChatMessage[]; options: TemplateOptions }
   | { id: number; kind: "count"; messages: ChatMessage[]; options: TemplateOptions }
+  | { id: number; kind: "export session"; messages: ChatMessage[] }
+  | { id: number; kind: "import session"; session: Uint8Array }
   | { id: number; kind: "decide"; request: DecideRequest }
   | { id: number; kind: "bench"; promptTokens: number; generateTokens: number; depth: number }
   /** `id` is the request that shall stop. */
@@ -122,6 +126,7 @@ export type Reply =
   | { id: number; kind: "tokens"; tokens: Uint32Array }
   | { id: number; kind: "text"; text: string }
   | { id: number; kind: "counted"; count: number }
+  | { id: number; kind: "exported"; session: Uint8Array<ArrayBuffer> }
   | { id: number; kind: "decided"; decisions: Decision[] }
   | { id: number; kind: "checked"; checked: Checked }
   | { id: number; kind: "figures"; figures: BenchFigures }

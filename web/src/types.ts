@@ -55,6 +55,13 @@ export interface LoadOptions {
   /** "none": the model is streamed and not kept. */
   storage?: "auto" | "none";
   /**
+   * Whether what is read of prompts outlives the page, in at most `maxBytes`, 1 GB unless said
+   * otherwise: a prompt that begins like an earlier one is then read from there on. It tells what
+   * was said, so it is off unless asked for; `Phi.deletePrefixes` deletes it, and so does
+   * `Phi.deleteModel`. It needs a model that is kept.
+   */
+  cache?: { persist?: boolean; maxBytes?: number };
+  /**
    * Times again which kernels are fastest on this GPU, and whether the CPU is faster; otherwise
    * that is done once for each GPU, browser and version of the engine.
    */

@@ -21,6 +21,7 @@ import type {
   Shared,
   Trapped,
 } from "./protocol.js";
+import { PrefixPages } from "./storage/prefixes.js";
 import { pause, type Refusal } from "./storage/storage.js";
 import type { Checked, Description } from "./types.js";
 import type { Variant } from "./variant.js";
@@ -91,7 +92,8 @@ function stop(id: number): void {
 async function answer(request: Question): Promise<void> {
   const { id } = request;
   try {
-    say(await perform(request));
+    const reply = await perform(request);
+    say(reply, reply.kind === "exported" ? [reply.session.buffer] : []);
   } catch (error) {
     // What no module has told ended it.
     if (isTold(error)) say({ id, kind: "error", error: withPage(plain(error)) });
@@ -148,6 +150,14 @@ async function perform(request: Question): Promise<Reply> {
         kind: "counted",
         count: await loaded().countTokens(request.messages, request.options),
       };
+    case "export session":
+      return {
+        id,
+        kind: "exported",
+        session: await loaded().exportSession(request.messages),
+      };
+    case "import session":
+      return { id, kind: "counted", count: await loaded().importSession(request.session) };
     case "decide":
       return { id, kind: "decided", decisions: await loaded().decide(request.request) };
     case "check chat":
@@ -228,6 +238,7 @@ async function load({
   id,
   options,
   storage,
+  persist,
   along,
 }: Request & { kind: "load" }): Promise<Description> {
   const { PhiEngine, variant } = ready();
@@ -257,6 +268,7 @@ async function load({
     startHelpers,
     openStorage,
     () => grammars,
+    persist && openStorage ? PrefixPages.open : undefined,
   );
   await keep("gpus", await engine.tunedGpus());
   await keep("backends", engine.measuredBackends());

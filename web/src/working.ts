@@ -14,11 +14,11 @@ type StartOptions = CheckOptions & Pick<LoadOptions, "variant" | "onNotice">;
 
 /** Starts an engine and loads a model into it. */
 export async function start(asked: LoadOptions, resolved: Resolved): Promise<Link> {
-  const { storage = "auto" } = asked;
+  const { storage = "auto", cache: { persist = false } = {} } = asked;
   return working(asked, "loading", async (link) => {
     const along = addressAlong(resolved.model, asked);
     const { description } = await link.answer(
-      { kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, along },
+      { kind: "load", options: { ...resolved, ...forEngine(asked) }, storage, persist, along },
       "loaded",
     );
     if (description.notice) emit(asked.onNotice, description.notice);
@@ -58,13 +58,24 @@ export async function working<T>(
 function forEngine({
   backend,
   bits,
+  cache,
   contextLength,
   kv,
   threads,
   retune,
   softwareGpu,
 }: LoadOptions): Omit<EngineOptions, "model"> {
-  const asked = { backend, bits, ctxLen: contextLength, kv, threads, retune, softwareGpu };
+  const cacheBytes = cache?.maxBytes;
+  const asked = {
+    backend,
+    bits,
+    cacheBytes,
+    ctxLen: contextLength,
+    kv,
+    threads,
+    retune,
+    softwareGpu,
+  };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
 }
 

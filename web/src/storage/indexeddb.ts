@@ -65,9 +65,9 @@ export async function hasIndexedDb(): Promise<boolean> {
 /**
  * Whether the database is there already; it is not made for this question where browsers can tell.
  */
-export async function databaseExists(): Promise<boolean> {
+export async function databaseExists(wanted = PLACE): Promise<boolean> {
   try {
-    return (await indexedDB.databases()).some(({ name }) => name === PLACE);
+    return (await indexedDB.databases()).some(({ name }) => name === wanted);
   } catch {
     return typeof indexedDB !== "undefined";
   }

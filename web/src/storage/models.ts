@@ -5,6 +5,7 @@ import { isCalled } from "../../shared/exceptions.js";
 import { asPhiError } from "../errors.js";
 import { type About, nameOf, readAbout } from "./about.js";
 import { holdModel } from "./lock.js";
+import { deletePrefixes } from "./prefixes.js";
 import {
   failed,
   inUse,
@@ -78,13 +79,15 @@ async function describe(
 }
 
 /**
- * Deletes a model and whatever a killed tab left of it; one that is not there is deleted already.
+ * Deletes a model, what was read with it, and whatever a killed tab left of it; one that is not
+ * there is deleted already.
  */
 export async function deleteModel(id: string): Promise<void> {
   // An engine that was told to unload a moment ago may still be at it.
   const release = await holdModel(id, { patience: PATIENCE });
   try {
     await withIndexes((indexes) => Promise.all(indexes.map((index) => index.remove(id))));
+    await deletePrefixes({ model: id });
   } catch (error) {
     const name = await nameOf(id);
     throw isCalled(error, "NoModificationAllowedError") ? inUse(name) : failed(name, error);

@@ -154,7 +154,8 @@ async function perform(request: Question): Promise<Reply> {
       return {
         id,
         kind: "exported",
-        session: await loaded().exportSession(request.messages),
+        // A module's memory may be shared; what it hands out is a copy.
+        session: (await loaded().exportSession(request.messages)) as Uint8Array<ArrayBuffer>,
       };
     case "import session":
       return { id, kind: "counted", count: await loaded().importSession(request.session) };

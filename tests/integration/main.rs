@@ -22,8 +22,6 @@ mod eval;
 #[cfg(not(target_os = "unknown"))]
 mod model_cache;
 #[cfg(not(target_os = "unknown"))]
-mod prefix_cache;
-#[cfg(not(target_os = "unknown"))]
 mod prefixes;
 #[cfg(not(target_os = "unknown"))]
 mod quant;
@@ -54,6 +52,8 @@ mod kept_prefixes;
 mod layering;
 #[cfg(all(feature = "cli", not(target_family = "wasm")))]
 mod log_probs;
+#[cfg(all(feature = "cli", not(target_family = "wasm")))]
+mod prefix_cache;
 #[cfg(all(feature = "gpu-tests", not(target_family = "wasm")))]
 mod profile;
 #[cfg(all(feature = "real-model-tests", not(target_family = "wasm")))]

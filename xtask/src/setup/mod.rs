@@ -78,16 +78,16 @@ pub fn for_site(place: &Place) -> Result<()> {
     npm_packages(place, &[WEB])
 }
 
-/// What compiling a module without threads needs.
+/// What compiling a module needs.
 pub fn for_browsers() -> Result<()> {
-    rust_target("wasm32-unknown-unknown", "browsers run it")
+    rust_target("wasm32-unknown-unknown", "browsers run it")?;
+    rust_source()
 }
 
 /// What building for browsers and WASI needs of Rust itself.
 fn rust() -> Result<()> {
     for_browsers()?;
-    rust_target("wasm32-wasip1", "the WASI module is built for it")?;
-    rust_source()
+    rust_target("wasm32-wasip1", "the WASI module is built for it")
 }
 
 /// It speaks with browsers of this machine alone, so without TLS, which would be half of it; what
@@ -124,7 +124,7 @@ fn rust_source() -> Result<()> {
     }
     say(
         "the source of Rust's standard library",
-        "modules with threads need one that is compiled for shared memory",
+        "modules have it compiled to be small, and for shared memory where they have threads",
     );
     if sh::find(&["rustup"]).is_none() {
         bail!(

@@ -44,9 +44,8 @@ impl Chat {
     pub async fn run(self) -> Result<()> {
         let options = self.sampling.options()?;
         self.sampling.tell_idle();
-        let mut model = device::open(&self.model, false, Some(self.prefixes))
-            .await
-            .map_err(advice::chatting)?;
+        let mut model =
+            device::open(&self.model, false, self.prefixes).await.map_err(advice::chatting)?;
         let (mut lines, interrupts) = (Lines::open()?, Interrupts::heed()?);
         if let Some(loaded) = model.describe() {
             output::note(format_args!(

@@ -6,6 +6,7 @@ use phi_wasm::session::check_choices;
 
 use super::generate::piped;
 use super::options::{ModelArgs, conversation};
+use super::prefixes::PrefixArgs;
 use super::{device, output};
 
 /// Say how probable each of some answers is, and nothing else than it.
@@ -32,7 +33,7 @@ impl Decide {
         check_choices(&self.choices)?;
         let prompt = if self.prompt == "-" { piped()? } else { self.prompt };
         let messages = conversation(self.system, prompt);
-        let mut model = device::open(&self.model, false, None).await?;
+        let mut model = device::open(&self.model, false, PrefixArgs::default()).await?;
         let decisions = model.decide(&messages, &self.choices).await?;
         if self.json {
             return output::line(serde_json::json!(decisions));

@@ -51,7 +51,7 @@ pub async fn run<T: Task>(args: &ModelArgs, task: T) -> Result<T::Output> {
 pub async fn open(
     args: &ModelArgs,
     is_held: bool,
-    prefixes: Option<PrefixArgs>,
+    prefixes: PrefixArgs,
 ) -> Result<ResilientSession<Terminal>> {
     args.source()?;
     args.compute.tell_fewer_threads();
@@ -74,7 +74,7 @@ pub async fn open(
 pub struct Terminal {
     args: ModelArgs,
     is_held: bool,
-    prefixes: Option<PrefixArgs>,
+    prefixes: PrefixArgs,
     /// Notes of what was read of the weights last.
     fingerprint: RefCell<Option<Fingerprint>>,
     /// What holds answers to their form, until the first is asked for.
@@ -111,7 +111,7 @@ impl Host for Terminal {
     }
 
     async fn source(&self) -> Result<Fingerprinted<DirSource>> {
-        let fingerprint = self.prefixes.as_ref().and_then(PrefixArgs::fingerprint);
+        let fingerprint = self.prefixes.fingerprint();
         *self.fingerprint.borrow_mut() = fingerprint.clone();
         Ok(Fingerprinted::new(self.args.source()?, fingerprint))
     }
@@ -123,7 +123,7 @@ impl Host for Terminal {
     }
 
     async fn prefixes(&self, weights: Key, page_bytes: u64) -> Result<Option<Rc<dyn PrefixStore>>> {
-        self.prefixes.as_ref().map_or(Ok(None), |prefixes| prefixes.open(weights, page_bytes))
+        self.prefixes.open(weights, page_bytes)
     }
 
     /// A model that is loaded again has the same tokens.

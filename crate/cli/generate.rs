@@ -73,8 +73,7 @@ impl Run {
             ..self.sampling.options()?
         };
         self.sampling.tell_idle();
-        let mut model =
-            device::open(&self.model, options.format.is_some(), Some(self.prefixes)).await?;
+        let mut model = device::open(&self.model, options.format.is_some(), self.prefixes).await?;
         let answer = if self.raw {
             model.complete(&prompt, &options).await?
         } else {

@@ -10,13 +10,14 @@ use clap::Args;
 use phi_wasm::engine::{Key, PrefixStore};
 use phi_wasm::prefix_cache::{PageStorage, PrefixCache};
 use phi_wasm::weights::fingerprint::Fingerprint;
+use phi_wasm::weights::store::hash_text;
 use phi_wasm::{Error, Result};
 
 /// Megabytes that pages may take unless something else is said.
 const MEGABYTES: u64 = 2048;
 
 /// Whether what is read is kept for the next time, and where.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PrefixArgs {
     /// Keep what was read of prompts in this folder, for the next time that one begins alike:
     /// their keys and values, from which what was said can be told. Without it nothing is kept.
@@ -36,9 +37,8 @@ impl PrefixArgs {
     /// Opens the pages of some weights, each of so many bytes: every model has a folder of its own.
     pub fn open(&self, weights: Key, page_bytes: u64) -> Result<Option<Rc<dyn PrefixStore>>> {
         let Some(folder) = &self.prefix_cache else { return Ok(None) };
-        let name: String = weights[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let most = self.prefix_cache_mb.saturating_mul(1_000_000);
-        let storage = FolderPages::open(&folder.join(name))?;
+        let storage = FolderPages::open(&folder.join(hash_text(&weights[..8])))?;
         Ok(Some(Rc::new(PrefixCache::new(storage, weights, page_bytes, most)?)))
     }
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 pub use choice::SampleOptions;
 pub use estimate::Tokens;
 pub use log_probs::{LogProbs, MOST_PROBABLE};
-pub use prefix_store::{Doing, Key, PrefixStore};
+pub use prefix_store::{Doing, Key, NewPage, PrefixStore};
 pub use sequence::Sequence;
 
 use crate::backend::{Backend, Counters, Trials};

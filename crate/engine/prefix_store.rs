@@ -17,6 +17,18 @@ use crate::op::{Buf, KvPart, PAGE};
 /// Tells a page by all that its keys and values depend on.
 pub type Key = [u8; 32];
 
+/// A page that a store is to keep.
+pub struct NewPage<'a> {
+    /// Its key.
+    pub key: &'a Key,
+    /// Its keys and values.
+    pub bytes: Vec<u8>,
+    /// Whose it is.
+    pub owner: &'a str,
+    /// The keys of its sequence's pages, its own among them: none of them gives way to it.
+    pub chain: &'a [Key],
+}
+
 /// What a store is at.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
@@ -35,15 +47,9 @@ pub trait PrefixStore {
     /// A page's bytes; nothing where it is not there, or is not what was written any more.
     fn read<'a>(&'a self, key: &'a Key) -> Doing<'a, Option<Vec<u8>>>;
 
-    /// Keeps a page, as this owner's, where there is room, or pages that were not used for longer
-    /// make some; those of `chain` stay. Whether it was kept.
-    fn write<'a>(
-        &'a self,
-        key: &'a Key,
-        bytes: Vec<u8>,
-        owner: &'a str,
-        chain: &'a [Key],
-    ) -> Doing<'a, bool>;
+    /// Keeps a page, where there is room, or pages that were not used for longer make some.
+    /// Whether it was kept.
+    fn write<'a>(&'a self, page: NewPage<'a>) -> Doing<'a, bool>;
 
     /// Takes note that pages were used, each of which builds on those before it.
     fn used<'a>(&'a self, chain: &'a [Key]) -> Doing<'a, ()>;
@@ -90,7 +96,7 @@ impl<B: Backend> Engine<B> {
         }
         let mut held = found.pages;
         held.truncate(known);
-        for key in chain[known..].iter() {
+        for key in &chain[known..] {
             if !store.has(key) {
                 break;
             }
@@ -140,7 +146,7 @@ impl<B: Backend> Engine<B> {
             for page in pages {
                 self.read_page(page, &mut bytes).await?;
             }
-            if !store.write(key, bytes, owner, &chain).await? {
+            if !store.write(NewPage { key, bytes, owner, chain: &chain }).await? {
                 return store.used(&chain[..at]).await;
             }
         }

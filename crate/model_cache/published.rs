@@ -9,7 +9,7 @@ use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Result, fail};
-use crate::weights::source::{DirSource, MemorySource, Source, place};
+use crate::weights::source::{DirSource, MemorySource, Source, as_its_source, place};
 use crate::weights::store::hash_text;
 
 /// What nobody asked for and lies between what was asked for is read up to this many bytes, so that
@@ -116,29 +116,7 @@ impl<S: Source> Published<S> {
 }
 
 impl<S: Source> Source for Published<S> {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-
-    fn entry(&self) -> Option<&str> {
-        self.source.entry()
-    }
-
-    async fn list(&self) -> Result<Option<Vec<String>>> {
-        self.source.list().await
-    }
-
-    fn checked(&self) -> bool {
-        self.source.checked()
-    }
-
-    async fn version(&self, file: &str) -> Result<String> {
-        self.source.version(file).await
-    }
-
-    async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.source.size(file).await
-    }
+    as_its_source!();
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         self.catch_up(file, offset).await?;

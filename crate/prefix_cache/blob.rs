@@ -16,7 +16,7 @@ use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Doing, Key, PrefixStore};
+use crate::engine::{Doing, Key, NewPage, PrefixStore};
 use crate::error::{Code, Error, Result, fail};
 
 const MAGIC: &[u8; 16] = b"phi-wasm session";
@@ -144,14 +144,8 @@ impl PrefixStore for Blob {
         Box::pin(async { Ok(found) })
     }
 
-    fn write<'a>(
-        &'a self,
-        key: &'a Key,
-        bytes: Vec<u8>,
-        _owner: &'a str,
-        _chain: &'a [Key],
-    ) -> Doing<'a, bool> {
-        self.pages.borrow_mut().push((*key, bytes));
+    fn write<'a>(&'a self, page: NewPage<'a>) -> Doing<'a, bool> {
+        self.pages.borrow_mut().push((*page.key, page.bytes));
         Box::pin(async { Ok(true) })
     }
 

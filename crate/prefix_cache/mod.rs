@@ -15,8 +15,9 @@ pub use blob::Blob;
 use sha2::{Digest, Sha256};
 pub use storage::{MemoryPages, PageStorage};
 
-use crate::engine::{Doing, Key, PrefixStore};
+use crate::engine::{Doing, Key, NewPage, PrefixStore};
 use crate::error::{Code, Result, fail};
+use crate::weights::store::hash_text;
 
 /// Bytes of the hash that a page begins with.
 const HASH: usize = 32;
@@ -39,16 +40,12 @@ struct Entry {
 
 /// The beginning of names that tells a key.
 fn name_of(key: &Key) -> String {
-    hex(&key[..20])
+    hash_text(&key[..20])
 }
 
 /// The part of a name that tells whose page it is, from which nobody can tell the owner.
 pub fn owner_tag(owner: &str) -> String {
-    hex(&Sha256::digest(owner)[..8])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash_text(&Sha256::digest(owner)[..8])
 }
 
 impl Entry {
@@ -108,12 +105,13 @@ impl<S: PageStorage> PrefixCache<S> {
         Ok(Some(bytes))
     }
 
-    async fn leave(&self, key: &Key, page: &[u8], owner: &str, chain: &[Key]) -> Result<bool> {
-        let entry = Entry::new(key, owner, (HASH + page.len()) as u64);
+    async fn leave(&self, page: NewPage<'_>) -> Result<bool> {
+        let NewPage { key, bytes, owner, chain } = page;
+        let entry = Entry::new(key, owner, (HASH + bytes.len()) as u64);
         if !self.make_room(entry.bytes, chain).await? {
             return Ok(false);
         }
-        self.storage.write(&entry.name, &[&Sha256::digest(page)[..], page].concat()).await?;
+        self.storage.write(&entry.name, &[&Sha256::digest(&bytes)[..], &bytes].concat()).await?;
         self.entries.borrow_mut().push(entry);
         Ok(true)
     }
@@ -160,14 +158,8 @@ impl<S: PageStorage> PrefixStore for PrefixCache<S> {
         Box::pin(self.take(key))
     }
 
-    fn write<'a>(
-        &'a self,
-        key: &'a Key,
-        bytes: Vec<u8>,
-        owner: &'a str,
-        chain: &'a [Key],
-    ) -> Doing<'a, bool> {
-        Box::pin(async move { self.leave(key, &bytes, owner, chain).await })
+    fn write<'a>(&'a self, page: NewPage<'a>) -> Doing<'a, bool> {
+        Box::pin(self.leave(page))
     }
 
     fn used<'a>(&'a self, chain: &'a [Key]) -> Doing<'a, ()> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::source::Source;
+use super::source::{Source, as_its_source};
 use crate::error::Result;
 
 /// What was read of weights. Clones share it.
@@ -44,29 +44,7 @@ impl<S: Source> Fingerprinted<S> {
 }
 
 impl<S: Source> Source for Fingerprinted<S> {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-
-    fn entry(&self) -> Option<&str> {
-        self.source.entry()
-    }
-
-    async fn list(&self) -> Result<Option<Vec<String>>> {
-        self.source.list().await
-    }
-
-    fn checked(&self) -> bool {
-        self.source.checked()
-    }
-
-    async fn version(&self, file: &str) -> Result<String> {
-        self.source.version(file).await
-    }
-
-    async fn size(&self, file: &str) -> Result<Option<u64>> {
-        self.source.size(file).await
-    }
+    as_its_source!();
 
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()> {
         self.source.read(file, offset, into).await?;

@@ -52,6 +52,36 @@ pub trait Source {
     async fn read(&self, file: &str, offset: u64, into: &mut [u8]) -> Result<()>;
 }
 
+/// All of a [`Source`] but reading, of one that has another as its `source`: as that one has it.
+macro_rules! as_its_source {
+    () => {
+        fn name(&self) -> String {
+            self.source.name()
+        }
+
+        fn entry(&self) -> Option<&str> {
+            self.source.entry()
+        }
+
+        async fn list(&self) -> Result<Option<Vec<String>>> {
+            self.source.list().await
+        }
+
+        fn checked(&self) -> bool {
+            self.source.checked()
+        }
+
+        async fn version(&self, file: &str) -> Result<String> {
+            self.source.version(file).await
+        }
+
+        async fn size(&self, file: &str) -> Result<Option<u64>> {
+            self.source.size(file).await
+        }
+    };
+}
+pub(crate) use as_its_source;
+
 /// A whole small file, or `None` when it is not there.
 ///
 /// # Errors

@@ -142,7 +142,7 @@ pub fn chunk_hash(bytes: &[u8]) -> String {
 }
 
 /// A hash in lower-case hexadecimal.
-pub(crate) fn hash_text(hash: &[u8]) -> String {
+pub fn hash_text(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cpu", &["error", "op", "backend", "layout"]),
     ("gpu", &["error", "op", "profile", "backend", "clock", "timing", "layout"]),
     ("text_assets", &["error", "text", "weights"]),
-    ("prefix_cache", &["error", "engine"]),
+    ("prefix_cache", &["error", "weights", "engine"]),
     (
         "session",
         &[

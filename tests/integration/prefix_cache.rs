@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use phi_wasm::cpu::{Cpu, CpuOptions};
-use phi_wasm::engine::{Key, PrefixStore};
+use phi_wasm::engine::{Key, NewPage, PrefixStore};
 use phi_wasm::op::KvKind;
 use phi_wasm::prefix_cache::{MemoryPages, PageStorage, PrefixCache, owner_tag};
 use phi_wasm::session::{Event, GenerateOptions, LoadOptions, Session, Stats};
@@ -330,6 +330,11 @@ fn what_is_no_session_of_this_model_is_refused() {
     });
 }
 
+/// A page of ten bytes.
+fn page<'a>(key: &'a Key, chain: &'a [Key]) -> NewPage<'a> {
+    NewPage { key, bytes: vec![1; 10], owner: "", chain }
+}
+
 /// As a store tells it.
 #[test]
 fn a_store_has_what_it_was_given() {
@@ -337,7 +342,7 @@ fn a_store_has_what_it_was_given() {
         let (storage, key) = (MemoryPages::new(), [3; 32]);
         let cache = PrefixCache::new(storage.clone(), WEIGHTS, 10, 1000).unwrap();
         assert!(cache.look().await.unwrap() && !cache.has(&key));
-        assert!(cache.write(&key, vec![1; 10], "", &[key]).await.unwrap());
+        assert!(cache.write(page(&key, &[key])).await.unwrap());
         assert_eq!(cache.read(&key).await.unwrap(), Some(vec![1; 10]));
         // Without a new look, others' doings are unknown; they do no harm.
         storage.pages.borrow_mut().as_mut().unwrap().clear();
@@ -347,7 +352,7 @@ fn a_store_has_what_it_was_given() {
         assert!(cache.look().await.unwrap());
         let mut kept = 0;
         for key in &chain {
-            kept += usize::from(cache.write(key, vec![1; 10], "", &chain).await.unwrap());
+            kept += usize::from(cache.write(page(key, &chain)).await.unwrap());
         }
         assert_eq!(kept, 1000 / 42);
     });
